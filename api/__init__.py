@@ -1,0 +1,1 @@
+"""Who asks over HTTP. Translates requests into jobs and results into replies; imports of ours only `jobs`."""

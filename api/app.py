@@ -1,0 +1,34 @@
+"""The API as an ASGI application."""
+
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+
+from fastapi import FastAPI
+from starlette.exceptions import HTTPException
+
+from api.dialects.openai import OpenAI
+from api.errors import http_exception
+from api.health import Health
+from api.jobs import Jobs
+from api.queue import Queue
+from api.route import DirectRoute
+from jobs.settings import Settings
+
+
+def create_app(queue: Queue, settings: Settings) -> FastAPI:
+    """The queue is started and closed with the application. Redis may be away at the start."""
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncGenerator[None]:
+        await queue.start()
+        try:
+            yield
+        finally:
+            await queue.aclose()
+
+    app = FastAPI(title="mlxq", lifespan=lifespan, exception_handlers={HTTPException: http_exception})
+    app.router.route_class = DirectRoute
+    # Routes are tried in this order: the busiest first.
+    for part in (OpenAI(queue, settings), Jobs(queue, settings), Health(queue, settings)):
+        part.add_routes(app)
+    return app

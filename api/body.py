@@ -1,0 +1,89 @@
+"""What a caller sent: read within a limit, decoded strictly, refused with the field's name."""
+
+import re
+from typing import Any, NoReturn, TypeVar
+
+import msgspec
+from starlette.requests import ClientDisconnect, Request
+
+from api.errors import RequestError
+from jobs.errors import InvalidInput
+
+T = TypeVar("T")
+
+# msgspec ends a message with the place: "... - at `$.input[3]`"; for a key, "... - at `key` in `$.metadata`".
+_PLACE = re.compile(r"(?P<what>.*?)(?: - at (?:`key` in )?`\$\.?(?P<path>.*?)`)?", re.DOTALL)
+_MISSING = re.compile(r"Object missing required field `(?P<name>\w+)`")
+
+
+async def read_body(request: Request, limit_bytes: int) -> bytes:
+    """The whole body. Raises RequestError 413 above the limit, ClientDisconnect where the caller hung up."""
+    announced = request.headers.get("content-length", "")
+    if announced.isdecimal() and int(announced) > limit_bytes:
+        raise _too_large(limit_bytes)
+    chunks: list[bytes] = []
+    size_bytes = 0
+    more = True
+    while more:
+        message = await request.receive()
+        if message["type"] == "http.disconnect":
+            raise ClientDisconnect
+        chunk: bytes = message.get("body", b"")
+        more = message.get("more_body", False)
+        size_bytes += len(chunk)
+        if size_bytes > limit_bytes:
+            raise _too_large(limit_bytes)
+        chunks.append(chunk)
+    return chunks[0] if len(chunks) == 1 else b"".join(chunks)
+
+
+def decode_body(decoder: msgspec.json.Decoder[T], raw: bytes) -> T:
+    """Raises InvalidInput, with `param` where one field is at fault."""
+    try:
+        return decoder.decode(raw)
+    except msgspec.ValidationError as error:
+        _refuse(error)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise InvalidInput(f"The body is not valid JSON: {error}.") from error
+    except RecursionError as error:
+        raise InvalidInput("The body is nested too deeply.") from error
+
+
+def decode_query(request: Request, shape: type[T]) -> T:
+    """The query string as a `shape`, numbers read from text. Raises InvalidInput naming the parameter."""
+    try:
+        return msgspec.convert(dict(request.query_params), shape, strict=False)
+    except msgspec.ValidationError as error:
+        _refuse(error)
+
+
+def schema_of(shape: Any) -> dict[str, Any]:
+    """JSON schema of a struct with every reference resolved in place, as OpenAPI's `requestBody` needs it."""
+    schema = msgspec.json.schema(shape)
+    definitions = schema.pop("$defs", {})
+
+    def resolve(node: Any) -> Any:
+        if isinstance(node, dict):
+            if "$ref" in node:
+                return resolve(definitions[str(node["$ref"]).removeprefix("#/$defs/")])  # pyright: ignore[reportUnknownArgumentType]
+            return {key: resolve(value) for key, value in node.items()}  # pyright: ignore[reportUnknownVariableType]
+        if isinstance(node, list):
+            return [resolve(value) for value in node]  # pyright: ignore[reportUnknownVariableType]
+        return node
+
+    return resolve(schema)
+
+
+def _refuse(error: msgspec.ValidationError) -> NoReturn:
+    match = _PLACE.fullmatch(str(error))
+    what, path = (match["what"], match["path"]) if match else (str(error), None)
+    missing = _MISSING.fullmatch(what)
+    if missing:
+        raise InvalidInput(f"Missing field: {missing['name']}.", param=missing["name"]) from error
+    if not path:
+        raise InvalidInput(f"{what}.") from error
+    raise InvalidInput(f"{path}: {what}.", param=re.split(r"[.\[]", path, maxsplit=1)[0]) from error
+
+
+def _too_large(limit_bytes: int) -> RequestError:
+    return RequestError(413, "body_too_large", f"The body is larger than {limit_bytes} bytes.")

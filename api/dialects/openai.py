@@ -1,0 +1,113 @@
+"""OpenAI's dialect: /v1/embeddings and /v1/models."""
+
+from typing import Any, Literal
+
+import msgspec
+from fastapi import FastAPI
+from starlette.requests import Request
+from starlette.responses import Response
+
+from api.body import decode_body, read_body, schema_of
+from api.embedding import EmbeddingRequest, embed_job, encode_embeddings
+from api.job_reply import accepted_response
+from api.queue import Queue
+from api.waiting import Accepted, perform
+from jobs.errors import NoWorker, UnknownModel
+from jobs.settings import Settings
+from jobs.types import ModelInfo
+
+_PREFER: dict[str, Any] = {
+    "name": "Prefer",
+    "in": "header",
+    "description": "RFC 7240: `respond-async`, `wait=N`, or both.",
+    "schema": {"type": "string"},
+}
+_IDEMPOTENCY_KEY: dict[str, Any] = {
+    "name": "Idempotency-Key",
+    "in": "header",
+    "description": "A second request with this key gets the first one's job.",
+    "schema": {"type": "string", "minLength": 1, "maxLength": 255},
+}
+
+
+class ModelReply(msgspec.Struct, frozen=True, kw_only=True):
+    """OpenAI's model object, with what a caller must know to use the model."""
+
+    id: str
+    object: Literal["model"] = "model"
+    created: int
+    owned_by: Literal["mlxq"] = "mlxq"
+    task: str
+    dimensions: int
+    min_dimensions: int | None
+    max_tokens: int
+    prompts: tuple[str, ...]
+
+
+class ModelListReply(msgspec.Struct, frozen=True, kw_only=True):
+    object: Literal["list"] = "list"
+    data: list[ModelReply]
+
+
+class OpenAI:
+    def __init__(self, queue: Queue, settings: Settings) -> None:
+        self._queue = queue
+        self._settings = settings
+        self._decoder = msgspec.json.Decoder(EmbeddingRequest)
+
+    def add_routes(self, app: FastAPI) -> None:
+        app.add_api_route(
+            "/v1/embeddings",
+            self.create_embeddings,
+            methods=["POST"],
+            tags=["work"],
+            openapi_extra={
+                "parameters": [_PREFER, _IDEMPOTENCY_KEY],
+                "requestBody": {
+                    "required": True,
+                    "content": {"application/json": {"schema": schema_of(EmbeddingRequest)}},
+                },
+            },
+        )
+        app.add_api_route("/v1/models", self.list_models, methods=["GET"], tags=["models"])
+        app.add_api_route("/v1/models/{model_id:path}", self.retrieve_model, methods=["GET"], tags=["models"])
+
+    async def create_embeddings(self, request: Request) -> Response:
+        """One vector per input, now, or a job's id with `Prefer: respond-async`."""
+        raw = await read_body(request, self._settings.max_body_bytes)
+        asked = decode_body(self._decoder, raw)
+        job = embed_job(asked, self._settings.max_inputs)
+        outcome = await perform(self._queue, self._settings, request, job)
+        if isinstance(outcome, Accepted):
+            return await accepted_response(outcome, asked.encoding_format)
+        body = await encode_embeddings(outcome, asked.model, asked.encoding_format)
+        return Response(body, media_type="application/json")
+
+    async def list_models(self, request: Request) -> Response:
+        """Every model that a live worker serves."""
+        reply = ModelListReply(data=[_model_reply(info) for info in await self._queue.models()])
+        return Response(msgspec.json.encode(reply), media_type="application/json")
+
+    async def retrieve_model(self, request: Request) -> Response:
+        """One model; its id may contain slashes."""
+        model_id = request.path_params["model_id"]
+        models = await self._queue.models()
+        for info in models:
+            if info.id == model_id:
+                return Response(msgspec.json.encode(_model_reply(info)), media_type="application/json")
+        if not models:
+            raise NoWorker
+        known = ", ".join(info.id for info in models)
+        raise UnknownModel(f"The model {model_id!r} does not exist. There is: {known}.", param="model")
+
+
+def _model_reply(info: ModelInfo) -> ModelReply:
+    return ModelReply(
+        id=info.id,
+        created=info.created,
+        task=info.task,
+        dimensions=info.dimensions,
+        min_dimensions=info.min_dimensions,
+        max_tokens=info.max_tokens,
+        prompts=info.prompts,
+    )

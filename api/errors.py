@@ -1,0 +1,112 @@
+"""The one place that turns an error into an HTTP status and OpenAI's envelope.
+
+The envelope is {"error": {"message", "type", "param", "code"}}.
+"""
+
+import logging
+from http import HTTPStatus
+
+import msgspec
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
+
+from jobs import errors
+
+log = logging.getLogger("mlxq.api")
+
+# The nearest class in a JobError's ancestry decides.
+_STATUS: dict[type[errors.JobError], int] = {
+    errors.JobError: 500,
+    errors.InvalidInput: 400,
+    errors.UnknownModel: 404,
+    errors.UnknownJob: 404,
+    errors.IdempotencyConflict: 409,
+    errors.JobCanceled: 409,
+    errors.Overloaded: 429,
+    errors.QueueUnavailable: 503,
+    errors.NoWorker: 503,
+    errors.ResultTimeout: 504,
+    errors.JobExpired: 504,
+    errors.TimeLimitExceeded: 504,
+}
+# nginx's word for a caller that hung up; nobody is left to read it.
+_CLIENT_GONE = 499
+_RETRY_UNAVAILABLE_S = 1
+
+
+class RequestError(Exception):
+    """A request refused by the API itself, before or beside any job."""
+
+    def __init__(self, status: int, code: str, message: str, param: str | None = None) -> None:
+        self.status = status
+        self.code = code
+        self.message = message
+        self.param = param
+        super().__init__(message)
+
+
+class ErrorBody(msgspec.Struct, frozen=True):
+    message: str
+    type: str
+    param: str | None
+    code: str
+
+
+class ErrorReply(msgspec.Struct, frozen=True):
+    error: ErrorBody
+
+
+def error_response(error: Exception, request: Request) -> Response:
+    """The reply to any exception. An unknown one is logged with its traceback, and shown as an internal error."""
+    if isinstance(error, errors.JobError):
+        return _reply(_status(error), error.code, error.message, error.param, _retry_after(error))
+    if isinstance(error, RequestError):
+        return _reply(error.status, error.code, error.message, error.param)
+    if isinstance(error, HTTPException):
+        code = HTTPStatus(error.status_code).name.lower()
+        message = f"{error.detail}: {request.method} {request.url.path}"
+        return _reply(error.status_code, code, message, headers=dict(error.headers or {}))
+    if isinstance(error, ClientDisconnect):
+        return Response(status_code=_CLIENT_GONE)
+    log.error(
+        "A request failed in a way nobody foresaw.",
+        exc_info=error,
+        extra={"method": request.method, "path": request.url.path},
+    )
+    unknown = errors.InternalError()
+    return _reply(500, unknown.code, unknown.message)
+
+
+async def http_exception(request: Request, error: Exception) -> Response:
+    """FastAPI's hook for what its router raises: 404 and 405."""
+    return error_response(error, request)
+
+
+def _status(error: errors.JobError) -> int:
+    return next(_STATUS[cls] for cls in type(error).__mro__ if cls in _STATUS)
+
+
+def _retry_after(error: errors.JobError) -> dict[str, str] | None:
+    if isinstance(error, errors.Overloaded):
+        return {"Retry-After": str(error.retry_after_s)}
+    if isinstance(error, errors.QueueUnavailable | errors.NoWorker):
+        return {"Retry-After": str(_RETRY_UNAVAILABLE_S)}
+    return None
+
+
+def _type(status: int) -> str:
+    if status == HTTPStatus.TOO_MANY_REQUESTS:
+        return "rate_limit_error"
+    return "server_error" if status >= HTTPStatus.INTERNAL_SERVER_ERROR else "invalid_request_error"
+
+
+def _reply(
+    status: int,
+    code: str,
+    message: str,
+    param: str | None = None,
+    headers: dict[str, str] | None = None,
+) -> Response:
+    body = ErrorReply(ErrorBody(message=message, type=_type(status), param=param, code=code))
+    return Response(msgspec.json.encode(body), status, headers, "application/json")

@@ -1,0 +1,91 @@
+"""How the service is: /health, /ready and /v1/queue/stats."""
+
+from typing import Literal
+
+import msgspec
+from fastapi import FastAPI
+from starlette.requests import Request
+from starlette.responses import Response
+
+from api.queue import Queue
+from jobs.errors import QueueUnavailable
+from jobs.settings import Settings
+from jobs.types import LaneStats, QueueStats, WorkerStats
+
+_ALIVE = b'{"status":"ok"}'
+
+
+class Readiness(msgspec.Struct, frozen=True, omit_defaults=True):
+    status: Literal["ready", "not ready"]
+    reason: str | None = None
+
+
+class Totals(msgspec.Struct, frozen=True):
+    """The whole service in five figures.
+
+    running: at least one worker is alive.
+    queue_size: jobs that wait, in all queues together, those that wait for a retry included.
+    max_queue_size: jobs that may wait in these queues before new ones are answered 429.
+    active_requests: jobs that a worker has started and not ended.
+    max_concurrency: live workers. Each drives one device with one batch (of many jobs) at a time.
+    """
+
+    running: bool
+    queue_size: int
+    max_queue_size: int
+    active_requests: int
+    max_concurrency: int
+
+
+class StatsReply(msgspec.Struct, frozen=True, kw_only=True):
+    status: Literal["ok"] = "ok"
+    queue_stats: Totals
+    queues: tuple[LaneStats, ...]
+    workers: tuple[WorkerStats, ...]
+
+
+class Health:
+    def __init__(self, queue: Queue, settings: Settings) -> None:
+        self._queue = queue
+        self._settings = settings
+
+    def add_routes(self, app: FastAPI) -> None:
+        app.add_api_route("/health", self.health, methods=["GET"], tags=["health"])
+        app.add_api_route("/ready", self.ready, methods=["GET"], tags=["health"])
+        app.add_api_route("/v1/queue/stats", self.stats, methods=["GET"], tags=["health"])
+
+    async def health(self, request: Request) -> Response:
+        """This process is alive; says nothing about Redis or workers."""
+        return Response(_ALIVE, media_type="application/json")
+
+    async def ready(self, request: Request) -> Response:
+        """Work sent now would be done: Redis answers, and so did a worker, lately. Otherwise 503."""
+        try:
+            alive = await self._queue.ready()
+        except QueueUnavailable as error:
+            return _readiness_response(Readiness("not ready", error.message))
+        return _readiness_response(Readiness("ready") if alive else Readiness("not ready", "No live worker."))
+
+    async def stats(self, request: Request) -> Response:
+        """Totals, every queue, every live worker."""
+        stats = await self._queue.stats()
+        reply = StatsReply(
+            queue_stats=totals(stats, self._settings.queue_limit), queues=stats.queues, workers=stats.workers
+        )
+        return Response(msgspec.json.encode(reply), media_type="application/json")
+
+
+def totals(stats: QueueStats, queue_limit: int) -> Totals:
+    """queue_limit: what one queue may hold, for the time before there is any."""
+    return Totals(
+        running=bool(stats.workers),
+        queue_size=sum(queue.queued + queue.scheduled for queue in stats.queues),
+        max_queue_size=sum(queue.limit for queue in stats.queues) or queue_limit,
+        active_requests=sum(queue.started for queue in stats.queues),
+        max_concurrency=len(stats.workers),
+    )
+
+
+def _readiness_response(readiness: Readiness) -> Response:
+    status = 200 if readiness.status == "ready" else 503
+    return Response(msgspec.json.encode(readiness), status, media_type="application/json")

@@ -1,0 +1,74 @@
+"""A job as HTTP shows it."""
+
+from typing import Literal
+
+import msgspec
+from starlette.responses import Response
+
+from api.embedding import Encoding, encode_embeddings
+from api.waiting import Accepted
+from jobs.types import JobView
+
+
+class JobFailure(msgspec.Struct, frozen=True):
+    code: str
+    message: str
+    param: str | None
+
+
+class JobReply(msgspec.Struct, frozen=True, kw_only=True):
+    """Times are seconds since the epoch. `result` has the shape of the task's own endpoint."""
+
+    id: str
+    object: Literal["job"] = "job"
+    status: str
+    task: str
+    model: str
+    lane: str
+    position: int | None
+    attempts: int
+    created_at: float | None
+    started_at: float | None
+    ended_at: float | None
+    worker: str | None
+    metadata: dict[str, str]
+    result: msgspec.Raw | None
+    error: JobFailure | None
+
+
+class JobListReply(msgspec.Struct, frozen=True, kw_only=True):
+    object: Literal["list"] = "list"
+    data: list[JobReply]
+    has_more: bool
+
+
+async def job_reply(view: JobView, encoding: Encoding | None = None) -> JobReply:
+    result = None
+    if view.result is not None:
+        result = msgspec.Raw(await encode_embeddings(view.result, view.model, encoding))
+    error = view.error and JobFailure(view.error.code, view.error.message, view.error.param)
+    return JobReply(
+        id=view.id,
+        status=view.status,
+        task=view.task,
+        model=view.model,
+        lane=view.lane,
+        position=view.position,
+        attempts=view.attempts,
+        created_at=view.created_at,
+        started_at=view.started_at,
+        ended_at=view.ended_at,
+        worker=view.worker,
+        metadata=view.metadata,
+        result=result,
+        error=error,
+    )
+
+
+async def accepted_response(accepted: Accepted, encoding: Encoding | None = None) -> Response:
+    """202, with the place where the job is found."""
+    headers = {"Location": f"/v1/jobs/{accepted.view.id}"}
+    if accepted.preference:
+        headers["Preference-Applied"] = accepted.preference
+    reply = await job_reply(accepted.view, encoding)
+    return Response(msgspec.json.encode(reply), 202, headers, "application/json")

@@ -1,0 +1,136 @@
+"""Jobs by id: POST, GET, LIST and DELETE under /v1/jobs."""
+
+import contextlib
+from typing import Annotated, Literal
+
+import msgspec
+from fastapi import FastAPI
+from starlette.requests import Request
+from starlette.responses import Response
+
+from api.body import decode_body, decode_query, read_body, schema_of
+from api.embedding import EmbeddingRequest, Encoding, embed_job
+from api.errors import RequestError
+from api.job_reply import JobListReply, accepted_response, job_reply
+from api.queue import Queue
+from api.waiting import Accepted, async_options, idempotency_key, watch
+from jobs.errors import JobError
+from jobs.settings import Settings
+from jobs.types import JobView, Lane
+
+Status = Literal["queued", "started", "finished", "failed", "canceled", "stopped", "scheduled", "deferred"]
+_ENDED = frozenset({"finished", "failed", "canceled", "stopped"})
+
+_MONTH_S = 31 * 24 * 3600
+LimitSeconds = Annotated[int, msgspec.Meta(ge=1, le=_MONTH_S)]
+Metadata = Annotated[
+    dict[
+        Annotated[str, msgspec.Meta(min_length=1, max_length=64)],
+        Annotated[str, msgspec.Meta(max_length=512)],
+    ],
+    msgspec.Meta(max_length=16),
+]
+
+
+class JobRequest(EmbeddingRequest, frozen=True, kw_only=True):
+    """The body of POST /v1/jobs: the work, and how it is to be treated (see SubmitOptions), in seconds."""
+
+    task: Literal["embed"]
+    lane: Lane = Lane.DEFAULT
+    time_limit: LimitSeconds | None = None
+    ttl: LimitSeconds | None = None
+    retries: Annotated[int, msgspec.Meta(ge=0, le=100)] = 0
+    metadata: Metadata | None = None
+
+
+class JobQuery(msgspec.Struct, frozen=True, kw_only=True):
+    """wait: seconds to wait for the end, cut to the server's own limit."""
+
+    wait: Annotated[float, msgspec.Meta(ge=0)] = 0
+    encoding_format: Encoding = "float"
+
+
+class JobListQuery(msgspec.Struct, frozen=True, kw_only=True):
+    status: Status | None = None
+    model: str | None = None
+    lane: Lane | None = None
+    limit: Annotated[int, msgspec.Meta(ge=1, le=100)] = 20
+    offset: Annotated[int, msgspec.Meta(ge=0, le=2**31)] = 0
+
+
+class Jobs:
+    def __init__(self, queue: Queue, settings: Settings) -> None:
+        self._queue = queue
+        self._settings = settings
+        self._decoder = msgspec.json.Decoder(JobRequest)
+
+    def add_routes(self, app: FastAPI) -> None:
+        app.add_api_route(
+            "/v1/jobs",
+            self.create_job,
+            methods=["POST"],
+            status_code=202,
+            tags=["jobs"],
+            openapi_extra={
+                "requestBody": {
+                    "required": True,
+                    "content": {"application/json": {"schema": schema_of(JobRequest)}},
+                }
+            },
+        )
+        app.add_api_route("/v1/jobs", self.list_jobs, methods=["GET"], tags=["jobs"])
+        app.add_api_route("/v1/jobs/{job_id}", self.retrieve_job, methods=["GET"], tags=["jobs"])
+        app.add_api_route("/v1/jobs/{job_id}", self.cancel_job, methods=["DELETE"], tags=["jobs"])
+
+    async def create_job(self, request: Request) -> Response:
+        """Queues the work and answers at once with the job's id."""
+        asked = decode_body(self._decoder, await read_body(request, self._settings.max_body_bytes))
+        job = embed_job(asked, self._settings.max_inputs)
+        options = msgspec.structs.replace(
+            async_options(self._settings, idempotency_key(request)),
+            lane=asked.lane,
+            time_limit_s=asked.time_limit or self._settings.time_limit_s,
+            ttl_s=asked.ttl,
+            retries=asked.retries,
+            metadata=asked.metadata or {},
+        )
+        ticket = await self._queue.submit(job, options)
+        return await accepted_response(Accepted(await self._queue.view(ticket.id)), asked.encoding_format)
+
+    async def retrieve_job(self, request: Request) -> Response:
+        """The job, with its result or error once it has ended; `?wait=N` waits up to N seconds for that."""
+        query = decode_query(request, JobQuery)
+        job_id: str = request.path_params["job_id"]
+        view = await self._queue.view(job_id)
+        if query.wait and view.status not in _ENDED:
+            # Whatever is raised here, the job's own error or a queue that went away, the view says it, too.
+            with contextlib.suppress(JobError):
+                await watch(self._queue, request, job_id, min(query.wait, self._settings.wait_s))
+            view = await self._queue.view(job_id)
+        return await _job_response(view, query.encoding_format)
+
+    async def list_jobs(self, request: Request) -> Response:
+        """Jobs without their results, newest first."""
+        query = decode_query(request, JobListQuery)
+        # One more than asked for tells whether there is more.
+        views = await self._queue.views(
+            status=query.status,
+            model=query.model,
+            lane=query.lane,
+            limit=query.limit + 1,
+            offset=query.offset,
+        )
+        page = [await job_reply(view) for view in views[: query.limit]]
+        reply = JobListReply(data=page, has_more=len(views) > query.limit)
+        return Response(msgspec.json.encode(reply), media_type="application/json")
+
+    async def cancel_job(self, request: Request) -> Response:
+        """Cancels a queued or running job."""
+        job_id: str = request.path_params["job_id"]
+        if not await self._queue.cancel(job_id):
+            raise RequestError(409, "job_already_ended", "The job has already ended.")
+        return await _job_response(await self._queue.view(job_id))
+
+
+async def _job_response(view: JobView, encoding: Encoding = "float") -> Response:
+    return Response(msgspec.json.encode(await job_reply(view, encoding)), media_type="application/json")

@@ -1,0 +1,49 @@
+"""One API process, started by `mlxq up` and `mlxq serve` with the listening socket and the parent's pipe."""
+
+import argparse
+import asyncio
+import socket
+
+import uvicorn
+import uvloop
+
+from api.app import create_app
+from jobs.connection import connect_async, redis_url
+from jobs.log import set_up_logging
+from jobs.parent import exit_with_parent
+from jobs.queue import JobQueue
+from jobs.settings import Settings
+
+GRACE_S = 5
+
+
+async def answer(listener: socket.socket, settings: Settings) -> None:
+    """Until SIGTERM; requests in flight then get GRACE_S to end."""
+    app = create_app(JobQueue(connect_async(redis_url(settings)), settings), settings)
+    config = uvicorn.Config(
+        app,
+        http="httptools",
+        ws="none",
+        lifespan="on",
+        access_log=False,
+        log_config=None,
+        server_header=False,
+        timeout_graceful_shutdown=GRACE_S,
+    )
+    await uvicorn.Server(config).serve(sockets=[listener])
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--listen-fd", type=int, required=True)
+    parser.add_argument("--parent-fd", type=int, required=True)
+    options = parser.parse_args()
+    exit_with_parent(options.parent_fd, grace_s=GRACE_S + 1)
+    settings = Settings()
+    set_up_logging(settings.log_level)
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(answer(socket.socket(fileno=options.listen_fd), settings))
+
+
+if __name__ == "__main__":
+    main()

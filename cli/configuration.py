@@ -1,0 +1,78 @@
+"""Settings from options and variables, and back into the variables of a child process."""
+
+import argparse
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+from pydantic_settings import SettingsError
+
+from jobs.connection import connect
+from jobs.settings import Settings
+
+_OPTIONS = {"redis_url": "--redis", "models": "--model"}
+"""Where the option is not named as the setting is."""
+
+
+class ConfigurationError(Exception):
+    """A setting has a value that it cannot have."""
+
+
+def variable(field: str) -> str:
+    """The environment variable of a setting."""
+    return "REDIS_URL" if field == "redis_url" else f"MLXQ_{field.upper()}"
+
+
+def load_settings(options: argparse.Namespace) -> Settings:
+    """Options first, then variables, then defaults.
+
+    Raises: ConfigurationError, which names the option or variable at fault and its value.
+    """
+    given = {
+        name: value
+        for name, value in vars(options).items()
+        if value is not None and name in Settings.model_fields
+    }
+    try:
+        settings = Settings(**given)
+    except ValidationError as error:
+        first = error.errors()[0]
+        field = _field(str(first["loc"][0]))
+        raise ConfigurationError(f"{_name(field, given)}={first['input']}: {first['msg']}.") from error
+    except SettingsError as error:
+        raise ConfigurationError(_unparsed(given)) from error
+    if settings.redis_url is not None:
+        try:
+            connect(settings.redis_url)  # parses the URL, sends nothing
+        except ValueError as error:  # the URL itself stays out of the message: it may hold a password
+            raise ConfigurationError(f"{_name('redis_url', given)}: {error}") from error
+    return settings
+
+
+def _field(location: str) -> str:
+    """pydantic names a setting by its alias where it has one."""
+    return "redis_url" if location in ("REDIS_URL", "MLXQ_REDIS_URL") else location
+
+
+def _name(field: str, given: dict[str, Any]) -> str:
+    """What the user wrote: an option or a variable."""
+    return _OPTIONS.get(field, f"--{field.replace('_', '-')}") if field in given else variable(field)
+
+
+def _unparsed(given: dict[str, Any]) -> str:
+    """pydantic-settings does not say which text it could not read; MLXQ_MODELS is the only list."""
+    value = os.environ.get(variable("models"), "")
+    return f'{_name("models", given)}={value}: Not a JSON list of names, such as ["all-MiniLM-L6-v2"].'
+
+
+def child_environ(settings: Settings) -> dict[str, str]:
+    """Our own variables plus every setting, so that a child reads the same Settings wherever they came from."""
+    environ = dict(os.environ)
+    for field, value in settings.model_dump(mode="json", exclude_none=True).items():
+        environ[variable(field)] = value if isinstance(value, str) else json.dumps(value)
+    # Children find our packages whatever folder the user is in (`python -P` keeps that folder itself out).
+    root = str(Path(__file__).parent.parent)
+    environ["PYTHONPATH"] = os.pathsep.join(filter(None, [root, environ.get("PYTHONPATH")]))
+    return environ

@@ -1,0 +1,95 @@
+"""The `mlxq` command. Everything heavy is imported by the subcommand that needs it: `mlxq --help` is instant."""
+
+import argparse
+import sys
+from collections.abc import Sequence
+
+EPILOG = "Every option is also an environment variable, and there are more of those: see `mlxq settings`."
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Exit codes: 0 stopped as asked, 1 could not run, 2 wrong usage, 78 wrong configuration."""
+    parser = build_parser()
+    options = parser.parse_args(arguments)
+    match options.command:
+        case "version":
+            return print_version()
+        case "settings":
+            from cli.settings_table import settings_table
+
+            print(settings_table())
+            return 0
+        case "up":
+            from cli.up import up as run
+        case "serve":
+            from cli.serve import serve as run
+        case _:
+            from cli.worker import worker as run
+
+    from cli.configuration import ConfigurationError, load_settings
+    from jobs.data_folder import RedisServerError
+    from jobs.log import set_up_logging
+
+    try:
+        settings = load_settings(options)
+        set_up_logging(settings.log_level)
+        return run(settings)
+    except ConfigurationError as error:
+        print(f"mlxq: {error}", file=sys.stderr)
+        return 2
+    except (RedisServerError, OSError) as error:
+        print(f"mlxq: {error}", file=sys.stderr)
+        return 1
+
+
+def print_version() -> int:
+    from importlib.metadata import version
+
+    print(f"mlxq {version('mlxq')}")
+    return 0
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """Values stay texts here: Settings checks them, whether they came from an option or a variable."""
+    parser = argparse.ArgumentParser(
+        prog="mlxq", description="Job-queue batch engine for MLX models.", epilog=EPILOG
+    )
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+
+    def command(name: str, text: str) -> argparse.ArgumentParser:
+        return commands.add_parser(name, help=text, description=text, epilog=EPILOG)
+
+    up = command(
+        "up", "Run everything: Redis (unless REDIS_URL is set), the API and a worker; Ctrl-C ends it."
+    )
+    serve = command("serve", "Run the API alone, for workers elsewhere.")
+    worker = command("worker", "Run one worker alone, for an API elsewhere.")
+    command("settings", "List every setting: variable, default, meaning.")
+    command("version", "Print the version.")
+
+    for part in (up, serve):
+        part.add_argument("--host", help="address to listen on (127.0.0.1)")
+        part.add_argument("--port", help="port to listen on (8000); 0 picks a free one")
+        part.add_argument("--api-processes", metavar="N", help="API processes that share the port (1)")
+    for part in (up, worker):
+        part.add_argument(
+            "--model",
+            action="append",
+            dest="models",
+            metavar="MODEL",
+            help="model to serve: a folder, a Hugging Face name, or ALIAS=either; may be repeated",
+        )
+    for part in (up, serve, worker):
+        part.add_argument(
+            "--redis",
+            dest="redis_url",
+            metavar="URL",
+            help="Redis to use instead of one of our own: redis://host:6379/0",
+        )
+        part.add_argument("--data", metavar="FOLDER", help="folder of our own Redis (~/.local/share/mlxq)")
+        part.add_argument("--log-level", metavar="LEVEL", help="DEBUG, INFO, WARNING or ERROR (INFO)")
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

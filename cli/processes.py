@@ -1,0 +1,35 @@
+"""The children of `mlxq`: what they are started with."""
+
+import socket
+import sys
+
+from cli.configuration import child_environ
+from jobs.parent import ParentPipe
+from jobs.settings import Settings
+from workers.openblas import preload_openblas
+from workers.supervisor import Supervisor
+
+# -P keeps the user's folder out of sys.path, where an `api` or a `jobs` of their own may lie.
+_PYTHON = (sys.executable, "-P", "-m")
+
+
+def api_supervisors(settings: Settings, listener: socket.socket, pipe: ParentPipe) -> list[Supervisor]:
+    """One per API process. They share the listening socket: the kernel spreads the connections."""
+    listen_fd, parent_fd = listener.fileno(), pipe.read_fd
+    command = (*_PYTHON, "cli.api_process", "--listen-fd", f"{listen_fd}", "--parent-fd", f"{parent_fd}")
+    environ = child_environ(settings)
+    return [
+        Supervisor(f"API process {number}", command, environ, pass_fds=(listen_fd, parent_fd), stop_s=10)
+        for number in range(1, settings.api_processes + 1)
+    ]
+
+
+def worker_supervisor(settings: Settings, pipe: ParentPipe) -> Supervisor:
+    """The worker may finish its batch before it stops, so it gets as long as a batch may take."""
+    return Supervisor(
+        "worker",
+        (*_PYTHON, "workers", "--parent-fd", f"{pipe.read_fd}"),
+        preload_openblas(child_environ(settings)),
+        pass_fds=(pipe.read_fd,),
+        stop_s=settings.batch_timeout_s,
+    )

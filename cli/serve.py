@@ -1,0 +1,25 @@
+"""`mlxq serve`: the API alone."""
+
+import asyncio
+
+from cli.listener import listen, local_url
+from cli.process_tree import run_tree
+from cli.processes import api_supervisors
+from cli.redis_state import shown_url, warn_if_away
+from jobs.connection import redis_url
+from jobs.parent import ParentPipe
+from jobs.settings import Settings
+
+
+def serve(settings: Settings) -> int:
+    async def run() -> int:
+        return await run_tree([api_supervisors(settings, listener, ParentPipe())], asyncio.sleep(0))
+
+    with listen(settings.host, settings.port) as listener:
+        url = redis_url(settings)
+        print(
+            f"mlxq serves {local_url(listener)}, with the Redis at {shown_url(url)}. Ctrl-C ends it.",
+            flush=True,
+        )
+        warn_if_away(url)
+        return asyncio.run(run())

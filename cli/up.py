@@ -1,0 +1,87 @@
+"""`mlxq up`: Redis, API and worker in one process tree with one Ctrl-C."""
+
+import asyncio
+import json
+import logging
+import socket
+import time
+import urllib.request
+from typing import Any
+from urllib.error import HTTPError
+
+from cli.listener import listen, local_url
+from cli.process_tree import run_tree
+from cli.processes import api_supervisors, worker_supervisor
+from cli.redis_state import shown_url, warn_if_away
+from jobs.connection import own_server
+from jobs.data_folder import RedisServerError
+from jobs.parent import ParentPipe
+from jobs.server import RedisServer
+from jobs.settings import Settings
+
+log = logging.getLogger(__name__)
+
+POLL_S = 0.2
+
+
+def up(settings: Settings) -> int:
+    """Stops in the order worker (which finishes its batch), API, Redis. Raises: RedisServerError, OSError."""
+    with listen(settings.host, settings.port) as listener:
+        redis = own_server(settings)
+        if redis is None:
+            warn_if_away(settings.redis_url or "")
+            return asyncio.run(_run(settings, listener, None))
+        with redis:
+            settings = settings.model_copy(update={"redis_url": redis.url})
+            return asyncio.run(_run(settings, listener, redis))
+
+
+async def _run(settings: Settings, listener: socket.socket, redis: RedisServer | None) -> int:
+    pipe = ParentPipe()
+    stages = [[worker_supervisor(settings, pipe)], api_supervisors(settings, listener, pipe)]
+    url = local_url(listener)
+    print(f"mlxq starts on {url}", flush=True)
+    print(f"  Redis   {shown_url(settings.redis_url or '')}{' (its own)' if redis else ''}")
+    print(f"  models  {', '.join(settings.models)}", flush=True)
+
+    async def beside() -> None:
+        async with asyncio.TaskGroup() as group:
+            group.create_task(_announce(url))
+            if redis is not None:
+                group.create_task(_keep_running(redis))
+
+    return await run_tree(stages, beside())
+
+
+async def _keep_running(redis: RedisServer) -> None:
+    """Redis is started again after a crash: its append-only file holds all but the last second."""
+    while True:
+        await asyncio.sleep(POLL_S)
+        if not redis.running:
+            log.error("Redis ended; it is started again")
+            try:
+                await asyncio.to_thread(redis.start)
+            except RedisServerError as error:
+                log.error("Redis could not be started: %s", error)
+                await asyncio.sleep(1)
+
+
+async def _announce(url: str) -> None:
+    """Says when the first request can be answered, and how to send it."""
+    started = time.monotonic()
+    while await asyncio.to_thread(_get, f"{url}/ready") is None:
+        await asyncio.sleep(POLL_S)
+    models = await asyncio.to_thread(_get, f"{url}/v1/models") or {"data": [{"id": "MODEL"}]}
+    body = json.dumps({"model": models["data"][0]["id"], "input": "Hello, world"})
+    print(f"Ready after {time.monotonic() - started:.1f} s. Try:")
+    print(f"  curl {url}/v1/embeddings -H 'Content-Type: application/json' -d '{body}'")
+    print(f"API documentation: {url}/docs. Ctrl-C ends everything.", flush=True)
+
+
+def _get(url: str) -> Any:
+    """The JSON body of a 200, None for anything else."""
+    try:
+        with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(url, timeout=2) as answer:
+            return json.load(answer)
+    except (HTTPError, OSError, ValueError):
+        return None

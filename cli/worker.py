@@ -1,0 +1,15 @@
+"""`mlxq worker`: one worker, restarted when it dies."""
+
+import asyncio
+
+from cli.process_tree import run_tree
+from cli.processes import worker_supervisor
+from jobs.parent import ParentPipe
+from jobs.settings import Settings
+
+
+def worker(settings: Settings) -> int:
+    async def run() -> int:
+        return await run_tree([[worker_supervisor(settings, ParentPipe())]], asyncio.sleep(0))
+
+    return asyncio.run(run())

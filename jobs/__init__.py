@@ -1,0 +1,1 @@
+"""What a job is and how it travels: the contract between api, workers and ingest. Imports no MLX, no FastAPI, no Qdrant."""

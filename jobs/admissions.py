@@ -1,0 +1,68 @@
+"""Submitting many jobs at once without waiting for more: while one ADMIT is on its way, the next ones gather."""
+
+import asyncio
+from collections.abc import Sequence
+
+import redis.asyncio
+from redis.exceptions import RedisError
+
+from jobs.scripts import script
+
+MAX_JOBS = 256
+"""Jobs in one ADMIT: its time in Redis stays near a millisecond."""
+
+MAX_BYTES = 1 << 20
+"""Bytes in one ADMIT; a single larger job goes alone."""
+
+Verdict = tuple[str, str]
+_Pending = tuple[Sequence[str | bytes | int], int, asyncio.Future[Verdict]]
+
+
+class Admissions:
+    """The way into the queues, one ADMIT at a time."""
+
+    def __init__(self, redis: redis.asyncio.Redis, *, limit: int, idempotency_ttl_s: int) -> None:
+        self._admit = redis.register_script(script("admit"))
+        self._settings = (limit, idempotency_ttl_s)
+        self._pending: list[_Pending] = []
+        self._flushing: asyncio.Task[None] | None = None
+
+    async def admit(self, args: Sequence[str | bytes | int], size_bytes: int) -> Verdict:
+        """Run ADMIT for one job's arguments (see lua/admit.lua). Raises RedisError."""
+        verdict: asyncio.Future[Verdict] = asyncio.get_running_loop().create_future()
+        self._pending.append((args, size_bytes, verdict))
+        if self._flushing is None:
+            self._flushing = asyncio.create_task(self._flush())
+        return await verdict
+
+    async def _flush(self) -> None:
+        try:
+            while self._pending:
+                await self._send(self._next_batch())
+        finally:
+            self._flushing = None
+
+    def _next_batch(self) -> list[_Pending]:
+        total_bytes, count = 0, 0
+        for _, size_bytes, _ in self._pending[:MAX_JOBS]:
+            total_bytes += size_bytes
+            if count and total_bytes > MAX_BYTES:
+                break
+            count += 1
+        batch, self._pending = self._pending[:count], self._pending[count:]
+        return batch
+
+    async def _send(self, batch: list[_Pending]) -> None:
+        args: list[str | bytes | int] = [*self._settings, len(batch)]
+        for job_args, _, _ in batch:
+            args += job_args
+        try:
+            verdicts = await self._admit(args=args)
+        except (RedisError, OSError) as error:
+            for _, _, future in batch:
+                if not future.done():
+                    future.set_exception(error)
+            return
+        for (_, _, future), (verdict, value) in zip(batch, verdicts, strict=True):
+            if not future.done():
+                future.set_result((verdict.decode(), value.decode()))

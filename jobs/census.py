@@ -1,0 +1,142 @@
+"""Counting: which models and workers there are, what waits, what was done."""
+
+import time
+from collections.abc import Iterable
+
+import msgspec
+import redis.asyncio
+
+from jobs import keys, record
+from jobs.types import JobView, Lane, LaneStats, ModelInfo, QueueStats, WorkerStats
+
+MODELS_FRESH_S = 1.0
+"""How long an answer about models is used again."""
+
+MODEL_FORGOTTEN_S = 86_400
+"""A model that no worker has announced for this long is no longer offered."""
+
+STATUSES = ("started", "queued", "scheduled", "deferred", "finished", "failed", "canceled")
+
+
+class Announcement(msgspec.Struct, frozen=True):
+    """What a worker writes about a model it serves, again and again."""
+
+    info: ModelInfo
+    seen_at: float
+
+
+_decode_announcement = msgspec.msgpack.Decoder(Announcement).decode
+_decode_worker = msgspec.msgpack.Decoder(WorkerStats).decode
+
+
+class Census:
+    """Reads what workers announce (mlxq:models, mlxq:worker:*) and what RQ's registries hold. Raises RedisError."""
+
+    def __init__(self, redis: redis.asyncio.Redis, *, limit: int) -> None:
+        self._redis = redis
+        self._limit = limit
+        self._models: tuple[ModelInfo, ...] = ()
+        self._names: frozenset[str] = frozenset()
+        self._asked_at = float("-inf")
+
+    def known_models(self) -> frozenset[str]:
+        """Names of the models as of a moment ago; empty when that is too long ago."""
+        return self._names if time.monotonic() - self._asked_at < MODELS_FRESH_S else frozenset()
+
+    async def models(self) -> tuple[ModelInfo, ...]:
+        if time.monotonic() - self._asked_at >= MODELS_FRESH_S:
+            announced = [_decode_announcement(raw) for raw in (await self._redis.hgetall(keys.MODELS)).values()]
+            oldest = time.time() - MODEL_FORGOTTEN_S
+            self._models = tuple(sorted((a.info for a in announced if a.seen_at > oldest), key=lambda i: i.id))
+            self._names = frozenset(info.id for info in self._models)
+            self._asked_at = time.monotonic()
+        return self._models
+
+    async def workers(self) -> list[WorkerStats]:
+        """Live workers: each one's announcement lives as long as its lease."""
+        names = [name.decode().removeprefix(keys.WORKER_PREFIX) for name in await self._redis.smembers(keys.WORKERS)]
+        if not names:
+            return []
+        pipeline = self._redis.pipeline(transaction=False)
+        for name in names:
+            pipeline.get(keys.worker(name))
+            pipeline.pttl(keys.worker(name))
+        answers = await pipeline.execute()
+        return [_decode_worker(raw) for raw in answers[::2] if raw is not None]
+
+    async def drain_rate(self, queue: str) -> float:
+        """Jobs per second that the live workers took from a queue lately."""
+        return sum(worker.drain_rate.get(queue, 0.0) for worker in await self.workers())
+
+    async def queues(self) -> list[str]:
+        """Names of our queues, also of those that are empty by now."""
+        names = [name.decode().removeprefix(keys.QUEUE_PREFIX) for name in await self._redis.smembers(keys.QUEUES)]
+        return sorted(name for name in names if keys.parse_queue_name(name))
+
+    async def stats(self) -> QueueStats:
+        workers, queues = await self.workers(), await self.queues()
+        pipeline = self._redis.pipeline(transaction=False)
+        now = time.time()
+        for name in queues:
+            pipeline.llen(keys.queue(name))
+            pipeline.zcard(keys.registry("started", name))
+            pipeline.zcard(keys.registry("scheduled", name))
+            pipeline.zcount(keys.registry("finished", name), now, "+inf")
+            pipeline.zcount(keys.registry("failed", name), now, "+inf")
+        counts = await pipeline.execute()
+        rows = [
+            self._lane_stats(name, counts[5 * n : 5 * n + 5], workers) for n, name in enumerate(queues)
+        ]
+        return QueueStats(queues=tuple(rows), workers=tuple(workers))
+
+    def _lane_stats(self, name: str, counts: list[int], workers: Iterable[WorkerStats]) -> LaneStats:
+        parsed = keys.parse_queue_name(name)
+        assert parsed is not None
+        queued, started, scheduled, finished, failed = counts
+        return LaneStats(
+            queue=name,
+            task=parsed[0],
+            model=parsed[1],
+            lane=parsed[2],
+            queued=queued,
+            started=started,
+            scheduled=scheduled,
+            finished=finished,
+            failed=failed,
+            limit=self._limit,
+            drain_rate=sum(worker.drain_rate.get(name, 0.0) for worker in workers),
+        )
+
+    async def views(
+        self, *, status: str | None, model: str | None, lane: Lane | None, limit: int, offset: int
+    ) -> list[JobView]:
+        queues = []
+        for name in await self.queues():
+            parsed = keys.parse_queue_name(name)
+            if parsed and model in (None, parsed[1]) and lane in (None, parsed[2]):
+                queues.append(name)
+        statuses = STATUSES if status is None else ("failed",) if status == "stopped" else (status,)
+        wanted = offset + limit
+        ids = await self._newest_ids(queues, statuses, wanted)
+        found = [view for view in await self._views_of(ids) if status in (None, view.status)]
+        found.sort(key=lambda view: view.created_at or 0.0, reverse=True)
+        return found[offset:wanted]
+
+    async def _newest_ids(self, queues: list[str], statuses: Iterable[str], count: int) -> list[str]:
+        """Up to `count` newest ids of each queue and status; ids sort by creation time (record.new_id)."""
+        pipeline = self._redis.pipeline(transaction=False)
+        for name in queues:
+            for status in statuses:
+                if status == "queued":
+                    pipeline.lrange(keys.queue(name), -count, -1)
+                else:
+                    pipeline.zrange(keys.registry(status, name), 0, count - 1, desc=True)
+        ids = {raw.decode().partition(":")[0] for answer in await pipeline.execute() for raw in answer}
+        return sorted(ids, reverse=True)[: 4 * count]
+
+    async def _views_of(self, ids: list[str]) -> list[JobView]:
+        pipeline = self._redis.pipeline(transaction=False)
+        for job_id in ids:
+            pipeline.hgetall(keys.job(job_id))
+        answers = await pipeline.execute()
+        return [record.view(job_id, fields, None, [])[0] for job_id, fields in zip(ids, answers, strict=True) if fields]

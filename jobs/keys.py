@@ -1,0 +1,62 @@
+"""Names of the Redis keys that Python code uses (the scripts' own are in lua/)."""
+
+import hashlib
+
+from jobs.types import LANES, Lane
+
+LEASES = "mlxq:leases"
+MODELS = "mlxq:models"
+FOLLOWUPS = "mlxq:followups"
+QUEUES = "rq:queues"
+WORKERS = "rq:workers"
+SUSPENDED = "rq:suspended"
+
+JOB_PREFIX = "rq:job:"
+QUEUE_PREFIX = "rq:queue:"
+WORKER_PREFIX = "rq:worker:"
+
+
+def queue_name(task: str, model: str, lane: str) -> str:
+    """One queue per task, model and lane; model names may hold colons and slashes, tasks and lanes not."""
+    return f"{task}:{model}:{lane}"
+
+
+def parse_queue_name(name: str) -> tuple[str, str, Lane] | None:
+    """(task, model, lane), or None for a queue that is not ours."""
+    task, _, rest = name.partition(":")
+    model, _, lane = rest.rpartition(":")
+    return (task, model, Lane(lane)) if task and model and lane in LANES else None
+
+
+def job(job_id: str) -> str:
+    return JOB_PREFIX + job_id
+
+
+def queue(name: str) -> str:
+    return QUEUE_PREFIX + name
+
+
+def results(job_id: str) -> str:
+    return f"rq:results:{job_id}"
+
+
+def registry(status: str, queue_name: str) -> str:
+    """RQ's registry of a status: started jobs are in `wip`, the others under their own name."""
+    return f"rq:{'wip' if status == 'started' else status}:{queue_name}"
+
+
+def wake(task: str, model: str) -> str:
+    return f"mlxq:wake:{task}:{model}"
+
+
+def worker(name: str) -> str:
+    return f"mlxq:worker:{name}"
+
+
+def blob(execution: str) -> str:
+    """A result too large for a script; named by its execution, so that a stale one cannot replace a good one."""
+    return f"mlxq:blob:{execution}"
+
+
+def idempotency(key: str) -> str:
+    return "mlxq:idem:" + hashlib.sha256(key.encode()).hexdigest()

@@ -1,0 +1,23 @@
+"""How our processes log: an event is a sentence plus fields, on one line of stderr."""
+
+import logging
+
+_STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
+
+
+class EventFormatter(logging.Formatter):
+    """Puts the fields given as `extra` behind the sentence: `worker.started worker=a1 models=2`."""
+
+    def formatMessage(self, record: logging.LogRecord) -> str:
+        line = super().formatMessage(record)
+        fields = [f"{name}={value}" for name, value in vars(record).items() if name not in _STANDARD]
+        return " ".join([line, *fields])
+
+
+def set_up_logging(level: str) -> None:
+    """Once, at a process's entry point."""
+    handler = logging.StreamHandler()
+    handler.setFormatter(EventFormatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+    logging.basicConfig(level=level, handlers=[handler], force=True)
+    for noisy in ("httpx", "httpcore", "huggingface_hub", "rq", "uvicorn"):
+        logging.getLogger(noisy).setLevel(max(logging.WARNING, logging.getLogger().level))

@@ -1,0 +1,22 @@
+-- CANCEL: end a job that has not ended. A running one loses its lease, so its worker's FINISH changes nothing, and
+-- the worker is told to drop it. ARGV: id, iso now, ttl_s, failure.  Returns canceled, ended or missing.
+local id, iso, ttl, failure = ARGV[1], ARGV[2], tonumber(ARGV[3]), ARGV[4]
+local job_key = 'rq:job:' .. id
+local head = redis.call('HMGET', job_key, 'status', 'origin', 'mlxq_execution', 'worker_name')
+local status, queue, execution, worker = head[1], head[2], head[3], head[4]
+if not status then return 'missing' end
+if status == 'canceled' then return 'canceled' end
+if status == 'finished' or status == 'failed' or status == 'stopped' then return 'ended' end
+redis.call('LREM', 'rq:queue:' .. queue, 0, id)
+redis.call('ZREM', 'rq:scheduled:' .. queue, id)
+redis.call('ZREM', 'rq:deferred:' .. queue, id)
+if execution then
+  drop_execution(queue, id, execution)
+  redis.call('PUBLISH', 'rq:pubsub:' .. worker, '{"command": "mlxq-drop", "job_id": "' .. id .. '"}')
+end
+redis.call('HSET', job_key, 'status', 'canceled', 'ended_at', iso)
+local mail = {}
+tell(mail, job_key, id, 'canceled', failure)
+keep(job_key, id, 'rq:canceled:' .. queue, ttl)
+post(mail)
+return 'canceled'

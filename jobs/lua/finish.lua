@@ -1,0 +1,78 @@
+-- FINISH: settle executions. Fenced: whoever lost the lease (or whose job was canceled) changes nothing.
+-- ARGV: worker, iso now, seconds worked, count, then per execution:
+--   id, execution, queue, verdict, ttl_s or delay_s, stored, failure
+-- verdict finished: stored = base64 of the result, kept for ttl_s
+--         failed | stopped: stored = exc_string, failure = msgpack
+--         retry: back to the queue after delay_s          release: back to the queue's front, unharmed
+-- Returns {stale ids, ids whose dependents wait}.
+local worker, iso, worked, count = ARGV[1], ARGV[2], ARGV[3], tonumber(ARGV[4])
+local worker_key = 'rq:worker:' .. worker
+local stale, followups, mail = {}, {}, {}
+local succeeded, failed = 0, 0
+
+local function settle(id, execution, queue, verdict, ttl, stored, failure)
+  local job_key = 'rq:job:' .. id
+  if verdict == 'release' or verdict == 'retry' then
+    redis.call('HSET', job_key, 'status', 'queued')
+    if verdict == 'release' then
+      redis.call('LPUSH', 'rq:queue:' .. queue, id)
+      redis.call('HINCRBY', job_key, 'mlxq_attempts', -1)
+    else
+      failed = failed + 1
+      redis.call('HINCRBY', job_key, 'retries_left', -1)
+      if ttl > 0 then
+        redis.call('HSET', job_key, 'status', 'scheduled')
+        redis.call('ZADD', 'rq:scheduled:' .. queue, now() + ttl, id)
+        return
+      end
+      redis.call('RPUSH', 'rq:queue:' .. queue, id)
+    end
+    wake(queue)
+    return
+  end
+  if verdict == 'finished' then
+    succeeded = succeeded + 1
+    redis.call('HSET', job_key, 'status', 'finished', 'ended_at', iso)
+    redis.call('XADD', 'rq:results:' .. id, '*', 'type', 1, 'worker_name', worker, 'return_value', stored,
+      'execution_id', execution)
+    tell(mail, job_key, id, 'finished', stored)
+    keep(job_key, id, 'rq:finished:' .. queue, ttl)
+  else
+    failed = failed + 1
+    fail(mail, queue, id, iso, worker, execution, stored, failure)
+    if verdict == 'stopped' then redis.call('HSET', job_key, 'status', 'stopped') end
+  end
+  if redis.call('EXISTS', job_key .. ':dependents') == 1 then
+    redis.call('SADD', 'mlxq:followups', id)
+    followups[#followups + 1] = id
+  end
+end
+
+-- The reply to an earlier, equal call was lost.
+local function settled_before(id, execution)
+  local last = redis.call('XREVRANGE', 'rq:results:' .. id, '+', '-', 'COUNT', 1)[1]
+  if not last then return false end
+  for n = 1, #last[2], 2 do
+    if last[2][n] == 'execution_id' then return last[2][n + 1] == execution end
+  end
+  return false
+end
+
+local at = 5
+for n = 1, count do
+  local id, execution, queue = ARGV[at], ARGV[at + 1], ARGV[at + 2]
+  local held = drop_execution(queue, id, execution) == 1
+  if held and redis.call('HGET', 'rq:job:' .. id, 'status') == 'started' then
+    settle(id, execution, queue, ARGV[at + 3], tonumber(ARGV[at + 4]), ARGV[at + 5], ARGV[at + 6])
+  elseif not settled_before(id, execution) then
+    stale[#stale + 1] = id
+  end
+  at = at + 7
+end
+if redis.call('EXISTS', worker_key) == 1 then
+  redis.call('HINCRBY', worker_key, 'successful_job_count', succeeded)
+  redis.call('HINCRBY', worker_key, 'failed_job_count', failed)
+  redis.call('HINCRBYFLOAT', worker_key, 'total_working_time', worked)
+end
+post(mail)
+return {stale, followups}

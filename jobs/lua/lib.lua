@@ -1,0 +1,84 @@
+-- Shared by every script (put before it by jobs/scripts.py).
+-- Layout: RQ's own keys (rq:job:*, rq:queue:*, rq:wip:*, …) plus ours (mlxq:*). A queue is named task:model:lane.
+-- Time is Redis's: workers' clocks may differ, leases must not.
+
+local function now()
+  local t = redis.call('TIME')
+  return tonumber(t[1]) + tonumber(t[2]) / 1000000
+end
+
+-- One marker per (task, model) says "there is work"; a worker that pops it claims, and puts it back if work is left.
+local function wake(queue)
+  local key = 'mlxq:wake:' .. string.match(queue, '^(.*):[^:]*$')
+  if redis.call('LLEN', key) == 0 then
+    redis.call('RPUSH', key, '1')
+    redis.call('EXPIRE', key, 60)
+  end
+end
+
+local function ours(queue)
+  return queue and string.find(queue, '^[^:]+:.+:[^:]+$') ~= nil
+end
+
+local function u32(n)
+  return string.char(math.floor(n / 16777216) % 256, math.floor(n / 65536) % 256, math.floor(n / 256) % 256, n % 256)
+end
+
+-- Outcomes for waiting API processes, gathered so that each process gets one message per script run:
+-- msgpack array32 of [str8 id, str8 status, bin32 body].
+local function tell(mail, job_key, id, status, body)
+  local channels = redis.call('HGET', job_key, 'mlxq_waiters')
+  if channels and channels ~= '' then
+    local part = string.char(0x93, 0xd9, #id) .. id .. string.char(0xd9, #status) .. status ..
+      string.char(0xc6) .. u32(#body) .. body
+    for channel in string.gmatch(channels, '%S+') do
+      local box = mail[channel]
+      if not box then box = {}; mail[channel] = box end
+      box[#box + 1] = part
+    end
+  end
+end
+
+local function post(mail)
+  for channel, parts in pairs(mail) do
+    redis.call('PUBLISH', channel, string.char(0xdd) .. u32(#parts) .. table.concat(parts))
+  end
+end
+
+-- The execution's traces: lease, RQ's started registry and RQ's execution records.
+local function drop_execution(queue, id, execution)
+  local member = id .. ':' .. execution
+  redis.call('ZREM', 'rq:wip:' .. queue, member)
+  redis.call('DEL', 'rq:execution:' .. member)
+  redis.call('ZREM', 'rq:executions:' .. id, execution)
+  redis.call('HDEL', 'rq:job:' .. id, 'mlxq_execution')
+  return redis.call('ZREM', 'mlxq:leases', member)
+end
+
+-- ttl as in RQ: -1 keeps for ever, 0 deletes at once.
+local function keep(job_key, id, registry, ttl)
+  if ttl == 0 then
+    redis.call('DEL', job_key, 'rq:results:' .. id)
+    return
+  end
+  if ttl < 0 then
+    redis.call('PERSIST', job_key)
+    redis.call('ZADD', registry, '+inf', id)
+    return
+  end
+  redis.call('EXPIRE', job_key, ttl)
+  redis.call('EXPIRE', 'rq:results:' .. id, ttl)
+  redis.call('ZADD', registry, now() + ttl, id)
+end
+
+-- A final failure: RQ reads exc_string (base64 of zlib), we read failure (msgpack).
+local function fail(mail, queue, id, iso, worker, execution, exc_string, failure)
+  local job_key = 'rq:job:' .. id
+  local ttl = tonumber(redis.call('HGET', job_key, 'failure_ttl') or '') or 31536000
+  redis.call('HSET', job_key, 'status', 'failed', 'ended_at', iso)
+  redis.call('XADD', 'rq:results:' .. id, '*', 'type', 2, 'worker_name', worker, 'exc_string', exc_string,
+    'execution_id', execution, 'failure', failure)
+  tell(mail, job_key, id, 'failed', failure)
+  keep(job_key, id, 'rq:failed:' .. queue, ttl)
+  if redis.call('EXISTS', job_key .. ':dependents') == 1 then redis.call('SADD', 'mlxq:followups', id) end
+end

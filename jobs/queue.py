@@ -1,0 +1,233 @@
+"""The asynchronous client of the queue: submit, wait, view, cancel, count."""
+
+import asyncio
+import contextlib
+import time
+from collections.abc import AsyncIterator
+
+import msgspec
+import redis.asyncio
+from redis.exceptions import RedisError
+
+from jobs import keys, record
+from jobs.admissions import Admissions
+from jobs.census import Census
+from jobs.errors import (
+    IdempotencyConflict,
+    InternalError,
+    JobCanceled,
+    NoWorker,
+    Overloaded,
+    QueueUnavailable,
+    ResultTimeout,
+    UnknownJob,
+    UnknownModel,
+)
+from jobs.mailbox import ENDED, Mail, Mailbox
+from jobs.scripts import script
+from jobs.settings import Settings
+from jobs.types import Job, JobView, Lane, ModelInfo, QueueStats, Result, SubmitOptions, Ticket
+
+_CANCELED = msgspec.msgpack.encode(JobCanceled().failure())
+
+
+class JobQueue:
+    """One per process. Every method raises QueueUnavailable while Redis is away, and works again when it is back."""
+
+    def __init__(self, redis: redis.asyncio.Redis, settings: Settings) -> None:
+        self._redis = redis
+        self._settings = settings
+        self._admissions = Admissions(
+            redis, limit=settings.queue_limit, idempotency_ttl_s=settings.idempotency_ttl_s
+        )
+        self._mailbox = Mailbox(redis)
+        self._census = Census(redis, limit=settings.queue_limit)
+        self._cancel = redis.register_script(script("cancel"))
+        self._attach = redis.register_script(script("attach"))
+        self._expected: dict[str, asyncio.Future[Mail]] = {}
+
+    async def start(self) -> None:
+        await self._mailbox.start()
+
+    async def aclose(self) -> None:
+        await self._mailbox.aclose()
+        await self._redis.aclose()
+
+    async def submit(self, job: Job, options: SubmitOptions) -> Ticket:
+        """Put a job into its queue.
+
+        Raises: UnknownModel, NoWorker, Overloaded (with retry_after_s), IdempotencyConflict, QueueUnavailable.
+        """
+        await self._check_model(job.model)
+        job_id, queue = record.new_id(), record.queue_of(job, options)
+        channel = ""
+        if options.lane is Lane.INTERACTIVE:  # somebody waits: tell this process without being asked
+            channel = self._mailbox.channel
+            self._expected[job_id] = self._mailbox.expect(job_id)
+        try:
+            verdict, value = await self._admit(job_id, queue, job, options, channel)
+        except BaseException:
+            self._unexpect(job_id)
+            raise
+        if verdict == "created":
+            return Ticket(id=job_id, created=True)
+        self._unexpect(job_id)
+        if verdict == "existing":
+            return Ticket(id=value, created=False)
+        if verdict == "conflict":
+            raise IdempotencyConflict
+        raise await self._overloaded(queue, int(value))
+
+    async def wait(self, job_id: str, timeout_s: float) -> Result:
+        """The job's result, as soon as it is there.
+
+        Raises: the job's own JobError, ResultTimeout (the job goes on), UnknownJob.
+        """
+        future = self._expected.pop(job_id, None)
+        known = future is not None
+        future = future or self._mailbox.expect(job_id)
+        timer = asyncio.get_running_loop().call_later(timeout_s, future.cancel)
+        started = time.monotonic()
+        try:
+            status, body = await self._ended_before(job_id) if not known else (None, None)
+            if status is None:
+                status, body = await future
+        except asyncio.CancelledError:
+            if future.cancelled() and time.monotonic() - started >= timeout_s * 0.999:
+                raise ResultTimeout from None
+            raise
+        finally:
+            timer.cancel()
+            self._mailbox.forget(job_id, future)
+        return await self._outcome(job_id, status, body)
+
+    async def cancel(self, job_id: str) -> bool:
+        """End a job that has not ended; False if it has. Raises UnknownJob."""
+        self._unexpect(job_id)
+        async with self._reaching_redis():
+            args = [job_id, record.timestamp(), self._settings.result_ttl_s, _CANCELED]
+            verdict = await self._cancel(args=args)
+        if verdict == b"missing":
+            raise UnknownJob
+        return verdict == b"canceled"
+
+    async def view(self, job_id: str) -> JobView:
+        """All there is to know, with the result. Raises UnknownJob."""
+        found, stored = await self._look(job_id)
+        if stored is None:
+            return found
+        return msgspec.structs.replace(found, result=await self._load(stored))
+
+    async def views(
+        self, *, status: str | None, model: str | None, lane: Lane | None, limit: int, offset: int
+    ) -> list[JobView]:
+        """Jobs by filter, newest first, without results."""
+        async with self._reaching_redis():
+            return await self._census.views(status=status, model=model, lane=lane, limit=limit, offset=offset)
+
+    async def stats(self) -> QueueStats:
+        async with self._reaching_redis():
+            return await self._census.stats()
+
+    async def models(self) -> tuple[ModelInfo, ...]:
+        """The models that workers have announced, also of workers that are down for the moment."""
+        async with self._reaching_redis():
+            return await self._census.models()
+
+    async def ready(self) -> bool:
+        """Whether a worker gave a sign of life within its lease."""
+        async with self._reaching_redis():
+            return bool(await self._census.workers())
+
+    @contextlib.asynccontextmanager
+    async def _reaching_redis(self) -> AsyncIterator[None]:
+        try:
+            yield
+        except (RedisError, OSError) as error:
+            raise QueueUnavailable from error
+
+    async def _check_model(self, model: str) -> None:
+        if model in self._census.known_models():
+            return
+        names = {info.id for info in await self.models()}
+        if not names:
+            raise NoWorker
+        if model not in names:
+            raise UnknownModel(
+                f"No worker serves the model {model!r}. There are: {', '.join(sorted(names))}.", param="model"
+            )
+
+    async def _admit(self, job_id: str, queue: str, job: Job, options: SubmitOptions, channel: str) -> tuple[str, str]:
+        fields = record.encode(job, options, channel)
+        idem = options.idempotency_key
+        args = [
+            job_id,
+            queue,
+            "" if options.ttl_s is None else options.ttl_s,
+            keys.idempotency(idem) if idem else "",
+            record.fingerprint(job) if idem else "",
+            len(fields),
+            *fields,
+        ]
+        size_bytes = len(fields[7]) if isinstance(fields[7], bytes) else 0
+        async with self._reaching_redis():
+            return await self._admissions.admit(args, size_bytes)
+
+    async def _overloaded(self, queue: str, length: int) -> Overloaded:
+        """Full: come back when a tenth of the queue, at the measured rate, has drained."""
+        async with self._reaching_redis():
+            rate = await self._census.drain_rate(queue)
+        wait_s = min(3600, max(1, round(length / 10 / rate))) if rate > 0 else 60
+        return Overloaded(
+            f"{length} jobs wait already, the most this queue takes. Try again in {wait_s} s.", retry_after_s=wait_s
+        )
+
+    def _unexpect(self, job_id: str) -> None:
+        if future := self._expected.pop(job_id, None):
+            self._mailbox.forget(job_id, future)
+
+    async def _ended_before(self, job_id: str) -> tuple[str | None, bytes | None]:
+        """Ask to be told of a job submitted elsewhere; its status if it has ended already."""
+        async with self._reaching_redis():
+            status = await self._attach(args=[job_id, self._mailbox.channel])
+        if status is None:
+            raise UnknownJob
+        return (status.decode(), None) if status.decode() in ENDED else (None, None)
+
+    async def _outcome(self, job_id: str, status: str, body: bytes | None) -> Result:
+        if status == "finished":
+            if body is None:
+                _, body = await self._look(job_id)
+            if body is None:
+                raise UnknownJob
+            return await self._load(body)
+        if body is not None:
+            raise record.decode_failure(body).error()
+        found, _ = await self._look(job_id)
+        raise found.error.error() if found.error else JobCanceled
+
+    async def _look(self, job_id: str) -> tuple[JobView, bytes | None]:
+        async with self._reaching_redis():
+            pipeline = self._redis.pipeline(transaction=False)
+            pipeline.hgetall(keys.job(job_id))
+            pipeline.xrevrange(keys.results(job_id), count=1)
+            fields, rows = await pipeline.execute()
+            if not fields:
+                raise UnknownJob
+            position = None
+            if fields.get(b"status") == b"queued":
+                position = await self._redis.lpos(keys.queue(fields[b"origin"].decode()), job_id)
+        return record.view(job_id, fields, position, rows)
+
+    async def _load(self, stored: bytes) -> Result:
+        result = record.decode_result(stored)
+        if not isinstance(result, record.Blob):
+            return result
+        async with self._reaching_redis():
+            blob = await self._redis.get(result.key)
+        if blob is None:
+            raise UnknownJob
+        loaded = record.decode_result(blob)
+        if isinstance(loaded, record.Blob):
+            raise InternalError
+        return loaded

@@ -1,0 +1,178 @@
+"""How a job lies in Redis: an RQ job hash (rq/job.py: Job.to_dict, Job.restore) whose data and result are msgpack.
+
+RQ's `data` is [function name, instance, args, kwargs]; ours names no importable function, because only a BatchWorker
+can run it.
+"""
+
+import base64
+import hashlib
+import json
+import secrets
+import time
+import zlib
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+import msgspec
+
+from jobs import keys
+from jobs.errors import Failure, InternalError, JobError, UnreadableJob
+from jobs.types import Job, JobView, Result, SubmitOptions
+
+FUNCTION = "mlxq.run"
+INLINE_BYTES = 64 * 1024
+"""Results up to this size travel inside FINISH; larger ones are written before it (a script blocks Redis)."""
+
+RETRY_DELAYS_S = (1, 5, 30, 120)
+
+
+class Blob(msgspec.Struct, frozen=True, tag="blob"):
+    """Stands where a large result would: the key that holds it."""
+
+    key: str
+
+
+pack = msgspec.msgpack.Encoder().encode
+_decode_data = msgspec.msgpack.Decoder(tuple[str, None, tuple[Job], dict[str, Any]]).decode
+_decode_result: msgspec.msgpack.Decoder[Result | Blob] = msgspec.msgpack.Decoder(Result | Blob)
+_decode_failure = msgspec.msgpack.Decoder(Failure).decode
+_decode_metadata = msgspec.msgpack.Decoder(dict[str, str]).decode
+
+
+def timestamp() -> str:
+    """Now, as RQ writes times."""
+    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+
+def cost(job: Job) -> int:
+    """Rough tokens of a job, at least 1: what a worker claims by before it has tokenised anything."""
+    return sum(1 + len(text) // (4 if isinstance(text, str) else 1) for text in job.inputs)
+
+
+def task(job: Job) -> str:
+    return str(job.__struct_config__.tag)
+
+
+def encode(job: Job, options: SubmitOptions, channel: str) -> list[str | bytes | int]:
+    """Fields and values of the job's hash, flat. `channel` is told of the outcome; "" tells nobody."""
+    now = timestamp()
+    fields: list[str | bytes | int] = [
+        "created_at", now, "enqueued_at", now, "status", "queued",
+        "data", pack((FUNCTION, None, (job,), {})),
+        "origin", keys.queue_name(task(job), job.model, options.lane),
+        "description", f"{task(job)} {len(job.inputs)} input(s) with {job.model}",
+        "timeout", options.time_limit_s,
+        "result_ttl", options.result_ttl_s, "failure_ttl", options.result_ttl_s,
+        "mlxq_cost", cost(job),
+    ]  # fmt: skip
+    if channel:
+        fields += ["mlxq_waiters", channel]
+    if options.metadata:
+        fields += ["meta", pack(options.metadata)]
+    if options.retries:
+        delays = [RETRY_DELAYS_S[min(n, len(RETRY_DELAYS_S) - 1)] for n in range(options.retries)]
+        fields += ["retries_left", options.retries, "retry_intervals", json.dumps(delays)]
+    return fields
+
+
+def decode_job(data: bytes | None) -> Job:
+    """The job in RQ's `data` field. Raises UnreadableJob."""
+    if data is None:
+        raise UnreadableJob
+    try:
+        if data[:1] == b"\x78":
+            data = zlib.decompress(data)  # RQ compresses, when the job was enqueued through it
+        function, _, (job,), _ = _decode_data(data)
+    except (msgspec.MsgspecError, zlib.error, ValueError) as error:
+        raise UnreadableJob from error
+    if function != FUNCTION:
+        raise UnreadableJob(f"This queue runs mlxq jobs only, not {function!r}. Use another queue for it.")
+    return job
+
+
+def encode_result(result: Result | Blob) -> bytes:
+    """What RQ's Result.return_value holds: base64 of the serializer's output."""
+    return base64.b64encode(pack(result))
+
+
+def decode_result(stored: bytes) -> Result | Blob:
+    return _decode_result.decode(base64.b64decode(stored))
+
+
+def encode_failure(failure: Failure) -> tuple[bytes, bytes]:
+    """(exc_string as RQ stores it, our msgpack)."""
+    text = f"{failure.code}: {failure.message}"
+    return base64.b64encode(zlib.compress(text.encode())), pack(failure)
+
+
+def decode_failure(failure: bytes) -> Failure:
+    return _decode_failure(failure)
+
+
+def queue_of(job: Job, options: SubmitOptions) -> str:
+    return keys.queue_name(task(job), job.model, options.lane)
+
+
+def fingerprint(job: Job) -> str:
+    """Equal for equal requests: guards an idempotency key against another request."""
+    return hashlib.blake2b(pack(job), digest_size=16).hexdigest()
+
+
+def last_failure(row: Mapping[bytes, bytes]) -> JobError | None:
+    """The error in an entry of rq:results, whoever wrote it; None for a success."""
+    if b"failure" in row:
+        return decode_failure(row[b"failure"]).error()
+    if b"exc_string" in row:
+        text = zlib.decompress(base64.b64decode(row[b"exc_string"])).decode()
+        return InternalError(text.strip().rpartition("\n")[2])
+    return None
+
+
+def view(
+    job_id: str, fields: Mapping[bytes, bytes], position: int | None, rows: Sequence[tuple[bytes, Mapping[bytes, bytes]]]
+) -> tuple[JobView, bytes | None]:
+    """What a caller may know of a job, and its stored result where there is one (decode_result reads it)."""
+    text = {name.decode(): value for name, value in fields.items()}
+    origin = text.get("origin", b"").decode()
+    parsed = keys.parse_queue_name(origin) or ("", origin, "")
+    status = text.get("status", b"unknown").decode()
+    row = rows[0][1] if rows else {}
+    error = last_failure(row) if status in ("failed", "stopped") else None
+    found = JobView(
+        id=job_id,
+        status=status,
+        task=parsed[0],
+        model=parsed[1],
+        lane=str(parsed[2]),
+        position=position,
+        attempts=int(text.get("mlxq_attempts", 0)),
+        created_at=_epoch_s(text.get("created_at")),
+        started_at=_epoch_s(text.get("started_at")),
+        ended_at=_epoch_s(text.get("ended_at")),
+        worker=text["worker_name"].decode() if text.get("worker_name") else None,
+        metadata=_metadata(text.get("meta")),
+        error=error.failure() if error else None,
+    )
+    return found, row.get(b"return_value") if status == "finished" else None
+
+
+def _metadata(meta: bytes | None) -> dict[str, str]:
+    try:
+        return _decode_metadata(meta) if meta else {}
+    except msgspec.MsgspecError:
+        return {}  # RQ users may keep anything there
+
+
+def _epoch_s(iso: bytes | None) -> float | None:
+    if not iso:
+        return None
+    try:
+        return datetime.fromisoformat(iso.decode()).timestamp()
+    except ValueError:
+        return None
+
+
+def new_id() -> str:
+    """A job id: sortable by creation time, unguessable."""
+    return f"{int(time.time() * 1000):011x}{secrets.token_hex(10)}"

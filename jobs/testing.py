@@ -1,0 +1,243 @@
+"""A queue without Redis and workers, for tests: does a job the moment it is submitted, or when told to."""
+
+import asyncio
+import functools
+import hashlib
+import math
+import time
+import uuid
+from array import array
+
+import msgspec
+
+from jobs.errors import (
+    IdempotencyConflict,
+    InvalidInput,
+    JobCanceled,
+    JobError,
+    NoWorker,
+    Overloaded,
+    ResultTimeout,
+    UnknownJob,
+    UnknownModel,
+)
+from jobs.types import (
+    EmbedResult,
+    Job,
+    JobView,
+    Lane,
+    LaneStats,
+    ModelInfo,
+    QueueStats,
+    Result,
+    SubmitOptions,
+    Ticket,
+    WorkerStats,
+)
+
+MODEL = ModelInfo(id="org/model", task="embed", created=1_700_000_000, dimensions=384, max_tokens=256)
+
+
+@functools.lru_cache(maxsize=4096)
+def memory_vector(content: str | tuple[int, ...], dimensions: int) -> bytes:
+    """A unit vector of float32, the same one for the same content, shape (dimensions,)."""
+    seed = hashlib.sha512(repr(content).encode()).digest()
+    values = [seed[i % len(seed)] - 127.5 + i % 7 for i in range(dimensions)]
+    norm = math.sqrt(sum(value * value for value in values))
+    return array("f", [value / norm for value in values]).tobytes()
+
+
+def memory_result(job: Job, info: ModelInfo) -> EmbedResult:
+    """What MemoryQueue answers: one token per word or token id. Raises InvalidInput like a worker does."""
+    dimensions = job.dimensions or info.dimensions
+    if dimensions != info.dimensions and dimensions < (info.min_dimensions or info.dimensions):
+        raise InvalidInput(f"{info.id} allows no {dimensions} dimensions.", param="dimensions")
+    return EmbedResult(
+        dimensions=dimensions,
+        vectors=b"".join(memory_vector(content, dimensions) for content in job.inputs),
+        tokens=tuple(len(c.split()) if isinstance(c, str) else len(c) for c in job.inputs),
+    )
+
+
+class _Record:
+    def __init__(self, job: Job, options: SubmitOptions) -> None:
+        self.job = job
+        self.options = options
+        self.status = "queued"
+        self.created_at = time.time()
+        self.ended_at: float | None = None
+        self.result: Result | None = None
+        self.error: JobError | None = None
+        self.ended = asyncio.Event()
+
+    def end(self, outcome: Result | JobError, status: str) -> None:
+        self.status = status
+        self.ended_at = time.time()
+        self.result, self.error = (None, outcome) if isinstance(outcome, JobError) else (outcome, None)
+        self.ended.set()
+
+
+class MemoryQueue:
+    """The interface of JobQueue over a dict.
+
+    held: jobs stay queued until `release`. refusal: what every call raises, as if Redis were away.
+    failure: what every job ends with. limit: jobs that may be held; more are Overloaded.
+    """
+
+    def __init__(
+        self,
+        models: tuple[ModelInfo, ...] = (MODEL,),
+        *,
+        held: bool = False,
+        refusal: JobError | None = None,
+        failure: JobError | None = None,
+        limit: int = 100_000,
+    ) -> None:
+        self.held = held
+        self.refusal = refusal
+        self.failure = failure
+        self.limit = limit
+        self.running = False
+        self.submitted: list[tuple[Job, SubmitOptions]] = []
+        self.canceled: list[str] = []
+        self._models = {info.id: info for info in models}
+        self._records: dict[str, _Record] = {}
+        self._keys: dict[str, str] = {}
+        self._held: list[str] = []
+
+    async def start(self) -> None:
+        self.running = True
+
+    async def aclose(self) -> None:
+        self.running = False
+
+    async def submit(self, job: Job, options: SubmitOptions) -> Ticket:
+        self._check()
+        if not self._models:
+            raise NoWorker
+        if job.model not in self._models:
+            raise UnknownModel(f"No model {job.model!r}. There is: {', '.join(self._models)}.", param="model")
+        key = options.idempotency_key
+        if key in self._keys:
+            if self._records[self._keys[key]].job != job:
+                raise IdempotencyConflict
+            return Ticket(id=self._keys[key], created=False)
+        if len(self._held) >= self.limit:
+            raise Overloaded(retry_after_s=7)
+        self.submitted.append((job, options))
+        job_id = uuid.uuid4().hex
+        self._records[job_id] = _Record(job, options)
+        if key is not None:
+            self._keys[key] = job_id
+        if self.held:
+            self._held.append(job_id)
+        else:
+            self._run(job_id)
+        return Ticket(id=job_id, created=True)
+
+    def release(self) -> None:
+        """Does every job that is held."""
+        while self._held:
+            self._run(self._held.pop(0))
+
+    async def wait(self, job_id: str, timeout_s: float) -> Result:
+        record = self._record(job_id)
+        try:
+            async with asyncio.timeout(timeout_s):
+                await record.ended.wait()
+        except TimeoutError as error:
+            raise ResultTimeout from error
+        if record.result is None:
+            raise record.error or JobError()
+        return record.result
+
+    async def cancel(self, job_id: str) -> bool:
+        record = self._record(job_id)
+        if record.ended.is_set():
+            return False
+        self._held.remove(job_id)
+        self.canceled.append(job_id)
+        record.end(JobCanceled(), "canceled")
+        return True
+
+    async def view(self, job_id: str) -> JobView:
+        record = self._record(job_id)
+        waiting = record.status == "queued"
+        return JobView(
+            id=job_id,
+            status=record.status,
+            task="embed",
+            model=record.job.model,
+            lane=record.options.lane,
+            position=self._held.index(job_id) if waiting else None,
+            attempts=int(record.result is not None),
+            created_at=record.created_at,
+            started_at=record.ended_at,
+            ended_at=record.ended_at,
+            worker=None if waiting else "memory",
+            metadata=record.options.metadata,
+            result=record.result,
+            error=record.error and record.error.failure(),
+        )
+
+    async def views(
+        self, *, status: str | None, model: str | None, lane: Lane | None, limit: int, offset: int
+    ) -> list[JobView]:
+        self._check()
+        views = [await self.view(job_id) for job_id in reversed(self._records)]
+        found = [
+            view
+            for view in views
+            if status in (None, view.status) and model in (None, view.model) and lane in (None, view.lane)
+        ]
+        return [msgspec.structs.replace(view, result=None) for view in found[offset : offset + limit]]
+
+    async def stats(self) -> QueueStats:
+        self._check()
+        queues = tuple(
+            LaneStats(
+                queue=f"{info.task}:{info.id}:{Lane.DEFAULT}",
+                task=info.task,
+                model=info.id,
+                lane=Lane.DEFAULT,
+                queued=len(self._held),
+                started=0,
+                scheduled=0,
+                finished=sum(record.status == "finished" for record in self._records.values()),
+                failed=sum(record.status == "failed" for record in self._records.values()),
+                limit=self.limit,
+                drain_rate=1.0,
+            )
+            for info in self._models.values()
+        )
+        worker = WorkerStats(
+            name="memory", models=tuple(self._models), seen_at=time.time(), jobs_in_hand=0, drain_rate={}
+        )
+        return QueueStats(queues=queues, workers=(worker,) if self._models else ())
+
+    async def models(self) -> tuple[ModelInfo, ...]:
+        self._check()
+        return tuple(self._models.values())
+
+    async def ready(self) -> bool:
+        self._check()
+        return bool(self._models)
+
+    def _check(self) -> None:
+        if self.refusal:
+            raise self.refusal
+
+    def _record(self, job_id: str) -> _Record:
+        self._check()
+        if job_id not in self._records:
+            raise UnknownJob
+        return self._records[job_id]
+
+    def _run(self, job_id: str) -> None:
+        record = self._records[job_id]
+        try:
+            if self.failure:
+                raise self.failure
+            record.end(memory_result(record.job, self._models[record.job.model]), "finished")
+        except JobError as error:
+            record.end(error, "failed")

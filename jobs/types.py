@@ -1,0 +1,154 @@
+"""The values that cross a process: jobs, results, and what is said about them. All frozen, all msgpack."""
+
+import enum
+from typing import Literal
+
+import msgspec
+
+from jobs.errors import Failure
+
+
+class Lane(enum.StrEnum):
+    """Three lanes, served in this order; a batch with room is topped up from the lanes below."""
+
+    INTERACTIVE = "interactive"
+    DEFAULT = "default"
+    BULK = "bulk"
+
+
+LANES = tuple(Lane)
+
+Truncate = Literal["none", "start", "end"]
+
+
+class EmbedJob(msgspec.Struct, frozen=True, tag="embed", tag_field="task"):
+    """Turn every input into one vector.
+
+    inputs: texts, or token ids of the model's own tokenizer (with or without its special tokens).
+    dimensions: Matryoshka cut; the vector is cut to this many values and renormalised. None: the model's own size.
+    truncate: what to do with an input over the model's limit: "none" is an error, "end" drops tokens at the end,
+        "start" at the start (special tokens and the prompt are kept).
+    prompt_name: a key of the model's prompts (config_sentence_transformers.json), put before each text.
+    instruction: a task description for instruction-tuned models; excludes prompt_name.
+    """
+
+    model: str
+    inputs: tuple[str | tuple[int, ...], ...]
+    dimensions: int | None = None
+    truncate: Truncate = "none"
+    prompt_name: str | None = None
+    instruction: str | None = None
+
+
+class EmbedResult(msgspec.Struct, frozen=True, tag="embed_result"):
+    """One unit-length vector per input, in the inputs' order.
+
+    vectors: float32, little-endian, C order, shape (inputs, dimensions).
+    tokens: tokens the model read for each input, special tokens and prompt included.
+    """
+
+    dimensions: int
+    vectors: bytes
+    tokens: tuple[int, ...]
+
+
+Job = EmbedJob
+Result = EmbedResult
+
+
+class ModelInfo(msgspec.Struct, frozen=True):
+    """What a worker announces about a model it serves.
+
+    dimensions: size of the vector. min_dimensions: smallest Matryoshka cut, None where the model allows no cut.
+    max_tokens: longest input, in tokens, special tokens included.
+    prompts: names that `prompt_name` may take.
+    """
+
+    id: str
+    task: str
+    created: int
+    dimensions: int
+    max_tokens: int
+    min_dimensions: int | None = None
+    prompts: tuple[str, ...] = ()
+
+
+class SubmitOptions(msgspec.Struct, frozen=True):
+    """How a job is to be treated; what it computes is in the job itself.
+
+    time_limit_s: longest run, counted from the first start of an attempt.
+    ttl_s: longest wait in the queue; None waits for ever.
+    result_ttl_s: how long the result (or the failure) is kept after the end.
+    retries: how often a failed run is tried again (not for invalid input), with back-off.
+    idempotency_key: a second submit with this key returns the first job.
+    """
+
+    lane: Lane = Lane.DEFAULT
+    time_limit_s: int = 600
+    ttl_s: int | None = None
+    result_ttl_s: int = 86_400
+    retries: int = 0
+    metadata: dict[str, str] = {}
+    idempotency_key: str | None = None
+
+
+class Ticket(msgspec.Struct, frozen=True):
+    """The answer to a submit. `created` is False where an idempotency key named an earlier job."""
+
+    id: str
+    created: bool
+
+
+class JobView(msgspec.Struct, frozen=True, kw_only=True):
+    """Everything a caller may know about a job. Times are seconds since the epoch.
+
+    status: RQ's words: queued, started, finished, failed, canceled, stopped, scheduled (waits for a retry), deferred.
+    position: jobs before it in its queue, 0 is next; None unless queued.
+    attempts: how often a worker started it.
+    """
+
+    id: str
+    status: str
+    task: str
+    model: str
+    lane: str
+    position: int | None = None
+    attempts: int = 0
+    created_at: float | None = None
+    started_at: float | None = None
+    ended_at: float | None = None
+    worker: str | None = None
+    metadata: dict[str, str] = {}
+    result: Result | None = None
+    error: Failure | None = None
+
+
+class LaneStats(msgspec.Struct, frozen=True, kw_only=True):
+    """One queue. drain_rate: jobs per second that all live workers took from it lately."""
+
+    queue: str
+    task: str
+    model: str
+    lane: str
+    queued: int
+    started: int
+    scheduled: int
+    finished: int
+    failed: int
+    limit: int
+    drain_rate: float
+
+
+class WorkerStats(msgspec.Struct, frozen=True, kw_only=True):
+    """A live worker, as it last described itself. seen_at: when, in seconds since the epoch."""
+
+    name: str
+    models: tuple[str, ...]
+    seen_at: float
+    jobs_in_hand: int
+    drain_rate: dict[str, float]
+
+
+class QueueStats(msgspec.Struct, frozen=True):
+    queues: tuple[LaneStats, ...]
+    workers: tuple[WorkerStats, ...]

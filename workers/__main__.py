@@ -1,0 +1,73 @@
+"""The worker process: `python -m workers`, started by the launcher with its settings in the environment."""
+
+import argparse
+import logging
+import os
+import socket
+import sys
+from concurrent.futures import ThreadPoolExecutor
+
+from pydantic import ValidationError
+
+from jobs.connection import connect, redis_url
+from jobs.errors import JobError
+from jobs.log import set_up_logging
+from jobs.parent import exit_with_parent
+from jobs.settings import Settings
+from workers.limits import batch_limits
+from workers.models import load_runner
+from workers.runners.base import Runner
+from workers.supervisor import CONFIGURATION_ERROR
+
+log = logging.getLogger("workers")
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m workers")
+    parser.add_argument("--parent-fd", type=int, help="end when the process at this pipe's other end does")
+    options = parser.parse_args()
+    if options.parent_fd is not None:
+        exit_with_parent(options.parent_fd)
+    try:
+        settings = Settings()
+    except ValidationError as error:
+        print(f"mlxq worker: {error}", file=sys.stderr)
+        return CONFIGURATION_ERROR
+    set_up_logging(settings.log_level)
+    return run(settings)
+
+
+def run(settings: Settings) -> int:
+    """Load the models, then work until told to stop. Everything that touches MLX happens in one thread."""
+    with ThreadPoolExecutor(max_workers=1, thread_name_prefix="device") as device:
+        try:
+            runners = device.submit(load_runners, settings.models).result()
+            limits = device.submit(batch_limits, settings).result()
+        except JobError as error:
+            print(f"mlxq worker: {error.message}", file=sys.stderr)
+            return CONFIGURATION_ERROR
+        from workers.worker import BatchWorker
+
+        worker = BatchWorker(
+            connect(redis_url(settings)),
+            runners,
+            dict.fromkeys(runners, limits),
+            settings,
+            lambda work: device.submit(work).result(),
+            name=f"{socket.gethostname()}.{os.getpid()}",
+        )
+        log.info("serving", extra={"models": ",".join(runners), "batch_tokens": limits.tokens})
+        ended_well = worker.work()
+    return 0 if ended_well else 1
+
+
+def load_runners(models: tuple[str, ...]) -> dict[str, Runner]:
+    runners: dict[str, Runner] = {}
+    for spec in models:
+        runner = load_runner(spec)
+        runners[runner.info.id] = runner
+    return runners
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,137 @@
+"""Which waiting items make the next batch. Pure decisions: no clock, no device, no Redis."""
+
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple, Protocol
+
+from jobs.types import LANES, Lane
+
+
+class Waiting(Protocol):
+    """One item that waits for the device. length: its tokens. order: smaller came earlier."""
+
+    @property
+    def length(self) -> int: ...
+    @property
+    def order(self) -> int: ...
+    @property
+    def lane(self) -> Lane: ...
+
+
+class BatchLimits(NamedTuple):
+    """What one batch may hold.
+
+    tokens: padded tokens, items * longest item (text-embeddings-inference: core/src/queue.rs). items: at most so many.
+    padding: share of the padded tokens that may be padding. free_padding: padding tokens that cost less on this device
+        than another launch; a batch may always hold so many.
+    """
+
+    tokens: int
+    items: int
+    padding: float
+    free_padding: int
+
+
+def choose_lane(waiting: Mapping[Lane, int], unserved_s: Mapping[Lane, float], starvation_s: float) -> Lane | None:
+    """The lane whose oldest item the next batch must hold: the first with work, unless a lower one starves.
+
+    waiting: items per lane. unserved_s: how long a lane with work has not been in any batch.
+    """
+    busy = [lane for lane in LANES if waiting.get(lane)]
+    starving = [lane for lane in busy[1:] if unserved_s.get(lane, 0.0) >= starvation_s]
+    if starving:
+        return max(starving, key=lambda lane: unserved_s[lane])
+    return busy[0] if busy else None
+
+
+def pack(waiting: Sequence[Waiting], lane: Lane, limits: BatchLimits) -> list[int]:
+    """Indices of the items of the next batch, shortest first.
+
+    It holds the lane's oldest item, then its neighbours in length from the same lane, then from the lanes in order
+    (top-up), as long as the limits hold. An item longer than `limits.tokens` goes alone.
+    """
+    head = min((n for n, item in enumerate(waiting) if item.lane is lane), key=lambda n: waiting[n].order)
+    window = _Window(waiting[head].length, limits)
+    chosen = [head]
+    lanes = [lane, *(other for other in LANES if other is not lane)]
+    by_lane: dict[Lane, list[int]] = {each: [] for each in lanes}
+    for n, item in enumerate(waiting):
+        if n != head:
+            by_lane[item.lane].append(n)
+    for each in lanes:
+        if window.full:
+            break
+        chosen += _grow(waiting, by_lane[each], window)
+    return sorted(chosen, key=lambda n: waiting[n].length)
+
+
+class _Window:
+    """The batch so far: as many items as long as the longest."""
+
+    def __init__(self, length: int, limits: BatchLimits) -> None:
+        self.limits = limits
+        self.count, self.longest, self.total = 1, length, length
+
+    @property
+    def full(self) -> bool:
+        limits = self.limits
+        return self.count >= limits.items or self.longest * (self.count + 1) > limits.tokens
+
+    def added_padding(self, length: int) -> int:
+        if length <= self.longest:
+            return self.longest - length
+        return (length - self.longest) * self.count
+
+    def admits(self, length: int) -> bool:
+        longest, count = max(self.longest, length), self.count + 1
+        padded = longest * count
+        wasted = padded - self.total - length
+        limits = self.limits
+        return (
+            count <= limits.items
+            and padded <= limits.tokens
+            and wasted <= max(limits.free_padding, limits.padding * padded)
+        )
+
+    def add(self, length: int) -> None:
+        self.longest = max(self.longest, length)
+        self.count += 1
+        self.total += length
+
+
+def _grow(waiting: Sequence[Waiting], candidates: list[int], window: _Window) -> list[int]:
+    """Take candidates from both sides of the window's length, the side that adds less padding first."""
+    candidates.sort(key=lambda n: (waiting[n].length, waiting[n].order))
+    right = _first_longer(waiting, candidates, window.longest)
+    left = right - 1
+    chosen: list[int] = []
+    while left >= 0 or right < len(candidates):
+        shorter = waiting[candidates[left]].length if left >= 0 else None
+        longer = waiting[candidates[right]].length if right < len(candidates) else None
+        take_left = longer is None or (
+            shorter is not None and window.added_padding(shorter) <= window.added_padding(longer)
+        )
+        length = shorter if take_left else longer
+        assert length is not None
+        if window.admits(length):
+            window.add(length)
+            chosen.append(candidates[left if take_left else right])
+        elif take_left:
+            left = 0  # the ones further left waste more
+        else:
+            right = len(candidates)
+        if take_left:
+            left -= 1
+        else:
+            right += 1
+    return chosen
+
+
+def _first_longer(waiting: Sequence[Waiting], candidates: list[int], length: int) -> int:
+    low, high = 0, len(candidates)
+    while low < high:
+        middle = (low + high) // 2
+        if waiting[candidates[middle]].length > length:
+            high = middle
+        else:
+            low = middle + 1
+    return low

@@ -1,0 +1,193 @@
+"""The worker's side of the queue: the one file here that talks to Redis about jobs."""
+
+import json
+import secrets
+from collections.abc import Iterable, Sequence
+from typing import Any, Literal, NamedTuple
+
+import redis
+
+from jobs import keys, record
+from jobs.census import Announcement
+from jobs.errors import Failure, JobExpired, WorkerLost
+from jobs.scripts import script
+from jobs.types import ModelInfo, Result, WorkerStats
+
+Verdict = Literal["finished", "failed", "stopped", "retry", "release"]
+
+
+class Claim(NamedTuple):
+    """One execution of one job, as claimed."""
+
+    id: str
+    execution: str
+    queue: str
+    data: bytes | None
+    time_limit_s: float
+    result_ttl_s: int
+    suspect: bool
+    retries_left: int
+    retry_delays_s: tuple[float, ...]
+    cost: int
+    has_callbacks: bool
+
+    @property
+    def member(self) -> str:
+        return f"{self.id}:{self.execution}"
+
+
+class Settlement(NamedTuple):
+    """What became of an execution. ttl_s: keep the result so long, or (retry) wait so long."""
+
+    claim: Claim
+    verdict: Verdict
+    ttl_s: float = 0
+    stored: bytes = b""
+    failure: bytes = b""
+
+
+class Ledger:
+    """Claims, leases and settlements of one worker. Every method may raise redis.RedisError; all may be repeated."""
+
+    def __init__(self, connection: redis.Redis, worker: str, *, lease_s: float, max_crashes: int) -> None:
+        self._redis = connection
+        self.worker = worker
+        self._lease_s = lease_s
+        self._max_crashes = max_crashes
+        names = ("claim", "finish", "renew", "reclaim", "promote")
+        self._scripts = {name: connection.register_script(script(name)) for name in names}
+        self._expired = record.encode_failure(JobExpired().failure())
+        self._lost = record.encode_failure(WorkerLost().failure())
+
+    def claim(
+        self, budgets: Sequence[tuple[str, int]], *, max_jobs: int, suspect: bool
+    ) -> tuple[list[Claim], bool]:
+        """Take jobs from (queue, token budget) pairs, in order; or suspects, apart from all others.
+
+        Returns the claims and whether a suspect waits to be taken (see lua/claim.lua).
+        """
+        args: list[Any] = [self.worker, record.timestamp(), self._lease_s, max_jobs, secrets.token_hex(8) + "x"]
+        args += ["suspect" if suspect else "fresh", *self._expired]
+        for queue, budget in budgets:
+            args += [queue, budget]
+        waits, rows = self._scripts["claim"](args=args)
+        return [_read_claim(row) for row in rows], bool(waits)
+
+    def wait_for_work(self, wake_keys: Sequence[str], timeout_s: float) -> None:
+        """Block until a marker says there is work, or until the time is over."""
+        self._redis.blpop(list(wake_keys), timeout=timeout_s)
+
+    def settle(self, settlements: Sequence[Settlement], worked_s: float) -> tuple[set[str], list[str]]:
+        """Write outcomes. Returns (job ids that were no longer ours, job ids whose dependents wait)."""
+        args: list[Any] = [self.worker, record.timestamp(), f"{worked_s:.6f}", len(settlements)]
+        for each in settlements:
+            claim = each.claim
+            ttl = each.ttl_s if each.verdict == "retry" else int(each.ttl_s)
+            args += [claim.id, claim.execution, claim.queue, each.verdict, ttl, each.stored, each.failure]
+        stale, followups = self._scripts["finish"](args=args)
+        return {job_id.decode() for job_id in stale}, [job_id.decode() for job_id in followups]
+
+    def store(self, claim: Claim, result: Result) -> bytes:
+        """The result as FINISH takes it; a large one is written beside it first."""
+        stored = record.encode_result(result)
+        if len(stored) <= record.INLINE_BYTES:
+            return stored
+        key = keys.blob(claim.execution)
+        ttl_s = claim.result_ttl_s if claim.result_ttl_s > 0 else None
+        self._redis.set(key, stored, ex=ttl_s and ttl_s + 60)
+        return record.encode_result(record.Blob(key=key))
+
+    def discard(self, claims: Iterable[Claim]) -> None:
+        """Forget what was stored for executions that turned out stale."""
+        if blobs := [keys.blob(claim.execution) for claim in claims]:
+            self._redis.delete(*blobs)
+
+    def renew(self, claims: Sequence[Claim]) -> set[str]:
+        """Extend leases. Returns the job ids whose lease is gone: somebody else's now, or canceled."""
+        if not claims:
+            return set()
+        lost = self._scripts["renew"](args=[self._lease_s, *(claim.member for claim in claims)])
+        return {member.decode().rpartition(":")[0] for member in lost}
+
+    def reclaim(self, hung: Iterable[Claim] = ()) -> tuple[int, int]:
+        """Requeue what lost its worker, and `hung` at once. Returns (requeued, failed for good)."""
+        args = [record.timestamp(), self._max_crashes, *self._lost, *(claim.member for claim in hung)]
+        requeued, failed = self._scripts["reclaim"](args=args)
+        return len(requeued), len(failed)
+
+    def promote(self, queues: Sequence[str]) -> int:
+        """Requeue the retries that are due."""
+        return int(self._scripts["promote"](args=list(queues)))
+
+    def announce(self, stats: WorkerStats, models: Iterable[ModelInfo]) -> None:
+        """Give a sign of life that lasts as long as a lease."""
+        pipeline = self._redis.pipeline(transaction=False)
+        pipeline.set(keys.worker(self.worker), record.pack(stats), px=int(self._lease_s * 1000))
+        for info in models:
+            announcement = Announcement(info=info, seen_at=stats.seen_at)
+            pipeline.hset(keys.MODELS, info.id, record.pack(announcement))
+        pipeline.execute()
+
+    def withdraw(self) -> None:
+        """Take the sign of life back."""
+        self._redis.delete(keys.worker(self.worker))
+
+    def suspended(self) -> bool:
+        """Whether `rq suspend` asked workers to pause."""
+        return bool(self._redis.exists(keys.SUSPENDED))
+
+    def sweep(self) -> None:
+        """Drop expired entries from the registries of all our queues, also of those that nobody serves any more."""
+        queues = [raw.decode().removeprefix(keys.QUEUE_PREFIX) for raw in self._redis.smembers(keys.QUEUES)]
+        seconds, _ = self._redis.time()
+        pipeline = self._redis.pipeline(transaction=False)
+        for name in queues:
+            if keys.parse_queue_name(name):
+                for status in ("finished", "failed", "canceled"):
+                    pipeline.zremrangebyscore(keys.registry(status, name), "-inf", seconds)
+        pipeline.execute()
+
+    def followups(self) -> list[str]:
+        """Jobs that ended while their dependents still wait to be enqueued."""
+        return [raw.decode() for raw in self._redis.smembers(keys.FOLLOWUPS)]
+
+    def follow_up_done(self, job_id: str) -> None:
+        self._redis.srem(keys.FOLLOWUPS, job_id)
+
+
+def failed(claim: Claim, failure: Failure, verdict: Verdict = "failed") -> Settlement:
+    """A settlement that fails the job for good."""
+    exc_string, packed = record.encode_failure(failure)
+    return Settlement(claim, verdict, claim.result_ttl_s, exc_string, packed)
+
+
+def _read_claim(row: list[Any]) -> Claim:
+    job_id, execution, queue, fields = row
+    data, timeout, result_ttl, crashes, cost, retries_left, intervals, *callbacks = fields
+    return Claim(
+        id=job_id.decode(),
+        execution=execution.decode(),
+        queue=queue.decode(),
+        data=data,
+        time_limit_s=_number(timeout, 180) if timeout != b"-1" else float("inf"),
+        result_ttl_s=int(_number(result_ttl, 500)),
+        suspect=_number(crashes, 0) > 0,
+        cost=int(_number(cost, 1)),
+        retries_left=int(_number(retries_left, 0)),
+        retry_delays_s=_delays_s(intervals),
+        has_callbacks=any(callbacks),
+    )
+
+
+def _number(raw: bytes | None, default: float) -> float:
+    try:
+        return float(raw) if raw else default
+    except ValueError:
+        return default
+
+
+def _delays_s(raw: bytes | None) -> tuple[float, ...]:
+    try:
+        return tuple(float(delay) for delay in json.loads(raw)) if raw else ()
+    except (ValueError, TypeError):
+        return ()

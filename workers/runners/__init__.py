@@ -1,0 +1,1 @@
+"""One file per task: how a model turns prepared items into outcomes."""

@@ -1,0 +1,205 @@
+"""Texts in, unit-length vectors out."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import mlx.core as mx
+import numpy as np
+from numpy.typing import NDArray
+
+from jobs.errors import InternalError, InvalidInput, JobError
+from jobs.types import EmbedJob, EmbedResult, ModelInfo
+from workers.runners.pooling import normalise, pool
+from workers.runners.recipe import read_json, read_recipe
+from workers.runners.weights import load_dense, load_encoder
+from workers.tokens import Ids, ModelTokenizer
+
+Vector = NDArray[np.float32]
+
+MAX_NORM_ERROR = 1e-3
+
+
+@dataclass(frozen=True, slots=True)
+class EmbedItem:
+    """One text as the model reads it: ids with special tokens and prompt, int32."""
+
+    ids: Ids
+
+    @property
+    def length(self) -> int:
+        return len(self.ids)
+
+
+class EmbedRunner:
+    """A loaded embedding model (workers.runners.base.Runner).
+
+    prepare and assemble may run in any thread; run belongs to the one that owns the device.
+    """
+
+    info: ModelInfo
+
+    def __init__(self, model_id: str, folder: Path) -> None:
+        """Loads the sentence-transformers or MLX folder. Raises InvalidInput, saying what in it is not supported."""
+        config = read_json(folder / "config.json")
+        self._recipe = read_recipe(folder, config)
+        self._encoder = load_encoder(folder, config)
+        self._dense = [load_dense(path) for path in self._recipe.dense]
+        self._tokenizer = ModelTokenizer(
+            folder / "tokenizer.json",
+            self._recipe.max_tokens,
+            int(config["vocab_size"]),
+            self._recipe.lowercase,
+        )
+        self._pad = int(config.get("pad_token_id") or 0)
+        vector = self._probe(folder)
+        self.info = ModelInfo(
+            id=model_id,
+            task="embed",
+            created=int((folder / "config.json").stat().st_mtime),
+            dimensions=len(vector),
+            max_tokens=self._recipe.max_tokens,
+            min_dimensions=self._recipe.min_dimensions,
+            prompts=tuple(self._recipe.prompts),
+        )
+
+    def prepare(self, jobs: Sequence[EmbedJob]) -> Sequence[list[EmbedItem] | JobError]:
+        """Every text of every job tokenised together, so that all cores work on them."""
+        prompts = [_caught(self._prompt, job) for job in jobs]
+        texts = [
+            prompt + value
+            for job, prompt in zip(jobs, prompts, strict=True)
+            if isinstance(prompt, str)
+            for value in job.inputs
+            if isinstance(value, str)
+        ]
+        encoded = self._tokenizer.encode(texts)
+        return [
+            prompt if isinstance(prompt, JobError) else self._items(job, prompt, encoded)
+            for job, prompt in zip(jobs, prompts, strict=True)
+        ]
+
+    def run(self, items: Sequence[EmbedItem]) -> Sequence[Vector | JobError]:
+        """One vector per item, float32, (dimensions,); InternalError for an item whose vector is not sound."""
+        lengths = np.fromiter((item.length for item in items), dtype=np.int32, count=len(items))
+        longest = int(lengths.max())
+        ids = np.full((len(items), longest), self._pad, dtype=np.int32)
+        for row, item in zip(ids, items, strict=True):
+            row[: item.length] = item.ids
+        real = None if int(lengths.min()) == longest else np.arange(longest) < lengths[:, None]
+        hidden = self._encoder.hidden(mx.array(ids), None if real is None else mx.array(real))
+        vectors = pool(hidden, mx.array(lengths), self._recipe.pooling)
+        for dense in (*self._dense, *getattr(self._encoder, "dense", ())):
+            vectors = dense(vectors)
+        vectors = normalise(vectors.astype(mx.float32))
+        mx.eval(vectors)  # releases the GIL while the device works, which a conversion alone would not
+        return [_checked(vector) for vector in np.array(vectors)]
+
+    def assemble(self, job: EmbedJob, items: Sequence[EmbedItem], outcomes: Sequence[Any]) -> EmbedResult:
+        """Cut to the job's dimensions and renormalised. Raises the first item's error, if any has one."""
+        for outcome in outcomes:
+            if isinstance(outcome, JobError):
+                raise outcome
+        vectors = np.stack(outcomes)
+        dimensions = job.dimensions or vectors.shape[1]
+        if dimensions < vectors.shape[1]:
+            vectors = vectors[:, :dimensions]
+            norms = np.linalg.norm(vectors, axis=1, keepdims=True)
+            if not norms.all():
+                raise InternalError("A vector is zero in its first dimensions.")
+            vectors = vectors / norms
+        return EmbedResult(
+            dimensions=dimensions,
+            vectors=np.ascontiguousarray(vectors, dtype="<f4").tobytes(),
+            tokens=tuple(item.length for item in items),
+        )
+
+    def _items(self, job: EmbedJob, prompt: str, encoded: Iterator[Ids]) -> list[EmbedItem] | JobError:
+        """Takes this job's texts from `encoded`, all of them even after an error: the next job's follow."""
+        outcome: list[EmbedItem] | JobError = []
+        for index, value in enumerate(job.inputs):
+            ids = next(encoded) if isinstance(value, str) else None
+            if isinstance(outcome, JobError):
+                continue
+            try:
+                outcome.append(EmbedItem(self._read(value, ids, prompt, job)))
+            except JobError as error:
+                outcome = type(error)(f"Input {index}: {error.message}", param=error.param)
+        return outcome
+
+    def _read(self, value: str | tuple[int, ...], ids: Ids | None, prompt: str, job: EmbedJob) -> Ids:
+        """What the model reads for one input, within its limit."""
+        prompt_tokens: int | None = 0 if not prompt else None
+        if ids is None:
+            if not value:
+                raise InvalidInput("the list of token ids is empty.", param="input")
+            ids, prompt_tokens = self._tokenizer.wrap([int(token) for token in value], prompt)
+        if not len(ids):
+            raise InvalidInput("the text is empty, and this model reads nothing of it.", param="input")
+        if len(ids) <= self._tokenizer.max_tokens:
+            return ids
+        if prompt_tokens is None and job.truncate != "none":
+            prompt_tokens = self._tokenizer.prompt_tokens(prompt, str(value))
+        return self._tokenizer.cut(ids, prompt_tokens or 0, job.truncate)
+
+    def _prompt(self, job: EmbedJob) -> str:
+        """What goes before each text, after a check of all that concerns the whole job. Raises InvalidInput."""
+        if not job.inputs:
+            raise InvalidInput("There is no input: send at least one text.", param="input")
+        self._check_dimensions(job.dimensions)
+        recipe = self._recipe
+        if job.instruction is None:
+            name = recipe.default_prompt_name if job.prompt_name is None else job.prompt_name
+            if name is not None and name not in recipe.prompts:
+                known = ", ".join(recipe.prompts) or "none"
+                raise InvalidInput(
+                    f"The model has no prompt {name!r}. Its prompts: {known}.", param="prompt_name"
+                )
+            return recipe.prompts[name] if name is not None else ""
+        if job.prompt_name is not None:
+            raise InvalidInput("Give either `prompt_name` or `instruction`, not both.", param="instruction")
+        if recipe.instruction_frame is None:
+            raise InvalidInput(
+                "The model was trained with fixed prompts and takes no instruction. "
+                f"Set `prompt_name` to one of: {', '.join(recipe.prompts)}.",
+                param="instruction",
+            )
+        before, after = recipe.instruction_frame
+        return f"{before}{job.instruction}{after}"
+
+    def _check_dimensions(self, dimensions: int | None) -> None:
+        full, least, cuts = self.info.dimensions, self._recipe.min_dimensions, self._recipe.cuts
+        if dimensions is None or dimensions == full:
+            return
+        if least is None:
+            raise InvalidInput(
+                f"The model's vectors cannot be cut: leave `dimensions` out, or {full}.", param="dimensions"
+            )
+        if not least <= dimensions <= full or (cuts and dimensions not in cuts):
+            allowed = ", ".join(map(str, sorted({*cuts, full}))) if cuts else f"{least} to {full}"
+            raise InvalidInput(
+                f"`dimensions` is {dimensions}; the model allows {allowed}.", param="dimensions"
+            )
+
+    def _probe(self, folder: Path) -> Vector:
+        """One run at load: weights that make no sound vector are found before any job, and lazy tables are built."""
+        ids = next(self._tokenizer.encode(["a"]))
+        outcome = self.run([EmbedItem(ids)])[0]
+        if isinstance(outcome, JobError):
+            raise InvalidInput(f"{folder}: the model makes vectors that are not finite.", param="model")
+        return outcome
+
+
+def _checked(vector: Vector) -> Vector | JobError:
+    norm = float(np.linalg.norm(vector))
+    if not abs(norm - 1) <= MAX_NORM_ERROR:  # also false for NaN
+        return InternalError(f"The model made a vector of length {norm:.3g}; it must be 1.")
+    return vector
+
+
+def _caught(function: Any, job: EmbedJob) -> str | JobError:
+    try:
+        return function(job)
+    except JobError as error:
+        return error

@@ -1,0 +1,84 @@
+"""Load a model's folder into an encoder: safetensors files, MLX quantisation, dense layers."""
+
+import json
+from pathlib import Path
+from typing import Any, TypeVar
+
+import mlx.core as mx
+from mlx import nn
+
+from jobs.errors import InvalidInput
+from workers.runners.architecture import library_config
+from workers.runners.encoders import Encoder, build_encoder
+from workers.runners.pooling import Dense
+from workers.runners.recipe import read_json
+
+M = TypeVar("M", bound=nn.Module)
+
+ACTIVATIONS = {"torch.nn.modules.linear.Identity": False, "torch.nn.modules.activation.Tanh": True}
+
+
+def load_encoder(folder: Path, config: dict[str, Any]) -> Encoder:
+    """The encoder with its weights, every one of them accounted for. Raises InvalidInput."""
+    weights = _read(folder)
+    model = build_encoder(library_config(config), list(weights))
+    weights = model.sanitize(weights)
+    # Files of masked-language models carry position ids as a buffer, and conversions the rotary frequencies.
+    weights = {k: v for k, v in weights.items() if not k.endswith(("position_ids", "rotary_emb.inv_freq"))}
+    if quantisation := config.get("quantization"):
+        _quantise(model, quantisation, weights)
+    return _fill(model, weights, folder)
+
+
+def load_dense(folder: Path) -> Dense:
+    """A sentence-transformers Dense module's folder. Raises InvalidInput."""
+    config = read_json(folder / "config.json")
+    activation = config.get("activation_function") or "torch.nn.modules.linear.Identity"
+    if activation not in ACTIVATIONS or config.get("use_residual"):
+        raise InvalidInput(f"{folder}: a Dense module with {activation} is not supported.", param="model")
+    layer = Dense(
+        config["in_features"], config["out_features"], config.get("bias", True), ACTIVATIONS[activation]
+    )
+    return _fill(layer, _read(folder), folder)
+
+
+def _read(folder: Path) -> dict[str, mx.array]:
+    index = folder / "model.safetensors.index.json"
+    if index.is_file():
+        shards = json.loads(index.read_text(encoding="utf-8"))["weight_map"].values()
+        files = [folder / shard for shard in sorted(set(shards))]
+    else:
+        files = sorted(folder.glob("*.safetensors"))
+    if not files:
+        raise InvalidInput(f"{folder} holds no .safetensors file; convert its weights first.", param="model")
+    weights: dict[str, mx.array] = {}
+    for file in files:
+        weights.update(mx.load(str(file)))  # pyright: ignore[reportArgumentType, reportCallIssue]
+    return weights
+
+
+def _quantise(model: nn.Module, quantisation: dict[str, Any], weights: dict[str, mx.array]) -> None:
+    def chosen(path: str, module: nn.Module) -> bool | dict[str, Any]:
+        if not hasattr(module, "to_quantized") or f"{path}.scales" not in weights:
+            return False
+        return quantisation.get(path) or True
+
+    nn.quantize(
+        model,
+        group_size=quantisation["group_size"],
+        bits=quantisation["bits"],
+        mode=quantisation.get("mode", "affine"),
+        class_predicate=chosen,
+    )
+
+
+def _fill(model: M, weights: dict[str, mx.array], folder: Path) -> M:
+    try:
+        model.load_weights(list(weights.items()), strict=True)
+    except ValueError as error:
+        raise InvalidInput(f"{folder}: the weights do not fit config.json: {error}", param="model") from error
+    if mx.default_device() == mx.Device(mx.cpu):
+        model.set_dtype(mx.float32)  # a CPU multiplies half precision many times slower, and less exactly
+    mx.eval(model.parameters())
+    model.eval()
+    return model

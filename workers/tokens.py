@@ -1,0 +1,122 @@
+"""A model's own tokenizer: texts and token ids in, what the model reads out."""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from tokenizers import Tokenizer, normalizers
+
+from jobs.errors import InputTooLong, InvalidInput
+from jobs.types import Truncate
+
+Ids = NDArray[np.int32]
+
+# The tokenizer keeps a string, offsets and masks per token (some 200 bytes): slices bound what is alive at once.
+SLICE_CHARS = 1_000_000
+
+
+class ModelTokenizer:
+    """Thread-safe: nothing changes after the constructor, and encoding releases the GIL.
+
+    path: tokenizer.json. max_tokens: longest input, special tokens included. vocab_size: rows of the embedding table.
+    """
+
+    def __init__(self, path: Path, max_tokens: int, vocab_size: int, lowercase: bool = False) -> None:
+        if not path.is_file():
+            raise InvalidInput(f"{path.parent} holds no tokenizer.json; convert the model's tokenizer first.")
+        self._tokenizer = Tokenizer.from_file(str(path))
+        self._tokenizer.no_truncation()
+        self._tokenizer.no_padding()
+        if lowercase:
+            self._lowercase()
+        self.max_tokens = max_tokens
+        self.vocab_size = vocab_size
+        self.prefix, self.suffix = self._specials()
+        if max_tokens <= len(self.prefix) + len(self.suffix):
+            raise InvalidInput(f"A limit of {max_tokens} tokens leaves no room for a text.")
+
+    def encode(self, texts: Sequence[str]) -> Iterator[Ids]:
+        """Each text's ids with special tokens, in order. One call of the tokenizer per million characters."""
+        start = chars = 0
+        for end, text in enumerate(texts):
+            chars += len(text)
+            if chars > SLICE_CHARS and end > start:
+                yield from self._encode_slice(texts[start:end])
+                start, chars = end, len(text)
+        yield from self._encode_slice(texts[start:])
+
+    def wrap(self, ids: Sequence[int], prompt: str) -> tuple[Ids, int]:
+        """What the model reads for a caller's token ids, and how many tokens of it are the prompt.
+
+        The ids' own special tokens at either end are taken as such. The prompt is tokenised apart from the ids.
+        Raises InvalidInput for ids outside the vocabulary.
+        """
+        if min(ids, default=0) < 0 or max(ids, default=0) >= self.vocab_size or not self._knows(ids):
+            raise InvalidInput(
+                f"a token id is outside the model's vocabulary (0 to {self.vocab_size - 1}). "
+                "Use the model's own tokenizer, or send text.",
+                param="input",
+            )
+        content = np.asarray(ids, dtype=np.int32)
+        if len(self.prefix) and np.array_equal(content[: len(self.prefix)], self.prefix):
+            content = content[len(self.prefix) :]
+        if len(self.suffix) and np.array_equal(content[-len(self.suffix) :], self.suffix):
+            content = content[: -len(self.suffix)]
+        lead = np.asarray(self._tokenizer.encode(prompt, add_special_tokens=False).ids, dtype=np.int32)
+        return np.concatenate((self.prefix, lead, content, self.suffix)), len(lead)
+
+    def prompt_tokens(self, prompt: str, text: str) -> int:
+        """How many tokens of prompt + text the prompt has a part in."""
+        encoding = self._tokenizer.encode(prompt + text, add_special_tokens=False)
+        return sum(begin < len(prompt) for begin, _ in encoding.offsets)
+
+    def cut(self, ids: Ids, prompt_tokens: int, truncate: Truncate) -> Ids:
+        """`ids` within the limit: tokens of the text go, special tokens and the prompt stay.
+
+        Raises InputTooLong where truncate is "none", or the prompt alone fills the limit.
+        """
+        if truncate == "none":
+            raise InputTooLong(
+                f"{len(ids)} tokens, and the model reads at most {self.max_tokens}. "
+                'Shorten it, or set `truncate` to "end" or "start".',
+                param="input",
+            )
+        head = len(self.prefix) + prompt_tokens
+        room = self.max_tokens - head - len(self.suffix)
+        if room < 1:
+            raise InputTooLong(
+                f"the prompt has {prompt_tokens} tokens and leaves no room for text: the model reads at most "
+                f"{self.max_tokens}. Shorten the instruction.",
+                param="input",
+            )
+        text = ids[head : len(ids) - len(self.suffix)]
+        kept = text[:room] if truncate == "end" else text[-room:]
+        return np.concatenate((ids[:head], kept, self.suffix))
+
+    def _encode_slice(self, texts: Sequence[str]) -> Iterator[Ids]:
+        for encoding in self._tokenizer.encode_batch_fast(list(texts)):
+            yield np.asarray(encoding.ids, dtype=np.int32)
+
+    def _specials(self) -> tuple[Ids, Ids]:
+        """The special tokens that the tokenizer puts before and after every text."""
+        probe = self._tokenizer.encode("a")
+        mask = np.asarray(probe.special_tokens_mask, dtype=bool)
+        ids = np.asarray(probe.ids, dtype=np.int32)
+        content = np.flatnonzero(~mask)
+        if not len(content):
+            raise InvalidInput(
+                "The tokenizer reads nothing of a plain letter; its tokenizer.json is not usable."
+            )
+        return ids[: content[0]], ids[content[-1] + 1 :]
+
+    def _knows(self, ids: Sequence[int]) -> bool:
+        """The embedding table may have more rows than the tokenizer has tokens; those rows were never trained."""
+        known = self._tokenizer.get_vocab_size()
+        return all(self._tokenizer.id_to_token(token) is not None for token in set(ids) if token >= known)
+
+    def _lowercase(self) -> None:
+        steps = [normalizers.Lowercase()]
+        if self._tokenizer.normalizer is not None:
+            steps.append(self._tokenizer.normalizer)
+        self._tokenizer.normalizer = normalizers.Sequence(steps)

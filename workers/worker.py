@@ -1,0 +1,273 @@
+"""The RQ worker: what `rq info` sees, and the threads around the device loop."""
+
+import logging
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable, Mapping
+from types import FrameType
+from typing import Any
+
+import redis
+from redis.exceptions import RedisError
+from rq import Queue, SimpleWorker
+from rq.command import handle_command, parse_payload
+from rq.utils import now as rq_now
+from rq.worker.base import WorkerStatus
+
+from jobs import keys
+from jobs.errors import JobCanceled, TimeLimitExceeded
+from jobs.serializer import MsgpackSerializer
+from jobs.settings import Settings
+from jobs.types import LANES, WorkerStats
+from workers.batching import BatchLimits
+from workers.device import DeviceLoop
+from workers.feeder import Feeder
+from workers.finisher import Finisher
+from workers.hand import Hand, Held
+from workers.ledger import Claim, Ledger, Settlement, failed
+from workers.progress import Progress
+from workers.rates import DrainRates
+from workers.rq_bridge import RqBridge, stop_job_target
+from workers.runners.base import Runner
+
+log = logging.getLogger(__name__)
+
+TICK_S = 0.1
+HUNG = 70
+"""Exit status of a worker whose device hung (EX_SOFTWARE)."""
+
+
+class BatchWorker(SimpleWorker):
+    """Drains all lanes of its runners' queues in batches.
+
+    `work` runs the pulse in the main thread (signals, leases, time limits); feeder, device and finisher each have
+    a thread. `on_device(f)` must run f in the thread that owns the device.
+    """
+
+    log_job_description = False
+
+    def __init__(
+        self,
+        connection: redis.Redis,
+        runners: Mapping[str, Runner],
+        limits: Mapping[str, BatchLimits],
+        settings: Settings,
+        on_device: Callable[[Callable[[], None]], Any],
+        *,
+        name: str | None = None,
+    ) -> None:
+        queues = [
+            Queue(keys.queue_name(runner.info.task, model, lane), connection=connection, serializer=MsgpackSerializer)
+            for model, runner in runners.items()
+            for lane in LANES
+        ]
+        super().__init__(queues, name=name, connection=connection, serializer=MsgpackSerializer)
+        self._settings = settings
+        self._runners = runners
+        self._on_device = on_device
+        self._ledger = Ledger(
+            connection, self.name, lease_s=settings.lease_s, max_crashes=settings.max_crashes
+        )
+        self._hand = Hand(limits, starvation_s=settings.starvation_s)
+        self._progress = Progress()
+        self._rates = DrainRates()
+        self._bridge = RqBridge(connection, self._ledger)
+        self._finisher = Finisher(self._hand, self._ledger, runners, self._rates, self._bridge)
+        self._feeder = Feeder(self._hand, self._ledger, runners, self._finisher.fail)
+        self._device = DeviceLoop(
+            self._hand,
+            runners,
+            self._progress,
+            self._finisher.complete,
+            batch_timeout_s=settings.batch_timeout_s,
+        )
+        self._broken = False
+        self._due: dict[str, float] = {}
+        self._ticked_at = time.monotonic()
+
+    def work(self, *_: Any, **__: Any) -> bool:
+        """Work until SIGTERM or SIGINT. Returns whether the worker ended in good order."""
+        self._install_signal_handlers()
+        self._start_when_redis_answers()
+        threads = {
+            "feeder": self._spawn("feeder", self._feeder.run),
+            "finisher": self._spawn("finisher", self._finisher.run),
+            "device": self._spawn("device", lambda: self._on_device(self._device.run)),
+        }
+        try:
+            while not self._stop_requested and not self._broken:
+                self._tick()
+            self._drain(threads)
+        finally:
+            self._close()
+        return not self._broken
+
+    # Signals and RQ's commands
+
+    def request_stop(self, signum: int, frame: FrameType | None) -> None:
+        """Warm shutdown; a second signal after a second ends the process at once (RQ's request_force_stop)."""
+        self._shutdown_requested_date = rq_now()
+        signal.signal(signal.SIGINT, self.request_force_stop)
+        signal.signal(signal.SIGTERM, self.request_force_stop)
+        self._stop_requested = True
+
+    def handle_payload(self, message: Any) -> None:
+        """RQ's commands. stop-job may name any of the jobs in hand, not one current job."""
+        payload = parse_payload(message)
+        job_id = stop_job_target(payload)
+        if job_id is None:
+            handle_command(self, payload)
+            return
+        for held in self._hand.drop([job_id]):
+            if payload["command"] == "stop-job":
+                self._settle([failed(held.claim, JobCanceled("The job was stopped.").failure(), "stopped")])
+                if held.claim.has_callbacks:
+                    self._bridge.run_stopped_callback(job_id)
+
+    # The pulse
+
+    def _tick(self) -> None:
+        time.sleep(TICK_S)
+        gap_s, self._ticked_at = time.monotonic() - self._ticked_at, time.monotonic()
+        if gap_s > 10 * TICK_S:
+            self._progress.forgive(gap_s)
+        if self._progress.stalled:
+            self._die_hung()
+        try:
+            self._expire_overdue()
+            if self._is_due("renew", self._settings.lease_s / 4):
+                self._lose(self._ledger.renew(self._hand.claims()))
+            if self._is_due("announce", min(1.0, self._settings.lease_s / 4)):
+                self._give_sign_of_life()
+            if self._is_due("reclaim", min(0.5, self._settings.lease_s / 4)):
+                self._reclaim()
+            if self._is_due("sweep", self._settings.sweep_s):
+                self._sweep()
+        except RedisError as error:
+            log.warning("Redis does not answer", extra={"error": str(error)})
+            # Leases ran on while it was away: their owners renew first.
+            self._due["renew"] = 0.0
+            self._due["reclaim"] = time.monotonic() + self._settings.lease_s / 2
+
+    def _is_due(self, task: str, every_s: float) -> bool:
+        now = time.monotonic()
+        if now < self._due.get(task, 0.0):
+            return False
+        self._due[task] = now + every_s
+        return True
+
+    def _lose(self, job_ids: set[str]) -> None:
+        for held in self._hand.drop(job_ids):
+            log.warning("lease lost", extra={"job_id": held.claim.id})
+
+    def _expire_overdue(self) -> None:
+        late = self._hand.overdue()
+        if not late:
+            return
+        for held in late:
+            if held.claim.has_callbacks:
+                self._bridge.run_failure_callback(held.claim.id, TimeLimitExceeded())
+        self._settle([failed(held.claim, TimeLimitExceeded().failure()) for held in late])
+
+    def _give_sign_of_life(self) -> None:
+        self._feeder.paused = self._ledger.suspended()
+        status = (
+            WorkerStatus.SUSPENDED if self._feeder.paused else WorkerStatus.BUSY if len(self._hand) else WorkerStatus.IDLE
+        )
+        if status != self.get_state():
+            self.set_state(status)
+        self.heartbeat(timeout=max(10, int(self._settings.lease_s * 3)))
+        stats = WorkerStats(
+            name=self.name,
+            models=tuple(self._runners),
+            seen_at=time.time(),
+            jobs_in_hand=len(self._hand),
+            drain_rate=self._rates.read(),
+        )
+        self._ledger.announce(stats, [runner.info for runner in self._runners.values()])
+
+    def _reclaim(self) -> None:
+        requeued, lost = self._ledger.reclaim()
+        if requeued or lost:
+            log.warning("jobs reclaimed from a lost worker", extra={"requeued": requeued, "failed": lost})
+        self._ledger.promote(self.queue_names())
+
+    def _sweep(self) -> None:
+        self._ledger.sweep()
+        self._bridge.forget_dead_workers(self.queues)
+        for job_id in self._ledger.followups():
+            self._bridge.enqueue_dependents(job_id)
+
+    def _settle(self, settlements: list[Settlement]) -> None:
+        _, followups = self._ledger.settle(settlements, 0.0)
+        for job_id in followups:
+            self._bridge.enqueue_dependents(job_id)
+
+    # Beginning and end
+
+    def _start_when_redis_answers(self) -> None:
+        while not self._stop_requested:
+            try:
+                self.bootstrap(self._settings.log_level)
+                self._give_sign_of_life()
+                return
+            except RedisError as error:
+                log.warning("waiting for Redis", extra={"error": str(error)})
+                time.sleep(1)
+
+    def _spawn(self, name: str, run: Callable[[], None]) -> threading.Thread:
+        def guarded() -> None:
+            try:
+                run()
+            except BaseException:
+                log.exception("thread died, worker stops", extra={"thread_of": name})
+                self._broken = True
+
+        thread = threading.Thread(target=guarded, name=name, daemon=True)
+        thread.start()
+        return thread
+
+    def _drain(self, threads: Mapping[str, threading.Thread]) -> None:
+        """Finish the batch on the device; give everything else back at once."""
+        log.info("stopping: finishing the batch, giving the rest back")
+        self._feeder.stop()
+        self._give_back(self._hand.give_up_waiting())
+        self._device.stop()
+        while threads["device"].is_alive() or threads["feeder"].is_alive():
+            self._tick()
+            self._give_back(self._hand.give_up_waiting())
+        self._finisher.stop()
+        while threads["finisher"].is_alive():
+            self._tick()
+        self._give_back(self._hand.give_up_waiting())
+
+    def _give_back(self, helds: list[Held]) -> None:
+        if not helds:
+            return
+        try:
+            # Each goes to the front of its queue: the last first keeps their order.
+            self._ledger.settle([Settlement(held.claim, "release") for held in reversed(helds)], 0.0)
+        except RedisError as error:
+            log.warning("cannot give jobs back, their leases will run out", extra={"error": str(error)})
+
+    def _die_hung(self) -> None:
+        """The device does not return: nothing in this process can stop it. Hand its jobs over, then leave."""
+        running: list[Claim] = self._hand.running()
+        log.error("device call hung, worker leaves", extra={"jobs": len(running)})
+        try:
+            self._give_back(self._hand.give_up_waiting())
+            self._ledger.reclaim(hung=running)
+            self._ledger.withdraw()
+        finally:
+            os._exit(HUNG)
+
+    def _close(self) -> None:
+        try:
+            self._ledger.withdraw()
+            self.teardown()
+        except RedisError as error:
+            log.warning("could not sign off", extra={"error": str(error)})
+
+
