@@ -16,6 +16,7 @@ def listen(host: str, port: int) -> socket.socket:
 
 def local_url(listener: socket.socket) -> str:
     """Where a client on this machine reaches it: a wildcard address becomes the loopback one."""
+    host: str
     host, port = listener.getsockname()[:2]
     host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"

@@ -34,6 +34,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         settings = load_settings(options)
         set_up_logging(settings.log_level)
         return run(settings)
+    except KeyboardInterrupt:  # before or after the children ran; while they run it is a signal like another
+        return 130
     except ConfigurationError as error:
         print(f"mlxq: {error}", file=sys.stderr)
         return 2

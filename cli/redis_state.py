@@ -1,8 +1,8 @@
+# pyright: reportUnknownMemberType=false
 """What a user is told about Redis."""
 
 import contextlib
 import logging
-from urllib.parse import urlsplit
 
 from redis.exceptions import RedisError
 
@@ -12,9 +12,9 @@ log = logging.getLogger(__name__)
 
 
 def shown_url(url: str) -> str:
-    """Without user and password."""
-    parts = urlsplit(url)
-    return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
+    """Without user, password and query (which may hold a password too)."""
+    scheme, mark, rest = url.partition("?")[0].partition("://")
+    return f"{scheme}{mark}{rest.rpartition('@')[2]}"
 
 
 def warn_if_away(url: str) -> None:

@@ -69,7 +69,7 @@ async def _keep_running(redis: RedisServer) -> None:
 async def _announce(url: str) -> None:
     """Says when the first request can be answered, and how to send it."""
     started = time.monotonic()
-    while await asyncio.to_thread(_get, f"{url}/ready") is None:
+    while await asyncio.to_thread(_get, f"{url}/ready") is None:  # noqa: ASYNC110 - it is another process
         await asyncio.sleep(POLL_S)
     models = await asyncio.to_thread(_get, f"{url}/v1/models") or {"data": [{"id": "MODEL"}]}
     body = json.dumps({"model": models["data"][0]["id"], "input": "Hello, world"})

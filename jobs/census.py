@@ -1,5 +1,6 @@
 """Counting: which models and workers there are, what waits, what was done."""
 
+import asyncio
 import time
 from collections.abc import Iterable
 
@@ -38,12 +39,17 @@ class Census:
         self._models: tuple[ModelInfo, ...] = ()
         self._names: frozenset[str] = frozenset()
         self._asked_at = float("-inf")
+        self._asking = asyncio.Lock()
 
     def known_models(self) -> frozenset[str]:
         """Names of the models as of a moment ago; empty when that is too long ago."""
         return self._names if time.monotonic() - self._asked_at < MODELS_FRESH_S else frozenset()
 
     async def models(self) -> tuple[ModelInfo, ...]:
+        async with self._asking:
+            return await self._ask_models()
+
+    async def _ask_models(self) -> tuple[ModelInfo, ...]:
         if time.monotonic() - self._asked_at >= MODELS_FRESH_S:
             announced = [_decode_announcement(raw) for raw in (await self._redis.hgetall(keys.MODELS)).values()]
             oldest = time.time() - MODEL_FORGOTTEN_S

@@ -41,5 +41,11 @@ def connect(url: str) -> redis.Redis:
 
 
 def connect_async(url: str) -> redis.asyncio.Redis:
-    """An asyncio client. Replies are bytes. Raises: ValueError for a URL that is none."""
-    return redis.asyncio.Redis.from_url(url, retry=AsyncRetry(_BACKOFF, _RETRIES), **_OPTIONS)
+    """An asyncio client. Replies are bytes. Raises: ValueError for a URL that is none.
+
+    A thousand callers at once share a few connections and wait their turn.
+    """
+    pool = redis.asyncio.BlockingConnectionPool.from_url(
+        url, max_connections=32, timeout=10, retry=AsyncRetry(_BACKOFF, _RETRIES), **_OPTIONS
+    )
+    return redis.asyncio.Redis.from_pool(pool)

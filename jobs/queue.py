@@ -36,7 +36,6 @@ class JobQueue:
 
     def __init__(self, redis: redis.asyncio.Redis, settings: Settings) -> None:
         self._redis = redis
-        self._settings = settings
         self._admissions = Admissions(
             redis, limit=settings.queue_limit, idempotency_ttl_s=settings.idempotency_ttl_s
         )
@@ -61,7 +60,7 @@ class JobQueue:
         await self._check_model(job.model)
         job_id, queue = record.new_id(), record.queue_of(job, options)
         channel = ""
-        if options.lane is Lane.INTERACTIVE:  # somebody waits: tell this process without being asked
+        if options.awaited:
             channel = self._mailbox.channel
             self._expected[job_id] = self._mailbox.expect(job_id)
         try:
@@ -105,8 +104,7 @@ class JobQueue:
         """End a job that has not ended; False if it has. Raises UnknownJob."""
         self._unexpect(job_id)
         async with self._reaching_redis():
-            args = [job_id, record.timestamp(), self._settings.result_ttl_s, _CANCELED]
-            verdict = await self._cancel(args=args)
+            verdict = await self._cancel(args=[job_id, record.timestamp(), _CANCELED])
         if verdict == b"missing":
             raise UnknownJob
         return verdict == b"canceled"

@@ -81,6 +81,7 @@ class SubmitOptions(msgspec.Struct, frozen=True):
     result_ttl_s: how long the result (or the failure) is kept after the end.
     retries: how often a failed run is tried again (not for invalid input), with back-off.
     idempotency_key: a second submit with this key returns the first job.
+    awaited: the submitter calls `wait` next, and is told of the outcome without having to ask.
     """
 
     lane: Lane = Lane.DEFAULT
@@ -90,6 +91,7 @@ class SubmitOptions(msgspec.Struct, frozen=True):
     retries: int = 0
     metadata: dict[str, str] = {}
     idempotency_key: str | None = None
+    awaited: bool = False
 
 
 class Ticket(msgspec.Struct, frozen=True):

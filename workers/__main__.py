@@ -3,6 +3,7 @@
 import argparse
 import logging
 import os
+import secrets
 import socket
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -54,7 +55,7 @@ def run(settings: Settings) -> int:
             dict.fromkeys(runners, limits),
             settings,
             lambda work: device.submit(work).result(),
-            name=f"{socket.gethostname()}.{os.getpid()}",
+            name=f"{socket.gethostname()}.{os.getpid()}.{secrets.token_hex(2)}",
         )
         log.info("serving", extra={"models": ",".join(runners), "batch_tokens": limits.tokens})
         ended_well = worker.work()

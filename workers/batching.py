@@ -100,7 +100,7 @@ class _Window:
 
 def _grow(waiting: Sequence[Waiting], candidates: list[int], window: _Window) -> list[int]:
     """Take candidates from both sides of the window's length, the side that adds less padding first."""
-    candidates.sort(key=lambda n: (waiting[n].length, waiting[n].order))
+    candidates.sort(key=lambda n: (waiting[n].length, -waiting[n].order))  # of equals, the left end meets the oldest
     right = _first_longer(waiting, candidates, window.longest)
     left = right - 1
     chosen: list[int] = []

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from redis.exceptions import RedisError
 
 from jobs import keys, record
-from jobs.errors import InternalError, JobError
+from jobs.errors import InternalError, InvalidInput, JobError
 from jobs.types import LANES
 from workers.hand import Hand, Held
 from workers.ledger import Claim, Ledger
@@ -117,6 +117,8 @@ class Feeder:
             log.exception("job cannot be prepared", extra={"job_id": helds[0].claim.id})
             prepared = [InternalError()]
         for held, items in zip(helds, prepared, strict=True):
+            if not items:
+                items = InvalidInput("The job has no inputs.", param="input")
             if isinstance(items, JobError):
                 self._hand.decline(held)
                 self._fail(held, items)

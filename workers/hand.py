@@ -31,6 +31,7 @@ class Held:
         self.outcomes: list[Any] = []
         self.unfinished = 0
         self.running = 0
+        self.settling = False
 
 
 class Entry(NamedTuple):
@@ -127,8 +128,9 @@ class Hand:
             self.work.notify()
 
     def decline(self, held: Held) -> None:
-        """It could not be tokenised: it holds no room any more, only its lease."""
+        """It cannot be run: it holds no room any more, only its lease until the failure is written."""
         with self._lock:
+            held.settling = True
             self._incoming[held.model, held.lane] -= held.claim.cost
 
     def next_batch(self, timeout_s: float) -> Batch | None:
@@ -182,6 +184,7 @@ class Hand:
                 held.unfinished -= 1
                 held.running -= 1
                 if held.unfinished == 0 and self._held.get(held.claim.id) is held:
+                    held.settling = True
                     complete.append(held)
         return complete
 
@@ -194,9 +197,14 @@ class Hand:
             self._made_room()
 
     def drop(self, job_ids: Iterable[str]) -> list[Held]:
-        """No longer ours (lease lost, canceled): their waiting items leave the pools."""
+        """No longer ours (lease lost, canceled): their waiting items leave the pools. What is being written back
+        stays: FINISH finds out by itself.
+        """
         with self._lock:
-            dropped = [held for job_id in job_ids if (held := self._held.pop(job_id, None))]
+            found = [held for job_id in job_ids if (held := self._held.get(job_id))]
+            dropped = [held for held in found if not held.settling]
+            for held in dropped:
+                del self._held[held.claim.id]
             self._remove_entries(dropped)
             return dropped
 
@@ -204,22 +212,18 @@ class Hand:
         """Jobs past their time limit; they are dropped."""
         now = time.monotonic()
         with self._lock:
-            late = [held for held in self._held.values() if now > held.deadline and not self._done(held)]
+            late = [held for held in self._held.values() if now > held.deadline]
         return self.drop([held.claim.id for held in late])
 
     def give_up_waiting(self) -> list[Held]:
         """Jobs that no device call has touched yet, dropped: they can be given back."""
         with self._lock:
-            idle = [held for held in self._held.values() if not held.running and not self._done(held)]
+            idle = [held for held in self._held.values() if not held.running]
         return self.drop([held.claim.id for held in idle])
 
     def _made_room(self) -> None:
         if self.short_of_room:
             self.room.notify()
-
-    @staticmethod
-    def _done(held: Held) -> bool:
-        return held.job is not None and held.unfinished == 0
 
     def _remove_entries(self, dropped: list[Held]) -> None:
         if not dropped:

@@ -118,7 +118,7 @@ def _hub_folder(name: str) -> Path:
     except HFValidationError as error:
         raise UnknownModel(f"{name!r} is neither a folder nor a Hugging Face name.", param="model") from error
     try:
-        return Path(snapshot_download(name, ignore_patterns=list(IGNORED_FILES)))
+        folder = Path(snapshot_download(name, ignore_patterns=list(IGNORED_FILES)))
     except (HfHubHTTPError, LocalEntryNotFoundError, OSError) as error:
         raise UnknownModel(
             f"{name} is not a local folder, not in the Hugging Face cache, and could not be downloaded "
@@ -126,6 +126,13 @@ def _hub_folder(name: str) -> Path:
             "is gated, or give the path of a folder that holds it.",
             param="model",
         ) from error
+    if not _is_complete(folder):  # without a network, the hub's client returns what there is
+        raise UnknownModel(
+            f"{name} is not all there: {folder} lacks config.json, tokenizer.json or .safetensors files. "
+            "Start again with a network; if that does not help, the model is not published in this form.",
+            param="model",
+        )
+    return folder
 
 
 def _is_complete(folder: Path) -> bool:

@@ -1,6 +1,6 @@
 -- CANCEL: end a job that has not ended. A running one loses its lease, so its worker's FINISH changes nothing, and
--- the worker is told to drop it. ARGV: id, iso now, ttl_s, failure.  Returns canceled, ended or missing.
-local id, iso, ttl, failure = ARGV[1], ARGV[2], tonumber(ARGV[3]), ARGV[4]
+-- the worker is told to drop it. ARGV: id, iso now, failure.  Returns canceled, ended or missing.
+local id, iso, failure = ARGV[1], ARGV[2], ARGV[3]
 local job_key = 'rq:job:' .. id
 local head = redis.call('HMGET', job_key, 'status', 'origin', 'mlxq_execution', 'worker_name')
 local status, queue, execution, worker = head[1], head[2], head[3], head[4]
@@ -17,6 +17,6 @@ end
 redis.call('HSET', job_key, 'status', 'canceled', 'ended_at', iso)
 local mail = {}
 tell(mail, job_key, id, 'canceled', failure)
-keep(job_key, id, 'rq:canceled:' .. queue, ttl)
+keep(job_key, id, 'rq:canceled:' .. queue, failure_ttl(job_key))
 post(mail)
 return 'canceled'

@@ -16,10 +16,6 @@ local function wake(queue)
   end
 end
 
-local function ours(queue)
-  return queue and string.find(queue, '^[^:]+:.+:[^:]+$') ~= nil
-end
-
 local function u32(n)
   return string.char(math.floor(n / 16777216) % 256, math.floor(n / 65536) % 256, math.floor(n / 256) % 256, n % 256)
 end
@@ -71,14 +67,17 @@ local function keep(job_key, id, registry, ttl)
   redis.call('ZADD', registry, now() + ttl, id)
 end
 
+local function failure_ttl(job_key)
+  return tonumber(redis.call('HGET', job_key, 'failure_ttl') or '') or 31536000   -- RQ's default: a year
+end
+
 -- A final failure: RQ reads exc_string (base64 of zlib), we read failure (msgpack).
 local function fail(mail, queue, id, iso, worker, execution, exc_string, failure)
   local job_key = 'rq:job:' .. id
-  local ttl = tonumber(redis.call('HGET', job_key, 'failure_ttl') or '') or 31536000
   redis.call('HSET', job_key, 'status', 'failed', 'ended_at', iso)
   redis.call('XADD', 'rq:results:' .. id, '*', 'type', 2, 'worker_name', worker, 'exc_string', exc_string,
     'execution_id', execution, 'failure', failure)
   tell(mail, job_key, id, 'failed', failure)
-  keep(job_key, id, 'rq:failed:' .. queue, ttl)
+  keep(job_key, id, 'rq:failed:' .. queue, failure_ttl(job_key))
   if redis.call('EXISTS', job_key .. ':dependents') == 1 then redis.call('SADD', 'mlxq:followups', id) end
 end

@@ -7,52 +7,42 @@ Why not the library's own forward pass (0.7.10):
 """
 
 from collections.abc import Sequence
-from functools import partial
 from typing import Any
 
 import mlx.core as mx
 from mlx import nn
 from mlx_vlm.models import bert, gemma3_embedding, modernbert, qwen3_embedding, xlm_roberta
 
-# erf(x) = x·P(x²)/Q(x²) on |x| ≤ 3.8325, to 4 ulp: the rational function that Eigen and XLA use.
-ERF_P = (
-    2.2905065861350646e-4,
-    3.4082910107109506e-3,
-    5.0955695062380861e-2,
-    0.18520832239976145,
-    1.128379143519084,
-)
-ERF_Q = (
-    -1.1791602954361697e-7,
-    2.3547966471313185e-5,
-    1.0179625278914885e-3,
-    1.4070470171167667e-2,
-    0.11098505178285362,
-    0.49746925110067538,
-    1.0,
-)
-ERF_BOUND = 3.832506856900711
-
-
-@partial(mx.compile, shapeless=True)
-def _gelu_rational(x: mx.array) -> mx.array:
-    z = mx.clip(x * 0.5**0.5, -ERF_BOUND, ERF_BOUND)
-    square = z * z
-    p, q = mx.array(ERF_P[0], x.dtype), mx.array(ERF_Q[0], x.dtype)
-    for c in ERF_P[1:]:
-        p = p * square + c
-    for c in ERF_Q[1:]:
-        q = q * square + c
-    return 0.5 * x * (1 + z * p / q)
+from workers.runners import cpu_math
 
 
 class ExactGelu(nn.Module):
-    """GELU with erf. MLX's erf takes one element at a time on a CPU: half of a small BERT's time went there."""
+    """GELU with erf, not its tanh approximation."""
 
     def __call__(self, x: mx.array) -> mx.array:
-        if x.dtype == mx.float32 and mx.default_device() == mx.Device(mx.cpu):
-            return _gelu_rational(x)
-        return nn.gelu(x)
+        return cpu_math.gelu(x) if cpu_math.applies(x) else nn.gelu(x)
+
+
+class _SelfAttention:
+    """BERT's and XLM-RoBERTa's, with CPU kernels where they apply. Mixed into the library's classes of that name."""
+
+    def __call__(self: Any, hidden_states: mx.array, mask: mx.array | None = None) -> mx.array:
+        batch, tokens, _ = hidden_states.shape
+        projections = (self.query, self.key, self.value)
+        q, k, v = (self._shape(project(hidden_states), batch, tokens) for project in projections)
+        if cpu_math.applies(q):
+            out = cpu_math.attention(q, k, v, self.scale, mask)
+        else:
+            out = mx.fast.scaled_dot_product_attention(q, k, v, scale=self.scale, mask=mask)
+        return out.transpose(0, 2, 1, 3).reshape(batch, tokens, self.all_head_size)
+
+
+class BertSelfAttention(_SelfAttention, bert.bert.BertSelfAttention):
+    pass
+
+
+class XLMRobertaSelfAttention(_SelfAttention, xlm_roberta.xlm_roberta.XLMRobertaSelfAttention):
+    pass
 
 
 def window_mask(tokens: int, reach: int, real: mx.array | None) -> mx.array | None:
@@ -77,6 +67,7 @@ class Bert(bert.Model):
     def __init__(self, config: Any) -> None:
         super().__init__(config)
         for layer in self.layers:
+            layer.attention.self = BertSelfAttention(config)
             layer.intermediate.intermediate_act_fn = ExactGelu()
 
     def hidden(self, ids: mx.array, real: mx.array | None) -> mx.array:
@@ -87,6 +78,7 @@ class XLMRoberta(xlm_roberta.Model):
     def __init__(self, config: Any) -> None:
         super().__init__(config)
         for layer in self.layers:
+            layer.attention.self = XLMRobertaSelfAttention(config)
             layer.intermediate.intermediate_act_fn = ExactGelu()
 
     def hidden(self, ids: mx.array, real: mx.array | None) -> mx.array:

@@ -5,7 +5,7 @@ from mlx import nn
 
 
 def pool(hidden: mx.array, lengths: mx.array, mode: str) -> mx.array:
-    """hidden (batch, tokens, size), right-padded; lengths (batch,): real tokens of each row. → (batch, size) float32."""
+    """hidden (batch, tokens, size), padded on the right; lengths (batch,): real tokens. → (batch, size), float32."""
     if mode == "cls":
         return hidden[:, 0].astype(mx.float32)
     if mode == "lasttoken":

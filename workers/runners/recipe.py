@@ -34,7 +34,8 @@ class Recipe:
     """dense: folders of the dense layers after pooling, in order. max_tokens: special tokens included.
 
     instruction_frame: what goes before and after an instruction; None where the model takes none but its prompts.
-    min_dimensions: smallest Matryoshka cut, None where the model declares none; cuts: the only cuts, where it lists them.
+    min_dimensions: smallest Matryoshka cut, None where the model declares none.
+    cuts: the only cuts allowed, where the model lists them.
     """
 
     pooling: str

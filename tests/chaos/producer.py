@@ -1,0 +1,178 @@
+"""A producer process: orders jobs, follows each to its end, and notes what it was told.
+
+Reads lines on stdin: `calm` (no more poison), end of file (no more jobs). Writes its counts to stdout once a second,
+and a Note per job to a file.
+"""
+
+import argparse
+import asyncio
+import sys
+import time
+from pathlib import Path
+
+import msgspec
+
+from jobs.connection import connect_async
+from jobs.errors import JobCanceled, JobError, QueueUnavailable, ResultTimeout, UnknownJob
+from jobs.queue import JobQueue
+from jobs.settings import Settings
+from jobs.types import Result
+from tests.chaos.order import POISON, Order, is_right, order
+from tests.chaos.plan import Plan
+
+PATIENCE_S = 60.0
+WAIT_S = 5.0
+ENDED = ("finished", "failed", "canceled", "stopped")
+
+
+class Note(msgspec.Struct):
+    """What a producer knows of one order.
+
+    id: "" where no submit was acknowledged. told: finished, wrong, canceled, expired, untold, or a failure's code.
+    canceled: what the cancel call answered, None where it was not made or not answered.
+    """
+
+    producer: int
+    number: int
+    kind: str
+    id: str = ""
+    attempts: int = 0
+    told: str = "untold"
+    canceled: bool | None = None
+    problem: str = ""
+
+
+class Counts(msgspec.Struct):
+    submitted: int = 0
+    open: int = 0
+    open_poison: int = 0
+
+
+class Producer:
+    def __init__(self, plan: Plan, number: int, url: str) -> None:
+        self.plan = plan
+        self.number = number
+        self.queue = JobQueue(connect_async(url), Settings(redis_url=url, result_ttl_s=plan.keep_ttl_s))
+        self.notes: list[Note] = []
+        self.counts = Counts()
+        self.poison = True
+        self.stopping = asyncio.Event()
+
+    async def run(self) -> None:
+        await self.queue.start()
+        following = set[asyncio.Task[None]]()
+        number = 0
+        while not self.stopping.is_set():
+            for _ in range(self.plan.burst):
+                each = order(self.plan, self.number, number, poison=self.poison)
+                number += 1
+                task = asyncio.create_task(self._follow(each, Note(self.number, number - 1, each.kind)))
+                following.add(task)
+                task.add_done_callback(following.discard)
+            try:
+                await asyncio.wait_for(self.stopping.wait(), self.plan.burst_every_s)
+            except TimeoutError:
+                continue
+        await asyncio.gather(*following)
+        await self.queue.aclose()
+
+    async def _follow(self, each: Order, note: Note) -> None:
+        self.notes.append(note)
+        self._count(each, +1)
+        try:
+            note.id = await self._submit(each, note)
+            if note.id:
+                self.counts.submitted += 1
+                if each.kind == "canceled":
+                    await asyncio.sleep(each.cancel_after_s)
+                    note.canceled = await self._cancel(note.id)
+                note.told = await self._outcome(each, note.id)
+        except Exception as error:  # a finding: the client raised what it does not promise
+            note.problem = repr(error)
+        finally:
+            self._count(each, -1)
+
+    def _count(self, each: Order, step: int) -> None:
+        self.counts.open += step
+        self.counts.open_poison += step * (each.kind in POISON)
+
+    async def _submit(self, each: Order, note: Note) -> str:
+        """The id; "" for an order that may or may not have arrived. With an idempotency key it is sent again."""
+        while True:
+            note.attempts += 1
+            try:
+                return (await self.queue.submit(each.job, each.options)).id
+            except QueueUnavailable:
+                if each.options.idempotency_key is None:
+                    return ""
+                await asyncio.sleep(0.2)
+
+    async def _cancel(self, job_id: str) -> bool | None:
+        try:
+            return await self.queue.cancel(job_id)
+        except QueueUnavailable:
+            return None
+
+    async def _outcome(self, each: Order, job_id: str) -> str:
+        deadline = time.monotonic() + PATIENCE_S
+        while time.monotonic() < deadline:
+            try:
+                result = await (self._poll(job_id) if each.polled else self.queue.wait(job_id, WAIT_S))
+                return "finished" if is_right(each.job, result) else "wrong"
+            except (QueueUnavailable, ResultTimeout):
+                await asyncio.sleep(0.1)
+            except UnknownJob:
+                return "expired"
+            except JobCanceled:
+                return "canceled"
+            except JobError as error:
+                return error.code
+        return "untold"
+
+    async def _poll(self, job_id: str) -> Result:
+        pause_s = 0.02
+        deadline = time.monotonic() + WAIT_S
+        while time.monotonic() < deadline:
+            view = await self.queue.view(job_id)
+            if view.result is not None:
+                return view.result
+            if view.status in ENDED:
+                raise view.error.error() if view.error else JobCanceled
+            await asyncio.sleep(pause_s)
+            pause_s = min(0.5, pause_s * 1.5)
+        raise ResultTimeout
+
+
+async def obey(producer: Producer) -> None:
+    reader = asyncio.StreamReader()
+    loop = asyncio.get_running_loop()
+    await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
+    while await reader.readline():
+        producer.poison = False
+    producer.stopping.set()
+
+
+async def report(producer: Producer) -> None:
+    while True:
+        sys.stdout.buffer.write(msgspec.json.encode(producer.counts) + b"\n")
+        sys.stdout.buffer.flush()
+        await asyncio.sleep(0.5)
+
+
+async def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--plan", required=True, help="as JSON")
+    parser.add_argument("--number", type=int, required=True)
+    parser.add_argument("--url", required=True)
+    parser.add_argument("--notes", type=Path, required=True, help="file to write")
+    options = parser.parse_args()
+    producer = Producer(msgspec.json.decode(options.plan, type=Plan), options.number, options.url)
+    side = [asyncio.create_task(obey(producer)), asyncio.create_task(report(producer))]
+    await producer.run()
+    options.notes.write_bytes(msgspec.json.encode(producer.notes))
+    for task in side:
+        task.cancel()
+
+
+if __name__ == "__main__":
+    asyncio.run(main())

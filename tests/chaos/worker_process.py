@@ -1,0 +1,43 @@
+"""A worker process of the chaos run: the real BatchWorker with the ChaosRunner."""
+
+import argparse
+import os
+import secrets
+import sys
+from pathlib import Path
+
+from jobs.connection import connect
+from jobs.log import set_up_logging
+from jobs.parent import exit_with_parent
+from jobs.settings import Settings
+from tests.chaos.plan import MODEL
+from tests.chaos.runner import ChaosRunner
+from workers.batching import BatchLimits
+from workers.worker import BatchWorker
+
+LIMITS = BatchLimits(tokens=4096, items=64, padding=0.5, free_padding=512)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--parent-fd", type=int, required=True)
+    parser.add_argument("--url", required=True)
+    parser.add_argument("--folder", type=Path, required=True)
+    parser.add_argument("--name", required=True, help="the part of the worker's name that a restart keeps")
+    parser.add_argument("--settings", required=True, help="as JSON")
+    options = parser.parse_args()
+    exit_with_parent(options.parent_fd, grace_s=1)
+    set_up_logging("INFO")
+    worker = BatchWorker(
+        connect(options.url),
+        {MODEL: ChaosRunner(options.folder)},
+        {MODEL: LIMITS},
+        Settings.model_validate_json(options.settings),
+        lambda work: work(),
+        name=f"{options.name}.{os.getpid()}.{secrets.token_hex(2)}",
+    )
+    return 0 if worker.work() else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

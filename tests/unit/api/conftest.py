@@ -1,0 +1,35 @@
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack
+
+import httpx
+import pytest
+
+from api.app import create_app
+from jobs.settings import Settings
+from jobs.testing import MemoryQueue
+
+Connect = Callable[..., httpx.AsyncClient]
+
+
+@pytest.fixture
+async def connect() -> AsyncIterator[Connect]:
+    """A client of an API over the given queue; keywords are settings."""
+    async with AsyncExitStack() as clients:
+
+        def open_client(queue: MemoryQueue, **settings: object) -> httpx.AsyncClient:
+            app = create_app(queue, Settings.model_validate(settings))
+            client = httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://mlxq")
+            clients.push_async_callback(client.aclose)
+            return client
+
+        yield open_client
+
+
+@pytest.fixture
+def queue() -> MemoryQueue:
+    return MemoryQueue()
+
+
+@pytest.fixture
+def client(connect: Connect, queue: MemoryQueue) -> httpx.AsyncClient:
+    return connect(queue)

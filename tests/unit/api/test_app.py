@@ -1,0 +1,41 @@
+import json
+import subprocess
+import sys
+
+import httpx
+
+from api.app import create_app
+from jobs.settings import Settings
+from jobs.testing import MemoryQueue
+
+PROBE = """
+import json, resource, sys
+import api.app, jobs.queue
+from jobs.settings import Settings
+from jobs.testing import MemoryQueue
+api.app.create_app(MemoryQueue(), Settings())
+peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+print(json.dumps({"peak_bytes": peak, "modules": sorted({name.partition(".")[0] for name in sys.modules})}))
+"""
+
+
+async def test_the_queue_lives_as_long_as_the_application(queue: MemoryQueue):
+    app = create_app(queue, Settings())
+    async with app.router.lifespan_context(app):
+        assert queue.running
+    assert not queue.running
+
+
+def test_the_api_process_is_small_and_without_numerics():
+    done = subprocess.run([sys.executable, "-c", PROBE], capture_output=True, check=True)
+    probe = json.loads(done.stdout)
+    assert not {"mlx", "mlx_lm", "mlx_vlm", "numpy", "torch", "workers", "ingest"} & set(probe["modules"])
+    assert probe["peak_bytes"] < 150 * 2**20
+
+
+async def test_the_openapi_document_describes_the_bodies(client: httpx.AsyncClient):
+    document = (await client.get("/openapi.json")).json()
+    for path in ("/v1/embeddings", "/v1/jobs"):
+        body = document["paths"][path]["post"]["requestBody"]["content"]["application/json"]["schema"]
+        assert {"model", "input", "dimensions"} <= set(body["properties"])
+    assert "$ref" not in json.dumps(document)

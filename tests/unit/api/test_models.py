@@ -1,0 +1,43 @@
+import httpx
+
+from jobs.testing import MODEL, MemoryQueue
+from tests.unit.api.conftest import Connect
+
+
+async def test_models_are_listed_with_what_a_caller_must_know(client: httpx.AsyncClient):
+    reply = (await client.get("/v1/models")).json()
+    assert reply == {
+        "object": "list",
+        "data": [
+            {
+                "id": "org/model",
+                "object": "model",
+                "created": 1_700_000_000,
+                "owned_by": "mlxq",
+                "task": "embed",
+                "dimensions": 384,
+                "min_dimensions": None,
+                "max_tokens": 256,
+                "prompts": [],
+            }
+        ],
+    }
+
+
+async def test_a_model_is_found_though_its_id_has_a_slash(client: httpx.AsyncClient):
+    listed = (await client.get("/v1/models")).json()["data"][0]
+    assert (await client.get(f"/v1/models/{MODEL.id}")).json() == listed
+    assert (await client.get("/v1/models/org%2Fmodel")).json() == listed
+
+
+async def test_an_unknown_model_is_answered_with_what_there_is(client: httpx.AsyncClient):
+    reply = await client.get("/v1/models/other")
+    assert reply.status_code == 404
+    assert reply.json()["error"]["code"] == "model_not_found"
+    assert MODEL.id in reply.json()["error"]["message"]
+
+
+async def test_a_model_cannot_be_looked_up_before_a_worker_came(connect: Connect):
+    client = connect(MemoryQueue(models=()))
+    assert (await client.get("/v1/models")).json()["data"] == []
+    assert (await client.get("/v1/models/any")).json()["error"]["code"] == "no_worker"

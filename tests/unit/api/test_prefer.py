@@ -1,0 +1,32 @@
+import pytest
+
+from api.prefer import Prefer, parse_prefer
+
+
+@pytest.mark.parametrize(
+    ("headers", "expected"),
+    [
+        ([], Prefer(False, None)),
+        (["respond-async"], Prefer(True, None)),
+        (["respond-async, wait=10"], Prefer(True, 10)),
+        (["wait=10"], Prefer(False, 10)),
+        (["wait=0"], Prefer(False, 0)),
+        (["respond-async", "wait=7"], Prefer(True, 7)),
+        (["RESPOND-Async ,  WAIT = 5"], Prefer(True, 5)),
+        (['wait="12"'], Prefer(False, 12)),
+        (["respond-async; priority=5, wait=3; foo"], Prefer(True, 3)),
+        (['foo="a, respond-async", wait=2'], Prefer(False, 2)),
+        (["return=minimal, handling=lenient"], Prefer(False, None)),
+    ],
+)
+def test_preferences_are_read_as_rfc_7240_writes_them(headers: list[str], expected: Prefer):
+    assert parse_prefer(headers) == expected
+
+
+@pytest.mark.parametrize("wait", ["-1", "1.5", "", "soon", "²"])
+def test_a_malformed_wait_is_ignored(wait: str):
+    assert parse_prefer([f"respond-async, wait={wait}"]) == Prefer(True, None)
+
+
+def test_the_first_of_two_equal_preferences_counts():
+    assert parse_prefer(["wait=1, wait=2", "wait=3"]).wait_s == 1

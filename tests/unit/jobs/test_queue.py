@@ -1,0 +1,334 @@
+"""The queue client and the Lua scripts on fakeredis: no server."""
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import fakeredis
+import pytest
+
+from jobs import keys, record
+from jobs.census import Announcement
+from jobs.errors import (
+    IdempotencyConflict,
+    JobCanceled,
+    JobExpired,
+    NoWorker,
+    Overloaded,
+    ResultTimeout,
+    UnknownJob,
+    UnknownModel,
+    WorkerLost,
+)
+from jobs.queue import JobQueue
+from jobs.scripts import script
+from jobs.settings import Settings
+from jobs.types import EmbedJob, EmbedResult, Lane, ModelInfo, SubmitOptions, WorkerStats
+from workers.ledger import Ledger, Settlement, failed
+
+INFO = ModelInfo(id="m", task="embed", created=1, dimensions=1, max_tokens=512)
+RESULT = EmbedResult(dimensions=1, vectors=b"\0\0\x80\x3f", tokens=(3,))
+QUEUE = "embed:m:default"
+
+
+def job(text: str = "hello") -> EmbedJob:
+    return EmbedJob(model="m", inputs=(text,))
+
+
+@pytest.fixture
+def server() -> fakeredis.FakeServer:
+    return fakeredis.FakeServer()
+
+
+@pytest.fixture
+def ledger(server: fakeredis.FakeServer) -> Ledger:
+    redis = fakeredis.FakeRedis(server=server)
+    redis.sadd(keys.WORKERS, keys.WORKER_PREFIX + "w1")  # as RQ registers it
+    ledger = Ledger(redis, "w1", lease_s=10, max_crashes=3)
+    stats = WorkerStats(name="w1", models=("m",), seen_at=4e9, jobs_in_hand=0, drain_rate={QUEUE: 2.0})
+    ledger.announce(stats, [INFO])
+    return ledger
+
+
+@pytest.fixture
+async def queue(server: fakeredis.FakeServer, ledger: Ledger) -> AsyncIterator[JobQueue]:
+    queue = JobQueue(fakeredis.FakeAsyncRedis(server=server), Settings(queue_limit=3))
+    await queue.start()
+    yield queue
+    await queue.aclose()
+
+
+def claim_all(ledger: Ledger, *, suspect: bool = False, lane: str = "default"):
+    return ledger.claim([(f"embed:m:{lane}", 10_000)], max_jobs=100, suspect=suspect)
+
+
+def finish(ledger: Ledger, claim) -> tuple[set[str], list[str]]:
+    return ledger.settle([Settlement(claim, "finished", 60, ledger.store(claim, RESULT))], 0.1)
+
+
+async def test_a_submitted_job_is_claimed_finished_and_its_result_awaited(queue: JobQueue, ledger: Ledger):
+    ticket = await queue.submit(job(), SubmitOptions(awaited=True))
+    (claim,), _ = claim_all(ledger)
+    assert record.decode_job(claim.data) == job()
+    assert finish(ledger, claim) == (set(), [])
+    assert await queue.wait(ticket.id, 5) == RESULT
+
+
+async def test_a_result_that_came_before_anyone_waited_is_found(queue: JobQueue, ledger: Ledger):
+    ticket = await queue.submit(job(), SubmitOptions())
+    (claim,), _ = claim_all(ledger)
+    finish(ledger, claim)
+    assert await queue.wait(ticket.id, 5) == RESULT
+
+
+async def test_two_waiters_get_the_same_result(queue: JobQueue, ledger: Ledger):
+    ticket = await queue.submit(job(), SubmitOptions())
+    waits = [asyncio.create_task(queue.wait(ticket.id, 5)) for _ in range(2)]
+    (claim,), _ = claim_all(ledger)
+    finish(ledger, claim)
+    assert await asyncio.gather(*waits) == [RESULT, RESULT]
+
+
+async def test_waiting_too_long_leaves_the_job_alone(queue: JobQueue):
+    ticket = await queue.submit(job(), SubmitOptions())
+    with pytest.raises(ResultTimeout):
+        await queue.wait(ticket.id, 0.05)
+    assert (await queue.view(ticket.id)).status == "queued"
+
+
+async def test_canceling_the_waiter_is_not_a_timeout(queue: JobQueue):
+    ticket = await queue.submit(job(), SubmitOptions(awaited=True))
+    waiting = asyncio.create_task(queue.wait(ticket.id, 60))
+    await asyncio.sleep(0.05)
+    waiting.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await waiting
+
+
+async def test_a_full_queue_says_when_to_come_back(queue: JobQueue):
+    for _ in range(3):
+        await queue.submit(job(), SubmitOptions())
+    with pytest.raises(Overloaded) as caught:
+        await queue.submit(job(), SubmitOptions())
+    assert caught.value.retry_after_s >= 1
+    await queue.submit(job(), SubmitOptions(lane=Lane.INTERACTIVE))  # each lane has its own room
+
+
+async def test_an_idempotency_key_returns_the_first_job(queue: JobQueue):
+    options = SubmitOptions(idempotency_key="k")
+    first = await queue.submit(job(), options)
+    again = await queue.submit(job(), options)
+    assert (first.created, again.created) == (True, False)
+    assert first.id == again.id
+    with pytest.raises(IdempotencyConflict):
+        await queue.submit(job("something else"), options)
+
+
+async def test_an_unknown_model_is_refused_with_those_there_are(queue: JobQueue):
+    with pytest.raises(UnknownModel, match="There are: m"):
+        await queue.submit(EmbedJob(model="x", inputs=("hi",)), SubmitOptions())
+
+
+async def test_without_any_worker_ever_the_answer_says_so(server: fakeredis.FakeServer):
+    queue = JobQueue(fakeredis.FakeAsyncRedis(server=fakeredis.FakeServer()), Settings())
+    with pytest.raises(NoWorker):
+        await queue.submit(job(), SubmitOptions())
+
+
+async def test_a_queued_job_can_be_canceled_and_is_never_claimed(queue: JobQueue, ledger: Ledger):
+    ticket = await queue.submit(job(), SubmitOptions())
+    assert await queue.cancel(ticket.id)
+    assert claim_all(ledger) == ([], False)
+    assert (await queue.view(ticket.id)).status == "canceled"
+    with pytest.raises(JobCanceled):
+        await queue.wait(ticket.id, 1)
+
+
+async def test_a_running_job_that_is_canceled_keeps_no_result(queue: JobQueue, ledger: Ledger):
+    ticket = await queue.submit(job(), SubmitOptions())
+    (claim,), _ = claim_all(ledger)
+    assert await queue.cancel(ticket.id)
+    assert finish(ledger, claim) == ({ticket.id}, [])
+    view = await queue.view(ticket.id)
+    assert (view.status, view.result) == ("canceled", None)
+
+
+async def test_a_finished_job_cannot_be_canceled(queue: JobQueue, ledger: Ledger):
+    ticket = await queue.submit(job(), SubmitOptions())
+    (claim,), _ = claim_all(ledger)
+    finish(ledger, claim)
+    assert not await queue.cancel(ticket.id)
+    with pytest.raises(UnknownJob):
+        await queue.cancel("nobody")
+
+
+async def test_views_are_newest_first_and_filtered(queue: JobQueue, ledger: Ledger):
+    first = await queue.submit(job(), SubmitOptions())
+    await asyncio.sleep(0.002)
+    second = await queue.submit(job(), SubmitOptions(lane=Lane.BULK, metadata={"a": "b"}))
+    ask = {"status": None, "model": None, "lane": None, "limit": 10, "offset": 0}
+    assert [view.id for view in await queue.views(**ask)] == [second.id, first.id]
+    assert [view.id for view in await queue.views(**{**ask, "lane": Lane.BULK})] == [second.id]
+    assert [view.id for view in await queue.views(**{**ask, "offset": 1})] == [first.id]
+    claim_all(ledger)
+    assert [view.id for view in await queue.views(**{**ask, "status": "started"})] == [first.id]
+
+
+async def test_the_view_shows_position_attempts_and_metadata(queue: JobQueue, ledger: Ledger):
+    await queue.submit(job(), SubmitOptions())
+    ticket = await queue.submit(job(), SubmitOptions(metadata={"file": "a.txt"}))
+    view = await queue.view(ticket.id)
+    assert (view.position, view.attempts, view.metadata) == (1, 0, {"file": "a.txt"})
+    claim_all(ledger)
+    view = await queue.view(ticket.id)
+    assert (view.status, view.position, view.attempts, view.worker) == ("started", None, 1, "w1")
+
+
+def test_an_admit_whose_reply_was_lost_may_be_repeated(server: fakeredis.FakeServer):
+    redis = fakeredis.FakeRedis(server=server)
+    admit = redis.register_script(script("admit"))
+    fields = record.encode(job(), SubmitOptions(), "")
+    args = [10, 60, 1, "id1", QUEUE, "", "", "", len(fields), *fields]
+    assert admit(args=args) == admit(args=args) == [[b"created", b"id1"]]
+    assert redis.lrange(keys.queue(QUEUE), 0, -1) == [b"id1"]
+
+
+async def test_a_claim_whose_reply_was_lost_gives_the_same_claims_again(
+    queue: JobQueue, server: fakeredis.FakeServer
+):
+    ticket = await queue.submit(job(), SubmitOptions())
+    claim = fakeredis.FakeRedis(server=server).register_script(script("claim"))
+    args = ["w1", record.timestamp(), 10, 5, "prefix", "fresh", b"", b"", QUEUE, 100]
+    first, again = claim(args=args), claim(args=args)
+    assert first == again
+    assert first[1][0][0].decode() == ticket.id
+
+
+async def test_a_finish_whose_reply_was_lost_is_not_stale_when_repeated(queue: JobQueue, ledger: Ledger):
+    await queue.submit(job(), SubmitOptions())
+    (claim,), _ = claim_all(ledger)
+    assert finish(ledger, claim) == (set(), [])
+    assert finish(ledger, claim) == (set(), [])
+
+
+async def test_an_expired_lease_returns_the_job_to_the_front_as_a_suspect(queue: JobQueue, ledger: Ledger):
+    first = await queue.submit(job("first"), SubmitOptions())
+    second = await queue.submit(job("second"), SubmitOptions())
+    claims, _ = claim_all(ledger)
+    third = await queue.submit(job("third"), SubmitOptions())
+    assert ledger.reclaim(hung=claims) == (2, 0)
+
+    fresh, suspect_waits = claim_all(ledger)
+    assert (fresh, suspect_waits) == ([], True)  # the front is kept for the suspects
+    suspects, _ = claim_all(ledger, suspect=True)
+    assert [claim.id for claim in suspects] == [first.id, second.id]
+    assert all(claim.suspect for claim in suspects)
+    assert [claim.id for claim in claim_all(ledger)[0]] == [third.id]
+
+
+async def test_jobs_suspected_twice_run_alone(queue: JobQueue, ledger: Ledger):
+    for _ in range(2):
+        await queue.submit(job(), SubmitOptions())
+    ledger.reclaim(hung=claim_all(ledger)[0])
+    ledger.reclaim(hung=claim_all(ledger, suspect=True)[0])
+    assert len(claim_all(ledger, suspect=True)[0]) == 1
+
+
+async def test_a_job_that_kills_its_worker_again_and_again_is_failed(queue: JobQueue, ledger: Ledger):
+    ticket = await queue.submit(job(), SubmitOptions())
+    ledger.reclaim(hung=claim_all(ledger)[0])
+    for expected in [(1, 0), (0, 1)]:
+        assert ledger.reclaim(hung=claim_all(ledger, suspect=True)[0]) == expected
+    with pytest.raises(WorkerLost):
+        await queue.wait(ticket.id, 1)
+
+
+async def test_finishing_without_the_lease_changes_nothing(queue: JobQueue, ledger: Ledger):
+    ticket = await queue.submit(job(), SubmitOptions())
+    (stale,), _ = claim_all(ledger)
+    ledger.reclaim(hung=[stale])
+    assert finish(ledger, stale) == ({ticket.id}, [])
+    (held,), _ = claim_all(ledger, suspect=True)
+    assert finish(ledger, stale) == ({ticket.id}, [])
+    assert finish(ledger, held) == (set(), [])
+    assert await queue.wait(ticket.id, 1) == RESULT
+
+
+async def test_renewing_tells_which_leases_are_gone(queue: JobQueue, ledger: Ledger):
+    ticket = await queue.submit(job(), SubmitOptions())
+    claims, _ = claim_all(ledger)
+    assert ledger.renew(claims) == set()
+    ledger.reclaim(hung=claims)
+    assert ledger.renew(claims) == {ticket.id}
+
+
+async def test_a_job_given_back_is_no_suspect_and_counts_no_attempt(queue: JobQueue, ledger: Ledger):
+    ticket = await queue.submit(job(), SubmitOptions())
+    (claim,), _ = claim_all(ledger)
+    ledger.settle([Settlement(claim, "release")], 0)
+    assert (await queue.view(ticket.id)).attempts == 0
+    (again,), _ = claim_all(ledger)
+    assert not again.suspect
+
+
+async def test_a_job_past_its_ttl_is_failed_instead_of_claimed(queue: JobQueue, ledger: Ledger):
+    ticket = await queue.submit(job(), SubmitOptions(ttl_s=0))
+    await asyncio.sleep(0.01)
+    assert claim_all(ledger) == ([], False)
+    with pytest.raises(JobExpired):
+        await queue.wait(ticket.id, 1)
+
+
+async def test_a_retry_waits_for_its_delay(queue: JobQueue, ledger: Ledger):
+    ticket = await queue.submit(job(), SubmitOptions(retries=1))
+    (claim,), _ = claim_all(ledger)
+    assert (claim.retries_left, claim.retry_delays_s) == (1, (1.0,))
+    ledger.settle([Settlement(claim, "retry", 0.05)], 0)
+    assert (await queue.view(ticket.id)).status == "scheduled"
+    assert ledger.promote([QUEUE]) == 0
+    await asyncio.sleep(0.06)
+    assert ledger.promote([QUEUE]) == 1
+    assert claim_all(ledger)[0][0].retries_left == 0
+
+
+async def test_a_failure_reaches_the_waiter_with_its_code(queue: JobQueue, ledger: Ledger):
+    ticket = await queue.submit(job(), SubmitOptions(awaited=True))
+    (claim,), _ = claim_all(ledger)
+    ledger.settle([failed(claim, UnknownModel("gone", param="model").failure())], 0)
+    with pytest.raises(UnknownModel, match="gone"):
+        await queue.wait(ticket.id, 1)
+    view = await queue.view(ticket.id)
+    assert view.error is not None
+    assert view.error.param == "model"
+
+
+async def test_a_large_result_travels_beside_the_script(queue: JobQueue, ledger: Ledger, server: fakeredis.FakeServer):
+    ticket = await queue.submit(job(), SubmitOptions(awaited=True, result_ttl_s=60))
+    (claim,), _ = claim_all(ledger)
+    large = EmbedResult(dimensions=100_000, vectors=bytes(400_000), tokens=(1,))
+    stored = ledger.store(claim, large)
+    assert len(stored) < 200
+    ledger.settle([Settlement(claim, "finished", 60, stored)], 0)
+    assert await queue.wait(ticket.id, 1) == large
+    assert fakeredis.FakeRedis(server=server).ttl(keys.blob(claim.execution)) > 0
+
+
+async def test_a_queue_lists_its_work_and_its_workers(queue: JobQueue, ledger: Ledger):
+    await queue.submit(job(), SubmitOptions())
+    stats = await queue.stats()
+    (lane,) = stats.queues
+    assert (lane.queue, lane.queued, lane.started, lane.drain_rate) == (QUEUE, 1, 0, 2.0)
+
+
+@pytest.mark.parametrize("broken", ["not a hash", {"status": "ready_to_enqueue", "data": "?"}, {"status": "queued"}])
+async def test_a_broken_record_does_not_stop_the_claims_behind_it(
+    queue: JobQueue, ledger: Ledger, server: fakeredis.FakeServer, broken: str | dict[str, str]
+):
+    redis = fakeredis.FakeRedis(server=server)
+    if isinstance(broken, str):
+        redis.set("rq:job:broken", broken)
+    else:
+        redis.hset("rq:job:broken", mapping=broken)
+    redis.rpush(keys.queue(QUEUE), "broken")
+    ticket = await queue.submit(job(), SubmitOptions())
+    claims, _ = claim_all(ledger)
+    assert claims[-1].id == ticket.id

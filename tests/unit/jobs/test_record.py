@@ -1,0 +1,86 @@
+import zlib
+
+import fakeredis
+import msgspec
+import pytest
+from rq.job import Job as RqJob
+from rq.job import JobStatus
+
+from jobs import keys, record
+from jobs.errors import InternalError, UnknownModel, UnreadableJob
+from jobs.serializer import MsgpackSerializer
+from jobs.types import EmbedJob, EmbedResult, Lane, SubmitOptions
+
+JOB = EmbedJob(model="some/model:v1", inputs=("a text", (1, 2, 3)), dimensions=64)
+
+
+def as_hash(options: SubmitOptions) -> dict[bytes, bytes]:
+    fields = record.encode(JOB, options, "mlxq:reply:1")
+    flat = [value if isinstance(value, bytes) else str(value).encode() for value in fields]
+    return dict(zip(flat[::2], flat[1::2], strict=True))
+
+
+def test_rq_reads_our_job_record():
+    options = SubmitOptions(lane=Lane.BULK, time_limit_s=77, result_ttl_s=55, retries=2, metadata={"team": "search"})
+    job = RqJob("id1", connection=fakeredis.FakeRedis(), serializer=MsgpackSerializer)
+    job.restore(as_hash(options))
+    assert job.origin == "embed:some/model:v1:bulk"
+    assert (job.timeout, job.result_ttl, job.failure_ttl) == (77, 55, 55)
+    assert job.get_status(refresh=False) is JobStatus.QUEUED
+    assert (job.retries_left, job.retry_intervals) == (2, [1, 5])
+    assert job.meta == {"team": "search"}
+    assert job.func_name == record.FUNCTION
+    assert job.args[0]["model"] == "some/model:v1"
+
+
+def test_a_job_comes_back_as_it_was():
+    assert record.decode_job(as_hash(SubmitOptions())[b"data"]) == JOB
+
+
+def test_a_job_that_rq_compressed_is_readable_too():
+    assert record.decode_job(zlib.compress(as_hash(SubmitOptions())[b"data"])) == JOB
+
+
+@pytest.mark.parametrize(
+    "data", [None, b"", b"garbage", b"\x80\x04\x95pickle", zlib.compress(b"garbage"), b"x\x9cbroken", msgspec.msgpack.encode([1, 2])]
+)
+def test_anything_else_is_an_unreadable_job(data: bytes | None):
+    with pytest.raises(UnreadableJob):
+        record.decode_job(data)
+
+
+def test_a_stock_rq_job_is_refused_by_name():
+    data = MsgpackSerializer.dumps(("os.system", None, [JOB], {}))
+    with pytest.raises(UnreadableJob, match=r"os\.system"):
+        record.decode_job(data)
+
+
+def test_a_result_comes_back_as_it_was():
+    result = EmbedResult(dimensions=2, vectors=bytes(8), tokens=(3,))
+    assert record.decode_result(record.encode_result(result)) == result
+
+
+def test_a_failure_comes_back_as_its_own_class():
+    _, packed = record.encode_failure(UnknownModel("no such model", param="model").failure())
+    error = record.decode_failure(packed).error()
+    assert isinstance(error, UnknownModel)
+    assert (error.message, error.param) == ("no such model", "model")
+
+
+def test_a_failure_that_rq_wrote_shows_its_last_line():
+    exc_string, _ = record.encode_failure(InternalError("Traceback…\nValueError: boom").failure())
+    error = record.last_failure({b"exc_string": exc_string})
+    assert isinstance(error, InternalError)
+    assert error.message.endswith("ValueError: boom")
+
+
+def test_equal_requests_have_equal_fingerprints_and_others_do_not():
+    assert record.fingerprint(JOB) == record.fingerprint(msgspec.structs.replace(JOB))
+    assert record.fingerprint(JOB) != record.fingerprint(msgspec.structs.replace(JOB, dimensions=65))
+
+
+def test_queue_names_keep_models_with_colons_and_slashes_apart():
+    name = keys.queue_name("embed", "org/model:tag", Lane.BULK)
+    assert keys.parse_queue_name(name) == ("embed", "org/model:tag", Lane.BULK)
+    assert keys.parse_queue_name("default") is None
+    assert keys.parse_queue_name("embed:model:urgent") is None

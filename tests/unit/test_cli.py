@@ -1,0 +1,114 @@
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from cli.configuration import ConfigurationError, child_environ, load_settings
+from cli.listener import listen, local_url
+from cli.main import build_parser, main
+from cli.redis_state import shown_url
+from jobs.settings import Settings
+
+ROOT = Path(__file__).parents[2]
+
+
+def load(*arguments: str) -> Settings:
+    return load_settings(build_parser().parse_args(arguments))
+
+
+@pytest.fixture(autouse=True)
+def _clean_environ(monkeypatch: pytest.MonkeyPatch):
+    for name in [name for name in os.environ if name.startswith("MLXQ_") or name == "REDIS_URL"]:
+        monkeypatch.delenv(name)
+
+
+def test_an_option_goes_before_its_variable(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("MLXQ_PORT", "1234")
+    monkeypatch.setenv("MLXQ_QUEUE_LIMIT", "77")
+
+    settings = load("up", "--port", "0", "--model", "one", "--model", "two", "--redis", "redis://here")
+
+    assert (settings.port, settings.models, settings.redis_url) == (0, ("one", "two"), "redis://here")
+    assert settings.queue_limit == 77
+
+
+@pytest.mark.parametrize(
+    ("environ", "arguments", "says"),
+    [
+        ({"MLXQ_PORT": "99999"}, ["up"], "MLXQ_PORT=99999"),
+        ({"MLXQ_LEASE_S": "soon"}, ["worker"], "MLXQ_LEASE_S=soon"),
+        ({"MLXQ_PORT": "99999"}, ["up", "--port", "x1"], "--port=x1"),
+        ({"MLXQ_MODELS": "one"}, ["up"], "MLXQ_MODELS=one"),
+        ({}, ["serve", "--api-processes", "0"], "--api-processes=0"),
+    ],
+)
+def test_a_bad_value_stops_with_one_line_that_names_it(
+    environ: dict[str, str],
+    arguments: list[str],
+    says: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+):
+    for name, value in environ.items():
+        monkeypatch.setenv(name, value)
+
+    assert main(arguments) == 2
+
+    error = capsys.readouterr().err
+    assert error.startswith(f"mlxq: {says}: ")
+    assert error.count("\n") == 1
+
+
+def test_a_bad_redis_url_is_refused_without_showing_its_password(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("REDIS_URL", "http://:secret@here")
+
+    with pytest.raises(ConfigurationError) as refused:
+        load("serve")
+
+    assert str(refused.value).startswith("REDIS_URL: ")
+    assert "secret" not in str(refused.value)
+
+
+def test_a_child_reads_the_very_settings_of_its_parent(monkeypatch: pytest.MonkeyPatch):
+    settings = load("up", "--model", "a=b c", "--model", "ünï", "--data", "/x y", "--redis", "unix:///s")
+    environ = child_environ(settings.model_copy(update={"lease_s": 2.5, "batch_tokens": 512}))
+
+    for name, value in environ.items():
+        monkeypatch.setenv(name, value)
+
+    assert Settings() == settings.model_copy(update={"lease_s": 2.5, "batch_tokens": 512})
+
+
+def test_a_port_in_use_is_named_and_port_0_shows_the_real_one():
+    with listen("127.0.0.1", 0) as taken:
+        port = taken.getsockname()[1]
+
+        assert local_url(taken) == f"http://127.0.0.1:{port}"
+        with pytest.raises(OSError, match=f"Cannot listen on 127.0.0.1:{port}.*--port"):
+            listen("127.0.0.1", port)
+
+
+def test_a_wildcard_address_is_shown_as_one_that_can_be_called():
+    with listen("0.0.0.0", 0) as listener:
+        assert local_url(listener).startswith("http://127.0.0.1:")
+
+
+def test_a_password_is_not_shown():
+    assert shown_url("redis://user:secret@host:1/2") == "redis://host:1/2"
+    assert shown_url("unix:///run/redis.sock?password=secret") == "unix:///run/redis.sock"
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["up", "--help"], ["version"]])
+def test_the_command_answers_from_another_folder(arguments: list[str], tmp_path: Path):
+    environ = {**os.environ, "PYTHONPATH": str(ROOT)}
+    run = subprocess.run(
+        [sys.executable, "-m", "cli.main", *arguments],
+        cwd=tmp_path,
+        env=environ,
+        capture_output=True,
+        text=True,
+    )
+    assert run.returncode == 0, run.stderr
+    assert "mlxq" in run.stdout

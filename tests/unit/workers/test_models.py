@@ -1,0 +1,120 @@
+"""Finding a model's folder by name; nothing is loaded and no network is used."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from jobs.errors import InvalidInput, UnknownModel
+from workers.models import LocalModel, embed_type, load_runner, resolve
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    folder = tmp_path / "my-model"
+    folder.mkdir()
+    (folder / "config.json").write_text('{"model_type": "bert"}')
+    return folder
+
+
+@pytest.fixture
+def hub_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty Hugging Face cache, and a hub at an address that refuses connections."""
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "hub"))
+    monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", "http://127.0.0.1:9")
+    return tmp_path / "hub"
+
+
+def cache_model(hub_cache: Path, name: str, files: dict[str, str]) -> Path:
+    """Lay files out as huggingface_hub does after a download."""
+    home = hub_cache / f"models--{name.replace('/', '--')}"
+    commit = "0123456789abcdef0123456789abcdef01234567"
+    (home / "refs").mkdir(parents=True)
+    (home / "refs" / "main").write_text(commit)
+    snapshot = home / "snapshots" / commit
+    snapshot.mkdir(parents=True)
+    for file, text in files.items():
+        (snapshot / file).write_text(text)
+    return snapshot
+
+
+def test_folder_is_named_after_itself(folder: Path):
+    assert resolve(str(folder)) == LocalModel("my-model", folder.resolve())
+
+
+def test_alias_renames_a_folder(folder: Path):
+    assert resolve(f"text-embedding-3-small={folder}") == LocalModel(
+        "text-embedding-3-small", folder.resolve()
+    )
+
+
+def test_folder_with_an_equals_sign_is_no_alias(tmp_path: Path):
+    folder = tmp_path / "a=b"
+    folder.mkdir()
+    (folder / "config.json").write_text("{}")
+    assert resolve(str(folder)).id == "a=b"
+
+
+@pytest.mark.parametrize("name", ["all-MiniLM-L6-v2", "sentence-transformers/all-MiniLM-L6-v2"])
+def test_minilm_is_found_in_its_package_by_either_name(name: str):
+    model = resolve(name)
+    assert model.id == name
+    assert json.loads((model.folder / "config.json").read_text())["hidden_size"] == 384
+
+
+@pytest.mark.parametrize(
+    "spec", ["./nowhere", "/nowhere/at/all", "~/nowhere-at-all", "a/b/c", "=x", "x=", ""]
+)
+def test_what_is_not_there_is_an_unknown_model(spec: str):
+    with pytest.raises(UnknownModel):
+        resolve(spec)
+
+
+def test_folder_without_config_says_so(tmp_path: Path):
+    with pytest.raises(UnknownModel, match=r"no config\.json"):
+        resolve(str(tmp_path))
+
+
+def test_cached_model_is_found_without_a_network(hub_cache: Path):
+    files = {"config.json": "{}", "tokenizer.json": "{}", "model.safetensors": ""}
+    snapshot = cache_model(hub_cache, "org/model", files)
+    assert resolve("org/model") == LocalModel("org/model", snapshot)
+
+
+def test_model_that_cannot_be_had_says_what_to_do(hub_cache: Path):
+    with pytest.raises(UnknownModel, match="Check the name and the network"):
+        resolve("org/model")
+
+
+def test_half_downloaded_model_is_not_taken_for_whole(hub_cache: Path):
+    index = json.dumps({"weight_map": {"a": "model-1.safetensors", "b": "model-2.safetensors"}})
+    files = {"config.json": "{}", "tokenizer.json": "{}", "model.safetensors.index.json": index}
+    cache_model(hub_cache, "org/model", {**files, "model-1.safetensors": ""})
+    with pytest.raises(UnknownModel, match="not all there"):
+        resolve("org/model")
+
+
+def test_unsupported_type_lists_the_supported_ones(folder: Path):
+    (folder / "config.json").write_text('{"model_type": "t5"}')
+    with pytest.raises(InvalidInput, match=r"'t5'.*bert, xlm-roberta, modernbert, qwen3, gemma3_text"):
+        load_runner(str(folder))
+
+
+def test_text_generator_is_not_served_as_an_embedder(folder: Path):
+    (folder / "config.json").write_text('{"model_type": "qwen3"}')
+    with pytest.raises(InvalidInput, match="text generation model"):
+        embed_type(LocalModel("Qwen3-0.6B", folder))
+
+
+def test_converted_embedder_is_known_by_its_name(folder: Path):
+    (folder / "config.json").write_text('{"model_type": "qwen3"}')
+    assert embed_type(LocalModel("mlx-community/Qwen3-Embedding-0.6B-4bit", folder)) == "qwen3"
+
+
+def test_importing_it_loads_neither_mlx_nor_the_hub():
+    heavy = ("mlx", "huggingface_hub", "tokenizers")
+    code = f"import sys, workers.models; print([name for name in {heavy} if name in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
