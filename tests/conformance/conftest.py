@@ -40,7 +40,7 @@ class _Server(uvicorn.Server):
 def serving(queue: MemoryQueue) -> Iterator[str]:
     """A real server in a thread, on a free port."""
     app = create_app(queue, Settings())
-    server = _Server(uvicorn.Config(app, port=0, log_level="error", ws="none"))
+    server = _Server(uvicorn.Config(app, port=0, log_level="error", ws="none", timeout_graceful_shutdown=1))
     thread = threading.Thread(target=server.run)
     thread.start()
     try:

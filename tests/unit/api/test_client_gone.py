@@ -56,7 +56,7 @@ class Server(uvicorn.Server):
 @asynccontextmanager
 async def serving(queue: MemoryQueue) -> AsyncIterator[int]:
     app = create_app(queue, Settings())
-    server = Server(uvicorn.Config(app, port=0, log_level="error", ws="none"))
+    server = Server(uvicorn.Config(app, port=0, log_level="error", ws="none", timeout_graceful_shutdown=1))
     task = asyncio.create_task(server.serve())
     await asyncio.wait_for(server.listening.wait(), 10)
     yield server.servers[0].sockets[0].getsockname()[1]

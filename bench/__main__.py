@@ -1,0 +1,31 @@
+"""`make bench`: everything the README quotes. `python -m bench --only engine --repeats 1` for a part of it."""
+
+import argparse
+import importlib
+import platform
+
+import uvloop
+
+from bench.report import show
+
+SECTIONS = {
+    "engine": "The queue alone: no-op jobs, mlxq against stock RQ SimpleWorker",
+    "http": "HTTP /v1/embeddings with a no-op model, against a bare FastAPI route",
+    "texts": "all-MiniLM-L6-v2 served, against the same model called in process",
+    "memory": "Memory of the processes over 100,000 requests",
+}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
+    parser.add_argument("--only", action="append", choices=SECTIONS, help="sections to run (all)")
+    parser.add_argument("--repeats", type=int, default=3, help="runs of each measurement; medians are printed")
+    options = parser.parse_args()
+    print(f"{platform.platform()}, Python {platform.python_version()}; medians of {options.repeats}")
+    for name in options.only or SECTIONS:
+        section = importlib.import_module(f"bench.{name}")
+        show(SECTIONS[name], uvloop.run(section.measure(options.repeats)))
+
+
+if __name__ == "__main__":
+    main()

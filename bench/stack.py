@@ -1,0 +1,98 @@
+"""Starting what is measured: Redis, workers and servers, each in a process of its own."""
+
+import asyncio
+import contextlib
+import os
+import signal
+import socket
+import sys
+import tempfile
+import time
+import urllib.request
+from collections.abc import AsyncIterator, Callable, Iterator
+from pathlib import Path
+
+from jobs.connection import connect_async
+from jobs.queue import JobQueue
+from jobs.server import RedisServer
+from jobs.settings import Settings
+
+ROOT = Path(__file__).parent.parent
+
+
+@contextlib.contextmanager
+def redis_server() -> Iterator[str]:
+    """An own Redis as `mlxq up` starts it (append-only file, every second). Its URL."""
+    with tempfile.TemporaryDirectory(prefix="mlxq-bench-") as folder, RedisServer(Path(folder) / "r") as server:
+        yield server.url
+
+
+@contextlib.asynccontextmanager
+async def process(*command: str, quiet: bool = True, **environ: str) -> AsyncIterator[asyncio.subprocess.Process]:
+    """A child that is stopped by SIGTERM at the end."""
+    output = asyncio.subprocess.DEVNULL if quiet else None
+    child = await asyncio.create_subprocess_exec(
+        *command, env={**os.environ, "PYTHONPATH": str(ROOT), **environ}, stdout=output, stderr=output
+    )
+    try:
+        yield child
+    finally:
+        if child.returncode is None:
+            child.send_signal(signal.SIGTERM)
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(child.wait(), 20)
+        if child.returncode is None:
+            child.kill()
+
+
+def python(*arguments: str) -> tuple[str, ...]:
+    return (sys.executable, *arguments)
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+async def until_answers(url: str, timeout_s: float = 120) -> None:
+    """Wait for HTTP 200."""
+
+    def ask() -> bool:
+        with contextlib.suppress(OSError), urllib.request.urlopen(url, timeout=2) as reply:
+            return reply.status == 200
+        return False
+
+    await until(ask, timeout_s, url)
+
+
+async def until(condition: Callable[[], bool], timeout_s: float, what: str) -> None:
+    deadline = time.monotonic() + timeout_s
+    while not await asyncio.to_thread(condition):
+        if time.monotonic() > deadline:
+            raise TimeoutError(what)
+        await asyncio.sleep(0.1)
+
+
+@contextlib.asynccontextmanager
+async def job_queue(url: str, model: str) -> AsyncIterator[JobQueue]:
+    """A queue client, once a worker has announced the model."""
+    queue = JobQueue(connect_async(url), Settings())
+    await queue.start()
+    deadline = time.monotonic() + 300
+    while not any(info.id == model for info in await queue.models()):
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"no worker announced {model}")
+        await asyncio.sleep(0.1)
+    yield queue
+    await queue.aclose()
+
+
+@contextlib.asynccontextmanager
+async def api(url: str, processes: int = 1) -> AsyncIterator[int]:
+    """`mlxq serve`; its port, once a worker is ready."""
+    port = free_port()
+    command = ("-m", "cli.main", "serve", "--port", str(port), "--api-processes", str(processes))
+    async with process(*python(*command), REDIS_URL=url):
+        await until_answers(f"http://127.0.0.1:{port}/ready")
+        yield port

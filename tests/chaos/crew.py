@@ -1,0 +1,152 @@
+"""The processes of a run: workers that are restarted as `mlxq worker` restarts them, and producers."""
+
+import asyncio
+import contextlib
+import os
+import signal
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import msgspec
+import redis.asyncio
+
+from jobs import keys
+from jobs.parent import ParentPipe
+from jobs.settings import Settings
+from tests.chaos.plan import Plan
+from tests.chaos.producer import Counts, Note
+from workers.supervisor import Supervisor
+
+POLL_S = 0.02
+READY_S = 30
+
+
+def logged(log: Path, *command: str) -> tuple[str, ...]:
+    """The command with its stderr at the end of a file; it keeps its pid."""
+    return ("/bin/sh", "-c", 'exec "$@" 2>>"$0"', str(log), *command)
+
+
+class Workers:
+    """url of worker n is urls[n % len(urls)]."""
+
+    def __init__(self, plan: Plan, urls: Sequence[str], folder: Path) -> None:
+        self._pipe = ParentPipe()
+        settings = Settings(
+            lease_s=plan.lease_s,
+            batch_timeout_s=plan.batch_timeout_s,
+            max_crashes=plan.max_crashes,
+            sweep_s=plan.sweep_s,
+        ).model_dump_json(exclude_defaults=True)
+        self.log = folder / "workers.log"
+        marks = folder / "marks"
+        marks.mkdir()
+        self._supervisors = [
+            Supervisor(
+                f"worker {number}",
+                logged(self.log, sys.executable, "-m", "tests.chaos.worker_process", "--name", f"w{number}",
+                       "--parent-fd", f"{self._pipe.read_fd}", "--url", urls[number % len(urls)],
+                       "--folder", str(marks), "--settings", settings),
+                os.environ,
+                pass_fds=(self._pipe.read_fd,),
+            )
+            for number in range(plan.workers)
+        ]  # fmt: skip
+        self._running = [asyncio.create_task(each.run()) for each in self._supervisors]
+
+    @property
+    def pids(self) -> list[int]:
+        """Of those that live now, started up or not."""
+        return [pid for each in self._supervisors if (pid := each.pid)]
+
+    @staticmethod
+    def send(pid: int, number: signal.Signals) -> bool:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, number)
+            return True
+        return False
+
+    async def stop(self) -> None:
+        for each in self._supervisors:
+            each.stop()
+        await asyncio.gather(*self._running)
+        self._pipe.close()
+
+
+async def announced(client: redis.asyncio.Redis) -> set[int]:
+    """Pids of the workers that gave a sign of life within their lease."""
+    prefix = keys.worker("")
+    names = [name.decode().removeprefix(prefix) async for name in client.scan_iter(f"{prefix}*")]
+    return {int(name.split(".")[1]) for name in names}
+
+
+async def all_ready(client: redis.asyncio.Redis, workers: Workers, count: int) -> None:
+    """Waits until `count` of the processes that live now have announced themselves."""
+    async with asyncio.timeout(READY_S):
+        while len(await announced(client) & set(workers.pids)) < count:  # noqa: ASYNC110 - other processes
+            await asyncio.sleep(POLL_S)
+
+
+class Producers:
+    """Producer n reaches Redis at urls[n % len(urls)]."""
+
+    def __init__(self, plan: Plan, urls: Sequence[str], folder: Path) -> None:
+        self._plan = plan
+        self._urls = urls
+        self.log = folder / "producers.log"
+        self._notes = [folder / f"notes-{number}.json" for number in range(plan.producers)]
+        self._processes: list[asyncio.subprocess.Process] = []
+        self._counts = [Counts() for _ in range(plan.producers)]
+        self._readers: list[asyncio.Task[None]] = []
+
+    async def start(self) -> None:
+        for number, notes in enumerate(self._notes):
+            process = await asyncio.create_subprocess_exec(
+                *logged(self.log, sys.executable, "-m", "tests.chaos.producer", "--number", f"{number}", "--plan",
+                        msgspec.json.encode(self._plan).decode(), "--url", self._urls[number % len(self._urls)],
+                        "--notes", str(notes)),
+                stdin=asyncio.subprocess.PIPE,
+                stdout=asyncio.subprocess.PIPE,
+            )  # fmt: skip
+            self._processes.append(process)
+            self._readers.append(asyncio.create_task(self._read(number, process)))
+
+    async def _read(self, number: int, process: asyncio.subprocess.Process) -> None:
+        assert process.stdout is not None
+        while line := await process.stdout.readline():
+            self._counts[number] = msgspec.json.decode(line, type=Counts)
+
+    @property
+    def submitted(self) -> int:
+        return sum(each.submitted for each in self._counts)
+
+    @property
+    def open(self) -> int:
+        return sum(each.open for each in self._counts)
+
+    @property
+    def open_poison(self) -> int:
+        return sum(each.open_poison for each in self._counts)
+
+    def calm(self) -> None:
+        """No more poison from now on."""
+        for process in self._processes:
+            assert process.stdin is not None
+            process.stdin.write(b"calm\n")
+
+    def stop(self) -> None:
+        """No more jobs from now on."""
+        for process in self._processes:
+            assert process.stdin is not None
+            process.stdin.close()
+
+    async def notes(self) -> list[Note]:
+        """All notes, once every job is settled (or given up)."""
+        await asyncio.gather(*(process.wait() for process in self._processes), *self._readers)
+        return [note for path in self._notes for note in msgspec.json.decode(path.read_bytes(), type=list[Note])]
+
+    async def kill(self) -> None:
+        for process in self._processes:
+            if process.returncode is None:
+                process.kill()
+                await process.wait()
