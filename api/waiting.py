@@ -101,6 +101,7 @@ def _sync_options(settings: Settings, wait_s: float, key: str | None) -> SubmitO
         ttl_s=None if keyed else max(1, math.ceil(wait_s)),
         result_ttl_s=settings.result_ttl_s if keyed else settings.sync_result_ttl_s,
         idempotency_key=key,
+        awaited=True,
     )
 
 

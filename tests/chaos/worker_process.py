@@ -1,6 +1,7 @@
 """A worker process of the chaos run: the real BatchWorker with the ChaosRunner."""
 
 import argparse
+import logging
 import os
 import secrets
 import sys
@@ -15,6 +16,8 @@ from tests.chaos.runner import ChaosRunner
 from workers.batching import BatchLimits
 from workers.worker import BatchWorker
 
+log = logging.getLogger("tests.chaos")
+
 LIMITS = BatchLimits(tokens=4096, items=64, padding=0.5, free_padding=512)
 
 
@@ -28,6 +31,7 @@ def main() -> int:
     options = parser.parse_args()
     exit_with_parent(options.parent_fd, grace_s=1)
     set_up_logging("INFO")
+    log.info("worker starts")
     worker = BatchWorker(
         connect(options.url),
         {MODEL: ChaosRunner(options.folder)},

@@ -52,7 +52,7 @@ def gelu(x: mx.array) -> mx.array:
 
 
 def softmax(x: mx.array) -> mx.array:
-    """Over the last axis. Differences over 87 count as 87 (e⁻⁸⁷ ≈ 1.6e-38): a masked key gets a weight below any sum."""
+    """Over the last axis. A difference over 87 counts as 87 (e⁻⁸⁷ ≈ 1.6e-38), so a masked key weighs nothing."""
     power = mx.maximum((x - mx.max(x, axis=-1, keepdims=True)) * LOG2_E, -126.0)
     whole = mx.round(power)
     scale = mx.view(

@@ -24,6 +24,7 @@ def options(queue: MemoryQueue) -> SubmitOptions:
 async def test_a_waiting_callers_job_lives_no_longer_than_the_wait(connect: Connect, queue: MemoryQueue):
     await post(connect(queue, wait_s=2.5, sync_result_ttl_s=33))
     assert options(queue).lane == Lane.INTERACTIVE
+    assert options(queue).awaited
     assert options(queue).ttl_s == 3
     assert options(queue).result_ttl_s == 33
 

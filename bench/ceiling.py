@@ -1,0 +1,59 @@
+"""The ceiling: a model called in process, in perfect batches. `python -m bench.ceiling MODEL COUNT BATCH_TOKENS BATCH_ITEMS`.
+
+Perfect: everything is there from the start, tokenised, sorted by length, cut by padded tokens and items.
+Prints JSON: texts/s in batches, texts/s one by one, mean tokens, share of padding.
+"""
+
+import json
+import sys
+import time
+from typing import Any
+
+from bench.corpus import texts
+from jobs.types import EmbedJob
+from workers.models import load_runner
+
+
+def main() -> None:
+    spec, count, batch_tokens, batch_items = sys.argv[1], *map(int, sys.argv[2:5])
+    runner = load_runner(spec)
+    items = runner.prepare([EmbedJob(model=spec, inputs=tuple(texts(count)))])[0]
+    assert isinstance(items, list)
+    batches = cut(sorted(items, key=lambda item: item.length), batch_tokens, batch_items)
+    for batch in {len(batch): batch for batch in batches}.values():
+        runner.run(batch)  # first calls of a shape may compile
+    began = time.perf_counter()
+    for batch in batches:
+        runner.run(batch)
+    batched_s = time.perf_counter() - began
+    single = items[: max(8, count // 20)]
+    began = time.perf_counter()
+    for item in single:
+        runner.run([item])
+    single_s = time.perf_counter() - began
+    tokens = sum(item.length for item in items)
+    padded = sum(batch[-1].length * len(batch) for batch in batches)
+    print(
+        json.dumps(
+            {
+                "batched": count / batched_s,
+                "one_by_one": len(single) / single_s,
+                "mean_tokens": tokens / count,
+                "padding": 1 - tokens / padded,
+            }
+        )
+    )
+
+
+def cut(items: list[Any], batch_tokens: int, batch_items: int) -> list[list[Any]]:
+    batches: list[list[Any]] = [[]]
+    for item in items:
+        batch = batches[-1]
+        if batch and (len(batch) >= batch_items or item.length * (len(batch) + 1) > batch_tokens):
+            batches.append(batch := [])
+        batch.append(item)
+    return batches
+
+
+if __name__ == "__main__":
+    main()

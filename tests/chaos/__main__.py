@@ -1,0 +1,35 @@
+"""`python -m tests.chaos [--long] [--seed N]`: a chaos run. Exit code 1 on any violation."""
+
+import argparse
+import asyncio
+import secrets
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from tests.chaos.driver import Driver
+from tests.chaos.plan import long, short
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m tests.chaos", description=__doc__)
+    parser.add_argument("--long", action="store_true", help="at least 50,000 jobs and 100 kills")
+    parser.add_argument("--seed", type=int, default=secrets.randbelow(10**6), help="default: a random one, printed")
+    options = parser.parse_args()
+    plan = (long if options.long else short)(options.seed)
+    print(plan, flush=True)
+    started = time.monotonic()
+
+    def say(step: str) -> None:
+        print(f"{time.monotonic() - started:6.1f} s  {step}", flush=True)
+
+    folder = Path(tempfile.mkdtemp(prefix="mlxq-chaos-"))
+    report = asyncio.run(Driver(plan, folder, say).run())
+    print(report)
+    print(f"logs and data: {folder}")
+    return 1 if report.violations else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

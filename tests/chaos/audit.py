@@ -1,0 +1,144 @@
+"""Looks at everything that Redis holds in the end, and compares it with what was ordered and told."""
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from typing import NamedTuple
+
+import redis
+
+from jobs import keys, record
+from jobs.errors import JobError
+from jobs.types import EmbedJob
+from tests.chaos.garbage import Garbage
+from tests.chaos.order import EXPECTED, INNOCENT, is_right
+from tests.chaos.plan import Plan
+from tests.chaos.producer import Note
+
+PAGE = 500
+
+
+class Stored(NamedTuple):
+    """A job as Redis holds it. results: entries in its result stream."""
+
+    id: str
+    kind: str
+    status: str
+    code: str | None
+    results: int
+    right: bool
+    ended_at_s: float
+    crashes: int
+    job: EmbedJob | None
+
+
+def read_all(client: redis.Redis) -> Iterator[Stored]:
+    """Every job record that is a hash."""
+    ids = [key.decode().removeprefix(keys.JOB_PREFIX) for key in client.scan_iter(f"{keys.JOB_PREFIX}*", count=1000, _type="hash")]
+    ids = [job_id for job_id in ids if ":" not in job_id]
+    for at in range(0, len(ids), PAGE):
+        page = ids[at : at + PAGE]
+        pipeline = client.pipeline(transaction=False)
+        for job_id in page:
+            pipeline.hgetall(keys.job(job_id))
+            pipeline.xrevrange(keys.results(job_id))
+        answers = pipeline.execute()
+        for job_id, fields, rows in zip(page, answers[::2], answers[1::2], strict=True):
+            if fields:
+                yield _stored(job_id, fields, rows)
+
+
+def _stored(job_id: str, fields: Mapping[bytes, bytes], rows: list[tuple[bytes, Mapping[bytes, bytes]]]) -> Stored:
+    view, stored = record.view(job_id, fields, None, rows)
+    try:
+        job = record.decode_job(fields.get(b"data"))
+    except JobError:
+        job = None
+    right = job is not None and stored is not None and is_right(job, record.decode_result(stored))
+    return Stored(
+        id=job_id,
+        kind=view.metadata.get("kind", ""),
+        status=view.status,
+        code=view.error.code if view.error else None,
+        results=len(rows),
+        right=right,
+        ended_at_s=view.ended_at or 0.0,
+        crashes=int(fields.get(b"mlxq_crashes", 0)),
+        job=job,
+    )
+
+
+class Audit:
+    """problems by sort: each must be empty."""
+
+    def __init__(self, plan: Plan, notes: list[Note], garbage: Garbage) -> None:
+        self._plan = plan
+        self._notes = notes
+        self._garbage = garbage
+        self.stored: dict[str, Stored] = {}
+        self.problems: dict[str, list[str]] = {"lost": [], "doubled": [], "wrong": [], "surprising": []}
+        self.statuses = Counter[str]()
+
+    def run(self, client: redis.Redis, brief: Iterable[str]) -> None:
+        """brief: ids whose records may have expired by now."""
+        self.stored = {each.id: each for each in read_all(client)}
+        brief = set(brief)
+        for stored in self.stored.values():
+            self._check_stored(stored)
+        for note in self._notes:
+            self._check_note(note, note.id in brief)
+        for job_id in self._garbage.expected.keys() - self.stored.keys():
+            self.problems["lost"].append(f"{job_id}: garbage without a trace")
+        self._check_orders()
+
+    def _check_stored(self, stored: Stored) -> None:
+        self.statuses[stored.status] += 1
+        if stored.status not in ("finished", "failed", "canceled"):
+            self.problems["lost"].append(f"{stored}")
+            return
+        if stored.results != (stored.status != "canceled"):
+            self.problems["doubled"].append(f"{stored}")
+        wanted = self._garbage.expected.get(stored.id) or EXPECTED[stored.kind]
+        canceled = stored.kind == "canceled" and stored.status == "canceled"
+        if (stored.status, stored.code) != wanted and not canceled:
+            self.problems["surprising"].append(f"{stored}")
+        if stored.status == "finished" and not stored.right:
+            self.problems["wrong"].append(f"{stored}")
+
+    def _check_note(self, note: Note, brief: bool) -> None:
+        if note.problem:
+            self.problems["surprising"].append(f"the client raised: {note}")
+        if not note.id:
+            return
+        if note.told in ("untold", "wrong"):
+            self.problems["lost" if note.told == "untold" else "wrong"].append(f"{note}")
+        stored = self.stored.get(note.id)
+        if stored is None:
+            if not brief:
+                self.problems["lost"].append(f"acknowledged, but not there: {note}")
+            return
+        told = "job_canceled" if stored.status == "canceled" else stored.code or "finished"
+        if note.told not in ("untold", "job_canceled" if note.told == "canceled" else told) or (
+            note.told == "canceled"
+        ) != (stored.status == "canceled"):
+            self.problems["wrong"].append(f"told otherwise than stored: {note} {stored}")
+        if note.canceled is not None and note.canceled != (stored.status == "canceled"):
+            self.problems["wrong"].append(f"the cancel call answered otherwise: {note} {stored}")
+        name = f" {self._plan.seed}:{note.producer}:{note.number} "
+        if stored.job is None or not all(name in f"{text} " for text in stored.job.inputs):
+            self.problems["wrong"].append(f"another job under this id: {note} {stored}")
+
+    def _check_orders(self) -> None:
+        """A submit with an idempotency key was repeated until acknowledged; the others were sent once."""
+        copies = Counter(each.job.inputs for each in self.stored.values() if each.job and each.kind)
+        for inputs, count in copies.items():
+            if count > 1:
+                self.problems["doubled"].append(f"{count} jobs for one order: {inputs[0]!r}")
+
+    def settled_s(self, since_s: float) -> list[float]:
+        """Seconds from a moment to the end of each innocent job that ended after it, ascending."""
+        ends = [each.ended_at_s - since_s for each in self.stored.values() if each.kind in INNOCENT]
+        return sorted(seconds for seconds in ends if seconds > 0)
+
+    def worst_crashes(self) -> int:
+        """Most worker deaths that one innocent job was suspected of."""
+        return max((each.crashes for each in self.stored.values() if each.kind in INNOCENT), default=0)

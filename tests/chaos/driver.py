@@ -1,0 +1,168 @@
+"""Runs a plan: starts everything, does the faults, lets it settle, audits."""
+
+import asyncio
+import contextlib
+import json
+import random
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+
+import redis
+
+from jobs import keys
+from jobs.connection import connect, connect_async
+from jobs.server import RedisServer
+from tests.chaos.audit import Audit
+from tests.chaos.crew import Producers, Workers, all_ready, announced
+from tests.chaos.faults import Faults
+from tests.chaos.garbage import Garbage
+from tests.chaos.key_census import left_behind
+from tests.chaos.plan import TURNS, Plan
+from tests.chaos.producer import Note
+from tests.chaos.proxy import Proxy
+from tests.chaos.reply_watch import ReplyWatch
+from tests.chaos.report import Report
+
+SETTLE_S = 60
+SLACK_S = 1.0
+TURN_PAUSE_S = 0.5
+
+
+class Driver:
+    """One run in `folder`, which must be empty. say: told of each step."""
+
+    def __init__(self, plan: Plan, folder: Path, say: Callable[[str], None]) -> None:
+        self._plan = plan
+        self._folder = folder
+        self._say = say
+        self._chance = random.Random(plan.seed)
+        self._server = RedisServer(folder / "redis")
+        self._direct = connect(self._server.url)
+        self._client = connect_async(self._server.url)
+        self._watch = ReplyWatch(self._client)
+        self._garbage = Garbage(self._direct, random.Random(f"garbage {plan.seed}"))
+        self._proxy = Proxy(Path(self._server.url.removeprefix("unix://")), random.Random(f"proxy {plan.seed}"))
+
+    async def run(self) -> Report:
+        started = time.monotonic()
+        async with contextlib.AsyncExitStack() as stack:
+            stack.callback(self._server.stop)
+            await asyncio.to_thread(self._server.start)
+            stack.push_async_callback(self._client.aclose)
+            stack.callback(self._direct.close)
+            urls = (self._server.url, await self._proxy.start())
+            stack.push_async_callback(self._proxy.aclose)
+            watching = asyncio.create_task(self._watch.run())
+            stack.callback(watching.cancel)
+            workers = Workers(self._plan, urls, self._folder)
+            stack.push_async_callback(workers.stop)
+            await all_ready(self._client, workers, self._plan.workers)
+            producers = Producers(self._plan, urls, self._folder)
+            stack.push_async_callback(producers.kill)
+            await producers.start()
+            strangers = await self._start_strangers(stack)
+            faults = Faults(
+                self._plan, self._server, workers, self._proxy, self._garbage, self._client, self._chance
+            )
+            await self._torment(faults, producers)
+            await self._calm(producers)
+            last_fault_at_s = time.time()
+            faults.kill_half()
+            producers.stop()
+            self._say("last fault; settling")
+            notes = await producers.notes()
+            counts = await self._end_strangers(strangers)
+            return await self._audit(faults, workers, notes, counts, last_fault_at_s, started)
+
+    async def _torment(self, faults: Faults, producers: Producers) -> None:
+        for turn in range(self._plan.turns):
+            for name in TURNS:
+                self._say(f"turn {turn + 1}: {name} ({producers.submitted} jobs, {producers.open} open)")
+                await faults.inject(name)
+                await asyncio.sleep(TURN_PAUSE_S)
+        together = set[asyncio.Task[None]]()
+        while producers.submitted < self._plan.jobs or faults.counts["SIGKILL"] < self._plan.kills:
+            name = self._chance.choices(TURNS, [6 if name == "kill" else 1 for name in TURNS])[0]
+            self._say(f"together: {name} ({producers.submitted} jobs, {producers.open} open)")
+            together.add(asyncio.create_task(faults.inject(name)))
+            for task in [task for task in together if task.done()]:
+                task.result()
+                together.discard(task)
+            await asyncio.sleep(self._chance.expovariate(1 / self._plan.fault_every_s))
+        await asyncio.gather(*together)
+
+    async def _calm(self, producers: Producers) -> None:
+        """No faults and no new poison, until the poison that is there has had its attempts."""
+        producers.calm()
+        self._say(f"calm: {producers.open_poison} poisoned jobs open")
+        with contextlib.suppress(TimeoutError):  # what is still open then, the audit finds
+            async with asyncio.timeout(SETTLE_S):
+                await asyncio.sleep(2)
+                while producers.open_poison:  # noqa: ASYNC110 - other processes
+                    await asyncio.sleep(0.1)
+
+    async def _start_strangers(self, stack: contextlib.AsyncExitStack) -> asyncio.subprocess.Process:
+        with (self._folder / "strangers.log").open("w") as log:
+            process = await asyncio.create_subprocess_exec(
+                sys.executable, "-m", "tests.chaos.strangers", "--url", self._server.url,
+                stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, stderr=log,
+            )  # fmt: skip
+
+        def kill() -> None:
+            with contextlib.suppress(ProcessLookupError):
+                process.kill()
+
+        stack.callback(kill)
+        return process
+
+    @staticmethod
+    async def _end_strangers(process: asyncio.subprocess.Process) -> Counter[str]:
+        out, _ = await process.communicate()
+        return Counter(json.loads(out))
+
+    async def _audit(
+        self, faults: Faults, workers: Workers, notes: list[Note], strangers: Counter[str], since_s: float,
+        started: float,
+    ) -> Report:  # fmt: skip
+        plan = self._plan
+        brief = {note.id for note in notes if note.kind in ("single", "multi")}
+        audit = Audit(plan, notes, self._garbage)
+        await asyncio.to_thread(audit.run, self._direct, brief)
+        problems = {**audit.problems, "told twice": self._watch.repeated}
+        self._garbage.clear()
+        await asyncio.sleep(plan.brief_ttl_s + plan.sweep_s + SLACK_S)
+        await all_ready(self._client, workers, plan.workers)
+        problems["unseen"] = [*self._unseen(await announced(self._client))]
+        problems["left behind"] = await asyncio.to_thread(lambda: [*left_behind(self._direct, plan.keep_ttl_s)])
+        settled = audit.settled_s(since_s)
+        allowed_s = plan.lease_s + SLACK_S
+        problems["late"] = [f"{s:.2f} s after the last fault" for s in settled if s > allowed_s]
+        acknowledged = [note for note in notes if note.id]
+        return Report(
+            seed=plan.seed,
+            wall_s=time.monotonic() - started,
+            submitted=len(acknowledged),
+            unacknowledged=len(notes) - len(acknowledged),
+            expired=sum(note.told == "expired" for note in notes),
+            statuses=audit.statuses,
+            faults=faults.counts,
+            proxy={"replies dropped": self._proxy.dropped_replies, "requests cut": self._proxy.cut_requests},
+            strangers=strangers,
+            settled_s=settled,
+            allowed_s=allowed_s,
+            restart_s=faults.restart_s,
+            worst_crashes=audit.worst_crashes(),
+            worker_starts=workers.log.read_text().count("worker starts"),
+            problems=problems,
+        )
+
+    def _unseen(self, pids: set[int]) -> list[str]:
+        """Live workers that `rq info` does not know."""
+        try:
+            known = {int(name.decode().split(".")[1]) for name in self._direct.smembers(keys.WORKERS)}
+        except redis.RedisError as error:
+            return [repr(error)]
+        return [f"worker process {pid} is not in {keys.WORKERS}" for pid in pids - known]

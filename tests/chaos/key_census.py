@@ -1,0 +1,58 @@
+"""Which keys may be there when all is done, and why. Whatever is not named here was left behind."""
+
+import time
+from collections.abc import Iterator
+
+import redis
+
+CONSTANT = {
+    "rq:queues": "names of all queues there ever were; RQ itself never removes one",
+    "rq:workers": "the live workers; checked against their processes",
+    "rq:workers:": "the live workers of one queue",
+    "mlxq:models": "what workers serve, also for when they are down",
+}
+"""Without an expiry. A name that ends in a colon is a prefix."""
+
+EXPIRING_S = {
+    "rq:job:": 0,
+    "rq:results:": 0,
+    "mlxq:blob:": 60,  # outlives its job a little, because it is written first
+    "mlxq:idem:": 86_400,  # settings.idempotency_ttl_s
+    "mlxq:wake:": 60,
+    "mlxq:claimed:": 10,  # a lease
+    "mlxq:worker:": 10,  # a lease
+    "rq:worker:": 480,  # RQ's own worker_ttl + 60 s, until our first heartbeat
+    "rq:clean_registries:": 899,  # the lock of a stock worker's maintenance
+}
+"""Seconds a key may live on, at most; for jobs and results their ttl is added."""
+
+REGISTRIES = ("rq:finished:", "rq:failed:", "rq:canceled:")
+"""Sorted by when an entry expires; a sweep removes those that have."""
+
+
+def _prefix(key: str, names: dict[str, int] | dict[str, str]) -> str | None:
+    return next((name for name in names if key == name or (name.endswith(":") and key.startswith(name))), None)
+
+
+def left_behind(client: redis.Redis, keep_s: int) -> Iterator[str]:
+    """Every key, and every entry of a registry, that would stay for ever or too long. keep_s: the longest job ttl."""
+    found = sorted(key.decode() for key in client.scan_iter(count=1000))
+    pipeline = client.pipeline(transaction=False)
+    for key in found:
+        pipeline.pttl(key)
+    for key, ttl_ms in zip(found, pipeline.execute(), strict=True):
+        if key.startswith(REGISTRIES):
+            yield from _stale_entries(client, key, keep_s)
+        elif (name := _prefix(key, EXPIRING_S)) is not None:
+            allowed_s = EXPIRING_S[name] + (keep_s if name in ("rq:job:", "rq:results:", "mlxq:blob:") else 0)
+            if ttl_ms == -1 or ttl_ms > allowed_s * 1000:
+                yield f"{key} stays for {'ever' if ttl_ms == -1 else f'{ttl_ms / 1000:.0f} s'}"
+        elif _prefix(key, CONSTANT) is None:
+            yield f"{key} ({client.type(key).decode()}) is not expected at all"
+
+
+def _stale_entries(client: redis.Redis, key: str, keep_s: int) -> Iterator[str]:
+    now = time.time()
+    for member, score in client.zrange(key, 0, -1, withscores=True):
+        if not now - 5 < score <= now + keep_s:
+            yield f"{key} holds {member.decode()} until {score - now:+.0f} s from now"

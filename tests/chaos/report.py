@@ -1,0 +1,66 @@
+"""What a run found, and how it is printed."""
+
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+MAX_SHOWN = 10
+
+
+class Report(NamedTuple):
+    """problems: by sort, each of them a violation. settled_s: of innocent jobs, from the last fault, ascending."""
+
+    seed: int
+    wall_s: float
+    submitted: int
+    unacknowledged: int
+    expired: int
+    statuses: Mapping[str, int]
+    faults: Mapping[str, int]
+    proxy: Mapping[str, int]
+    strangers: Mapping[str, int]
+    settled_s: Sequence[float]
+    allowed_s: float
+    restart_s: float
+    worst_crashes: int
+    worker_starts: int
+    problems: Mapping[str, Sequence[str]]
+
+    @property
+    def violations(self) -> list[str]:
+        return [f"{sort}: {each}" for sort, found in self.problems.items() for each in found]
+
+    def table(self) -> str:
+        settled = self.settled_s
+        p50 = settled[len(settled) // 2] if settled else 0.0
+        rows = {
+            "seed": self.seed,
+            "wall": f"{self.wall_s:.0f} s",
+            "jobs acknowledged": self.submitted,
+            "submits unacknowledged": f"{self.unacknowledged} (checked like the others where they arrived)",
+            "stored at the end": _listed(self.statuses),
+            "expired before their producer asked": self.expired,
+            **{sort: len(found) for sort, found in self.problems.items()},
+            "faults": _listed(self.faults),
+            "proxy": _listed(self.proxy),
+            "strangers": _listed(self.strangers),
+            "worker starts": self.worker_starts,
+            "innocent jobs settled after the last fault": (
+                f"{len(settled)}, p50 {p50:.2f} s, max {max(settled, default=0.0):.2f} s (allowed {self.allowed_s:.2f} s)"
+            ),
+            "longest without any worker": f"{self.restart_s:.2f} s (all killed at once, restart included)",
+            "worst luck of an innocent job": f"in {self.worst_crashes} workers that died",
+        }
+        width = max(len(name) for name in rows)
+        return "\n".join(f"{name:<{width}}  {value}" for name, value in rows.items())
+
+    def __str__(self) -> str:
+        lines = [self.table()]
+        for sort, found in self.problems.items():
+            lines += [f"{sort}: {each}" for each in found[:MAX_SHOWN]]
+            if len(found) > MAX_SHOWN:
+                lines.append(f"{sort}: … {len(found) - MAX_SHOWN} more")
+        return "\n".join(lines)
+
+
+def _listed(counts: Mapping[str, int]) -> str:
+    return ", ".join(f"{name} {count}" for name, count in sorted(counts.items()))
