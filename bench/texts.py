@@ -1,9 +1,9 @@
 """Real texts through a real model: served over HTTP, against the same model called in process."""
 
-import contextlib
+import asyncio
+import importlib.util
 import json
 import os
-from collections.abc import AsyncIterator
 from typing import NamedTuple
 
 from bench.client import Load, load_from_processes
@@ -12,11 +12,13 @@ from bench.report import Row, median
 from bench.stack import api, free_port, process, python, redis_server, until_answers
 from workers.limits import CPU_TOKENS
 from workers.models import resolve
-from workers.openblas import preload
+from workers.openblas import preload_openblas
 
 MODEL = "all-MiniLM-L6-v2"
 COUNT = 2000
 CONCURRENCIES = (1, 16, 64)
+TOTALS = {1: 200, 16: 1200, 64: 2000}
+PEER_TOTALS = {1: 100, 16: 300, 64: 500}
 
 
 class Ceiling(NamedTuple):
@@ -30,26 +32,77 @@ class Ceiling(NamedTuple):
 
 async def measure(repeats: int) -> list[Row]:
     ceilings: list[Ceiling] = []
-    served: dict[str, list[float]] = {}
+    served: dict[str, list[tuple[float, float]]] = {}
     peer: dict[str, list[float]] = {}
     for _ in range(repeats):
-        ceilings.append(await ceiling(MODEL, COUNT, CPU_TOKENS, 256))
-        async with stack(MODEL) as port:
-            for name, load in await serve_all(port).collect():
-                served.setdefault(name, []).append(load)
-        ceilings.append(await ceiling(MODEL, COUNT, CPU_TOKENS, 256))
-        async with mlx_vlm_server(MODEL) as port:
-            for concurrency in CONCURRENCIES:
-                load = await one_text_each(port, str(resolve(MODEL).folder), concurrency, 100 + 4 * concurrency)
-                peer.setdefault(f"{concurrency} at once", []).append(load.per_s)
-    top = median([each.batched for each in ceilings])
-    rows = [Row("in process, perfect batches", {"texts/s": top, "mean tokens": ceilings[0].mean_tokens})]
-    rows += [
-        Row(
-            f"served, {name}",
-            {"texts/s": median(rates), "of the ceiling": median(rates) / top}
-            | ({"mlx_vlm.server texts/s": median(peer[name])} if name in peer else {}),
-        )
-        for name, rates in served.items()
-    ]
+        before = await ceiling(MODEL, COUNT, CPU_TOKENS, 256)
+        loads = await serve()
+        after = await ceiling(MODEL, COUNT, CPU_TOKENS, 256)
+        ceilings += [before, after]
+        top = (before.batched + after.batched) / 2  # the machine's speed drifts: each run has its own ceiling
+        for name, rate in loads.items():
+            served.setdefault(name, []).append((rate, rate / top))
+        for name, rate in (await serve_by_mlx_vlm()).items():
+            peer.setdefault(name, []).append(rate)
+    in_process = {
+        "texts/s": median([each.batched for each in ceilings]),
+        "one by one": median([each.one_by_one for each in ceilings]),
+        "mean tokens": ceilings[0].mean_tokens,
+        "padding": ceilings[0].padding,
+    }
+    rows = [Row("in process, perfect batches", in_process)]
+    for name, runs in served.items():
+        figures = {"texts/s": median([rate for rate, _ in runs]), "of the ceiling": median([part for _, part in runs])}
+        if name in peer:
+            figures["mlx_vlm.server texts/s"] = median(peer[name])
+        rows.append(Row(f"served, {name}", figures))
     return rows
+
+
+async def ceiling(model: str, count: int, batch_tokens: int, batch_items: int) -> Ceiling:
+    command = python("-m", "bench.ceiling", model, *map(str, (count, batch_tokens, batch_items)))
+    child = await asyncio.create_subprocess_exec(
+        *command, env=preload_openblas(os.environ), stdout=asyncio.subprocess.PIPE
+    )
+    output, _ = await child.communicate()
+    return Ceiling(**json.loads(output))
+
+
+async def serve() -> dict[str, float]:
+    """Texts per second through `mlxq worker` and `mlxq serve`."""
+    rates: dict[str, float] = {}
+    with redis_server() as url:
+        worker = process(*python("-m", "cli.main", "worker", "--model", MODEL), REDIS_URL=url)
+        async with worker, api(url) as port:
+            for concurrency in CONCURRENCIES:
+                load = await one_text_each(port, MODEL, concurrency, TOTALS[concurrency])
+                rates[f"{concurrency} at once"] = load.per_s
+            body = json.dumps({"model": MODEL, "input": texts(2048), "encoding_format": "base64"})
+            load = await load_from_processes(port, [body.encode()], connections=1, total=1)
+            assert load.errors == 0
+            rates["one request of 2,048"] = 2048 / load.seconds
+    return rates
+
+
+async def serve_by_mlx_vlm() -> dict[str, float]:
+    """The same through mlx_vlm.server; nothing where it is not installed."""
+    if importlib.util.find_spec("mlx_vlm.server") is None:
+        return {}
+    port, folder = free_port(), str(resolve(MODEL).folder)
+    command = python("-m", "mlx_vlm.server", "--port", str(port), "--embedding-model", folder)
+    environ = {"LD_PRELOAD": preload_openblas(os.environ).get("LD_PRELOAD", "")}
+    rates: dict[str, float] = {}
+    async with process(*command, **environ):
+        await until_answers(f"http://127.0.0.1:{port}/v1/models")
+        for concurrency in CONCURRENCIES:
+            load = await one_text_each(port, folder, concurrency, PEER_TOTALS[concurrency])
+            rates[f"{concurrency} at once"] = load.per_s
+    return rates
+
+
+async def one_text_each(port: int, model: str, concurrency: int, total: int, processes: int = 1) -> Load:
+    requests = bodies(model, texts(total))
+    await load_from_processes(port, requests[:concurrency], connections=concurrency, total=concurrency)
+    load = await load_from_processes(port, requests, connections=concurrency, total=total, processes=processes)
+    assert load.errors == 0, f"{load.errors} requests failed"
+    return load

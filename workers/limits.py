@@ -5,7 +5,7 @@ from workers.batching import BatchLimits
 
 MAX_ITEMS = 256
 
-CPU_TOKENS, CPU_FREE_PADDING = 2048, 32
+CPU_TOKENS, CPU_FREE_PADDING = 1024, 32
 """A CPU is busy from the first few texts on; small batches keep the queue moving."""
 
 GPU_TOKENS, GPU_FREE_PADDING = 16384, 512

@@ -10,8 +10,8 @@ from tests.chaos.plan import MODEL, Plan
 
 DIMENSIONS = 4
 
-INNOCENT = {"single": 55, "multi": 25, "slow": 4, "flaky": 4, "canceled": 10}
-FAULTY = {"raise": 4, "nan": 3, "unprepared": 2, "too_long": 2}
+INNOCENT = {"single": 59, "multi": 25, "slow": 1, "flaky": 2, "canceled": 9}
+FAULTY = {"raise": 1, "nan": 1, "unprepared": 1, "too_long": 1}
 """Jobs that fail, and hurt nobody."""
 POISON = ("exit", "hang", "overtime")
 """Jobs that take their worker with them."""
@@ -45,8 +45,9 @@ def order(plan: Plan, producer: int, number: int, *, poison: bool) -> Order:
     chance = random.Random(f"{plan.seed}:{producer}:{number}")
     kinds = {**INNOCENT, **FAULTY}
     kind = chance.choices(list(kinds), list(kinds.values()))[0]
-    if chance.random() < plan.poison_share and poison:
-        kind = chance.choice(POISON)
+    turn, rest = divmod(number, plan.poison_every)
+    if poison and rest == plan.poison_every // 4:
+        kind = POISON[(producer + turn) % len(POISON)]
     name = f"{plan.seed}:{producer}:{number}"
     size = {"multi": chance.randint(2, 12), "nan": 3, "raise": chance.choice((1, 3))}.get(kind, 1)
     texts = [f"plain {name} {n} {'x' * chance.randint(0, 400)}" for n in range(size)]

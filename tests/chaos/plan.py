@@ -26,6 +26,7 @@ class Plan(NamedTuple):
     burst_every_s: pause between a producer's bursts; together they set the rate, which stays under the capacity
         so that a job's time to settle is about faults and not about a backlog.
     fault_every_s: mean pause between faults when they come together.
+    poison_every: one in so many of a producer's jobs takes its worker down, again and again.
     """
 
     seed: int
@@ -37,7 +38,7 @@ class Plan(NamedTuple):
     burst: int = 8
     burst_every_s: float = 0.25
     fault_every_s: float = 1.0
-    poison_share: float = 0.01
+    poison_every: int = 400
     lease_s: float = 2.0
     batch_timeout_s: float = 2.0
     max_crashes: int = 4
@@ -48,10 +49,9 @@ class Plan(NamedTuple):
 
 def short(seed: int) -> Plan:
     """Every kind of fault once and a few thousand jobs; well under two minutes on two cores."""
-    return Plan(seed=seed, jobs=2500, kills=8, producers=2, workers=3, turns=1, poison_share=0.004)
+    return Plan(seed=seed, jobs=2500, kills=8, producers=2, workers=3, turns=1)
 
 
 def long(seed: int) -> Plan:
     """At least 50,000 jobs and 100 kills."""
-    return Plan(seed=seed, jobs=52_000, kills=105, producers=4, workers=4, turns=3, fault_every_s=2.0,
-                poison_share=0.003)  # fmt: skip
+    return Plan(seed=seed, jobs=52_000, kills=105, producers=4, workers=4, turns=3, fault_every_s=2.0, poison_every=1600)

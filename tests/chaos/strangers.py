@@ -15,7 +15,6 @@ from collections.abc import Callable
 import redis
 from rq import Queue, Worker
 from rq.registry import StartedJobRegistry, clean_registries
-from rq_exporter.collector import RQCollector
 
 PAUSE_S = 0.5
 INFO_EVERY = 8
@@ -32,8 +31,20 @@ def maintain(client: redis.Redis) -> None:
 
 
 def scrape(client: redis.Redis) -> None:
-    for _ in RQCollector(client).collect():
-        pass
+    """What rq-exporter reads for its metrics (its releases for RQ 2 need an older redis-py than ours)."""
+    for worker in Worker.all(connection=client):
+        worker.get_state()
+    for queue in Queue.all(connection=client):
+        for registry in (
+            queue.started_job_registry,
+            queue.finished_job_registry,
+            queue.failed_job_registry,
+            queue.deferred_job_registry,
+            queue.scheduled_job_registry,
+            queue.canceled_job_registry,
+        ):
+            registry.get_job_ids()
+            _ = registry.count, queue.count
 
 
 def info(url: str) -> None:

@@ -87,9 +87,9 @@ class EmbedRunner:
         ids = np.full((len(items), longest), self._pad, dtype=np.int32)
         for row, item in zip(ids, items, strict=True):
             row[: item.length] = item.ids
-        real = None if int(lengths.min()) == longest else np.arange(longest) < lengths[:, None]
-        hidden = self._encoder.hidden(mx.array(ids), None if real is None else mx.array(real))
-        vectors = pool(hidden, mx.array(lengths), self._recipe.pooling)
+        on_device = mx.array(lengths)
+        real = None if int(lengths.min()) == longest else mx.arange(longest) < on_device[:, None]
+        vectors = pool(self._encoder.hidden(mx.array(ids), real), on_device, self._recipe.pooling)
         for dense in (*self._dense, *getattr(self._encoder, "dense", ())):
             vectors = dense(vectors)
         vectors = normalise(vectors.astype(mx.float32))

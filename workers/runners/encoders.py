@@ -16,7 +16,7 @@ from mlx_vlm.models import bert, gemma3_embedding, modernbert, qwen3_embedding, 
 from workers.runners import cpu_math
 
 
-class ExactGelu(nn.Module):
+class ExactGelu(nn.GELU):
     """GELU with erf, not its tanh approximation."""
 
     def __call__(self, x: mx.array) -> mx.array:
