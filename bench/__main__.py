@@ -19,7 +19,9 @@ SECTIONS = {
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
     parser.add_argument("--only", action="append", choices=SECTIONS, help="sections to run (all)")
-    parser.add_argument("--repeats", type=int, default=3, help="runs of each measurement; medians are printed")
+    parser.add_argument(
+        "--repeats", type=int, default=3, help="runs of each measurement; medians are printed"
+    )
     options = parser.parse_args()
     print(f"{platform.platform()}, Python {platform.python_version()}; medians of {options.repeats}")
     for name in options.only or SECTIONS:

@@ -22,4 +22,6 @@ async def embeddings(request: Request) -> Response:
 
 
 if __name__ == "__main__":
-    uvicorn.run(app, port=int(sys.argv[1]), log_level="error", access_log=False, loop="uvloop", http="httptools")
+    uvicorn.run(
+        app, port=int(sys.argv[1]), log_level="error", access_log=False, loop="uvloop", http="httptools"
+    )

@@ -1,4 +1,6 @@
-"""The ceiling: a model called in process, in perfect batches. `python -m bench.ceiling MODEL COUNT BATCH_TOKENS BATCH_ITEMS`.
+"""The ceiling: a model called in process, in perfect batches.
+
+`python -m bench.ceiling MODEL COUNT BATCH_TOKENS BATCH_ITEMS`
 
 Perfect: everything is there from the start, tokenised, sorted by length, cut by padded tokens and items.
 Prints JSON: texts/s in batches, texts/s one by one, mean tokens, share of padding.

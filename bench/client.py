@@ -7,9 +7,8 @@ import sys
 import time
 from typing import NamedTuple, cast
 
-from typing_extensions import override
-
 import uvloop
+from typing_extensions import override
 
 
 class Load(NamedTuple):
@@ -76,8 +75,13 @@ class Connection(asyncio.Protocol):
 
 
 def post(path: str, body: bytes) -> bytes:
-    head = f"POST {path} HTTP/1.1\r\nhost: bench\r\ncontent-type: application/json\r\ncontent-length: {len(body)}\r\n\r\n"
-    return head.encode() + body
+    head = [
+        f"POST {path} HTTP/1.1",
+        "host: bench",
+        "content-type: application/json",
+        f"content-length: {len(body)}",
+    ]
+    return "\r\n".join([*head, "", ""]).encode() + body
 
 
 async def close_loop(host: str, port: int, requests: list[bytes], *, connections: int, total: int) -> Load:
@@ -106,7 +110,13 @@ async def close_loop(host: str, port: int, requests: list[bytes], *, connections
 
 
 async def load_from_processes(
-    port: int, bodies: list[bytes], *, connections: int, total: int, processes: int = 1, path: str = "/v1/embeddings"
+    port: int,
+    bodies: list[bytes],
+    *,
+    connections: int,
+    total: int,
+    processes: int = 1,
+    path: str = "/v1/embeddings",
 ) -> Load:
     """The closed loop from client processes of their own; rates add up over the slowest one's time."""
     plan = json.dumps(
@@ -120,7 +130,11 @@ async def load_from_processes(
     )
     children = [
         await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "bench.client", stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE
+            sys.executable,
+            "-m",
+            "bench.client",
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
         )
         for _ in range(processes)
     ]

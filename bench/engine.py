@@ -74,7 +74,10 @@ async def measure(repeats: int) -> list[Row]:
 
 async def _engine_loop(concurrency: int) -> tuple[float, float, float]:
     with redis_server() as url:
-        async with process(*python("-m", "bench.noop_worker"), REDIS_URL=url), job_queue(url, "noop") as queue:
+        async with (
+            process(*python("-m", "bench.noop_worker"), REDIS_URL=url),
+            job_queue(url, "noop") as queue,
+        ):
             await closed_loop(queue, concurrency, 4 * concurrency)
             return _figures(*await closed_loop(queue, concurrency, ENGINE_TOTAL[concurrency]))
 
@@ -92,7 +95,10 @@ def _figures(seconds: float, latencies_s: list[float]) -> tuple[float, float, fl
 
 async def _engine_drain() -> float:
     with redis_server() as url:
-        async with process(*python("-m", "bench.noop_worker"), REDIS_URL=url), job_queue(url, "noop") as queue:
+        async with (
+            process(*python("-m", "bench.noop_worker"), REDIS_URL=url),
+            job_queue(url, "noop") as queue,
+        ):
             client = redis.Redis.from_url(url)
             client.set("rq:suspended", 1)  # `rq suspend`: everything is queued before the first job starts
             await asyncio.sleep(2)

@@ -45,5 +45,10 @@ async def measure(repeats: int, connections: int = 64) -> list[Row]:
             await load_from_processes(port, [BODY], connections=connections, total=1000)
             bare.append((await load_from_processes(port, [BODY], connections=connections, total=TOTAL)).per_s)
     ratio = median([a / b for a, b in zip(ours, bare, strict=True)])
-    figures = {"mlxq requests/s": median(ours), "p50 ms": median(p50), "bare requests/s": median(bare), "ratio": ratio}
+    figures = {
+        "mlxq requests/s": median(ours),
+        "p50 ms": median(p50),
+        "bare requests/s": median(bare),
+        "ratio": ratio,
+    }
     return [Row(f"{connections} connections", figures)]

@@ -23,12 +23,17 @@ ROOT = Path(__file__).parent.parent
 @contextlib.contextmanager
 def redis_server() -> Iterator[str]:
     """An own Redis as `mlxq up` starts it (append-only file, every second). Its URL."""
-    with tempfile.TemporaryDirectory(prefix="mlxq-bench-") as folder, RedisServer(Path(folder) / "r") as server:
+    with (
+        tempfile.TemporaryDirectory(prefix="mlxq-bench-") as folder,
+        RedisServer(Path(folder) / "r") as server,
+    ):
         yield server.url
 
 
 @contextlib.asynccontextmanager
-async def process(*command: str, quiet: bool = True, **environ: str) -> AsyncIterator[asyncio.subprocess.Process]:
+async def process(
+    *command: str, quiet: bool = True, **environ: str
+) -> AsyncIterator[asyncio.subprocess.Process]:
     """A child that is stopped by SIGTERM at the end."""
     output = asyncio.subprocess.DEVNULL if quiet else None
     child = await asyncio.create_subprocess_exec(

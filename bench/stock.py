@@ -16,7 +16,18 @@ def noop(value: int) -> int:
 
 
 def worker_command(url: str) -> tuple[str, ...]:
-    return ("-m", "rq.cli", "worker", "-u", url, "-w", "rq.worker.SimpleWorker", "--logging_level", "ERROR", QUEUE)
+    return (
+        "-m",
+        "rq.cli",
+        "worker",
+        "-u",
+        url,
+        "-w",
+        "rq.worker.SimpleWorker",
+        "--logging_level",
+        "ERROR",
+        QUEUE,
+    )
 
 
 async def closed_loop(url: str, concurrency: int, total: int) -> tuple[float, list[float]]:

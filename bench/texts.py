@@ -52,7 +52,10 @@ async def measure(repeats: int) -> list[Row]:
     }
     rows = [Row("in process, perfect batches", in_process)]
     for name, runs in served.items():
-        figures = {"texts/s": median([rate for rate, _ in runs]), "of the ceiling": median([part for _, part in runs])}
+        figures = {
+            "texts/s": median([rate for rate, _ in runs]),
+            "of the ceiling": median([part for _, part in runs]),
+        }
         if name in peer:
             figures["mlx_vlm.server texts/s"] = median(peer[name])
         rows.append(Row(f"served, {name}", figures))
@@ -90,9 +93,9 @@ async def serve_by_mlx_vlm() -> dict[str, float]:
         return {}
     port, folder = free_port(), str(resolve(MODEL).folder)
     command = python("-m", "mlx_vlm.server", "--port", str(port), "--embedding-model", folder)
-    environ = {"LD_PRELOAD": preload_openblas(os.environ).get("LD_PRELOAD", "")}
+    blas = preload_openblas(os.environ).get("LD_PRELOAD", "")
     rates: dict[str, float] = {}
-    async with process(*command, **environ):
+    async with process(*command, LD_PRELOAD=blas):
         await until_answers(f"http://127.0.0.1:{port}/v1/models")
         for concurrency in CONCURRENCIES:
             load = await one_text_each(port, folder, concurrency, PEER_TOTALS[concurrency])
@@ -103,6 +106,8 @@ async def serve_by_mlx_vlm() -> dict[str, float]:
 async def one_text_each(port: int, model: str, concurrency: int, total: int, processes: int = 1) -> Load:
     requests = bodies(model, texts(total))
     await load_from_processes(port, requests[:concurrency], connections=concurrency, total=concurrency)
-    load = await load_from_processes(port, requests, connections=concurrency, total=total, processes=processes)
+    load = await load_from_processes(
+        port, requests, connections=concurrency, total=total, processes=processes
+    )
     assert load.errors == 0, f"{load.errors} requests failed"
     return load

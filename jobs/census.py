@@ -1,8 +1,10 @@
+# pyright: reportUnknownMemberType=false
 """Counting: which models and workers there are, what waits, what was done."""
 
 import asyncio
 import time
 from collections.abc import Iterable
+from typing import Any
 
 import msgspec
 import redis.asyncio
@@ -51,24 +53,25 @@ class Census:
 
     async def _ask_models(self) -> tuple[ModelInfo, ...]:
         if time.monotonic() - self._asked_at >= MODELS_FRESH_S:
-            announced = [_decode_announcement(raw) for raw in (await self._redis.hgetall(keys.MODELS)).values()]
+            replies: dict[Any, Any] = await self._redis.hgetall(keys.MODELS)
+            announced = [_decode_announcement(raw) for raw in replies.values()]
             oldest = time.time() - MODEL_FORGOTTEN_S
-            self._models = tuple(sorted((a.info for a in announced if a.seen_at > oldest), key=lambda i: i.id))
+            self._models = tuple(
+                sorted((a.info for a in announced if a.seen_at > oldest), key=lambda i: i.id)
+            )
             self._names = frozenset(info.id for info in self._models)
             self._asked_at = time.monotonic()
         return self._models
 
     async def workers(self) -> list[WorkerStats]:
         """Live workers: each one's announcement lives as long as its lease."""
-        names = [name.decode().removeprefix(keys.WORKER_PREFIX) for name in await self._redis.smembers(keys.WORKERS)]
+        names = keys.names(await self._redis.smembers(keys.WORKERS), keys.WORKER_PREFIX)
         if not names:
             return []
         pipeline = self._redis.pipeline(transaction=False)
         for name in names:
             pipeline.get(keys.worker(name))
-            pipeline.pttl(keys.worker(name))
-        answers = await pipeline.execute()
-        return [_decode_worker(raw) for raw in answers[::2] if raw is not None]
+        return [_decode_worker(raw) for raw in await pipeline.execute() if raw is not None]
 
     async def drain_rate(self, queue: str) -> float:
         """Jobs per second that the live workers took from a queue lately."""
@@ -76,7 +79,7 @@ class Census:
 
     async def queues(self) -> list[str]:
         """Names of our queues, also of those that are empty by now."""
-        names = [name.decode().removeprefix(keys.QUEUE_PREFIX) for name in await self._redis.smembers(keys.QUEUES)]
+        names = keys.names(await self._redis.smembers(keys.QUEUES), keys.QUEUE_PREFIX)
         return sorted(name for name in names if keys.parse_queue_name(name))
 
     async def stats(self) -> QueueStats:
@@ -90,9 +93,7 @@ class Census:
             pipeline.zcount(keys.registry("finished", name), now, "+inf")
             pipeline.zcount(keys.registry("failed", name), now, "+inf")
         counts = await pipeline.execute()
-        rows = [
-            self._lane_stats(name, counts[5 * n : 5 * n + 5], workers) for n, name in enumerate(queues)
-        ]
+        rows = [self._lane_stats(name, counts[5 * n : 5 * n + 5], workers) for n, name in enumerate(queues)]
         return QueueStats(queues=tuple(rows), workers=tuple(workers))
 
     def _lane_stats(self, name: str, counts: list[int], workers: Iterable[WorkerStats]) -> LaneStats:
@@ -116,7 +117,7 @@ class Census:
     async def views(
         self, *, status: str | None, model: str | None, lane: Lane | None, limit: int, offset: int
     ) -> list[JobView]:
-        queues = []
+        queues: list[str] = []
         for name in await self.queues():
             parsed = keys.parse_queue_name(name)
             if parsed and model in (None, parsed[1]) and lane in (None, parsed[2]):
@@ -145,4 +146,8 @@ class Census:
         for job_id in ids:
             pipeline.hgetall(keys.job(job_id))
         answers = await pipeline.execute()
-        return [record.view(job_id, fields, None, [])[0] for job_id, fields in zip(ids, answers, strict=True) if fields]
+        return [
+            record.view(job_id, fields, None, [])[0]
+            for job_id, fields in zip(ids, answers, strict=True)
+            if fields
+        ]

@@ -1,6 +1,7 @@
 """Names of the Redis keys that Python code uses (the scripts' own are in lua/)."""
 
 import hashlib
+from collections.abc import Iterable
 
 from jobs.types import LANES, Lane
 
@@ -26,6 +27,12 @@ def parse_queue_name(name: str) -> tuple[str, str, Lane] | None:
     task, _, rest = name.partition(":")
     model, _, lane = rest.rpartition(":")
     return (task, model, Lane(lane)) if task and model and lane in LANES else None
+
+
+def names(replies: Iterable[bytes | str], prefix: str = "") -> list[str]:
+    """Members of a Redis set as text, without their common prefix."""
+    texts = [reply.decode() if isinstance(reply, bytes) else reply for reply in replies]
+    return [text.removeprefix(prefix) for text in texts]
 
 
 def job(job_id: str) -> str:

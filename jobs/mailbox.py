@@ -1,9 +1,12 @@
+# pyright: reportUnknownMemberType=false
 """How an API process hears that its jobs ended: one channel per process, one message per FINISH."""
 
 import asyncio
 import contextlib
 import logging
 import secrets
+from collections.abc import AsyncIterator
+from typing import Any, cast
 
 import msgspec
 import redis.asyncio
@@ -65,7 +68,8 @@ class Mailbox:
             try:
                 async with self._redis.pubsub() as pubsub:
                     await pubsub.subscribe(self.channel)
-                    async for message in pubsub.listen():
+                    messages = cast(AsyncIterator[dict[str, Any]], pubsub.listen())
+                    async for message in messages:
                         if message["type"] == "message":
                             for job_id, status, body in _decode(message["data"]):
                                 self._deliver(job_id, (status, body))

@@ -3,7 +3,8 @@
 import asyncio
 import contextlib
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
+from typing import Any
 
 import msgspec
 import redis.asyncio
@@ -138,7 +139,7 @@ class JobQueue:
             return bool(await self._census.workers())
 
     @contextlib.asynccontextmanager
-    async def _reaching_redis(self) -> AsyncIterator[None]:
+    async def _reaching_redis(self) -> AsyncGenerator[None]:
         try:
             yield
         except (RedisError, OSError) as error:
@@ -155,7 +156,9 @@ class JobQueue:
                 f"No worker serves the model {model!r}. There are: {', '.join(sorted(names))}.", param="model"
             )
 
-    async def _admit(self, job_id: str, queue: str, job: Job, options: SubmitOptions, channel: str) -> tuple[str, str]:
+    async def _admit(
+        self, job_id: str, queue: str, job: Job, options: SubmitOptions, channel: str
+    ) -> tuple[str, str]:
         fields = record.encode(job, options, channel)
         idem = options.idempotency_key
         args = [
@@ -177,7 +180,8 @@ class JobQueue:
             rate = await self._census.drain_rate(queue)
         wait_s = min(3600, max(1, round(length / 10 / rate))) if rate > 0 else 60
         return Overloaded(
-            f"{length} jobs wait already, the most this queue takes. Try again in {wait_s} s.", retry_after_s=wait_s
+            f"{length} jobs wait already, the most this queue takes. Try again in {wait_s} s.",
+            retry_after_s=wait_s,
         )
 
     def _unexpect(self, job_id: str) -> None:
@@ -212,7 +216,7 @@ class JobQueue:
             fields, rows = await pipeline.execute()
             if not fields:
                 raise UnknownJob
-            position = None
+            position: Any = None
             if fields.get(b"status") == b"queued":
                 position = await self._redis.lpos(keys.queue(fields[b"origin"].decode()), job_id)
         return record.view(job_id, fields, position, rows)
@@ -222,7 +226,7 @@ class JobQueue:
         if not isinstance(result, record.Blob):
             return result
         async with self._reaching_redis():
-            blob = await self._redis.get(result.key)
+            blob: Any = await self._redis.get(result.key)
         if blob is None:
             raise UnknownJob
         loaded = record.decode_result(blob)

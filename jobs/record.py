@@ -130,14 +130,17 @@ def last_failure(row: Mapping[bytes, bytes]) -> JobError | None:
 
 
 def view(
-    job_id: str, fields: Mapping[bytes, bytes], position: int | None, rows: Sequence[tuple[bytes, Mapping[bytes, bytes]]]
+    job_id: str,
+    fields: Mapping[bytes, bytes],
+    position: int | None,
+    rows: Sequence[tuple[bytes, Mapping[bytes, bytes]]],
 ) -> tuple[JobView, bytes | None]:
     """What a caller may know of a job, and its stored result where there is one (decode_result reads it)."""
     text = {name.decode(): value for name, value in fields.items()}
     origin = text.get("origin", b"").decode()
     parsed = keys.parse_queue_name(origin) or ("", origin, "")
     status = text.get("status", b"unknown").decode()
-    row = rows[0][1] if rows else {}
+    row: Mapping[bytes, bytes] = rows[0][1] if rows else {}
     error = last_failure(row) if status in ("failed", "stopped") else None
     found = JobView(
         id=job_id,

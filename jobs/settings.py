@@ -24,33 +24,48 @@ class Settings(BaseSettings):
         description="Folder of the Redis that mlxq starts itself: its append-only file, socket and pid.",
     )
     host: str = Field(default="127.0.0.1", description="Address the API listens on; local only by default.")
-    port: int = Field(default=8000, ge=0, le=65535, description="Port the API listens on; 0 picks a free one.")
+    port: int = Field(
+        default=8000, ge=0, le=65535, description="Port the API listens on; 0 picks a free one."
+    )
     api_processes: int = Field(
         default=1, ge=1, le=64, description="API processes; one answers a few thousand requests per second."
     )
     models: tuple[str, ...] = Field(
-        default=("all-MiniLM-L6-v2",), description="Models to serve: folder, Hugging Face name, or ALIAS=either."
+        default=("all-MiniLM-L6-v2",),
+        description="Models to serve: folder, Hugging Face name, or ALIAS=either.",
     )
-    log_level: str = Field(default="INFO", pattern="^(DEBUG|INFO|WARNING|ERROR)$", description="Least severe event logged.")
+    log_level: str = Field(
+        default="INFO", pattern="^(DEBUG|INFO|WARNING|ERROR)$", description="Least severe event logged."
+    )
 
     queue_limit: int = Field(
-        default=100_000, ge=1, description="Jobs that may wait in one queue (task, model, lane); more are answered 429."
+        default=100_000,
+        ge=1,
+        description="Jobs that may wait in one queue (task, model, lane); more are answered 429.",
     )
     max_body_bytes: int = Field(
         default=32 * 1024 * 1024, ge=1024, description="Largest request body; 2,048 long texts fit."
     )
-    max_inputs: int = Field(default=2048, ge=1, description="Most inputs in one embedding request; OpenAI's own limit.")
+    max_inputs: int = Field(
+        default=2048, ge=1, description="Most inputs in one embedding request; OpenAI's own limit."
+    )
     wait_s: Seconds = Field(
         default=300, description="Longest a synchronous request waits for its result before 504."
     )
     sync_result_ttl_s: int = Field(
-        default=60, ge=1, description="How long the result of a synchronous request is kept, for safety polls."
+        default=60,
+        ge=1,
+        description="How long the result of a synchronous request is kept, for safety polls.",
     )
     result_ttl_s: int = Field(
         default=86_400, ge=1, description="How long the result of an asynchronous job is kept."
     )
-    time_limit_s: int = Field(default=600, ge=1, description="Longest run of a job that does not name its own limit.")
-    idempotency_ttl_s: int = Field(default=86_400, ge=1, description="How long an Idempotency-Key is remembered.")
+    time_limit_s: int = Field(
+        default=600, ge=1, description="Longest run of a job that does not name its own limit."
+    )
+    idempotency_ttl_s: int = Field(
+        default=86_400, ge=1, description="How long an Idempotency-Key is remembered."
+    )
 
     lease_s: Seconds = Field(
         default=10, description="A job whose worker gave no sign of life for this long is given to another."
@@ -68,6 +83,7 @@ class Settings(BaseSettings):
         default=0.08, ge=0, le=1, description="Share of a batch's tokens that may be padding."
     )
     starvation_s: Seconds = Field(
-        default=5, description="Work of a lower lane that waited this long goes before fresh work of a higher lane."
+        default=5,
+        description="Work of a lower lane that waited this long goes before fresh work of a higher lane.",
     )
     sweep_s: Seconds = Field(default=10, description="How often expired registry entries are removed.")

@@ -53,9 +53,13 @@ class FakeRunner:
             raise RuntimeError("device breaks")
         return [InternalError("not a number") if text == "nan" else expected_vector(text) for text in texts]
 
-    def assemble(self, job: EmbedJob, items: Sequence[FakeItem], outcomes: Sequence[bytes | JobError]) -> EmbedResult:
+    def assemble(
+        self, job: EmbedJob, items: Sequence[FakeItem], outcomes: Sequence[bytes | JobError]
+    ) -> EmbedResult:
         for outcome in outcomes:
             if isinstance(outcome, JobError):
                 raise outcome
         vectors = b"".join(outcome for outcome in outcomes if isinstance(outcome, bytes))
-        return EmbedResult(dimensions=DIMENSIONS, vectors=vectors, tokens=tuple(item.length for item in items))
+        return EmbedResult(
+            dimensions=DIMENSIONS, vectors=vectors, tokens=tuple(item.length for item in items)
+        )

@@ -31,7 +31,9 @@ class BatchLimits(NamedTuple):
     free_padding: int
 
 
-def choose_lane(waiting: Mapping[Lane, int], unserved_s: Mapping[Lane, float], starvation_s: float) -> Lane | None:
+def choose_lane(
+    waiting: Mapping[Lane, int], unserved_s: Mapping[Lane, float], starvation_s: float
+) -> Lane | None:
     """The lane whose oldest item the next batch must hold: the first with work, unless a lower one starves.
 
     waiting: items per lane. unserved_s: how long a lane with work has not been in any batch.
@@ -100,7 +102,9 @@ class _Window:
 
 def _grow(waiting: Sequence[Waiting], candidates: list[int], window: _Window) -> list[int]:
     """Take candidates from both sides of the window's length, the side that adds less padding first."""
-    candidates.sort(key=lambda n: (waiting[n].length, -waiting[n].order))  # of equals, the left end meets the oldest
+    candidates.sort(
+        key=lambda n: (waiting[n].length, -waiting[n].order)
+    )  # of equals, the left end meets the oldest
     right = _first_longer(waiting, candidates, window.longest)
     left = right - 1
     chosen: list[int] = []

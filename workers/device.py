@@ -54,7 +54,7 @@ class DeviceLoop:
             finally:
                 self._progress.end()
 
-        outcomes = run_split(run, [entry.held.items[entry.index] for entry in batch.entries])
+        outcomes = run_split(run, [entry.held.items[entry.place] for entry in batch.entries])
         log.debug(
             "batch done",
             extra={

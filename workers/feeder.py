@@ -30,13 +30,19 @@ class Feeder:
     """Runs in a thread of its own, with a second one, the bell, that blocks on the queues' markers."""
 
     def __init__(
-        self, hand: Hand, ledger: Ledger, runners: Mapping[str, Runner], fail: Callable[[Held, JobError], None]
+        self,
+        hand: Hand,
+        ledger: Ledger,
+        runners: Mapping[str, Runner],
+        fail: Callable[[Held, JobError], None],
     ) -> None:
         self._hand = hand
         self._ledger = ledger
         self._runners = runners
         self._fail = fail
-        self._bell = Bell(hand, ledger, [keys.wake(runner.info.task, model) for model, runner in runners.items()])
+        self._bell = Bell(
+            hand, ledger, [keys.wake(runner.info.task, model) for model, runner in runners.items()]
+        )
         self._stopping = False
         self._isolating = False
         self.paused = False
@@ -58,7 +64,9 @@ class Feeder:
     def _has_room(self) -> bool:
         if self._isolating:
             return not len(self._hand)
-        return self._hand.free_jobs > 0 and any(self._hand.budgets(model)[0][1] > 0 for model in self._runners)
+        return self._hand.free_jobs > 0 and any(
+            self._hand.budgets(model)[0][1] > 0 for model in self._runners
+        )
 
     def _feed(self) -> bool:
         """Claim once for every model. Whether it is worth doing again at once."""

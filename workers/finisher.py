@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from redis.exceptions import RedisError, ResponseError
 
 from jobs.errors import InternalError, JobError
+from jobs.types import Result
 from workers import rq_bridge
 from workers.hand import Hand, Held
 from workers.ledger import Ledger, Settlement, failed
@@ -27,7 +28,12 @@ class Finisher:
     """Runs in a thread of its own, until stopped and empty."""
 
     def __init__(
-        self, hand: Hand, ledger: Ledger, runners: Mapping[str, Runner], rates: DrainRates, bridge: rq_bridge.RqBridge
+        self,
+        hand: Hand,
+        ledger: Ledger,
+        runners: Mapping[str, Runner],
+        rates: DrainRates,
+        bridge: rq_bridge.RqBridge,
     ) -> None:
         self._hand = hand
         self._ledger = ledger
@@ -93,7 +99,7 @@ class Finisher:
             self._bridge.run_failure_callback(claim.id, failure)
         return failed(claim, failure.failure())
 
-    def _store(self, held: Held, result: object) -> bytes:
+    def _store(self, held: Held, result: Result) -> bytes:
         while True:
             try:
                 return self._ledger.store(held.claim, result)

@@ -41,7 +41,7 @@ class Entry(NamedTuple):
     order: int
     lane: Lane
     held: Held
-    index: int
+    place: int
 
 
 class Batch(NamedTuple):
@@ -180,7 +180,7 @@ class Hand:
         with self._lock:
             for entry, outcome in zip(batch.entries, outcomes, strict=True):
                 held = entry.held
-                held.outcomes[entry.index] = outcome
+                held.outcomes[entry.place] = outcome
                 held.unfinished -= 1
                 held.running -= 1
                 if held.unfinished == 0 and self._held.get(held.claim.id) is held:

@@ -66,7 +66,13 @@ class Ledger:
 
         Returns the claims and whether a suspect waits to be taken (see lua/claim.lua).
         """
-        args: list[Any] = [self.worker, record.timestamp(), self._lease_s, max_jobs, secrets.token_hex(8) + "x"]
+        args: list[Any] = [
+            self.worker,
+            record.timestamp(),
+            self._lease_s,
+            max_jobs,
+            secrets.token_hex(8) + "x",
+        ]
         args += ["suspect" if suspect else "fresh", *self._expired]
         for queue, budget in budgets:
             args += [queue, budget]
@@ -138,7 +144,7 @@ class Ledger:
 
     def sweep(self) -> None:
         """Drop expired entries from the registries of all our queues, also of those that nobody serves any more."""
-        queues = [raw.decode().removeprefix(keys.QUEUE_PREFIX) for raw in self._redis.smembers(keys.QUEUES)]
+        queues = keys.names(self._redis.smembers(keys.QUEUES), keys.QUEUE_PREFIX)
         seconds, _ = self._redis.time()
         pipeline = self._redis.pipeline(transaction=False)
         for name in queues:
@@ -149,7 +155,7 @@ class Ledger:
 
     def followups(self) -> list[str]:
         """Jobs that ended while their dependents still wait to be enqueued."""
-        return [raw.decode() for raw in self._redis.smembers(keys.FOLLOWUPS)]
+        return keys.names(self._redis.smembers(keys.FOLLOWUPS))
 
     def follow_up_done(self, job_id: str) -> None:
         self._redis.srem(keys.FOLLOWUPS, job_id)

@@ -19,4 +19,6 @@ def batch_limits(settings: Settings) -> BatchLimits:
     on_gpu = mx.default_device().type == mx.DeviceType.gpu
     tokens = settings.batch_tokens or (GPU_TOKENS if on_gpu else CPU_TOKENS)
     free_padding = GPU_FREE_PADDING if on_gpu else CPU_FREE_PADDING
-    return BatchLimits(tokens=tokens, items=MAX_ITEMS, padding=settings.max_padding, free_padding=free_padding)
+    return BatchLimits(
+        tokens=tokens, items=MAX_ITEMS, padding=settings.max_padding, free_padding=free_padding
+    )

@@ -1,4 +1,7 @@
-"""What we use of RQ's own job machinery: callbacks, dependents, webhooks. RQ 2 and RQ 3 differ here and in worker.py only."""
+"""What we use of RQ's own job machinery: callbacks, dependents, webhooks.
+
+RQ 2 and RQ 3 differ here and in worker.py only.
+"""
 
 import logging
 from collections.abc import Sequence
@@ -32,7 +35,9 @@ class RqBridge:
         """`on_success` gets the result as a plain dict. What it raises fails the job."""
         job = self._fetch(job_id)
         if job.success_callback:
-            job.execute_success_callback(TimerDeathPenalty, msgspec.to_builtins(result, builtin_types=(bytes,)))
+            job.execute_success_callback(
+                TimerDeathPenalty, msgspec.to_builtins(result, builtin_types=(bytes,))
+            )
 
     def run_failure_callback(self, job_id: str, error: JobError) -> None:
         """`on_failure` gets the JobError; what it raises is logged."""

@@ -23,7 +23,9 @@ def run_split(run: Callable[[Sequence[Any]], Sequence[Any]], items: Sequence[Any
         if len(items) == 1:
             log.exception("item failed")
             return [error if isinstance(error, JobError) else _as_internal(error)]
-        log.warning("batch failed, splitting", extra={"batch_size": len(items), "error": type(error).__name__})
+        log.warning(
+            "batch failed, splitting", extra={"batch_size": len(items), "error": type(error).__name__}
+        )
     middle = len(items) // 2
     return run_split(run, items[:middle]) + run_split(run, items[middle:])
 

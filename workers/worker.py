@@ -59,7 +59,11 @@ class BatchWorker(SimpleWorker):
         name: str | None = None,
     ) -> None:
         queues = [
-            Queue(keys.queue_name(runner.info.task, model, lane), connection=connection, serializer=MsgpackSerializer)
+            Queue(
+                keys.queue_name(runner.info.task, model, lane),
+                connection=connection,
+                serializer=MsgpackSerializer,
+            )
             for model, runner in runners.items()
             for lane in LANES
         ]
@@ -174,7 +178,11 @@ class BatchWorker(SimpleWorker):
     def _give_sign_of_life(self) -> None:
         self._feeder.paused = self._ledger.suspended()
         status = (
-            WorkerStatus.SUSPENDED if self._feeder.paused else WorkerStatus.BUSY if len(self._hand) else WorkerStatus.IDLE
+            WorkerStatus.SUSPENDED
+            if self._feeder.paused
+            else WorkerStatus.BUSY
+            if len(self._hand)
+            else WorkerStatus.IDLE
         )
         if status != self.get_state():
             self.set_state(status)
@@ -269,5 +277,3 @@ class BatchWorker(SimpleWorker):
             self.teardown()
         except RedisError as error:
             log.warning("could not sign off", extra={"error": str(error)})
-
-

@@ -15,7 +15,9 @@ from tests.chaos.plan import long, short
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.chaos", description=__doc__)
     parser.add_argument("--long", action="store_true", help="at least 50,000 jobs and 100 kills")
-    parser.add_argument("--seed", type=int, default=secrets.randbelow(10**6), help="default: a random one, printed")
+    parser.add_argument(
+        "--seed", type=int, default=secrets.randbelow(10**6), help="default: a random one, printed"
+    )
     options = parser.parse_args()
     plan = (long if options.long else short)(options.seed)
     print(plan, flush=True)

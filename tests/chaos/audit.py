@@ -33,7 +33,10 @@ class Stored(NamedTuple):
 
 def read_all(client: redis.Redis) -> Iterator[Stored]:
     """Every job record that is a hash."""
-    ids = [key.decode().removeprefix(keys.JOB_PREFIX) for key in client.scan_iter(f"{keys.JOB_PREFIX}*", count=1000, _type="hash")]
+    ids = [
+        key.decode().removeprefix(keys.JOB_PREFIX)
+        for key in client.scan_iter(f"{keys.JOB_PREFIX}*", count=1000, _type="hash")
+    ]
     ids = [job_id for job_id in ids if ":" not in job_id]
     for at in range(0, len(ids), PAGE):
         page = ids[at : at + PAGE]
@@ -47,7 +50,9 @@ def read_all(client: redis.Redis) -> Iterator[Stored]:
                 yield _stored(job_id, fields, rows)
 
 
-def _stored(job_id: str, fields: Mapping[bytes, bytes], rows: list[tuple[bytes, Mapping[bytes, bytes]]]) -> Stored:
+def _stored(
+    job_id: str, fields: Mapping[bytes, bytes], rows: list[tuple[bytes, Mapping[bytes, bytes]]]
+) -> Stored:
     view, stored = record.view(job_id, fields, None, rows)
     try:
         job = record.decode_job(fields.get(b"data"))

@@ -143,7 +143,9 @@ class Producers:
     async def notes(self) -> list[Note]:
         """All notes, once every job is settled (or given up)."""
         await asyncio.gather(*(process.wait() for process in self._processes), *self._readers)
-        return [note for path in self._notes for note in msgspec.json.decode(path.read_bytes(), type=list[Note])]
+        return [
+            note for path in self._notes for note in msgspec.json.decode(path.read_bytes(), type=list[Note])
+        ]
 
     async def kill(self) -> None:
         for process in self._processes:

@@ -44,7 +44,9 @@ class Driver:
         self._client = connect_async(self._server.url)
         self._watch = ReplyWatch(self._client)
         self._garbage = Garbage(self._direct, random.Random(f"garbage {plan.seed}"))
-        self._proxy = Proxy(Path(self._server.url.removeprefix("unix://")), random.Random(f"proxy {plan.seed}"))
+        self._proxy = Proxy(
+            Path(self._server.url.removeprefix("unix://")), random.Random(f"proxy {plan.seed}")
+        )
 
     async def run(self) -> Report:
         started = time.monotonic()
@@ -63,6 +65,8 @@ class Driver:
             producers = Producers(self._plan, urls, self._folder)
             stack.push_async_callback(producers.kill)
             await producers.start()
+            while not producers.submitted:  # noqa: ASYNC110 - other processes
+                await asyncio.sleep(0.1)
             strangers = await self._start_strangers(stack)
             faults = Faults(
                 self._plan, self._server, workers, self._proxy, self._garbage, self._client, self._chance
@@ -120,7 +124,7 @@ class Driver:
 
     @staticmethod
     async def _end_strangers(process: asyncio.subprocess.Process) -> Counter[str]:
-        out, _ = await process.communicate()
+        out, _ = await process.communicate(b"")  # which closes its stdin
         return Counter(json.loads(out))
 
     async def _audit(
@@ -136,7 +140,9 @@ class Driver:
         await asyncio.sleep(plan.brief_ttl_s + plan.sweep_s + SLACK_S)
         await all_ready(self._client, workers, plan.workers)
         problems["unseen"] = [*self._unseen(await announced(self._client))]
-        problems["left behind"] = await asyncio.to_thread(lambda: [*left_behind(self._direct, plan.keep_ttl_s)])
+        problems["left behind"] = await asyncio.to_thread(
+            lambda: [*left_behind(self._direct, plan.keep_ttl_s)]
+        )
         settled = audit.settled_s(since_s)
         allowed_s = plan.lease_s + SLACK_S
         problems["late"] = [f"{s:.2f} s after the last fault" for s in settled if s > allowed_s]

@@ -31,7 +31,9 @@ REGISTRIES = ("rq:finished:", "rq:failed:", "rq:canceled:")
 
 
 def _prefix(key: str, names: dict[str, int] | dict[str, str]) -> str | None:
-    return next((name for name in names if key == name or (name.endswith(":") and key.startswith(name))), None)
+    return next(
+        (name for name in names if key == name or (name.endswith(":") and key.startswith(name))), None
+    )
 
 
 def left_behind(client: redis.Redis, keep_s: int) -> Iterator[str]:

@@ -54,4 +54,13 @@ def short(seed: int) -> Plan:
 
 def long(seed: int) -> Plan:
     """At least 50,000 jobs and 100 kills."""
-    return Plan(seed=seed, jobs=52_000, kills=105, producers=4, workers=4, turns=3, fault_every_s=2.0, poison_every=1600)
+    return Plan(
+        seed=seed,
+        jobs=52_000,
+        kills=105,
+        producers=4,
+        workers=4,
+        turns=3,
+        fault_every_s=2.0,
+        poison_every=1600,
+    )

@@ -87,7 +87,10 @@ class Producer:
                     await asyncio.sleep(each.cancel_after_s)
                     note.canceled = await self._cancel(note.id)
                 note.told = await self._outcome(each, note.id)
-        except (Exception, asyncio.CancelledError) as error:  # a finding: the client raised what it does not promise
+        except (
+            Exception,
+            asyncio.CancelledError,
+        ) as error:  # a finding: the client raised what it does not promise
             note.problem = repr(error)
         finally:
             self._count(each, -1)

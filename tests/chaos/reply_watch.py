@@ -19,7 +19,11 @@ class ReplyWatch:
 
     @property
     def repeated(self) -> list[str]:
-        return [f"{job_id} told {count} times on one channel" for (_, job_id), count in self.told.items() if count > 1]
+        return [
+            f"{job_id} told {count} times on one channel"
+            for (_, job_id), count in self.told.items()
+            if count > 1
+        ]
 
     async def run(self) -> None:
         while True:

@@ -74,7 +74,9 @@ class ChaosRunner:
         mark.open("a").close()  # creates it; an existing one keeps its time
         return time.time() - mark.stat().st_mtime < FLAKY_S
 
-    def assemble(self, job: EmbedJob, items: Sequence[Text], outcomes: Sequence[bytes | JobError]) -> EmbedResult:
+    def assemble(
+        self, job: EmbedJob, items: Sequence[Text], outcomes: Sequence[bytes | JobError]
+    ) -> EmbedResult:
         vectors = list[bytes]()
         for outcome in outcomes:
             if isinstance(outcome, JobError):

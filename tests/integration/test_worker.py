@@ -65,7 +65,9 @@ def runner() -> FakeRunner:
 
 
 @pytest.fixture
-def worker(redis_server: RedisServer, redis_client: redis.Redis, runner: FakeRunner) -> Iterator[ThreadWorker]:
+def worker(
+    redis_server: RedisServer, redis_client: redis.Redis, runner: FakeRunner
+) -> Iterator[ThreadWorker]:
     with running_worker(redis_server.url, runner) as worker:
         yield worker
 
@@ -139,17 +141,26 @@ async def test_a_large_bulk_job_does_not_hold_up_an_interactive_one(queue: JobQu
 
 
 @pytest.mark.parametrize(
-    ("text", "error"), [("raise", InternalError), ("nan", InternalError), ("unpreparable", InternalError), ("invalid", InvalidInput)]
+    ("text", "error"),
+    [
+        ("raise", InternalError),
+        ("nan", InternalError),
+        ("unpreparable", InternalError),
+        ("invalid", InvalidInput),
+    ],
 )
 async def test_a_poisoned_job_fails_alone(queue: JobQueue, text: str, error: type[Exception]):
     answers = await asyncio.gather(
         *[run(queue, "a"), run(queue, text), run(queue, "b"), run(queue, "c")], return_exceptions=True
     )
     assert isinstance(answers[1], error)
-    assert [vectors(answer)[0] for n, answer in enumerate(answers) if n != 1] == [expected_vector(t) for t in "abc"]
+    others = [answer for answer in answers if isinstance(answer, EmbedResult)]
+    assert [vectors(answer)[0] for answer in others] == [expected_vector(t) for t in "abc"]
 
 
-async def test_a_failed_run_is_retried_with_backoff_and_then_failed(queue: JobQueue, redis_client: redis.Redis):
+async def test_a_failed_run_is_retried_with_backoff_and_then_failed(
+    queue: JobQueue, redis_client: redis.Redis
+):
     ticket = await queue.submit(job("raise"), SubmitOptions(retries=1))
     await until_async(lambda: _has_status(queue, ticket.id, "scheduled"))
     with pytest.raises(InternalError):
@@ -162,7 +173,9 @@ async def _has_status(queue: JobQueue, job_id: str, status: str) -> bool:
     return (await queue.view(job_id)).status == status
 
 
-async def test_a_job_over_its_time_limit_fails_while_the_device_is_still_busy(queue: JobQueue, runner: FakeRunner):
+async def test_a_job_over_its_time_limit_fails_while_the_device_is_still_busy(
+    queue: JobQueue, runner: FakeRunner
+):
     runner.gate.clear()
     with pytest.raises(TimeLimitExceeded):
         await run(queue, "slow", options=SubmitOptions(lane=Lane.INTERACTIVE, time_limit_s=1, awaited=True))
@@ -181,7 +194,9 @@ async def test_canceling_a_running_job_frees_the_device_from_its_rest(queue: Job
     assert len(runner.batches) == 2
 
 
-async def test_rq_stop_job_ends_a_running_job_as_stopped(queue: JobQueue, runner: FakeRunner, redis_client: redis.Redis):
+async def test_rq_stop_job_ends_a_running_job_as_stopped(
+    queue: JobQueue, runner: FakeRunner, redis_client: redis.Redis
+):
     runner.gate.clear()
     ticket = await queue.submit(job("long"), SubmitOptions())
     await until(lambda: len(runner.batches) == 1)
@@ -190,7 +205,9 @@ async def test_rq_stop_job_ends_a_running_job_as_stopped(queue: JobQueue, runner
     runner.gate.set()
 
 
-async def test_rq_shutdown_is_a_warm_stop(redis_server: RedisServer, redis_client: redis.Redis, queue: JobQueue):
+async def test_rq_shutdown_is_a_warm_stop(
+    redis_server: RedisServer, redis_client: redis.Redis, queue: JobQueue
+):
     """RQ's command sends SIGINT to the worker's own process, so this one has a process of its own."""
     script = Path(__file__).with_name("worker_process.py")
     process = subprocess.Popen([sys.executable, str(script), redis_server.url, "other"], cwd=Path.cwd())
@@ -200,7 +217,9 @@ async def test_rq_shutdown_is_a_warm_stop(redis_server: RedisServer, redis_clien
     assert not any(w.name == "other" for w in Worker.all(redis_client))
 
 
-async def test_sigterm_gives_the_waiting_jobs_back_at_once(redis_server: RedisServer, redis_client: redis.Redis):
+async def test_sigterm_gives_the_waiting_jobs_back_at_once(
+    redis_server: RedisServer, redis_client: redis.Redis
+):
     runner = FakeRunner()
     client = JobQueue(connect_async(redis_server.url), SETTINGS)
     with running_worker(redis_server.url, runner) as first:
@@ -210,15 +229,16 @@ async def test_sigterm_gives_the_waiting_jobs_back_at_once(redis_server: RedisSe
         await until(lambda: len(runner.batches) == 1)
         first.stop()
         await until(lambda: redis_client.llen(keys.queue("embed:fake:default")) == 5, 2)
-        assert [raw.decode() for raw in redis_client.lrange(keys.queue("embed:fake:default"), 0, -1)] == [
-            ticket.id for ticket in tickets[1:]
-        ]
+        given_back = keys.names(redis_client.lrange(keys.queue("embed:fake:default"), 0, -1))
+        assert given_back == [ticket.id for ticket in tickets[1:]]
     assert (await client.view(tickets[0].id)).status == "finished"
     assert not await client.ready()
     await client.aclose()
 
 
-async def test_dependents_of_a_finished_job_are_enqueued(queue: JobQueue, redis_client: redis.Redis, runner: FakeRunner):
+async def test_dependents_of_a_finished_job_are_enqueued(
+    queue: JobQueue, redis_client: redis.Redis, runner: FakeRunner
+):
     runner.gate.clear()
     ticket = await queue.submit(job("parent"), SubmitOptions())
     other = Queue("reports", connection=redis_client, serializer=MsgpackSerializer)
@@ -243,7 +263,7 @@ async def test_jobs_may_be_enqueued_through_rq_itself_with_callbacks_and_retries
     seen = {json.loads(entry)[0]: json.loads(entry)[1] for entry in redis_client.lrange("callbacks", 0, -1)}
     assert seen == {good.id: DIMENSIONS, bad.id: "InternalError"}
     good.refresh()
-    assert good.return_value()["dimensions"] == DIMENSIONS
+    assert dict(good.return_value() or {})["dimensions"] == DIMENSIONS
 
 
 def remember_success(job: RqJob, connection: redis.Redis, result: dict) -> None:
@@ -261,13 +281,17 @@ async def test_a_stock_rq_job_in_our_queue_fails_with_advice(queue: JobQueue, re
 
 
 async def test_rq_info_and_exporter_tell_the_truth(
-    queue: JobQueue, redis_client: redis.Redis, redis_server: RedisServer, runner: FakeRunner, worker: ThreadWorker
+    queue: JobQueue,
+    redis_client: redis.Redis,
+    redis_server: RedisServer,
+    runner: FakeRunner,
+    worker: ThreadWorker,
 ):
     await run(queue, "done")
     runner.gate.clear()
     running = await queue.submit(job("running"), SubmitOptions())
     await until(lambda: len(runner.batches) == 2)
-    await until(lambda: Worker.find_by_key(worker.key, redis_client).get_state() == "busy")
+    await until(lambda: [each.get_state() for each in Worker.all(redis_client)] == ["busy"])
 
     info = subprocess.run(
         [str(Path(sys.executable).with_name("rq")), "info", "-u", redis_server.url, "--raw", "--by-queue"],
@@ -304,4 +328,4 @@ async def test_no_key_is_left_when_the_results_have_expired(queue: JobQueue, red
     canceled = await queue.submit(job("x"), options)
     await queue.cancel(canceled.id)
     lasting = ("rq:worker", "mlxq:worker:", "mlxq:models", "rq:queues")
-    await until(lambda: [k for k in redis_client.keys() if not k.decode().startswith(lasting)] == [], 70)
+    await until(lambda: [k for k in redis_client.scan_iter() if not k.decode().startswith(lasting)] == [], 70)

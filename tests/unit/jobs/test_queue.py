@@ -7,7 +7,6 @@ import fakeredis
 import pytest
 
 from jobs import keys, record
-from jobs.census import Announcement
 from jobs.errors import (
     IdempotencyConflict,
     JobCanceled,
@@ -301,7 +300,9 @@ async def test_a_failure_reaches_the_waiter_with_its_code(queue: JobQueue, ledge
     assert view.error.param == "model"
 
 
-async def test_a_large_result_travels_beside_the_script(queue: JobQueue, ledger: Ledger, server: fakeredis.FakeServer):
+async def test_a_large_result_travels_beside_the_script(
+    queue: JobQueue, ledger: Ledger, server: fakeredis.FakeServer
+):
     ticket = await queue.submit(job(), SubmitOptions(awaited=True, result_ttl_s=60))
     (claim,), _ = claim_all(ledger)
     large = EmbedResult(dimensions=100_000, vectors=bytes(400_000), tokens=(1,))
@@ -319,7 +320,9 @@ async def test_a_queue_lists_its_work_and_its_workers(queue: JobQueue, ledger: L
     assert (lane.queue, lane.queued, lane.started, lane.drain_rate) == (QUEUE, 1, 0, 2.0)
 
 
-@pytest.mark.parametrize("broken", ["not a hash", {"status": "ready_to_enqueue", "data": "?"}, {"status": "queued"}])
+@pytest.mark.parametrize(
+    "broken", ["not a hash", {"status": "ready_to_enqueue", "data": "?"}, {"status": "queued"}]
+)
 async def test_a_broken_record_does_not_stop_the_claims_behind_it(
     queue: JobQueue, ledger: Ledger, server: fakeredis.FakeServer, broken: str | dict[str, str]
 ):
@@ -327,7 +330,7 @@ async def test_a_broken_record_does_not_stop_the_claims_behind_it(
     if isinstance(broken, str):
         redis.set("rq:job:broken", broken)
     else:
-        redis.hset("rq:job:broken", mapping=broken)
+        redis.hset("rq:job:broken", items=[each for pair in broken.items() for each in pair])
     redis.rpush(keys.queue(QUEUE), "broken")
     ticket = await queue.submit(job(), SubmitOptions())
     claims, _ = claim_all(ledger)

@@ -21,7 +21,9 @@ def as_hash(options: SubmitOptions) -> dict[bytes, bytes]:
 
 
 def test_rq_reads_our_job_record():
-    options = SubmitOptions(lane=Lane.BULK, time_limit_s=77, result_ttl_s=55, retries=2, metadata={"team": "search"})
+    options = SubmitOptions(
+        lane=Lane.BULK, time_limit_s=77, result_ttl_s=55, retries=2, metadata={"team": "search"}
+    )
     job = RqJob("id1", connection=fakeredis.FakeRedis(), serializer=MsgpackSerializer)
     job.restore(as_hash(options))
     assert job.origin == "embed:some/model:v1:bulk"
@@ -42,7 +44,16 @@ def test_a_job_that_rq_compressed_is_readable_too():
 
 
 @pytest.mark.parametrize(
-    "data", [None, b"", b"garbage", b"\x80\x04\x95pickle", zlib.compress(b"garbage"), b"x\x9cbroken", msgspec.msgpack.encode([1, 2])]
+    "data",
+    [
+        None,
+        b"",
+        b"garbage",
+        b"\x80\x04\x95pickle",
+        zlib.compress(b"garbage"),
+        b"x\x9cbroken",
+        msgspec.msgpack.encode([1, 2]),
+    ],
 )
 def test_anything_else_is_an_unreadable_job(data: bytes | None):
     with pytest.raises(UnreadableJob):

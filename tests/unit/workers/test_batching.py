@@ -72,14 +72,22 @@ def test_items_come_sorted_by_length():
 
 
 def test_a_batch_with_room_is_topped_up_from_lower_lanes_in_order():
-    items = [Item(100, 0, Lane.BULK), Item(100, 1, Lane.INTERACTIVE), Item(100, 2, Lane.DEFAULT), Item(100, 3, Lane.BULK)]
+    items = [
+        Item(100, 0, Lane.BULK),
+        Item(100, 1, Lane.INTERACTIVE),
+        Item(100, 2, Lane.DEFAULT),
+        Item(100, 3, Lane.BULK),
+    ]
     chosen = pack(items, Lane.INTERACTIVE, LIMITS._replace(tokens=300))
     assert {items[n].order for n in chosen} >= {1, 2}
     assert len(chosen) == 3
 
 
 def test_lower_lanes_never_take_the_place_of_a_higher_one():
-    items = [*[Item(100, n, Lane.BULK) for n in range(50)], *[Item(100, 50 + n, Lane.INTERACTIVE) for n in range(20)]]
+    items = [
+        *[Item(100, n, Lane.BULK) for n in range(50)],
+        *[Item(100, 50 + n, Lane.INTERACTIVE) for n in range(20)],
+    ]
     chosen = pack(items, Lane.INTERACTIVE, LIMITS)
     assert [items[n].lane for n in chosen] == [Lane.INTERACTIVE] * 20
 
