@@ -14,11 +14,14 @@ SECTIONS = {
     "texts": "all-MiniLM-L6-v2 served, against the same model called in process",
     "memory": "Memory of the processes over 100,000 requests",
 }
+ON_REQUEST = {"gpu": "Qwen3-Embedding-0.6B shape, bf16, random weights (wants a GPU)"}
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
-    parser.add_argument("--only", action="append", choices=SECTIONS, help="sections to run (all)")
+    parser.add_argument(
+        "--only", action="append", choices=[*SECTIONS, *ON_REQUEST], help="sections to run (all but gpu)"
+    )
     parser.add_argument(
         "--repeats", type=int, default=3, help="runs of each measurement; medians are printed"
     )
@@ -26,7 +29,7 @@ def main() -> None:
     print(f"{platform.platform()}, Python {platform.python_version()}; medians of {options.repeats}")
     for name in options.only or SECTIONS:
         section = importlib.import_module(f"bench.{name}")
-        show(SECTIONS[name], uvloop.run(section.measure(options.repeats)))
+        show((SECTIONS | ON_REQUEST)[name], uvloop.run(section.measure(options.repeats)))
 
 
 if __name__ == "__main__":

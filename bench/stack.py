@@ -36,8 +36,9 @@ async def process(
 ) -> AsyncIterator[asyncio.subprocess.Process]:
     """A child that is stopped by SIGTERM at the end."""
     output = asyncio.subprocess.DEVNULL if quiet else None
+    path = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
     child = await asyncio.create_subprocess_exec(
-        *command, env={**os.environ, "PYTHONPATH": str(ROOT), **environ}, stdout=output, stderr=output
+        *command, env={**os.environ, "PYTHONPATH": path, **environ}, stdout=output, stderr=output
     )
     try:
         yield child

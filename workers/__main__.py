@@ -9,6 +9,7 @@ import sys
 from concurrent.futures import ThreadPoolExecutor
 
 from pydantic import ValidationError
+from pydantic_settings import SettingsError
 
 from jobs.connection import connect, redis_url
 from jobs.errors import JobError
@@ -31,7 +32,7 @@ def main() -> int:
         exit_with_parent(options.parent_fd)
     try:
         settings = Settings()
-    except ValidationError as error:
+    except (ValidationError, SettingsError) as error:
         print(f"mlxq worker: {error}", file=sys.stderr)
         return CONFIGURATION_ERROR
     set_up_logging(settings.log_level)
@@ -42,24 +43,37 @@ def run(settings: Settings) -> int:
     """Load the models, then work until told to stop. Everything that touches MLX happens in one thread."""
     with ThreadPoolExecutor(max_workers=1, thread_name_prefix="device") as device:
         try:
-            runners = device.submit(load_runners, settings.models).result()
-            limits = device.submit(batch_limits, settings).result()
-        except JobError as error:
-            print(f"mlxq worker: {error.message}", file=sys.stderr)
-            return CONFIGURATION_ERROR
-        from workers.worker import BatchWorker
+            return run_on(device, settings)
+        finally:
+            device.submit(release_device).result()
 
-        worker = BatchWorker(
-            connect(redis_url(settings)),
-            runners,
-            dict.fromkeys(runners, limits),
-            settings,
-            lambda work: device.submit(work).result(),
-            name=f"{socket.gethostname()}.{os.getpid()}.{secrets.token_hex(2)}",
-        )
-        log.info("serving", extra={"models": ",".join(runners), "batch_tokens": limits.tokens})
-        ended_well = worker.work()
-    return 0 if ended_well else 1
+
+def run_on(device: ThreadPoolExecutor, settings: Settings) -> int:
+    try:
+        runners = device.submit(load_runners, settings.models).result()
+        limits = device.submit(batch_limits, settings).result()
+    except JobError as error:
+        print(f"mlxq worker: {error.message}", file=sys.stderr)
+        return CONFIGURATION_ERROR
+    from workers.worker import BatchWorker
+
+    worker = BatchWorker(
+        connect(redis_url(settings)),
+        runners,
+        dict.fromkeys(runners, limits),
+        settings,
+        lambda work: device.submit(work).result(),
+        name=f"{socket.gethostname()}.{os.getpid()}.{secrets.token_hex(2)}",
+    )
+    log.info("serving", extra={"models": ",".join(runners), "batch_tokens": limits.tokens})
+    return 0 if worker.work() else 1
+
+
+def release_device() -> None:
+    """MLX's threads of a thread that ends must be ended first, or the process aborts at its end."""
+    import mlx.core as mx
+
+    mx.clear_streams()
 
 
 def load_runners(models: tuple[str, ...]) -> dict[str, Runner]:

@@ -121,10 +121,8 @@ class Audit:
             if not brief:
                 self.problems["lost"].append(f"acknowledged, but not there: {note}")
             return
-        told = "job_canceled" if stored.status == "canceled" else stored.code or "finished"
-        if note.told not in ("untold", "job_canceled" if note.told == "canceled" else told) or (
-            note.told == "canceled"
-        ) != (stored.status == "canceled"):
+        outcome = "canceled" if stored.status == "canceled" else stored.code or "finished"
+        if note.told not in ("untold", "wrong", outcome):
             self.problems["wrong"].append(f"told otherwise than stored: {note} {stored}")
         if note.canceled is not None and note.canceled != (stored.status == "canceled"):
             self.problems["wrong"].append(f"the cancel call answered otherwise: {note} {stored}")
@@ -139,10 +137,13 @@ class Audit:
             if count > 1:
                 self.problems["doubled"].append(f"{count} jobs for one order: {inputs[0]!r}")
 
-    def settled_s(self, since_s: float) -> list[float]:
-        """Seconds from a moment to the end of each innocent job that ended after it, ascending."""
-        ends = [each.ended_at_s - since_s for each in self.stored.values() if each.kind in INNOCENT]
-        return sorted(seconds for seconds in ends if seconds > 0)
+    def settled(self, since_s: float) -> list[tuple[float, Stored]]:
+        """(seconds from a moment to its end, job) of the innocent jobs that ended after it, ascending.
+
+        Without the flaky ones: they wait for their retries, which has nothing to do with faults.
+        """
+        innocent = [each for each in self.stored.values() if each.kind in INNOCENT and each.kind != "flaky"]
+        return sorted((each.ended_at_s - since_s, each) for each in innocent if each.ended_at_s > since_s)
 
     def worst_crashes(self) -> int:
         """Most worker deaths that one innocent job was suspected of."""

@@ -18,7 +18,7 @@ from tests.chaos.plan import Plan
 from tests.chaos.producer import Counts, Note
 from workers.supervisor import Supervisor
 
-POLL_S = 0.02
+POLL_S = 0.1
 READY_S = 30
 
 
@@ -76,14 +76,16 @@ class Workers:
 async def announced(client: redis.asyncio.Redis) -> set[int]:
     """Pids of the workers that gave a sign of life within their lease."""
     prefix = keys.worker("")
-    names = [name.decode().removeprefix(prefix) async for name in client.scan_iter(f"{prefix}*")]
+    names = [
+        name.decode().removeprefix(prefix) async for name in client.scan_iter(f"{prefix}*", count=10_000)
+    ]
     return {int(name.split(".")[1]) for name in names}
 
 
 async def all_ready(client: redis.asyncio.Redis, workers: Workers, count: int) -> None:
     """Waits until `count` of the processes that live now have announced themselves."""
     async with asyncio.timeout(READY_S):
-        while len(await announced(client) & set(workers.pids)) < count:  # noqa: ASYNC110 - other processes
+        while len(await announced(client) & set(workers.pids)) < count:
             await asyncio.sleep(POLL_S)
 
 

@@ -9,6 +9,7 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import redis
 
@@ -65,7 +66,7 @@ class Driver:
             producers = Producers(self._plan, urls, self._folder)
             stack.push_async_callback(producers.kill)
             await producers.start()
-            while not producers.submitted:  # noqa: ASYNC110 - other processes
+            while not producers.submitted:
                 await asyncio.sleep(0.1)
             strangers = await self._start_strangers(stack)
             faults = Faults(
@@ -105,7 +106,7 @@ class Driver:
         with contextlib.suppress(TimeoutError):  # what is still open then, the audit finds
             async with asyncio.timeout(SETTLE_S):
                 await asyncio.sleep(2)
-                while producers.open_poison:  # noqa: ASYNC110 - other processes
+                while producers.open_poison:
                     await asyncio.sleep(0.1)
 
     async def _start_strangers(self, stack: contextlib.AsyncExitStack) -> asyncio.subprocess.Process:
@@ -143,9 +144,9 @@ class Driver:
         problems["left behind"] = await asyncio.to_thread(
             lambda: [*left_behind(self._direct, plan.keep_ttl_s)]
         )
-        settled = audit.settled_s(since_s)
+        settled = audit.settled(since_s)
         allowed_s = plan.lease_s + SLACK_S
-        problems["late"] = [f"{s:.2f} s after the last fault" for s in settled if s > allowed_s]
+        problems["late"] = [f"{s:.2f} s after the last fault: {each}" for s, each in settled if s > allowed_s]
         acknowledged = [note for note in notes if note.id]
         return Report(
             seed=plan.seed,
@@ -157,7 +158,7 @@ class Driver:
             faults=faults.counts,
             proxy={"replies dropped": self._proxy.dropped_replies, "requests cut": self._proxy.cut_requests},
             strangers=strangers,
-            settled_s=settled,
+            settled_s=[seconds for seconds, _ in settled],
             allowed_s=allowed_s,
             restart_s=faults.restart_s,
             worst_crashes=audit.worst_crashes(),
@@ -168,7 +169,8 @@ class Driver:
     def _unseen(self, pids: set[int]) -> list[str]:
         """Live workers that `rq info` does not know."""
         try:
-            known = {int(name.decode().split(".")[1]) for name in self._direct.smembers(keys.WORKERS)}
+            names: Any = self._direct.smembers(keys.WORKERS)
+            known = {int(name.decode().split(".")[1]) for name in names}
         except redis.RedisError as error:
             return [repr(error)]
         return [f"worker process {pid} is not in {keys.WORKERS}" for pid in pids - known]

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Iterator
+from typing import Any
 
 import redis
 
@@ -50,11 +51,12 @@ def left_behind(client: redis.Redis, keep_s: int) -> Iterator[str]:
             if ttl_ms == -1 or ttl_ms > allowed_s * 1000:
                 yield f"{key} stays for {'ever' if ttl_ms == -1 else f'{ttl_ms / 1000:.0f} s'}"
         elif _prefix(key, CONSTANT) is None:
-            yield f"{key} ({client.type(key).decode()}) is not expected at all"
+            yield f"{key} is not expected at all"
 
 
 def _stale_entries(client: redis.Redis, key: str, keep_s: int) -> Iterator[str]:
     now = time.time()
-    for member, score in client.zrange(key, 0, -1, withscores=True):
+    entries: Any = client.zrange(key, 0, -1, withscores=True)
+    for member, score in entries:
         if not now - 5 < score <= now + keep_s:
             yield f"{key} holds {member.decode()} until {score - now:+.0f} s from now"

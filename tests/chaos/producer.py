@@ -88,9 +88,9 @@ class Producer:
                     note.canceled = await self._cancel(note.id)
                 note.told = await self._outcome(each, note.id)
         except (
-            Exception,
+            Exception,  # noqa: BLE001
             asyncio.CancelledError,
-        ) as error:  # a finding: the client raised what it does not promise
+        ) as error:
             note.problem = repr(error)
         finally:
             self._count(each, -1)

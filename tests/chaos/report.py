@@ -45,7 +45,8 @@ class Report(NamedTuple):
             "strangers": _listed(self.strangers),
             "worker starts": self.worker_starts,
             "innocent jobs settled after the last fault": (
-                f"{len(settled)}, p50 {p50:.2f} s, max {max(settled, default=0.0):.2f} s (allowed {self.allowed_s:.2f} s)"
+                f"{len(settled)}, p50 {p50:.2f} s, max {max(settled, default=0.0):.2f} s (allowed "
+                f"{self.allowed_s:.2f} s)"
             ),
             "longest without any worker": f"{self.restart_s:.2f} s (all killed at once, restart included)",
             "worst luck of an innocent job": f"in {self.worst_crashes} workers that died",

@@ -73,7 +73,7 @@ def main() -> None:
             counts[name] += 1
             try:
                 act()
-            except Exception as error:  # a stranger's trouble is counted, whatever it is
+            except Exception as error:  # noqa: BLE001 - a stranger's trouble is counted, whatever it is
                 counts[f"{name} failed"] += 1
                 print(name, repr(error), file=sys.stderr)
     with contextlib.suppress(BrokenPipeError):

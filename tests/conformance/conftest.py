@@ -1,4 +1,4 @@
-"""A service to hold against the real clients. Give `service` more parameters to hold other stacks against the same."""
+"""Services to hold against the real clients: the API alone over a dict, and the full stack of real processes."""
 
 import threading
 from collections.abc import Callable, Iterator
@@ -14,6 +14,8 @@ from api.app import create_app
 from jobs.settings import Settings
 from jobs.testing import MODEL, MemoryQueue
 from jobs.types import ModelInfo
+from tests.stack import MODEL as MINILM
+from tests.stack import Stack
 
 Serve = Callable[[MemoryQueue], str]
 
@@ -51,10 +53,27 @@ def serving(queue: MemoryQueue) -> Iterator[str]:
         thread.join(10)
 
 
-@pytest.fixture(scope="session", params=["memory"])
-def service() -> Iterator[Service]:
+@pytest.fixture(scope="session")
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    """Redis, `mlxq serve` and `mlxq worker` with all-MiniLM-L6-v2."""
+    with Stack(tmp_path_factory.mktemp("stack"), lease_s=2) as stack:
+        yield stack
+
+
+@pytest.fixture(scope="session")
+def memory() -> Iterator[Service]:
     with serving(MemoryQueue()) as base_url:
         yield Service(base_url, MODEL)
+
+
+@pytest.fixture(scope="session")
+def full(stack: Stack) -> Service:
+    return Service(stack.url, ModelInfo(id=MINILM, task="embed", created=0, dimensions=384, max_tokens=256))
+
+
+@pytest.fixture(params=["memory", "full"])
+def service(request: pytest.FixtureRequest) -> Service:
+    return request.getfixturevalue(request.param)
 
 
 @pytest.fixture

@@ -1,0 +1,145 @@
+"""`make demo`: starts mlxq with a folder of its own, shows what it does, and stops it again.
+
+Needs nothing but mlxq itself; every request below is plain HTTP. Run it on its own with
+
+    .venv/bin/python examples/demo.py
+"""
+
+import json
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+from urllib.request import ProxyHandler, Request, build_opener
+
+MODEL = "all-MiniLM-L6-v2"
+SENTENCES = [
+    "The soup needs more salt and a little lemon.",
+    "Knead the dough until it no longer sticks to the bowl.",
+    "Fry the onions slowly so that they turn sweet.",
+    "Leave the bread to cool before you cut it.",
+    "Our train was cancelled, so we took the night bus.",
+    "The ferry to the island leaves twice a day.",
+    "She missed her flight because of a long queue at security.",
+    "Cycling to work is quicker than sitting in traffic.",
+    "The telescope picked up a faint galaxy behind the dust.",
+    "Jupiter's largest moons can be seen with binoculars.",
+    "A comet's tail always points away from the sun.",
+    "The rover drilled into a rock on Mars.",
+    "The server ran out of memory during the nightly backup.",
+    "Rename the variable before you merge the branch.",
+    "A race condition made the test fail once a week.",
+    "The database index cut the query from minutes to milliseconds.",
+    "Our goalkeeper saved two penalties in the final.",
+    "She broke the national record in the long jump.",
+    "The marathon was won in a sprint to the line.",
+    "Rain stopped the tennis match in the third set.",
+    "Tomatoes want sun, warmth and plenty of water.",
+    "Prune the roses before the first leaves appear.",
+    "Slugs ate every lettuce in the vegetable bed.",
+    "The old oak lost a branch in the storm.",
+]
+QUERIES = ["How do I bake a loaf?", "Why is my program so slow?", "planets and their satellites"]
+_HTTP = build_opener(ProxyHandler({}))  # the service is on this machine, whatever proxy the user has
+
+
+def main() -> int:
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    folder = Path(tempfile.mkdtemp(prefix="mlxq-demo-"))
+    try:
+        with mlxq_up(folder) as url:
+            show_neighbours(url)
+            show_job(url)
+            show_queue(url)
+    except KeyboardInterrupt:
+        print("\nStopped.")
+        return 130
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+    print(f"""
+Everything is stopped again. To go on:
+  .venv/bin/mlxq up                 # Redis, API and worker, until Ctrl-C
+  curl http://127.0.0.1:8000/v1/embeddings -H 'Content-Type: application/json' \\
+    -d '{{"model": "{MODEL}", "input": ["a cat", "a kitten"]}}'
+README.md says the rest; examples/ has a script for each task.""")
+    return 0
+
+
+@contextmanager
+def mlxq_up(folder: Path) -> Iterator[str]:
+    """`mlxq up` on a free port; its URL. Its log goes to a file, shown only if it does not start."""
+    print("Starting Redis, the API and a worker (`mlxq up`) ...", flush=True)
+    command = [sys.executable, "-m", "cli.main", "up", "--port", "0", "--data", str(folder), "--model", MODEL]
+    log = folder / "mlxq.log"
+    started = time.monotonic()
+    with log.open("w") as out:  # in a session of its own: Ctrl-C reaches this script, which then stops it
+        process = subprocess.Popen(
+            command, cwd=Path(__file__).parent.parent, stdout=out, stderr=out, start_new_session=True
+        )
+    try:
+        while not (said := re.search(r"^Ready after.*\n  curl (http://[^/]+)/", log.read_text(), re.MULTILINE)):
+            if process.poll() is not None:
+                sys.exit(f"mlxq did not start:\n{log.read_text()}")
+            time.sleep(0.05)
+        print(f"Ready after {time.monotonic() - started:.1f} s on {said[1]}.\n")
+        yield said[1]
+    finally:
+        process.terminate()
+        process.wait()
+
+
+def ask(url: str, body: Any = None, **headers: str) -> Any:
+    """POST if there is a body, else GET; the reply's JSON."""
+    headers = {name.replace("_", "-"): value for name, value in headers.items()}
+    headers["Content-Type"] = "application/json"
+    data = None if body is None else json.dumps(body).encode()
+    with _HTTP.open(Request(url, data, headers), timeout=60) as reply:
+        return json.load(reply)
+
+
+def show_neighbours(url: str) -> None:
+    """A synchronous call, as OpenAI's client sends it, and what vectors are good for."""
+    started = time.monotonic()
+    reply = ask(f"{url}/v1/embeddings", {"model": MODEL, "input": SENTENCES + QUERIES})
+    elapsed_ms = (time.monotonic() - started) * 1000
+    vectors = [item["embedding"] for item in reply["data"]]
+    print(
+        f"POST /v1/embeddings: {len(vectors)} sentences, {reply['usage']['total_tokens']} tokens, "
+        f"{len(vectors[0])} values each, in {elapsed_ms:.0f} ms. The nearest of {len(SENTENCES)}:"
+    )
+    for query, wanted in zip(QUERIES, vectors[len(SENTENCES) :], strict=True):
+        scores = [sum(a * b for a, b in zip(wanted, vector, strict=True)) for vector in vectors[: len(SENTENCES)]]
+        print(f"\n  {query}")
+        for score, sentence in sorted(zip(scores, SENTENCES, strict=True), reverse=True)[:3]:
+            print(f"    {score:.2f}  {sentence}")
+
+
+def show_job(url: str) -> None:
+    """The same work, without waiting for it."""
+    started = time.monotonic()
+    job = ask(f"{url}/v1/embeddings", {"model": MODEL, "input": SENTENCES * 10}, prefer="respond-async")
+    print(f"\nThe same with `Prefer: respond-async` and {len(SENTENCES) * 10} sentences: a job's id, at once.")
+    address = f"/v1/jobs/{job['id']}"
+    while job["status"] not in ("finished", "failed"):
+        print(f"  {time.monotonic() - started:5.2f} s  {job['status']}", flush=True)
+        job = ask(f"{url}{address}?wait=1")  # answers when the job ends, after a second at the latest
+    vectors = len(job["result"]["data"]) if job["result"] else 0
+    print(f"  {time.monotonic() - started:5.2f} s  {job['status']}: {vectors} vectors from GET {address}")
+
+
+def show_queue(url: str) -> None:
+    stats = ask(f"{url}/v1/queue/stats")
+    finished = sum(queue["finished"] for queue in stats["queues"])
+    waiting, workers = stats["queue_stats"]["queue_size"], stats["queue_stats"]["max_concurrency"]
+    print(f"\nGET /v1/queue/stats: {waiting} jobs wait, {finished} finished, {workers} worker alive.")
+
+
+if __name__ == "__main__":
+    sys.exit(main())
