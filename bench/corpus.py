@@ -8,7 +8,7 @@ WORDS = (Path(__file__).parent / "words.txt").read_text(encoding="utf-8").split(
 
 
 def texts(count: int, *, median_words: int = 75, sigma: float = 0.35, seed: int = 11) -> list[str]:
-    """Texts of about `median_words` words; with all-MiniLM-L6-v2 a word is a little over one token."""
+    """Texts of about `median_words` words, each a little over one token."""
     rng = random.Random(seed)
     lengths = [min(230, max(4, round(median_words * rng.lognormvariate(0, sigma)))) for _ in range(count)]
     return [" ".join(rng.choices(WORDS, k=length)) for length in lengths]

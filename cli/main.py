@@ -1,6 +1,7 @@
 """The `mlxq` command. Everything heavy is imported by the subcommand that needs it: `mlxq --help` is instant."""
 
 import argparse
+import signal
 import sys
 from collections.abc import Sequence
 
@@ -33,6 +34,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         settings = load_settings(options)
         set_up_logging(settings.log_level)
+        # Before the children run, SIGTERM ends us as Ctrl-C does: through the blocks that stop what was started.
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
         return run(settings)
     except KeyboardInterrupt:  # before or after the children ran; while they run it is a signal like another
         return 130

@@ -6,6 +6,7 @@ Needs nothing but mlxq itself; every request below is plain HTTP. Run it on its 
 """
 
 import json
+import os
 import re
 import shutil
 import signal
@@ -19,6 +20,7 @@ from pathlib import Path
 from typing import Any
 from urllib.request import ProxyHandler, Request, build_opener
 
+ROOT = Path(__file__).parent.parent
 MODEL = "all-MiniLM-L6-v2"
 SENTENCES = [
     "The soup needs more salt and a little lemon.",
@@ -46,12 +48,13 @@ SENTENCES = [
     "Slugs ate every lettuce in the vegetable bed.",
     "The old oak lost a branch in the storm.",
 ]
-QUERIES = ["How do I bake a loaf?", "Why is my program so slow?", "planets and their satellites"]
+QUERIES = ["How do I bake a loaf?", "finding a bug in my program", "planets and their satellites"]
 _HTTP = build_opener(ProxyHandler({}))  # the service is on this machine, whatever proxy the user has
 
 
 def main() -> int:
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    for number in (signal.SIGTERM, signal.SIGHUP):  # a closed terminal stops everything just as Ctrl-C does
+        signal.signal(number, signal.default_int_handler)
     folder = Path(tempfile.mkdtemp(prefix="mlxq-demo-"))
     try:
         with mlxq_up(folder) as url:
@@ -77,14 +80,19 @@ def mlxq_up(folder: Path) -> Iterator[str]:
     """`mlxq up` on a free port; its URL. Its log goes to a file, shown only if it does not start."""
     print("Starting Redis, the API and a worker (`mlxq up`) ...", flush=True)
     command = [sys.executable, "-m", "cli.main", "up", "--port", "0", "--data", str(folder), "--model", MODEL]
+    environ = {
+        name: value for name, value in os.environ.items() if name != "REDIS_URL"
+    }  # not into your own Redis
     log = folder / "mlxq.log"
     started = time.monotonic()
     with log.open("w") as out:  # in a session of its own: Ctrl-C reaches this script, which then stops it
         process = subprocess.Popen(
-            command, cwd=Path(__file__).parent.parent, stdout=out, stderr=out, start_new_session=True
+            command, cwd=ROOT, env=environ, stdout=out, stderr=subprocess.STDOUT, start_new_session=True
         )
     try:
-        while not (said := re.search(r"^Ready after.*\n  curl (http://[^/]+)/", log.read_text(), re.MULTILINE)):
+        while not (
+            said := re.search(r"^Ready after.*\n  curl (http://[^/]+)/", log.read_text(), re.MULTILINE)
+        ):
             if process.poll() is not None:
                 sys.exit(f"mlxq did not start:\n{log.read_text()}")
             time.sleep(0.05)
@@ -115,17 +123,24 @@ def show_neighbours(url: str) -> None:
         f"{len(vectors[0])} values each, in {elapsed_ms:.0f} ms. The nearest of {len(SENTENCES)}:"
     )
     for query, wanted in zip(QUERIES, vectors[len(SENTENCES) :], strict=True):
-        scores = [sum(a * b for a, b in zip(wanted, vector, strict=True)) for vector in vectors[: len(SENTENCES)]]
+        scores = [
+            sum(a * b for a, b in zip(wanted, vector, strict=True)) for vector in vectors[: len(SENTENCES)]
+        ]
         print(f"\n  {query}")
         for score, sentence in sorted(zip(scores, SENTENCES, strict=True), reverse=True)[:3]:
             print(f"    {score:.2f}  {sentence}")
+    started = time.monotonic()
+    ask(f"{url}/v1/embeddings", {"model": MODEL, "input": QUERIES[0]})
+    print(f"\nOne sentence alone: {(time.monotonic() - started) * 1000:.0f} ms.")
 
 
 def show_job(url: str) -> None:
     """The same work, without waiting for it."""
     started = time.monotonic()
     job = ask(f"{url}/v1/embeddings", {"model": MODEL, "input": SENTENCES * 10}, prefer="respond-async")
-    print(f"\nThe same with `Prefer: respond-async` and {len(SENTENCES) * 10} sentences: a job's id, at once.")
+    print(
+        f"\nThe same with `Prefer: respond-async` and {len(SENTENCES) * 10} sentences: a job's id, at once."
+    )
     address = f"/v1/jobs/{job['id']}"
     while job["status"] not in ("finished", "failed"):
         print(f"  {time.monotonic() - started:5.2f} s  {job['status']}", flush=True)

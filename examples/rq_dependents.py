@@ -18,7 +18,12 @@ from jobs.serializer import MsgpackSerializer
 from jobs.settings import Settings
 
 URL = os.environ.get("MLXQ_URL", "http://127.0.0.1:8000")
-WORK = {"task": "embed", "model": "all-MiniLM-L6-v2", "input": ["a first text", "a second one"], "lane": "bulk"}
+WORK = {
+    "task": "embed",
+    "model": "all-MiniLM-L6-v2",
+    "input": ["a first text", "a second one"],
+    "lane": "bulk",
+}
 
 
 def report(embed_id: str) -> None:
@@ -37,14 +42,15 @@ def main() -> None:
     redis = connect(redis_url(Settings()))
     parent = Job.fetch(embed_id, connection=redis, serializer=MsgpackSerializer)
     reports = Queue("reports", connection=redis, serializer=MsgpackSerializer)
-    child = reports.enqueue(report, embed_id, depends_on=parent)
+    # By name, because RQ refuses functions of the script that runs; in an application, pass the function.
+    child = reports.enqueue("rq_dependents.report", embed_id, depends_on=parent)
     print("enqueued: the report waits for the embeddings")
 
     # Usually a process of its own: rq worker reports --serializer jobs.serializer.MsgpackSerializer
     worker = SimpleWorker([reports], connection=redis, serializer=MsgpackSerializer)
     while not child.is_finished and not child.is_failed:
         worker.work(max_jobs=1, logging_level="WARNING")
-    print("child:", child.get_status())
+    print("child:", child.get_status().value)
 
 
 if __name__ == "__main__":

@@ -2,7 +2,7 @@
 
 import hashlib
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import msgspec
 
@@ -44,6 +44,9 @@ class FakeRunner:
         if "invalid" in texts:
             return InvalidInput("not this one", param="input")
         return [FakeItem(text, max(1, len(text))) for text in texts]
+
+    def launch(self, items: Sequence[FakeItem]) -> Callable[[], Sequence[bytes | JobError]]:
+        return lambda: self.run(items)
 
     def run(self, items: Sequence[FakeItem]) -> Sequence[bytes | JobError]:
         texts = [item.text for item in items]

@@ -81,6 +81,7 @@ class Stack:
     def __init__(self, folder: Path, **settings: object) -> None:
         self._folder = folder
         self.server = RedisServer(folder / "redis")
+        self.redis: redis.Redis = connect(self.server.url)
         self._environ = {f"MLXQ_{name.upper()}": str(value) for name, value in settings.items()}
         self._programs: list[Program] = []
         self.http = httpx.Client(timeout=60)
@@ -88,7 +89,6 @@ class Stack:
     def __enter__(self) -> Self:
         try:
             self.server.start()
-            self.redis: redis.Redis = connect(self.server.url)
             self.worker = self.run("worker", "--model", MODEL)
             self.api = self.run("serve", "--port", "0")
             self.url = self._url_of(self.api)
@@ -136,7 +136,9 @@ class Stack:
 
     def embed(self, text: str | list[str], **headers: str) -> httpx.Response:
         named = {name.replace("_", "-"): value for name, value in headers.items()}
-        return self.http.post(f"{self.url}/v1/embeddings", json={"model": MODEL, "input": text}, headers=named)
+        return self.http.post(
+            f"{self.url}/v1/embeddings", json={"model": MODEL, "input": text}, headers=named
+        )
 
     def job(self, job_id: str, **query: object) -> dict[str, Any]:
         reply = self.http.get(f"{self.url}/v1/jobs/{job_id}", params={k: str(v) for k, v in query.items()})

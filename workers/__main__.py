@@ -16,7 +16,7 @@ from jobs.errors import JobError
 from jobs.log import set_up_logging
 from jobs.parent import exit_with_parent
 from jobs.settings import Settings
-from workers.limits import batch_limits
+from workers.limits import batch_limits, device_is_gpu
 from workers.models import load_runner
 from workers.runners.base import Runner
 from workers.supervisor import CONFIGURATION_ERROR
@@ -63,6 +63,7 @@ def run_on(device: ThreadPoolExecutor, settings: Settings) -> int:
         dict.fromkeys(runners, limits),
         settings,
         lambda work: device.submit(work).result(),
+        depth=2 if device.submit(device_is_gpu).result() else 1,
         name=f"{socket.gethostname()}.{os.getpid()}.{secrets.token_hex(2)}",
     )
     log.info("serving", extra={"models": ",".join(runners), "batch_tokens": limits.tokens})

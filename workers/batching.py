@@ -22,13 +22,15 @@ class BatchLimits(NamedTuple):
 
     tokens: padded tokens, items * longest item (text-embeddings-inference: core/src/queue.rs). items: at most so many.
     padding: share of the padded tokens that may be padding. free_padding: padding tokens that cost less on this device
-        than another launch; a batch may always hold so many.
+        than another launch; a batch may always hold so many. counts: numbers of items that a batch may have, ascending
+        from 1; empty for any.
     """
 
     tokens: int
     items: int
     padding: float
     free_padding: int
+    counts: tuple[int, ...] = ()
 
 
 def choose_lane(
@@ -63,7 +65,19 @@ def pack(waiting: Sequence[Waiting], lane: Lane, limits: BatchLimits) -> list[in
         if window.full:
             break
         chosen += _grow(waiting, by_lane[each], window)
-    return sorted(chosen, key=lambda n: waiting[n].length)
+    return _trim(sorted(chosen, key=lambda n: waiting[n].length), head, limits.counts)
+
+
+def _trim(chosen: list[int], head: int, counts: tuple[int, ...]) -> list[int]:
+    """The largest allowed number of them; the longest go first, but not the head."""
+    if not counts:
+        return chosen
+    spare = len(chosen) - max(count for count in counts if count <= len(chosen))
+    while spare:
+        left_out = chosen[-1] if chosen[-1] != head else chosen[0]
+        chosen.remove(left_out)
+        spare -= 1
+    return chosen
 
 
 class _Window:

@@ -2,6 +2,7 @@
 
 import logging
 import time
+from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -14,9 +15,15 @@ log = logging.getLogger(__name__)
 
 IDLE_WAIT_S = 0.1
 
+Waiting = Callable[[], Sequence[Any]]
+
 
 class DeviceLoop:
-    """Runs until told to stop; then the current batch is finished first."""
+    """Runs until told to stop; then what is on the device is finished first.
+
+    depth: batches on the device at once. With two, a GPU finds the next batch when it ends one; a CPU is busy with
+    one, and fresh interactive work would only wait longer.
+    """
 
     def __init__(
         self,
@@ -26,43 +33,71 @@ class DeviceLoop:
         complete: Callable[[Held], None],
         *,
         batch_timeout_s: float,
+        depth: int,
     ) -> None:
         self._hand = hand
         self._runners = runners
         self._progress = progress
         self._complete = complete
         self._batch_timeout_s = batch_timeout_s
+        self._depth = depth
+        self._launched: deque[tuple[Batch, Waiting]] = deque()
         self._stopping = False
 
     def stop(self) -> None:
         self._stopping = True
 
     def run(self) -> None:
-        while not self._stopping:
-            batch = self._hand.next_batch(IDLE_WAIT_S)
+        while not self._stopping or self._launched:
+            batch = None if self._stopping else self._hand.next_batch(0 if self._launched else IDLE_WAIT_S)
             if batch is not None:
-                self._run_batch(batch)
+                self._progress.begin(self._batch_timeout_s)
+                self._launched.append((batch, self._launch(batch)))
+            if self._launched and (batch is None or len(self._launched) == self._depth):
+                self._land(*self._launched.popleft())
 
-    def _run_batch(self, batch: Batch) -> None:
-        runner = self._runners[batch.model]
+    def _launch(self, batch: Batch) -> Waiting:
+        """A batch that cannot even be started fails when it is waited for, like any other."""
+        try:
+            return self._runners[batch.model].launch(_items(batch))
+        except Exception as error:  # noqa: BLE001  # whatever a model throws is its batch's failure
+            return _raising(error)
+
+    def _land(self, batch: Batch, wait: Waiting) -> None:
         started = time.monotonic()
-
-        def run(items: Sequence[Any]) -> Sequence[Any]:
-            self._progress.begin(self._batch_timeout_s)
-            try:
-                return runner.run(items)
-            finally:
-                self._progress.end()
-
-        outcomes = run_split(run, [entry.held.items[entry.place] for entry in batch.entries])
+        self._progress.begin(self._batch_timeout_s)
+        outcomes = run_split(self._rerun(batch.model, wait), _items(batch))
+        self._progress.end()
         log.debug(
             "batch done",
             extra={
                 "model": batch.model,
                 "batch_size": len(outcomes),
                 "padded_tokens": batch.padded_tokens,
-                "seconds": time.monotonic() - started,
+                "waited_s": round(time.monotonic() - started, 4),
             },
         )
         for held in self._hand.record(batch, outcomes):
             self._complete(held)
+
+    def _rerun(self, model: str, first: Waiting) -> Callable[[Sequence[Any]], Sequence[Any]]:
+        """Runs items: the launched batch at first, then (it failed) parts of it anew."""
+        waits = [first]
+
+        def run(items: Sequence[Any]) -> Sequence[Any]:
+            self._progress.begin(self._batch_timeout_s)
+            wait = waits.pop() if waits else self._runners[model].launch(items)
+            return wait()
+
+        return run
+
+
+def _items(batch: Batch) -> list[Any]:
+    return [entry.held.items[entry.place] for entry in batch.entries]
+
+
+def _raising(error: Exception) -> Waiting:
+    def wait() -> Sequence[Any]:
+        raise error
+
+    return wait

@@ -43,7 +43,7 @@ class BatchWorker(SimpleWorker):
     """Drains all lanes of its runners' queues in batches.
 
     `work` runs the pulse in the main thread (signals, leases, time limits); feeder, device and finisher each have
-    a thread. `on_device(f)` must run f in the thread that owns the device.
+    a thread. `on_device(f)` must run f in the thread that owns the device. depth: see DeviceLoop.
     """
 
     log_job_description = False
@@ -56,6 +56,7 @@ class BatchWorker(SimpleWorker):
         settings: Settings,
         on_device: Callable[[Callable[[], None]], Any],
         *,
+        depth: int = 1,
         name: str | None = None,
     ) -> None:
         queues = [
@@ -86,6 +87,7 @@ class BatchWorker(SimpleWorker):
             self._progress,
             self._finisher.complete,
             batch_timeout_s=settings.batch_timeout_s,
+            depth=depth,
         )
         self._broken = False
         self._due: dict[str, float] = {}

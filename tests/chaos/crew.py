@@ -5,7 +5,7 @@ import contextlib
 import os
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 import msgspec
@@ -82,10 +82,12 @@ async def announced(client: redis.asyncio.Redis) -> set[int]:
     return {int(name.split(".")[1]) for name in names}
 
 
-async def all_ready(client: redis.asyncio.Redis, workers: Workers, count: int) -> None:
-    """Waits until `count` of the processes that live now have announced themselves."""
+async def all_ready(
+    client: redis.asyncio.Redis, workers: Workers, count: int, gone: Collection[int] = ()
+) -> None:
+    """Waits until `count` of the processes that live now have announced themselves. gone: not these."""
     async with asyncio.timeout(READY_S):
-        while len(await announced(client) & set(workers.pids)) < count:
+        while len((await announced(client) & set(workers.pids)).difference(gone)) < count:
             await asyncio.sleep(POLL_S)
 
 
@@ -135,6 +137,12 @@ class Producers:
         for process in self._processes:
             assert process.stdin is not None
             process.stdin.write(b"calm\n")
+
+    def rush(self) -> None:
+        """Many jobs at once."""
+        for process in self._processes:
+            assert process.stdin is not None
+            process.stdin.write(b"rush\n")
 
     def stop(self) -> None:
         """No more jobs from now on."""

@@ -27,7 +27,9 @@ from tests.chaos.proxy import Proxy
 from tests.chaos.reply_watch import ReplyWatch
 from tests.chaos.report import Report
 
-SETTLE_S = 60
+SETTLE_S = 120
+MAX_OPEN = 100
+"""Jobs on their way when the last fault comes: few, so that their time to settle is not that of a backlog."""
 SLACK_S = 1.0
 TURN_PAUSE_S = 0.5
 
@@ -74,8 +76,9 @@ class Driver:
             )
             await self._torment(faults, producers)
             await self._calm(producers)
+            producers.rush()
+            await faults.kill_holder()
             last_fault_at_s = time.time()
-            faults.kill_half()
             producers.stop()
             self._say("last fault; settling")
             notes = await producers.notes()
@@ -100,13 +103,13 @@ class Driver:
         await asyncio.gather(*together)
 
     async def _calm(self, producers: Producers) -> None:
-        """No faults and no new poison, until the poison that is there has had its attempts."""
+        """No faults and no new poison, until the poison that is there has had its attempts and no backlog is left."""
         producers.calm()
         self._say(f"calm: {producers.open_poison} poisoned jobs open")
         with contextlib.suppress(TimeoutError):  # what is still open then, the audit finds
             async with asyncio.timeout(SETTLE_S):
                 await asyncio.sleep(2)
-                while producers.open_poison:
+                while producers.open_poison or producers.open > MAX_OPEN:
                     await asyncio.sleep(0.1)
 
     async def _start_strangers(self, stack: contextlib.AsyncExitStack) -> asyncio.subprocess.Process:
@@ -159,6 +162,7 @@ class Driver:
             proxy={"replies dropped": self._proxy.dropped_replies, "requests cut": self._proxy.cut_requests},
             strangers=strangers,
             settled_s=[seconds for seconds, _ in settled],
+            hit_last=sum(each.crashes > 0 for _, each in settled),
             allowed_s=allowed_s,
             restart_s=faults.restart_s,
             worst_crashes=audit.worst_crashes(),

@@ -5,16 +5,19 @@ import random
 import signal
 import time
 from collections import Counter
+from typing import Any
 
 import redis.asyncio
 
+from jobs import keys
 from jobs.server import RedisServer
-from tests.chaos.crew import Workers, all_ready
+from tests.chaos.crew import READY_S, Workers, all_ready
 from tests.chaos.garbage import Garbage
 from tests.chaos.plan import TURNS, Plan
 from tests.chaos.proxy import Proxy
 
 SPELL_S = 2.0
+MANY = 20
 DROP_SHARE, CUT_SHARE = 0.05, 0.03
 
 
@@ -50,14 +53,27 @@ class Faults:
 
     async def kill_all(self) -> None:
         started = time.monotonic()
-        self._hit(len(self._workers.pids), signal.SIGKILL)
+        pids = self._workers.pids
+        self._hit(len(pids), signal.SIGKILL)
         async with self._redis_busy:
-            await all_ready(self._redis, self._workers, 1)
+            await all_ready(self._redis, self._workers, 1, pids)
         self.restart_s = max(self.restart_s, time.monotonic() - started)
 
-    def kill_half(self) -> None:
+    async def kill_holder(self) -> None:
+        """Kill the worker with the most jobs in hand, once one has many."""
+        async with asyncio.timeout(READY_S):
+            while not (holders := await self._holders()) or max(holders.values()) < MANY:
+                await asyncio.sleep(0.01)
         self.counts["kill"] += 1
-        self._hit(len(self._workers.pids) // 2, signal.SIGKILL)
+        self.counts["SIGKILL"] += self._workers.send(max(holders, key=holders.__getitem__), signal.SIGKILL)
+
+    async def _holders(self) -> Counter[int]:
+        """Jobs in hand by worker process."""
+        members: Any = await self._redis.zrange(keys.LEASES, 0, -1)
+        pipeline = self._redis.pipeline(transaction=False)
+        for member in members:
+            pipeline.hget(keys.job(member.decode().partition(":")[0]), "worker_name")
+        return Counter(int(name.split(b".")[1]) for name in await pipeline.execute() if name)
 
     async def freeze(self) -> None:
         """Longer than the lease, so that the jobs are somebody else's when it wakes up."""

@@ -61,6 +61,6 @@ def long(seed: int) -> Plan:
         producers=4,
         workers=4,
         turns=3,
-        fault_every_s=2.0,
+        fault_every_s=2.5,
         poison_every=1600,
     )

@@ -1,7 +1,7 @@
 """A producer process: orders jobs, follows each to its end, and notes what it was told.
 
-Reads lines on stdin: `calm` (no more poison), end of file (no more jobs). Writes its counts to stdout once a second,
-and a Note per job to a file.
+Reads lines on stdin: `calm` (no more poison), `rush` (many jobs at once), end of file (no more jobs). Writes its
+counts to stdout twice a second, and a Note per job to a file.
 """
 
 import argparse
@@ -20,8 +20,10 @@ from jobs.types import Result
 from tests.chaos.order import POISON, Order, is_right, order
 from tests.chaos.plan import Plan
 
-PATIENCE_S = 60.0
+PATIENCE_S = 180.0
 WAIT_S = 5.0
+RUSH = 300
+"""Jobs at once, for the last fault to hit."""
 ENDED = ("finished", "failed", "canceled", "stopped")
 
 
@@ -56,6 +58,7 @@ class Producer:
         self.notes: list[Note] = []
         self.counts = Counts()
         self.poison = True
+        self.rush = 0
         self.stopping = asyncio.Event()
 
     async def run(self) -> None:
@@ -63,12 +66,13 @@ class Producer:
         following = set[asyncio.Task[None]]()
         number = 0
         while not self.stopping.is_set():
-            for _ in range(self.plan.burst):
-                each = order(self.plan, self.number, number, poison=self.poison)
-                number += 1
-                task = asyncio.create_task(self._follow(each, Note(self.number, number - 1, each.kind)))
+            count, self.rush = self.plan.burst + self.rush, 0
+            for at in range(number, number + count):
+                each = order(self.plan, self.number, at, poison=self.poison)
+                task = asyncio.create_task(self._follow(each, Note(self.number, at, each.kind)))
                 following.add(task)
                 task.add_done_callback(following.discard)
+            number += count
             try:
                 await asyncio.wait_for(self.stopping.wait(), self.plan.burst_every_s)
             except TimeoutError:
@@ -150,8 +154,11 @@ async def obey(producer: Producer) -> None:
     reader = asyncio.StreamReader()
     loop = asyncio.get_running_loop()
     await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
-    while await reader.readline():
-        producer.poison = False
+    while line := await reader.readline():
+        if line == b"calm\n":
+            producer.poison = False
+        else:
+            producer.rush = RUSH
     producer.stopping.set()
 
 

@@ -7,7 +7,8 @@ MAX_SHOWN = 10
 
 
 class Report(NamedTuple):
-    """problems: by sort, each of them a violation. settled_s: of innocent jobs, from the last fault, ascending."""
+    """problems: by sort, each of them a violation. settled_s: of innocent jobs, from the last fault, ascending.
+    hit_last: how many of these were in a worker that died."""
 
     seed: int
     wall_s: float
@@ -19,6 +20,7 @@ class Report(NamedTuple):
     proxy: Mapping[str, int]
     strangers: Mapping[str, int]
     settled_s: Sequence[float]
+    hit_last: int
     allowed_s: float
     restart_s: float
     worst_crashes: int
@@ -46,7 +48,7 @@ class Report(NamedTuple):
             "worker starts": self.worker_starts,
             "innocent jobs settled after the last fault": (
                 f"{len(settled)}, p50 {p50:.2f} s, max {max(settled, default=0.0):.2f} s (allowed "
-                f"{self.allowed_s:.2f} s)"
+                f"{self.allowed_s:.2f} s); {self.hit_last} of them were in a killed worker"
             ),
             "longest without any worker": f"{self.restart_s:.2f} s (all killed at once, restart included)",
             "worst luck of an innocent job": f"in {self.worst_crashes} workers that died",

@@ -4,7 +4,7 @@ import hashlib
 import os
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import msgspec
@@ -46,6 +46,9 @@ class ChaosRunner:
         if any(item.behaviour == "unprepared" for item in items):
             raise RuntimeError("this text cannot be tokenised")
         return items
+
+    def launch(self, items: Sequence[Text]) -> Callable[[], Sequence[bytes | JobError]]:
+        return lambda: self.run(items)
 
     def run(self, items: Sequence[Text]) -> Sequence[bytes | JobError]:
         time.sleep(BATCH_S + ITEM_S * len(items))

@@ -36,6 +36,7 @@ def test_every_kind_of_fault_happened(report: Report):
     assert all(report.proxy.values())
     assert all(report.strangers[name] for name in ("maintenance", "scrape", "rq info"))
     assert report.submitted > 2000
+    assert report.hit_last
 
 
 @pytest.mark.parametrize("sort", NEVER)

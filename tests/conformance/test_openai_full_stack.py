@@ -1,10 +1,9 @@
 """What OpenAI's own client sees of the full stack with a real model."""
 
 import base64
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-import httpx
 import numpy as np
 import openai
 import pytest
@@ -24,9 +23,9 @@ def client(stack: Stack) -> Iterator[openai.OpenAI]:
         yield client
 
 
-def embed(client: openai.OpenAI, given: list[str], **more) -> np.ndarray:
+def embed(client: openai.OpenAI, given: Sequence[str], **more) -> np.ndarray:
     """Vectors, shape (inputs, 384)."""
-    reply = client.embeddings.create(model=MODEL, input=given, **more)
+    reply = client.embeddings.create(model=MODEL, input=list(given), **more)
     return np.array([item.embedding for item in reply.data])
 
 
@@ -121,12 +120,12 @@ def test_a_full_queue_is_a_rate_limit_with_a_time_to_come_back(stack: Stack):
 def test_a_full_queue_that_drains_is_waited_for_by_the_client_itself(stack: Stack):
     answered: list[int] = []
 
-    def note(response: httpx.Response) -> None:
+    def note(response) -> None:
         answered.append(response.status_code)
         stack.redis.delete(keys.SUSPENDED)  # the queue drains while the client waits
 
     base_url = f"{stack.serve(queue_limit=1)}/v1"
-    http = httpx.Client(event_hooks={"response": [note]})
+    http = openai.DefaultHttpxClient(event_hooks={"response": [note]})
     with (
         openai.OpenAI(base_url=base_url, api_key="unused", max_retries=5, http_client=http) as patient,
         stack.suspended(),

@@ -1,6 +1,6 @@
 """What the worker asks of a model."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
 from jobs.errors import JobError
@@ -15,7 +15,7 @@ class Item(Protocol):
 
 
 class Runner(Protocol):
-    """A loaded model. `prepare` and `assemble` run beside the device thread, `run` on it."""
+    """A loaded model. `prepare` and `assemble` run beside the device thread, the rest on it."""
 
     info: ModelInfo
 
@@ -23,10 +23,11 @@ class Runner(Protocol):
         """Items of each job, equally long and in order; a JobError where a job cannot be run."""
         ...
 
-    def run(self, items: Sequence[Any]) -> Sequence[Any]:
-        """One outcome per item, in order: a value, or a JobError where that item alone failed.
+    def launch(self, items: Sequence[Any]) -> Callable[[], Sequence[Any]]:
+        """Start a batch on the device. The call that comes back waits for the outcomes.
 
-        Raising fails the whole batch; the worker then splits it to find the item at fault.
+        One outcome per item, in order: a value, or a JobError where that item alone failed. Raising, here or there,
+        fails the whole batch; the worker then splits it to find the item at fault.
         """
         ...
 

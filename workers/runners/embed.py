@@ -1,6 +1,6 @@
 """Texts in, unit-length vectors out."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ from jobs.types import EmbedJob, EmbedResult, ModelInfo
 from workers.runners.pooling import normalise, pool
 from workers.runners.recipe import read_json, read_recipe
 from workers.runners.weights import load_dense, load_encoder
+from workers.shapes import plans_per_shape, rounded_length
 from workers.tokens import Ids, ModelTokenizer
 
 Vector = NDArray[np.float32]
@@ -53,6 +54,7 @@ class EmbedRunner:
             self._recipe.lowercase,
         )
         self._pad = int(config.get("pad_token_id") or 0)
+        self._rounds_shapes = plans_per_shape()
         vector = self._probe(folder)
         self.info = ModelInfo(
             id=model_id,
@@ -81,9 +83,13 @@ class EmbedRunner:
         ]
 
     def run(self, items: Sequence[EmbedItem]) -> Sequence[Vector | JobError]:
+        """A batch from start to end, as `launch` does it."""
+        return self.launch(items)()
+
+    def launch(self, items: Sequence[EmbedItem]) -> Callable[[], Sequence[Vector | JobError]]:
         """One vector per item, float32, (dimensions,); InternalError for an item whose vector is not sound."""
         lengths = np.fromiter((item.length for item in items), dtype=np.int32, count=len(items))
-        longest = int(lengths.max())
+        longest = self._padded_length(int(lengths.max()))
         ids = np.full((len(items), longest), self._pad, dtype=np.int32)
         for row, item in zip(ids, items, strict=True):
             row[: item.length] = item.ids
@@ -93,8 +99,13 @@ class EmbedRunner:
         for dense in (*self._dense, *getattr(self._encoder, "dense", ())):
             vectors = dense(vectors)
         vectors = normalise(vectors.astype(mx.float32))
-        mx.eval(vectors)  # releases the GIL while the device works, which a conversion alone would not
-        return [_checked(vector) for vector in np.array(vectors)]
+        mx.async_eval(vectors)
+
+        def wait() -> Sequence[Vector | JobError]:
+            mx.eval(vectors)  # releases the GIL while the device works, which a conversion alone would not
+            return _checked(np.array(vectors))
+
+        return wait
 
     def assemble(self, job: EmbedJob, items: Sequence[EmbedItem], outcomes: Sequence[Any]) -> EmbedResult:
         """Cut to the job's dimensions and renormalised. Raises the first item's error, if any has one."""
@@ -114,6 +125,11 @@ class EmbedRunner:
             vectors=np.ascontiguousarray(vectors, dtype="<f4").tobytes(),
             tokens=tuple(item.length for item in items),
         )
+
+    def _padded_length(self, longest: int) -> int:
+        if not self._rounds_shapes:
+            return longest
+        return min(rounded_length(longest), max(longest, self._recipe.max_tokens))
 
     def _items(self, job: EmbedJob, prompt: str, encoded: Iterator[Ids]) -> list[EmbedItem] | JobError:
         """Takes this job's texts from `encoded`, all of them even after an error: the next job's follow."""
@@ -191,11 +207,15 @@ class EmbedRunner:
         return outcome
 
 
-def _checked(vector: Vector) -> Vector | JobError:
-    norm = float(np.linalg.norm(vector))
-    if not abs(norm - 1) <= MAX_NORM_ERROR:  # also false for NaN
-        return InternalError(f"The model made a vector of length {norm:.3g}; it must be 1.")
-    return vector
+def _checked(vectors: Vector) -> list[Vector | JobError]:
+    """The rows of (items, dimensions), an error in place of each that is not of length 1."""
+    norms = np.linalg.norm(vectors, axis=1)
+    outcomes: list[Vector | JobError] = list(vectors)
+    for place in np.flatnonzero(~(np.abs(norms - 1) <= MAX_NORM_ERROR)):  # NaN compares false
+        outcomes[place] = InternalError(
+            f"The model made a vector of length {norms[place]:.3g}; it must be 1."
+        )
+    return outcomes
 
 
 def _caught(function: Any, job: EmbedJob) -> str | JobError:

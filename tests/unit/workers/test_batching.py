@@ -105,3 +105,13 @@ def test_without_work_there_is_no_lane():
 def test_of_equally_long_items_the_oldest_go_first():
     items = [Item(100, n) for n in range(50)]
     assert sorted(pack(items, Lane.DEFAULT, LIMITS)) == list(range(20))
+
+
+def test_a_batch_has_one_of_the_allowed_counts_and_keeps_its_head():
+    items = [Item(100 + n % 5, n) for n in range(20)]
+    for limit in range(2, 21):
+        chosen = pack(
+            items, Lane.DEFAULT, LIMITS._replace(tokens=10_000, items=limit, counts=(1, 2, 4, 8, 16))
+        )
+        assert len(chosen) == max(count for count in (1, 2, 4, 8, 16) if count <= limit)
+        assert 0 in chosen
