@@ -4,10 +4,11 @@
 import asyncio
 import time
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, cast
 
 import msgspec
 import redis.asyncio
+from redis.exceptions import RedisError, ResponseError
 
 from jobs import keys, record
 from jobs.types import JobView, Lane, LaneStats, ModelInfo, QueueStats, WorkerStats
@@ -145,9 +146,10 @@ class Census:
         pipeline = self._redis.pipeline(transaction=False)
         for job_id in ids:
             pipeline.hgetall(keys.job(job_id))
-        answers = await pipeline.execute()
-        return [
-            record.view(job_id, fields, None, [])[0]
-            for job_id, fields in zip(ids, answers, strict=True)
-            if fields
-        ]
+        found: list[JobView] = []
+        for job_id, fields in zip(ids, await pipeline.execute(raise_on_error=False), strict=True):
+            if isinstance(fields, dict) and fields:
+                found.append(record.view(job_id, cast("dict[bytes, bytes]", fields), None, [])[0])
+            elif isinstance(fields, RedisError) and not isinstance(fields, ResponseError):
+                raise fields
+        return found  # without the records that are no hash

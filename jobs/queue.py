@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import time
 from collections.abc import AsyncGenerator
 from typing import Any
 
@@ -84,20 +83,16 @@ class JobQueue:
         Raises: the job's own JobError, ResultTimeout (the job goes on), UnknownJob.
         """
         future = self._expected.pop(job_id, None)
-        known = future is not None
+        told = future is not None
         future = future or self._mailbox.expect(job_id)
-        timer = asyncio.get_running_loop().call_later(timeout_s, future.cancel)
-        started = time.monotonic()
         try:
-            status, body = await self._ended_before(job_id) if not known else (None, None)
-            if status is None:
-                status, body = await future
-        except asyncio.CancelledError:
-            if future.cancelled() and time.monotonic() - started >= timeout_s * 0.999:
-                raise ResultTimeout from None
-            raise
+            async with asyncio.timeout(timeout_s):
+                status, body = (None, None) if told else await self._ended_before(job_id)
+                if status is None:
+                    status, body = await future
+        except TimeoutError as error:
+            raise ResultTimeout from error
         finally:
-            timer.cancel()
             self._mailbox.forget(job_id, future)
         return await self._outcome(job_id, status, body)
 

@@ -21,8 +21,9 @@ Waiting = Callable[[], Sequence[Any]]
 class DeviceLoop:
     """Runs until told to stop; then what is on the device is finished first.
 
-    depth: batches on the device at once. With two, a GPU finds the next batch when it ends one; a CPU is busy with
-    one, and fresh interactive work would only wait longer.
+    depth: batches on the device at once. With two, a GPU finds the next batch when it ends one. It is started early
+    only if it would be as large as the one that runs: many small batches would cost more than the pause. A CPU is
+    busy with one, and fresh interactive work would only wait longer.
     """
 
     def __init__(
@@ -49,12 +50,19 @@ class DeviceLoop:
 
     def run(self) -> None:
         while not self._stopping or self._launched:
-            batch = None if self._stopping else self._hand.next_batch(0 if self._launched else IDLE_WAIT_S)
+            batch = self._next_batch()
             if batch is not None:
                 self._progress.begin(self._batch_timeout_s)
                 self._launched.append((batch, self._launch(batch)))
             if self._launched and (batch is None or len(self._launched) == self._depth):
                 self._land(*self._launched.popleft())
+
+    def _next_batch(self) -> Batch | None:
+        if self._stopping:
+            return None
+        if not self._launched:
+            return self._hand.next_batch(IDLE_WAIT_S)
+        return self._hand.next_batch(0, at_least=len(self._launched[-1][0].entries))
 
     def _launch(self, batch: Batch) -> Waiting:
         """A batch that cannot even be started fails when it is waited for, like any other."""

@@ -133,11 +133,13 @@ class Hand:
             held.settling = True
             self._incoming[held.model, held.lane] -= held.claim.cost
 
-    def next_batch(self, timeout_s: float) -> Batch | None:
-        """The next batch for the device, or None if nothing came in time."""
+    def next_batch(self, timeout_s: float, *, at_least: int = 1) -> Batch | None:
+        """The next batch for the device; None if not as many items as that came in time."""
         with self._lock:
-            if not any(self._pools.values()):
+            if timeout_s and not any(self._pools.values()):
                 self.work.wait(timeout_s)
+            if sum(map(len, self._pools.values())) < at_least:
+                return None
             model, lane = self._choose()
             if model is None or lane is None:
                 return None
@@ -197,16 +199,23 @@ class Hand:
             self._made_room()
 
     def drop(self, job_ids: Iterable[str]) -> list[Held]:
-        """No longer ours (lease lost, canceled): their waiting items leave the pools. What is being written back
-        stays: FINISH finds out by itself.
+        """Give these jobs up: their waiting items leave the pools. What is being written back stays: FINISH finds
+        out by itself.
         """
         with self._lock:
-            found = [held for job_id in job_ids if (held := self._held.get(job_id))]
-            dropped = [held for held in found if not held.settling]
-            for held in dropped:
-                del self._held[held.claim.id]
-            self._remove_entries(dropped)
-            return dropped
+            return self._drop([held for job_id in job_ids if (held := self._held.get(job_id))])
+
+    def lose(self, members: set[str]) -> list[Held]:
+        """Give up the executions whose lease is gone; the same job may have been claimed anew since."""
+        with self._lock:
+            return self._drop([held for held in self._held.values() if held.claim.member in members])
+
+    def _drop(self, found: list[Held]) -> list[Held]:
+        dropped = [held for held in found if not held.settling]
+        for held in dropped:
+            del self._held[held.claim.id]
+        self._remove_entries(dropped)
+        return dropped
 
     def overdue(self) -> list[Held]:
         """Jobs past their time limit; they are dropped."""

@@ -109,11 +109,11 @@ class Ledger:
             self._redis.delete(*blobs)
 
     def renew(self, claims: Sequence[Claim]) -> set[str]:
-        """Extend leases. Returns the job ids whose lease is gone: somebody else's now, or canceled."""
+        """Extend leases. Returns the members whose lease is gone: somebody else's now, or canceled."""
         if not claims:
             return set()
         lost = self._scripts["renew"](args=[self._lease_s, *(claim.member for claim in claims)])
-        return {member.decode().rpartition(":")[0] for member in lost}
+        return set(keys.names(lost))
 
     def reclaim(self, hung: Iterable[Claim] = ()) -> tuple[int, int]:
         """Requeue what lost its worker, and `hung` at once. Returns (requeued, failed for good)."""

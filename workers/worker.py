@@ -147,7 +147,7 @@ class BatchWorker(SimpleWorker):
                 self._lose(self._ledger.renew(self._hand.claims()))
             if self._is_due("announce", min(1.0, self._settings.lease_s / 4)):
                 self._give_sign_of_life()
-            if self._is_due("reclaim", min(0.5, self._settings.lease_s / 4)):
+            if self._is_due("reclaim", min(0.25, self._settings.lease_s / 4)):
                 self._reclaim()
             if self._is_due("sweep", self._settings.sweep_s):
                 self._sweep()
@@ -164,8 +164,8 @@ class BatchWorker(SimpleWorker):
         self._due[task] = now + every_s
         return True
 
-    def _lose(self, job_ids: set[str]) -> None:
-        for held in self._hand.drop(job_ids):
+    def _lose(self, members: set[str]) -> None:
+        for held in self._hand.lose(members):
             log.warning("lease lost", extra={"job_id": held.claim.id})
 
     def _expire_overdue(self) -> None:
@@ -178,6 +178,8 @@ class BatchWorker(SimpleWorker):
         self._settle([failed(held.claim, TimeLimitExceeded().failure()) for held in late])
 
     def _give_sign_of_life(self) -> None:
+        if not self.connection.exists(self.key):  # slept past its record: others took it out of RQ's lists
+            self.register_birth()
         self._feeder.paused = self._ledger.suspended()
         status = (
             WorkerStatus.SUSPENDED

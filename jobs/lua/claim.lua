@@ -54,12 +54,12 @@ end
 local function take(queue, id)
   local job_key, execution = 'rq:job:' .. id, prefix .. (#claimed + 1)
   local member = id .. ':' .. execution
-  redis.call('HSET', job_key, 'status', 'started', 'started_at', iso, 'last_heartbeat', iso, 'worker_name', worker,
+  redis.call('HSET', job_key, 'status', 'started', 'origin', queue, 'started_at', iso, 'last_heartbeat', iso, 'worker_name', worker,
     'mlxq_execution', execution)
   redis.call('HINCRBY', job_key, 'mlxq_attempts', 1)
   redis.call('PERSIST', job_key)
   redis.call('HSET', 'rq:execution:' .. member, 'id', execution, 'created_at', t, 'last_heartbeat', t, 'worker_name', worker)
-  redis.call('ZADD', 'rq:executions:' .. id, '+inf', execution)
+  sure('ZADD', 'rq:executions:' .. id, '+inf', execution)
   redis.call('ZADD', 'rq:wip:' .. queue, '+inf', member)         -- never expires: stock RQ would fail the job
   redis.call('ZADD', 'mlxq:leases', t + lease, member)
   memory[#memory + 1] = id

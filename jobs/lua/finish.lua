@@ -33,7 +33,7 @@ local function settle(id, execution, queue, verdict, ttl, stored, failure)
   if verdict == 'finished' then
     succeeded = succeeded + 1
     redis.call('HSET', job_key, 'status', 'finished', 'ended_at', iso)
-    redis.call('XADD', 'rq:results:' .. id, '*', 'type', 1, 'worker_name', worker, 'return_value', stored,
+    sure('XADD', 'rq:results:' .. id, '*', 'type', 1, 'worker_name', worker, 'return_value', stored,
       'execution_id', execution)
     tell(mail, job_key, id, 'finished', stored)
     keep(job_key, id, 'rq:finished:' .. queue, ttl)
@@ -50,7 +50,7 @@ end
 
 -- The reply to an earlier, equal call was lost.
 local function settled_before(id, execution)
-  local last = redis.call('XREVRANGE', 'rq:results:' .. id, '+', '-', 'COUNT', 1)[1]
+  local last = sure('XREVRANGE', 'rq:results:' .. id, '+', '-', 'COUNT', 1)[1]
   if not last then return false end
   for n = 1, #last[2], 2 do
     if last[2][n] == 'execution_id' then return last[2][n + 1] == execution end

@@ -7,6 +7,16 @@ local function now()
   return tonumber(t[1]) + tonumber(t[2]) / 1000000
 end
 
+-- A call on a key that only this job's bookkeeping uses: whatever else lies there gives way.
+local function sure(command, key, ...)
+  local reply = redis.pcall(command, key, ...)
+  if type(reply) == 'table' and reply.err then
+    redis.call('DEL', key)
+    reply = redis.call(command, key, ...)
+  end
+  return reply
+end
+
 -- One marker per (task, model) says "there is work"; a worker that pops it claims, and puts it back if work is left.
 local function wake(queue)
   local key = 'mlxq:wake:' .. string.match(queue, '^(.*):[^:]*$')
@@ -75,7 +85,7 @@ end
 local function fail(mail, queue, id, iso, worker, execution, exc_string, failure)
   local job_key = 'rq:job:' .. id
   redis.call('HSET', job_key, 'status', 'failed', 'ended_at', iso)
-  redis.call('XADD', 'rq:results:' .. id, '*', 'type', 2, 'worker_name', worker, 'exc_string', exc_string,
+  sure('XADD', 'rq:results:' .. id, '*', 'type', 2, 'worker_name', worker, 'exc_string', exc_string,
     'execution_id', execution, 'failure', failure)
   tell(mail, job_key, id, 'failed', failure)
   keep(job_key, id, 'rq:failed:' .. queue, failure_ttl(job_key))

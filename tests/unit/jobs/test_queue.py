@@ -257,7 +257,8 @@ async def test_renewing_tells_which_leases_are_gone(queue: JobQueue, ledger: Led
     claims, _ = claim_all(ledger)
     assert ledger.renew(claims) == set()
     ledger.reclaim(hung=claims)
-    assert ledger.renew(claims) == {ticket.id}
+    assert ledger.renew(claims) == {claims[0].member}
+    assert claims[0].id == ticket.id
 
 
 async def test_a_job_given_back_is_no_suspect_and_counts_no_attempt(queue: JobQueue, ledger: Ledger):
