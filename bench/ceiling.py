@@ -1,6 +1,6 @@
 """The ceiling: a model called in process, in perfect batches.
 
-`python -m bench.ceiling MODEL COUNT BATCH_TOKENS BATCH_ITEMS`
+`python -m bench.ceiling MODEL COUNT BATCH_TOKENS BATCH_ITEMS CORPUS`
 
 Perfect: everything is there from the start, tokenised, sorted by length, cut by padded tokens and items.
 Prints JSON: texts/s in batches, texts/s one by one, mean tokens, share of padding.
@@ -11,7 +11,7 @@ import sys
 import time
 from typing import Any
 
-from bench.corpus import texts
+from bench.corpus import CORPORA
 from jobs.types import EmbedJob
 from workers.models import load_runner
 
@@ -19,7 +19,8 @@ from workers.models import load_runner
 def main() -> None:
     spec, count, batch_tokens, batch_items = sys.argv[1], *map(int, sys.argv[2:5])
     runner = load_runner(spec)
-    items = runner.prepare([EmbedJob(model=spec, inputs=tuple(texts(count)))])[0]
+    inputs = tuple(CORPORA[sys.argv[5]].texts(count))
+    items = runner.prepare([EmbedJob(model=spec, inputs=inputs)])[0]
     assert isinstance(items, list)
     batches = cut(sorted(items, key=lambda item: item.length), batch_tokens, batch_items)
     for batch in batches:

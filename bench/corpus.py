@@ -3,15 +3,30 @@
 import json
 import random
 from pathlib import Path
+from typing import NamedTuple
 
 WORDS = (Path(__file__).parent / "words.txt").read_text(encoding="utf-8").split()
 
 
-def texts(count: int, *, median_words: int = 75, sigma: float = 0.35, seed: int = 11) -> list[str]:
-    """Texts of about `median_words` words, each a little over one token."""
-    rng = random.Random(seed)
-    lengths = [min(230, max(4, round(median_words * rng.lognormvariate(0, sigma)))) for _ in range(count)]
-    return [" ".join(rng.choices(WORDS, k=length)) for length in lengths]
+class Corpus(NamedTuple):
+    """Texts of lognormal length. median_words: each is a little over one token. sigma: of the logarithm."""
+
+    median_words: int
+    sigma: float
+
+    def texts(self, count: int, seed: int = 11) -> list[str]:
+        rng = random.Random(seed)
+        lengths = [
+            min(230, max(4, round(self.median_words * rng.lognormvariate(0, self.sigma))))
+            for _ in range(count)
+        ]
+        return [" ".join(rng.choices(WORDS, k=length)) for length in lengths]
+
+
+CORPORA = {
+    "mixed": Corpus(median_words=75, sigma=0.35),
+    "about-90-tokens": Corpus(median_words=82, sigma=0.15),
+}
 
 
 def bodies(model: str, inputs: list[str]) -> list[bytes]:

@@ -12,6 +12,7 @@ import tempfile
 from collections.abc import AsyncIterator
 from pathlib import Path
 
+from bench.client import Load
 from bench.report import Row, median
 from bench.stack import api, free_port, process, python, redis_server, until_answers
 from bench.texts import Ceiling, ceiling, one_text_each
@@ -19,6 +20,7 @@ from bench.texts import Ceiling, ceiling, one_text_each
 COUNT = 8192
 CONCURRENCIES = (64, 256)
 API_PROCESSES, CLIENT_PROCESSES = 4, 4
+CORPUS = "about-90-tokens"
 
 
 async def measure(repeats: int) -> list[Row]:
@@ -33,14 +35,14 @@ async def _measure(folder: str, model: str, repeats: int) -> list[Row]:
     ceilings: list[Ceiling] = []
     served: dict[int, list[tuple[float, float]]] = {}
     for _ in range(repeats):
-        ceilings.append(await ceiling(folder, COUNT, 1 << 30, 64))
+        ceilings.append(await ceiling(folder, COUNT, 1 << 30, 64, CORPUS))
         async with _stack(folder) as port:
             for concurrency in CONCURRENCIES:
                 await one_text_each(
                     port, model, concurrency, 2048, CLIENT_PROCESSES
                 )  # every shape compiles once
-                load = await one_text_each(port, model, concurrency, COUNT, CLIENT_PROCESSES)
-                served.setdefault(concurrency, []).append((load.per_s, load.latency_ms(0.5)))
+                measured = await load(port, model, concurrency, COUNT)
+                served.setdefault(concurrency, []).append((measured.per_s, measured.latency_ms(0.5)))
     top = median([each.batched for each in ceilings])
     in_process = {"texts/s": top, "one by one": median([each.one_by_one for each in ceilings])}
     rows = [Row("in process, batches of 64", in_process | {"mean tokens": ceilings[0].mean_tokens})]
@@ -73,6 +75,10 @@ async def _peer(folder: str) -> list[Row]:
     async with process(*python("-m", "mlx_vlm.server", "--port", str(port), "--embedding-model", folder)):
         await until_answers(f"http://127.0.0.1:{port}/v1/models")
         for concurrency in CONCURRENCIES:
-            load = await one_text_each(port, folder, concurrency, 1024, CLIENT_PROCESSES)
-            rows.append(Row(f"mlx_vlm.server, {concurrency} at once", {"texts/s": load.per_s}))
+            measured = await load(port, folder, concurrency, 1024)
+            rows.append(Row(f"mlx_vlm.server, {concurrency} at once", {"texts/s": measured.per_s}))
     return rows
+
+
+async def load(port: int, model: str, concurrency: int, total: int) -> Load:
+    return await one_text_each(port, model, concurrency, total, processes=CLIENT_PROCESSES, corpus=CORPUS)

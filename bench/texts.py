@@ -7,7 +7,7 @@ import os
 from typing import NamedTuple
 
 from bench.client import Load, load_from_processes
-from bench.corpus import bodies, texts
+from bench.corpus import CORPORA, bodies
 from bench.report import Row, median
 from bench.stack import api, free_port, process, python, redis_server, until_answers
 from workers.limits import CPU_TOKENS
@@ -15,6 +15,7 @@ from workers.models import resolve
 from workers.openblas import preload_openblas
 
 MODEL = "all-MiniLM-L6-v2"
+CORPUS = "mixed"
 COUNT = 2000
 CONCURRENCIES = (1, 16, 64)
 TOTALS = {1: 200, 16: 1200, 64: 2000}
@@ -62,8 +63,10 @@ async def measure(repeats: int) -> list[Row]:
     return rows
 
 
-async def ceiling(model: str, count: int, batch_tokens: int, batch_items: int) -> Ceiling:
-    command = python("-m", "bench.ceiling", model, *map(str, (count, batch_tokens, batch_items)))
+async def ceiling(
+    model: str, count: int, batch_tokens: int, batch_items: int, corpus: str = CORPUS
+) -> Ceiling:
+    command = python("-m", "bench.ceiling", model, *map(str, (count, batch_tokens, batch_items)), corpus)
     child = await asyncio.create_subprocess_exec(
         *command, env=preload_openblas(os.environ), stdout=asyncio.subprocess.PIPE
     )
@@ -80,7 +83,9 @@ async def serve() -> dict[str, float]:
             for concurrency in CONCURRENCIES:
                 load = await one_text_each(port, MODEL, concurrency, TOTALS[concurrency])
                 rates[f"{concurrency} at once"] = load.per_s
-            body = json.dumps({"model": MODEL, "input": texts(2048), "encoding_format": "base64"})
+            body = json.dumps(
+                {"model": MODEL, "input": CORPORA[CORPUS].texts(2048), "encoding_format": "base64"}
+            )
             load = await load_from_processes(port, [body.encode()], connections=1, total=1)
             assert load.errors == 0
             rates["one request of 2,048"] = 2048 / load.seconds
@@ -103,8 +108,10 @@ async def serve_by_mlx_vlm() -> dict[str, float]:
     return rates
 
 
-async def one_text_each(port: int, model: str, concurrency: int, total: int, processes: int = 1) -> Load:
-    requests = bodies(model, texts(total))
+async def one_text_each(
+    port: int, model: str, concurrency: int, total: int, *, processes: int = 1, corpus: str = CORPUS
+) -> Load:
+    requests = bodies(model, CORPORA[corpus].texts(total))
     await load_from_processes(port, requests[:concurrency], connections=concurrency, total=concurrency)
     load = await load_from_processes(
         port, requests, connections=concurrency, total=total, processes=processes
