@@ -38,9 +38,7 @@ async def _measure(folder: str, model: str, repeats: int) -> list[Row]:
         ceilings.append(await ceiling(folder, COUNT, 1 << 30, 64, CORPUS))
         async with _stack(folder) as port:
             for concurrency in CONCURRENCIES:
-                await one_text_each(
-                    port, model, concurrency, 2048, CLIENT_PROCESSES
-                )  # every shape compiles once
+                await load(port, model, concurrency, 2048)  # every shape is planned once
                 measured = await load(port, model, concurrency, COUNT)
                 served.setdefault(concurrency, []).append((measured.per_s, measured.latency_ms(0.5)))
     top = median([each.batched for each in ceilings])
