@@ -16,10 +16,10 @@ from workers.openblas import preload_openblas
 
 MODEL = "all-MiniLM-L6-v2"
 CORPUS = "mixed"
-COUNT = 2000
+COUNT = 800
 CONCURRENCIES = (1, 16, 64)
-TOTALS = {1: 200, 16: 1200, 64: 2000}
-PEER_TOTALS = {1: 100, 16: 300, 64: 500}
+TOTALS = {1: 100, 16: 600, 64: 1500}
+PEER_TOTALS = {1: 60, 16: 200, 64: 300}
 
 
 class Ceiling(NamedTuple):
@@ -29,6 +29,11 @@ class Ceiling(NamedTuple):
     one_by_one: float
     mean_tokens: float
     padding: float
+
+    @property
+    def top(self) -> float:
+        """On a CPU a text at a time may be as fast as any batch."""
+        return max(self.batched, self.one_by_one)
 
 
 async def measure(repeats: int) -> list[Row]:
@@ -40,7 +45,7 @@ async def measure(repeats: int) -> list[Row]:
         loads = await serve()
         after = await ceiling(MODEL, COUNT, CPU_TOKENS, 256)
         ceilings += [before, after]
-        top = (before.batched + after.batched) / 2  # the machine's speed drifts: each run has its own ceiling
+        top = (before.top + after.top) / 2  # the machine's speed drifts: each run has its own ceiling
         for name, rate in loads.items():
             served.setdefault(name, []).append((rate, rate / top))
         for name, rate in (await serve_by_mlx_vlm()).items():
