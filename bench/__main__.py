@@ -11,6 +11,7 @@ from bench.report import show
 SECTIONS = {
     "engine": "The queue alone: no-op jobs, mlxq against stock RQ SimpleWorker",
     "http": "HTTP /v1/embeddings with a no-op model, against a bare FastAPI route",
+    "batches": "Batches: what padding they hold, and whether they change a vector",
     "texts": "all-MiniLM-L6-v2 served, against the same model called in process",
     "memory": "Memory of the processes over 100,000 requests",
 }

@@ -30,4 +30,6 @@ def show(title: str, rows: Sequence[Row]) -> None:
 
 
 def _short(value: float) -> str:
+    if 0 < abs(value) < 0.001:
+        return f"{value:.1e}"
     return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}" if abs(value) >= 10 else f"{value:.2f}"

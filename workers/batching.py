@@ -21,9 +21,10 @@ class BatchLimits(NamedTuple):
     """What one batch may hold.
 
     tokens: padded tokens, items * longest item (text-embeddings-inference: core/src/queue.rs). items: at most so many.
-    padding: share of the padded tokens that may be padding. free_padding: padding tokens that cost less on this device
-        than another launch; a batch may always hold so many. counts: numbers of items that a batch may have, ascending
-        from 1; empty for any.
+    padding: share of the padded tokens that may be padding.
+    free_padding: padding tokens that cost less on this device than another launch; a batch that stays under four times
+        as many tokens may hold them.
+    counts: numbers of items that a batch may have, ascending from 1; empty for any.
     """
 
     tokens: int
@@ -54,17 +55,18 @@ def pack(waiting: Sequence[Waiting], lane: Lane, limits: BatchLimits) -> list[in
     (top-up), as long as the limits hold. An item longer than `limits.tokens` goes alone.
     """
     head = min((n for n, item in enumerate(waiting) if item.lane is lane), key=lambda n: waiting[n].order)
-    window = _Window(waiting[head].length, limits)
+    window = _Window(waiting[head].length, limits._replace(free_padding=0))
     chosen = [head]
     lanes = [lane, *(other for other in LANES if other is not lane)]
     by_lane: dict[Lane, list[int]] = {each: [] for each in lanes}
     for n, item in enumerate(waiting):
         if n != head:
             by_lane[item.lane].append(n)
-    for each in lanes:
-        if window.full:
-            break
-        chosen += _grow(waiting, by_lane[each], window)
+    chosen += _fill(waiting, lanes, by_lane, window)
+    if window.longest * window.count < 4 * limits.free_padding:
+        window.limits = limits
+        left = {each: [n for n in by_lane[each] if n not in set(chosen)] for each in lanes}
+        chosen += _fill(waiting, lanes, left, window)
     return _trim(sorted(chosen, key=lambda n: waiting[n].length), head, limits.counts)
 
 
@@ -112,6 +114,17 @@ class _Window:
         self.longest = max(self.longest, length)
         self.count += 1
         self.total += length
+
+
+def _fill(
+    waiting: Sequence[Waiting], lanes: Sequence[Lane], by_lane: Mapping[Lane, list[int]], window: _Window
+) -> list[int]:
+    chosen: list[int] = []
+    for lane in lanes:
+        if window.full:
+            break
+        chosen += _grow(waiting, by_lane[lane], window)
+    return chosen
 
 
 def _grow(waiting: Sequence[Waiting], candidates: list[int], window: _Window) -> list[int]:

@@ -36,8 +36,8 @@ def test_vectors_equal_the_reference_alone_and_in_a_mixed_batch(
     assert [item.length for item in items] == golden[f"tokens.{prompt}"].tolist()
 
     expected = golden[f"vectors.{prompt}"]
-    mixed = np.stack(runner.run(items))
-    alone = np.stack([runner.run([item])[0] for item in items])
+    mixed = np.stack(runner.launch(items)())
+    alone = np.stack([runner.launch([item])()[0] for item in items])
 
     assert cosines(mixed, expected).min() >= 0.99999
     assert cosines(alone, expected).min() >= 0.99999
@@ -52,7 +52,7 @@ def test_order_and_neighbours_do_not_change_a_vector(runners: dict[str, Runner],
     random = np.random.default_rng(3)
     for size in (2, 3, 5, 8):
         chosen = random.permutation(len(items))[:size]
-        batch = np.stack(runners[name].run([items[i] for i in chosen]))
+        batch = np.stack(runners[name].launch([items[i] for i in chosen])())
         assert cosines(batch, expected[chosen]).min() >= 0.99999
 
 
