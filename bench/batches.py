@@ -42,8 +42,8 @@ async def measure(repeats: int) -> list[Row]:
     )
     output, _ = await child.communicate()
     return [
-        Row("padding, limits of a CPU", {"share of tokens": padding(CPU, 2_000)}),
-        Row("padding, limits of a CUDA device", {"share of tokens": padding(CUDA, 20_000)}),
+        Row("padding, limits of a CPU", {"% of tokens": 100 * padding(CPU, 2_000)}),
+        Row("padding, limits of a CUDA device", {"% of tokens": 100 * padding(CUDA, 20_000)}),
         Row(f"{TEXTS} texts alone, in batches, shuffled", json.loads(output)),
     ]
 

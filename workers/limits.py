@@ -10,9 +10,9 @@ MAX_ITEMS = 128
 CPU_TOKENS, CPU_FREE_PADDING = 1024, 32
 """A CPU is busy from the first few texts on; small batches keep the queue moving."""
 
-GPU_TOKENS, GPU_FREE_PADDING = 16384, 320
+GPU_TOKENS, GPU_FREE_PADDING = 16384, 256
 """A launch costs as much as two thousand tokens of a small model (5.4 ms against 2.5 µs a token on an H200), so thin
-batches may hold more padding; with 320 tokens of it, lognormal lengths still stay within 8 % (`bench --only batches`).
+batches may hold more padding; with 256 tokens of it, lognormal lengths still stay within 8 % (`bench --only batches`).
 """
 
 

@@ -16,6 +16,7 @@ from rq import Callback, Queue, Worker
 from rq.command import send_shutdown_command, send_stop_job_command
 from rq.job import Job as RqJob
 from rq.job import Retry
+from rq_exporter.collector import RQCollector
 
 from jobs import keys
 from jobs.connection import connect, connect_async
@@ -306,6 +307,14 @@ async def test_rq_info_and_exporter_tell_the_truth(
     assert lane.finished_job_registry.count == 0
     interactive = Queue("embed:fake:interactive", connection=redis_client, serializer=MsgpackSerializer)
     assert interactive.finished_job_registry.count == 1
+    exported = {
+        (metric.name, *sample.labels.values()): sample.value
+        for metric in RQCollector(redis_client).collect()
+        for sample in metric.samples
+    }
+    assert exported["rq_jobs", "embed:fake:default", "started"] == 1
+    assert exported["rq_jobs", "embed:fake:interactive", "finished"] == 1
+    assert [key[1:3] for key in exported if key[0] == "rq_workers"] == [(worker.name, "busy")]
     runner.gate.set()
     await queue.wait(running.id, 10)
 
