@@ -111,9 +111,11 @@ class Finisher:
 
     def _write(self, batch: Sequence[_Done], settlements: Sequence[Settlement]) -> None:
         """A computed result survives Redis being away: its lease does not run out without a clock."""
+        if not batch:
+            return
         now = time.monotonic()
         worked_s = sum(now - held.claimed_at for held, _ in batch)
-        while batch:
+        while True:
             try:
                 stale, followups = self._ledger.settle(settlements, worked_s)
                 break
@@ -124,8 +126,6 @@ class Finisher:
             except RedisError as error:
                 log.warning("cannot write results, trying again", extra={"error": str(error)})
                 time.sleep(0.2)
-        else:
-            return
         self._hand.forget(held for held, _ in batch)
         self._after(settlements, stale, followups)
 

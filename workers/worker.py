@@ -107,6 +107,8 @@ class BatchWorker(SimpleWorker):
                 self._tick()
             self._drain(threads)
         finally:
+            self._feeder.stop()  # also when a second signal cut the warm shutdown short
+            self._device.stop()
             self._close()
         return not self._broken
 
