@@ -19,7 +19,7 @@ _MISSING = re.compile(r"Object missing required field `(?P<name>\w+)`")
 async def read_body(request: Request, limit_bytes: int) -> bytes:
     """The whole body. Raises RequestError 413 above the limit, ClientDisconnect where the caller hung up."""
     announced = request.headers.get("content-length", "")
-    if announced.isdecimal() and int(announced) > limit_bytes:
+    if announced.isdecimal() and (len(announced) > 18 or int(announced) > limit_bytes):
         raise _too_large(limit_bytes)
     chunks: list[bytes] = []
     size_bytes = 0

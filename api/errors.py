@@ -33,6 +33,17 @@ _STATUS: dict[type[errors.JobError], int] = {
 # nginx's word for a caller that hung up; nobody is left to read it.
 _CLIENT_GONE = 499
 _RETRY_UNAVAILABLE_S = 1
+# OpenAI's clients send a 409 or 5xx again, twice, unless told not to: these would only fail again, at a price.
+_NO_RETRY = {"X-Should-Retry": "false"}
+_FINAL = (
+    errors.IdempotencyConflict,
+    errors.JobCanceled,
+    errors.JobExpired,
+    errors.ResultTimeout,
+    errors.TimeLimitExceeded,
+    errors.UnreadableJob,
+    errors.WorkerLost,
+)
 
 
 class RequestError(Exception):
@@ -60,9 +71,10 @@ class ErrorReply(msgspec.Struct, frozen=True):
 def error_response(error: Exception, request: Request) -> Response:
     """The reply to any exception. An unknown one is logged with its traceback, and shown as an internal error."""
     if isinstance(error, errors.JobError):
-        return _reply(_status(error), error.code, error.message, error.param, _retry_after(error))
+        return _reply(_status(error), error.code, error.message, error.param, _retry_headers(error))
     if isinstance(error, RequestError):
-        return _reply(error.status, error.code, error.message, error.param)
+        headers = _NO_RETRY if error.status == HTTPStatus.CONFLICT else None
+        return _reply(error.status, error.code, error.message, error.param, headers)
     if isinstance(error, HTTPException):
         code = HTTPStatus(error.status_code).name.lower()
         message = f"{error.detail}: {request.method} {request.url.path}"
@@ -87,7 +99,9 @@ def _status(error: errors.JobError) -> int:
     return next(_STATUS[cls] for cls in type(error).__mro__ if cls in _STATUS)
 
 
-def _retry_after(error: errors.JobError) -> dict[str, str] | None:
+def _retry_headers(error: errors.JobError) -> dict[str, str] | None:
+    if isinstance(error, _FINAL):
+        return _NO_RETRY
     if isinstance(error, errors.Overloaded):
         return {"Retry-After": str(error.retry_after_s)}
     if isinstance(error, errors.QueueUnavailable | errors.NoWorker):

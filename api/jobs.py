@@ -1,6 +1,7 @@
 """Jobs by id: POST, GET, LIST and DELETE under /v1/jobs."""
 
 import contextlib
+import re
 from typing import Annotated, Literal
 
 import msgspec
@@ -13,13 +14,16 @@ from api.embedding import EmbeddingRequest, Encoding, embed_job
 from api.errors import RequestError
 from api.job_reply import JobListReply, accepted_response, job_reply
 from api.queue import Queue
-from api.waiting import Accepted, async_options, idempotency_key, watch
-from jobs.errors import JobError
+from api.waiting import Accepted, async_options, idempotency_key, view_of_submitted, watch
+from jobs.errors import JobError, UnknownJob
 from jobs.settings import Settings
 from jobs.types import JobView, Lane
 
 Status = Literal["queued", "started", "finished", "failed", "canceled", "stopped", "scheduled", "deferred"]
 _ENDED = frozenset({"finished", "failed", "canceled", "stopped"})
+
+# Ours are 31 hexadecimal digits; RQ's, for jobs enqueued with it, UUIDs or what the caller chose.
+_JOB_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 _MONTH_S = 31 * 24 * 3600
 LimitSeconds = Annotated[int, msgspec.Meta(ge=1, le=_MONTH_S)]
@@ -55,7 +59,7 @@ class JobListQuery(msgspec.Struct, frozen=True, kw_only=True):
     model: str | None = None
     lane: Lane | None = None
     limit: Annotated[int, msgspec.Meta(ge=1, le=100)] = 20
-    offset: Annotated[int, msgspec.Meta(ge=0, le=2**31)] = 0
+    offset: Annotated[int, msgspec.Meta(ge=0, le=10_000)] = 0
 
 
 class Jobs:
@@ -95,12 +99,13 @@ class Jobs:
             metadata=asked.metadata or {},
         )
         ticket = await self._queue.submit(job, options)
-        return await accepted_response(Accepted(await self._queue.view(ticket.id)), asked.encoding_format)
+        view = await view_of_submitted(self._queue, ticket.id, job, options)
+        return await accepted_response(Accepted(view), asked.encoding_format)
 
     async def retrieve_job(self, request: Request) -> Response:
         """The job, with its result or error once it has ended; `?wait=N` waits up to N seconds for that."""
         query = decode_query(request, JobQuery)
-        job_id: str = request.path_params["job_id"]
+        job_id = _job_id(request)
         view = await self._queue.view(job_id)
         if query.wait and view.status not in _ENDED:
             # Whatever is raised here, the job's own error or a queue that went away, the view says it, too.
@@ -126,10 +131,18 @@ class Jobs:
 
     async def cancel_job(self, request: Request) -> Response:
         """Cancels a queued or running job."""
-        job_id: str = request.path_params["job_id"]
+        job_id = _job_id(request)
         if not await self._queue.cancel(job_id):
             raise RequestError(409, "job_already_ended", "The job has already ended.")
         return await _job_response(await self._queue.view(job_id))
+
+
+def _job_id(request: Request) -> str:
+    """Raises UnknownJob for what cannot be an id: it would become part of a Redis key."""
+    job_id: str = request.path_params["job_id"]
+    if not _JOB_ID.fullmatch(job_id):
+        raise UnknownJob
+    return job_id
 
 
 async def _job_response(view: JobView, encoding: Encoding = "float") -> Response:

@@ -18,6 +18,8 @@ class Prefer(NamedTuple):
 
 NO_PREFERENCE = Prefer()
 
+_LONGEST_WAIT_S = 10**9
+
 
 def parse_prefer(headers: Iterable[str]) -> Prefer:
     """Reads every Prefer header of a request.
@@ -32,5 +34,11 @@ def parse_prefer(headers: Iterable[str]) -> Prefer:
             stated.setdefault(name.strip().lower(), value.strip().strip('"'))
     if not stated:
         return NO_PREFERENCE
-    wait = stated.get("wait", "")
-    return Prefer("respond-async" in stated, int(wait) if wait.isascii() and wait.isdecimal() else None)
+    return Prefer("respond-async" in stated, _seconds(stated.get("wait", "")))
+
+
+def _seconds(text: str) -> int | None:
+    if not (text.isascii() and text.isdecimal()):
+        return None
+    digits = text.lstrip("0") or "0"
+    return int(digits) if len(digits) <= 9 else _LONGEST_WAIT_S  # int() refuses thousands of digits

@@ -10,7 +10,7 @@ from starlette.requests import ClientDisconnect, Request
 from api.hang_up import HangUp
 from api.prefer import Prefer, parse_prefer
 from api.queue import Queue
-from jobs.errors import InvalidInput, JobError, ResultTimeout
+from jobs.errors import InvalidInput, JobError, QueueUnavailable, ResultTimeout
 from jobs.settings import Settings
 from jobs.types import Job, JobView, Lane, Result, SubmitOptions
 
@@ -52,6 +52,16 @@ async def perform(queue: Queue, settings: Settings, request: Request, job: Job) 
         raise
 
 
+async def view_of_submitted(queue: Queue, job_id: str, job: Job, options: SubmitOptions) -> JobView:
+    """The job as it is; where that cannot be told, as it was submitted: its id must reach the caller."""
+    try:
+        return await queue.view(job_id)
+    except Exception as error:  # noqa: BLE001 - an error would invite to submit it again
+        log.warning("A submitted job could not be viewed.", extra={"job_id": job_id, "error": repr(error)})
+        task = str(job.__struct_config__.tag)
+        return JobView(id=job_id, status="queued", task=task, model=job.model, lane=options.lane)
+
+
 async def watch(queue: Queue, request: Request, job_id: str, timeout_s: float) -> Result:
     """Waits for the job while the caller does. Raises the job's error, ResultTimeout, ClientDisconnect."""
     with HangUp(request):
@@ -82,14 +92,16 @@ async def _perform_async(
     queue: Queue, settings: Settings, request: Request, job: Job, key: str | None, prefer: Prefer
 ) -> Result | Accepted:
     # The caller asked for a job that outlives the connection: neither a timeout nor a hang-up cancels it.
-    ticket = await queue.submit(job, async_options(settings, key))
+    options = async_options(settings, key)
+    ticket = await queue.submit(job, options)
     if prefer.wait_s is None:
-        return Accepted(await queue.view(ticket.id), "respond-async")
+        return Accepted(await view_of_submitted(queue, ticket.id, job, options), "respond-async")
     wait_s = min(prefer.wait_s, settings.wait_s)
     try:
         return await watch(queue, request, ticket.id, wait_s)
-    except ResultTimeout:
-        return Accepted(await queue.view(ticket.id), f"respond-async, wait={wait_s:g}")
+    except (ResultTimeout, QueueUnavailable):
+        view = await view_of_submitted(queue, ticket.id, job, options)
+        return Accepted(view, f"respond-async, wait={wait_s:g}")
 
 
 def _sync_options(settings: Settings, wait_s: float, key: str | None) -> SubmitOptions:

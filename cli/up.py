@@ -6,6 +6,7 @@ import logging
 import socket
 import time
 import urllib.request
+from http.client import HTTPException
 from typing import Any
 from urllib.error import HTTPError
 
@@ -46,7 +47,7 @@ async def _run(settings: Settings, listener: socket.socket, redis: RedisServer |
 
     async def beside() -> None:
         async with asyncio.TaskGroup() as group:
-            group.create_task(_announce(url))
+            group.create_task(_announce_if_possible(url))
             if redis is not None:
                 group.create_task(_keep_running(redis))
 
@@ -61,9 +62,17 @@ async def _keep_running(redis: RedisServer) -> None:
             log.error("Redis ended; it is started again")
             try:
                 await asyncio.to_thread(redis.start)
-            except RedisServerError as error:
+            except (RedisServerError, OSError) as error:
                 log.error("Redis could not be started: %s", error)
                 await asyncio.sleep(1)
+
+
+async def _announce_if_possible(url: str) -> None:
+    """A greeting that fails must not end what runs beside it."""
+    try:
+        await _announce(url)
+    except Exception:
+        log.exception("The service could not be announced")
 
 
 async def _announce(url: str) -> None:
@@ -71,8 +80,9 @@ async def _announce(url: str) -> None:
     started = time.monotonic()
     while await asyncio.to_thread(_get, f"{url}/ready") is None:  # noqa: ASYNC110 - it is another process
         await asyncio.sleep(POLL_S)
-    models = await asyncio.to_thread(_get, f"{url}/v1/models") or {"data": [{"id": "MODEL"}]}
-    body = json.dumps({"model": models["data"][0]["id"], "input": "Hello, world"})
+    listed: Any = await asyncio.to_thread(_get, f"{url}/v1/models") or {}
+    models: Any = listed.get("data") or [{"id": "MODEL"}]
+    body = json.dumps({"model": models[0]["id"], "input": "Hello, world"})
     print(f"Ready after {time.monotonic() - started:.1f} s. Try:")
     print(f"  curl {url}/v1/embeddings -H 'Content-Type: application/json' -d '{body}'")
     print(f"API documentation: {url}/docs. Ctrl-C ends everything.", flush=True)
@@ -83,5 +93,5 @@ def _get(url: str) -> Any:
     try:
         with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(url, timeout=2) as answer:
             return json.load(answer)
-    except (HTTPError, OSError, ValueError):
+    except (HTTPError, HTTPException, OSError, ValueError):
         return None

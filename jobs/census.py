@@ -2,22 +2,30 @@
 """Counting: which models and workers there are, what waits, what was done."""
 
 import asyncio
+import logging
 import time
-from collections.abc import Iterable
-from typing import Any, cast
+from collections.abc import Callable, Iterable
+from typing import Any, TypeVar
 
 import msgspec
 import redis.asyncio
-from redis.exceptions import RedisError, ResponseError
+from redis.exceptions import RedisError
 
 from jobs import keys, record
 from jobs.types import JobView, Lane, LaneStats, ModelInfo, QueueStats, WorkerStats
 
-MODELS_FRESH_S = 1.0
-"""How long an answer about models is used again."""
+log = logging.getLogger(__name__)
 
-MODEL_FORGOTTEN_S = 86_400
-"""A model that no worker has announced for this long is no longer offered."""
+T = TypeVar("T")
+
+MODELS_FRESH_S = 1.0
+"""How long an answer about models is used again, also the answer that Redis is away."""
+
+MODEL_FORGOTTEN_S = 600
+"""A model that no worker has announced for this long is no longer offered: restarts and upgrades take less."""
+
+RECORDS_AT_ONCE = 1000
+"""Records that one pipeline reads: more would hold up everybody else."""
 
 STATUSES = ("started", "queued", "scheduled", "deferred", "finished", "failed", "canceled")
 
@@ -39,30 +47,50 @@ class Census:
     def __init__(self, redis: redis.asyncio.Redis, *, limit: int) -> None:
         self._redis = redis
         self._limit = limit
-        self._models: tuple[ModelInfo, ...] = ()
+        self._answer: tuple[ModelInfo, ...] | Exception = ()
         self._names: frozenset[str] = frozenset()
         self._asked_at = float("-inf")
-        self._asking = asyncio.Lock()
+        self._asking: asyncio.Task[tuple[ModelInfo, ...] | Exception] | None = None
 
     def known_models(self) -> frozenset[str]:
         """Names of the models as of a moment ago; empty when that is too long ago."""
-        return self._names if time.monotonic() - self._asked_at < MODELS_FRESH_S else frozenset()
+        return self._names if self._fresh() else frozenset()
 
     async def models(self) -> tuple[ModelInfo, ...]:
-        async with self._asking:
-            return await self._ask_models()
+        """Callers at the same time share one question to Redis, and its failure."""
+        answer = self._answer
+        if not self._fresh():
+            if self._asking is None or self._asking.done():
+                self._asking = asyncio.create_task(self._ask_models())
+            answer = await asyncio.shield(self._asking)
+        if isinstance(answer, Exception):
+            raise answer.with_traceback(None)  # or it would grow with every caller
+        return answer
 
-    async def _ask_models(self) -> tuple[ModelInfo, ...]:
-        if time.monotonic() - self._asked_at >= MODELS_FRESH_S:
-            replies: dict[Any, Any] = await self._redis.hgetall(keys.MODELS)
-            announced = [_decode_announcement(raw) for raw in replies.values()]
-            oldest = time.time() - MODEL_FORGOTTEN_S
-            self._models = tuple(
-                sorted((a.info for a in announced if a.seen_at > oldest), key=lambda i: i.id)
-            )
-            self._names = frozenset(info.id for info in self._models)
-            self._asked_at = time.monotonic()
-        return self._models
+    async def aclose(self) -> None:
+        if self._asking is not None:
+            self._asking.cancel()
+            await asyncio.gather(self._asking, return_exceptions=True)
+
+    def _fresh(self) -> bool:
+        return time.monotonic() - self._asked_at < MODELS_FRESH_S
+
+    async def _ask_models(self) -> tuple[ModelInfo, ...] | Exception:
+        try:
+            self._answer = await self._announced()
+            self._names = frozenset(info.id for info in self._answer)
+        except (RedisError, OSError) as error:
+            self._answer, self._names = error, frozenset()
+        self._asked_at = time.monotonic()
+        return self._answer
+
+    async def _announced(self) -> tuple[ModelInfo, ...]:
+        replies: dict[Any, Any] = await self._redis.hgetall(keys.MODELS)
+        announced = [_readable(_decode_announcement, raw, keys.MODELS) for raw in replies.values()]
+        oldest = time.time() - MODEL_FORGOTTEN_S
+        return tuple(
+            sorted((each.info for each in announced if each and each.seen_at > oldest), key=lambda i: i.id)
+        )
 
     async def workers(self) -> list[WorkerStats]:
         """Live workers: each one's announcement lives as long as its lease."""
@@ -72,7 +100,10 @@ class Census:
         pipeline = self._redis.pipeline(transaction=False)
         for name in names:
             pipeline.get(keys.worker(name))
-        return [_decode_worker(raw) for raw in await pipeline.execute() if raw is not None]
+        replies = await pipeline.execute(raise_on_error=False)
+        pairs = [(name, raw) for name, raw in zip(names, replies, strict=True) if raw is not None]
+        found = [_readable(_decode_worker, raw, keys.worker(name)) for name, raw in pairs]
+        return [worker for worker in found if worker is not None]
 
     async def drain_rate(self, queue: str) -> float:
         """Jobs per second that the live workers took from a queue lately."""
@@ -143,13 +174,25 @@ class Census:
         return sorted(ids, reverse=True)[: 4 * count]
 
     async def _views_of(self, ids: list[str]) -> list[JobView]:
-        pipeline = self._redis.pipeline(transaction=False)
-        for job_id in ids:
-            pipeline.hgetall(keys.job(job_id))
         found: list[JobView] = []
-        for job_id, fields in zip(ids, await pipeline.execute(raise_on_error=False), strict=True):
-            if isinstance(fields, dict) and fields:
-                found.append(record.view(job_id, cast("dict[bytes, bytes]", fields), None, [])[0])
-            elif isinstance(fields, RedisError) and not isinstance(fields, ResponseError):
-                raise fields
-        return found  # without the records that are no hash
+        for start in range(0, len(ids), RECORDS_AT_ONCE):
+            some = ids[start : start + RECORDS_AT_ONCE]
+            pipeline = self._redis.pipeline(transaction=False)
+            for job_id in some:
+                pipeline.hmget(keys.job(job_id), record.VIEW_FIELDS)
+            for job_id, values in zip(some, await pipeline.execute(raise_on_error=False), strict=True):
+                fields = {} if isinstance(values, Exception) else record.named(values)
+                if record.is_ours(fields.get(b"origin")):
+                    found.append(record.view(job_id, fields, None, [])[0])
+        return found  # without the records that are gone, no hash, or in another's queue
+
+
+def _readable(decode: Callable[[bytes], T], raw: bytes | Exception, key: str) -> T | None:
+    """None, and a line in the log, for an entry that another program or version wrote."""
+    try:
+        if isinstance(raw, Exception):
+            raise raw
+        return decode(raw)
+    except (msgspec.MsgspecError, RedisError) as error:
+        log.warning("an entry in Redis is unreadable and skipped", extra={"key": key, "error": str(error)})
+        return None

@@ -11,6 +11,7 @@ JobError
 ├── NoWorker
 ├── ResultTimeout           nobody is to blame yet
 ├── JobCanceled
+│   └── JobStopped
 ├── JobExpired
 ├── TimeLimitExceeded
 ├── WorkerLost              the job took its worker down, repeatedly
@@ -116,6 +117,12 @@ class JobCanceled(JobError):
     """The job was canceled."""
 
     code = "job_canceled"
+
+
+class JobStopped(JobCanceled):
+    """The job was stopped."""
+
+    code = "job_stopped"
 
 
 class JobExpired(JobError):

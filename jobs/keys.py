@@ -52,8 +52,12 @@ def registry(status: str, queue_name: str) -> str:
     return f"rq:{'wip' if status == 'started' else status}:{queue_name}"
 
 
-def wake(task: str, model: str) -> str:
-    return f"mlxq:wake:{task}:{model}"
+def wake(queue_name: str) -> str:
+    return f"mlxq:wake:{queue_name}"
+
+
+def bell(worker_name: str) -> str:
+    return f"mlxq:bell:{worker_name}"
 
 
 def worker(name: str) -> str:

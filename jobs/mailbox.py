@@ -10,7 +10,7 @@ from typing import Any, cast
 
 import msgspec
 import redis.asyncio
-from redis.exceptions import RedisError
+from redis.exceptions import RedisError, ResponseError
 
 from jobs import keys
 
@@ -21,9 +21,13 @@ SAFETY_POLL_S = 1.0
 
 ENDED = frozenset({"finished", "failed", "canceled", "stopped"})
 
+MISSING = "missing"
+"""The status of a job that was there and has vanished (deleted, evicted, flushed)."""
+
 Mail = tuple[str, bytes | None]
 """(status, body): base64 result, or msgpack failure; body None where only a look-up said so."""
 
+_ENDED_BYTES = frozenset(status.encode() for status in ENDED)
 _decode = msgspec.msgpack.Decoder(list[tuple[str, str, bytes]]).decode
 
 
@@ -34,6 +38,8 @@ class Mailbox:
         self._redis = redis
         self.channel = f"mlxq:reply:{secrets.token_hex(8)}"
         self._waiting: dict[str, list[asyncio.Future[Mail]]] = {}
+        self._admitted: set[str] = set()
+        self._missed: set[str] = set()
         self._tasks: list[asyncio.Task[None]] = []
 
     async def start(self) -> None:
@@ -50,6 +56,11 @@ class Mailbox:
         self._waiting.setdefault(job_id, []).append(future)
         return future
 
+    def admitted(self, job_id: str) -> None:
+        """The expected job has been in Redis; from now on its absence is an outcome."""
+        if job_id in self._waiting:
+            self._admitted.add(job_id)
+
     def forget(self, job_id: str, future: asyncio.Future[Mail]) -> None:
         future.cancel()
         if futures := self._waiting.get(job_id):
@@ -57,6 +68,7 @@ class Mailbox:
                 futures.remove(future)
             if not futures:
                 del self._waiting[job_id]
+                self._admitted.discard(job_id)
 
     def _deliver(self, job_id: str, mail: Mail) -> None:
         for future in self._waiting.get(job_id, ()):
@@ -71,25 +83,52 @@ class Mailbox:
                     messages = cast(AsyncIterator[dict[str, Any]], pubsub.listen())
                     async for message in messages:
                         if message["type"] == "message":
-                            for job_id, status, body in _decode(message["data"]):
-                                self._deliver(job_id, (status, body))
+                            self._open(message["data"])
             except (RedisError, OSError) as error:
                 log.warning("reply channel lost, subscribing again", extra={"error": str(error)})
-                await asyncio.sleep(0.2)
+            except Exception:
+                log.exception("listening to the reply channel failed, subscribing again")
+            await asyncio.sleep(0.2)
+
+    def _open(self, message: bytes) -> None:
+        try:
+            mails = _decode(message)
+        except msgspec.MsgspecError as error:
+            log.warning("unreadable message on the reply channel", extra={"error": str(error)})
+            return
+        for job_id, status, body in mails:
+            self._deliver(job_id, (status, body))
 
     async def _poll(self) -> None:
         while True:
             await asyncio.sleep(SAFETY_POLL_S)
-            waiting = list(self._waiting)
-            if not waiting:
-                continue
             try:
-                pipeline = self._redis.pipeline(transaction=False)
-                for job_id in waiting:
-                    pipeline.hget(keys.job(job_id), "status")
-                statuses = await pipeline.execute()
+                await self._look_up()
             except (RedisError, OSError):
                 continue  # Redis is away: the outcomes wait there
-            for job_id, status in zip(waiting, statuses, strict=True):
-                if status is not None and status.decode() in ENDED:
-                    self._deliver(job_id, (status.decode(), None))
+            except Exception:
+                log.exception("looking up outcomes failed, trying again")
+
+    async def _look_up(self) -> None:
+        waiting, admitted = list(self._waiting), set(self._admitted)
+        if not waiting:
+            self._missed.clear()
+            return
+        pipeline = self._redis.pipeline(transaction=False)
+        for job_id in waiting:
+            pipeline.hget(keys.job(job_id), "status")
+        replies = await pipeline.execute(raise_on_error=False)
+        missed: set[str] = set()
+        for job_id, reply in zip(waiting, replies, strict=True):
+            if isinstance(reply, bytes) and reply in _ENDED_BYTES:
+                self._deliver(job_id, (reply.decode(), None))
+            elif job_id in admitted and (reply is None or _is_no_hash(reply)):
+                missed.add(job_id)
+        # Where the record went with the job's end, the message is on its way: hence not before the second look.
+        for job_id in missed & self._missed:
+            self._deliver(job_id, (MISSING, None))
+        self._missed = missed
+
+
+def _is_no_hash(reply: object) -> bool:
+    return isinstance(reply, ResponseError) and "WRONGTYPE" in str(reply)

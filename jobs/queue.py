@@ -2,12 +2,13 @@
 
 import asyncio
 import contextlib
+import logging
 from collections.abc import AsyncGenerator
 from typing import Any
 
 import msgspec
 import redis.asyncio
-from redis.exceptions import RedisError
+from redis.exceptions import RedisError, ResponseError
 
 from jobs import keys, record
 from jobs.admissions import Admissions
@@ -23,10 +24,12 @@ from jobs.errors import (
     UnknownJob,
     UnknownModel,
 )
-from jobs.mailbox import ENDED, Mail, Mailbox
+from jobs.mailbox import ENDED, MISSING, Mail, Mailbox
 from jobs.scripts import script
 from jobs.settings import Settings
 from jobs.types import Job, JobView, Lane, ModelInfo, QueueStats, Result, SubmitOptions, Ticket
+
+log = logging.getLogger(__name__)
 
 _CANCELED = msgspec.msgpack.encode(JobCanceled().failure())
 
@@ -50,6 +53,7 @@ class JobQueue:
 
     async def aclose(self) -> None:
         await self._mailbox.aclose()
+        await self._census.aclose()
         await self._redis.aclose()
 
     async def submit(self, job: Job, options: SubmitOptions) -> Ticket:
@@ -86,8 +90,11 @@ class JobQueue:
         told = future is not None
         future = future or self._mailbox.expect(job_id)
         try:
-            async with asyncio.timeout(timeout_s):
+            async with asyncio.timeout(timeout_s) as patience:
                 status, body = (None, None) if told else await self._ended_before(job_id)
+                self._mailbox.admitted(job_id)
+                if status is None and patience.expired():
+                    raise TimeoutError  # the Redis client can swallow the cancellation that says so
                 if status is None:
                     status, body = await future
         except TimeoutError as error:
@@ -99,7 +106,8 @@ class JobQueue:
     async def cancel(self, job_id: str) -> bool:
         """End a job that has not ended; False if it has. Raises UnknownJob."""
         self._unexpect(job_id)
-        async with self._reaching_redis():
+        async with self._reaching_job():
+            await self._check_ours(job_id)
             verdict = await self._cancel(args=[job_id, record.timestamp(), _CANCELED])
         if verdict == b"missing":
             raise UnknownJob
@@ -138,7 +146,27 @@ class JobQueue:
         try:
             yield
         except (RedisError, OSError) as error:
-            raise QueueUnavailable from error
+            if not _is_wrong_type(error):
+                raise QueueUnavailable from error
+            log.exception("a key in Redis holds what is not ours")
+            raise InternalError from error
+
+    @contextlib.asynccontextmanager
+    async def _reaching_job(self) -> AsyncGenerator[None]:
+        """For calls about one job: a record of another type is none."""
+        async with self._reaching_redis():
+            try:
+                yield
+            except ResponseError as error:
+                if _is_wrong_type(error):
+                    raise UnknownJob from error
+                raise
+
+    async def _check_ours(self, job_id: str) -> None:
+        """Raises UnknownJob for a job in a queue of other RQ users: not ours to show or to end."""
+        origin: Any = await self._redis.hget(keys.job(job_id), "origin")
+        if not record.is_ours(origin):
+            raise UnknownJob
 
     async def _check_model(self, model: str) -> None:
         if model in self._census.known_models():
@@ -185,13 +213,16 @@ class JobQueue:
 
     async def _ended_before(self, job_id: str) -> tuple[str | None, bytes | None]:
         """Ask to be told of a job submitted elsewhere; its status if it has ended already."""
-        async with self._reaching_redis():
+        async with self._reaching_job():
+            await self._check_ours(job_id)
             status = await self._attach(args=[job_id, self._mailbox.channel])
         if status is None:
             raise UnknownJob
         return (status.decode(), None) if status.decode() in ENDED else (None, None)
 
     async def _outcome(self, job_id: str, status: str, body: bytes | None) -> Result:
+        if status == MISSING:
+            raise UnknownJob
         if status == "finished":
             if body is None:
                 _, body = await self._look(job_id)
@@ -204,12 +235,13 @@ class JobQueue:
         raise found.error.error() if found.error else JobCanceled
 
     async def _look(self, job_id: str) -> tuple[JobView, bytes | None]:
-        async with self._reaching_redis():
+        async with self._reaching_job():
             pipeline = self._redis.pipeline(transaction=False)
-            pipeline.hgetall(keys.job(job_id))
+            pipeline.hmget(keys.job(job_id), record.VIEW_FIELDS)
             pipeline.xrevrange(keys.results(job_id), count=1)
-            fields, rows = await pipeline.execute()
-            if not fields:
+            values, rows = await pipeline.execute()
+            fields = record.named(values)
+            if not record.is_ours(fields.get(b"origin")):
                 raise UnknownJob
             position: Any = None
             if fields.get(b"status") == b"queued":
@@ -228,3 +260,8 @@ class JobQueue:
         if isinstance(loaded, record.Blob):
             raise InternalError
         return loaded
+
+
+def _is_wrong_type(error: Exception) -> bool:
+    """Redis answers, but the key holds something else; a script's error names the reason in its middle."""
+    return isinstance(error, ResponseError) and "WRONGTYPE" in str(error)

@@ -129,6 +129,23 @@ def last_failure(row: Mapping[bytes, bytes]) -> JobError | None:
     return None
 
 
+VIEW_FIELDS = (
+    "origin", "status", "mlxq_attempts", "created_at", "started_at", "ended_at", "worker_name", "meta"
+)  # fmt: skip
+"""What `view` reads of a record; its `data` may be megabytes."""
+
+
+def named(values: Sequence[bytes | None]) -> dict[bytes, bytes]:
+    """The reply to an HMGET of VIEW_FIELDS as the fields that are there."""
+    pairs = zip(VIEW_FIELDS, values, strict=True)
+    return {name.encode(): value for name, value in pairs if value is not None}
+
+
+def is_ours(origin: bytes | None) -> bool:
+    """Whether a record's `origin` is one of our queues: RQ keeps everybody's jobs under the same prefix."""
+    return origin is not None and keys.parse_queue_name(origin.decode(errors="replace")) is not None
+
+
 def view(
     job_id: str,
     fields: Mapping[bytes, bytes],
@@ -137,9 +154,10 @@ def view(
 ) -> tuple[JobView, bytes | None]:
     """What a caller may know of a job, and its stored result where there is one (decode_result reads it)."""
     text = {name.decode(): value for name, value in fields.items()}
-    origin = text.get("origin", b"").decode()
+    origin = text.get("origin", b"").decode(errors="replace")
     parsed = keys.parse_queue_name(origin) or ("", origin, "")
-    status = text.get("status", b"unknown").decode()
+    status = text.get("status", b"unknown").decode(errors="replace")
+    attempts = text.get("mlxq_attempts", b"")
     row: Mapping[bytes, bytes] = rows[0][1] if rows else {}
     error = last_failure(row) if status in ("failed", "stopped") else None
     found = JobView(
@@ -149,11 +167,11 @@ def view(
         model=parsed[1],
         lane=str(parsed[2]),
         position=position,
-        attempts=int(text.get("mlxq_attempts", 0)),
+        attempts=int(attempts) if attempts.isdigit() else 0,
         created_at=_epoch_s(text.get("created_at")),
         started_at=_epoch_s(text.get("started_at")),
         ended_at=_epoch_s(text.get("ended_at")),
-        worker=text["worker_name"].decode() if text.get("worker_name") else None,
+        worker=text["worker_name"].decode(errors="replace") if text.get("worker_name") else None,
         metadata=_metadata(text.get("meta")),
         error=error.failure() if error else None,
     )

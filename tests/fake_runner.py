@@ -23,7 +23,8 @@ class FakeItem(msgspec.Struct, frozen=True):
 
 
 class FakeRunner:
-    """Texts: "raise" breaks its batch, "nan" fails alone, "unpreparable" fails in prepare, "invalid" is refused.
+    """Texts: "raise" breaks its batch, "nan" fails alone, "unpreparable" fails and "hang in prepare" hangs in
+    prepare, "invalid" is refused.
 
     `gate` (set at first) holds the device while cleared. `batches` notes what ran together.
     """
@@ -39,6 +40,8 @@ class FakeRunner:
 
     def _prepare(self, job: EmbedJob) -> list[FakeItem] | JobError:
         texts = [text for text in job.inputs if isinstance(text, str)]
+        if "hang in prepare" in texts:
+            threading.Event().wait()
         if "unpreparable" in texts:
             raise RuntimeError("prepare breaks")
         if "invalid" in texts:

@@ -6,10 +6,13 @@ import os
 import secrets
 import socket
 import sys
+import time
 from concurrent.futures import ThreadPoolExecutor
 
+import redis
 from pydantic import ValidationError
 from pydantic_settings import SettingsError
+from redis.exceptions import RedisError
 
 from jobs.connection import connect, redis_url
 from jobs.errors import JobError
@@ -57,8 +60,10 @@ def run_on(device: ThreadPoolExecutor, settings: Settings) -> int:
         return CONFIGURATION_ERROR
     from workers.worker import BatchWorker
 
+    connection = connect(redis_url(settings))
+    wait_for_redis(connection)
     worker = BatchWorker(
-        connect(redis_url(settings)),
+        connection,
         runners,
         dict.fromkeys(runners, limits),
         settings,
@@ -68,6 +73,17 @@ def run_on(device: ThreadPoolExecutor, settings: Settings) -> int:
     )
     log.info("serving", extra={"models": ",".join(runners), "batch_tokens": limits.tokens})
     return 0 if worker.work() else 1
+
+
+def wait_for_redis(connection: redis.Redis) -> None:
+    """RQ's constructor needs it; the models stay loaded meanwhile."""
+    while True:
+        try:
+            connection.ping()
+            return
+        except RedisError as error:
+            log.warning("waiting for Redis", extra={"error": str(error)})
+            time.sleep(1)
 
 
 def release_device() -> None:

@@ -34,18 +34,22 @@ class BatchLimits(NamedTuple):
     counts: tuple[int, ...] = ()
 
 
-def choose_lane(
-    waiting: Mapping[Lane, int], unserved_s: Mapping[Lane, float], starvation_s: float
-) -> Lane | None:
-    """The lane whose oldest item the next batch must hold: the first with work, unless a lower one starves.
+ModelLane = tuple[str, Lane]
 
-    waiting: items per lane. unserved_s: how long a lane with work has not been in any batch.
+
+def choose_queue(
+    oldest: Mapping[ModelLane, int], unserved_s: Mapping[ModelLane, float], starvation_s: float
+) -> ModelLane | None:
+    """The model and lane that lead the next batch: the highest lane, then whoever came first; unless one starves.
+
+    oldest: the order of the first item of each (model, lane) with work. unserved_s: how long it has been in no batch.
     """
-    busy = [lane for lane in LANES if waiting.get(lane)]
-    starving = [lane for lane in busy[1:] if unserved_s.get(lane, 0.0) >= starvation_s]
-    if starving:
-        return max(starving, key=lambda lane: unserved_s[lane])
-    return busy[0] if busy else None
+    if not oldest:
+        return None
+    first = min(oldest, key=lambda each: (LANES.index(each[1]), oldest[each]))
+    behind = [each for each in oldest if LANES.index(each[1]) > LANES.index(first[1])]
+    starving = [each for each in behind if unserved_s.get(each, 0.0) >= starvation_s]
+    return max(starving, key=lambda each: unserved_s[each]) if starving else first
 
 
 def pack(waiting: Sequence[Waiting], lane: Lane, limits: BatchLimits) -> list[int]:

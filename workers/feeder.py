@@ -9,9 +9,9 @@ from redis.exceptions import RedisError
 
 from jobs import keys, record
 from jobs.errors import InternalError, InvalidInput, JobError
-from jobs.types import LANES
 from workers.hand import Hand, Held
-from workers.ledger import Claim, Ledger
+from workers.ledger import Claim, Ledger, Room
+from workers.progress import Progress
 from workers.runners.base import Runner
 
 log = logging.getLogger(__name__)
@@ -35,16 +35,21 @@ class Feeder:
         ledger: Ledger,
         runners: Mapping[str, Runner],
         fail: Callable[[Held, JobError], None],
+        progress: Progress,
+        *,
+        prepare_timeout_s: float,
     ) -> None:
         self._hand = hand
         self._ledger = ledger
         self._runners = runners
         self._fail = fail
-        self._bell = Bell(
-            hand, ledger, [keys.wake(runner.info.task, model) for model, runner in runners.items()]
-        )
+        self._progress = progress
+        self._prepare_timeout_s = prepare_timeout_s
+        self._bell = Bell(hand, ledger)
         self._stopping = False
-        self._isolating = False
+        self._backlog: frozenset[str] = frozenset()
+        self._suspects_wait = False
+        self._suspects_next = False
         self.paused = False
 
     def stop(self) -> None:
@@ -56,47 +61,63 @@ class Feeder:
         while not self._stopping:
             try:
                 if self.paused or not self._feed():
-                    self._bell.wait(self._has_room)
+                    self._bell.wait(self._listen_for, self._may_feed)
             except RedisError as error:
                 log.warning("cannot claim jobs", extra={"error": str(error)})
                 time.sleep(0.2)
 
-    def _has_room(self) -> bool:
-        if self._isolating:
+    def _rooms(self) -> list[Room]:
+        return [
+            Room(keys.queue_name(runner.info.task, model, lane), tokens, jobs)
+            for model, runner in self._runners.items()
+            for lane, tokens, jobs in self._hand.rooms(model)
+        ]
+
+    def _may_feed(self) -> bool:
+        """Whether there is work that is known of, and room for it."""
+        if self.paused:
+            return False
+        if self._suspects_wait:
             return not len(self._hand)
-        return self._hand.free_jobs > 0 and any(
-            self._hand.budgets(model)[0][1] > 0 for model in self._runners
+        return any(
+            room.queue in self._backlog and room.tokens > 0 and room.jobs > 0 for room in self._rooms()
         )
 
-    def _feed(self) -> bool:
-        """Claim once for every model. Whether it is worth doing again at once."""
-        if self._isolating:
-            return self._feed_suspects()
-        claimed = False
-        for model, runner in self._runners.items():
-            budgets = [
-                (keys.queue_name(runner.info.task, model, lane), max(0, budget))
-                for lane, budget in self._hand.budgets(model)
-            ]
-            max_jobs = min(MAX_CLAIM, self._hand.free_jobs)
-            claims, suspect_waits = self._ledger.claim(budgets, max_jobs=max_jobs, suspect=False)
-            self._isolating |= suspect_waits
-            claimed |= bool(claims)
-            self._take(claims)
-        return claimed or (self._isolating and not len(self._hand))
+    def _listen_for(self) -> list[str]:
+        """Markers worth waking for: of the queues there is room for. A marker taken by a worker without room would
+        not wake another.
+        """
+        if self.paused or self._suspects_wait:
+            return []
+        rooms = self._rooms()
+        wanted = {room.queue for room in rooms if room.tokens > 0 and room.jobs > 0}
+        self._backlog |= {room.queue for room in rooms} - wanted  # unheard of: ask when there is room again
+        return [keys.wake(queue) for queue in wanted]
 
-    def _feed_suspects(self) -> bool:
-        """Jobs that were in a worker when it died run apart: the next death then finds the culprit."""
+    def _feed(self) -> bool:
+        """Claim once. Whether it is worth doing again at once."""
+        if not self._suspects_wait:
+            return self._feed_fresh()
         if len(self._hand):
             return False
-        queues = [
-            (keys.queue_name(runner.info.task, model, lane), 1 << 30)
-            for model, runner in self._runners.items()
-            for lane in LANES
-        ]
-        claims, self._isolating = self._ledger.claim(queues, max_jobs=SUSPECTS, suspect=True)
-        self._take(claims)
-        return not self._isolating
+        # Jobs that were in a worker when it died run apart, so that the next death finds the culprit. In turns with
+        # fresh ones, so that those do not wait for all of them.
+        self._suspects_next = not self._suspects_next
+        if not self._suspects_next:
+            self._feed_fresh()
+            return not len(self._hand)
+        rooms = [room._replace(tokens=1 << 30, jobs=SUSPECTS) for room in self._rooms()]
+        taken = self._ledger.claim(rooms, max_jobs=SUSPECTS, suspect=True)
+        self._suspects_wait = taken.suspect_waits
+        self._take(taken.claims)
+        return not taken.claims
+
+    def _feed_fresh(self) -> bool:
+        taken = self._ledger.claim(self._rooms(), max_jobs=MAX_CLAIM, suspect=False)
+        self._backlog = taken.backlog
+        self._suspects_wait |= taken.suspect_waits
+        self._take(taken.claims)
+        return bool(taken.claims)
 
     def _take(self, claims: list[Claim]) -> None:
         if not claims:
@@ -115,6 +136,7 @@ class Feeder:
 
     def _prepare(self, runner: Runner, helds: list[Held]) -> None:
         jobs = [held.job for held in helds if held.job is not None]
+        self._progress.begin(self._prepare_timeout_s)
         try:
             prepared = runner.prepare(jobs)
         except Exception:  # one job must not take its neighbours down
@@ -124,6 +146,8 @@ class Feeder:
                 return
             log.exception("job cannot be prepared", extra={"job_id": helds[0].claim.id})
             prepared = [InternalError()]
+        finally:
+            self._progress.end()
         for held, items in zip(helds, prepared, strict=True):
             if not items:
                 items = InvalidInput("The job has no inputs.", param="input")
@@ -135,14 +159,13 @@ class Feeder:
 
 
 class Bell:
-    """Rings when a queue has a marker. Blocks on Redis only while the worker has room: a marker that a full worker
-    swallowed would not wake an idle one.
-    """
+    """Rings when one of the markers it listens for appears, and at the latest a poll interval after it began to."""
 
-    def __init__(self, hand: Hand, ledger: Ledger, wake_keys: list[str]) -> None:
+    def __init__(self, hand: Hand, ledger: Ledger) -> None:
         self._hand = hand
         self._ledger = ledger
-        self._wake_keys = wake_keys
+        self._heard: frozenset[str] | None = None  # the markers that Redis is asked for now
+        self._interrupted = False
         self._listen = threading.Event()
         self._rang = False
         self._stopping = False
@@ -153,27 +176,41 @@ class Bell:
         with self._hand.room:
             self._hand.room.notify_all()
 
-    def wait(self, has_room: Callable[[], bool]) -> None:
-        """Until the bell rings, which it does at the latest a poll interval after there is room."""
-        with self._hand.room:
-            while not self._rang and not self._stopping:
-                if has_room():
-                    self._hand.short_of_room = False
-                    self._listen.set()
-                else:
-                    self._hand.short_of_room = True
-                self._hand.room.wait(POLL_S)
-            self._rang = False
-            self._hand.short_of_room = False
+    def wait(self, listen_for: Callable[[], list[str]], may_feed: Callable[[], bool]) -> None:
+        """Until the bell rings, or there is room for work that is known of. Raises RedisError."""
+        while True:
+            with self._hand.room:
+                self._hand.short_of_room = True
+                if self._rang or self._stopping or may_feed():
+                    self._rang = self._hand.short_of_room = False
+                    return
+                if not self._must_interrupt(frozenset(listen_for())):
+                    self._hand.room.wait(POLL_S)
+                    continue
+            self._ledger.ring()
+
+    def _must_interrupt(self, wanted: frozenset[str]) -> bool:
+        """Start to listen for these markers; True if it listens already, and not for all of them."""
+        if not wanted:
+            return False
+        if self._heard is None:
+            self._heard = wanted
+            self._listen.set()
+            return False
+        if wanted <= self._heard or self._interrupted:
+            return False
+        self._interrupted = True
+        return True
 
     def run(self) -> None:
         while not self._stopping:
             self._listen.wait()
             self._listen.clear()
             try:
-                self._ledger.wait_for_work(self._wake_keys, POLL_S)
+                if self._heard:
+                    self._ledger.wait_for_work(sorted(self._heard), POLL_S)
             except RedisError:
                 time.sleep(0.2)
             with self._hand.room:
-                self._rang = True
+                self._heard, self._interrupted, self._rang = None, False, True
                 self._hand.room.notify_all()

@@ -3,11 +3,12 @@
 import logging
 import queue
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import TypeVar
 
 from redis.exceptions import RedisError, ResponseError
 
-from jobs.errors import InternalError, JobError
+from jobs.errors import InternalError, JobError, JobStopped
 from jobs.types import Result
 from workers import rq_bridge
 from workers.hand import Hand, Held
@@ -21,6 +22,13 @@ log = logging.getLogger(__name__)
 MAX_JOBS = 256
 """Jobs in one FINISH: keeps a script near a millisecond."""
 
+MAX_REFUSALS = 50
+"""Ten seconds of a full or read-only Redis."""
+
+GIVE_UP_S = 10
+"""How long a worker that is to stop waits for Redis to take its results."""
+
+_T = TypeVar("_T")
 _Done = tuple[Held, JobError | None]
 
 
@@ -42,6 +50,7 @@ class Finisher:
         self._bridge = bridge
         self._done: queue.SimpleQueue[_Done | None] = queue.SimpleQueue()
         self._stopping = False
+        self._give_up_at = float("inf")
 
     def complete(self, held: Held) -> None:
         """All outcomes of the job are there."""
@@ -52,7 +61,8 @@ class Finisher:
         self._done.put((held, error))
 
     def stop(self) -> None:
-        """Write what is there, then end."""
+        """Write what is there, then end; a little later if Redis is away."""
+        self._give_up_at = time.monotonic() + GIVE_UP_S
         self._done.put(None)
 
     def run(self) -> None:
@@ -95,37 +105,38 @@ class Finisher:
         delay_s = next_delay_s(failure, claim.retries_left, claim.retry_delays_s)
         if delay_s is not None:
             return Settlement(claim, "retry", delay_s)
-        if claim.has_callbacks:
+        stopped = isinstance(failure, JobStopped)
+        if claim.has_callbacks and stopped:
+            self._bridge.run_stopped_callback(claim.id)
+        elif claim.has_callbacks:
             self._bridge.run_failure_callback(claim.id, failure)
-        return failed(claim, failure.failure())
+        return failed(claim, failure.failure(), "stopped" if stopped else "failed")
 
     def _store(self, held: Held, result: Result) -> bytes:
+        return self._insist(lambda: self._ledger.store(held.claim, result))
+
+    def _insist(self, write: Callable[[], _T]) -> _T:
+        """Redis away or full: a computed result waits for it. Its lease is renewed meanwhile, or runs out in Redis.
+
+        Raises RedisError when the worker stops and Redis stays away, or when it keeps refusing: that is a defect.
+        """
+        refused = 0
         while True:
             try:
-                return self._ledger.store(held.claim, result)
-            except ResponseError:
-                raise
+                return write()
             except RedisError as error:
-                log.warning("cannot store a result, trying again", extra={"error": str(error)})
+                refused += isinstance(error, ResponseError)
+                if refused > MAX_REFUSALS or time.monotonic() > self._give_up_at:
+                    raise
+                log.warning("cannot write results, trying again", extra={"error": str(error)})
                 time.sleep(0.2)
 
     def _write(self, batch: Sequence[_Done], settlements: Sequence[Settlement]) -> None:
-        """A computed result survives Redis being away: its lease does not run out without a clock."""
         if not batch:
             return
         now = time.monotonic()
         worked_s = sum(now - held.claimed_at for held, _ in batch)
-        while True:
-            try:
-                stale, followups = self._ledger.settle(settlements, worked_s)
-                break
-            except ResponseError:
-                log.exception("Redis refused results")  # the leases run out, the jobs are tried again
-                stale, followups = {held.claim.id for held, _ in batch}, []
-                break
-            except RedisError as error:
-                log.warning("cannot write results, trying again", extra={"error": str(error)})
-                time.sleep(0.2)
+        stale, followups = self._insist(lambda: self._ledger.settle(settlements, worked_s))
         self._hand.forget(held for held, _ in batch)
         self._after(settlements, stale, followups)
 
@@ -134,8 +145,6 @@ class Finisher:
             if settlement.claim.id not in stale:
                 self._rates.count(settlement.claim.queue)
         try:
-            if stale:
-                self._ledger.discard(each.claim for each in settlements if each.claim.id in stale)
             for job_id in followups:
                 self._bridge.enqueue_dependents(job_id)
             for settlement in settlements:

@@ -1,5 +1,6 @@
 """The jobs a worker holds: claimed, being tokenised, waiting for the device, running, being written back."""
 
+import math
 import threading
 import time
 from collections.abc import Iterable, Mapping, Sequence
@@ -7,14 +8,14 @@ from typing import Any, NamedTuple
 
 from jobs import keys
 from jobs.types import LANES, Job, Lane
-from workers.batching import BatchLimits, choose_lane, pack
+from workers.batching import BatchLimits, ModelLane, choose_queue, pack
 from workers.ledger import Claim
 
 POOL_BATCHES = 4
 """Work claimed ahead, in batches: enough to sort by length, little enough to leave other workers their share."""
 
-MAX_JOBS = 1024
-"""Jobs held at once, whatever their size."""
+MAX_JOBS = {Lane.INTERACTIVE: 640, Lane.DEFAULT: 256, Lane.BULK: 128}
+"""Jobs held at once per lane, whatever their size: a flood in one lane leaves the others their places."""
 
 
 class Held:
@@ -25,7 +26,7 @@ class Held:
         self.model = model
         self.lane = lane
         self.claimed_at = time.monotonic()
-        self.deadline = self.claimed_at + claim.time_limit_s
+        self.deadline = math.inf
         self.job: Job | None = None
         self.items: Sequence[Any] = ()
         self.outcomes: list[Any] = []
@@ -66,9 +67,9 @@ class Hand:
         self._limits = limits
         self._starvation_s = starvation_s
         self._held: dict[str, Held] = {}
-        self._pools: dict[str, list[Entry]] = {model: [] for model in limits}
-        self._incoming: dict[tuple[str, Lane], int] = {}
-        self._served_at: dict[tuple[str, Lane], float] = {}
+        self._pools: dict[ModelLane, list[Entry]] = {(model, lane): [] for model in limits for lane in LANES}
+        self._incoming = dict.fromkeys(self._pools, 0)
+        self._served_at = dict.fromkeys(self._pools, 0.0)
         self._order = 0
 
     def __len__(self) -> int:
@@ -83,22 +84,27 @@ class Hand:
         with self._lock:
             return [held.claim for held in self._held.values() if held.running]
 
-    def budgets(self, model: str) -> list[tuple[Lane, int]]:
-        """Tokens that may still be claimed per lane: lower lanes never take the room of higher ones."""
+    def unprepared(self) -> list[Claim]:
+        """Executions that are claimed and not tokenised yet."""
         with self._lock:
-            room = self._limits[model].tokens * POOL_BATCHES
-            waiting = dict.fromkeys(LANES, 0)
-            for entry in self._pools[model]:
-                waiting[entry.lane] += entry.length
-            budgets: list[tuple[Lane, int]] = []
-            for lane in LANES:
-                room -= waiting[lane] + self._incoming.get((model, lane), 0)
-                budgets.append((lane, room))
-            return budgets
+            return [held.claim for held in self._held.values() if not held.items and not held.settling]
 
-    @property
-    def free_jobs(self) -> int:
-        return MAX_JOBS - len(self._held)
+    def rooms(self, model: str) -> list[tuple[Lane, int, int]]:
+        """(lane, tokens, jobs) that may still be claimed. Lower lanes take no room that higher ones use, but a lane
+        with nothing here always has room for half a batch: it must get its turn.
+        """
+        with self._lock:
+            jobs = dict(MAX_JOBS)
+            for held in self._held.values():
+                jobs[held.lane] -= 1
+            free = self._limits[model].tokens * POOL_BATCHES
+            rooms: list[tuple[Lane, int, int]] = []
+            for lane in LANES:
+                taken = self._incoming[model, lane] + sum(entry.length for entry in self._pools[model, lane])
+                free -= taken
+                tokens = max(free, self._limits[model].tokens // 2) if not taken else free
+                rooms.append((lane, tokens, jobs[lane]))
+            return rooms
 
     def hold(self, claims: Iterable[Claim]) -> list[Held]:
         """Claimed: from now on their leases are renewed."""
@@ -109,8 +115,7 @@ class Hand:
                 assert parsed is not None, "only our queues are claimed from"
                 held = Held(claim, parsed[1], parsed[2])
                 self._held[claim.id] = held
-                key = (held.model, held.lane)
-                self._incoming[key] = self._incoming.get(key, 0) + claim.cost
+                self._incoming[held.model, held.lane] += claim.cost
                 taken.append(held)
         return taken
 
@@ -122,9 +127,10 @@ class Hand:
                 return  # canceled meanwhile
             held.items, held.outcomes, held.unfinished = items, [None] * len(items), len(items)
             self._order += 1
-            pool = self._pools[held.model]
+            pool = self._pools[held.model, held.lane]
+            if not pool:
+                self._served_at[held.model, held.lane] = time.monotonic()
             pool += [Entry(item.length, self._order, held.lane, held, n) for n, item in enumerate(items)]
-            self._served_at.setdefault((held.model, held.lane), time.monotonic())
             self.work.notify()
 
     def decline(self, held: Held) -> None:
@@ -140,41 +146,34 @@ class Hand:
                 self.work.wait(timeout_s)
             if sum(map(len, self._pools.values())) < at_least:
                 return None
-            model, lane = self._choose()
-            if model is None or lane is None:
+            chosen_queue = self._choose()
+            if chosen_queue is None:
                 return None
-            pool = self._pools[model]
-            chosen = pack(pool, lane, self._limits[model])
-            entries = [pool[n] for n in chosen]
-            taken = set(chosen)
-            self._pools[model] = [entry for n, entry in enumerate(pool) if n not in taken]
-            now = time.monotonic()
-            for entry in entries:
-                entry.held.running += 1
-                self._served_at[model, entry.lane] = now
+            model, lane = chosen_queue
+            waiting = [entry for each in LANES for entry in self._pools[model, each]]
+            chosen = pack(waiting, lane, self._limits[model])
+            entries = [waiting[n] for n in chosen]
+            self._take_out(model, entries)
             self._made_room()
             return Batch(model, entries)
 
-    def _choose(self) -> tuple[str | None, Lane | None]:
-        """The model and lane of the next batch: highest lane first, then whoever has waited longest."""
+    def _choose(self) -> ModelLane | None:
         now = time.monotonic()
-        best: tuple[int, int, str, Lane] | None = None
-        for model, pool in self._pools.items():
-            waiting = dict.fromkeys(LANES, 0)
-            for entry in pool:
-                waiting[entry.lane] += 1
-            unserved = {}
-            for lane in LANES:
-                if waiting[lane]:
-                    unserved[lane] = now - self._served_at.get((model, lane), now)
-                else:
-                    self._served_at.pop((model, lane), None)
-            lane = choose_lane(waiting, unserved, self._starvation_s)
-            if lane is not None:
-                oldest = min(entry.order for entry in pool if entry.lane is lane)
-                candidate = (LANES.index(lane), oldest, model, lane)
-                best = min(best, candidate) if best else candidate
-        return (best[2], best[3]) if best else (None, None)
+        oldest = {each: min(entry.order for entry in pool) for each, pool in self._pools.items() if pool}
+        unserved_s = {each: now - self._served_at[each] for each in oldest}
+        return choose_queue(oldest, unserved_s, self._starvation_s)
+
+    def _take_out(self, model: str, entries: list[Entry]) -> None:
+        now = time.monotonic()
+        taken = {id(entry) for entry in entries}
+        for lane in {entry.lane for entry in entries}:
+            self._pools[model, lane] = [each for each in self._pools[model, lane] if id(each) not in taken]
+            self._served_at[model, lane] = now
+        for entry in entries:
+            held = entry.held
+            held.running += 1
+            if held.deadline == math.inf:  # the time limit runs from the first batch on
+                held.deadline = now + held.claim.time_limit_s
 
     def record(self, batch: Batch, outcomes: Sequence[Any]) -> list[Held]:
         """Note the outcomes of a batch. Returns the jobs that are complete now."""
@@ -185,7 +184,7 @@ class Hand:
                 held.outcomes[entry.place] = outcome
                 held.unfinished -= 1
                 held.running -= 1
-                if held.unfinished == 0 and self._held.get(held.claim.id) is held:
+                if held.unfinished == 0 and not held.settling and self._held.get(held.claim.id) is held:
                     held.settling = True
                     complete.append(held)
         return complete
@@ -218,11 +217,20 @@ class Hand:
         return dropped
 
     def overdue(self) -> list[Held]:
-        """Jobs past their time limit; they are dropped."""
+        """Jobs past their time limit, condemned."""
         now = time.monotonic()
         with self._lock:
-            late = [held for held in self._held.values() if now > held.deadline]
-        return self.drop([held.claim.id for held in late])
+            late = [held.claim.id for held in self._held.values() if now > held.deadline]
+            return self.condemn(late)
+
+    def condemn(self, job_ids: Iterable[str]) -> list[Held]:
+        """These jobs are to be failed: nothing more of them runs; they keep their leases until that is written."""
+        with self._lock:
+            found = [held for job_id in job_ids if (held := self._held.get(job_id)) and not held.settling]
+            for held in found:
+                held.settling = True
+            self._remove_entries(found)
+            return found
 
     def give_up_waiting(self) -> list[Held]:
         """Jobs that no device call has touched yet, dropped: they can be given back."""
@@ -238,6 +246,6 @@ class Hand:
         if not dropped:
             return
         gone = {id(held) for held in dropped}
-        for model, pool in self._pools.items():
-            self._pools[model] = [entry for entry in pool if id(entry.held) not in gone]
+        for each, pool in self._pools.items():
+            self._pools[each] = [entry for entry in pool if id(entry.held) not in gone]
         self._made_room()

@@ -1,6 +1,7 @@
 """The worker's side of the queue: the one file here that talks to Redis about jobs."""
 
 import json
+import math
 import secrets
 from collections.abc import Iterable, Sequence
 from typing import Any, Literal, NamedTuple
@@ -36,6 +37,22 @@ class Claim(NamedTuple):
         return f"{self.id}:{self.execution}"
 
 
+class Room(NamedTuple):
+    """What a worker may take from a queue."""
+
+    queue: str
+    tokens: int
+    jobs: int
+
+
+class Claims(NamedTuple):
+    """suspect_waits: a suspect is at a queue's head (or was taken). backlog: queues that have more."""
+
+    claims: list[Claim]
+    suspect_waits: bool
+    backlog: frozenset[str]
+
+
 class Settlement(NamedTuple):
     """What became of an execution. ttl_s: keep the result so long, or (retry) wait so long."""
 
@@ -52,6 +69,7 @@ class Ledger:
     def __init__(self, connection: redis.Redis, worker: str, *, lease_s: float, max_crashes: int) -> None:
         self._redis = connection
         self.worker = worker
+        self._prefix = _new_prefix()
         self._lease_s = lease_s
         self._max_crashes = max_crashes
         names = ("claim", "finish", "renew", "reclaim", "promote")
@@ -59,29 +77,26 @@ class Ledger:
         self._expired = record.encode_failure(JobExpired().failure())
         self._lost = record.encode_failure(WorkerLost().failure())
 
-    def claim(
-        self, budgets: Sequence[tuple[str, int]], *, max_jobs: int, suspect: bool
-    ) -> tuple[list[Claim], bool]:
-        """Take jobs from (queue, token budget) pairs, in order; or suspects, apart from all others.
-
-        Returns the claims and whether a suspect waits to be taken (see lua/claim.lua).
-        """
-        args: list[Any] = [
-            self.worker,
-            record.timestamp(),
-            self._lease_s,
-            max_jobs,
-            secrets.token_hex(8) + "x",
-        ]
+    def claim(self, rooms: Sequence[Room], *, max_jobs: int, suspect: bool) -> Claims:
+        """Take jobs into the rooms, in order; or suspects, apart from all others (see lua/claim.lua)."""
+        args: list[Any] = [self.worker, record.timestamp(), self._lease_s, max_jobs, self._prefix]
         args += ["suspect" if suspect else "fresh", *self._expired]
-        for queue, budget in budgets:
-            args += [queue, budget]
-        waits, rows = self._scripts["claim"](args=args)
-        return [_read_claim(row) for row in rows], bool(waits)
+        for room in rooms:
+            args += [room.queue, max(0, room.tokens), max(0, room.jobs)]
+        waits, rows, backlog = self._scripts["claim"](args=args)
+        self._prefix = _new_prefix()  # only now: until the reply is here, the same call is repeated
+        return Claims([_read_claim(row) for row in rows], bool(waits), frozenset(keys.names(backlog)))
 
     def wait_for_work(self, wake_keys: Sequence[str], timeout_s: float) -> None:
-        """Block until a marker says there is work, or until the time is over."""
-        self._redis.blpop(list(wake_keys), timeout=timeout_s)
+        """Block until a marker says there is work, `ring` is called, or the time is over."""
+        self._redis.blpop([*wake_keys, keys.bell(self.worker)], timeout=timeout_s)
+
+    def ring(self) -> None:
+        """End this worker's own wait_for_work."""
+        pipeline = self._redis.pipeline(transaction=False)
+        pipeline.rpush(keys.bell(self.worker), 1)
+        pipeline.expire(keys.bell(self.worker), 5)
+        pipeline.execute()
 
     def settle(self, settlements: Sequence[Settlement], worked_s: float) -> tuple[set[str], list[str]]:
         """Write outcomes. Returns (job ids that were no longer ours, job ids whose dependents wait)."""
@@ -99,14 +114,8 @@ class Ledger:
         if len(stored) <= record.INLINE_BYTES:
             return stored
         key = keys.blob(claim.execution)
-        ttl_s = claim.result_ttl_s if claim.result_ttl_s > 0 else None
-        self._redis.set(key, stored, ex=ttl_s and ttl_s + 60)
+        self._redis.set(key, stored, ex=None if claim.result_ttl_s < 0 else claim.result_ttl_s + 60)
         return record.encode_result(record.Blob(key=key))
-
-    def discard(self, claims: Iterable[Claim]) -> None:
-        """Forget what was stored for executions that turned out stale."""
-        if blobs := [keys.blob(claim.execution) for claim in claims]:
-            self._redis.delete(*blobs)
 
     def renew(self, claims: Sequence[Claim]) -> set[str]:
         """Extend leases. Returns the members whose lease is gone: somebody else's now, or canceled."""
@@ -167,6 +176,10 @@ def failed(claim: Claim, failure: Failure, verdict: Verdict = "failed") -> Settl
     return Settlement(claim, verdict, claim.result_ttl_s, exc_string, packed)
 
 
+def _new_prefix() -> str:
+    return secrets.token_hex(8) + "x"
+
+
 def _read_claim(row: list[Any]) -> Claim:
     job_id, execution, queue, fields = row
     data, timeout, result_ttl, crashes, cost, retries_left, intervals, *callbacks = fields
@@ -187,9 +200,10 @@ def _read_claim(row: list[Any]) -> Claim:
 
 def _number(raw: bytes | None, default: float) -> float:
     try:
-        return float(raw) if raw else default
+        number = float(raw) if raw else default
     except ValueError:
         return default
+    return number if math.isfinite(number) else default
 
 
 def _delays_s(raw: bytes | None) -> tuple[float, ...]:

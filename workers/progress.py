@@ -1,24 +1,29 @@
-"""Whether the device loop still moves: what leases and the sign of life depend on."""
+"""Whether a thread still moves: what leases and the sign of life depend on."""
 
+import threading
 import time
 
 
 class Progress:
-    """Set by the device thread around each device call, read by the pulse."""
+    """Set by the thread around each call that may hang, read by the pulse."""
 
     def __init__(self) -> None:
+        self._lock = threading.Lock()
         self._deadline = float("inf")
 
     def begin(self, allowance_s: float) -> None:
-        """A device call starts; it is hung if it takes longer than this."""
-        self._deadline = time.monotonic() + allowance_s
+        """A call starts; it is hung if it takes longer than this."""
+        with self._lock:
+            self._deadline = time.monotonic() + allowance_s
 
     def end(self) -> None:
-        self._deadline = float("inf")
+        with self._lock:
+            self._deadline = float("inf")
 
     def forgive(self, seconds: float) -> None:
-        """The whole process slept (SIGSTOP, a closed lid): not the device's fault."""
-        self._deadline += seconds
+        """The whole process slept (SIGSTOP, a closed lid): not the thread's fault."""
+        with self._lock:
+            self._deadline += seconds
 
     @property
     def stalled(self) -> bool:

@@ -40,29 +40,28 @@ class RqBridge:
             )
 
     def run_failure_callback(self, job_id: str, error: JobError) -> None:
-        """`on_failure` gets the JobError; what it raises is logged."""
-        job = self._fetch(job_id)
-        if job.failure_callback:
-            try:
-                job.execute_failure_callback(TimerDeathPenalty, type(error), error, error.__traceback__)
-            except Exception:
-                log.exception("failure callback failed", extra={"job_id": job_id})
+        """`on_failure` gets the JobError; what goes wrong with it is logged, not raised."""
+        try:
+            self._fetch(job_id).execute_failure_callback(
+                TimerDeathPenalty, type(error), error, error.__traceback__
+            )
+        except Exception:
+            log.exception("failure callback failed", extra={"job_id": job_id})
 
     def run_stopped_callback(self, job_id: str) -> None:
-        job = self._fetch(job_id)
-        if job.stopped_callback:
-            try:
-                job.execute_stopped_callback(TimerDeathPenalty)
-            except Exception:
-                log.exception("stopped callback failed", extra={"job_id": job_id})
+        """`on_stopped`; what goes wrong with it is logged, not raised."""
+        try:
+            self._fetch(job_id).execute_stopped_callback(TimerDeathPenalty)
+        except Exception:
+            log.exception("stopped callback failed", extra={"job_id": job_id})
 
     def send_webhooks(self, job_id: str) -> None:
-        """RQ never raises here."""
+        """What goes wrong with them is logged, not raised."""
         try:
             job = self._fetch(job_id)
-        except NoSuchJobError:
-            return
-        job.send_webhooks(job.get_status(refresh=False))
+            job.send_webhooks(job.get_status(refresh=False))
+        except Exception:
+            log.exception("webhooks failed", extra={"job_id": job_id})
 
     def forget_dead_workers(self, queues: Sequence[Queue]) -> None:
         """Take workers whose record has expired out of RQ's lists. (RQ's whole maintenance pass can end the worker

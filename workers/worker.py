@@ -17,7 +17,7 @@ from rq.utils import now as rq_now
 from rq.worker.base import WorkerStatus
 
 from jobs import keys
-from jobs.errors import JobCanceled, TimeLimitExceeded
+from jobs.errors import JobStopped, TimeLimitExceeded
 from jobs.serializer import MsgpackSerializer
 from jobs.settings import Settings
 from jobs.types import LANES, WorkerStats
@@ -26,7 +26,7 @@ from workers.device import DeviceLoop
 from workers.feeder import Feeder
 from workers.finisher import Finisher
 from workers.hand import Hand, Held
-from workers.ledger import Claim, Ledger, Settlement, failed
+from workers.ledger import Claim, Ledger, Settlement
 from workers.progress import Progress
 from workers.rates import DrainRates
 from workers.rq_bridge import RqBridge, stop_job_target
@@ -77,10 +77,18 @@ class BatchWorker(SimpleWorker):
         )
         self._hand = Hand(limits, starvation_s=settings.starvation_s)
         self._progress = Progress()
+        self._feeding = Progress()
         self._rates = DrainRates()
         self._bridge = RqBridge(connection, self._ledger)
         self._finisher = Finisher(self._hand, self._ledger, runners, self._rates, self._bridge)
-        self._feeder = Feeder(self._hand, self._ledger, runners, self._finisher.fail)
+        self._feeder = Feeder(
+            self._hand,
+            self._ledger,
+            runners,
+            self._finisher.fail,
+            self._feeding,
+            prepare_timeout_s=settings.batch_timeout_s,
+        )
         self._device = DeviceLoop(
             self._hand,
             runners,
@@ -91,6 +99,7 @@ class BatchWorker(SimpleWorker):
         )
         self._broken = False
         self._due: dict[str, float] = {}
+        self._reclaims_from = 0.0
         self._ticked_at = time.monotonic()
 
     def work(self, *_: Any, **__: Any) -> bool:
@@ -107,8 +116,9 @@ class BatchWorker(SimpleWorker):
                 self._tick()
             self._drain(threads)
         finally:
-            self._feeder.stop()  # also when a second signal cut the warm shutdown short
+            self._feeder.stop()  # also when a second signal or an error cut the warm shutdown short
             self._device.stop()
+            self._finisher.stop()
             self._close()
         return not self._broken
 
@@ -128,11 +138,11 @@ class BatchWorker(SimpleWorker):
         if job_id is None:
             handle_command(self, payload)
             return
-        for held in self._hand.drop([job_id]):
-            if payload["command"] == "stop-job":
-                self._settle([failed(held.claim, JobCanceled("The job was stopped.").failure(), "stopped")])
-                if held.claim.has_callbacks:
-                    self._bridge.run_stopped_callback(job_id)
+        if payload["command"] == "stop-job":
+            for held in self._hand.condemn([job_id]):
+                self._finisher.fail(held, JobStopped())
+        else:
+            self._hand.drop([job_id])
 
     # The pulse
 
@@ -141,23 +151,30 @@ class BatchWorker(SimpleWorker):
         gap_s, self._ticked_at = time.monotonic() - self._ticked_at, time.monotonic()
         if gap_s > 10 * TICK_S:
             self._progress.forgive(gap_s)
-        if self._progress.stalled:
+            self._feeding.forgive(gap_s)
+        if self._progress.stalled or self._feeding.stalled:
             self._die_hung()
         try:
-            self._expire_overdue()
-            if self._is_due("renew", self._settings.lease_s / 4):
-                self._lose(self._ledger.renew(self._hand.claims()))
+            for held in self._hand.overdue():
+                self._finisher.fail(held, TimeLimitExceeded())
             if self._is_due("announce", min(1.0, self._settings.lease_s / 4)):
                 self._give_sign_of_life()
-            if self._is_due("reclaim", min(0.25, self._settings.lease_s / 4)):
-                self._reclaim()
+            if self._is_due("renew", min(0.25, self._settings.lease_s / 4)):
+                self._lose(
+                    self._ledger.renew(self._hand.claims())
+                )  # before reclaiming: ours may be late after a sleep
+                if time.monotonic() >= self._reclaims_from:
+                    self._reclaim()
             if self._is_due("sweep", self._settings.sweep_s):
                 self._sweep()
         except RedisError as error:
             log.warning("Redis does not answer", extra={"error": str(error)})
-            # Leases ran on while it was away: their owners renew first.
+            # Leases ran on while it was away: their owners renew before anybody reclaims.
             self._due["renew"] = 0.0
-            self._due["reclaim"] = time.monotonic() + self._settings.lease_s / 2
+            self._reclaims_from = time.monotonic() + self._settings.lease_s / 2
+        except Exception:
+            log.exception("the pulse failed, worker stops")
+            self._broken = True
 
     def _is_due(self, task: str, every_s: float) -> bool:
         now = time.monotonic()
@@ -169,15 +186,6 @@ class BatchWorker(SimpleWorker):
     def _lose(self, members: set[str]) -> None:
         for held in self._hand.lose(members):
             log.warning("lease lost", extra={"job_id": held.claim.id})
-
-    def _expire_overdue(self) -> None:
-        late = self._hand.overdue()
-        if not late:
-            return
-        for held in late:
-            if held.claim.has_callbacks:
-                self._bridge.run_failure_callback(held.claim.id, TimeLimitExceeded())
-        self._settle([failed(held.claim, TimeLimitExceeded().failure()) for held in late])
 
     def _give_sign_of_life(self) -> None:
         if not self.connection.exists(self.key):  # slept past its record: others took it out of RQ's lists
@@ -212,11 +220,6 @@ class BatchWorker(SimpleWorker):
         self._ledger.sweep()
         self._bridge.forget_dead_workers(self.queues)
         for job_id in self._ledger.followups():
-            self._bridge.enqueue_dependents(job_id)
-
-    def _settle(self, settlements: list[Settlement]) -> None:
-        _, followups = self._ledger.settle(settlements, 0.0)
-        for job_id in followups:
             self._bridge.enqueue_dependents(job_id)
 
     # Beginning and end
@@ -267,12 +270,14 @@ class BatchWorker(SimpleWorker):
             log.warning("cannot give jobs back, their leases will run out", extra={"error": str(error)})
 
     def _die_hung(self) -> None:
-        """The device does not return: nothing in this process can stop it. Hand its jobs over, then leave."""
-        running: list[Claim] = self._hand.running()
-        log.error("device call hung, worker leaves", extra={"jobs": len(running)})
+        """A call does not return: nothing in this process can stop it. Hand the jobs over, then leave."""
+        hung: list[Claim] = self._hand.running()
+        if self._feeding.stalled:
+            hung += self._hand.unprepared()
+        log.error("a call hung, worker leaves", extra={"jobs": len(hung)})
         try:
+            self._ledger.reclaim(hung=hung)
             self._give_back(self._hand.give_up_waiting())
-            self._ledger.reclaim(hung=running)
             self._ledger.withdraw()
         finally:
             os._exit(HUNG)

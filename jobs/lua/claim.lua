@@ -1,11 +1,11 @@
 -- CLAIM: pop jobs and register them as started, in one step: a job is never between two lists.
 -- ARGV: worker, iso now, lease_s, max jobs, execution id prefix, mode, exc_string and failure of an expired job,
---   then per queue: name, cost budget (tokens; a queue with no budget left is not touched).
+--   then per queue: name, cost budget (tokens), most jobs; a queue with neither left is not touched.
 -- mode 'fresh' takes jobs that never hurt a worker; it stops at one that did (a suspect) and reports it.
 -- mode 'suspect' takes suspects from the queues' heads and nothing else: whoever is with one when it kills its worker
 --   is suspected too. Those suspected once go together, those suspected again each alone.
 -- Repeated with the same prefix (its reply was lost), it gives the same claims again.
--- Returns {1 if a suspect waits, {id, execution, queue, HMGET of FIELDS}…}.
+-- Returns {1 if a suspect waits, {{id, execution, queue, HMGET of FIELDS}…}, {queues that have more}}.
 local FIELDS = {'data', 'timeout', 'result_ttl', 'mlxq_crashes', 'mlxq_cost', 'retries_left', 'retry_intervals',
   'success_callback_name', 'failure_callback_name', 'stopped_callback_name', 'webhooks'}
 local DONE = {finished = true, failed = true, canceled = true, stopped = true}
@@ -31,7 +31,7 @@ local function recall()
   end
   return true
 end
-if recall() then return {0, claimed} end
+if recall() then return {mode == 'suspect' and #claimed > 0 and 1 or 0, claimed, {}} end
 
 local function claimable(queue, id)
   local job_key = 'rq:job:' .. id
@@ -57,6 +57,7 @@ local function take(queue, id)
   redis.call('HSET', job_key, 'status', 'started', 'origin', queue, 'started_at', iso, 'last_heartbeat', iso, 'worker_name', worker,
     'mlxq_execution', execution)
   redis.call('HINCRBY', job_key, 'mlxq_attempts', 1)
+  redis.call('HDEL', job_key, 'mlxq_expires_at')                  -- the ttl bounds the wait for a first start
   redis.call('PERSIST', job_key)
   redis.call('HSET', 'rq:execution:' .. member, 'id', execution, 'created_at', t, 'last_heartbeat', t, 'worker_name', worker)
   sure('ZADD', 'rq:executions:' .. id, '+inf', execution)
@@ -67,10 +68,11 @@ local function take(queue, id)
   claimed[#claimed + 1] = row(id, execution, queue)
 end
 
-for at = 9, #ARGV, 2 do
-  local queue, budget = ARGV[at], tonumber(ARGV[at + 1])
+local backlog = {}
+for at = 9, #ARGV, 3 do
+  local queue, budget, room = ARGV[at], tonumber(ARGV[at + 1]), tonumber(ARGV[at + 2])
   local queue_key = 'rq:queue:' .. queue
-  while #claimed < max_jobs and budget > 0 do
+  while #claimed < max_jobs and budget > 0 and room > 0 do
     local id = redis.call('LPOP', queue_key)
     if not id then break end
     if claimable(queue, id) then
@@ -83,11 +85,15 @@ for at = 9, #ARGV, 2 do
       end
       take(queue, id)
       budget = budget - (tonumber(info[2] or '') or 1)
+      room = room - 1
       if crashes > 1 then max_jobs = 1 end
     end
   end
-  if redis.call('LLEN', queue_key) > 0 then wake(queue) end
+  if redis.call('LLEN', queue_key) > 0 then
+    wake(queue)
+    backlog[#backlog + 1] = queue
+  end
 end
 if #claimed > 0 then redis.call('SET', memory_key, table.concat(memory, '\n'), 'PX', math.floor(lease * 1000)) end
 post(mail)
-return {suspect_waits, claimed}
+return {suspect_waits, claimed, backlog}

@@ -62,9 +62,10 @@ local at = 5
 for n = 1, count do
   local id, execution, queue = ARGV[at], ARGV[at + 1], ARGV[at + 2]
   local held = drop_execution(queue, id, execution) == 1
-  if held and redis.call('HGET', 'rq:job:' .. id, 'status') == 'started' then
+  local status = redis.pcall('HGET', 'rq:job:' .. id, 'status')       -- an error where the record is no hash
+  if held and status == 'started' then
     settle(id, execution, queue, ARGV[at + 3], tonumber(ARGV[at + 4]), ARGV[at + 5], ARGV[at + 6])
-  elseif not settled_before(id, execution) then
+  elseif type(status) == 'table' or not settled_before(id, execution) then
     stale[#stale + 1] = id
   end
   at = at + 7

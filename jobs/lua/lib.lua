@@ -17,9 +17,9 @@ local function sure(command, key, ...)
   return reply
 end
 
--- One marker per (task, model) says "there is work"; a worker that pops it claims, and puts it back if work is left.
+-- One marker per queue says "there is work"; a worker that pops it claims, and puts it back if work is left.
 local function wake(queue)
-  local key = 'mlxq:wake:' .. string.match(queue, '^(.*):[^:]*$')
+  local key = 'mlxq:wake:' .. queue
   if redis.call('LLEN', key) == 0 then
     redis.call('RPUSH', key, '1')
     redis.call('EXPIRE', key, 60)
@@ -34,7 +34,7 @@ end
 -- msgpack array32 of [str8 id, str8 status, bin32 body].
 local function tell(mail, job_key, id, status, body)
   local channels = redis.call('HGET', job_key, 'mlxq_waiters')
-  if channels and channels ~= '' then
+  if channels and channels ~= '' and #id < 256 then
     local part = string.char(0x93, 0xd9, #id) .. id .. string.char(0xd9, #status) .. status ..
       string.char(0xc6) .. u32(#body) .. body
     for channel in string.gmatch(channels, '%S+') do
@@ -57,7 +57,8 @@ local function drop_execution(queue, id, execution)
   redis.call('ZREM', 'rq:wip:' .. queue, member)
   redis.call('DEL', 'rq:execution:' .. member)
   redis.call('ZREM', 'rq:executions:' .. id, execution)
-  redis.call('HDEL', 'rq:job:' .. id, 'mlxq_execution')
+  local current = redis.pcall('HGET', 'rq:job:' .. id, 'mlxq_execution')
+  if current == execution then redis.call('HDEL', 'rq:job:' .. id, 'mlxq_execution') end  -- not a later holder's
   return redis.call('ZREM', 'mlxq:leases', member)
 end
 

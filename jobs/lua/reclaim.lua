@@ -12,6 +12,9 @@ for n = #expired, 1, -1 do                                       -- last first: 
   if head.err or not head[1] then
     redis.call('ZREM', 'mlxq:leases', expired[n])
     redis.call('DEL', 'rq:execution:' .. expired[n], 'rq:executions:' .. id)
+    for _, queue_key in ipairs(redis.call('SMEMBERS', 'rq:queues')) do     -- its queue is not known any more
+      redis.call('ZREM', 'rq:wip:' .. string.sub(queue_key, 10), expired[n])
+    end
   else
     local queue = head[1]
     drop_execution(queue, id, execution)

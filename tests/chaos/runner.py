@@ -14,7 +14,7 @@ from jobs.types import EmbedJob, EmbedResult, Job, ModelInfo
 from tests.chaos.order import DIMENSIONS, vector
 from tests.chaos.plan import MODEL
 
-BATCH_S, ITEM_S, SLOW_S = 0.001, 0.0001, 0.1
+BATCH_S, ITEM_S, SLOW_S = 0.001, 0.0001, 0.03
 FLAKY_S = 0.5
 """A flaky text fails until so long after it was first seen: its first attempt fails, a retry does not."""
 EXIT_CODE = 17

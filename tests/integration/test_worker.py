@@ -28,7 +28,7 @@ from jobs.settings import Settings
 from jobs.types import EmbedJob, EmbedResult, Lane, SubmitOptions
 from tests.fake_runner import DIMENSIONS, FakeRunner, expected_vector
 from workers.batching import BatchLimits
-from workers.worker import BatchWorker
+from workers.worker import HUNG, BatchWorker
 
 SETTINGS = Settings(lease_s=1, sweep_s=0.5, batch_timeout_s=60)
 LIMITS = BatchLimits(tokens=256, items=64, padding=0.5, free_padding=64)
@@ -265,6 +265,70 @@ async def test_jobs_may_be_enqueued_through_rq_itself_with_callbacks_and_retries
     assert seen == {good.id: DIMENSIONS, bad.id: "InternalError"}
     good.refresh()
     assert dict(good.return_value() or {})["dimensions"] == DIMENSIONS
+
+
+async def test_callbacks_that_cannot_be_imported_harm_nobody_else(queue: JobQueue, redis_client: redis.Redis):
+    lane = Queue("embed:fake:default", connection=redis_client, serializer=MsgpackSerializer)
+    broken = [
+        lane.enqueue("mlxq.run", job("raise"), on_failure=Callback("nowhere.to_be_found")),
+        lane.enqueue("mlxq.run", job("text"), on_success=Callback("nowhere.to_be_found")),
+    ]
+    for each in broken:
+        with pytest.raises(InternalError):
+            await queue.wait(each.id, 10)
+    assert vectors(await run(queue, "next")) == [expected_vector("next")]
+
+
+async def test_a_backlog_without_room_costs_no_busy_loop(
+    queue: JobQueue, redis_client: redis.Redis, runner: FakeRunner
+):
+    runner.gate.clear()
+    for _ in range(40):
+        await queue.submit(job("x" * 200), SubmitOptions(lane=Lane.BULK))
+    await until(lambda: len(runner.batches) == 1)
+    await asyncio.sleep(0.3)
+    before = redis_client.info("stats")["total_commands_processed"]
+    await asyncio.sleep(1)
+    commands = redis_client.info("stats")["total_commands_processed"] - before
+    runner.gate.set()
+    assert commands < 300
+    await until_async(lambda: _is_drained(queue))
+
+
+async def _is_drained(queue: JobQueue) -> bool:
+    return all(lane.queued + lane.started == 0 for lane in (await queue.stats()).queues)
+
+
+async def test_fresh_interactive_work_does_not_wait_for_all_suspects(
+    queue: JobQueue, redis_client: redis.Redis, runner: FakeRunner
+):
+    redis_client.set(keys.SUSPENDED, 1)
+    await asyncio.sleep(0.6)
+    suspects = [await queue.submit(job(f"s{n}"), SubmitOptions(lane=Lane.BULK)) for n in range(20)]
+    for ticket in suspects:
+        redis_client.hset(keys.job(ticket.id), "mlxq_crashes", 2)
+    asked = await queue.submit(job("interactive"), INTERACTIVE)
+    redis_client.delete(keys.SUSPENDED)
+    await queue.wait(asked.id, 10)
+    for ticket in suspects:
+        await queue.wait(ticket.id, 10)
+    assert [batch for batch in runner.batches[:3] if batch == ["interactive"]] == [["interactive"]]
+    assert all(len(batch) == 1 for batch in runner.batches)
+
+
+async def test_a_worker_whose_tokeniser_hangs_leaves_and_its_jobs_go_on(
+    redis_server: RedisServer, redis_client: redis.Redis
+):
+    script = Path(__file__).with_name("worker_process.py")
+    client = JobQueue(connect_async(redis_server.url), SETTINGS)
+    await client.start()
+    process = subprocess.Popen([sys.executable, str(script), redis_server.url, "hanging"], cwd=Path.cwd())
+    await until_async(client.ready, 30)
+    ticket = await client.submit(job("hang in prepare"), SubmitOptions())
+    assert await asyncio.to_thread(process.wait, 20) == HUNG
+    assert (await client.view(ticket.id)).status == "queued"
+    assert redis_client.hget(keys.job(ticket.id), "mlxq_crashes") == b"1"  # it is tried apart from others now
+    await client.aclose()
 
 
 def remember_success(job: RqJob, connection: redis.Redis, result: dict) -> None:

@@ -16,6 +16,11 @@ if __name__ == "__main__":
     limits = BatchLimits(tokens=256, items=64, padding=0.5, free_padding=64)
     runner = FakeRunner()
     worker = BatchWorker(
-        connect(url), {"fake": runner}, {"fake": limits}, Settings(lease_s=1), lambda work: work(), name=name
+        connect(url),
+        {"fake": runner},
+        {"fake": limits},
+        Settings(lease_s=1, batch_timeout_s=2),
+        lambda work: work(),
+        name=name,
     )
     sys.exit(0 if worker.work() else 1)

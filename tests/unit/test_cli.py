@@ -1,7 +1,9 @@
 import os
 import subprocess
 import sys
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
 
 import pytest
 
@@ -9,6 +11,7 @@ from cli.configuration import ConfigurationError, child_environ, load_settings
 from cli.listener import listen, local_url
 from cli.main import build_parser, main
 from cli.redis_state import shown_url
+from cli.up import _announce_if_possible
 from jobs.settings import Settings
 
 ROOT = Path(__file__).parents[2]
@@ -112,3 +115,20 @@ def test_the_command_answers_from_another_folder(arguments: list[str], tmp_path:
     )
     assert run.returncode == 0, run.stderr
     assert "mlxq" in run.stdout
+
+
+@pytest.mark.parametrize("body", [b'{"data": []}', b'{"data": [{}]}', b"[1]", b"no JSON"])
+async def test_no_answer_about_models_ends_what_runs_beside_the_greeting(body: bytes):
+    class Answer(BaseHTTPRequestHandler):
+        def do_GET(self):
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(b"{}" if self.path == "/ready" else body)
+
+        def log_message(self, format: str, *args: object):
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Answer) as server:
+        Thread(target=server.serve_forever, daemon=True).start()
+        await _announce_if_possible(f"http://127.0.0.1:{server.server_port}")
+        server.shutdown()

@@ -20,6 +20,7 @@ STATUSES = [
     (errors.NoWorker(), 503, "server_error"),
     (errors.ResultTimeout(), 504, "server_error"),
     (errors.JobCanceled(), 409, "invalid_request_error"),
+    (errors.JobStopped(), 409, "invalid_request_error"),
     (errors.JobExpired(), 504, "server_error"),
     (errors.TimeLimitExceeded(), 504, "server_error"),
     (errors.WorkerLost(), 500, "server_error"),
@@ -103,3 +104,13 @@ async def test_no_log_shows_what_was_to_be_embedded(connect: Connect, caplog: py
         await connect(Broken()).post("/v1/embeddings", json=WORK)
     assert "ZeroDivisionError" in caplog.text
     assert "secret" not in caplog.text
+
+
+@pytest.mark.parametrize("error", [error for error, _, _ in STATUSES], ids=lambda error: error.code)
+async def test_a_client_is_told_what_it_is_no_use_to_send_again(connect: Connect, error: errors.JobError):
+    final = {
+        "idempotency_key_reused", "job_canceled", "job_expired", "job_stopped", "time_limit_exceeded",
+        "timeout", "unreadable_job", "worker_lost",
+    }  # fmt: skip
+    reply = await connect(MemoryQueue(refusal=error)).post("/v1/embeddings", json=WORK)
+    assert reply.headers.get("x-should-retry") == ("false" if error.code in final else None)

@@ -4,7 +4,7 @@ from typing import Any
 import httpx
 import pytest
 
-from jobs.errors import InputTooLong
+from jobs.errors import InputTooLong, QueueUnavailable
 from jobs.testing import MODEL, MemoryQueue
 from jobs.types import Lane, SubmitOptions
 from tests.unit.api.conftest import Connect
@@ -164,3 +164,51 @@ async def test_a_list_can_be_filtered(client: httpx.AsyncClient):
     assert len(await found(f"status=finished&model={MODEL.id}")) == 2
     assert await found("status=queued") == []
     assert await found("model=other") == []
+
+
+@pytest.mark.parametrize("query", ["offset=10001", "limit=101", "limit=0", "offset=-1"])
+async def test_a_page_out_of_bounds_is_refused(client: httpx.AsyncClient, query: str):
+    reply = await client.get(f"/v1/jobs?{query}")
+    assert reply.status_code == 400
+    assert reply.json()["error"]["param"] == query.partition("=")[0]
+
+
+@pytest.mark.parametrize("method", ["GET", "DELETE"])
+@pytest.mark.parametrize("job_id", ["a:dependents", "a%22b", "a%0A", "%C3%BC", "a" * 65, "a%20b"])
+async def test_what_cannot_be_an_id_never_reaches_the_queue(connect: Connect, method: str, job_id: str):
+    class Untouched(MemoryQueue):
+        async def view(self, job_id: str):
+            raise AssertionError(job_id)
+
+        cancel = view
+
+    reply = await connect(Untouched()).request(method, f"/v1/jobs/{job_id}")
+    assert reply.status_code == 404
+    assert reply.json()["error"]["code"] == "job_not_found"
+
+
+async def test_a_submitted_job_is_accepted_though_it_cannot_be_viewed(connect: Connect):
+    class AwayAfterwards(MemoryQueue):
+        async def view(self, job_id: str):
+            raise QueueUnavailable
+
+        async def wait(self, job_id: str, timeout_s: float):
+            raise QueueUnavailable
+
+    client = connect(AwayAfterwards(held=True))
+    replies = [await submit(client, lane="bulk")]
+    for prefer in ("respond-async", "respond-async, wait=5"):
+        work = {"model": MODEL.id, "input": "a"}
+        replies.append(await client.post("/v1/embeddings", json=work, headers={"Prefer": prefer}))
+    for reply, lane in zip(replies, ("bulk", "default", "default"), strict=True):
+        view = reply.json()
+        assert reply.status_code == 202
+        assert reply.headers["location"] == f"/v1/jobs/{view['id']}"
+        seen = (view["status"], view["task"], view["model"], view["lane"])
+        assert seen == ("queued", "embed", MODEL.id, lane)
+
+
+@pytest.mark.parametrize("wait", ["nan", "inf", "1e999"])
+async def test_a_strange_wait_is_no_server_error(client: httpx.AsyncClient, wait: str):
+    job_id = (await submit(client)).json()["id"]
+    assert (await client.get(f"/v1/jobs/{job_id}?wait={wait}")).status_code in (200, 400)

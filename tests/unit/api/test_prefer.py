@@ -28,5 +28,10 @@ def test_a_malformed_wait_is_ignored(wait: str):
     assert parse_prefer([f"respond-async, wait={wait}"]) == Prefer(True, None)
 
 
+@pytest.mark.parametrize(("wait", "seconds"), [("9" * 5000, 10**9), ("0" * 5000 + "7", 7), ("000", 0)])
+def test_a_wait_of_any_length_is_a_number(wait: str, seconds: int):
+    assert parse_prefer([f"wait={wait}"]) == Prefer(False, seconds)
+
+
 def test_the_first_of_two_equal_preferences_counts():
     assert parse_prefer(["wait=1, wait=2", "wait=3"]).wait_s == 1

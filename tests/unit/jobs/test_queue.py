@@ -1,18 +1,24 @@
 """The queue client and the Lua scripts on fakeredis: no server."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
 
 import fakeredis
 import pytest
+from redis.asyncio.client import Pipeline
+from redis.exceptions import ConnectionError as RedisConnectionError
 
 from jobs import keys, record
+from jobs.census import Announcement
 from jobs.errors import (
     IdempotencyConflict,
+    InternalError,
     JobCanceled,
     JobExpired,
     NoWorker,
     Overloaded,
+    QueueUnavailable,
     ResultTimeout,
     UnknownJob,
     UnknownModel,
@@ -22,7 +28,7 @@ from jobs.queue import JobQueue
 from jobs.scripts import script
 from jobs.settings import Settings
 from jobs.types import EmbedJob, EmbedResult, Lane, ModelInfo, SubmitOptions, WorkerStats
-from workers.ledger import Ledger, Settlement, failed
+from workers.ledger import Ledger, Room, Settlement, failed
 
 INFO = ModelInfo(id="m", task="embed", created=1, dimensions=1, max_tokens=512)
 RESULT = EmbedResult(dimensions=1, vectors=b"\0\0\x80\x3f", tokens=(3,))
@@ -57,7 +63,8 @@ async def queue(server: fakeredis.FakeServer, ledger: Ledger) -> AsyncIterator[J
 
 
 def claim_all(ledger: Ledger, *, suspect: bool = False, lane: str = "default"):
-    return ledger.claim([(f"embed:m:{lane}", 10_000)], max_jobs=100, suspect=suspect)
+    taken = ledger.claim([Room(f"embed:m:{lane}", 10_000, 100)], max_jobs=100, suspect=suspect)
+    return taken.claims, taken.suspect_waits
 
 
 def finish(ledger: Ledger, claim) -> tuple[set[str], list[str]]:
@@ -196,7 +203,7 @@ async def test_a_claim_whose_reply_was_lost_gives_the_same_claims_again(
 ):
     ticket = await queue.submit(job(), SubmitOptions())
     claim = fakeredis.FakeRedis(server=server).register_script(script("claim"))
-    args = ["w1", record.timestamp(), 10, 5, "prefix", "fresh", b"", b"", QUEUE, 100]
+    args = ["w1", record.timestamp(), 10, 5, "prefix", "fresh", b"", b"", QUEUE, 100, 100]
     first, again = claim(args=args), claim(args=args)
     assert first == again
     assert first[1][0][0].decode() == ticket.id
@@ -250,6 +257,27 @@ async def test_finishing_without_the_lease_changes_nothing(queue: JobQueue, ledg
     assert finish(ledger, stale) == ({ticket.id}, [])
     assert finish(ledger, held) == (set(), [])
     assert await queue.wait(ticket.id, 1) == RESULT
+
+
+async def test_a_stale_finish_does_not_unfence_the_new_holder(queue: JobQueue, ledger: Ledger):
+    await queue.submit(job(), SubmitOptions())
+    (stale,), _ = claim_all(ledger)
+    ledger.reclaim(hung=[stale])
+    (held,), _ = claim_all(ledger, suspect=True)
+    finish(ledger, stale)
+    assert ledger.reclaim(hung=[held]) == (1, 0)  # found, not left behind as started
+
+
+async def test_a_record_that_broke_meanwhile_does_not_spoil_its_neighbours_results(
+    queue: JobQueue, ledger: Ledger, server: fakeredis.FakeServer
+):
+    tickets = [await queue.submit(job(), SubmitOptions()) for _ in range(3)]
+    claims, _ = claim_all(ledger)
+    fakeredis.FakeRedis(server=server).set(keys.job(tickets[1].id), "not a hash any more")
+    settlements = [Settlement(claim, "finished", 60, ledger.store(claim, RESULT)) for claim in claims]
+    assert ledger.settle(settlements, 0.1) == ({tickets[1].id}, [])
+    for ticket in (tickets[0], tickets[2]):
+        assert await queue.wait(ticket.id, 1) == RESULT
 
 
 async def test_renewing_tells_which_leases_are_gone(queue: JobQueue, ledger: Ledger):
@@ -336,3 +364,106 @@ async def test_a_broken_record_does_not_stop_the_claims_behind_it(
     ticket = await queue.submit(job(), SubmitOptions())
     claims, _ = claim_all(ledger)
     assert claims[-1].id == ticket.id
+
+
+async def test_a_waiter_is_told_that_its_job_has_vanished(queue: JobQueue, server: fakeredis.FakeServer):
+    ticket = await queue.submit(job(), SubmitOptions(awaited=True))
+    fakeredis.FakeRedis(server=server).flushall()
+    with pytest.raises(UnknownJob):
+        await queue.wait(ticket.id, 10)
+
+
+class AwayRedis(fakeredis.FakeAsyncRedis):
+    asked = 0
+
+    async def hgetall(self, name: str):
+        self.asked += 1
+        await asyncio.sleep(0.01)
+        raise RedisConnectionError
+
+
+async def test_submits_at_the_same_time_share_one_failure_of_redis():
+    redis = AwayRedis(server=fakeredis.FakeServer())
+    queue = JobQueue(redis, Settings())
+    submits = [queue.submit(job(), SubmitOptions()) for _ in range(16)]
+    errors = await asyncio.gather(*submits, return_exceptions=True)
+    assert {type(error) for error in errors} == {QueueUnavailable}
+    with pytest.raises(QueueUnavailable):
+        await queue.submit(job(), SubmitOptions())
+    assert redis.asked == 1
+
+
+async def test_a_caller_that_gives_up_leaves_the_question_to_the_others(queue: JobQueue):
+    first, second = (asyncio.create_task(queue.models()) for _ in range(2))
+    await asyncio.sleep(0)
+    first.cancel()
+    assert await second == (INFO,)
+
+
+async def test_views_read_no_inputs(queue: JobQueue, server: fakeredis.FakeServer, monkeypatch):
+    ticket = await queue.submit(job(), SubmitOptions(metadata={"a": "b"}))
+    read: list[tuple[object, ...]] = []
+    execute = fakeredis.FakeAsyncRedis.execute_command
+
+    async def spy(self, *args, **options):
+        read.append(args)
+        return await execute(self, *args, **options)
+
+    monkeypatch.setattr(fakeredis.FakeAsyncRedis, "execute_command", spy)
+    pipelined = Pipeline.execute
+
+    async def spy_pipeline(self, *args, **options):
+        read.extend(command for command, _ in self.command_stack)
+        return await pipelined(self, *args, **options)
+
+    monkeypatch.setattr(Pipeline, "execute", spy_pipeline)
+    (listed,) = await queue.views(status=None, model=None, lane=None, limit=1, offset=0)
+    assert listed.id == ticket.id
+    assert (await queue.view(ticket.id)).metadata == listed.metadata == {"a": "b"}
+    of_record = [args for args in read if keys.job(ticket.id) in args]
+    assert [args[0] for args in of_record] == ["HMGET", "HMGET"]
+    assert all("data" not in args for args in of_record)
+
+
+@pytest.mark.parametrize("foreign", ["not a hash", {"status": "queued", "origin": "default", "data": "x"}])
+async def test_what_is_no_job_of_ours_is_unknown_and_stays_as_it_is(
+    queue: JobQueue, server: fakeredis.FakeServer, foreign: str | dict[str, str]
+):
+    redis = fakeredis.FakeRedis(server=server)
+    if isinstance(foreign, str):
+        redis.set("rq:job:theirs", foreign)
+    else:
+        redis.hset("rq:job:theirs", items=[each for pair in foreign.items() for each in pair])
+    before = redis.dump("rq:job:theirs")
+    for ask in (queue.view("theirs"), queue.wait("theirs", 5), queue.cancel("theirs")):
+        with pytest.raises(UnknownJob):
+            await ask
+    assert redis.dump("rq:job:theirs") == before
+
+
+async def test_a_key_of_another_type_is_not_an_absent_redis(queue: JobQueue, server: fakeredis.FakeServer):
+    await queue.submit(job(), SubmitOptions())
+    fakeredis.FakeRedis(server=server).set(keys.registry("finished", QUEUE), "not a sorted set")
+    with pytest.raises(InternalError):
+        await queue.stats()
+
+
+async def test_a_model_whose_workers_are_long_gone_is_not_offered(server: fakeredis.FakeServer):
+    queue = JobQueue(fakeredis.FakeAsyncRedis(server=server), Settings())
+    announcement = Announcement(info=INFO, seen_at=time.time() - 700)
+    fakeredis.FakeRedis(server=server).hset(keys.MODELS, "m", record.pack(announcement))
+    assert await queue.models() == ()
+
+
+async def test_unreadable_announcements_are_skipped_and_logged(
+    queue: JobQueue, server: fakeredis.FakeServer, caplog: pytest.LogCaptureFixture
+):
+    redis = fakeredis.FakeRedis(server=server)
+    redis.hset(keys.MODELS, "other", b"\xc1garbage")
+    redis.sadd(keys.WORKERS, keys.WORKER_PREFIX + "w2", keys.WORKER_PREFIX + "w3")
+    redis.set(keys.worker("w2"), b"\xc1garbage")
+    redis.rpush(keys.worker("w3"), "not a string")
+    assert await queue.models() == (INFO,)
+    assert [worker.name for worker in (await queue.stats()).workers] == ["w1"]
+    assert await queue.ready()
+    assert {keys.MODELS, keys.worker("w2"), keys.worker("w3")} == {r.__dict__["key"] for r in caplog.records}

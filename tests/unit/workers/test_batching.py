@@ -4,7 +4,7 @@ from typing import NamedTuple
 import pytest
 
 from jobs.types import Lane
-from workers.batching import BatchLimits, choose_lane, pack
+from workers.batching import BatchLimits, choose_queue, pack
 
 LIMITS = BatchLimits(tokens=2048, items=256, padding=0.08, free_padding=32)
 
@@ -18,8 +18,7 @@ class Item(NamedTuple):
 def drain(items: list[Item], limits: BatchLimits) -> list[list[Item]]:
     batches = []
     while items:
-        lane = choose_lane({lane: sum(i.lane is lane for i in items) for lane in Lane}, {}, 5)
-        assert lane is not None
+        lane = min((item.lane for item in items), key=list(Lane).index)
         chosen = pack(items, lane, limits)
         batches.append([items[n] for n in chosen])
         items = [item for n, item in enumerate(items) if n not in set(chosen)]
@@ -92,14 +91,22 @@ def test_lower_lanes_never_take_the_place_of_a_higher_one():
     assert [items[n].lane for n in chosen] == [Lane.INTERACTIVE] * 20
 
 
-def test_a_starving_lower_lane_leads_a_batch():
-    waiting = {Lane.INTERACTIVE: 10, Lane.BULK: 3}
-    assert choose_lane(waiting, {Lane.BULK: 4.9}, 5) is Lane.INTERACTIVE
-    assert choose_lane(waiting, {Lane.BULK: 5.1}, 5) is Lane.BULK
+A_INTERACTIVE, A_BULK, B_BULK = ("a", Lane.INTERACTIVE), ("a", Lane.BULK), ("b", Lane.BULK)
 
 
-def test_without_work_there_is_no_lane():
-    assert choose_lane({}, {}, 5) is None
+def test_the_highest_lane_leads_and_of_two_models_the_one_that_waits_longer():
+    assert choose_queue({A_BULK: 1, A_INTERACTIVE: 9, B_BULK: 0}, {}, 5) == A_INTERACTIVE
+    assert choose_queue({A_BULK: 1, B_BULK: 0}, {}, 5) == B_BULK
+
+
+def test_a_starving_lower_lane_leads_a_batch_also_against_another_model():
+    oldest = {A_INTERACTIVE: 1, B_BULK: 2}
+    assert choose_queue(oldest, {B_BULK: 4.9}, 5) == A_INTERACTIVE
+    assert choose_queue(oldest, {B_BULK: 5.1}, 5) == B_BULK
+
+
+def test_without_work_nothing_leads():
+    assert choose_queue({}, {}, 5) is None
 
 
 def test_of_equally_long_items_the_oldest_go_first():

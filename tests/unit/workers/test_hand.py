@@ -1,3 +1,5 @@
+import time
+
 from jobs.types import EmbedJob, Lane
 from tests.fake_runner import FakeItem
 from workers.batching import BatchLimits
@@ -16,6 +18,10 @@ def offer(hand: Hand, each: Claim, lengths: list[int]) -> Held:
     held.job = EmbedJob(model="m", inputs=tuple("x" * length for length in lengths))
     hand.offer(held, [FakeItem("x", length) for length in lengths])
     return held
+
+
+def tokens(hand: Hand, lane: Lane) -> int:
+    return next(tokens for each, tokens, _ in hand.rooms("m") if each is lane)
 
 
 def test_a_large_job_shares_batches_and_completes_when_its_last_item_has():
@@ -37,17 +43,33 @@ def test_a_large_job_shares_batches_and_completes_when_its_last_item_has():
 def test_a_lower_lane_leaves_room_for_the_higher_ones():
     hand = Hand({"m": LIMITS}, starvation_s=5)
     offer(hand, claim("a", Lane.BULK), [10] * 100)
-    budgets = dict(hand.budgets("m"))
-    assert budgets[Lane.INTERACTIVE] == 100 * POOL_BATCHES
-    assert budgets[Lane.BULK] < 0
+    assert tokens(hand, Lane.INTERACTIVE) == 100 * POOL_BATCHES
+    assert tokens(hand, Lane.BULK) < 0
+
+
+def test_a_flood_in_a_high_lane_leaves_a_lower_one_its_turn():
+    hand = Hand({"m": LIMITS}, starvation_s=5)
+    offer(hand, claim("a", Lane.INTERACTIVE), [10] * 100)
+    assert tokens(hand, Lane.INTERACTIVE) < 0
+    assert tokens(hand, Lane.BULK) == 50
+
+
+def test_a_lane_that_was_empty_is_not_starving_when_work_comes():
+    hand = Hand({"m": LIMITS}, starvation_s=0.05)
+    time.sleep(0.06)
+    offer(hand, claim("a", Lane.BULK), [10])
+    offer(hand, claim("b", Lane.INTERACTIVE), [90])
+    batch = hand.next_batch(0)
+    assert batch is not None
+    assert batch.entries[-1].held.lane is Lane.INTERACTIVE
 
 
 def test_work_on_its_way_through_the_tokeniser_counts_as_taken():
     hand = Hand({"m": LIMITS}, starvation_s=5)
     (held,) = hand.hold([claim("a", cost=150)])
-    assert dict(hand.budgets("m"))[Lane.DEFAULT] == 100 * POOL_BATCHES - 150
+    assert tokens(hand, Lane.DEFAULT) == 100 * POOL_BATCHES - 150
     hand.decline(held)
-    assert dict(hand.budgets("m"))[Lane.DEFAULT] == 100 * POOL_BATCHES
+    assert tokens(hand, Lane.DEFAULT) == 100 * POOL_BATCHES
 
 
 def test_a_dropped_job_leaves_no_items_behind():
@@ -79,6 +101,8 @@ def test_only_jobs_that_are_not_on_the_device_are_given_up():
 def test_a_job_past_its_time_limit_is_overdue():
     hand = Hand({"m": LIMITS}, starvation_s=5)
     late = offer(hand, claim("a", time_limit_s=-1), [10])
+    assert hand.overdue() == []  # it has not run yet
+    hand.next_batch(0)
     offer(hand, claim("b"), [10])
     assert hand.overdue() == [late]
-    assert len(hand) == 1
+    assert hand.overdue() == []
