@@ -47,7 +47,7 @@ class Census:
     def __init__(self, redis: redis.asyncio.Redis, *, limit: int) -> None:
         self._redis = redis
         self._limit = limit
-        self._answer: tuple[ModelInfo, ...] | Exception = ()
+        self._answer: tuple[ModelInfo, ...] = ()
         self._names: frozenset[str] = frozenset()
         self._asked_at = float("-inf")
         self._asking: asyncio.Task[tuple[ModelInfo, ...] | Exception] | None = None
@@ -58,7 +58,7 @@ class Census:
 
     async def models(self) -> tuple[ModelInfo, ...]:
         """Callers at the same time share one question to Redis, and its failure."""
-        answer = self._answer
+        answer: tuple[ModelInfo, ...] | Exception = self._answer
         if not self._fresh():
             if self._asking is None or self._asking.done():
                 self._asking = asyncio.create_task(self._ask_models())
@@ -78,9 +78,9 @@ class Census:
     async def _ask_models(self) -> tuple[ModelInfo, ...] | Exception:
         try:
             self._answer = await self._announced()
-            self._names = frozenset(info.id for info in self._answer)
         except (RedisError, OSError) as error:
-            self._answer, self._names = error, frozenset()
+            return error  # not kept: whoever asks next may find Redis back
+        self._names = frozenset(info.id for info in self._answer)
         self._asked_at = time.monotonic()
         return self._answer
 

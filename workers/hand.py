@@ -14,8 +14,8 @@ from workers.ledger import Claim
 POOL_BATCHES = 4
 """Work claimed ahead, in batches: enough to sort by length, little enough to leave other workers their share."""
 
-MAX_JOBS = {Lane.INTERACTIVE: 640, Lane.DEFAULT: 256, Lane.BULK: 128}
-"""Jobs held at once per lane, whatever their size: a flood in one lane leaves the others their places."""
+MAX_JOBS = 1024
+"""Jobs held at once of each lane, whatever their size: a flood in one lane leaves the others their places."""
 
 
 class Held:
@@ -94,7 +94,7 @@ class Hand:
         with nothing here always has room for half a batch: it must get its turn.
         """
         with self._lock:
-            jobs = dict(MAX_JOBS)
+            jobs = dict.fromkeys(LANES, MAX_JOBS)
             for held in self._held.values():
                 jobs[held.lane] -= 1
             free = self._limits[model].tokens * POOL_BATCHES

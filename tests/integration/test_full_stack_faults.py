@@ -76,7 +76,8 @@ def test_after_a_crash_of_redis_everything_goes_on_by_itself(stack: Stack):
     for job_id in ids:
         done = stack.job(job_id, wait=20)
         assert (done["status"], done["attempts"]) == ("finished", 1)
-    assert stack.embed("afterwards").status_code == 200
+    afterwards = stack.embed("afterwards")
+    assert afterwards.status_code == 200, afterwards.text
 
 
 def test_a_caller_who_waits_while_redis_crashes_still_gets_the_answer(stack: Stack):

@@ -62,7 +62,7 @@ class Tree:
             with contextlib.suppress(psutil.Error):
                 line = " ".join(child.cmdline())
                 for kind, word in (
-                    ("redis", "redis-server"),
+                    ("redis", "-server "),
                     ("api", "cli.api_process"),
                     ("worker", "-m workers"),
                 ):
