@@ -62,7 +62,8 @@ class Mailbox:
             self._admitted.add(job_id)
 
     def forget(self, job_id: str, future: asyncio.Future[Mail]) -> None:
-        future.cancel()
+        if not future.cancel() and not future.cancelled():
+            future.exception()  # looked at, so that nobody complains of it
         if futures := self._waiting.get(job_id):
             with contextlib.suppress(ValueError):
                 futures.remove(future)

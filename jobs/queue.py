@@ -34,6 +34,11 @@ log = logging.getLogger(__name__)
 _CANCELED = msgspec.msgpack.encode(JobCanceled().failure())
 
 
+def _expire(future: asyncio.Future[Mail]) -> None:
+    if not future.done():
+        future.set_exception(ResultTimeout())
+
+
 class JobQueue:
     """One per process. Every method raises QueueUnavailable while Redis is away, and works again when it is back."""
 
@@ -89,17 +94,14 @@ class JobQueue:
         future = self._expected.pop(job_id, None)
         told = future is not None
         future = future or self._mailbox.expect(job_id)
+        timer = asyncio.get_running_loop().call_later(timeout_s, _expire, future)
         try:
-            async with asyncio.timeout(timeout_s) as patience:
-                status, body = (None, None) if told else await self._ended_before(job_id)
-                self._mailbox.admitted(job_id)
-                if status is None and patience.expired():
-                    raise TimeoutError  # the Redis client can swallow the cancellation that says so
-                if status is None:
-                    status, body = await future
-        except TimeoutError as error:
-            raise ResultTimeout from error
+            status, body = (None, None) if told else await self._ended_before(job_id)
+            self._mailbox.admitted(job_id)
+            if status is None:
+                status, body = await future
         finally:
+            timer.cancel()
             self._mailbox.forget(job_id, future)
         return await self._outcome(job_id, status, body)
 

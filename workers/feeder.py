@@ -9,6 +9,7 @@ from redis.exceptions import RedisError
 
 from jobs import keys, record
 from jobs.errors import InternalError, InvalidInput, JobError
+from jobs.types import LANES
 from workers.hand import Hand, Held
 from workers.ledger import Claim, Ledger, Room
 from workers.progress import Progress
@@ -45,7 +46,7 @@ class Feeder:
         self._fail = fail
         self._progress = progress
         self._prepare_timeout_s = prepare_timeout_s
-        self._bell = Bell(hand, ledger)
+        self._bell = Bell(hand, ledger, markers=len(runners) * len(LANES))
         self._stopping = False
         self._backlog: frozenset[str] = frozenset()
         self._suspects_wait = False
@@ -161,9 +162,11 @@ class Feeder:
 class Bell:
     """Rings when one of the markers it listens for appears, and at the latest a poll interval after it began to."""
 
-    def __init__(self, hand: Hand, ledger: Ledger) -> None:
+    def __init__(self, hand: Hand, ledger: Ledger, *, markers: int) -> None:
+        """markers: how many there are in all; where it listens for fewer, room is what it waits for."""
         self._hand = hand
         self._ledger = ledger
+        self._markers = markers
         self._heard: frozenset[str] | None = None  # the markers that Redis is asked for now
         self._interrupted = False
         self._listen = threading.Event()
@@ -180,11 +183,12 @@ class Bell:
         """Until the bell rings, or there is room for work that is known of. Raises RedisError."""
         while True:
             with self._hand.room:
-                self._hand.short_of_room = True
                 if self._rang or self._stopping or may_feed():
                     self._rang = self._hand.short_of_room = False
                     return
-                if not self._must_interrupt(frozenset(listen_for())):
+                wanted = frozenset(listen_for())
+                self._hand.short_of_room = len(wanted) < self._markers
+                if not self._must_interrupt(wanted):
                     self._hand.room.wait(POLL_S)
                     continue
             self._ledger.ring()
