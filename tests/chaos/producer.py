@@ -22,7 +22,7 @@ from tests.chaos.plan import Plan
 
 PATIENCE_S = 180.0
 WAIT_S = 5.0
-RUSH = 300
+RUSH = 100
 """Jobs at once, for the last fault to hit."""
 ENDED = ("finished", "failed", "canceled", "stopped")
 
