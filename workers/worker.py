@@ -160,9 +160,8 @@ class BatchWorker(SimpleWorker):
             if self._is_due("announce", min(1.0, self._settings.lease_s / 4)):
                 self._give_sign_of_life()
             if self._is_due("renew", min(0.25, self._settings.lease_s / 4)):
-                self._lose(
-                    self._ledger.renew(self._hand.claims())
-                )  # before reclaiming: ours may be late after a sleep
+                # Before reclaiming: our own may be late after a sleep.
+                self._lose(self._ledger.renew(self._hand.claims()))
                 if time.monotonic() >= self._reclaims_from:
                     self._reclaim()
             if self._is_due("sweep", self._settings.sweep_s):
@@ -191,13 +190,9 @@ class BatchWorker(SimpleWorker):
         if not self.connection.exists(self.key):  # slept past its record: others took it out of RQ's lists
             self.register_birth()
         self._feeder.paused = self._ledger.suspended()
-        status = (
-            WorkerStatus.SUSPENDED
-            if self._feeder.paused
-            else WorkerStatus.BUSY
-            if len(self._hand)
-            else WorkerStatus.IDLE
-        )
+        status = WorkerStatus.BUSY if len(self._hand) else WorkerStatus.IDLE
+        if self._feeder.paused:
+            status = WorkerStatus.SUSPENDED
         if status != self.get_state():
             self.set_state(status)
         self.heartbeat(timeout=max(10, int(self._settings.lease_s * 3)))
