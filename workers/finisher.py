@@ -22,6 +22,9 @@ log = logging.getLogger(__name__)
 MAX_JOBS = 256
 """Jobs in one FINISH: keeps a script near a millisecond."""
 
+MAX_FOLLOWUPS = 100
+"""Ended jobs seen to in one sweep: results wait meanwhile."""
+
 MAX_REFUSALS = 50
 """Ten seconds of a full or read-only Redis."""
 
@@ -48,8 +51,9 @@ class Finisher:
         self._runners = runners
         self._rates = rates
         self._bridge = bridge
-        self._done: queue.SimpleQueue[_Done | None] = queue.SimpleQueue()
+        self._done: queue.SimpleQueue[_Done | None] = queue.SimpleQueue()  # None: look at the flags
         self._stopping = False
+        self._sweeping = False
         self._give_up_at = float("inf")
 
     def complete(self, held: Held) -> None:
@@ -60,9 +64,15 @@ class Finisher:
         """The job failed as a whole."""
         self._done.put((held, error))
 
+    def sweep(self) -> None:
+        """Follow up the jobs that ended without a worker, or whose worker did not come to it."""
+        self._sweeping = True
+        self._done.put(None)
+
     def stop(self) -> None:
         """Write what is there, then end; a little later if Redis is away."""
         self._give_up_at = time.monotonic() + GIVE_UP_S
+        self._stopping = True
         self._done.put(None)
 
     def run(self) -> None:
@@ -70,14 +80,15 @@ class Finisher:
             batch = self._next_batch()
             settlements = [self._settlement(held, error) for held, error in batch]
             self._write(batch, settlements)
+            if self._sweeping and not self._stopping:
+                self._sweeping = False
+                self._follow_up_left_ones()
 
     def _next_batch(self) -> list[_Done]:
         batch: list[_Done] = []
         entry = self._done.get()
         while True:
-            if entry is None:
-                self._stopping = True
-            else:
+            if entry is not None:
                 batch.append(entry)
             if len(batch) >= MAX_JOBS:
                 return batch
@@ -138,17 +149,20 @@ class Finisher:
         worked_s = sum(now - held.claimed_at for held, _ in batch)
         stale, followups = self._insist(lambda: self._ledger.settle(settlements, worked_s))
         self._hand.forget(held for held, _ in batch)
-        self._after(settlements, stale, followups)
-
-    def _after(self, settlements: Sequence[Settlement], stale: set[str], followups: Sequence[str]) -> None:
         for settlement in settlements:
             if settlement.claim.id not in stale:
                 self._rates.count(settlement.claim.queue)
+        self._follow_up(followups)
+
+    def _follow_up_left_ones(self) -> None:
         try:
-            for job_id in followups:
-                self._bridge.enqueue_dependents(job_id)
-            for settlement in settlements:
-                if settlement.claim.has_callbacks and settlement.claim.id not in stale:
-                    self._bridge.send_webhooks(settlement.claim.id)
+            self._follow_up(self._ledger.take_followups(MAX_FOLLOWUPS))
         except RedisError as error:
-            log.warning("follow-ups are left to the next sweep", extra={"error": str(error)})
+            log.warning("cannot look for follow-ups", extra={"error": str(error)})
+
+    def _follow_up(self, job_ids: Sequence[str]) -> None:
+        try:
+            for job_id in job_ids:
+                self._bridge.follow_up(job_id)
+        except RedisError as error:
+            log.warning("follow-ups are left to a later sweep", extra={"error": str(error)})

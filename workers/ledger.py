@@ -10,7 +10,7 @@ import redis
 
 from jobs import keys, record
 from jobs.census import Announcement
-from jobs.errors import Failure, JobExpired, WorkerLost
+from jobs.errors import Failure, InternalError, JobError, JobExpired, WorkerLost
 from jobs.scripts import script
 from jobs.types import ModelInfo, Result, WorkerStats
 
@@ -72,7 +72,7 @@ class Ledger:
         self._prefix = _new_prefix()
         self._lease_s = lease_s
         self._max_crashes = max_crashes
-        names = ("claim", "finish", "renew", "reclaim", "promote")
+        names = ("claim", "finish", "renew", "reclaim", "promote", "follow_up")
         self._scripts = {name: connection.register_script(script(name)) for name in names}
         self._expired = record.encode_failure(JobExpired().failure())
         self._lost = record.encode_failure(WorkerLost().failure())
@@ -99,7 +99,7 @@ class Ledger:
         pipeline.execute()
 
     def settle(self, settlements: Sequence[Settlement], worked_s: float) -> tuple[set[str], list[str]]:
-        """Write outcomes. Returns (job ids that were no longer ours, job ids whose dependents wait)."""
+        """Write outcomes. Returns (job ids that were no longer ours, job ids to follow up)."""
         args: list[Any] = [self.worker, record.timestamp(), f"{worked_s:.6f}", len(settlements)]
         for each in settlements:
             claim = each.claim
@@ -162,12 +162,17 @@ class Ledger:
                     pipeline.zremrangebyscore(keys.registry(status, name), "-inf", seconds)
         pipeline.execute()
 
-    def followups(self) -> list[str]:
-        """Jobs that ended while their dependents still wait to be enqueued."""
-        return keys.names(self._redis.smembers(keys.FOLLOWUPS))
+    def take_followups(self, most: int) -> list[str]:
+        """Ended jobs whose callbacks, webhooks or dependents are still to be seen to, and that nobody is at."""
+        return keys.names(self._scripts["follow_up"](args=[most]))
 
-    def follow_up_done(self, job_id: str) -> None:
-        self._redis.srem(keys.FOLLOWUPS, job_id)
+    def failure(self, job_id: str) -> JobError:
+        """What an ended job failed with."""
+        rows: Any = self._redis.xrevrange(keys.results(job_id), count=1)
+        return (record.last_failure(rows[0][1]) if rows else None) or InternalError()
+
+    def followed_up(self, job_id: str) -> None:
+        self._redis.zrem(keys.FOLLOWUPS, job_id)
 
 
 def failed(claim: Claim, failure: Failure, verdict: Verdict = "failed") -> Settlement:

@@ -55,13 +55,25 @@ class RqBridge:
         except Exception:
             log.exception("stopped callback failed", extra={"job_id": job_id})
 
-    def send_webhooks(self, job_id: str) -> None:
-        """What goes wrong with them is logged, not raised."""
+    def follow_up(self, job_id: str) -> None:
+        """See to all that an ended job still asks for: a failure callback that no worker was there to run, webhooks,
+        the jobs that wait for it. Done at least once; only Redis's own errors are raised.
+        """
         try:
             job = self._fetch(job_id)
-            job.send_webhooks(job.get_status(refresh=False))
-        except Exception:
-            log.exception("webhooks failed", extra={"job_id": job_id})
+        except NoSuchJobError:
+            pass
+        else:
+            if self._connection.hdel(job.key, "mlxq_callback_owed"):
+                self.run_failure_callback(job_id, self._ledger.failure(job_id))
+            try:
+                job.send_webhooks(job.get_status(refresh=False))
+            except Exception:
+                log.exception("webhooks failed", extra={"job_id": job_id})
+            Queue(job.origin, connection=self._connection, serializer=MsgpackSerializer).enqueue_dependents(
+                job
+            )
+        self._ledger.followed_up(job_id)
 
     def forget_dead_workers(self, queues: Sequence[Queue]) -> None:
         """Take workers whose record has expired out of RQ's lists. (RQ's whole maintenance pass can end the worker
@@ -69,17 +81,6 @@ class RqBridge:
         """
         for queue in queues:
             worker_registration.clean_worker_registry(queue)
-
-    def enqueue_dependents(self, job_id: str) -> None:
-        """Release the jobs that wait for this one. Safe to repeat: RQ empties the set as it enqueues."""
-        try:
-            job = self._fetch(job_id)
-        except NoSuchJobError:
-            pass
-        else:
-            queue = Queue(job.origin, connection=self._connection, serializer=MsgpackSerializer)
-            queue.enqueue_dependents(job)
-        self._ledger.follow_up_done(job_id)
 
 
 def stop_job_target(payload: dict[str, Any]) -> str | None:

@@ -214,8 +214,7 @@ class BatchWorker(SimpleWorker):
     def _sweep(self) -> None:
         self._ledger.sweep()
         self._bridge.forget_dead_workers(self.queues)
-        for job_id in self._ledger.followups():
-            self._bridge.enqueue_dependents(job_id)
+        self._finisher.sweep()
 
     # Beginning and end
 

@@ -4,7 +4,7 @@
 -- verdict finished: stored = base64 of the result, kept for ttl_s
 --         failed | stopped: stored = exc_string, failure = msgpack
 --         retry: back to the queue after delay_s          release: back to the queue's front, unharmed
--- Returns {stale ids, ids whose dependents wait}.
+-- Returns {stale ids, ids that the caller is to follow up}.
 local worker, iso, worked, count = ARGV[1], ARGV[2], ARGV[3], tonumber(ARGV[4])
 local worker_key = 'rq:worker:' .. worker
 local stale, followups, mail = {}, {}, {}
@@ -30,22 +30,21 @@ local function settle(id, execution, queue, verdict, ttl, stored, failure)
     wake(queue)
     return
   end
+  local followed_up
   if verdict == 'finished' then
     succeeded = succeeded + 1
     redis.call('HSET', job_key, 'status', 'finished', 'ended_at', iso)
     sure('XADD', 'rq:results:' .. id, '*', 'type', 1, 'worker_name', worker, 'return_value', stored,
       'execution_id', execution)
     tell(mail, job_key, id, 'finished', stored)
-    keep(job_key, id, 'rq:finished:' .. queue, ttl)
+    followed_up = follow_up(job_key, id, false, FOLLOW_UP_S)
+    keep(job_key, id, 'rq:finished:' .. queue, ttl, followed_up)
   else
     failed = failed + 1
-    fail(mail, queue, id, iso, worker, execution, stored, failure)
+    followed_up = fail(mail, queue, id, iso, worker, execution, stored, failure)
     if verdict == 'stopped' then redis.call('HSET', job_key, 'status', 'stopped') end
   end
-  if redis.call('EXISTS', job_key .. ':dependents') == 1 then
-    redis.call('SADD', 'mlxq:followups', id)
-    followups[#followups + 1] = id
-  end
+  if followed_up then followups[#followups + 1] = id end
 end
 
 -- The reply to an earlier, equal call was lost.

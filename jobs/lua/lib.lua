@@ -7,6 +7,9 @@ local function now()
   return tonumber(t[1]) + tonumber(t[2]) / 1000000
 end
 
+-- A worker that took a job's follow-up has so long before another one may.
+local FOLLOW_UP_S = 300
+
 -- A call on a key that only this job's bookkeeping uses: whatever else lies there gives way.
 local function sure(command, key, ...)
   local reply = redis.pcall(command, key, ...)
@@ -62,8 +65,20 @@ local function drop_execution(queue, id, execution)
   return redis.call('ZREM', 'mlxq:leases', member)
 end
 
--- ttl as in RQ: -1 keeps for ever, 0 deletes at once.
-local function keep(job_key, id, registry, ttl)
+-- What an ended job still asks for, done by a worker through RQ: its dependents, its webhooks and, if no worker was
+-- there when it failed, its failure callback. They are due after delay_s. Returns whether there is any.
+local function follow_up(job_key, id, callback_owed, delay_s)
+  local wants = redis.call('HMGET', job_key, 'webhooks', 'failure_callback_name')
+  callback_owed = callback_owed and wants[2]
+  if not (wants[1] or callback_owed or redis.call('EXISTS', job_key .. ':dependents') == 1) then return false end
+  if callback_owed then redis.call('HSET', job_key, 'mlxq_callback_owed', 1) end
+  redis.call('ZADD', 'mlxq:followups', now() + delay_s, id)
+  return true
+end
+
+-- ttl as in RQ: -1 keeps for ever, 0 deletes at once, but for an hour if something is to follow.
+local function keep(job_key, id, registry, ttl, followed_up)
+  if ttl == 0 and followed_up then ttl = 3600 end
   if ttl == 0 then
     redis.call('DEL', job_key, 'rq:results:' .. id)
     return
@@ -82,13 +97,15 @@ local function failure_ttl(job_key)
   return tonumber(redis.call('HGET', job_key, 'failure_ttl') or '') or 31536000   -- RQ's default: a year
 end
 
--- A final failure: RQ reads exc_string (base64 of zlib), we read failure (msgpack).
+-- A final failure: RQ reads exc_string (base64 of zlib), we read failure (msgpack). Without a worker its callback has
+-- not run yet. Returns whether something is to follow.
 local function fail(mail, queue, id, iso, worker, execution, exc_string, failure)
   local job_key = 'rq:job:' .. id
   redis.call('HSET', job_key, 'status', 'failed', 'ended_at', iso)
   sure('XADD', 'rq:results:' .. id, '*', 'type', 2, 'worker_name', worker, 'exc_string', exc_string,
     'execution_id', execution, 'failure', failure)
   tell(mail, job_key, id, 'failed', failure)
-  keep(job_key, id, 'rq:failed:' .. queue, failure_ttl(job_key))
-  if redis.call('EXISTS', job_key .. ':dependents') == 1 then redis.call('SADD', 'mlxq:followups', id) end
+  local followed_up = follow_up(job_key, id, worker == '', worker == '' and 0 or FOLLOW_UP_S)
+  keep(job_key, id, 'rq:failed:' .. queue, failure_ttl(job_key), followed_up)
+  return followed_up
 end

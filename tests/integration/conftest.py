@@ -1,0 +1,34 @@
+"""A running worker on a fake model, and a client of it."""
+
+from collections.abc import AsyncIterator, Iterator
+
+import pytest
+import redis
+
+from jobs.connection import connect_async
+from jobs.queue import JobQueue
+from jobs.server import RedisServer
+from tests.fake_runner import FakeRunner
+from tests.running_worker import SETTINGS, ThreadWorker, running_worker, until_async
+
+
+@pytest.fixture
+def runner() -> FakeRunner:
+    return FakeRunner()
+
+
+@pytest.fixture
+def worker(
+    redis_server: RedisServer, redis_client: redis.Redis, runner: FakeRunner
+) -> Iterator[ThreadWorker]:
+    with running_worker(redis_server.url, runner) as worker:
+        yield worker
+
+
+@pytest.fixture
+async def queue(worker: ThreadWorker, redis_server: RedisServer) -> AsyncIterator[JobQueue]:
+    queue = JobQueue(connect_async(redis_server.url), SETTINGS)
+    await queue.start()
+    await until_async(queue.ready)
+    yield queue
+    await queue.aclose()

@@ -1,0 +1,76 @@
+"""A whole worker in a thread of the test, on a fake model."""
+
+import asyncio
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from jobs.connection import connect
+from jobs.queue import JobQueue
+from jobs.settings import Settings
+from jobs.types import EmbedJob, EmbedResult, Lane, SubmitOptions
+from tests.fake_runner import DIMENSIONS, FakeRunner
+from workers.batching import BatchLimits
+from workers.worker import BatchWorker
+
+SETTINGS = Settings(lease_s=1, sweep_s=0.5, batch_timeout_s=60)
+LIMITS = BatchLimits(tokens=256, items=64, padding=0.5, free_padding=64)
+INTERACTIVE = SubmitOptions(lane=Lane.INTERACTIVE, awaited=True)
+
+
+class ThreadWorker(BatchWorker):
+    """A worker beside the test: signals belong to the main thread."""
+
+    def _install_signal_handlers(self) -> None:
+        pass
+
+    def stop(self) -> None:
+        self._stop_requested = True
+
+
+@contextmanager
+def running_worker(url: str, runner: FakeRunner, settings: Settings = SETTINGS) -> Iterator[ThreadWorker]:
+    model = runner.info.id
+    worker = ThreadWorker(connect(url), {model: runner}, {model: LIMITS}, settings, lambda work: work())
+    thread = threading.Thread(target=worker.work)
+    thread.start()
+    try:
+        yield worker
+    finally:
+        runner.gate.set()
+        worker.stop()
+        thread.join(20)
+        assert not thread.is_alive()
+
+
+def job(*texts: str) -> EmbedJob:
+    return EmbedJob(model="fake", inputs=texts)
+
+
+async def until_async(condition: Callable, timeout_s: float = 10) -> None:
+    deadline = time.monotonic() + timeout_s
+    while not await condition():
+        assert time.monotonic() < deadline, "it did not happen in time"
+        await asyncio.sleep(0.01)
+
+
+async def until(condition: Callable[[], bool], timeout_s: float = 10) -> None:
+    async def asked() -> bool:
+        return condition()
+
+    await until_async(asked, timeout_s)
+
+
+async def run(queue: JobQueue, *texts: str, options: SubmitOptions = INTERACTIVE) -> EmbedResult:
+    ticket = await queue.submit(job(*texts), options)
+    return await queue.wait(ticket.id, 10)
+
+
+def vectors(result: EmbedResult) -> list[bytes]:
+    size = 4 * DIMENSIONS
+    return [result.vectors[at : at + size] for at in range(0, len(result.vectors), size)]
+
+
+async def has_status(queue: JobQueue, job_id: str, status: str) -> bool:
+    return (await queue.view(job_id)).status == status
