@@ -7,16 +7,22 @@ from fastapi import FastAPI
 from starlette.exceptions import HTTPException
 
 from api.dialects.openai import OpenAI
+from api.dialects.openai_chat import OpenAIChat
 from api.errors import http_exception
 from api.health import Health
+from api.images import ImageSource
+from api.job_events import JobEvents
 from api.jobs import Jobs
 from api.queue import Queue
 from api.route import DirectRoute
 from jobs.settings import Settings
 
 
-def create_app(queue: Queue, settings: Settings) -> FastAPI:
-    """The queue is started and closed with the application. Redis may be away at the start."""
+def create_app(queue: Queue, settings: Settings, images: ImageSource | None = None) -> FastAPI:
+    """The queue is started and closed with the application. Redis may be away at the start.
+
+    images: who fetches images by their address; None where nobody does.
+    """
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncGenerator[None]:
@@ -29,6 +35,12 @@ def create_app(queue: Queue, settings: Settings) -> FastAPI:
     app = FastAPI(title="mlxq", lifespan=lifespan, exception_handlers={HTTPException: http_exception})
     app.router.route_class = DirectRoute
     # Routes are tried in this order: the busiest first.
-    for part in (OpenAI(queue, settings), Jobs(queue, settings), Health(queue, settings)):
+    for part in (
+        OpenAI(queue, settings),
+        OpenAIChat(queue, settings, images),
+        Jobs(queue, settings, images),
+        JobEvents(queue),
+        Health(queue, settings),
+    ):
         part.add_routes(app)
     return app

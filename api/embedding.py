@@ -5,10 +5,10 @@ from typing import Annotated, Literal, cast
 
 import msgspec
 
+from api.inputs import Inputs, split_inputs
 from jobs.errors import InternalError, InvalidInput
-from jobs.types import EmbedJob, EmbedResult, Truncate
+from jobs.types import EmbedJob, EmbedResult, Result, Truncate
 
-TokenId = Annotated[int, msgspec.Meta(ge=0, le=2**31 - 1)]
 Encoding = Literal["float", "base64"]
 
 _FLOAT_BYTES = 4
@@ -24,7 +24,7 @@ class EmbeddingRequest(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     model: str
-    input: str | tuple[str | TokenId | tuple[TokenId, ...], ...]
+    input: Inputs
     encoding_format: Encoding | None = None
     dimensions: Annotated[int, msgspec.Meta(ge=1)] | None = None
     user: str | None = None
@@ -55,7 +55,7 @@ def embed_job(request: EmbeddingRequest, max_inputs: int) -> EmbedJob:
         truncate = "end" if truncate else "none"
     return EmbedJob(
         model=request.model,
-        inputs=_inputs(request.input, max_inputs),
+        inputs=split_inputs(request.input, max_inputs, "input"),
         dimensions=request.dimensions,
         truncate=truncate,
         prompt_name=request.prompt_name,
@@ -63,8 +63,10 @@ def embed_job(request: EmbeddingRequest, max_inputs: int) -> EmbedJob:
     )
 
 
-async def encode_embeddings(result: EmbedResult, model: str, encoding: Encoding | None) -> bytes:
-    """OpenAI's embedding reply as JSON bytes. Raises InternalError where the result's sizes disagree."""
+async def encode_embeddings(result: Result, model: str, encoding: Encoding | None) -> bytes:
+    """OpenAI's embedding reply as JSON bytes. Raises InternalError where the result holds no such vectors."""
+    if not isinstance(result, EmbedResult):
+        raise InternalError
     count = len(result.tokens)
     if len(result.vectors) != count * result.dimensions * _FLOAT_BYTES:
         raise InternalError
@@ -93,23 +95,3 @@ def _encode_slice(result: EmbedResult, start: int, stop: int, encoding: Encoding
         rows = [cast(list[float], floats[i * size : (i + 1) * size].tolist()) for i in range(start, stop)]
         found = [Embedding("embedding", i, row) for i, row in enumerate(rows, start)]
     return _encoder.encode(found)[1:-1]
-
-
-def _inputs(
-    given: str | tuple[str | int | tuple[int, ...], ...], max_inputs: int
-) -> tuple[str | tuple[int, ...], ...]:
-    if isinstance(given, str):
-        given = (given,)
-    kinds = set(map(type, given))
-    if kinds == {int}:
-        return (given,)  # pyright: ignore[reportReturnType]: the line above has looked at every element
-    if not kinds:
-        raise InvalidInput("input is empty.", param="input")
-    if len(kinds) > 1:
-        raise InvalidInput("input mixes texts and token ids.", param="input")
-    if len(given) > max_inputs:
-        raise InvalidInput(f"input has {len(given)} items; at most {max_inputs} are allowed.", param="input")
-    if not all(given):
-        place = next(i for i, item in enumerate(given) if not item)
-        raise InvalidInput(f"input[{place}] is empty.", param="input")
-    return given  # pyright: ignore[reportReturnType]: one kind, and not int

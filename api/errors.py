@@ -81,13 +81,25 @@ def error_response(error: Exception, request: Request) -> Response:
         return _reply(error.status_code, code, message, headers=dict(error.headers or {}))
     if isinstance(error, ClientDisconnect):
         return Response(status_code=_CLIENT_GONE)
+    unknown = foreseen(error, request)
+    return _reply(500, unknown.code, unknown.message)
+
+
+def foreseen(error: Exception, request: Request) -> errors.JobError:
+    """A JobError as it is; any other is logged with its traceback, and becomes an internal error."""
+    if isinstance(error, errors.JobError):
+        return error
     log.error(
         "A request failed in a way nobody foresaw.",
         exc_info=error,
         extra={"method": request.method, "path": request.url.path},
     )
-    unknown = errors.InternalError()
-    return _reply(500, unknown.code, unknown.message)
+    return errors.InternalError()
+
+
+def envelope(error: errors.JobError) -> bytes:
+    """What is told of an error in the midst of a reply."""
+    return _envelope(_status(error), error.code, error.message, error.param)
 
 
 async def http_exception(request: Request, error: Exception) -> Response:
@@ -122,5 +134,10 @@ def _reply(
     param: str | None = None,
     headers: dict[str, str] | None = None,
 ) -> Response:
-    body = ErrorReply(ErrorBody(message=message, type=_type(status), param=param, code=code))
-    return Response(msgspec.json.encode(body), status, headers, "application/json")
+    return Response(_envelope(status, code, message, param), status, headers, "application/json")
+
+
+def _envelope(status: int, code: str, message: str, param: str | None) -> bytes:
+    return msgspec.json.encode(
+        ErrorReply(ErrorBody(message=message, type=_type(status), param=param, code=code))
+    )

@@ -5,9 +5,11 @@ from typing import Literal
 import msgspec
 from starlette.responses import Response
 
+from api.chat_reply import encode_chat
 from api.embedding import Encoding, encode_embeddings
 from api.waiting import Accepted
-from jobs.types import JobView
+from jobs.generation import GenerateResult
+from jobs.types import JobView, Result
 
 
 class JobFailure(msgspec.Struct, frozen=True):
@@ -17,7 +19,10 @@ class JobFailure(msgspec.Struct, frozen=True):
 
 
 class JobReply(msgspec.Struct, frozen=True, kw_only=True):
-    """Times are seconds since the epoch. `result` has the shape of the task's own endpoint."""
+    """Times are seconds since the epoch. `result` has the shape of the task's own endpoint.
+
+    That of a generation is always a chat completion: the view does not say whether a chat or a prompt was asked.
+    """
 
     id: str
     object: Literal["job"] = "job"
@@ -45,7 +50,7 @@ class JobListReply(msgspec.Struct, frozen=True, kw_only=True):
 async def job_reply(view: JobView, encoding: Encoding | None = None) -> JobReply:
     result = None
     if view.result is not None:
-        result = msgspec.Raw(await encode_embeddings(view.result, view.model, encoding))
+        result = msgspec.Raw(await _encode_result(view, view.result, encoding))
     error = view.error and JobFailure(view.error.code, view.error.message, view.error.param)
     return JobReply(
         id=view.id,
@@ -72,3 +77,9 @@ async def accepted_response(accepted: Accepted, encoding: Encoding | None = None
         headers["Preference-Applied"] = accepted.preference
     reply = await job_reply(accepted.view, encoding)
     return Response(msgspec.json.encode(reply), 202, headers, "application/json")
+
+
+async def _encode_result(view: JobView, result: Result, encoding: Encoding | None) -> bytes:
+    if isinstance(result, GenerateResult):
+        return encode_chat(result, job_id=view.id, model=view.model, created=int(view.created_at or 0))
+    return await encode_embeddings(result, view.model, encoding)

@@ -9,15 +9,21 @@ from fastapi import FastAPI
 from starlette.requests import Request
 from starlette.responses import Response
 
-from api.body import decode_body, decode_query, read_body, schema_of
+from api.body import decode_body, decode_query, read_body
+from api.chat import ChatRequest, chat_job
+from api.completion import CompletionRequest, completion_jobs
 from api.embedding import EmbeddingRequest, Encoding, embed_job
 from api.errors import RequestError
+from api.images import ImageSource
+from api.inputs import Inputs
 from api.job_reply import JobListReply, accepted_response, job_reply
+from api.openapi import request_body
 from api.queue import Queue
-from api.waiting import Accepted, async_options, idempotency_key, view_of_submitted, watch
-from jobs.errors import JobError, UnknownJob
+from api.submission import async_options, idempotency_key, submit
+from api.waiting import Accepted, view_of_submitted, watch
+from jobs.errors import InvalidInput, JobError, UnknownJob
 from jobs.settings import Settings
-from jobs.types import JobView, Lane
+from jobs.types import Job, JobView, Lane
 
 Status = Literal["queued", "started", "finished", "failed", "canceled", "stopped", "scheduled", "deferred"]
 _ENDED = frozenset({"finished", "failed", "canceled", "stopped"})
@@ -36,15 +42,21 @@ Metadata = Annotated[
 ]
 
 
-class JobRequest(EmbeddingRequest, frozen=True, kw_only=True):
-    """The body of POST /v1/jobs: the work, and how it is to be treated (see SubmitOptions), in seconds."""
+class JobRequest(msgspec.Struct, frozen=True, kw_only=True):
+    """What the body of POST /v1/jobs says besides the work: how it is to be treated (see SubmitOptions), in seconds.
 
-    task: Literal["embed"]
+    The fields of the work lie beside these: for embed those of /v1/embeddings, for generate those of
+    /v1/chat/completions or, where there is a prompt, of /v1/completions.
+    """
+
+    task: Literal["embed", "generate"]
     lane: Lane = Lane.DEFAULT
     time_limit: LimitSeconds | None = None
     ttl: LimitSeconds | None = None
     retries: Annotated[int, msgspec.Meta(ge=0, le=100)] = 0
     metadata: Metadata | None = None
+    encoding_format: Encoding | None = None
+    prompt: Inputs | None = None
 
 
 class JobQuery(msgspec.Struct, frozen=True, kw_only=True):
@@ -63,10 +75,14 @@ class JobListQuery(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Jobs:
-    def __init__(self, queue: Queue, settings: Settings) -> None:
+    def __init__(self, queue: Queue, settings: Settings, images: ImageSource | None) -> None:
         self._queue = queue
         self._settings = settings
+        self._images = images
         self._decoder = msgspec.json.Decoder(JobRequest)
+        self._embedding_decoder = msgspec.json.Decoder(EmbeddingRequest)
+        self._chat_decoder = msgspec.json.Decoder(ChatRequest)
+        self._completion_decoder = msgspec.json.Decoder(CompletionRequest)
 
     def add_routes(self, app: FastAPI) -> None:
         app.add_api_route(
@@ -76,10 +92,7 @@ class Jobs:
             status_code=202,
             tags=["jobs"],
             openapi_extra={
-                "requestBody": {
-                    "required": True,
-                    "content": {"application/json": {"schema": schema_of(JobRequest)}},
-                }
+                "requestBody": request_body(JobRequest, CompletionRequest, ChatRequest, EmbeddingRequest)
             },
         )
         app.add_api_route("/v1/jobs", self.list_jobs, methods=["GET"], tags=["jobs"])
@@ -88,8 +101,9 @@ class Jobs:
 
     async def create_job(self, request: Request) -> Response:
         """Queues the work and answers at once with the job's id."""
-        asked = decode_body(self._decoder, await read_body(request, self._settings.max_body_bytes))
-        job = embed_job(asked, self._settings.max_inputs)
+        raw = await read_body(request, self._settings.max_body_bytes)
+        asked = decode_body(self._decoder, raw)
+        job = await self._job(asked, raw)
         options = msgspec.structs.replace(
             async_options(self._settings, idempotency_key(request)),
             lane=asked.lane,
@@ -98,14 +112,24 @@ class Jobs:
             retries=asked.retries,
             metadata=asked.metadata or {},
         )
-        ticket = await self._queue.submit(job, options)
+        ticket = await submit(self._queue, job, options)
         view = await view_of_submitted(self._queue, ticket.id, job, options)
         return await accepted_response(Accepted(view), asked.encoding_format)
+
+    async def _job(self, asked: JobRequest, raw: bytes) -> Job:
+        if asked.task == "embed":
+            return embed_job(decode_body(self._embedding_decoder, raw), self._settings.max_inputs)
+        if asked.prompt is None:
+            return await chat_job(decode_body(self._chat_decoder, raw), self._images)
+        jobs = completion_jobs(decode_body(self._completion_decoder, raw), self._settings.max_inputs)
+        if len(jobs) > 1:
+            raise InvalidInput("A job takes one prompt: submit one job for each.", param="prompt")
+        return jobs[0]
 
     async def retrieve_job(self, request: Request) -> Response:
         """The job, with its result or error once it has ended; `?wait=N` waits up to N seconds for that."""
         query = decode_query(request, JobQuery)
-        job_id = _job_id(request)
+        job_id = job_id_of(request)
         view = await self._queue.view(job_id)
         if query.wait and view.status not in _ENDED:
             # Whatever is raised here, the job's own error or a queue that went away, the view says it, too.
@@ -131,13 +155,13 @@ class Jobs:
 
     async def cancel_job(self, request: Request) -> Response:
         """Cancels a queued or running job."""
-        job_id = _job_id(request)
+        job_id = job_id_of(request)
         if not await self._queue.cancel(job_id):
             raise RequestError(409, "job_already_ended", "The job has already ended.")
         return await _job_response(await self._queue.view(job_id))
 
 
-def _job_id(request: Request) -> str:
+def job_id_of(request: Request) -> str:
     """Raises UnknownJob for what cannot be an id: it would become part of a Redis key."""
     job_id: str = request.path_params["job_id"]
     if not _JOB_ID.fullmatch(job_id):

@@ -1,7 +1,9 @@
 """What the API asks of a queue: jobs.queue.JobQueue in service, jobs.testing.MemoryQueue in tests."""
 
+from collections.abc import AsyncGenerator
 from typing import Protocol
 
+from jobs.generation import Pieces
 from jobs.types import Job, JobView, Lane, ModelInfo, QueueStats, Result, SubmitOptions, Ticket
 
 
@@ -18,6 +20,14 @@ class Queue(Protocol):
 
     async def wait(self, job_id: str, timeout_s: float) -> Result:
         """Raises the job's own JobError, UnknownJob, or ResultTimeout, which leaves the job alone."""
+        ...
+
+    def stream(self, job_id: str, after: int = 0) -> AsyncGenerator[tuple[int, Pieces]]:
+        """A streaming generation's events from number `after` + 1 on, each with its number; ends when the job does.
+
+        Raises the job's own JobError (also after some events), UnknownJob, and InvalidInput for a job that does not
+        stream. Close it (contextlib.aclosing) to stop listening; the job goes on.
+        """
         ...
 
     async def cancel(self, job_id: str) -> bool:

@@ -2,21 +2,27 @@
 
 import asyncio
 import logging
-import math
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from starlette.requests import ClientDisconnect, Request
 
 from api.hang_up import HangUp
-from api.prefer import Prefer, parse_prefer
 from api.queue import Queue
+from api.submission import Terms, cancel, cancel_all, submit, submit_all, task_of, terms_of
+from api.together import all_of
 from jobs.errors import InvalidInput, JobError, QueueUnavailable, ResultTimeout
 from jobs.settings import Settings
-from jobs.types import Job, JobView, Lane, Result, SubmitOptions
+from jobs.types import Job, JobView, Result, SubmitOptions
 
 log = logging.getLogger("mlxq.api")
 
-_MAX_KEY_CHARACTERS = 255
+
+class Done(NamedTuple):
+    """Work whose result is there."""
+
+    job_id: str
+    result: Result
 
 
 class Accepted(NamedTuple):
@@ -26,30 +32,44 @@ class Accepted(NamedTuple):
     preference: str | None = None
 
 
-async def perform(queue: Queue, settings: Settings, request: Request, job: Job) -> Result | Accepted:
+async def perform(queue: Queue, settings: Settings, request: Request, job: Job) -> Done | Accepted:
     """Does the job of a work endpoint as the headers Prefer and Idempotency-Key ask.
 
-    Raises whatever the queue raises; ResultTimeout where the wait is over; ClientDisconnect where the caller
-    hung up. In both of these cases the job is canceled, unless it bears an Idempotency-Key: a key is the
-    promise that the same request, sent again, finds the same job.
+    Raises whatever `submit` and the queue's `wait` raise; ResultTimeout where the wait is over; ClientDisconnect
+    where the caller hung up. In both of these cases the job is canceled, if its terms say so.
     """
-    prefer = parse_prefer(request.headers.getlist("prefer"))
-    key = idempotency_key(request)
-    if prefer.respond_async:
-        return await _perform_async(queue, settings, request, job, key, prefer)
-    wait_s = settings.wait_s if prefer.wait_s is None else min(prefer.wait_s, settings.wait_s)
-    ticket = await queue.submit(job, _sync_options(settings, wait_s, key))
+    terms = terms_of(request, settings)
+    ticket = await submit(queue, job, terms.options)
+    if terms.respond_async:
+        return await _result_or_view(queue, request, ticket.id, job, terms)
+    wait_s = terms.wait_s or 0
     try:
-        return await watch(queue, request, ticket.id, wait_s)
+        return Done(ticket.id, await watch(queue, request, ticket.id, wait_s))
     except (ResultTimeout, ClientDisconnect, asyncio.CancelledError) as error:
-        if key is None:
-            await _cancel(queue, ticket.id)
+        if terms.cancels:
+            await cancel(queue, ticket.id)
         elif isinstance(error, ResultTimeout):
-            raise ResultTimeout(
-                f"The job did not finish in {wait_s:g} s and goes on. Send the same request with the same "
-                f"Idempotency-Key again, or ask GET /v1/jobs/{ticket.id}."
-            ) from error
+            raise timeout_of_keyed(ticket.id, wait_s) from error
         raise
+
+
+async def perform_all(queue: Queue, settings: Settings, request: Request, jobs: Sequence[Job]) -> list[Done]:
+    """Does several jobs of one request side by side; one that fails, fails all.
+
+    Raises what `perform` does, and InvalidInput for `Prefer: respond-async`, which can hand out one job only.
+    """
+    terms = terms_of(request, settings)
+    refuse_async(terms)
+    wait_s = terms.wait_s or 0
+    job_ids = await submit_all(queue, jobs, terms.options)
+    try:
+        with HangUp(request):
+            results = await all_of(queue.wait(job_id, wait_s) for job_id in job_ids)
+    except (JobError, ClientDisconnect, asyncio.CancelledError):
+        if terms.cancels:
+            await cancel_all(queue, job_ids)
+        raise
+    return [Done(job_id, result) for job_id, result in zip(job_ids, results, strict=True)]
 
 
 async def view_of_submitted(queue: Queue, job_id: str, job: Job, options: SubmitOptions) -> JobView:
@@ -58,8 +78,14 @@ async def view_of_submitted(queue: Queue, job_id: str, job: Job, options: Submit
         return await queue.view(job_id)
     except Exception as error:  # noqa: BLE001 - an error would invite to submit it again
         log.warning("A submitted job could not be viewed.", extra={"job_id": job_id, "error": repr(error)})
-        task = str(job.__struct_config__.tag)
-        return JobView(id=job_id, status="queued", task=task, model=job.model, lane=options.lane)
+        return JobView(id=job_id, status="queued", task=task_of(job), model=job.model, lane=options.lane)
+
+
+async def accept(queue: Queue, job_id: str, job: Job, terms: Terms) -> Accepted:
+    """The job's view, and which of the caller's preferences were heeded."""
+    view = await view_of_submitted(queue, job_id, job, terms.options)
+    waited = "" if terms.wait_s is None else f", wait={terms.wait_s:g}"
+    return Accepted(view, f"respond-async{waited}")
 
 
 async def watch(queue: Queue, request: Request, job_id: str, timeout_s: float) -> Result:
@@ -68,58 +94,29 @@ async def watch(queue: Queue, request: Request, job_id: str, timeout_s: float) -
         return await queue.wait(job_id, timeout_s)
 
 
-def async_options(settings: Settings, key: str | None) -> SubmitOptions:
-    """How a job is treated whose caller does not wait and names nothing else."""
-    return SubmitOptions(
-        lane=Lane.DEFAULT,
-        time_limit_s=settings.time_limit_s,
-        result_ttl_s=settings.result_ttl_s,
-        idempotency_key=key,
+def timeout_of_keyed(job_id: str, wait_s: float) -> ResultTimeout:
+    """What a caller is told whose job outlives the wait."""
+    return ResultTimeout(
+        f"The job did not finish in {wait_s:g} s and goes on. Send the same request with the same "
+        f"Idempotency-Key again, or ask GET /v1/jobs/{job_id}."
     )
 
 
-def idempotency_key(request: Request) -> str | None:
-    """Raises InvalidInput where the header is empty or too long."""
-    key = request.headers.get("idempotency-key")
-    if key is not None and not 0 < len(key) <= _MAX_KEY_CHARACTERS:
+def refuse_async(terms: Terms) -> None:
+    """For work of several jobs. Raises InvalidInput."""
+    if terms.respond_async:
         raise InvalidInput(
-            f"Idempotency-Key must have 1 to {_MAX_KEY_CHARACTERS} characters.", param="Idempotency-Key"
+            "Prefer: respond-async hands out one job; send one request per prompt.", param="Prefer"
         )
-    return key
 
 
-async def _perform_async(
-    queue: Queue, settings: Settings, request: Request, job: Job, key: str | None, prefer: Prefer
-) -> Result | Accepted:
+async def _result_or_view(
+    queue: Queue, request: Request, job_id: str, job: Job, terms: Terms
+) -> Done | Accepted:
     # The caller asked for a job that outlives the connection: neither a timeout nor a hang-up cancels it.
-    options = async_options(settings, key)
-    ticket = await queue.submit(job, options)
-    if prefer.wait_s is None:
-        return Accepted(await view_of_submitted(queue, ticket.id, job, options), "respond-async")
-    wait_s = min(prefer.wait_s, settings.wait_s)
+    if terms.wait_s is None:
+        return await accept(queue, job_id, job, terms)
     try:
-        return await watch(queue, request, ticket.id, wait_s)
+        return Done(job_id, await watch(queue, request, job_id, terms.wait_s))
     except (ResultTimeout, QueueUnavailable):
-        view = await view_of_submitted(queue, ticket.id, job, options)
-        return Accepted(view, f"respond-async, wait={wait_s:g}")
-
-
-def _sync_options(settings: Settings, wait_s: float, key: str | None) -> SubmitOptions:
-    # Without a key nobody can ask again, so neither wait nor result needs to outlive the caller.
-    keyed = key is not None
-    return SubmitOptions(
-        lane=Lane.INTERACTIVE,
-        time_limit_s=settings.time_limit_s,
-        ttl_s=None if keyed else max(1, math.ceil(wait_s)),
-        result_ttl_s=settings.result_ttl_s if keyed else settings.sync_result_ttl_s,
-        idempotency_key=key,
-        awaited=True,
-    )
-
-
-async def _cancel(queue: Queue, job_id: str) -> None:
-    try:
-        await queue.cancel(job_id)
-    except JobError as error:
-        # The caller is answered either way; the job's ttl and time limit end it.
-        log.warning("An abandoned job could not be canceled.", extra={"job_id": job_id, "code": error.code})
+        return await accept(queue, job_id, job, terms)

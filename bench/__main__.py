@@ -13,6 +13,8 @@ SECTIONS = {
     "http": "HTTP /v1/embeddings with a no-op model, against a bare FastAPI route",
     "batches": "Batches: what padding they hold, and whether they change a vector",
     "texts": "all-MiniLM-L6-v2 served, against the same model called in process",
+    "chat": "Chat streams of a small model (4 layers, 256 wide), greedy, 75 tokens in, 128 out",
+    "mixed": "Chat of the small model under a flood of MiniLM embeddings, 16 callers, one text each",
     "memory": "Memory of the processes over 100,000 requests",
 }
 ON_REQUEST = {"gpu": "Qwen3-Embedding-0.6B shape, bf16, random weights (wants a GPU)"}

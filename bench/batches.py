@@ -18,9 +18,9 @@ from jobs.types import EmbedJob, Lane
 from workers.batching import BatchLimits, pack
 from workers.hand import MAX_JOBS, POOL_BATCHES
 from workers.limits import CPU_FREE_PADDING, CPU_TOKENS, GPU_FREE_PADDING, GPU_TOKENS, MAX_ITEMS
-from workers.models import load_runner
+from workers.models import load_embedder, resolve
 from workers.openblas import preload_openblas
-from workers.runners.base import Runner
+from workers.runners.embed import EmbedRunner
 from workers.shapes import COUNTS
 
 SPREAD = Corpus(median_words=40, sigma=0.8)
@@ -75,15 +75,15 @@ def batches(coming: list[Any], limits: BatchLimits) -> list[list[Any]]:
 
 def lowest_cosine() -> float:
     """Of each text's vector alone to its vector in the worker's batches, in two orders."""
-    runner = load_runner(MODEL)
+    runner = load_embedder(resolve(MODEL))
     items = runner.prepare([EmbedJob(model=MODEL, inputs=tuple(SPREAD.texts(TEXTS)), truncate="end")])[0]
     assert isinstance(items, list)
-    alone = np.stack([runner.launch([item])()[0] for item in items])
+    alone = np.array([runner.launch([item])()[0] for item in items])
     shuffled = random.Random(3).sample(range(TEXTS), TEXTS)
     return min(_cosines(runner, items, alone, order).min() for order in (list(range(TEXTS)), shuffled))
 
 
-def _cosines(runner: Runner, items: list[Any], alone: Any, order: list[int]) -> Any:
+def _cosines(runner: EmbedRunner, items: list[Any], alone: Any, order: list[int]) -> Any:
     together = np.empty_like(alone)
     entries = [Entry(items[n].length, n) for n in order]
     for batch in batches(entries, CPU):

@@ -13,12 +13,12 @@ from typing import Any
 
 from bench.corpus import CORPORA
 from jobs.types import EmbedJob
-from workers.models import load_runner
+from workers.models import load_embedder, resolve
 
 
 def main() -> None:
     spec, count, batch_tokens, batch_items = sys.argv[1], *map(int, sys.argv[2:5])
-    runner = load_runner(spec)
+    runner = load_embedder(resolve(spec))
     inputs = tuple(CORPORA[sys.argv[5]].texts(count))
     items = runner.prepare([EmbedJob(model=spec, inputs=inputs)])[0]
     assert isinstance(items, list)

@@ -1,35 +1,54 @@
-"""A checkpoint of the real shape and layout of Qwen3-Embedding-0.6B, with random weights: speed needs no sense.
+"""Checkpoints of the real layout with random weights: speed needs no sense.
 
-`python -m bench.checkpoint FOLDER` (1.2 GB).
+`python -m bench.checkpoint FOLDER` writes one of the shape of Qwen3-Embedding-0.6B (1.2 GB).
 """
 
 import json
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from bench.corpus import WORDS
 
-HIDDEN, LAYERS, HEADS, KV_HEADS, HEAD_SIZE, INNER, VOCABULARY = 1024, 28, 16, 8, 128, 3072, 151_669
 
-CONFIG: dict[str, Any] = {
-    "architectures": ["Qwen3ForCausalLM"],
-    "model_type": "qwen3",
-    "hidden_act": "silu",
-    "hidden_size": HIDDEN,
-    "num_hidden_layers": LAYERS,
-    "num_attention_heads": HEADS,
-    "num_key_value_heads": KV_HEADS,
-    "head_dim": HEAD_SIZE,
-    "intermediate_size": INNER,
-    "vocab_size": VOCABULARY,
-    "max_position_embeddings": 32768,
-    "rms_norm_eps": 1e-6,
-    "rope_theta": 1_000_000,
-    "tie_word_embeddings": True,
-    "attention_bias": False,
-    "torch_dtype": "bfloat16",
-}
+class Shape(NamedTuple):
+    """Sizes of a Qwen3 model; its weights are of the MLX type `dtype`."""
+
+    hidden: int
+    layers: int
+    heads: int
+    kv_heads: int
+    head_size: int
+    inner: int
+    vocabulary: int
+    dtype: str
+
+    @property
+    def config(self) -> dict[str, Any]:
+        return {
+            "architectures": ["Qwen3ForCausalLM"],
+            "model_type": "qwen3",
+            "hidden_act": "silu",
+            "hidden_size": self.hidden,
+            "num_hidden_layers": self.layers,
+            "num_attention_heads": self.heads,
+            "num_key_value_heads": self.kv_heads,
+            "head_dim": self.head_size,
+            "intermediate_size": self.inner,
+            "vocab_size": self.vocabulary,
+            "max_position_embeddings": 32768,
+            "rms_norm_eps": 1e-6,
+            "rope_theta": 1_000_000,
+            "tie_word_embeddings": True,
+            "attention_bias": False,
+            "torch_dtype": self.dtype,
+        }
+
+
+QWEN3_600M = Shape(1024, 28, 16, 8, 128, 3072, 151_669, "bfloat16")
+SMALL = Shape(256, 4, 4, 2, 64, 768, 32_000, "float32")
+"""Four layers, 256 wide: a token costs a CPU little, so that a server's own share shows."""
+
 MODULES = [
     {"idx": 0, "name": "0", "path": "", "type": "sentence_transformers.models.Transformer"},
     {"idx": 1, "name": "1", "path": "1_Pooling", "type": "sentence_transformers.models.Pooling"},
@@ -37,24 +56,43 @@ MODULES = [
 ]
 
 
-def write_checkpoint(folder: Path) -> Path:
-    """Write it, unless it is there. Imports MLX."""
+CHAT_TEMPLATE = (
+    "{% for message in messages %}<|im_start|>{{ message.role }}\n{{ message.content }}<|im_end|>\n{% endfor %}"
+    "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
+)
+
+
+def write_embedder(folder: Path, shape: Shape = QWEN3_600M) -> Path:
+    """Write an embedding model, unless it is there. Imports MLX."""
     if (folder / "model.safetensors").exists():
         return folder
     (folder / "1_Pooling").mkdir(parents=True, exist_ok=True)
-    pooling = {"word_embedding_dimension": HIDDEN, "pooling_mode_lasttoken": True}
-    for name, value in (
-        ("config.json", CONFIG),
-        ("modules.json", MODULES),
-        ("1_Pooling/config.json", pooling),
-    ):
-        (folder / name).write_text(json.dumps(value), encoding="utf-8")
+    pooling = {"word_embedding_dimension": shape.hidden, "pooling_mode_lasttoken": True}
+    _write_json(folder / "modules.json", MODULES)
+    _write_json(folder / "1_Pooling" / "config.json", pooling)
+    _write_json(folder / "config.json", shape.config)
     _write_tokenizer(folder)
-    _write_weights(folder / "model.safetensors")
+    _write_weights(folder / "model.safetensors", shape, prefix="")
     return folder
 
 
-def _write_tokenizer(folder: Path) -> None:
+def write_generator(folder: Path, shape: Shape = SMALL) -> Path:
+    """Write a text generator that never ends by itself, unless it is there. Imports MLX."""
+    if (folder / "model.safetensors").exists():
+        return folder
+    folder.mkdir(parents=True, exist_ok=True)
+    _write_json(folder / "config.json", shape.config)
+    _write_tokenizer(folder, ends_texts=False, vocabulary=shape.vocabulary)
+    _write_weights(folder / "model.safetensors", shape, prefix="model.")
+    return folder
+
+
+def _write_json(path: Path, value: Any) -> None:
+    path.write_text(json.dumps(value), encoding="utf-8")
+
+
+def _write_tokenizer(folder: Path, *, ends_texts: bool = True, vocabulary: int = 0) -> None:
+    """vocabulary: filled up with words that no text holds, so that every id a model may choose is some text."""
     from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers, processors, trainers
 
     tokenizer = Tokenizer(models.BPE())
@@ -64,43 +102,61 @@ def _write_tokenizer(folder: Path) -> None:
         vocab_size=4000, initial_alphabet=pre_tokenizers.ByteLevel.alphabet(), show_progress=False
     )
     tokenizer.train_from_iterator([" ".join(WORDS)] * 4, trainer)
-    tokenizer.add_special_tokens([AddedToken("<|endoftext|>", special=True)])
-    end = tokenizer.token_to_id("<|endoftext|>")
-    tokenizer.post_processor = processors.TemplateProcessing(
-        single="$A <|endoftext|>", special_tokens=[("<|endoftext|>", end)]
-    )
+    if vocabulary:
+        tokenizer = _filled_up(tokenizer, vocabulary - 3)
+    names = ("<|endoftext|>", "<|im_start|>", "<|im_end|>")
+    tokenizer.add_special_tokens([AddedToken(name, special=True) for name in names])
+    if ends_texts:
+        end = tokenizer.token_to_id("<|endoftext|>")
+        tokenizer.post_processor = processors.TemplateProcessing(
+            single="$A <|endoftext|>", special_tokens=[("<|endoftext|>", end)]
+        )
     tokenizer.save(str(folder / "tokenizer.json"))
     config = {
         "tokenizer_class": "PreTrainedTokenizerFast",
         "pad_token": "<|endoftext|>",
         "model_max_length": 32768,
+        "chat_template": CHAT_TEMPLATE,
     }
-    (folder / "tokenizer_config.json").write_text(json.dumps(config), encoding="utf-8")
+    _write_json(folder / "tokenizer_config.json", config)
 
 
-def _write_weights(path: Path) -> None:
+def _filled_up(tokenizer: Any, size: int) -> Any:
+    from tokenizers import Tokenizer
+
+    content = json.loads(tokenizer.to_str())
+    vocabulary = content["model"]["vocab"]
+    vocabulary |= {f"Ġw{n}": n for n in range(len(vocabulary), size)}
+    return Tokenizer.from_str(json.dumps(content))
+
+
+def _write_weights(path: Path, shape: Shape, *, prefix: str) -> None:
+    """prefix: what a checkpoint of this kind puts before each name."""
     import mlx.core as mx
 
     mx.random.seed(0)
+    dtype = getattr(mx, shape.dtype)
 
-    def normal(*shape: int) -> mx.array:
-        return (mx.random.normal(shape) * 0.02).astype(mx.bfloat16)
+    def normal(*size: int) -> mx.array:
+        return (mx.random.normal(size) * 0.02).astype(dtype)
 
-    weights = {"embed_tokens.weight": normal(VOCABULARY, HIDDEN), "norm.weight": mx.ones(HIDDEN, mx.bfloat16)}
-    for layer in range(LAYERS):
+    hidden, queries, keys = shape.hidden, shape.heads * shape.head_size, shape.kv_heads * shape.head_size
+    weights = {"embed_tokens.weight": normal(shape.vocabulary, hidden), "norm.weight": mx.ones(hidden, dtype)}
+    for layer in range(shape.layers):
         name = f"layers.{layer}"
-        for norm, size in (("input_layernorm", HIDDEN), ("post_attention_layernorm", HIDDEN)):
-            weights[f"{name}.{norm}.weight"] = mx.ones(size, mx.bfloat16)
+        for norm in ("input_layernorm", "post_attention_layernorm"):
+            weights[f"{name}.{norm}.weight"] = mx.ones(hidden, dtype)
         for norm in ("q_norm", "k_norm"):
-            weights[f"{name}.self_attn.{norm}.weight"] = mx.ones(HEAD_SIZE, mx.bfloat16)
-        for projection, heads in (("q", HEADS), ("k", KV_HEADS), ("v", KV_HEADS)):
-            weights[f"{name}.self_attn.{projection}_proj.weight"] = normal(heads * HEAD_SIZE, HIDDEN)
-        weights[f"{name}.self_attn.o_proj.weight"] = normal(HIDDEN, HEADS * HEAD_SIZE)
+            weights[f"{name}.self_attn.{norm}.weight"] = mx.ones(shape.head_size, dtype)
+        for projection, size in (("q", queries), ("k", keys), ("v", keys)):
+            weights[f"{name}.self_attn.{projection}_proj.weight"] = normal(size, hidden)
+        weights[f"{name}.self_attn.o_proj.weight"] = normal(hidden, queries)
         for projection in ("gate", "up"):
-            weights[f"{name}.mlp.{projection}_proj.weight"] = normal(INNER, HIDDEN)
-        weights[f"{name}.mlp.down_proj.weight"] = normal(HIDDEN, INNER)
-    mx.save_safetensors(str(path), weights, metadata={"format": "pt"})
+            weights[f"{name}.mlp.{projection}_proj.weight"] = normal(shape.inner, hidden)
+        weights[f"{name}.mlp.down_proj.weight"] = normal(hidden, shape.inner)
+    named = {prefix + name: weight for name, weight in weights.items()}
+    mx.save_safetensors(str(path), named, metadata={"format": "pt"})
 
 
 if __name__ == "__main__":
-    write_checkpoint(Path(sys.argv[1]))
+    write_embedder(Path(sys.argv[1]))

@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 import msgspec
 
 from jobs.errors import JobError
-from jobs.types import EmbedJob, EmbedResult, Job, ModelInfo
+from jobs.types import EmbedJob, EmbedResult, ModelInfo
 
 
 class NoopItem(msgspec.Struct, frozen=True):
@@ -21,7 +21,7 @@ class NoopRunner:
     def __init__(self, model: str = "noop") -> None:
         self.info = ModelInfo(id=model, task="embed", created=0, dimensions=1, max_tokens=1 << 30)
 
-    def prepare(self, jobs: Sequence[Job]) -> Sequence[list[NoopItem] | JobError]:
+    def prepare(self, jobs: Sequence[EmbedJob]) -> Sequence[list[NoopItem] | JobError]:
         return [[_ITEM] * len(job.inputs) for job in jobs]
 
     def launch(self, items: Sequence[NoopItem]) -> Callable[[], Sequence[bytes]]:

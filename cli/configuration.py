@@ -15,6 +15,9 @@ from jobs.settings import Settings
 _OPTIONS = {"redis_url": "--redis", "models": "--model"}
 """Where the option is not named as the setting is."""
 
+_LISTS = {"models": '["all-MiniLM-L6-v2"]', "fetch_allow": '["10.0.0.0/8", "media.local:8080"]'}
+"""The settings that are lists, each with an example."""
+
 
 class ConfigurationError(Exception):
     """A setting has a value that it cannot have."""
@@ -62,9 +65,17 @@ def _name(field: str, given: dict[str, Any]) -> str:
 
 
 def _unparsed(given: dict[str, Any]) -> str:
-    """pydantic-settings does not say which text it could not read; MLXQ_MODELS is the only list."""
-    value = os.environ.get(variable("models"), "")
-    return f'{_name("models", given)}={value}: Not a JSON list of names, such as ["all-MiniLM-L6-v2"].'
+    """pydantic-settings does not say which text it could not read; it parses lists alone."""
+    field = next(field for field in _LISTS if not _is_json(os.environ.get(variable(field), "[]")))
+    return f"{_name(field, given)}={os.environ[variable(field)]}: Not a JSON list, such as {_LISTS[field]}."
+
+
+def _is_json(text: str) -> bool:
+    try:
+        json.loads(text)
+    except ValueError:
+        return False
+    return True
 
 
 def child_environ(settings: Settings) -> dict[str, str]:

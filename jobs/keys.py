@@ -69,5 +69,10 @@ def blob(execution: str) -> str:
     return f"mlxq:blob:{execution}"
 
 
+def stream(job_id: str) -> str:
+    """The log of a streaming generation: one entry `<number>-0` per event."""
+    return f"mlxq:stream:{job_id}"
+
+
 def idempotency(key: str) -> str:
     return "mlxq:idem:" + hashlib.sha256(key.encode()).hexdigest()

@@ -19,5 +19,5 @@ def set_up_logging(level: str) -> None:
     handler = logging.StreamHandler()
     handler.setFormatter(EventFormatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
     logging.basicConfig(level=level, handlers=[handler], force=True)
-    for noisy in ("httpx", "httpcore", "huggingface_hub", "rq", "uvicorn"):
+    for noisy in ("httpcore", "httpcore2", "httpx", "httpx2", "huggingface_hub", "PIL", "rq", "uvicorn"):
         logging.getLogger(noisy).setLevel(max(logging.WARNING, logging.getLogger().level))

@@ -13,6 +13,7 @@ import redis.asyncio
 from redis.exceptions import RedisError, ResponseError
 
 from jobs import keys
+from jobs.feed import Feed, parse_told
 
 log = logging.getLogger(__name__)
 
@@ -38,6 +39,7 @@ class Mailbox:
         self._redis = redis
         self.channel = f"mlxq:reply:{secrets.token_hex(8)}"
         self._waiting: dict[str, list[asyncio.Future[Mail]]] = {}
+        self._feeds: dict[str, list[Feed]] = {}
         self._admitted: set[str] = set()
         self._missed: set[str] = set()
         self._tasks: list[asyncio.Task[None]] = []
@@ -71,7 +73,21 @@ class Mailbox:
                 del self._waiting[job_id]
                 self._admitted.discard(job_id)
 
+    def follow(self, job_id: str) -> Feed:
+        """The events of the job's stream from now on; give it to `unfollow` in the end."""
+        feed = Feed()
+        self._feeds.setdefault(job_id, []).append(feed)
+        return feed
+
+    def unfollow(self, job_id: str, feed: Feed) -> None:
+        feeds = self._feeds[job_id]
+        feeds.remove(feed)
+        if not feeds:
+            del self._feeds[job_id]
+
     def _deliver(self, job_id: str, mail: Mail) -> None:
+        for feed in self._feeds.get(job_id, ()):
+            feed.nudge()
         for future in self._waiting.get(job_id, ()):
             if not future.done():
                 future.set_result(mail)
@@ -98,7 +114,12 @@ class Mailbox:
             log.warning("unreadable message on the reply channel", extra={"error": str(error)})
             return
         for job_id, status, body in mails:
-            self._deliver(job_id, (status, body))
+            if status != "pieces":
+                self._deliver(job_id, (status, body))
+            elif feeds := self._feeds.get(job_id):
+                event = parse_told(body)
+                for feed in feeds:
+                    feed.put(event)
 
     async def _poll(self) -> None:
         while True:

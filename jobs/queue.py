@@ -16,6 +16,7 @@ from jobs.census import Census
 from jobs.errors import (
     IdempotencyConflict,
     InternalError,
+    InvalidInput,
     JobCanceled,
     NoWorker,
     Overloaded,
@@ -24,7 +25,8 @@ from jobs.errors import (
     UnknownJob,
     UnknownModel,
 )
-from jobs.mailbox import ENDED, MISSING, Mail, Mailbox
+from jobs.feed import Event, Feed, Numbered
+from jobs.mailbox import ENDED, MISSING, SAFETY_POLL_S, Mail, Mailbox
 from jobs.scripts import script
 from jobs.settings import Settings
 from jobs.types import Job, JobView, Lane, ModelInfo, QueueStats, Result, SubmitOptions, Ticket
@@ -104,6 +106,70 @@ class JobQueue:
             timer.cancel()
             self._mailbox.forget(job_id, future)
         return await self._outcome(job_id, status, body)
+
+    async def stream(self, job_id: str, after: int = 0) -> AsyncGenerator[Numbered]:
+        """A streaming generation's events from number `after` + 1 on, each with its number; ends when the job does.
+
+        Raises: the job's own JobError (also after some events), UnknownJob, InvalidInput for a job that does not
+        stream.
+        """
+        future = self._expected.pop(job_id, None)
+        told = future is not None
+        future = future or self._mailbox.expect(job_id)
+        feed = self._mailbox.follow(job_id)
+        try:
+            if not told:
+                await self._check_streams(job_id)
+                status, body = await self._ended_before(job_id)
+                if status and not future.done():
+                    future.set_result((status, body))
+            self._mailbox.admitted(job_id)
+            async with contextlib.aclosing(self._events(job_id, feed, future, after)) as events:
+                async for event in events:
+                    yield event.read()
+            status, body = future.result()
+        finally:
+            self._mailbox.unfollow(job_id, feed)
+            self._mailbox.forget(job_id, future)
+        if status != "finished":
+            await self._outcome(job_id, status, body)
+
+    async def _events(
+        self, job_id: str, feed: Feed, future: asyncio.Future[Mail], after: int
+    ) -> AsyncGenerator[Event]:
+        """What is told, and from the log what was not heard, until the job has ended and all is read."""
+        behind = True
+        while True:
+            ended = future.done()  # before looking: what came before the end is found
+            events, gap = feed.take(after)
+            if not events and (behind or gap or ended):
+                events = await self._read_log(job_id, after)
+            for event in events:
+                yield event
+                after = event.number
+            if events:
+                behind = False
+            elif ended:
+                return
+            else:
+                behind = not await feed.wait(SAFETY_POLL_S)
+
+    async def _read_log(self, job_id: str, after: int) -> list[Event]:
+        """While Redis is away there is nothing new: the stream waits, as its job does."""
+        try:
+            async with self._reaching_job():
+                rows: Any = await self._redis.xrange(keys.stream(job_id), min=f"({after}-0")
+        except QueueUnavailable:
+            return []
+        return [Event(int(number.partition(b"-")[0]), fields[b"pieces"]) for number, fields in rows]
+
+    async def _check_streams(self, job_id: str) -> None:
+        async with self._reaching_job():
+            await self._check_ours(job_id)
+            if not await self._redis.hexists(keys.job(job_id), "mlxq_streams"):
+                raise InvalidInput(
+                    "This job does not stream: it was not submitted with stream = true.", param="stream"
+                )
 
     async def cancel(self, job_id: str) -> bool:
         """End a job that has not ended; False if it has. Raises UnknownJob."""

@@ -18,6 +18,7 @@ import msgspec
 
 from jobs import keys
 from jobs.errors import Failure, InternalError, JobError, UnreadableJob
+from jobs.generation import Chat, GenerateJob, Prompt, TextPart
 from jobs.types import Job, JobView, Result, SubmitOptions
 
 FUNCTION = "mlxq.run"
@@ -47,7 +48,24 @@ def timestamp() -> str:
 
 def cost(job: Job) -> int:
     """Rough tokens of a job, at least 1: what a worker claims by before it has tokenised anything."""
-    return sum(1 + len(text) // (4 if isinstance(text, str) else 1) for text in job.inputs)
+    if isinstance(job, GenerateJob):
+        return job.n * (_rough_tokens(job.prompt) + (job.max_tokens or 0))
+    return sum(1 + _tokens_of(content) for content in job.inputs)
+
+
+def _tokens_of(content: str | tuple[int, ...]) -> int:
+    return len(content) // 4 if isinstance(content, str) else len(content)
+
+
+def _rough_tokens(prompt: Chat | Prompt) -> int:
+    if isinstance(prompt, Prompt):
+        return 1 + _tokens_of(prompt.content)
+    texts = [part.text for turn in prompt.messages for part in turn.content if isinstance(part, TextPart)]
+    return 1 + sum(map(_tokens_of, texts))
+
+
+def _size(job: Job) -> str:
+    return f"{job.n} answer(s)" if isinstance(job, GenerateJob) else f"{len(job.inputs)} input(s)"
 
 
 def task(job: Job) -> str:
@@ -61,11 +79,13 @@ def encode(job: Job, options: SubmitOptions, channel: str) -> list[str | bytes |
         "created_at", now, "enqueued_at", now, "status", "queued",
         "data", pack((FUNCTION, None, (job,), {})),
         "origin", keys.queue_name(task(job), job.model, options.lane),
-        "description", f"{task(job)} {len(job.inputs)} input(s) with {job.model}",
+        "description", f"{task(job)} {_size(job)} with {job.model}",
         "timeout", options.time_limit_s,
         "result_ttl", options.result_ttl_s, "failure_ttl", options.result_ttl_s,
         "mlxq_cost", cost(job),
     ]  # fmt: skip
+    if isinstance(job, GenerateJob) and job.stream:
+        fields += ["mlxq_streams", 1]
     if channel:
         fields += ["mlxq_waiters", channel]
     if options.metadata:

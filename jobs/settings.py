@@ -3,8 +3,10 @@
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import AliasChoices, Field
+from pydantic import AliasChoices, Field, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from jobs.allow_list import AllowList
 
 Seconds = Annotated[float, Field(gt=0)]
 
@@ -67,6 +69,22 @@ class Settings(BaseSettings):
         default=86_400, ge=1, description="How long an Idempotency-Key is remembered."
     )
 
+    fetch_allow: tuple[str, ...] = Field(
+        default=(),
+        description="Hosts to fetch from though not public: names, host:port or networks, such as 10.0.0.0/8.",
+    )
+    fetch_max_bytes: int = Field(
+        default=20 * 1024 * 1024, ge=1, description="Largest picture or document that is fetched from a URL."
+    )
+    fetch_timeout_s: Seconds = Field(
+        default=10, description="Longest that fetching one URL may take, redirects included."
+    )
+    max_image_pixels: int = Field(
+        default=40_000_000,
+        ge=1,
+        description="Most pixels in one picture; decoding takes 4 to 8 bytes of memory for each.",
+    )
+
     lease_s: Seconds = Field(
         default=10, description="A job whose worker gave no sign of life for this long is given to another."
     )
@@ -82,8 +100,26 @@ class Settings(BaseSettings):
     max_padding: float = Field(
         default=0.08, ge=0, le=1, description="Share of a batch's tokens that may be padding."
     )
+    token_interval_ms: Seconds = Field(
+        default=50,
+        description="Time between two tokens of an answer that other work may take up; faster than anyone reads.",
+    )
+    max_answers: int = Field(
+        default=64,
+        ge=1,
+        description="Answers that a model writes at the same time; a quarter is for chat alone.",
+    )
+    prefix_cache_bytes: int = Field(
+        default=2 * 1024**3, ge=0, description="Memory of a model for the state of prompts seen before."
+    )
     starvation_s: Seconds = Field(
         default=5,
         description="Work of a lower lane that waited this long goes before fresh work of a higher lane.",
     )
     sweep_s: Seconds = Field(default=10, description="How often expired registry entries are removed.")
+
+    @field_validator("fetch_allow")
+    @classmethod
+    def _check_fetch_allow(cls, entries: tuple[str, ...]) -> tuple[str, ...]:
+        AllowList(entries)
+        return entries

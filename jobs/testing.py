@@ -7,6 +7,7 @@ import math
 import time
 import uuid
 from array import array
+from collections.abc import AsyncGenerator
 
 import msgspec
 
@@ -21,7 +22,10 @@ from jobs.errors import (
     UnknownJob,
     UnknownModel,
 )
+from jobs.generation import GenerateJob, Pieces
+from jobs.testing_generation import memory_answer, memory_events
 from jobs.types import (
+    EmbedJob,
     EmbedResult,
     Job,
     JobView,
@@ -47,7 +51,7 @@ def memory_vector(content: str | tuple[int, ...], dimensions: int) -> bytes:
     return array("f", [value / norm for value in values]).tobytes()
 
 
-def memory_result(job: Job, info: ModelInfo) -> EmbedResult:
+def memory_embedding(job: EmbedJob, info: ModelInfo) -> EmbedResult:
     """What MemoryQueue answers: one token per word or token id. Raises InvalidInput like a worker does."""
     dimensions = job.dimensions or info.dimensions
     if dimensions != info.dimensions and dimensions < (info.min_dimensions or info.dimensions):
@@ -68,7 +72,14 @@ class _Record:
         self.ended_at: float | None = None
         self.result: Result | None = None
         self.error: JobError | None = None
+        self.events: tuple[Pieces, ...] = ()
         self.ended = asyncio.Event()
+
+    def do(self, info: ModelInfo) -> Result:
+        if isinstance(self.job, EmbedJob):
+            return memory_embedding(self.job, info)
+        self.events = memory_events(self.job, info)
+        return memory_answer(self.events)
 
     def end(self, outcome: Result | JobError, status: str) -> None:
         self.status = status
@@ -151,6 +162,16 @@ class MemoryQueue:
             raise record.error or JobError()
         return record.result
 
+    async def stream(self, job_id: str, after: int = 0) -> AsyncGenerator[tuple[int, Pieces]]:
+        record = self._record(job_id)
+        if not (isinstance(record.job, GenerateJob) and record.job.stream):
+            raise InvalidInput("This job does not stream.", param="stream")
+        await record.ended.wait()
+        for number, event in enumerate(record.events[after:], after + 1):
+            yield number, event
+        if record.error:
+            raise record.error
+
     async def cancel(self, job_id: str) -> bool:
         record = self._record(job_id)
         if record.ended.is_set():
@@ -166,7 +187,7 @@ class MemoryQueue:
         return JobView(
             id=job_id,
             status=record.status,
-            task="embed",
+            task=str(record.job.__struct_config__.tag),
             model=record.job.model,
             lane=record.options.lane,
             position=self._held.index(job_id) if waiting else None,
@@ -238,6 +259,6 @@ class MemoryQueue:
         try:
             if self.failure:
                 raise self.failure
-            record.end(memory_result(record.job, self._models[record.job.model]), "finished")
+            record.end(record.do(self._models[record.job.model]), "finished")
         except JobError as error:
             record.end(error, "failed")

@@ -6,6 +6,7 @@ from typing import Literal
 import msgspec
 
 from jobs.errors import Failure
+from jobs.generation import GenerateJob, GenerateResult
 
 
 class Lane(enum.StrEnum):
@@ -52,16 +53,16 @@ class EmbedResult(msgspec.Struct, frozen=True, tag="embed_result"):
     tokens: tuple[int, ...]
 
 
-Job = EmbedJob
-Result = EmbedResult
+Job = EmbedJob | GenerateJob
+Result = EmbedResult | GenerateResult
 
 
 class ModelInfo(msgspec.Struct, frozen=True):
     """What a worker announces about a model it serves.
 
-    dimensions: size of the vector. min_dimensions: smallest Matryoshka cut, None where the model allows no cut.
-    max_tokens: longest input, in tokens, special tokens included.
-    prompts: names that `prompt_name` may take.
+    dimensions: size of the vector (0: it makes none). min_dimensions: smallest Matryoshka cut, None where the model
+    allows no cut. max_tokens: longest input, in tokens, special tokens included; for a generator, its context.
+    prompts: names that `prompt_name` may take. abilities: of a generator: vision, tools, reasoning.
     """
 
     id: str
@@ -71,6 +72,7 @@ class ModelInfo(msgspec.Struct, frozen=True):
     max_tokens: int
     min_dimensions: int | None = None
     prompts: tuple[str, ...] = ()
+    abilities: tuple[str, ...] = ()
 
 
 class SubmitOptions(msgspec.Struct, frozen=True):

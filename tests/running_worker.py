@@ -9,9 +9,10 @@ from contextlib import contextmanager
 from jobs.connection import connect
 from jobs.queue import JobQueue
 from jobs.settings import Settings
-from jobs.types import EmbedJob, EmbedResult, Lane, SubmitOptions
-from tests.fake_runner import DIMENSIONS, FakeRunner
+from jobs.types import EmbedJob, EmbedResult, Lane, Result, SubmitOptions
+from tests.fake_runner import DIMENSIONS
 from workers.batching import BatchLimits
+from workers.runners.base import Runner
 from workers.worker import BatchWorker
 
 SETTINGS = Settings(lease_s=1, sweep_s=0.5, batch_timeout_s=60)
@@ -30,7 +31,10 @@ class ThreadWorker(BatchWorker):
 
 
 @contextmanager
-def running_worker(url: str, runner: FakeRunner, settings: Settings = SETTINGS) -> Iterator[ThreadWorker]:
+def running_worker(
+    url: str, runner: Runner, settings: Settings = SETTINGS, *, release: threading.Event | None = None
+) -> Iterator[ThreadWorker]:
+    """release: set before the worker is stopped, in case it holds the device up."""
     model = runner.info.id
     worker = ThreadWorker(connect(url), {model: runner}, {model: LIMITS}, settings, lambda work: work())
     thread = threading.Thread(target=worker.work)
@@ -38,7 +42,8 @@ def running_worker(url: str, runner: FakeRunner, settings: Settings = SETTINGS) 
     try:
         yield worker
     finally:
-        runner.gate.set()
+        if release:
+            release.set()
         worker.stop()
         thread.join(20)
         assert not thread.is_alive()
@@ -64,10 +69,16 @@ async def until(condition: Callable[[], bool], timeout_s: float = 10) -> None:
 
 async def run(queue: JobQueue, *texts: str, options: SubmitOptions = INTERACTIVE) -> EmbedResult:
     ticket = await queue.submit(job(*texts), options)
-    return await queue.wait(ticket.id, 10)
+    return embedded(await queue.wait(ticket.id, 10))
 
 
-def vectors(result: EmbedResult) -> list[bytes]:
+def embedded(result: Result) -> EmbedResult:
+    assert isinstance(result, EmbedResult)
+    return result
+
+
+def vectors(result: Result) -> list[bytes]:
+    result = embedded(result)
     size = 4 * DIMENSIONS
     return [result.vectors[at : at + size] for at in range(0, len(result.vectors), size)]
 

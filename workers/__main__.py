@@ -53,7 +53,7 @@ def run(settings: Settings) -> int:
 
 def run_on(device: ThreadPoolExecutor, settings: Settings) -> int:
     try:
-        runners = device.submit(load_runners, settings.models).result()
+        runners = device.submit(load_runners, settings).result()
         limits = device.submit(batch_limits, settings).result()
     except JobError as error:
         print(f"mlxq worker: {error.message}", file=sys.stderr)
@@ -93,10 +93,10 @@ def release_device() -> None:
     mx.clear_streams()
 
 
-def load_runners(models: tuple[str, ...]) -> dict[str, Runner]:
+def load_runners(settings: Settings) -> dict[str, Runner]:
     runners: dict[str, Runner] = {}
-    for spec in models:
-        runner = load_runner(spec)
+    for spec in settings.models:
+        runner = load_runner(spec, settings)
         runners[runner.info.id] = runner
     return runners
 

@@ -6,9 +6,11 @@ from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from workers.decoding import Decoding
 from workers.hand import Batch, Hand, Held
+from workers.pace import Pace
 from workers.progress import Progress
-from workers.runners.base import Runner
+from workers.runners.base import BatchRunner
 from workers.splitting import run_split
 
 log = logging.getLogger(__name__)
@@ -24,14 +26,19 @@ class DeviceLoop:
     depth: batches on the device at once. With two, a GPU finds the next batch when it ends one. It is started early
     only if it would be as large as the one that runs: many small batches would cost more than the pause. A CPU is
     busy with one, and fresh interactive work would only wait longer.
+
+    While answers are being written (decoding), batches take turns with their steps: as much of them as fits between
+    two tokens (pace).
     """
 
     def __init__(
         self,
         hand: Hand,
-        runners: Mapping[str, Runner],
+        runners: Mapping[str, BatchRunner],
         progress: Progress,
         complete: Callable[[Held], None],
+        decoding: Decoding,
+        pace: Pace,
         *,
         batch_timeout_s: float,
         depth: int,
@@ -40,6 +47,8 @@ class DeviceLoop:
         self._runners = runners
         self._progress = progress
         self._complete = complete
+        self._decoding = decoding
+        self._pace = pace
         self._batch_timeout_s = batch_timeout_s
         self._depth = depth
         self._launched: deque[tuple[Batch, Waiting]] = deque()
@@ -50,12 +59,40 @@ class DeviceLoop:
 
     def run(self) -> None:
         while not self._stopping or self._launched:
-            batch = self._next_batch()
-            if batch is not None:
-                self._progress.begin(self._batch_timeout_s)
-                self._launched.append((batch, self._launch(batch)))
-            if self._launched and (batch is None or len(self._launched) == self._depth):
-                self._land(*self._launched.popleft())
+            if not self._stopping and self._write_on():
+                self._run_between_tokens()
+            else:
+                self._run_batches()
+        self._decoding.abandon()
+
+    def _write_on(self) -> bool:
+        """A step of the answers that are being written; False if there are none."""
+        self._pace.begin_turn()
+        self._progress.begin(self._batch_timeout_s)
+        wrote = self._decoding.turn(self._pace.interval_s)
+        self._progress.end()
+        self._pace.end_step()
+        return wrote
+
+    def _run_between_tokens(self) -> None:
+        while self._launched:  # begun before the first answer was
+            self._land(*self._launched.popleft())
+        while self._pace.has_time() and not self._stopping:
+            batch = self._hand.next_batch(0, budget=self._pace)
+            if batch is None:
+                return
+            started = time.monotonic()
+            self._progress.begin(self._batch_timeout_s)
+            self._land(batch, self._launch(batch))
+            self._pace.observe(batch.model, batch.padded_tokens, time.monotonic() - started)
+
+    def _run_batches(self) -> None:
+        batch = self._next_batch()
+        if batch is not None:
+            self._progress.begin(self._batch_timeout_s)
+            self._launched.append((batch, self._launch(batch)))
+        if self._launched and (batch is None or len(self._launched) == self._depth):
+            self._land(*self._launched.popleft())
 
     def _next_batch(self) -> Batch | None:
         if self._stopping:
@@ -85,7 +122,7 @@ class DeviceLoop:
                 "waited_s": round(time.monotonic() - started, 4),
             },
         )
-        for held in self._hand.record(batch, outcomes):
+        for held in self._hand.record(batch.entries, outcomes):
             self._complete(held)
 
     def _rerun(self, model: str, first: Waiting) -> Callable[[Sequence[Any]], Sequence[Any]]:

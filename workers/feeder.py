@@ -3,7 +3,8 @@
 import logging
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 from redis.exceptions import RedisError
 
@@ -13,7 +14,7 @@ from jobs.types import LANES
 from workers.hand import Hand, Held
 from workers.ledger import Claim, Ledger, Room
 from workers.progress import Progress
-from workers.runners.base import Runner
+from workers.runners.base import Generator, Runner
 
 log = logging.getLogger(__name__)
 
@@ -150,6 +151,8 @@ class Feeder:
         finally:
             self._progress.end()
         for held, items in zip(helds, prepared, strict=True):
+            if not isinstance(items, JobError) and held.claim.told:
+                self._go_on(held, runner, items)
             if not items:
                 items = InvalidInput("The job has no inputs.", param="input")
             if isinstance(items, JobError):
@@ -157,6 +160,13 @@ class Feeder:
                 self._fail(held, items)
             else:
                 self._hand.offer(held, items)
+
+    def _go_on(self, held: Held, runner: Runner, items: Sequence[Any]) -> None:
+        """An earlier execution has told some of the answers: they go on from there."""
+        assert isinstance(runner, Generator), "only generating jobs have streams"
+        told = self._ledger.told(held.claim)
+        runner.resume(items, told)
+        held.told = len(told)
 
 
 class Bell:

@@ -4,7 +4,7 @@ import math
 import threading
 import time
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 from jobs import keys
 from jobs.types import LANES, Job, Lane
@@ -16,6 +16,18 @@ POOL_BATCHES = 4
 
 MAX_JOBS = 1024
 """Jobs held at once of each lane, whatever their size: a flood in one lane leaves the others their places."""
+
+
+CLAIMED_AHEAD = 4
+"""A generating model's worker holds a quarter more jobs than it writes answers: the next one is tokenised already."""
+
+RESERVED = 4
+"""A quarter of the answers written at a time is kept for the interactive lane."""
+
+
+def _share(slots: int, lane: Lane) -> int:
+    """How many answers there may be before this lane's next one begins."""
+    return slots if lane is Lane.INTERACTIVE else max(1, slots - slots // RESERVED)
 
 
 class Held:
@@ -33,6 +45,7 @@ class Held:
         self.unfinished = 0
         self.running = 0
         self.settling = False
+        self.told = 0  # events of its stream so far
 
 
 class Entry(NamedTuple):
@@ -43,6 +56,18 @@ class Entry(NamedTuple):
     lane: Lane
     held: Held
     place: int
+
+
+class Budget(Protocol):
+    """What a batch may cost just now (workers.pace.Pace)."""
+
+    def tokens(self, model: str) -> int:
+        """The most padded tokens of a batch."""
+        ...
+
+    def admits(self, model: str, length: int) -> bool:
+        """Whether an item with more tokens may run alone all the same."""
+        ...
 
 
 class Batch(NamedTuple):
@@ -59,15 +84,25 @@ class Hand:
     `short_of_room` that it wants to hear when some is made.
     """
 
-    def __init__(self, limits: Mapping[str, BatchLimits], *, starvation_s: float) -> None:
+    def __init__(
+        self,
+        limits: Mapping[str, BatchLimits],
+        *,
+        starvation_s: float,
+        slots: Mapping[str, int] | None = None,
+    ) -> None:
+        """limits: of each model's batches. slots: of each generating model, how many answers it writes at a time."""
         self._lock = threading.RLock()
         self.work = threading.Condition(self._lock)
         self.room = threading.Condition(self._lock)
         self.short_of_room = False
         self._limits = limits
+        self._slots = slots or {}
         self._starvation_s = starvation_s
         self._held: dict[str, Held] = {}
-        self._pools: dict[ModelLane, list[Entry]] = {(model, lane): [] for model in limits for lane in LANES}
+        self._pools: dict[ModelLane, list[Entry]] = {
+            (model, lane): [] for model in (*limits, *self._slots) for lane in LANES
+        }
         self._incoming = dict.fromkeys(self._pools, 0)
         self._served_at = dict.fromkeys(self._pools, 0.0)
         self._order = 0
@@ -94,6 +129,8 @@ class Hand:
         with nothing here always has room for half a batch: it must get its turn.
         """
         with self._lock:
+            if model in self._slots:
+                return self._slot_rooms(model)
             jobs = dict.fromkeys(LANES, MAX_JOBS)
             for held in self._held.values():
                 jobs[held.lane] -= 1
@@ -105,6 +142,12 @@ class Hand:
                 tokens = max(free, self._limits[model].tokens // 2) if not taken else free
                 rooms.append((lane, tokens, jobs[lane]))
             return rooms
+
+    def _slot_rooms(self, model: str) -> list[tuple[Lane, int, int]]:
+        slots = self._slots[model]
+        held = sum(max(1, len(held.items)) for held in self._held.values() if held.model == model)
+        ahead = max(1, slots // CLAIMED_AHEAD)
+        return [(lane, 1 << 30, _share(slots, lane) + ahead - held) for lane in LANES]
 
     def hold(self, claims: Iterable[Claim]) -> list[Held]:
         """Claimed: from now on their leases are renewed."""
@@ -139,27 +182,62 @@ class Hand:
             held.settling = True
             self._incoming[held.model, held.lane] -= held.claim.cost
 
-    def next_batch(self, timeout_s: float, *, at_least: int = 1) -> Batch | None:
-        """The next batch for the device; None if not as many items as that came in time."""
+    def next_batch(
+        self, timeout_s: float, *, at_least: int = 1, budget: Budget | None = None
+    ) -> Batch | None:
+        """The next batch for the device; None if not as many items as that came in time, or budget holds no batch."""
         with self._lock:
             if timeout_s and not any(self._pools.values()):
                 self.work.wait(timeout_s)
-            if sum(map(len, self._pools.values())) < at_least:
+            if sum(len(pool) for (model, _), pool in self._pools.items() if model in self._limits) < at_least:
                 return None
             chosen_queue = self._choose()
             if chosen_queue is None:
                 return None
             model, lane = chosen_queue
             waiting = [entry for each in LANES for entry in self._pools[model, each]]
-            chosen = pack(waiting, lane, self._limits[model])
+            limits = self._limits[model]
+            if budget is not None:
+                limits = limits._replace(tokens=min(limits.tokens, budget.tokens(model)))
+            chosen = pack(waiting, lane, limits)
             entries = [waiting[n] for n in chosen]
+            longest = entries[-1].length
+            if budget is not None and longest > limits.tokens and not budget.admits(model, longest):
+                return None
             self._take_out(model, entries)
             self._made_room()
             return Batch(model, entries)
 
+    def next_answers(self, model: str, running: int) -> list[Entry]:
+        """What the generating model begins now, beside so many running answers: highest lane first."""
+        with self._lock:
+            chosen: list[Entry] = []
+            for lane in LANES:
+                room = _share(self._slots[model], lane) - running - len(chosen)
+                waiting = sorted(self._pools[model, lane], key=lambda entry: entry.order)
+                chosen += waiting[: max(0, room)]
+            if chosen:
+                self._take_out(model, chosen)
+                self._made_room()
+            return chosen
+
+    def interrupt(self, entries: Iterable[Entry]) -> None:
+        """The device has left these answers unfinished: their jobs can be given back."""
+        with self._lock:
+            for entry in entries:
+                entry.held.running -= 1
+
+    def is_wanted(self, held: Held) -> bool:
+        """Whether the job is still to be worked on: not canceled, lost or over its time."""
+        return self._held.get(held.claim.id) is held and not held.settling
+
     def _choose(self) -> ModelLane | None:
         now = time.monotonic()
-        oldest = {each: min(entry.order for entry in pool) for each, pool in self._pools.items() if pool}
+        oldest = {
+            (model, lane): min(entry.order for entry in pool)
+            for (model, lane), pool in self._pools.items()
+            if pool and model in self._limits
+        }
         unserved_s = {each: now - self._served_at[each] for each in oldest}
         return choose_queue(oldest, unserved_s, self._starvation_s)
 
@@ -175,11 +253,11 @@ class Hand:
             if held.deadline == math.inf:  # the time limit runs from the first batch on
                 held.deadline = now + held.claim.time_limit_s
 
-    def record(self, batch: Batch, outcomes: Sequence[Any]) -> list[Held]:
-        """Note the outcomes of a batch. Returns the jobs that are complete now."""
+    def record(self, entries: Sequence[Entry], outcomes: Sequence[Any]) -> list[Held]:
+        """Note the outcomes of a batch or of answers. Returns the jobs that are complete now."""
         complete: list[Held] = []
         with self._lock:
-            for entry, outcome in zip(batch.entries, outcomes, strict=True):
+            for entry, outcome in zip(entries, outcomes, strict=True):
                 held = entry.held
                 held.outcomes[entry.place] = outcome
                 held.unfinished -= 1

@@ -11,14 +11,21 @@ import redis
 from jobs import keys, record
 from jobs.census import Announcement
 from jobs.errors import Failure, InternalError, JobError, JobExpired, WorkerLost
+from jobs.feed import decode_pieces
+from jobs.generation import Pieces
 from jobs.scripts import script
 from jobs.types import ModelInfo, Result, WorkerStats
+
+STREAM_TTL_S = 86_400
+"""How long a stream is kept whose job neither ends nor goes on."""
 
 Verdict = Literal["finished", "failed", "stopped", "retry", "release"]
 
 
 class Claim(NamedTuple):
-    """One execution of one job, as claimed."""
+    """One execution of one job, as claimed. streams: pieces of its result are told as they come. told: events of it
+    that an earlier execution has told.
+    """
 
     id: str
     execution: str
@@ -31,6 +38,8 @@ class Claim(NamedTuple):
     retry_delays_s: tuple[float, ...]
     cost: int
     has_callbacks: bool
+    streams: bool = False
+    told: int = 0
 
     @property
     def member(self) -> str:
@@ -72,7 +81,7 @@ class Ledger:
         self._prefix = _new_prefix()
         self._lease_s = lease_s
         self._max_crashes = max_crashes
-        names = ("claim", "finish", "renew", "reclaim", "promote", "follow_up")
+        names = ("claim", "finish", "renew", "reclaim", "promote", "follow_up", "emit")
         self._scripts = {name: connection.register_script(script(name)) for name in names}
         self._expired = record.encode_failure(JobExpired().failure())
         self._lost = record.encode_failure(WorkerLost().failure())
@@ -116,6 +125,18 @@ class Ledger:
         key = keys.blob(claim.execution)
         self._redis.set(key, stored, ex=None if claim.result_ttl_s < 0 else claim.result_ttl_s + 60)
         return record.encode_result(record.Blob(key=key))
+
+    def emit(self, events: Sequence[tuple[Claim, int, Pieces]]) -> set[str]:
+        """Add (execution, number, pieces) to streams. Returns members without a lease: theirs were not."""
+        args: list[Any] = [STREAM_TTL_S]
+        for claim, number, pieces in events:
+            args += [claim.id, claim.execution, number, record.pack(pieces)]
+        return set(keys.names(self._scripts["emit"](args=args)))
+
+    def told(self, claim: Claim) -> list[Pieces]:
+        """What an earlier execution has told of the job's stream."""
+        rows: Any = self._redis.xrange(keys.stream(claim.id))
+        return [decode_pieces(fields[b"pieces"]) for _, fields in rows]
 
     def renew(self, claims: Sequence[Claim]) -> set[str]:
         """Extend leases. Returns the members whose lease is gone: somebody else's now, or canceled."""
@@ -186,8 +207,8 @@ def _new_prefix() -> str:
 
 
 def _read_claim(row: list[Any]) -> Claim:
-    job_id, execution, queue, fields = row
-    data, timeout, result_ttl, crashes, cost, retries_left, intervals, *callbacks = fields
+    job_id, execution, queue, fields, told = row
+    data, timeout, result_ttl, crashes, cost, retries_left, intervals, *callbacks, streams = fields
     return Claim(
         id=job_id.decode(),
         execution=execution.decode(),
@@ -200,6 +221,8 @@ def _read_claim(row: list[Any]) -> Claim:
         retries_left=int(_number(retries_left, 0)),
         retry_delays_s=_delays_s(intervals),
         has_callbacks=any(callbacks),
+        streams=streams is not None,
+        told=int(told),
     )
 
 

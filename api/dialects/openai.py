@@ -1,33 +1,21 @@
 """OpenAI's dialect: /v1/embeddings and /v1/models."""
 
-from typing import Any, Literal
+from typing import Literal
 
 import msgspec
 from fastapi import FastAPI
 from starlette.requests import Request
 from starlette.responses import Response
 
-from api.body import decode_body, read_body, schema_of
+from api.body import decode_body, read_body
 from api.embedding import EmbeddingRequest, embed_job, encode_embeddings
 from api.job_reply import accepted_response
+from api.openapi import work_endpoint
 from api.queue import Queue
 from api.waiting import Accepted, perform
 from jobs.errors import NoWorker, UnknownModel
 from jobs.settings import Settings
 from jobs.types import ModelInfo
-
-_PREFER: dict[str, Any] = {
-    "name": "Prefer",
-    "in": "header",
-    "description": "RFC 7240: `respond-async`, `wait=N`, or both.",
-    "schema": {"type": "string"},
-}
-_IDEMPOTENCY_KEY: dict[str, Any] = {
-    "name": "Idempotency-Key",
-    "in": "header",
-    "description": "A second request with this key gets the first one's job.",
-    "schema": {"type": "string", "minLength": 1, "maxLength": 255},
-}
 
 
 class ModelReply(msgspec.Struct, frozen=True, kw_only=True):
@@ -42,6 +30,7 @@ class ModelReply(msgspec.Struct, frozen=True, kw_only=True):
     min_dimensions: int | None
     max_tokens: int
     prompts: tuple[str, ...]
+    abilities: tuple[str, ...]
 
 
 class ModelListReply(msgspec.Struct, frozen=True, kw_only=True):
@@ -59,15 +48,7 @@ class OpenAI:
         app.add_api_route(
             "/v1/embeddings",
             self.create_embeddings,
-            methods=["POST"],
-            tags=["work"],
-            openapi_extra={
-                "parameters": [_PREFER, _IDEMPOTENCY_KEY],
-                "requestBody": {
-                    "required": True,
-                    "content": {"application/json": {"schema": schema_of(EmbeddingRequest)}},
-                },
-            },
+            **work_endpoint(EmbeddingRequest),
         )
         app.add_api_route("/v1/models", self.list_models, methods=["GET"], tags=["models"])
         app.add_api_route("/v1/models/{model_id:path}", self.retrieve_model, methods=["GET"], tags=["models"])
@@ -80,7 +61,7 @@ class OpenAI:
         outcome = await perform(self._queue, self._settings, request, job)
         if isinstance(outcome, Accepted):
             return await accepted_response(outcome, asked.encoding_format)
-        body = await encode_embeddings(outcome, asked.model, asked.encoding_format)
+        body = await encode_embeddings(outcome.result, asked.model, asked.encoding_format)
         return Response(body, media_type="application/json")
 
     async def list_models(self, request: Request) -> Response:
@@ -110,4 +91,5 @@ def _model_reply(info: ModelInfo) -> ModelReply:
         min_dimensions=info.min_dimensions,
         max_tokens=info.max_tokens,
         prompts=info.prompts,
+        abilities=info.abilities,
     )

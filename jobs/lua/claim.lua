@@ -5,9 +5,9 @@
 -- mode 'suspect' takes suspects from the queues' heads and nothing else: whoever is with one when it kills its worker
 --   is suspected too. Those suspected once go together, those suspected again each alone.
 -- Repeated with the same prefix (its reply was lost), it gives the same claims again.
--- Returns {1 if a suspect waits, {{id, execution, queue, HMGET of FIELDS}…}, {queues that have more}}.
+-- Returns {1 if a suspect waits, {{id, execution, queue, HMGET of FIELDS, events of its stream}…}, {queues with more}}.
 local FIELDS = {'data', 'timeout', 'result_ttl', 'mlxq_crashes', 'mlxq_cost', 'retries_left', 'retry_intervals',
-  'success_callback_name', 'failure_callback_name', 'stopped_callback_name', 'webhooks'}
+  'success_callback_name', 'failure_callback_name', 'stopped_callback_name', 'webhooks', 'mlxq_streams'}
 local DONE = {finished = true, failed = true, canceled = true, stopped = true}
 local worker, iso, lease, max_jobs, prefix, mode = ARGV[1], ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4]), ARGV[5], ARGV[6]
 local t = now()
@@ -16,7 +16,8 @@ local memory_key = 'mlxq:claimed:' .. worker
 local memory = {prefix}
 
 local function row(id, execution, queue)
-  return {id, execution, queue, redis.call('HMGET', 'rq:job:' .. id, unpack(FIELDS))}
+  local fields = redis.call('HMGET', 'rq:job:' .. id, unpack(FIELDS))
+  return {id, execution, queue, fields, fields[#FIELDS] and sure('XLEN', 'mlxq:stream:' .. id) or 0}
 end
 
 local function recall()

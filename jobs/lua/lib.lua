@@ -80,16 +80,18 @@ end
 local function keep(job_key, id, registry, ttl, followed_up)
   if ttl == 0 and followed_up then ttl = 3600 end
   if ttl == 0 then
-    redis.call('DEL', job_key, 'rq:results:' .. id)
+    redis.call('DEL', job_key, 'rq:results:' .. id, 'mlxq:stream:' .. id)
     return
   end
   if ttl < 0 then
     redis.call('PERSIST', job_key)
+    redis.call('PERSIST', 'mlxq:stream:' .. id)
     redis.call('ZADD', registry, '+inf', id)
     return
   end
   redis.call('EXPIRE', job_key, ttl)
   redis.call('EXPIRE', 'rq:results:' .. id, ttl)
+  redis.call('EXPIRE', 'mlxq:stream:' .. id, ttl)
   redis.call('ZADD', registry, now() + ttl, id)
 end
 

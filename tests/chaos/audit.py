@@ -56,6 +56,7 @@ def _stored(
     view, stored = record.view(job_id, fields, None, rows)
     try:
         job = record.decode_job(fields.get(b"data"))
+        assert isinstance(job, EmbedJob)
     except JobError:
         job = None
     right = job is not None and stored is not None and is_right(job, record.decode_result(stored))

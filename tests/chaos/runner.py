@@ -10,7 +10,7 @@ from pathlib import Path
 import msgspec
 
 from jobs.errors import InputTooLong, InternalError, JobError
-from jobs.types import EmbedJob, EmbedResult, Job, ModelInfo
+from jobs.types import EmbedJob, EmbedResult, ModelInfo
 from tests.chaos.order import DIMENSIONS, vector
 from tests.chaos.plan import MODEL
 
@@ -36,7 +36,7 @@ class ChaosRunner:
         self.info = ModelInfo(id=MODEL, task="embed", created=0, dimensions=DIMENSIONS, max_tokens=1 << 30)
         self._folder = folder
 
-    def prepare(self, jobs: Sequence[Job]) -> Sequence[list[Text] | JobError]:
+    def prepare(self, jobs: Sequence[EmbedJob]) -> Sequence[list[Text] | JobError]:
         return [self._prepare(job) for job in jobs]
 
     def _prepare(self, job: EmbedJob) -> list[Text] | JobError:

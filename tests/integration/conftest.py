@@ -21,7 +21,7 @@ def runner() -> FakeRunner:
 def worker(
     redis_server: RedisServer, redis_client: redis.Redis, runner: FakeRunner
 ) -> Iterator[ThreadWorker]:
-    with running_worker(redis_server.url, runner) as worker:
+    with running_worker(redis_server.url, runner, release=runner.gate) as worker:
         yield worker
 
 

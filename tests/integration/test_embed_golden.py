@@ -1,32 +1,41 @@
 """Vectors against sentence-transformers' (tests/checkpoints/reference.py made them), alone and in mixed batches."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from jobs.errors import JobError
 from jobs.types import EmbedJob
 from tests.checkpoints.make import NAMES, make
 from tests.checkpoints.texts import MINILM_TEXTS, SMALL_TEXTS
-from workers.models import load_runner
-from workers.runners.base import Runner
+from workers.models import LocalModel, load_embedder, resolve
+from workers.runners.embed import EmbedItem, EmbedRunner
 
 GOLDEN = Path(__file__).parents[1] / "checkpoints" / "golden"
 PROMPTED = [(name, "query") for name in ("modernbert", "qwen3", "gemma3")]
 
 
 @pytest.fixture(scope="module")
-def runners(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Runner]:
+def runners(tmp_path_factory: pytest.TempPathFactory) -> dict[str, EmbedRunner]:
     folder = tmp_path_factory.mktemp("checkpoints")
-    small = {name: load_runner(str(make(name, folder / name))) for name in NAMES}
-    return {**small, "all-MiniLM-L6-v2": load_runner("all-MiniLM-L6-v2")}
+    small = {name: load_embedder(LocalModel(name, make(name, folder / name))) for name in NAMES}
+    return {**small, "all-MiniLM-L6-v2": load_embedder(resolve("all-MiniLM-L6-v2"))}
+
+
+def vectors(runner: EmbedRunner, items: Sequence[EmbedItem]) -> np.ndarray:
+    """Of one batch, (items, dimensions)."""
+    found = runner.launch(items)()
+    assert not any(isinstance(each, JobError) for each in found)
+    return np.array(found)
 
 
 @pytest.mark.parametrize(
     ("name", "prompt"), [*((name, "") for name in (*NAMES, "all-MiniLM-L6-v2")), *PROMPTED]
 )
 def test_vectors_equal_the_reference_alone_and_in_a_mixed_batch(
-    runners: dict[str, Runner], name: str, prompt: str
+    runners: dict[str, EmbedRunner], name: str, prompt: str
 ):
     golden = np.load(GOLDEN / f"{name}.npz")
     texts = SMALL_TEXTS if name in NAMES else MINILM_TEXTS
@@ -36,8 +45,8 @@ def test_vectors_equal_the_reference_alone_and_in_a_mixed_batch(
     assert [item.length for item in items] == golden[f"tokens.{prompt}"].tolist()
 
     expected = golden[f"vectors.{prompt}"]
-    mixed = np.stack(runner.launch(items)())
-    alone = np.stack([runner.launch([item])()[0] for item in items])
+    mixed = vectors(runner, items)
+    alone = np.concatenate([vectors(runner, [item]) for item in items])
 
     assert cosines(mixed, expected).min() >= 0.99999
     assert cosines(alone, expected).min() >= 0.99999
@@ -45,14 +54,14 @@ def test_vectors_equal_the_reference_alone_and_in_a_mixed_batch(
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_order_and_neighbours_do_not_change_a_vector(runners: dict[str, Runner], name: str):
+def test_order_and_neighbours_do_not_change_a_vector(runners: dict[str, EmbedRunner], name: str):
     [items] = runners[name].prepare([EmbedJob(model=name, inputs=SMALL_TEXTS)])
     assert isinstance(items, list)
     expected = np.load(GOLDEN / f"{name}.npz")["vectors."]
     random = np.random.default_rng(3)
     for size in (2, 3, 5, 8):
         chosen = random.permutation(len(items))[:size]
-        batch = np.stack(runners[name].launch([items[i] for i in chosen])())
+        batch = vectors(runners[name], [items[i] for i in chosen])
         assert cosines(batch, expected[chosen]).min() >= 0.99999
 
 

@@ -115,7 +115,7 @@ async def test_sigterm_gives_the_waiting_jobs_back_at_once(
 ):
     runner = FakeRunner()
     client = JobQueue(connect_async(redis_server.url), SETTINGS)
-    with running_worker(redis_server.url, runner) as first:
+    with running_worker(redis_server.url, runner, release=runner.gate) as first:
         await until_async(client.ready)
         runner.gate.clear()
         tickets = [await client.submit(job(f"{n}" * 200), SubmitOptions()) for n in range(6)]

@@ -44,6 +44,8 @@ def test_an_option_goes_before_its_variable(monkeypatch: pytest.MonkeyPatch):
         ({"MLXQ_LEASE_S": "soon"}, ["worker"], "MLXQ_LEASE_S=soon"),
         ({"MLXQ_PORT": "99999"}, ["up", "--port", "x1"], "--port=x1"),
         ({"MLXQ_MODELS": "one"}, ["up"], "MLXQ_MODELS=one"),
+        ({"MLXQ_FETCH_ALLOW": "10.0.0.0/8"}, ["up"], "MLXQ_FETCH_ALLOW=10.0.0.0/8"),
+        ({"MLXQ_FETCH_ALLOW": '["*.local"]'}, ["up"], "MLXQ_FETCH_ALLOW=['*.local']"),
         ({}, ["serve", "--api-processes", "0"], "--api-processes=0"),
     ],
 )

@@ -1,10 +1,18 @@
 """What the worker asks of a model."""
 
 from collections.abc import Callable, Sequence
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, runtime_checkable
 
 from jobs.errors import JobError
-from jobs.types import Job, ModelInfo, Result
+from jobs.generation import FinishReason, Pieces
+from jobs.types import ModelInfo, Result
+from workers.runners.answer import Answer
+
+if TYPE_CHECKING:  # a worker of other models does without them
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from workers.runners.chances import Chances
 
 
 class Item(Protocol):
@@ -15,13 +23,22 @@ class Item(Protocol):
 
 
 class Runner(Protocol):
-    """A loaded model. `prepare` and `assemble` run beside the device thread, the rest on it."""
+    """A loaded model. `prepare` and `assemble` run beside the device thread."""
 
     info: ModelInfo
 
-    def prepare(self, jobs: Sequence[Job]) -> Sequence[list[Any] | JobError]:
+    def prepare(self, jobs: Sequence[Any]) -> Sequence[list[Any] | JobError]:
         """Items of each job, equally long and in order; a JobError where a job cannot be run."""
         ...
+
+    def assemble(self, job: Any, items: Sequence[Any], outcomes: Sequence[Any]) -> Result:
+        """The job's result from the outcomes of its items. Raises JobError."""
+        ...
+
+
+@runtime_checkable
+class BatchRunner(Runner, Protocol):
+    """A model whose items are independent of each other: any of them may share a batch."""
 
     def launch(self, items: Sequence[Any]) -> Callable[[], Sequence[Any]]:
         """Start a batch on the device. The call that comes back waits for the outcomes.
@@ -31,6 +48,52 @@ class Runner(Protocol):
         """
         ...
 
-    def assemble(self, job: Job, items: Sequence[Any], outcomes: Sequence[Any]) -> Result:
-        """The job's result from the outcomes of its items. Raises JobError."""
+
+class NewToken(NamedTuple):
+    """A token of the answer `uid`. finish: "stop" at an end marker, "length" after max_tokens. logprobs: natural
+    logarithms of the probabilities of the whole vocabulary, where they are wanted.
+    """
+
+    uid: int
+    token: int
+    finish: FinishReason | None
+    logprobs: "NDArray[np.float32] | None"
+
+
+class Decoder(Protocol):
+    """The answers that a model writes at the same time. Belongs to the thread that owns the device."""
+
+    def __len__(self) -> int:
+        """Answers inserted and not ended."""
+        ...
+
+    def insert(self, answer: Answer) -> int:
+        """Begin an answer; its first token comes when its prompt has been computed. Returns its uid."""
+        ...
+
+    def remove(self, uids: Sequence[int]) -> None:
+        """End answers early; unknown uids (they ended by themselves) are left alone."""
+        ...
+
+    def step(self, seconds: float) -> list[NewToken]:
+        """One token for each running answer, and as much of the waiting prompts as is likely to fit into the time.
+
+        Whatever the model raises, is raised; `restart` then brings the decoder into a sound state.
+        """
+        ...
+
+    def restart(self) -> None:
+        """Forget all answers."""
+        ...
+
+
+@runtime_checkable
+class Generator(Runner, Protocol):
+    """A loaded model that writes answers: its items are Answers, its outcomes Choices."""
+
+    decoder: Decoder
+    chances: "Chances"
+
+    def resume(self, answers: Sequence[Answer], told: Sequence[Pieces]) -> None:
+        """Let the answers go on from what another worker has told of them."""
         ...

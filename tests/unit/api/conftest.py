@@ -5,19 +5,23 @@ import httpx
 import pytest
 
 from api.app import create_app
+from api.images import ImageSource
 from jobs.settings import Settings
-from jobs.testing import MemoryQueue
+from jobs.testing import MODEL, MemoryQueue
+from jobs.testing_generation import CHAT_MODEL
 
 Connect = Callable[..., httpx.AsyncClient]
 
 
 @pytest.fixture
 async def connect() -> AsyncIterator[Connect]:
-    """A client of an API over the given queue; keywords are settings."""
+    """A client of an API over the given queue; `images` fetches images, the other keywords are settings."""
     async with AsyncExitStack() as clients:
 
-        def open_client(queue: MemoryQueue, **settings: object) -> httpx.AsyncClient:
-            app = create_app(queue, Settings.model_validate(settings))
+        def open_client(
+            queue: MemoryQueue, images: ImageSource | None = None, **settings: object
+        ) -> httpx.AsyncClient:
+            app = create_app(queue, Settings.model_validate(settings), images)
             client = httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://mlxq")
             clients.push_async_callback(client.aclose)
             return client
@@ -33,3 +37,14 @@ def queue() -> MemoryQueue:
 @pytest.fixture
 def client(connect: Connect, queue: MemoryQueue) -> httpx.AsyncClient:
     return connect(queue)
+
+
+@pytest.fixture
+def generator() -> MemoryQueue:
+    """A queue that both embeds and chats."""
+    return MemoryQueue(models=(MODEL, CHAT_MODEL))
+
+
+@pytest.fixture
+def chat_client(connect: Connect, generator: MemoryQueue) -> httpx.AsyncClient:
+    return connect(generator)

@@ -15,7 +15,9 @@ async def embed(client: httpx.AsyncClient, **fields: Any) -> httpx.Response:
 
 
 def submitted(queue: MemoryQueue) -> EmbedJob:
-    return queue.submitted[-1][0]
+    job = queue.submitted[-1][0]
+    assert isinstance(job, EmbedJob)
+    return job
 
 
 @pytest.mark.parametrize(

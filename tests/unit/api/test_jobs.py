@@ -6,7 +6,7 @@ import pytest
 
 from jobs.errors import InputTooLong, QueueUnavailable
 from jobs.testing import MODEL, MemoryQueue
-from jobs.types import Lane, SubmitOptions
+from jobs.types import EmbedJob, Lane, SubmitOptions
 from tests.unit.api.conftest import Connect
 
 
@@ -56,7 +56,7 @@ async def test_a_job_is_treated_as_its_fields_say(client: httpx.AsyncClient, que
     )
     assert reply.status_code == 202
     job, options = queue.submitted[0]
-    assert job.inputs == ("a", "b")
+    assert job == EmbedJob(model=MODEL.id, inputs=("a", "b"))
     assert options == SubmitOptions(
         lane=Lane.BULK, time_limit_s=10, ttl_s=20, retries=3, metadata={"a": "b"}, idempotency_key="k"
     )

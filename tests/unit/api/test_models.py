@@ -1,6 +1,7 @@
 import httpx
 
 from jobs.testing import MODEL, MemoryQueue
+from jobs.testing_generation import CHAT_MODEL
 from tests.unit.api.conftest import Connect
 
 
@@ -19,6 +20,7 @@ async def test_models_are_listed_with_what_a_caller_must_know(client: httpx.Asyn
                 "min_dimensions": None,
                 "max_tokens": 256,
                 "prompts": [],
+                "abilities": [],
             }
         ],
     }
@@ -41,3 +43,9 @@ async def test_a_model_cannot_be_looked_up_before_a_worker_came(connect: Connect
     client = connect(MemoryQueue(models=()))
     assert (await client.get("/v1/models")).json()["data"] == []
     assert (await client.get("/v1/models/any")).json()["error"]["code"] == "no_worker"
+
+
+async def test_a_generators_abilities_are_listed(connect: Connect):
+    client = connect(MemoryQueue(models=(CHAT_MODEL,)))
+    reply = (await client.get(f"/v1/models/{CHAT_MODEL.id}")).json()
+    assert (reply["task"], reply["abilities"]) == ("generate", ["vision", "tools", "reasoning"])

@@ -9,9 +9,11 @@ from jobs.errors import JobError
 from jobs.types import EmbedJob, Lane
 from tests.fake_runner import FakeItem, FakeRunner
 from workers.batching import BatchLimits
+from workers.decoding import Decoding
 from workers.device import DeviceLoop
 from workers.hand import Hand, Held
 from workers.ledger import Claim
+from workers.pace import Pace
 from workers.progress import Progress
 
 LIMITS = BatchLimits(tokens=10, items=1, padding=0, free_padding=0)
@@ -50,7 +52,10 @@ def run(texts: list[str], depth: int) -> tuple[NotingRunner, list[Held]]:
             loop.stop()
             done.set()
 
-    loop = DeviceLoop(hand, {"m": runner}, Progress(), note, batch_timeout_s=60, depth=depth)
+    no_answers = Decoding(hand, {}, lambda _: None, lambda *_: None)
+    loop = DeviceLoop(
+        hand, {"m": runner}, Progress(), note, no_answers, Pace(["m"], 0.05), batch_timeout_s=60, depth=depth
+    )
     thread = threading.Thread(target=loop.run)
     thread.start()
     assert done.wait(10)

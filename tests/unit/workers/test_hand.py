@@ -33,11 +33,11 @@ def test_a_large_job_shares_batches_and_completes_when_its_last_item_has():
     assert first is not None
     assert len(first.entries) == 10
     assert small in [entry.held for entry in first.entries]
-    assert hand.record(first, [b""] * 10) == [small]
+    assert hand.record(first.entries, [b""] * 10) == [small]
 
     second = hand.next_batch(0)
     assert second is not None
-    assert hand.record(second, [b""] * 6) == [large]
+    assert hand.record(second.entries, [b""] * 6) == [large]
 
 
 def test_a_lower_lane_leaves_room_for_the_higher_ones():
@@ -86,7 +86,7 @@ def test_outcomes_of_a_job_dropped_while_running_are_ignored():
     batch = hand.next_batch(0)
     assert batch is not None
     hand.drop(["a"])
-    assert hand.record(batch, [b""]) == []
+    assert hand.record(batch.entries, [b""]) == []
 
 
 def test_only_jobs_that_are_not_on_the_device_are_given_up():

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from jobs.errors import InvalidInput, UnknownModel
-from workers.models import LocalModel, embed_type, load_runner, resolve
+from jobs.settings import Settings
+from workers.models import LocalModel, embeds, load_runner, resolve
 
 
 @pytest.fixture
@@ -97,20 +98,18 @@ def test_half_downloaded_model_is_not_taken_for_whole(hub_cache: Path):
 
 
 def test_unsupported_type_lists_the_supported_ones(folder: Path):
-    (folder / "config.json").write_text('{"model_type": "t5"}')
-    with pytest.raises(InvalidInput, match=r"'t5'.*bert, xlm-roberta, modernbert, qwen3, gemma3_text"):
-        load_runner(str(folder))
+    (folder / "config.json").write_text('{"model_type": "unheard_of"}')
+    with pytest.raises(
+        InvalidInput, match=r"'unheard_of'.*bert, xlm-roberta, modernbert, qwen3, gemma3_text"
+    ):
+        load_runner(str(folder), Settings())
 
 
-def test_text_generator_is_not_served_as_an_embedder(folder: Path):
-    (folder / "config.json").write_text('{"model_type": "qwen3"}')
-    with pytest.raises(InvalidInput, match="text generation model"):
-        embed_type(LocalModel("Qwen3-0.6B", folder))
-
-
-def test_converted_embedder_is_known_by_its_name(folder: Path):
-    (folder / "config.json").write_text('{"model_type": "qwen3"}')
-    assert embed_type(LocalModel("mlx-community/Qwen3-Embedding-0.6B-4bit", folder)) == "qwen3"
+def test_of_a_type_that_both_share_only_marked_models_embed(folder: Path):
+    assert not embeds(LocalModel("Qwen3-0.6B", folder), "qwen3")
+    assert embeds(LocalModel("mlx-community/Qwen3-Embedding-0.6B-4bit", folder), "qwen3")
+    (folder / "modules.json").write_text("[]")
+    assert embeds(LocalModel("my-model", folder), "qwen3")
 
 
 def test_importing_it_loads_neither_mlx_nor_the_hub():

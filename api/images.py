@@ -1,0 +1,72 @@
+"""Pictures that come with a request: base64, data URIs, or addresses to fetch them from."""
+
+import binascii
+import re
+from collections.abc import Sequence
+from typing import NamedTuple, Protocol
+
+from api.together import all_of
+from jobs.errors import InvalidInput
+
+_ADDRESS = re.compile(r"https?://", re.IGNORECASE)
+_SCHEME = re.compile(r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]*):")
+_DATA_URI = re.compile(
+    r"data:(?P<type>[^,;]*)(?P<parameters>(?:;[^,;]*)*?)(?P<base64>;base64)?,", re.IGNORECASE
+)
+
+
+class ImageSource(Protocol):
+    async def fetch(self, url: str, *, param: str) -> bytes:
+        """The picture at an http(s) address. Raises InvalidInput."""
+        ...
+
+
+class ImageReference(NamedTuple):
+    """A picture as the caller named it. place: where in the body, for the error message."""
+
+    text: str
+    place: str
+
+
+async def load_images(
+    references: Sequence[ImageReference], source: ImageSource | None, *, param: str
+) -> list[bytes]:
+    """The encoded pictures, in order. Addresses are fetched side by side, after everything else was found good.
+
+    source: None where addresses are not to be fetched. Raises InvalidInput naming the place.
+    """
+    found = [None if _ADDRESS.match(each.text) else _decode(each, param) for each in references]
+    missing = [place for place, data in enumerate(found) if data is None]
+    if missing and source is None:
+        place = references[missing[0]].place
+        raise InvalidInput(f"{place}: this server fetches no images. Send the image as base64.", param=param)
+    if missing and source is not None:
+        fetched = await all_of(source.fetch(references[place].text, param=param) for place in missing)
+        for place, data in zip(missing, fetched, strict=True):
+            found[place] = data
+    return [data for data in found if data is not None]
+
+
+def _decode(reference: ImageReference, param: str) -> bytes:
+    text, place = reference
+    start = 0
+    uri = _DATA_URI.match(text)
+    if uri:
+        if not uri["base64"]:
+            raise InvalidInput(f"{place}: a data URI must be in base64.", param=param)
+        if not uri["type"].lower().startswith("image/"):
+            raise InvalidInput(f"{place}: not an image but {uri['type'][:100]!r}.", param=param)
+        start = uri.end()
+    elif scheme := _SCHEME.match(text):
+        raise InvalidInput(
+            f"{place}: {scheme['scheme'][:20]}: is not read. An image is an http(s) address, a data URI or base64.",
+            param=param,
+        )
+    try:
+        # Tools break lines in base64; anything else that does not belong there is an error.
+        data = binascii.a2b_base64("".join(text[start:].split()), strict_mode=True)
+    except (binascii.Error, ValueError) as error:
+        raise InvalidInput(f"{place}: not valid base64: {error}.", param=param) from error
+    if not data:
+        raise InvalidInput(f"{place}: the image is empty.", param=param)
+    return data

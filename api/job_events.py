@@ -1,0 +1,64 @@
+"""The stream of a job, from its beginning or from where a caller lost it: GET /v1/jobs/{id}/events."""
+
+from typing import Annotated
+
+import msgspec
+from fastapi import FastAPI
+from starlette.requests import Request
+from starlette.responses import Response
+
+from api.body import decode_query
+from api.chat_chunks import ChatChunks
+from api.hang_up import HangUp
+from api.jobs import job_id_of
+from api.queue import Queue
+from api.stream_response import StreamResponse
+from api.streaming import KEEP_ALIVE_S, EventStream
+from jobs.errors import InvalidInput, ResultTimeout
+
+_MAX_DIGITS = 18
+
+
+class EventsQuery(msgspec.Struct, frozen=True, kw_only=True):
+    """after: number of the last event that the caller has; the header Last-Event-ID goes before it."""
+
+    after: Annotated[int, msgspec.Meta(ge=0)] = 0
+    include_usage: bool = False
+
+
+class JobEvents:
+    def __init__(self, queue: Queue) -> None:
+        self._queue = queue
+
+    def add_routes(self, app: FastAPI) -> None:
+        app.add_api_route("/v1/jobs/{job_id}/events", self.stream_events, methods=["GET"], tags=["jobs"])
+
+    async def stream_events(self, request: Request) -> Response:
+        """The chunks of a streaming generation, as /v1/chat/completions would send them; hanging up ends nothing."""
+        query = decode_query(request, EventsQuery)
+        after = _last_event_id(request, query.after)
+        job_id = job_id_of(request)
+        view = await self._queue.view(job_id)
+        if view.task != "generate":
+            raise InvalidInput("This job does not stream: it generates no text.")
+        stream = EventStream(self._queue, [job_id], cancels=False)
+        try:
+            with HangUp(request):
+                await stream.begin(KEEP_ALIVE_S)
+        except ResultTimeout:
+            pass  # it waits in its queue: that the stream lives is all there is to tell
+        except BaseException:
+            await stream.aclose()
+            raise
+        chunks = ChatChunks(job_id, view.model, int(view.created_at or 0), include_usage=query.include_usage)
+        return StreamResponse(stream, chunks, after=after)
+
+
+def _last_event_id(request: Request, otherwise: int) -> int:
+    """Raises InvalidInput for a header that cannot come from us."""
+    given = request.headers.get("last-event-id")
+    if given is None:
+        return otherwise
+    if not (given.isascii() and given.isdecimal() and len(given) <= _MAX_DIGITS):
+        raise InvalidInput("Last-Event-ID is not the number of an event.", param="Last-Event-ID")
+    return int(given)

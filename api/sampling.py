@@ -1,0 +1,81 @@
+"""How a caller may shape an answer, and within which ranges: the same for every dialect."""
+
+from typing import Annotated, TypeVar
+
+import msgspec
+
+from api.inputs import TokenId
+from jobs.errors import InvalidInput
+from jobs.generation import Sampling
+
+T = TypeVar("T")
+
+Temperature = Annotated[float, msgspec.Meta(ge=0, le=2)]
+Share = Annotated[float, msgspec.Meta(ge=0, le=1)]
+Penalty = Annotated[float, msgspec.Meta(ge=-2, le=2)]
+Repetition = Annotated[float, msgspec.Meta(gt=0, le=10)]
+Count = Annotated[int, msgspec.Meta(ge=0, le=2**31 - 1)]
+MaxTokens = Annotated[int, msgspec.Meta(ge=1, le=2**31 - 1)]
+Answers = Annotated[int, msgspec.Meta(ge=1, le=16)]
+Seed = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]
+Bias = Annotated[float, msgspec.Meta(ge=-100, le=100)]
+LogitBias = Annotated[dict[TokenId, Bias], msgspec.Meta(max_length=1024)]
+Stop = str | tuple[str, ...]
+
+MAX_STOPS = 16
+
+# What a job has where a request says nothing.
+_UNSAID = Sampling()
+
+
+class SamplingRequest(msgspec.Struct, frozen=True, kw_only=True):
+    """The fields of OpenAI's generation bodies on sampling, and those that its clients send as extra_body."""
+
+    temperature: Temperature | None = None
+    top_p: Share | None = None
+    top_k: Count | None = None
+    min_p: Share | None = None
+    seed: Seed | None = None
+    repetition_penalty: Repetition | None = None
+    repetition_context_size: Count | None = None
+    presence_penalty: Penalty | None = None
+    presence_context_size: Count | None = None
+    frequency_penalty: Penalty | None = None
+    frequency_context_size: Count | None = None
+    logit_bias: LogitBias | None = None
+
+
+def sampling(asked: SamplingRequest) -> Sampling:
+    """The sampling that a request asks for; what it leaves out is as in Sampling's defaults."""
+    # With a share of nothing, the most probable token is still there.
+    greedy = asked.top_p == 0
+    return Sampling(
+        temperature=0.0 if greedy else _or(asked.temperature, _UNSAID.temperature),
+        top_p=_UNSAID.top_p if greedy else _or(asked.top_p, _UNSAID.top_p),
+        top_k=_or(asked.top_k, _UNSAID.top_k),
+        min_p=_or(asked.min_p, _UNSAID.min_p),
+        seed=asked.seed,
+        repetition_penalty=_or(asked.repetition_penalty, _UNSAID.repetition_penalty),
+        repetition_context=_or(asked.repetition_context_size, _UNSAID.repetition_context),
+        presence_penalty=_or(asked.presence_penalty, _UNSAID.presence_penalty),
+        presence_context=_or(asked.presence_context_size, _UNSAID.presence_context),
+        frequency_penalty=_or(asked.frequency_penalty, _UNSAID.frequency_penalty),
+        frequency_context=_or(asked.frequency_context_size, _UNSAID.frequency_context),
+        logit_bias=asked.logit_bias or {},
+    )
+
+
+def stops(given: Stop | None, field: str = "stop") -> tuple[str, ...]:
+    """The texts that end an answer. Raises InvalidInput naming the field where one is empty or there are too many."""
+    if given is None:
+        return ()
+    texts = (given,) if isinstance(given, str) else given
+    if len(texts) > MAX_STOPS:
+        raise InvalidInput(f"{field} has {len(texts)} texts; at most {MAX_STOPS} are allowed.", param=field)
+    if not all(texts):
+        raise InvalidInput(f"{field} holds an empty text, which would end every answer at once.", param=field)
+    return texts
+
+
+def _or(asked: T | None, unsaid: T) -> T:
+    return unsaid if asked is None else asked

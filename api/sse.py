@@ -1,0 +1,70 @@
+"""Server-sent events (https://html.spec.whatwg.org/multipage/server-sent-events.html) as OpenAI sends its chunks."""
+
+import abc
+
+import msgspec
+
+from api.errors import envelope
+from api.streaming import StreamEvent
+from api.usage import Tally
+from jobs.errors import JobError
+from jobs.generation import Piece
+
+DONE = b"data: [DONE]\n\n"
+
+_encode = msgspec.json.Encoder().encode
+
+
+class Chunks(abc.ABC):
+    """What chat and text chunks have in common; see api.stream_response.StreamDialect.
+
+    An event's number goes with its last chunk only, so that a caller who comes back with it has missed none.
+    resumable: False where there is no such number, because several jobs are in one stream.
+    """
+
+    media_type = "text/event-stream"
+    waiting = b": waiting\n\n"
+
+    def __init__(
+        self,
+        reply_id: str,
+        kind: str,
+        model: str,
+        created: int,
+        *,
+        include_usage: bool,
+        resumable: bool = True,
+    ) -> None:
+        # The parts of a chunk before and after its choices; they stay the same.
+        self.head = b'data: {"id":%b,"object":%b,"created":%d,"model":%b,"choices":[' % (
+            _encode(reply_id), _encode(kind), created, _encode(model)
+        )  # fmt: skip
+        self.tail = b'],"usage":null}\n\n' if include_usage else b"]}\n\n"
+        self._include_usage = include_usage
+        self._resumable = resumable
+        self._tally = Tally()
+
+    @abc.abstractmethod
+    def write(self, place: int, piece: Piece) -> list[bytes]:
+        """The chunks of a piece. place: of its job among the stream's."""
+
+    def encode(self, event: StreamEvent) -> bytes:
+        place, number, pieces = event
+        self._tally.add_event(event)
+        if len(pieces.pieces) == 1:
+            chunks = self.write(place, pieces.pieces[0])
+        else:
+            chunks = [chunk for piece in pieces.pieces for chunk in self.write(place, piece)]
+        if not chunks:
+            return b""
+        if self._resumable:
+            chunks[-1] = b"id: %d\n%b" % (number, chunks[-1])
+        return b"".join(chunks)
+
+    def end(self) -> bytes:
+        if not self._include_usage:
+            return DONE
+        return b'%b],"usage":%b}\n\n%b' % (self.head, _encode(self._tally.usage()), DONE)
+
+    def failure(self, error: JobError) -> bytes:
+        return b"data: %b\n\n" % envelope(error)

@@ -1,0 +1,94 @@
+"""A reply that goes out event by event."""
+
+import asyncio
+from typing import Protocol
+
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
+
+from api.errors import foreseen
+from api.hang_up import HangUp
+from api.streaming import EventStream, StreamEvent
+from jobs.errors import JobError
+
+
+class StreamDialect(Protocol):
+    """How one dialect writes a stream. It sees every event of the stream, in order.
+
+    media_type: of the reply. waiting: what says that the stream lives, though there is nothing new.
+    """
+
+    media_type: str
+    waiting: bytes
+
+    def encode(self, event: StreamEvent) -> bytes:
+        """What the caller gets of an event; may be nothing."""
+        ...
+
+    def end(self) -> bytes:
+        """What follows the last event."""
+        ...
+
+    def failure(self, error: JobError) -> bytes:
+        """What follows instead, where the work ended in an error."""
+        ...
+
+
+class StreamResponse(Response):
+    """200, and the events as they come; those that are there together go out in one write.
+
+    Takes the stream over: closes it, and gives its jobs up where the caller is gone. after: events up to this number
+    are read (what comes later depends on them) but not sent.
+    """
+
+    def __init__(self, stream: EventStream, dialect: StreamDialect, *, after: int = 0) -> None:
+        super().__init__()
+        self._stream = stream
+        self._dialect = dialect
+        self._after = after
+        headers = {"content-type": dialect.media_type, "cache-control": "no-cache", "x-accel-buffering": "no"}
+        if len(stream.job_ids) == 1:
+            headers["location"] = f"/v1/jobs/{stream.job_ids[0]}"
+            headers["x-job-id"] = stream.job_ids[0]
+        self.raw_headers = [(name.encode(), value.encode("latin-1")) for name, value in headers.items()]
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        request = Request(scope, receive)
+        async with self._stream:
+            try:
+                with HangUp(request):
+                    await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})
+                    await self._send_events(request, send)
+            except (
+                ClientDisconnect,
+                OSError,
+            ):  # OSError: what ASGI servers raise for a connection that is gone
+                await self._stream.abandon()
+            except asyncio.CancelledError:
+                await self._stream.abandon()
+                raise
+
+    async def _send_events(self, request: Request, send: Send) -> None:
+        more = True
+        while more:
+            body, more = await self._next(request)
+            if body or not more:
+                await send({"type": "http.response.body", "body": body, "more_body": more})
+
+    async def _next(self, request: Request) -> tuple[bytes, bool]:
+        """What to write next, and whether there is more after it."""
+        try:
+            events = await self._stream.take()
+            if events is None:
+                return self._dialect.end(), False
+            if not events:
+                return self._dialect.waiting, True
+            parts = [self._write(event) for event in events]
+        except Exception as error:  # noqa: BLE001 - the edge of a request whose status is sent already
+            return self._dialect.failure(foreseen(error, request)), False
+        return parts[0] if len(parts) == 1 else b"".join(parts), True
+
+    def _write(self, event: StreamEvent) -> bytes:
+        written = self._dialect.encode(event)
+        return written if event.number > self._after else b""

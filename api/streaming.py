@@ -1,0 +1,173 @@
+"""The events of streaming jobs, read ahead for one caller: several at a time where they come faster than they go."""
+
+import asyncio
+import contextlib
+from collections.abc import Sequence
+from types import TracebackType
+from typing import NamedTuple, NoReturn, Self
+
+from starlette.requests import ClientDisconnect, Request
+
+from api.hang_up import HangUp
+from api.queue import Queue
+from api.submission import cancel_all, submit_all, terms_of
+from api.waiting import Accepted, accept, refuse_async, timeout_of_keyed
+from jobs.errors import QueueUnavailable, ResultTimeout
+from jobs.generation import GenerateJob, Pieces
+from jobs.settings import Settings
+
+KEEP_ALIVE_S = 10.0
+"""A stream without news for this long says that it lives: proxies close what is silent for 30 s or 60 s."""
+
+MOST_READ_AHEAD = 256
+"""Events held for a caller that reads slower than they come; the log keeps the others."""
+
+
+class StreamEvent(NamedTuple):
+    """place: of its job among the stream's jobs. number: of the event in its job, from 1 on."""
+
+    place: int
+    number: int
+    pieces: Pieces
+
+
+class EventStream:
+    """The events of one or more jobs until all have ended. One task per job reads; close it with `aclose`.
+
+    cancels: whether the jobs end when the caller goes.
+    """
+
+    def __init__(
+        self, queue: Queue, job_ids: Sequence[str], *, cancels: bool, keep_alive_s: float = KEEP_ALIVE_S
+    ) -> None:
+        self.job_ids = tuple(job_ids)
+        self._queue = queue
+        self._cancels = cancels
+        self._keep_alive_s = keep_alive_s
+        self._loop = asyncio.get_running_loop()
+        self._events: list[StreamEvent] = []
+        self._error: Exception | None = None
+        self._news = asyncio.Event()
+        self._room = asyncio.Event()
+        self._told_at = self._loop.time()
+        self._timer = self._loop.call_later(keep_alive_s, self._tick)
+        self._readers = [asyncio.create_task(self._read(*numbered)) for numbered in enumerate(job_ids)]
+        self._open = len(self._readers)
+
+    async def begin(self, timeout_s: float) -> None:
+        """Waits for the first event, or the end. Raises ResultTimeout, and the error of a job that failed at once."""
+        try:
+            async with asyncio.timeout(timeout_s):
+                while not (self._events or self._error or not self._open):
+                    self._news.clear()
+                    await self._news.wait()
+        except TimeoutError as error:
+            raise ResultTimeout from error
+        if self._error and not self._events:
+            await self._give_up(self._error)
+
+    async def take(self) -> list[StreamEvent] | None:
+        """All that has come, at least one event; none after KEEP_ALIVE_S without news; None after the end.
+
+        Raises a job's JobError once the events before it are taken.
+        """
+        if not (self._events or self._error or not self._open):
+            await self._news.wait()
+        self._news.clear()
+        if self._events:
+            events, self._events = self._events, []
+            self._told_at = self._loop.time()
+            self._room.set()
+            return events
+        if self._error:
+            await self._give_up(self._error)
+        return [] if self._open else None
+
+    async def abandon(self) -> None:
+        """The caller is gone, or will not get the rest: the jobs end, if they are its alone."""
+        if self._cancels:
+            await cancel_all(self._queue, self.job_ids)
+
+    async def aclose(self) -> None:
+        self._timer.cancel()
+        for reader in self._readers:
+            reader.cancel()
+        await asyncio.gather(*self._readers, return_exceptions=True)
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None
+    ) -> None:
+        await self.aclose()
+
+    async def _read(self, place: int, job_id: str) -> None:
+        try:
+            async with contextlib.aclosing(self._queue.stream(job_id)) as events:
+                async for number, pieces in events:
+                    self._events.append(StreamEvent(place, number, pieces))
+                    self._news.set()
+                    while len(self._events) >= MOST_READ_AHEAD:
+                        self._room.clear()
+                        await self._room.wait()
+        except Exception as error:  # noqa: BLE001 - raised again where the events are taken
+            self._fail(error)
+        finally:
+            self._open -= 1
+            self._news.set()
+
+    def _fail(self, error: Exception) -> None:
+        if self._error is None:
+            self._error = error
+            for reader in self._readers:
+                if reader is not asyncio.current_task():
+                    reader.cancel()
+
+    async def _give_up(self, error: Exception) -> NoReturn:
+        if len(self.job_ids) > 1:
+            await self.abandon()  # nobody will read what the others answer
+        raise error
+
+    def _tick(self) -> None:
+        now = self._loop.time()
+        if now >= self._told_at + self._keep_alive_s:
+            self._told_at = now
+            self._news.set()
+        self._timer = self._loop.call_at(self._told_at + self._keep_alive_s, self._tick)
+
+
+async def open_stream(
+    queue: Queue, settings: Settings, request: Request, jobs: Sequence[GenerateJob]
+) -> EventStream | Accepted:
+    """Submits streaming jobs, one request's work, and waits for their first event. The caller closes the stream.
+
+    Honours Prefer and Idempotency-Key as `perform` does; raises what that does. `wait` is for the first event.
+    """
+    terms = terms_of(request, settings)
+    if len(jobs) > 1:
+        refuse_async(terms)
+    job_ids = await submit_all(queue, jobs, terms.options)
+    if terms.wait_s is None:
+        return await accept(queue, job_ids[0], jobs[0], terms)
+    stream = EventStream(queue, job_ids, cancels=terms.cancels)
+    try:
+        with HangUp(request):
+            await stream.begin(terms.wait_s)
+    except (ClientDisconnect, asyncio.CancelledError):
+        await stream.aclose()
+        await stream.abandon()
+        raise
+    except (ResultTimeout, QueueUnavailable) as error:
+        await stream.aclose()
+        if terms.respond_async:
+            return await accept(queue, job_ids[0], jobs[0], terms)
+        if isinstance(error, ResultTimeout):
+            await stream.abandon()
+            if terms.keyed:
+                raise timeout_of_keyed(job_ids[0], terms.wait_s) from error
+        raise
+    except Exception:
+        await stream.aclose()
+        raise
+    return stream

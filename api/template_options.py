@@ -1,0 +1,29 @@
+"""Further variables of a model's chat template, such as enable_thinking."""
+
+from collections.abc import Mapping
+
+import msgspec
+
+from jobs.errors import InvalidInput
+
+# What the renderer itself sets, or what would make it render something else than the messages.
+_RESERVED = frozenset(
+    {
+        "add_generation_prompt", "chat_template", "continue_final_message", "conversation", "max_length", "messages",
+        "padding", "return_assistant_tokens_mask", "return_dict", "return_tensors", "tokenize",
+        "tokenizer_kwargs", "tools", "truncation",
+    }
+)  # fmt: skip
+
+
+def template_options(given: Mapping[str, object] | None, field: str, **shorthands: object) -> str:
+    """A JSON object, as text. shorthands: variables that have a field of their own; None where it was not given.
+
+    Raises InvalidInput, naming the field, for a variable that is not the caller's to set.
+    """
+    taken = sorted(_RESERVED & set(given or ()))
+    if taken:
+        raise InvalidInput(f"{field}: {', '.join(taken)} cannot be set.", param=field)
+    said = {name: value for name, value in shorthands.items() if value is not None}
+    options = {**(given or {}), **said}
+    return msgspec.json.encode(options).decode() if options else "{}"

@@ -1,0 +1,49 @@
+"""Tools that a model may call, as every dialect gives them: checked, and put into the job's form."""
+
+import re
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+
+from jobs.errors import InvalidInput
+from jobs.generation import Tool
+
+JsonObject = dict[str, Any]
+"""JSON that is the model's or the template's to understand: a schema, variables."""
+
+_NAME = re.compile(r"[a-zA-Z0-9_.-]{1,128}")
+_NO_PARAMETERS = Tool("").parameters
+_JSON_OBJECT = msgspec.json.Decoder(JsonObject)
+
+
+def tool(
+    name: str, description: str | None, parameters: JsonObject | None, *, place: str, param: str
+) -> Tool:
+    """Raises InvalidInput, naming the place, for what cannot be a function's name."""
+    if not _NAME.fullmatch(name):
+        raise InvalidInput(
+            f"{place}: a function's name has 1 to 128 letters, digits, '_', '-' and '.', not {name[:200]!r}.",
+            param=param,
+        )
+    schema = msgspec.json.encode(parameters).decode() if parameters else _NO_PARAMETERS
+    return Tool(name=name, description=description or "", parameters=schema)
+
+
+def check_choice(tools: Sequence[Tool], *, must_call: bool, name: str | None, param: str) -> None:
+    """Raises InvalidInput where a call is asked for that no tool can answer."""
+    if must_call and not tools:
+        raise InvalidInput(f"{param} asks for a call, but there are no tools.", param=param)
+    if name is not None and name not in [each.name for each in tools]:
+        raise InvalidInput(f"{param} names {name[:200]!r}, which is none of the tools.", param=param)
+
+
+def call_arguments(text: str, *, place: str, param: str) -> str:
+    """The arguments of an earlier call as a JSON object. Raises InvalidInput for anything else."""
+    if not text.strip():
+        return "{}"
+    try:
+        _JSON_OBJECT.decode(text)
+    except (msgspec.MsgspecError, UnicodeError, RecursionError) as error:
+        raise InvalidInput(f"{place} is not a JSON object: {error}.", param=param) from error
+    return text

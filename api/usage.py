@@ -1,0 +1,56 @@
+"""What a request has used, in tokens."""
+
+import msgspec
+
+from api.streaming import StreamEvent
+from jobs.generation import GenerateResult
+
+
+class PromptDetails(msgspec.Struct, frozen=True):
+    """cached_tokens: so many of the prompt's tokens were not computed anew."""
+
+    cached_tokens: int
+
+
+class Usage(msgspec.Struct, frozen=True, kw_only=True):
+    """OpenAI's usage object. A prompt counts once, however many answers it got."""
+
+    prompt_tokens: int
+    completion_tokens: int
+    total_tokens: int
+    prompt_tokens_details: PromptDetails
+
+
+class Tally:
+    """Adds up results, or the events of streams."""
+
+    def __init__(self) -> None:
+        self.completion_tokens = 0
+        self._prompts: dict[int, tuple[int, int]] = {}
+
+    @property
+    def prompt_tokens(self) -> int:
+        return sum(tokens for tokens, _ in self._prompts.values())
+
+    @property
+    def cached_tokens(self) -> int:
+        return sum(cached for _, cached in self._prompts.values())
+
+    def add_result(self, place: int, result: GenerateResult) -> None:
+        """place: of the prompt among the request's prompts."""
+        self._prompts[place] = (result.prompt_tokens, result.cached_tokens)
+        self.completion_tokens += sum(choice.tokens for choice in result.choices)
+
+    def add_event(self, event: StreamEvent) -> None:
+        place, _, pieces = event
+        self._prompts[place] = (pieces.prompt_tokens, pieces.cached_tokens)
+        for piece in pieces.pieces:
+            self.completion_tokens += len(piece.tokens)
+
+    def usage(self) -> Usage:
+        return Usage(
+            prompt_tokens=self.prompt_tokens,
+            completion_tokens=self.completion_tokens,
+            total_tokens=self.prompt_tokens + self.completion_tokens,
+            prompt_tokens_details=PromptDetails(cached_tokens=self.cached_tokens),
+        )

@@ -1,0 +1,168 @@
+"""Chat streams over HTTP, against bare BatchGenerator, mlx_lm.server and mlx_vlm.server in the same run."""
+
+import asyncio
+import contextlib
+import importlib.util
+import json
+import os
+import tempfile
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+from typing import NamedTuple
+
+from bench.corpus import CORPORA
+from bench.report import Row, median, quantile_ms
+from bench.stack import api, free_port, process, python, redis_server, until_answers
+from bench.stream_client import Stream, streams_from_process
+from workers.openblas import preload_openblas
+
+STREAMS = (1, 8, 32, 64)
+MAX_TOKENS = 128
+PROMPT_TOKENS = 75
+
+Serving = Callable[[str], contextlib.AbstractAsyncContextManager[tuple[int, str]]]
+"""Serves the model in a folder; gives the port and the name requests use."""
+
+
+class Chat(NamedTuple):
+    """What came of so many streams at once."""
+
+    tokens_per_s: float
+    first_token_ms: float
+    gap_p50_ms: float
+    gap_p95_ms: float
+
+
+async def measure(repeats: int) -> list[Row]:
+    with tempfile.TemporaryDirectory(prefix="mlxq-bench-") as folder:
+        model = os.environ.get("BENCH_GENERATOR") or await write_generator(folder)
+        return await compare(model, repeats, STREAMS, {"mlxq": serve, **peers()})
+
+
+async def write_generator(folder: str) -> str:
+    """A small generator, written by a process of its own: this one loads no MLX."""
+    target = str(Path(folder) / "small-generator")
+    script = (
+        f"from pathlib import Path; from bench.checkpoint import write_generator as w; w(Path({target!r}))"
+    )
+    writer = await asyncio.create_subprocess_exec(*python("-c", script))
+    assert await writer.wait() == 0
+    return target
+
+
+async def compare(
+    model: str, repeats: int, streams: tuple[int, ...], servings: dict[str, Serving]
+) -> list[Row]:
+    bare: dict[int, list[float]] = {count: [] for count in streams}
+    served: dict[tuple[str, int], list[Chat]] = {}
+    for repeat in range(repeats):
+        for count, rate in (await ceiling(model, streams)).items():
+            bare[count].append(rate)
+        for name, serving in servings.items():
+            async with serving(model) as (port, model_name):
+                await run(port, model_name, 2, 2, seed=1000 + repeat)  # the first calls are slow
+                for count in streams:
+                    chat = await run(port, model_name, count, max(2 * count, 4), seed=count + 100 * repeat)
+                    served.setdefault((name, count), []).append(chat)
+    rows = [
+        Row(f"bare BatchGenerator, {count} at once", {"tokens/s": median(bare[count])}) for count in streams
+    ]
+    return rows + [_row(name, count, chats, bare[count]) for (name, count), chats in served.items()]
+
+
+def _row(name: str, count: int, chats: list[Chat], bare: list[float]) -> Row:
+    rates = [chat.tokens_per_s for chat in chats]
+    figures = {
+        "tokens/s": median(rates),
+        "of bare": median([rate / top for rate, top in zip(rates, bare, strict=True)]),
+        "first token ms": median([chat.first_token_ms for chat in chats]),
+        "gap p50 ms": median([chat.gap_p50_ms for chat in chats]),
+        "gap p95 ms": median([chat.gap_p95_ms for chat in chats]),
+    }
+    return Row(f"{name}, {count} at once", figures)
+
+
+async def ceiling(model: str, streams: tuple[int, ...]) -> dict[int, float]:
+    command = python("-m", "bench.generate_ceiling", model, *map(str, (PROMPT_TOKENS, MAX_TOKENS, *streams)))
+    child = await asyncio.create_subprocess_exec(
+        *command, env=preload_openblas(os.environ), stdout=asyncio.subprocess.PIPE
+    )
+    output, _ = await child.communicate()
+    return {int(count): rate for count, rate in json.loads(output).items()}
+
+
+async def run(port: int, model: str, connections: int, total: int, *, seed: int) -> Chat:
+    streams = await streams_from_process(port, chat_bodies(model, total, seed), connections=connections)
+    failed = [stream for stream in streams if stream.status != 200]
+    assert not failed, f"{len(failed)} of {len(streams)} streams failed"
+    return read(streams)
+
+
+def chat_bodies(model: str, count: int, seed: int) -> list[str]:
+    """Greedy requests, no two of which begin alike: nobody's prefix cache helps."""
+    texts = CORPORA["mixed"].texts(count + seed)[seed:]
+    prompts = [
+        " ".join([str(seed), str(n), *text.split(), *["word"] * 60][:58]) for n, text in enumerate(texts)
+    ]
+    return [
+        json.dumps(
+            {
+                "model": model,
+                "messages": [{"role": "user", "content": prompt}],
+                "max_tokens": MAX_TOKENS,
+                "temperature": 0,
+                "stream": True,
+            }
+        )
+        for prompt in prompts
+    ]
+
+
+def read(streams: list[Stream], tokens: int = MAX_TOKENS) -> Chat:
+    """tokens: of each stream; a piece of text may hold several."""
+    seconds = max(stream.ended_s for stream in streams) - min(stream.asked_s for stream in streams)
+    gaps = [
+        later - earlier
+        for stream in streams
+        for earlier, later in zip(stream.arrivals_s, stream.arrivals_s[1:], strict=False)
+    ]
+    first = [stream.arrivals_s[0] - stream.asked_s for stream in streams]
+    return Chat(
+        tokens * len(streams) / seconds, median(first) * 1e3, quantile_ms(gaps, 0.5), quantile_ms(gaps, 0.95)
+    )
+
+
+@contextlib.asynccontextmanager
+async def serve(folder: str) -> AsyncIterator[tuple[int, str]]:
+    with redis_server() as url:
+        worker = process(*python("-m", "cli.main", "worker", "--model", folder), REDIS_URL=url)
+        async with worker, api(url, int(os.environ.get("BENCH_API_PROCESSES", "1"))) as port:
+            yield port, Path(folder).name
+
+
+def peers() -> dict[str, Serving]:
+    """The servers of the libraries, where they are installed."""
+    found = {"mlx_lm.server": _mlx_lm, "mlx_vlm.server": _mlx_vlm}
+    return {name: serving for name, serving in found.items() if importlib.util.find_spec(name)}
+
+
+@contextlib.asynccontextmanager
+async def _mlx_lm(folder: str) -> AsyncIterator[tuple[int, str]]:
+    port = free_port()
+    options = ("--model", folder, "--port", str(port), "--decode-concurrency", "64", "--log-level", "WARNING")
+    async with process(*python("-m", "mlx_lm.server", *options), LD_PRELOAD=_blas()):
+        await until_answers(f"http://127.0.0.1:{port}/health")
+        yield port, "default_model"
+
+
+@contextlib.asynccontextmanager
+async def _mlx_vlm(folder: str) -> AsyncIterator[tuple[int, str]]:
+    port = free_port()
+    options = ("--model", folder, "--port", str(port), "--max-num-seqs", "64", "--log-level", "WARNING")
+    async with process(*python("-m", "mlx_vlm.server", *options), LD_PRELOAD=_blas()):
+        await until_answers(f"http://127.0.0.1:{port}/v1/models")
+        yield port, folder
+
+
+def _blas() -> str:
+    return preload_openblas(os.environ).get("LD_PRELOAD", "")

@@ -1,0 +1,183 @@
+"""Text generation: what is asked, what comes back, and the pieces that come before the end."""
+
+from typing import Literal
+
+import msgspec
+
+FinishReason = Literal["stop", "length", "tool_calls"]
+
+ToolChoice = Literal["auto", "none", "required"]
+
+
+class TextPart(msgspec.Struct, frozen=True, tag="text"):
+    text: str
+
+
+class ImagePart(msgspec.Struct, frozen=True, tag="image"):
+    """An encoded picture (PNG, JPEG, …), as it came: whoever asked has fetched it already."""
+
+    data: bytes
+
+
+class ToolCall(msgspec.Struct, frozen=True):
+    """A call of a function by the model. arguments: a JSON object, as text."""
+
+    id: str
+    name: str
+    arguments: str
+
+
+class Message(msgspec.Struct, frozen=True):
+    """One turn of a chat. tool_call_id: which call a message of role "tool" answers."""
+
+    role: str
+    content: tuple[TextPart | ImagePart, ...] = ()
+    reasoning: str = ""
+    tool_calls: tuple[ToolCall, ...] = ()
+    tool_call_id: str | None = None
+    name: str | None = None
+
+
+class Tool(msgspec.Struct, frozen=True):
+    """A function the model may call. parameters: JSON schema of its arguments, as text."""
+
+    name: str
+    description: str = ""
+    parameters: str = '{"type":"object","properties":{}}'
+
+
+class Chat(msgspec.Struct, frozen=True, tag="chat"):
+    """Messages that the model's own chat template turns into a prompt.
+
+    tool_choice: or the name of the one tool to call, as `tool_name`.
+    parallel_tool_calls: False ends the answer after its first call.
+    template_options: JSON object of further variables of the chat template, such as enable_thinking.
+    role_mapping: prefixes of the roles, for a model that has no chat template.
+    """
+
+    messages: tuple[Message, ...]
+    tools: tuple[Tool, ...] = ()
+    tool_choice: ToolChoice = "auto"
+    tool_name: str | None = None
+    parallel_tool_calls: bool = True
+    template_options: str = "{}"
+    role_mapping: dict[str, str] = {}
+
+
+class Prompt(msgspec.Struct, frozen=True, tag="prompt"):
+    """A prompt as the model is to read it: text, or token ids of the model's own tokenizer. images: encoded."""
+
+    content: str | tuple[int, ...]
+    images: tuple[bytes, ...] = ()
+
+
+class Sampling(msgspec.Struct, frozen=True):
+    """How the next token is chosen. The defaults take the model's probabilities as they are.
+
+    temperature: 0 takes the most probable token. top_k: 0 for all. The penalties look at so many of the last tokens
+    as their context says (0: at all of them); repetition divides or multiplies the logit (1.0: none), presence and
+    frequency subtract. logit_bias: added to a token id's logit. seed: the same seed, the same tokens, in any batch.
+    """
+
+    temperature: float = 1.0
+    top_p: float = 1.0
+    top_k: int = 0
+    min_p: float = 0.0
+    seed: int | None = None
+    repetition_penalty: float = 1.0
+    repetition_context: int = 20
+    presence_penalty: float = 0.0
+    presence_context: int = 0
+    frequency_penalty: float = 0.0
+    frequency_context: int = 0
+    logit_bias: dict[int, float] = {}
+
+
+class JsonFormat(msgspec.Struct, frozen=True, tag="json"):
+    """The answer is JSON. schema: JSON schema that it fulfils, as text; None for any object."""
+
+    schema: str | None = None
+
+
+class GenerateJob(msgspec.Struct, frozen=True, tag="generate", tag_field="task"):
+    """Continue a prompt, or answer a chat.
+
+    n: answers. max_tokens: of one answer; None as far as the model's context reaches. stop: texts that end an answer
+    and are no part of it. logprobs: how many alternatives to tell for each token (0: only the token's own
+    probability); None: none. stream: pieces are told as they come, and kept for whoever reads them later.
+    echo: the prompt is put before the answer. keep_alive_s: how long the model stays loaded after this, None: the
+    server's own setting.
+    """
+
+    model: str
+    prompt: Chat | Prompt
+    n: int = 1
+    sampling: Sampling = Sampling()
+    max_tokens: int | None = None
+    stop: tuple[str, ...] = ()
+    logprobs: int | None = None
+    format: JsonFormat | None = None
+    stream: bool = False
+    echo: bool = False
+    keep_alive_s: float | None = None
+
+
+class TokenChance(msgspec.Struct, frozen=True):
+    """A token's text, as far as it is valid UTF-8, its bytes, and the natural logarithm of its probability."""
+
+    text: str
+    bytes: bytes
+    logprob: float
+
+
+class TokenLogprobs(msgspec.Struct, frozen=True):
+    """The chosen token, and the most probable ones in its place, most probable first."""
+
+    chosen: TokenChance
+    top: tuple[TokenChance, ...] = ()
+
+
+class Piece(msgspec.Struct, frozen=True, array_like=True):
+    """What an answer grew by. Pieces of one answer, put one after the other, are the answer.
+
+    choice: which of the n answers. tokens: the token ids it was read from (also of withheld text, as of a tool call
+    that is not complete yet). tool_calls: complete calls. finish_reason: on an answer's last piece.
+    """
+
+    choice: int = 0
+    text: str = ""
+    reasoning: str = ""
+    tokens: tuple[int, ...] = ()
+    tool_calls: tuple[ToolCall, ...] = ()
+    logprobs: tuple[TokenLogprobs, ...] = ()
+    finish_reason: FinishReason | None = None
+
+
+class Pieces(msgspec.Struct, frozen=True, array_like=True):
+    """One event of a stream. prompt_tokens and cached_tokens are those of the whole prompt, in every event."""
+
+    prompt_tokens: int
+    cached_tokens: int
+    pieces: tuple[Piece, ...]
+
+
+class Choice(msgspec.Struct, frozen=True):
+    """One whole answer. tokens: how many were generated for it."""
+
+    text: str
+    finish_reason: FinishReason
+    tokens: int
+    reasoning: str = ""
+    tool_calls: tuple[ToolCall, ...] = ()
+    logprobs: tuple[TokenLogprobs, ...] = ()
+
+
+class GenerateResult(msgspec.Struct, frozen=True, tag="generate_result"):
+    """cached_tokens: so many of prompt_tokens were not computed anew."""
+
+    choices: tuple[Choice, ...]
+    prompt_tokens: int
+    cached_tokens: int = 0
+    load_s: float = 0.0
+    prompt_s: float = 0.0
+    generate_s: float = 0.0

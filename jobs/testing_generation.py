@@ -1,0 +1,141 @@
+"""What MemoryQueue answers to a generation: always the same to the same job, and plain to see through."""
+
+from collections.abc import Sequence
+
+from jobs.errors import InputTooLong
+from jobs.generation import (
+    Chat,
+    Choice,
+    FinishReason,
+    GenerateJob,
+    GenerateResult,
+    Message,
+    Piece,
+    Pieces,
+    TextPart,
+    TokenChance,
+    TokenLogprobs,
+    ToolCall,
+)
+from jobs.types import ModelInfo
+
+CHAT_MODEL = ModelInfo(
+    id="org/chat",
+    task="generate",
+    created=1_700_000_000,
+    dimensions=0,
+    max_tokens=4096,
+    abilities=("vision", "tools", "reasoning"),
+)
+
+THOUGHT = "Hm."
+"""What it thinks before each answer, where enable_thinking is set."""
+
+
+def memory_events(job: GenerateJob, info: ModelInfo) -> tuple[Pieces, ...]:
+    """The stream of an answer that echoes the last message, or the prompt: one event per token of each choice.
+
+    A token is a word, with the space before it; an image counts as one. Tokens of earlier messages are said to be
+    cached. Where a call is asked for, every tool is called with no arguments. An answer in JSON is {}. Raises
+    InputTooLong like a worker does.
+    """
+    words, earlier = _words(job)
+    if len(words) + earlier > info.max_tokens:
+        raise InputTooLong(param="messages" if isinstance(job.prompt, Chat) else "prompt")
+    steps = _steps(job, words)
+    return tuple(
+        Pieces(len(words) + earlier, earlier, tuple(_at(step, choice) for choice in range(job.n)))
+        for step in steps
+    )
+
+
+def memory_answer(events: Sequence[Pieces]) -> GenerateResult:
+    """The events put one after the other."""
+    pieces: dict[int, list[Piece]] = {}
+    for event in events:
+        for piece in event.pieces:
+            pieces.setdefault(piece.choice, []).append(piece)
+    return GenerateResult(
+        choices=tuple(_joined(pieces[choice]) for choice in sorted(pieces)),
+        prompt_tokens=events[0].prompt_tokens,
+        cached_tokens=events[0].cached_tokens,
+    )
+
+
+def _words(job: GenerateJob) -> tuple[list[str], int]:
+    """What is echoed, and how many tokens come before it."""
+    if isinstance(job.prompt, Chat):
+        counts = [len(_message_words(message)) for message in job.prompt.messages]
+        return _message_words(job.prompt.messages[-1]), sum(counts[:-1])
+    content = job.prompt.content
+    return (content.split() if isinstance(content, str) else list(map(str, content))), 0
+
+
+def _message_words(message: Message) -> list[str]:
+    words: list[str] = []
+    for part in message.content:
+        words += part.text.split() if isinstance(part, TextPart) else ["<image>"]
+    return words
+
+
+def _steps(job: GenerateJob, words: list[str]) -> list[Piece]:
+    """The pieces of one choice."""
+    steps = [Piece(text=" ".join(words))] if job.echo else []
+    chat = job.prompt if isinstance(job.prompt, Chat) else None
+    if chat and '"enable_thinking":true' in chat.template_options:
+        steps.append(Piece(reasoning=THOUGHT, tokens=(1,)))
+    if chat and chat.tool_choice == "required":
+        return [*steps, _calls(chat)]
+    texts, finish = _cut(["{}"] if job.format else words, job)
+    for text in texts:
+        logprobs = (_chances(text, job.logprobs),) if job.logprobs is not None else ()
+        steps.append(Piece(text=text, tokens=(len(text),), logprobs=logprobs))
+    return [*steps, Piece(finish_reason=finish)]
+
+
+def _calls(chat: Chat) -> Piece:
+    names = [tool.name for tool in chat.tools if chat.tool_name in (None, tool.name)]
+    names = names if chat.parallel_tool_calls else names[:1]
+    calls = tuple(ToolCall(f"call_{place}", name, "{}") for place, name in enumerate(names))
+    return Piece(tokens=(1,) * len(calls), tool_calls=calls, finish_reason="tool_calls")
+
+
+def _cut(words: list[str], job: GenerateJob) -> tuple[list[str], FinishReason]:
+    """Tokens as far as max_tokens and the stop texts let them be."""
+    tokens = [word if place == 0 else f" {word}" for place, word in enumerate(words)]
+    kept = tokens[: job.max_tokens]
+    text = "".join(kept)
+    stop_at = min((place for place in map(text.find, job.stop) if place >= 0), default=None)
+    if stop_at is None:
+        return kept, "length" if len(kept) < len(tokens) else "stop"
+    found: list[str] = []
+    for token in kept:
+        found.append(token[: stop_at - len("".join(found))])
+    return [token for token in found if token], "stop"
+
+
+def _chances(text: str, alternatives: int) -> TokenLogprobs:
+    """The chosen token is the most probable; the others are it with question marks, each less probable by 1."""
+    chances = [
+        TokenChance(text + "?" * n, (text + "?" * n).encode(), -0.5 - n) for n in range(max(1, alternatives))
+    ]
+    return TokenLogprobs(chosen=chances[0], top=tuple(chances[:alternatives]))
+
+
+def _at(step: Piece, choice: int) -> Piece:
+    return Piece(
+        choice, step.text, step.reasoning, step.tokens, step.tool_calls, step.logprobs, step.finish_reason
+    )
+
+
+def _joined(pieces: Sequence[Piece]) -> Choice:
+    finish = pieces[-1].finish_reason
+    assert finish is not None
+    return Choice(
+        text="".join(piece.text for piece in pieces),
+        finish_reason=finish,
+        tokens=sum(len(piece.tokens) for piece in pieces),
+        reasoning="".join(piece.reasoning for piece in pieces),
+        tool_calls=tuple(call for piece in pieces for call in piece.tool_calls),
+        logprobs=tuple(chance for piece in pieces for chance in piece.logprobs),
+    )

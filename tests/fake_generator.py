@@ -1,0 +1,110 @@
+"""A generator whose answers can be checked: it writes its prompt again, a byte a token. Some prompts misbehave."""
+
+import threading
+from collections.abc import Sequence
+from functools import partial
+
+from tokenizers import Tokenizer, decoders, models, pre_tokenizers
+
+from jobs.errors import InvalidInput, JobError
+from jobs.generation import Choice, GenerateJob, GenerateResult, Pieces, Prompt
+from jobs.types import ModelInfo
+from workers.runners.answer import Answer
+from workers.runners.base import NewToken
+from workers.runners.chances import Chances
+from workers.runners.markup import NORMAL, Markup
+from workers.runners.transcript import Script, Transcript
+
+
+def byte_tokenizer() -> Tokenizer:
+    """One token per byte: every boundary in a text is a token's."""
+    alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
+    found = Tokenizer(models.BPE(vocab={character: n for n, character in enumerate(alphabet)}, merges=[]))
+    found.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    found.decoder = decoders.ByteLevel()
+    return found
+
+
+class FakeDecoder:
+    """`gate` (set at first) holds each step while cleared. `steps` counts them, `most` notes the most answers in one.
+    A prompt with "raise" breaks every step it takes part in; "raise together" only if another answer is there.
+    """
+
+    def __init__(self) -> None:
+        self.gate = threading.Event()
+        self.gate.set()
+        self.steps = 0
+        self.most = 0
+        self.pause_s = 0.0
+        self._answers: dict[int, Answer] = {}
+        self._uids = 0
+
+    def __len__(self) -> int:
+        return len(self._answers)
+
+    def insert(self, answer: Answer) -> int:
+        self._uids += 1
+        self._answers[self._uids] = answer
+        return self._uids
+
+    def remove(self, uids: Sequence[int]) -> None:
+        for uid in uids:
+            self._answers.pop(uid, None)
+
+    def restart(self) -> None:
+        self._answers.clear()
+
+    def step(self, seconds: float) -> list[NewToken]:
+        self.gate.wait()
+        if self.pause_s:
+            threading.Event().wait(self.pause_s)
+        self.steps += 1
+        self.most = max(self.most, len(self._answers))
+        if any(_prompt(answer.job).startswith("raise") for answer in self._answers.values()):
+            raise RuntimeError("device breaks")
+        found: list[NewToken] = []
+        for uid, answer in list(self._answers.items()):
+            at = answer.written + len(answer.generated)
+            token = answer.ids[at % answer.prompt_tokens]
+            finish = "length" if len(answer.generated) + 1 >= answer.max_tokens else None
+            found.append(NewToken(uid, token, finish, None))
+            if finish:
+                del self._answers[uid]
+        return found
+
+
+class FakeGenerator:
+    """Answers have `max_tokens` bytes (as many as the prompt by default): the prompt, again and again."""
+
+    def __init__(self, model: str = "fake-chat") -> None:
+        self.info = ModelInfo(id=model, task="generate", created=0, dimensions=0, max_tokens=10_000)
+        self.decoder = FakeDecoder()
+        self._tokenizer = byte_tokenizer()
+        self.chances = Chances(self._tokenizer)
+
+    def prepare(self, jobs: Sequence[GenerateJob]) -> Sequence[list[Answer] | JobError]:
+        return [self._prepare(job) for job in jobs]
+
+    def _prepare(self, job: GenerateJob) -> list[Answer] | JobError:
+        text = _prompt(job)
+        if text == "invalid":
+            return InvalidInput("not this one", param="prompt")
+        ids = self._tokenizer.encode(text).ids
+        script = Script(self._tokenizer, partial(Markup, {NORMAL: [(each, None) for each in job.stop]}), ())
+        return [Answer(job, ids, job.max_tokens or len(ids), Transcript(script, n)) for n in range(job.n)]
+
+    def resume(self, answers: Sequence[Answer], told: Sequence[Pieces]) -> None:
+        for answer in answers:
+            choice = answer.transcript.choice
+            answer.go_on_from([piece for each in told for piece in each.pieces if piece.choice == choice])
+
+    def assemble(
+        self, job: GenerateJob, items: Sequence[Answer], outcomes: Sequence[Choice]
+    ) -> GenerateResult:
+        return GenerateResult(choices=tuple(outcomes), prompt_tokens=items[0].prompt_tokens)
+
+
+def _prompt(job: GenerateJob) -> str:
+    assert isinstance(job.prompt, Prompt)
+    assert isinstance(job.prompt.content, str)
+    return job.prompt.content

@@ -1,0 +1,96 @@
+"""Reading streams ahead for one caller."""
+
+import asyncio
+
+import pytest
+
+from api.streaming import MOST_READ_AHEAD, EventStream
+from jobs.errors import JobError, ResultTimeout
+from jobs.generation import Piece, Pieces
+from tests.unit.api.chatting import ScriptedQueue
+
+EVENT = Pieces(1, 0, (Piece(text="a"),))
+
+
+@pytest.fixture
+def queue() -> ScriptedQueue:
+    return ScriptedQueue()
+
+
+async def take(stream: EventStream) -> list[int] | None:
+    """Numbers of the events."""
+    async with asyncio.timeout(10):
+        events = await stream.take()
+    return None if events is None else [event.number for event in events]
+
+
+async def test_events_come_in_order_and_then_the_end(queue: ScriptedQueue):
+    async with EventStream(queue, ["j"], cancels=False) as stream:
+        queue.script.put_nowait(EVENT)
+        assert await take(stream) == [1]
+        for item in (EVENT, EVENT, None):
+            queue.script.put_nowait(item)
+        assert await take(stream) == [2, 3]
+        assert await take(stream) is None
+        assert await take(stream) is None
+
+
+async def test_an_error_comes_after_the_events_before_it(queue: ScriptedQueue):
+    async with EventStream(queue, ["j"], cancels=False) as stream:
+        queue.script.put_nowait(EVENT)
+        queue.script.put_nowait(JobError("broken"))
+        await stream.begin(10)
+        assert await take(stream) == [1]
+        with pytest.raises(JobError, match="broken"):
+            await take(stream)
+
+
+async def test_a_silent_stream_says_now_and_then_that_it_lives(queue: ScriptedQueue):
+    async with EventStream(queue, ["j"], cancels=False, keep_alive_s=0.02) as stream:
+        for _ in range(3):
+            assert await take(stream) == []
+        queue.script.put_nowait(EVENT)
+        assert await take(stream) == [1]
+        assert await take(stream) == []
+
+
+async def test_a_busy_stream_needs_no_sign_of_life(queue: ScriptedQueue):
+    async with EventStream(queue, ["j"], cancels=False, keep_alive_s=0.5) as stream:
+        for number in range(1, 31):
+            queue.script.put_nowait(EVENT)
+            assert await take(stream) == [number]
+            await asyncio.sleep(0.03)
+
+
+async def test_a_stream_does_not_begin_without_an_event(queue: ScriptedQueue):
+    async with EventStream(queue, ["j"], cancels=False, keep_alive_s=0.01) as stream:
+        with pytest.raises(ResultTimeout):
+            await stream.begin(0.1)
+        queue.script.put_nowait(EVENT)
+        await stream.begin(10)
+        assert await take(stream) == [1]
+
+
+async def test_no_more_is_read_than_a_slow_caller_may_have_before_it(queue: ScriptedQueue):
+    count = 3 * MOST_READ_AHEAD
+    for _ in range(count):
+        queue.script.put_nowait(EVENT)
+    queue.script.put_nowait(None)
+    async with EventStream(queue, ["j"], cancels=False) as stream:
+        await stream.begin(10)
+        await asyncio.sleep(0.01)
+        assert queue.script.qsize() == count + 1 - MOST_READ_AHEAD
+        found: list[int] = []
+        while (numbers := await take(stream)) is not None:
+            assert len(numbers) <= MOST_READ_AHEAD
+            found += numbers
+        assert found == list(range(1, count + 1))
+
+
+async def test_a_closed_stream_leaves_nothing_behind(queue: ScriptedQueue):
+    before = asyncio.all_tasks()
+    stream = EventStream(queue, ["j", "k"], cancels=False)
+    await asyncio.wait_for(queue.listening.wait(), 10)
+    await stream.aclose()
+    assert queue.left.is_set()
+    assert asyncio.all_tasks() == before

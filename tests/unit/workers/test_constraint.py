@@ -1,0 +1,237 @@
+"""Constrained answers: whatever the model's logits are, the answer is JSON of its schema."""
+
+import json
+import re
+from typing import Any
+
+import mlx.core as mx
+import numpy as np
+import pytest
+
+from jobs.errors import InternalError
+from jobs.generation import JsonFormat
+from tests.constrained import (
+    END,
+    PADDING,
+    PROMPT,
+    TOKENIZER,
+    TURN,
+    VOCAB_SIZE,
+    Rambler,
+    after,
+    allowed,
+    answer,
+    ids,
+    json_form,
+    most_probable,
+    text_of,
+)
+from workers.runners.constraint import apply_mask
+from workers.runners.grammar import Grammars
+
+SCHEMAS: list[dict[str, Any]] = [
+    {"type": "object", "properties": {"a": {"type": "integer"}}, "required": ["a"], "additionalProperties": False},
+    {
+        "type": "object",
+        "properties": {
+            "name": {"type": "string", "maxLength": 12},
+            "tags": {"type": "array", "items": {"enum": ["red", "green"]}, "maxItems": 3},
+            "inner": {
+                "type": "object",
+                "properties": {"b": {"anyOf": [{"type": "boolean"}, {"type": "null"}]}},
+                "required": ["b"],
+                "additionalProperties": False,
+            },
+        },
+        "required": ["name", "tags", "inner"],
+        "additionalProperties": False,
+    },
+    {"type": "array", "items": {"type": "integer", "minimum": 3, "maximum": 11}, "minItems": 2, "maxItems": 4},
+    {"type": "string", "pattern": "^[a-c]{2,5}-[0-9]+$", "maxLength": 9},
+    {"enum": ["red fox", 7, None, {"deep": [1, "ä"]}]},
+    {"const": 'quote " and \\ and ü and 漢'},
+    {"type": "number"},
+    {"anyOf": [{"type": "boolean"}, {"type": "array", "items": {"type": "null"}, "maxItems": 2}]},
+]  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def grammars() -> Grammars:
+    return Grammars(TOKENIZER, [END, TURN])
+
+
+def fulfils(value: Any, schema: dict[str, Any]) -> bool:
+    """The keywords that SCHEMAS use."""
+    if "anyOf" in schema:
+        return any(fulfils(value, option) for option in schema["anyOf"])
+    if "const" in schema or "enum" in schema:
+        return value in schema.get("enum", [schema.get("const")])
+    match schema["type"]:
+        case "object":
+            properties = schema.get("properties", {})
+            known = all(fulfils(value[key], properties[key]) for key in value if key in properties)
+            closed = schema.get("additionalProperties", True) or set(value) <= set(properties)
+            return (
+                isinstance(value, dict) and set(schema.get("required", ())) <= set(value) and known and closed
+            )
+        case "array":
+            within = schema.get("minItems", 0) <= len(value) <= schema["maxItems"]
+            return (
+                isinstance(value, list) and within and all(fulfils(item, schema["items"]) for item in value)
+            )
+        case "string":
+            fits = len(value) <= schema.get("maxLength", len(value))
+            return isinstance(value, str) and fits and re.search(schema.get("pattern", ""), value) is not None
+        case "integer":
+            low, high = schema.get("minimum", value), schema.get("maximum", value)
+            return type(value) is int and low <= value <= high
+        case "number":
+            return type(value) in (int, float)
+        case "boolean":
+            return isinstance(value, bool)
+        case "null":
+            return value is None
+        case _:
+            raise AssertionError(schema)
+
+
+@pytest.mark.parametrize("schema", SCHEMAS, ids=lambda schema: json.dumps(schema)[:40])
+def test_random_logits_make_json_of_the_schema(grammars: Grammars, schema: dict[str, Any]):
+    for seed in range(6):
+        text = text_of(answer(grammars.json(json_form(schema)), seed))
+        assert fulfils(json.loads(text), schema), text
+
+
+def test_schema_may_refer_to_itself(grammars: Grammars):
+    node = {"type": "object", "properties": {"next": {"$ref": "#/$defs/node"}}, "additionalProperties": False}
+    for seed in range(6):
+        value = json.loads(text_of(answer(grammars.json(json_form({"$defs": {"node": node}, **node})), seed)))
+        while value:
+            assert list(value) == ["next"]
+            value = value["next"]
+        assert value == {}
+
+
+def test_without_a_schema_the_answer_is_any_json_object(grammars: Grammars):
+    answers = [text_of(answer(grammars.json(JsonFormat()), seed)) for seed in range(8)]
+    assert all(isinstance(json.loads(text), dict) for text in answers)
+    assert len(set(answers)) > 4
+
+
+def test_unconstrained_the_same_model_makes_no_json():
+    model = Rambler(0)
+    text = text_of([most_probable(model.logits(step)) for step in range(20)])
+    with pytest.raises(ValueError, match=r".+"):
+        json.loads(text)
+
+
+def test_rows_of_one_batch_keep_their_own_state(grammars: Grammars):
+    alone = [answer(grammars.json(json_form(schema)), seed) for seed, schema in enumerate(SCHEMAS)]
+    constraints = [grammars.json(json_form(schema)) for schema in SCHEMAS]
+    models = [Rambler(seed) for seed in range(len(SCHEMAS))]
+    rows: list[list[int]] = [[] for _ in SCHEMAS]
+    open_rows = set(range(len(SCHEMAS)))
+    step = 0
+    while open_rows:
+        for row in sorted(open_rows, reverse=step % 2 == 0):
+            logits = constraints[row](mx.array(PROMPT + rows[row]), models[row].logits(step))
+            token = most_probable(logits)
+            open_rows -= {row} if token in (END, TURN) else set()
+            rows[row] += [token] * (row in open_rows)
+        step += 1
+    assert rows == alone
+
+
+def test_end_tokens_are_allowed_exactly_where_the_json_may_end(grammars: Grammars):
+    constraint = grammars.json(json_form({"type": "integer"}))
+    assert not allowed(constraint) & {END, TURN}
+    after(constraint, "1")
+    assert allowed(constraint) > {END, TURN}  # or further digits
+    assert constraint.complete
+    constraint = after(grammars.json(json_form({"type": "object"})), '{"a": 1')
+    assert not allowed(constraint) & {END, TURN}
+    assert not constraint.complete
+    assert allowed(after(constraint, "}")) == {END, TURN}
+
+
+def test_padding_of_the_vocabulary_is_never_allowed(grammars: Grammars):
+    constraint = grammars.json(json_form({"type": "string"}))
+    after(constraint, '"')
+    assert len(allowed(constraint)) > 500
+    assert max(allowed(constraint)) < VOCAB_SIZE - PADDING
+    logits = constraint(mx.array(PROMPT), mx.full((1, VOCAB_SIZE), 2.0))
+    assert logits.shape == (1, VOCAB_SIZE)
+    assert np.isneginf(np.array(logits)[0, -PADDING:]).all()
+
+
+def test_logits_of_fewer_tokens_than_the_tokenizer_has_are_masked_too(grammars: Grammars):
+    logits = grammars.json(JsonFormat())(mx.array(PROMPT), mx.zeros((1, 300), mx.bfloat16))
+    assert logits.shape == (1, 300)
+    assert logits.dtype == mx.bfloat16
+    assert np.flatnonzero(np.array(logits.astype(mx.float32))[0] == 0).tolist() == ids("{")
+
+
+def test_every_bit_of_the_mask_reaches_its_own_token():
+    words = np.random.default_rng(1).integers(0, 2**32, (3, 4), dtype=np.uint32)
+    masked = np.array(apply_mask(mx.ones((3, 111)), mx.array(words)))
+    bits = [[words[row, token // 32] >> (token % 32) & 1 for token in range(111)] for row in range(3)]
+    assert (masked == np.where(bits, 1.0, -np.inf)).all()
+
+
+def test_added_tokens_and_end_tokens_do_not_get_into_texts(grammars: Grammars):
+    constraint = after(grammars.json(json_form({"type": "string"})), '"a')
+    outside = {END, TURN, *(ids(name)[0] for name in ("<tool_call>", "</tool_call>", "</think>"))}
+    assert not allowed(constraint) & outside
+
+
+def test_indented_json_is_allowed_and_endless_whitespace_is_not(grammars: Grammars):
+    constraint = grammars.json(JsonFormat())
+    after(constraint, json.dumps({"a": [1, {"b": None}]}, indent=4))
+    assert constraint.complete
+    constraint = after(grammars.json(JsonFormat()), '{"a":\n' + " " * 64)
+    assert constraint.failure is None
+    assert not {ids(" ")[0], ids("\n")[0]} & allowed(constraint)
+
+
+def test_nothing_is_held_to_the_schema_before_the_marker(grammars: Grammars):
+    marker = ids("</think>")
+    constraint = grammars.json(json_form({"const": 5}), after=marker)
+    after(constraint, "the red fox {")
+    assert allowed(constraint) == set(range(VOCAB_SIZE)) - {END, TURN}
+    assert not constraint.complete
+    after(constraint, "</think>")
+    assert allowed(constraint) == set(ids("5"))
+
+
+def test_marker_of_several_tokens_counts_only_as_a_whole(grammars: Grammars):
+    marker = [50, 51, 50, 52]
+    constraint = grammars.json(json_form({"const": 5}), after=marker)
+    for token in (50, 51, 52, 50, 51, 50, 51, 50):
+        constraint.advance(token)
+        assert len(allowed(constraint)) == VOCAB_SIZE - 2
+    constraint.advance(52)
+    assert allowed(constraint) == set(ids("5"))
+
+
+def test_resumed_answer_goes_on_where_it_was(grammars: Grammars):
+    form, marker = json_form(SCHEMAS[1]), ids("</think>")
+    thought = [*ids("the fox"), *marker]
+    whole = [*thought, *answer(grammars.json(form), 3)]
+    for kept in range(0, len(whole), 5):
+        first = grammars.json(form, after=marker)
+        for token in whole[:kept]:
+            first.advance(token)
+        resumed = grammars.json(form, after=marker, generated=whole[:kept])
+        tokens = mx.array(PROMPT + whole[:kept])
+        masked = resumed(tokens, mx.zeros((1, VOCAB_SIZE)))  # its last token is one of those it was given
+        assert set(np.flatnonzero(np.array(masked)[0] == 0).tolist()) == allowed(first)
+
+
+def test_answer_that_leaves_the_grammar_ends_and_says_why(grammars: Grammars):
+    constraint = after(grammars.json(json_form({"type": "integer"})), "fox")
+    assert isinstance(constraint.failure, InternalError)
+    assert "fox" not in constraint.failure.message
+    assert allowed(constraint) == {END, TURN}
+    assert not constraint.complete
+    constraint.advance(VOCAB_SIZE - 1)
+    assert allowed(constraint) == {END, TURN}

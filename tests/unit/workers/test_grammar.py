@@ -1,0 +1,190 @@
+"""Grammars from a request: schemas, calls of tools, tokenizers."""
+
+import json
+import re
+import threading
+from typing import Any
+
+import mlx.core as mx
+import pytest
+from tokenizers import Tokenizer
+from transformers import PreTrainedTokenizerFast
+
+from jobs.errors import InvalidInput
+from jobs.generation import JsonFormat, Tool
+from tests.checkpoints import vocabularies
+from tests.constrained import (
+    END,
+    TOKENIZER,
+    TURN,
+    VOCAB_SIZE,
+    after,
+    allowed,
+    answer,
+    ids,
+    json_form,
+    most_probable,
+    text_of,
+)
+from workers.runners.constraint import JsonConstraint
+from workers.runners.grammar import JSON_TOOLS, CallText, Grammars
+
+PERSON = {
+    "type": "object",
+    "properties": {"name": {"type": "string"}, "age": {"type": "integer"}},
+    "required": ["name", "age"],
+    "additionalProperties": False,
+}
+
+
+@pytest.fixture(scope="module")
+def grammars() -> Grammars:
+    return Grammars(TOKENIZER, [END, TURN])
+
+
+@pytest.mark.parametrize(
+    ("schema", "message"),
+    [
+        ("{", "not a JSON schema"),
+        ("true", "must be a JSON object"),
+        ('{"type": "foo"}', "Invalid type: foo"),
+        ('{"not": {}}', "not"),
+        ('{"not": {}, "x-guidance": {"lenient": true}}', "not"),
+        ('{"enum": []}', "Unsatisfiable"),
+        ('{"const": NaN}', "cannot be enforced"),
+        ('{"$ref": "https://example.org/schema"}', "does not fetch"),
+        ('{"type": "string", "pattern": "(?=a)b"}', "look-around"),
+        ('{"a":' * 100_000 + "1" + "}" * 100_000, "recursion"),
+        ('{"a":' * 500 + "1" + "}" * 500, "recursion"),
+    ],
+)
+def test_schema_that_cannot_be_enforced_names_its_field(grammars: Grammars, schema: str, message: str):
+    with pytest.raises(InvalidInput, match=re.escape(message)) as caught:
+        grammars.json(JsonFormat(schema))
+    assert caught.value.param == "response_format"
+
+
+WEATHER = Tool(
+    "get_weather",
+    parameters=json.dumps(
+        {
+            "type": "object",
+            "properties": {"city": {"enum": ["Rome", "Oslo"]}},
+            "required": ["city"],
+            "additionalProperties": False,
+        }
+    ),
+)
+CLOCK = Tool("clock", parameters='{"properties":{"zone":{"type":"integer"}},"additionalProperties":false}')
+
+
+def calls_of(text: str) -> list[dict[str, Any]]:
+    calls = text.split("</tool_call>\n<tool_call>")
+    assert calls[0].startswith("<tool_call>\n") and calls[-1].endswith("\n</tool_call>"), text
+    return [json.loads(re.sub("</?tool_call>", "", call)) for call in calls]
+
+
+def test_required_call_is_one_of_the_tools_with_its_own_arguments(grammars: Grammars):
+    seen = set[str]()
+    for seed in range(12):
+        constraint = grammars.tool_calls([WEATHER, CLOCK], JSON_TOOLS, parallel=False)
+        (call,) = calls_of(text_of(answer(constraint, seed)))
+        seen.add(call["name"])
+        if call["name"] == "get_weather":
+            assert call["arguments"] in ({"city": "Rome"}, {"city": "Oslo"})
+        else:
+            assert isinstance(call["arguments"], dict) and set(call["arguments"]) <= {"zone"}
+    assert seen == {"get_weather", "clock"}
+
+
+def test_named_tool_is_the_one_that_is_called(grammars: Grammars):
+    for seed in range(4):
+        constraint = grammars.tool_calls([WEATHER, CLOCK], JSON_TOOLS, name="clock", parallel=False)
+        assert calls_of(text_of(answer(constraint, seed)))[0]["name"] == "clock"
+
+
+def test_several_calls_are_allowed_only_in_parallel(grammars: Grammars):
+    call = '<tool_call>\n{"name": "clock", "arguments": {}}\n</tool_call>'
+    one = after(grammars.tool_calls([CLOCK], JSON_TOOLS, parallel=False), call)
+    assert allowed(one) == {END, TURN}
+    more = after(grammars.tool_calls([CLOCK], JSON_TOOLS), call)
+    assert allowed(more) == {END, TURN, *ids("\n")}
+    assert after(more, "\n" + call).complete
+
+
+def test_call_begins_with_the_models_own_token_for_it(grammars: Grammars):
+    constraint = grammars.tool_calls([CLOCK], JSON_TOOLS)
+    assert allowed(constraint) == {TOKENIZER.token_to_id("<tool_call>")}
+
+
+def test_call_text_of_another_model_is_followed(grammars: Grammars):
+    text = CallText(begin="[TOOL_CALLS]", middle="[ARGS]", end="")
+    constraint = grammars.tool_calls([WEATHER], text, parallel=False)
+    assert after(constraint, '[TOOL_CALLS]get_weather[ARGS]{"city": "Oslo"}').complete
+
+
+def test_calls_wait_for_the_end_of_reasoning(grammars: Grammars):
+    constraint = grammars.tool_calls([CLOCK], JSON_TOOLS, after=ids("</think>"))
+    assert len(allowed(constraint)) == VOCAB_SIZE - 2
+    assert len(allowed(after(constraint, "clock</think>"))) == 1
+
+
+@pytest.mark.parametrize(
+    ("tools", "name", "param"),
+    [
+        ([CLOCK], "other", "tool_choice"),
+        ([], None, "tool_choice"),
+        ([Tool("x", parameters='{"not":{}}')], None, "tools"),
+        ([CLOCK, Tool("x", parameters="[]")], None, "tools"),
+    ],
+)
+def test_tools_that_cannot_be_forced_name_their_field(
+    grammars: Grammars, tools: list[Tool], name: str | None, param: str
+):
+    with pytest.raises(InvalidInput) as caught:
+        grammars.tool_calls(tools, JSON_TOOLS, name=name)
+    assert caught.value.param == param
+
+
+def test_transformers_tokenizer_serves_as_well_as_its_own_backend(grammars: Grammars):
+    truncating = Tokenizer.from_str(TOKENIZER.to_str())
+    truncating.enable_truncation(2)
+    truncating.enable_padding(length=30)
+    wrapped = Grammars(PreTrainedTokenizerFast(tokenizer_object=truncating), [END, TURN])
+    form = json_form(PERSON)
+    assert answer(wrapped.json(form), 2) == answer(grammars.json(form), 2)
+    assert truncating.truncation is not None
+
+
+@pytest.mark.parametrize(("tokenizer", "eos"), [(object(), [END]), (TOKENIZER, []), (TOKENIZER, [10**6])])
+def test_model_without_a_tokenizer_or_an_end_token_is_refused(tokenizer: object, eos: list[int]):
+    with pytest.raises(InvalidInput, match=r"tokenizer\.json"):
+        Grammars(tokenizer, eos).json(JsonFormat())
+
+
+def test_tokenizer_that_marks_spaces_and_falls_back_to_bytes_is_understood():
+    tokenizer = vocabularies.gemma_bpe()
+    end, tokens = 1, list[int]()
+    assert tokenizer.id_to_token(end) == "<eos>"
+    constraint = Grammars(tokenizer, [end]).json(json_form({"const": "a red fox ü"}))
+    while end not in tokens:
+        logits = constraint(mx.array([9, *tokens]), mx.arange(tokenizer.get_vocab_size())[None] * 1.0)
+        tokens.append(most_probable(logits))
+    assert json.loads(tokenizer.decode(tokens)) == "a red fox ü"
+    assert tokenizer.token_to_id("▁red") in tokens
+
+
+def test_tokenizer_of_an_unknown_kind_is_refused():
+    with pytest.raises(InvalidInput, match="decoder") as caught:
+        Grammars(vocabularies.unigram(), [2]).json(JsonFormat())
+    assert caught.value.param == "model"
+
+
+def test_constraints_made_in_other_threads_are_used_here():
+    grammars, made = Grammars(TOKENIZER, [END]), list[JsonConstraint]()
+    threads = [threading.Thread(target=lambda: made.append(grammars.json(JsonFormat()))) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert [allowed(constraint) for constraint in made] == [set(ids("{")) | {TOKENIZER.token_to_id('{"')}] * 4

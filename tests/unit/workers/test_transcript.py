@@ -1,0 +1,169 @@
+"""Tokens become text, reasoning and tool calls; stop texts and half characters never show."""
+
+import json
+from collections.abc import Sequence
+from functools import partial
+
+import pytest
+from tokenizers import Tokenizer
+
+from jobs.generation import Choice, Piece
+from tests.fake_generator import byte_tokenizer
+from workers.runners.markup import NORMAL, REASONING, TOOL, Markup, Transitions
+from workers.runners.transcript import Script, Transcript
+
+TOOLS: Transitions = {
+    NORMAL: [("<think>", REASONING), ("<tool_call>", TOOL)],
+    REASONING: [("</think>", NORMAL), ("<tool_call>", TOOL)],
+    TOOL: [("</tool_call>", NORMAL)],
+}
+
+
+@pytest.fixture(scope="module")
+def tokenizer() -> Tokenizer:
+    return byte_tokenizer()
+
+
+def write(
+    tokenizer: Tokenizer, text: str, *, stop: Sequence[str] = (), transitions: Transitions | None = None,
+    initial: str = NORMAL, end: bool = True, one_call: bool = False,
+) -> tuple[Transcript, list[Piece]]:  # fmt: skip
+    """The transcript of a text that comes byte by byte, and its pieces."""
+    edges = dict(transitions or {NORMAL: []})
+    edges[NORMAL] = [*edges[NORMAL], *((each, None) for each in stop)]
+    script = Script(tokenizer, partial(Markup, edges, initial), (), parse=json.loads, one_call=one_call,
+                    markers=("<tool_call>", "</tool_call>"))  # fmt: skip
+    transcript = Transcript(script)
+    pieces: list[Piece] = []
+    ids = tokenizer.encode(text).ids
+    for n, token in enumerate(ids):
+        transcript.add(token, "length" if n + 1 == len(ids) and not end else None)
+        if piece := transcript.take():
+            pieces.append(piece)
+    if end:
+        transcript.add(0, "stop")
+        if piece := transcript.take():
+            pieces.append(piece)
+    return transcript, pieces
+
+
+def whole(transcript: Transcript) -> Choice:
+    return transcript.choice_so_far()
+
+
+def test_pieces_put_together_are_the_answer(tokenizer: Tokenizer):
+    transcript, pieces = write(tokenizer, "Grüße, 世界 😀!")
+    assert "".join(piece.text for piece in pieces) == "Grüße, 世界 😀!" == whole(transcript).text
+    assert sum(len(piece.tokens) for piece in pieces) == whole(transcript).tokens
+    assert [piece.finish_reason for piece in pieces[-2:]] == [None, "stop"]
+
+
+def test_no_piece_holds_half_a_character(tokenizer: Tokenizer):
+    _, pieces = write(tokenizer, "a😀b")
+    assert [piece.text for piece in pieces if piece.text] == ["a", "😀", "b"]
+
+
+def test_a_character_cut_off_by_the_length_is_marked_as_such(tokenizer: Tokenizer):
+    script = Script(tokenizer, partial(Markup, {NORMAL: []}), ())
+    transcript = Transcript(script)
+    first, second = tokenizer.encode("é").ids
+    transcript.add(first, "length")
+    transcript.take()
+    assert whole(transcript).text == "\ufffd"
+    assert second
+
+
+@pytest.mark.parametrize("stop", ["END", "N", "\n\n", "DEN"])
+def test_a_stop_text_across_tokens_ends_the_answer_and_never_shows(tokenizer: Tokenizer, stop: str):
+    transcript, pieces = write(tokenizer, f"one EN two{stop} three", stop=[stop])
+    expected = "one EN two".partition(stop)[0] if stop in "one EN two" else "one EN two"
+    assert whole(transcript).text == expected
+    assert whole(transcript).finish_reason == "stop"
+    assert all(stop not in "".join(piece.text for piece in pieces[:n]) for n in range(len(pieces) + 1))
+
+
+def test_what_only_looked_like_a_stop_text_is_given_out(tokenizer: Tokenizer):
+    transcript, _ = write(tokenizer, "to be ST", stop=["STOP"])
+    assert whole(transcript).text == "to be ST"
+
+
+def test_tokens_after_the_end_change_nothing(tokenizer: Tokenizer):
+    transcript, _ = write(tokenizer, "one.two", stop=["."])
+    before = whole(transcript)
+    transcript.add(5)
+    assert transcript.take() is None
+    assert whole(transcript) == before
+
+
+def test_reasoning_is_told_apart_from_the_answer(tokenizer: Tokenizer):
+    transcript, pieces = write(tokenizer, "<think>7+5=12</think>\n\nTwelve.", transitions=TOOLS)
+    assert whole(transcript).reasoning == "7+5=12"
+    assert whole(transcript).text == "Twelve."
+    assert not any("<" in piece.text + piece.reasoning for piece in pieces)
+
+
+def test_an_answer_that_begins_in_its_reasoning_needs_no_opening_mark(tokenizer: Tokenizer):
+    transcript, _ = write(tokenizer, "hm</think> Yes", transitions=TOOLS, initial=REASONING)
+    assert (whole(transcript).reasoning, whole(transcript).text) == ("hm", "Yes")
+
+
+def test_tool_calls_are_read_and_are_no_text(tokenizer: Tokenizer):
+    calls = [{"name": "get_weather", "arguments": {"city": city}} for city in ("Oslo", "Rome")]
+    text = "\n".join(f"<tool_call>{json.dumps(call)}</tool_call>" for call in calls)
+    transcript, _ = write(tokenizer, text, transitions=TOOLS)
+    answer = whole(transcript)
+    assert [(call.name, json.loads(call.arguments)) for call in answer.tool_calls] == [
+        ("get_weather", {"city": "Oslo"}),
+        ("get_weather", {"city": "Rome"}),
+    ]
+    assert answer.text == ""
+    assert answer.finish_reason == "tool_calls"
+    assert len({call.id for call in answer.tool_calls}) == 2
+
+
+def test_without_parallel_calls_the_answer_ends_with_the_first(tokenizer: Tokenizer):
+    call = '<tool_call>{"name": "f", "arguments": {}}</tool_call>'
+    transcript, _ = write(tokenizer, call + call, transitions=TOOLS, one_call=True)
+    assert len(whole(transcript).tool_calls) == 1
+    assert whole(transcript).finish_reason == "tool_calls"
+
+
+@pytest.mark.parametrize("text", ["<tool_call>no json</tool_call>", "<tool_call>[1]</tool_call>"])
+def test_a_tool_call_that_cannot_be_read_is_given_back_as_text(tokenizer: Tokenizer, text: str):
+    transcript, _ = write(tokenizer, text, transitions=TOOLS)
+    assert whole(transcript).text == text
+    assert whole(transcript).finish_reason == "stop"
+
+
+def test_a_tool_call_cut_off_by_the_length_is_no_call(tokenizer: Tokenizer):
+    transcript, _ = write(tokenizer, '<tool_call>{"name": "f"', transitions=TOOLS, end=False)
+    assert not whole(transcript).tool_calls
+    assert '{"name": "f"' in whole(transcript).text
+    assert whole(transcript).finish_reason == "length"
+
+
+def test_another_worker_goes_on_where_the_first_one_stopped(tokenizer: Tokenizer):
+    text = "<think>a😀b</think> The end. STO no. STOP more"
+    full, _ = write(tokenizer, text, stop=["STOP"], transitions=TOOLS)
+    ids = tokenizer.encode(text).ids
+    edges = {**TOOLS, NORMAL: [*TOOLS[NORMAL], ("STOP", None)]}
+    for cut in range(len(ids)):
+        script = Script(tokenizer, partial(Markup, edges, NORMAL), ())
+        first, second = Transcript(script), Transcript(script)
+        told: list[Piece] = []
+        for token in ids[:cut]:
+            first.add(token)
+            if piece := first.take():
+                told.append(piece)
+        second.replay(told)
+        for token in ids[len(second.tokens) :]:
+            second.add(token)
+            second.take()
+        assert whole(second).text == whole(full).text
+        assert whole(second).reasoning == whole(full).reasoning
+
+
+def test_a_long_silence_still_yields_pieces(tokenizer: Tokenizer):
+    _, pieces = write(tokenizer, "<tool_call>" + "x" * 100, transitions=TOOLS, end=False)
+    assert len(pieces) > 4
+    assert not any(piece.text for piece in pieces[:-1])

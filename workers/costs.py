@@ -1,0 +1,47 @@
+"""What device work costs, learned from what it did: seconds = launch + per token * tokens."""
+
+
+class CostModel:
+    """A straight line through the latest measurements; older ones fade. Pure: fed with numbers, asked for numbers."""
+
+    FADE = 0.97
+    """Weight of a measurement after the next one; about the last thirty count."""
+
+    def __init__(self) -> None:
+        self._weight = self._tokens = self._seconds = self._squares = self._products = 0.0
+
+    @property
+    def known(self) -> bool:
+        return self._weight > 0
+
+    def observe(self, tokens: int, seconds: float) -> None:
+        """tokens: padded tokens of a piece of work. seconds: how long it took."""
+        self._weight = self._weight * self.FADE + 1
+        self._tokens = self._tokens * self.FADE + tokens
+        self._seconds = self._seconds * self.FADE + seconds
+        self._squares = self._squares * self.FADE + tokens * tokens
+        self._products = self._products * self.FADE + tokens * seconds
+
+    def predict(self, tokens: int) -> float:
+        """Seconds that so many tokens will take; 0.0 before anything was measured."""
+        launch, per_token = self._line()
+        return launch + per_token * tokens
+
+    def tokens_within(self, seconds: float) -> int:
+        """The most tokens that fit into the time; without limit before anything was measured, at least 0."""
+        launch, per_token = self._line()
+        if per_token <= 0:
+            return 1 << 30 if seconds >= launch else 0
+        return max(0, int((seconds - launch) / per_token))
+
+    def _line(self) -> tuple[float, float]:
+        """(launch, per token), neither below zero."""
+        if not self._weight:
+            return 0.0, 0.0
+        tokens, seconds = self._tokens / self._weight, self._seconds / self._weight
+        spread = self._squares / self._weight - tokens * tokens
+        if spread < 1e-9 + 1e-3 * tokens * tokens:  # all alike: no launch to be told from them
+            return 0.0, seconds / tokens if tokens else 0.0
+        per_token = (self._products / self._weight - tokens * seconds) / spread
+        per_token = min(max(per_token, 0.0), seconds / tokens)
+        return seconds - per_token * tokens, per_token

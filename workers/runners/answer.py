@@ -1,0 +1,61 @@
+"""One answer that a generating model is to write: what it starts from, and how far it is."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from jobs.errors import JobError
+from jobs.generation import GenerateJob, Piece
+
+if TYPE_CHECKING:  # it needs MLX's libraries, which a worker of other models does without
+    from workers.runners.transcript import Transcript
+
+
+class Answer:
+    """An item for the device.
+
+    ids: what is computed before its next token: the prompt and, where it goes on from an earlier start, what was
+    written then. prompt_tokens: length of the prompt. generated: what was written since this start; the device's
+    thread adds to it. transcript: another thread's; the device's only asks whether it is complete.
+    failure: why it cannot be completed, noted by the device's thread. cached_tokens: how many of the prompt's tokens
+    needed no computing; known once it has begun.
+    """
+
+    def __init__(
+        self, job: GenerateJob, ids: Sequence[int], max_tokens: int, transcript: "Transcript"
+    ) -> None:
+        self.job = job
+        self.ids = list(ids)
+        self.prompt_tokens = len(ids)
+        self.max_tokens = max_tokens
+        self.transcript = transcript
+        self.generated: list[int] = []
+        self.cached_tokens = 0
+        self.failure: JobError | None = None
+
+    @property
+    def length(self) -> int:
+        return len(self.ids)
+
+    @property
+    def written(self) -> int:
+        """Tokens of the answer that `ids` holds already."""
+        return len(self.ids) - self.prompt_tokens
+
+    @property
+    def is_complete(self) -> bool:
+        """All its text is known; tokens that come after that are not wanted."""
+        return self.transcript.finish_reason is not None
+
+    def go_on_from(self, pieces: Sequence[Piece]) -> None:
+        """Take over what another worker has told."""
+        self.transcript.replay(pieces)
+        self._start_after([token for piece in pieces for token in piece.tokens])
+
+    def rewind(self) -> None:
+        """The device has forgotten it: the next start is after what was generated."""
+        self._start_after(self.generated)
+        self.generated = []
+
+    def _start_after(self, tokens: Sequence[int]) -> None:
+        self.ids += tokens
+        self.max_tokens -= len(tokens)

@@ -1,0 +1,57 @@
+"""The probabilities of a token and of those that might have stood in its place, in words."""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from tokenizers import Tokenizer
+
+from jobs.generation import TokenChance, TokenLogprobs
+
+
+def _byte_of_character() -> dict[str, int]:
+    """GPT-2's table: which byte a character of a byte-level vocabulary stands for (printable ones are themselves)."""
+    printable = [*range(33, 127), *range(161, 173), *range(174, 256)]
+    others = [byte for byte in range(256) if byte not in printable]
+    return {chr(byte): byte for byte in printable} | {chr(256 + n): byte for n, byte in enumerate(others)}
+
+
+class Chances:
+    """Describes tokens of one model's vocabulary. Thread-safe."""
+
+    def __init__(self, tokenizer: Tokenizer) -> None:
+        self._tokenizer = tokenizer
+        self._special = {token.content for token in tokenizer.get_added_tokens_decoder().values()}
+        self._bytes = _byte_of_character() if _is_byte_level(tokenizer) else None
+
+    def describe(self, logprobs: NDArray[np.float32], token: int, top: int) -> TokenLogprobs:
+        """logprobs: of the whole vocabulary, (vocabulary,). top: how many of the most probable tokens to tell."""
+        best: list[int] = []
+        if top:
+            likely = np.argpartition(logprobs, -top)[-top:]
+            best = [int(each) for each in likely[np.argsort(-logprobs[likely], kind="stable")]]
+        return TokenLogprobs(
+            chosen=self._chance(logprobs, token), top=tuple(self._chance(logprobs, each) for each in best)
+        )
+
+    def _chance(self, logprobs: NDArray[np.float32], token: int) -> TokenChance:
+        raw = self._raw(token)
+        logprob = max(float(logprobs[token]), -9999.0)  # JSON has no infinity; OpenAI's word for "impossible"
+        return TokenChance(text=raw.decode(errors="replace"), bytes=raw, logprob=logprob)
+
+    def _raw(self, token: int) -> bytes:
+        name = self._tokenizer.id_to_token(token)
+        if name is None:
+            return b""
+        if name in self._special:
+            return name.encode()
+        if self._bytes is not None:
+            return bytes(self._bytes[character] for character in name if character in self._bytes)
+        if len(name) == 6 and name.startswith("<0x") and name.endswith(">"):
+            return bytes([int(name[3:5], 16)])
+        return name.replace("▁", " ").encode()
+
+
+def _is_byte_level(tokenizer: Tokenizer) -> bool:
+    decoder: Any = tokenizer.decoder
+    return "ByteLevel" in repr(decoder)

@@ -1,0 +1,117 @@
+"""Keeps an answer within a grammar: at each step, only tokens that may come next can be chosen."""
+
+from collections import deque
+from collections.abc import Sequence
+from typing import Any
+
+import mlx.core as mx
+import numpy as np
+from llguidance import LLMatcher
+from numpy.typing import NDArray
+
+from jobs.errors import InternalError, InvalidInput, JobError
+
+Words = NDArray[np.uint32]
+
+ALL = np.uint32(0xFFFFFFFF)
+TOO_COMPLEX = ("ParserTooComplex", "LexerTooComplex")
+
+
+class JsonConstraint:
+    """The grammar's state of one answer, and a logits processor (mlx-lm's interface). Put it after all others.
+
+    The end tokens are allowed where the grammar may stop, and nothing else where it must. Ids that the tokenizer does
+    not have (padding of the vocabulary) never are. When the grammar fails, only end tokens are: read `failure` then.
+    """
+
+    def __init__(
+        self,
+        matcher: LLMatcher,
+        eos: Sequence[int],
+        *,
+        param: str = "response_format",
+        after: Sequence[int] | None = None,
+        generated: Sequence[int] = (),
+    ) -> None:
+        """matcher: at its grammar's start, this answer's own. eos: the end tokens it knows.
+
+        after: token ids after which the grammar begins, such as those of </think>; until then anything but an end
+        token may come. None: it begins at once. generated: tokens of this answer that are already there.
+        """
+        self._matcher = matcher
+        self._eos = tuple(eos)
+        self._param = param
+        self._after = tuple(after or ())
+        self._tail = deque[int](maxlen=len(self._after))
+        self._waits = bool(self._after)
+        self._begun = False
+        for token in generated:
+            self.advance(token)
+
+    @property
+    def failure(self) -> JobError | None:
+        """Why the grammar could not be followed to the end."""
+        if not self._matcher.is_error():
+            return None
+        reason = self._matcher.stop_reason()
+        if reason in TOO_COMPLEX:
+            return InvalidInput("The schema is too complex to be enforced.", param=self._param)
+        return InternalError(f"The answer left its grammar ({reason}).")
+
+    @property
+    def complete(self) -> bool:
+        """Whether the answer, as it is, fulfils the grammar."""
+        return not self._waits and not self._matcher.is_error() and self._matcher.is_accepting()
+
+    def __call__(self, tokens: mx.array, logits: mx.array) -> mx.array:
+        """logits (1, vocabulary), with -inf for what may not come after `tokens` (prompt and answer)."""
+        if self._begun:
+            last = tokens[-1:]
+            start(last, logits)
+            read: Any = last.tolist()
+            self.advance(read[0])
+        self._begun = True
+        return apply_mask(logits, mx.array(self.mask(logits.shape[-1])[None]))
+
+    def follow(self, token: int) -> None:
+        """Go on to the next step of a batch. `token` came last: at the first step, before this answer began."""
+        if self._begun:
+            self.advance(token)
+        self._begun = True
+
+    def advance(self, token: int) -> None:
+        """Take in a token of the answer."""
+        if not self._waits:
+            self._matcher.consume_token(token)
+            return
+        self._tail.append(token)
+        self._waits = tuple(self._tail) != self._after
+
+    def mask(self, vocab_size: int) -> Words:
+        """One bit per token id, lowest first: 1 where it may come next."""
+        words = np.zeros(-(-vocab_size // 32), np.uint32)
+        if self._waits:
+            words[:] = ALL
+            for token in self._eos:
+                words[token // 32] &= ~np.uint32(1 << token % 32)
+            return words
+        known = np.frombuffer(self._matcher.compute_bitmask(), np.uint32)[: len(words)]
+        words[: len(known)] = known
+        return words
+
+
+def start(tokens: mx.array, logits: mx.array) -> None:
+    """Sets the device to work on the logits before the tokens are waited for.
+
+    The tokens come from the step before. In this order reading them does not wait for the model, and the grammar is
+    worked out beside it.
+    """
+    mx.async_eval(tokens)
+    mx.async_eval(logits)
+
+
+def apply_mask(logits: mx.array, words: mx.array) -> mx.array:
+    """logits (rows, vocabulary), -inf where the bit is 0 in words (rows, vocabulary / 32, rounded up), uint32."""
+    bits = (words[:, :, None] >> mx.arange(32, dtype=mx.uint32)) & 1
+    allowed = bits.reshape(len(words), -1)[:, : logits.shape[-1]] == 1
+    return mx.where(allowed, logits, -mx.inf)

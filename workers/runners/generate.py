@@ -1,0 +1,181 @@
+"""Chats and prompts in, answers out: a text model of mlx-lm."""
+
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from mlx_lm.tokenizer_utils import TokenizerWrapper
+from mlx_lm.utils import load
+from tokenizers import Tokenizer
+
+from jobs.errors import InputTooLong, InvalidInput, JobError
+from jobs.generation import Chat, Choice, GenerateJob, GenerateResult, Pieces, Prompt
+from jobs.types import ModelInfo
+from workers.runners.answer import Answer
+from workers.runners.chances import Chances
+from workers.runners.constraint import JsonConstraint
+from workers.runners.decoder import Choosers, TextDecoder
+from workers.runners.grammar import JSON_TOOLS, Grammars
+from workers.runners.markup import NORMAL, REASONING, Markup, initial_kind, transitions_of
+from workers.runners.penalties import check_bias, processors_for
+from workers.runners.prompts import prompt_ids, prompt_text, tool_schemas
+from workers.runners.recipe import read_json
+from workers.runners.sampling import sampler_for
+from workers.runners.transcript import Script, Transcript
+
+
+class GenerateRunner:
+    """A loaded text model. The decoder belongs to the thread that owns the device, the rest may run in any."""
+
+    info: ModelInfo
+    decoder: TextDecoder
+    chances: Chances
+
+    def __init__(self, model_id: str, folder: Path, *, slots: int, prefix_cache_bytes: int) -> None:
+        """Loads the Hugging Face or MLX folder. Raises InvalidInput, saying what in it is not supported."""
+        config = read_json(folder / "config.json")
+        try:
+            self._model, tokenizer = load(str(folder))[:2]
+        except (ValueError, FileNotFoundError, KeyError) as error:
+            raise InvalidInput(f"{model_id} cannot be loaded by mlx-lm: {error}.", param="model") from error
+        self._tokenizer: TokenizerWrapper = tokenizer
+        self._text_tokenizer = _backend(tokenizer, folder)
+        text_config: dict[str, Any] = {**config, **config.get("text_config", {})}
+        self._grammars = Grammars(self._text_tokenizer, sorted(tokenizer.eos_token_ids))
+        self.chances = Chances(self._text_tokenizer)
+        self._vocab_size = int(text_config["vocab_size"])
+        self._context = int(text_config.get("max_position_embeddings") or 0) or (1 << 30)
+        self.decoder = TextDecoder(
+            self._model,
+            tokenizer.eos_token_ids,
+            self._choosers,
+            slots=slots,
+            prefix_cache_bytes=prefix_cache_bytes,
+        )
+        abilities = {"tools": tokenizer.has_tool_calling, "reasoning": tokenizer.has_thinking}
+        self.info = ModelInfo(
+            id=model_id,
+            task="generate",
+            created=int((folder / "config.json").stat().st_mtime),
+            dimensions=0,
+            max_tokens=self._context,
+            abilities=tuple(name for name, there in abilities.items() if there),
+        )
+
+    def prepare(self, jobs: Sequence[GenerateJob]) -> Sequence[list[Answer] | JobError]:
+        """As many answers as each job wants, or what is wrong with it."""
+        return [self._answers(job) for job in jobs]
+
+    def resume(self, answers: Sequence[Answer], told: Sequence[Pieces]) -> None:
+        """Let the answers go on from what another worker has told of them."""
+        for answer in answers:
+            choice = answer.transcript.choice
+            answer.go_on_from([piece for each in told for piece in each.pieces if piece.choice == choice])
+
+    def assemble(
+        self, job: GenerateJob, items: Sequence[Answer], outcomes: Sequence[Choice | JobError]
+    ) -> GenerateResult:
+        """The answers in order. Raises the first one's error, if any has one."""
+        choices: list[Choice] = []
+        for outcome in outcomes:
+            if isinstance(outcome, JobError):
+                raise outcome
+            choices.append(outcome)
+        return GenerateResult(
+            choices=tuple(choices),
+            prompt_tokens=items[0].prompt_tokens,
+            cached_tokens=items[0].cached_tokens,
+        )
+
+    def _answers(self, job: GenerateJob) -> list[Answer] | JobError:
+        try:
+            ids = prompt_ids(self._tokenizer, job, self._vocab_size)
+            check_bias(job.sampling.logit_bias, self._vocab_size)
+            room = self._room(job, len(ids))
+            self._constraint(job, ids)  # what cannot be enforced is refused now
+            script = self._script(job, ids)
+        except JobError as error:
+            return error
+        return [Answer(job, ids, room, Transcript(script, choice)) for choice in range(job.n)]
+
+    def _room(self, job: GenerateJob, prompt_tokens: int) -> int:
+        """Tokens that an answer may have. Raises InputTooLong."""
+        room = self._context - prompt_tokens
+        if room < 1:
+            raise InputTooLong(
+                f"The prompt has {prompt_tokens} tokens, and the model's context is {self._context}. "
+                "Shorten it: nothing is cut off silently.",
+                param="messages" if isinstance(job.prompt, Chat) else "prompt",
+            )
+        return room if job.max_tokens is None else min(room, job.max_tokens)
+
+    def _script(self, job: GenerateJob, ids: Sequence[int]) -> Script:
+        chat = job.prompt if isinstance(job.prompt, Chat) else None
+        tools = chat is not None and bool(chat.tools) and chat.tool_choice != "none"
+        transitions = transitions_of(self._tokenizer, reasoning=chat is not None, tools=tools, stop=job.stop)
+        initial = initial_kind(self._tokenizer, ids) if chat is not None else NORMAL
+        script = Script(
+            self._text_tokenizer,
+            partial(Markup, transitions, initial),
+            tuple(ids),
+            lead=prompt_text(self._tokenizer, job.prompt)
+            if job.echo and isinstance(job.prompt, Prompt)
+            else "",
+        )
+        if chat is None or not tools:
+            return script
+        return script.with_tools(
+            _tool_parser(self._tokenizer.tool_parser, tool_schemas(chat.tools)),
+            one_call=not chat.parallel_tool_calls,
+            markers=(str(self._tokenizer.tool_call_start), str(self._tokenizer.tool_call_end)),
+        )
+
+    def _choosers(self, answer: Answer) -> Choosers:
+        sampling = answer.job.sampling
+        prompt, written = answer.ids[: answer.prompt_tokens], answer.ids[answer.prompt_tokens :]
+        processors = processors_for(sampling, prompt_tokens=len(prompt))
+        if constraint := self._constraint(answer.job, prompt, written):
+            processors.append(constraint)
+        return sampler_for(sampling, answer.transcript.choice, len(written)), processors
+
+    def _constraint(
+        self, job: GenerateJob, prompt: Sequence[int], written: Sequence[int] = ()
+    ) -> JsonConstraint | None:
+        """What holds the answer to a schema or to calling a tool. Raises InvalidInput."""
+        chat = job.prompt if isinstance(job.prompt, Chat) else None
+        must_call = chat is not None and bool(chat.tools) and chat.tool_choice == "required"
+        if job.format is None and not must_call:
+            return None
+        thinks = chat is not None and initial_kind(self._tokenizer, prompt) == REASONING
+        after = self._tokenizer.think_end_tokens if thinks else None
+        if chat is None or not must_call:
+            assert job.format is not None
+            return self._grammars.json(job.format, after=after, generated=written)
+        if self._tokenizer.init_kwargs.get("tool_parser_type") != "json_tools":
+            raise InvalidInput(
+                "This model's way of calling tools cannot be enforced: use tool_choice auto.",
+                param="tool_choice",
+            )
+        return self._grammars.tool_calls(
+            chat.tools,
+            JSON_TOOLS,
+            name=chat.tool_name,
+            parallel=chat.parallel_tool_calls,
+            after=after,
+            generated=written,
+        )
+
+
+def _tool_parser(parse: Any, schemas: Iterable[Any]) -> Callable[[str], Any]:
+    return lambda text: parse(text, list(schemas))
+
+
+def _backend(tokenizer: TokenizerWrapper, folder: Path) -> Tokenizer:
+    """The tokenizer proper, without what transformers puts around it."""
+    found = getattr(tokenizer, "backend_tokenizer", None)
+    if not isinstance(found, Tokenizer):
+        raise InvalidInput(
+            f"{folder.name} has no tokenizer.json; convert the model's tokenizer first.", param="model"
+        )
+    return found

@@ -1,0 +1,124 @@
+"""What a generator reads: a chat through the model's own template, or a prompt as it is."""
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+from mlx_lm.tokenizer_utils import TokenizerWrapper
+
+from jobs.errors import InvalidInput
+from jobs.generation import Chat, GenerateJob, ImagePart, Message, Prompt, TextPart, Tool
+
+# The prefixes that mlx-llm-server and mlx-lm give a model without a chat template.
+ROLE_PREFIXES = {"system": "ASSISTANT's RULE: ", "user": "USER: ", "assistant": "ASSISTANT: ", "stop": "\n"}
+
+
+def prompt_ids(tokenizer: TokenizerWrapper, job: GenerateJob, vocab_size: int) -> list[int]:
+    """The token ids of the job's prompt, at least one. Raises InvalidInput."""
+    if isinstance(job.prompt, Chat):
+        ids = _chat_ids(tokenizer, job.prompt)
+    elif isinstance(job.prompt.content, str):
+        ids = list(tokenizer.encode(job.prompt.content))
+    else:
+        ids = _known(job.prompt.content, vocab_size)
+    if not ids and tokenizer.bos_token_id is not None:
+        ids = [int(tokenizer.bos_token_id)]
+    if not ids:
+        raise InvalidInput(
+            "The prompt is empty.", param="messages" if isinstance(job.prompt, Chat) else "prompt"
+        )
+    return ids
+
+
+def prompt_text(tokenizer: TokenizerWrapper, prompt: Prompt) -> str:
+    """The prompt as text, for a caller who wants it before the answer."""
+    content = prompt.content
+    return content if isinstance(content, str) else tokenizer.decode(list(content), skip_special_tokens=False)
+
+
+def tool_schemas(tools: Sequence[Tool]) -> list[dict[str, Any]]:
+    """Tools in OpenAI's form, which chat templates and mlx-lm's parsers expect."""
+    return [
+        {
+            "type": "function",
+            "function": {
+                "name": tool.name,
+                "description": tool.description,
+                "parameters": json.loads(tool.parameters),
+            },
+        }
+        for tool in tools
+    ]
+
+
+def _known(ids: Sequence[int], vocab_size: int) -> list[int]:
+    if min(ids, default=0) < 0 or max(ids, default=0) >= vocab_size:
+        raise InvalidInput(
+            f"A token id is outside the model's vocabulary (0 to {vocab_size - 1}). "
+            "Use the model's own tokenizer, or send text.",
+            param="prompt",
+        )
+    return list(ids)
+
+
+def _chat_ids(tokenizer: TokenizerWrapper, chat: Chat) -> list[int]:
+    if any(isinstance(part, ImagePart) for message in chat.messages for part in message.content):
+        raise InvalidInput("This model reads text only, and the messages hold an image.", param="messages")
+    if chat.tools and chat.tool_choice != "none" and not tokenizer.has_tool_calling:
+        raise InvalidInput("This model cannot call tools: send the request without tools.", param="tools")
+    if chat.role_mapping or not tokenizer.has_chat_template:
+        return list(tokenizer.encode(_with_prefixes(chat)))
+    tools = tool_schemas(chat.tools) if chat.tool_choice != "none" else []
+    options: dict[str, Any] = json.loads(chat.template_options)
+    try:
+        return list(
+            tokenizer.apply_chat_template(
+                [_template_message(message) for message in chat.messages],
+                tools=tools or None,
+                add_generation_prompt=True,
+                **options,
+            )
+        )
+    except Exception as error:
+        # Templates are programs from the model's makers; they refuse what they do not know in many ways.
+        raise InvalidInput(
+            f"The model's chat template cannot render these messages: {error}.", param="messages"
+        ) from error
+
+
+def _template_message(message: Message) -> dict[str, Any]:
+    found: dict[str, Any] = {"role": message.role, "content": _text(message)}
+    if message.reasoning:
+        found["reasoning_content"] = message.reasoning
+    if message.tool_calls:
+        found["tool_calls"] = [
+            {
+                "id": call.id,
+                "type": "function",
+                "function": {"name": call.name, "arguments": _arguments(call.arguments)},
+            }
+            for call in message.tool_calls
+        ]
+    if message.tool_call_id is not None:
+        found["tool_call_id"] = message.tool_call_id
+    if message.name is not None:
+        found["name"] = message.name
+    return found
+
+
+def _arguments(text: str) -> Any:
+    """Templates take the arguments as an object; what is no JSON they may still print as it is."""
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text
+
+
+def _text(message: Message) -> str:
+    return "".join(part.text for part in message.content if isinstance(part, TextPart))
+
+
+def _with_prefixes(chat: Chat) -> str:
+    prefixes = {**ROLE_PREFIXES, **chat.role_mapping} if chat.role_mapping else ROLE_PREFIXES
+    turns = [f"{prefixes.get(each.role, '')}{_text(each)}{prefixes['stop']}" for each in chat.messages]
+    return ("".join(turns) + prefixes["assistant"]).rstrip()

@@ -1,0 +1,146 @@
+"""How each row of a decode batch gets its next token from the model's probabilities."""
+
+import math
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache, partial
+from hashlib import blake2b
+
+import mlx.core as mx
+import numpy as np
+
+from jobs.generation import Sampling
+
+# Below this a temperature only ever picks the most probable token, and dividing by it may overflow (as in vLLM).
+LEAST_TEMPERATURE = 1e-5
+# Keeps the noise finite: a token that is ruled out must not win because the only one left drew the number 0.
+LEAST_UNIFORM = 1e-10
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """Which tokens may be drawn, and how evenly. top_k: 0 for all. temperature: 0 takes the most probable token."""
+
+    temperature: float
+    top_p: float = 1.0
+    top_k: int = 0
+    min_p: float = 0.0
+
+    @property
+    def greedy(self) -> bool:
+        return self.temperature == 0
+
+    def cuts(self, vocab_size: int) -> bool:
+        """Whether finding the tokens it leaves takes the probabilities' order."""
+        return not self.greedy and (0 < self.top_k < vocab_size or self.top_p < 1)
+
+
+GREEDY = Rule(temperature=0.0)
+
+
+class Sampler:
+    """Draws with fresh randomness for each row and step, so any rows of any requests may share one."""
+
+    def __init__(self, rule: Rule) -> None:
+        self.rule = rule
+
+    def key(self) -> bytes:
+        """8 bytes: the key of MLX's random numbers for the next token of one row."""
+        return os.urandom(8)
+
+    def __call__(self, logprobs: mx.array) -> mx.array:
+        """Token ids (rows,) for log-probabilities, or logits, (rows, vocabulary)."""
+        return choose(logprobs, [self] * logprobs.shape[0])
+
+
+class SeededSampler(Sampler):
+    """Draws for one answer: token number i depends on the seed, the choice and i, not on neighbours or batches.
+
+    choice: which of a request's n answers. skipped: how many of its tokens were generated before, elsewhere.
+    """
+
+    def __init__(self, rule: Rule, seed: int, choice: int = 0, skipped: int = 0) -> None:
+        super().__init__(rule)
+        self._stream = f"{seed}/{choice}"
+        self._step = skipped
+
+    def key(self) -> bytes:
+        key = blake2b(f"{self._stream}/{self._step}".encode(), digest_size=8).digest()
+        self._step += 1
+        return key
+
+
+def sampler_for(sampling: Sampling, choice: int = 0, skipped: int = 0) -> Sampler:
+    """The sampler of one answer: mlx-lm's interface, log-probabilities (rows, vocabulary) to token ids (rows,).
+
+    Order: temperature, min_p, top_k, top_p (of what top_k left), draw. That is vLLM's, which most values of clients
+    and of generation_config.json are meant for. mlx-lm's make_sampler cuts first and applies the temperature to what
+    is left: there a temperature of 2 leaves the nucleus as small as it was, and one of 0.2 as large.
+    Equal parameters without a seed give the same object. top_k 1 and top_p 0 are greedy.
+    """
+    greedy = sampling.temperature < LEAST_TEMPERATURE or sampling.top_k == 1 or sampling.top_p <= 0
+    rule = GREEDY if greedy else Rule(sampling.temperature, sampling.top_p, sampling.top_k, sampling.min_p)
+    if sampling.seed is None or greedy:
+        return _shared(rule)
+    return SeededSampler(rule, sampling.seed, choice, skipped)
+
+
+@lru_cache(maxsize=1024)
+def _shared(rule: Rule) -> Sampler:
+    return Sampler(rule)
+
+
+def choose(logprobs: mx.array, samplers: Sequence[Sampler]) -> mx.array:
+    """The next token of each row, (rows,): one computation for rows of different rules and seeds.
+
+    logprobs: (rows, vocabulary), of any scale: a constant added to a row changes nothing. samplers: one per row.
+    """
+    rules = [sampler.rule for sampler in samplers]
+    if all(rule.greedy for rule in rules):
+        return mx.argmax(logprobs, axis=-1)
+    scores = logprobs.astype(mx.float32) / _column([rule.temperature or 1.0 for rule in rules])
+    scores = _cut(scores, rules)
+    keys = np.frombuffer(b"".join(sampler.key() for sampler in samplers), np.uint32).reshape(-1, 2)
+    noise = mx.vmap(partial(_gumbel, scores.shape[-1]))(mx.array(keys))
+    if any(rule.greedy for rule in rules):
+        noise = mx.where(_column([rule.temperature for rule in rules]) == 0, 0.0, noise)
+    return mx.argmax(scores + noise, axis=-1)
+
+
+def _gumbel(size: int, key: mx.array) -> mx.array:
+    """Noise (size,) with which the largest sum is a draw by the probabilities (the Gumbel-max trick)."""
+    return -mx.log(-mx.log(mx.random.uniform(LEAST_UNIFORM, 1.0, (size,), key=key)))
+
+
+def _cut(scores: mx.array, rules: Sequence[Rule]) -> mx.array:
+    """scores (rows, vocabulary) with -inf for each token that its row's rule leaves out."""
+    floors = [math.log(rule.min_p) if rule.min_p > 0 else -math.inf for rule in rules]
+    if max(floors) > -math.inf:
+        scores = mx.where(scores < scores.max(axis=-1, keepdims=True) + _column(floors), -mx.inf, scores)
+    rows = [row for row, rule in enumerate(rules) if rule.cuts(scores.shape[-1])]
+    if not rows:
+        return scores
+    least = mx.full((len(rules), 1), -mx.inf)
+    least[mx.array(rows)] = _least(scores[mx.array(rows)], [rules[row] for row in rows])
+    return mx.where(scores < least, -mx.inf, scores)
+
+
+def _least(scores: mx.array, rules: Sequence[Rule]) -> mx.array:
+    """The lowest score (rows, 1) that top_k and top_p leave; equal scores stay together, as in vLLM."""
+    size = scores.shape[-1]
+    kept = [rule.top_k if 0 < rule.top_k < size else size for rule in rules]
+    width = max(kept)
+    if width < size:
+        scores = mx.partition(scores, size - width, axis=-1)[:, size - width :]
+    rising = mx.sort(scores, axis=-1)
+    first = mx.array([[width - count] for count in kept])  # place of the lowest score that top_k leaves
+    chances = mx.where(mx.arange(width) < first, 0.0, mx.exp(rising - rising[:, -1:]))
+    above = mx.cumsum(chances, axis=-1, reverse=True, inclusive=False)
+    share = _column([rule.top_p if rule.top_p < 1 else math.inf for rule in rules])
+    dropped = (above >= share * chances.sum(axis=-1, keepdims=True)).sum(axis=-1, keepdims=True)
+    return mx.take_along_axis(rising, mx.minimum(mx.maximum(first, dropped), width - 1), axis=-1)
+
+
+def _column(values: Sequence[float]) -> mx.array:
+    return mx.array([[value] for value in values], dtype=mx.float32)
