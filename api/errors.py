@@ -1,10 +1,12 @@
-"""The one place that turns an error into an HTTP status and OpenAI's envelope.
+"""The one place that turns an error into an HTTP status and an envelope.
 
-The envelope is {"error": {"message", "type", "param", "code"}}.
+OpenAI's, {"error": {"message", "type", "param", "code"}}, unless a dialect brings its own.
 """
 
 import logging
+from collections.abc import Callable
 from http import HTTPStatus
+from typing import NamedTuple
 
 import msgspec
 from starlette.exceptions import HTTPException
@@ -57,6 +59,19 @@ class RequestError(Exception):
         super().__init__(message)
 
 
+class Fault(NamedTuple):
+    """What a caller is told of an error, in any dialect. status: of HTTP. param: the field at fault."""
+
+    status: int
+    code: str
+    message: str
+    param: str | None = None
+
+
+Envelope = Callable[[Fault], bytes]
+"""How a dialect writes an error, as JSON."""
+
+
 class ErrorBody(msgspec.Struct, frozen=True):
     message: str
     type: str
@@ -68,21 +83,30 @@ class ErrorReply(msgspec.Struct, frozen=True):
     error: ErrorBody
 
 
-def error_response(error: Exception, request: Request) -> Response:
+def openai_envelope(fault: Fault) -> bytes:
+    return msgspec.json.encode(
+        ErrorReply(
+            ErrorBody(message=fault.message, type=_type(fault.status), param=fault.param, code=fault.code)
+        )
+    )
+
+
+def error_response(error: Exception, request: Request, envelope: Envelope = openai_envelope) -> Response:
     """The reply to any exception. An unknown one is logged with its traceback, and shown as an internal error."""
-    if isinstance(error, errors.JobError):
-        return _reply(_status(error), error.code, error.message, error.param, _retry_headers(error))
-    if isinstance(error, RequestError):
-        headers = _NO_RETRY if error.status == HTTPStatus.CONFLICT else None
-        return _reply(error.status, error.code, error.message, error.param, headers)
-    if isinstance(error, HTTPException):
-        code = HTTPStatus(error.status_code).name.lower()
-        message = f"{error.detail}: {request.method} {request.url.path}"
-        return _reply(error.status_code, code, message, headers=dict(error.headers or {}))
     if isinstance(error, ClientDisconnect):
         return Response(status_code=_CLIENT_GONE)
-    unknown = foreseen(error, request)
-    return _reply(500, unknown.code, unknown.message)
+    headers: dict[str, str] | None = None
+    if isinstance(error, RequestError):
+        fault = Fault(error.status, error.code, error.message, error.param)
+        headers = _NO_RETRY if error.status == HTTPStatus.CONFLICT else None
+    elif isinstance(error, HTTPException):
+        code = HTTPStatus(error.status_code).name.lower()
+        fault = Fault(error.status_code, code, f"{error.detail}: {request.method} {request.url.path}")
+        headers = dict(error.headers or {})
+    else:
+        fault = fault_of(known := foreseen(error, request))
+        headers = _retry_headers(known) if known is error else None
+    return Response(envelope(fault), fault.status, headers, "application/json")
 
 
 def foreseen(error: Exception, request: Request) -> errors.JobError:
@@ -97,18 +121,15 @@ def foreseen(error: Exception, request: Request) -> errors.JobError:
     return errors.InternalError()
 
 
-def envelope(error: errors.JobError) -> bytes:
-    """What is told of an error in the midst of a reply."""
-    return _envelope(_status(error), error.code, error.message, error.param)
+def fault_of(error: errors.JobError) -> Fault:
+    """What is told of an error, also in the midst of a reply."""
+    status = next(_STATUS[cls] for cls in type(error).__mro__ if cls in _STATUS)
+    return Fault(status, error.code, error.message, error.param)
 
 
 async def http_exception(request: Request, error: Exception) -> Response:
     """FastAPI's hook for what its router raises: 404 and 405."""
     return error_response(error, request)
-
-
-def _status(error: errors.JobError) -> int:
-    return next(_STATUS[cls] for cls in type(error).__mro__ if cls in _STATUS)
 
 
 def _retry_headers(error: errors.JobError) -> dict[str, str] | None:
@@ -125,19 +146,3 @@ def _type(status: int) -> str:
     if status == HTTPStatus.TOO_MANY_REQUESTS:
         return "rate_limit_error"
     return "server_error" if status >= HTTPStatus.INTERNAL_SERVER_ERROR else "invalid_request_error"
-
-
-def _reply(
-    status: int,
-    code: str,
-    message: str,
-    param: str | None = None,
-    headers: dict[str, str] | None = None,
-) -> Response:
-    return Response(_envelope(status, code, message, param), status, headers, "application/json")
-
-
-def _envelope(status: int, code: str, message: str, param: str | None) -> bytes:
-    return msgspec.json.encode(
-        ErrorReply(ErrorBody(message=message, type=_type(status), param=param, code=code))
-    )

@@ -20,6 +20,10 @@ class ImageSource(Protocol):
         """The picture at an http(s) address. Raises InvalidInput."""
         ...
 
+    async def check(self, data: bytes, *, param: str) -> None:
+        """Raises InvalidInput for what is no picture, or one too large to be decoded."""
+        ...
+
 
 class ImageReference(NamedTuple):
     """A picture as the caller named it. place: where in the body, for the error message."""
@@ -33,7 +37,7 @@ async def load_images(
 ) -> list[bytes]:
     """The encoded pictures, in order. Addresses are fetched side by side, after everything else was found good.
 
-    source: None where addresses are not to be fetched. Raises InvalidInput naming the place.
+    source: None where addresses are not fetched, nor pictures looked at. Raises InvalidInput naming the place.
     """
     found = [None if _ADDRESS.match(each.text) else _decode(each, param) for each in references]
     missing = [place for place, data in enumerate(found) if data is None]
@@ -44,7 +48,10 @@ async def load_images(
         fetched = await all_of(source.fetch(references[place].text, param=param) for place in missing)
         for place, data in zip(missing, fetched, strict=True):
             found[place] = data
-    return [data for data in found if data is not None]
+    pictures = [data for data in found if data is not None]
+    if source is not None:
+        await all_of(source.check(data, param=param) for data in pictures)
+    return pictures
 
 
 def _decode(reference: ImageReference, param: str) -> bytes:

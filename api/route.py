@@ -1,13 +1,13 @@
 """A FastAPI route whose endpoint takes the Request itself and returns a Response."""
 
 from collections.abc import Awaitable, Callable, Coroutine
-from typing import Any, cast
+from typing import Any, ClassVar, cast
 
 from fastapi.routing import APIRoute
 from starlette.requests import Request
 from starlette.responses import Response
 
-from api.errors import error_response
+from api.errors import Envelope, error_response, openai_envelope
 
 Endpoint = Callable[[Request], Awaitable[Response]]
 
@@ -15,8 +15,10 @@ Endpoint = Callable[[Request], Awaitable[Response]]
 class DirectRoute(APIRoute):
     """Skips FastAPI's parsing and dependency solving, and turns every exception into the error envelope.
 
-    get_route_handler is FastAPI's documented hook for that.
+    get_route_handler is FastAPI's documented hook for that. A dialect with an envelope of its own has a subclass.
     """
+
+    envelope: ClassVar[Envelope] = staticmethod(openai_envelope)
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         endpoint = cast(Endpoint, self.endpoint)
@@ -25,6 +27,6 @@ class DirectRoute(APIRoute):
             try:
                 return await endpoint(request)
             except Exception as error:  # noqa: BLE001 - the edge of a request
-                return error_response(error, request)
+                return error_response(error, request, self.envelope)
 
         return answer

@@ -4,7 +4,7 @@ import abc
 
 import msgspec
 
-from api.errors import envelope
+from api.errors import fault_of, openai_envelope
 from api.streaming import StreamEvent
 from api.usage import Tally
 from jobs.errors import JobError
@@ -67,4 +67,4 @@ class Chunks(abc.ABC):
         return b'%b],"usage":%b}\n\n%b' % (self.head, _encode(self._tally.usage()), DONE)
 
     def failure(self, error: JobError) -> bytes:
-        return b"data: %b\n\n" % envelope(error)
+        return b"data: %b\n\n" % openai_envelope(fault_of(error))

@@ -106,23 +106,18 @@ class EventStream:
         try:
             async with contextlib.aclosing(self._queue.stream(job_id)) as events:
                 async for number, pieces in events:
+                    if self._error:
+                        break  # another job's; nothing is to come before it any more
                     self._events.append(StreamEvent(place, number, pieces))
                     self._news.set()
                     while len(self._events) >= MOST_READ_AHEAD:
                         self._room.clear()
                         await self._room.wait()
         except Exception as error:  # noqa: BLE001 - raised again where the events are taken
-            self._fail(error)
+            self._error = self._error or error
         finally:
             self._open -= 1
             self._news.set()
-
-    def _fail(self, error: Exception) -> None:
-        if self._error is None:
-            self._error = error
-            for reader in self._readers:
-                if reader is not asyncio.current_task():
-                    reader.cancel()
 
     async def _give_up(self, error: Exception) -> NoReturn:
         if len(self.job_ids) > 1:

@@ -17,13 +17,19 @@ SECTIONS = {
     "mixed": "Chat of the small model under a flood of MiniLM embeddings, 16 callers, one text each",
     "memory": "Memory of the processes over 100,000 requests",
 }
-ON_REQUEST = {"gpu": "Qwen3-Embedding-0.6B shape, bf16, random weights (wants a GPU)"}
+ON_REQUEST = {
+    "gpu": "Qwen3-Embedding-0.6B shape, bf16, random weights (wants a GPU)",
+    "gpu_chat": "Chat streams of the Qwen3-0.6B shape, bf16, random weights, greedy, 75 in, 128 out (wants a GPU)",
+}
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
     parser.add_argument(
-        "--only", action="append", choices=[*SECTIONS, *ON_REQUEST], help="sections to run (all but gpu)"
+        "--only",
+        action="append",
+        choices=[*SECTIONS, *ON_REQUEST],
+        help="sections to run (all but those for a GPU)",
     )
     parser.add_argument(
         "--repeats", type=int, default=3, help="runs of each measurement; medians are printed"

@@ -14,7 +14,7 @@ from bench.corpus import CORPORA
 from bench.report import Row, median, quantile_ms
 from bench.stack import api, free_port, process, python, redis_server, until_answers
 from bench.stream_client import Stream, streams_from_process
-from workers.openblas import preload_openblas
+from workers.openblas import THREAD_TIMEOUT, preload_openblas
 
 STREAMS = (1, 8, 32, 64)
 MAX_TOKENS = 128
@@ -35,15 +35,16 @@ class Chat(NamedTuple):
 
 async def measure(repeats: int) -> list[Row]:
     with tempfile.TemporaryDirectory(prefix="mlxq-bench-") as folder:
-        model = os.environ.get("BENCH_GENERATOR") or await write_generator(folder)
+        model = await write_generator(folder)
         return await compare(model, repeats, STREAMS, {"mlxq": serve, **peers()})
 
 
-async def write_generator(folder: str) -> str:
-    """A small generator, written by a process of its own: this one loads no MLX."""
-    target = str(Path(folder) / "small-generator")
+async def write_generator(folder: str, shape: str = "SMALL") -> str:
+    """A generator of a shape of bench.checkpoint, written by a process of its own: this one loads no MLX."""
+    target = str(Path(folder) / f"{shape.lower()}-generator")
     script = (
-        f"from pathlib import Path; from bench.checkpoint import write_generator as w; w(Path({target!r}))"
+        "from pathlib import Path; from bench import checkpoint as c; "
+        f"c.write_generator(Path({target!r}), c.{shape})"
     )
     writer = await asyncio.create_subprocess_exec(*python("-c", script))
     assert await writer.wait() == 0
@@ -133,10 +134,10 @@ def read(streams: list[Stream], tokens: int = MAX_TOKENS) -> Chat:
 
 
 @contextlib.asynccontextmanager
-async def serve(folder: str) -> AsyncIterator[tuple[int, str]]:
+async def serve(folder: str, api_processes: int = 1) -> AsyncIterator[tuple[int, str]]:
     with redis_server() as url:
         worker = process(*python("-m", "cli.main", "worker", "--model", folder), REDIS_URL=url)
-        async with worker, api(url, int(os.environ.get("BENCH_API_PROCESSES", "1"))) as port:
+        async with worker, api(url, api_processes) as port:
             yield port, Path(folder).name
 
 
@@ -150,7 +151,11 @@ def peers() -> dict[str, Serving]:
 async def _mlx_lm(folder: str) -> AsyncIterator[tuple[int, str]]:
     port = free_port()
     options = ("--model", folder, "--port", str(port), "--decode-concurrency", "64", "--log-level", "WARNING")
-    async with process(*python("-m", "mlx_lm.server", *options), LD_PRELOAD=_blas()):
+    async with process(
+        *python("-m", "mlx_lm.server", *options),
+        LD_PRELOAD=preloaded(),
+        OPENBLAS_THREAD_TIMEOUT=THREAD_TIMEOUT,
+    ):
         await until_answers(f"http://127.0.0.1:{port}/health")
         yield port, "default_model"
 
@@ -159,10 +164,15 @@ async def _mlx_lm(folder: str) -> AsyncIterator[tuple[int, str]]:
 async def _mlx_vlm(folder: str) -> AsyncIterator[tuple[int, str]]:
     port = free_port()
     options = ("--model", folder, "--port", str(port), "--max-num-seqs", "64", "--log-level", "WARNING")
-    async with process(*python("-m", "mlx_vlm.server", *options), LD_PRELOAD=_blas()):
+    async with process(
+        *python("-m", "mlx_vlm.server", *options),
+        LD_PRELOAD=preloaded(),
+        OPENBLAS_THREAD_TIMEOUT=THREAD_TIMEOUT,
+    ):
         await until_answers(f"http://127.0.0.1:{port}/v1/models")
         yield port, folder
 
 
-def _blas() -> str:
+def preloaded() -> str:
+    """What a peer needs in LD_PRELOAD to be as fast as it can on this machine."""
     return preload_openblas(os.environ).get("LD_PRELOAD", "")

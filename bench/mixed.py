@@ -4,7 +4,6 @@ import asyncio
 import contextlib
 import importlib.util
 import json
-import os
 import random
 import tempfile
 import time
@@ -20,7 +19,7 @@ from bench.report import Row, median, quantile_ms
 from bench.stack import api, free_port, process, python, redis_server, until_answers
 from bench.stream_client import Stream, read_streams
 from workers.models import resolve
-from workers.openblas import preload_openblas
+from workers.openblas import THREAD_TIMEOUT
 
 EMBEDDER = "all-MiniLM-L6-v2"
 CALLERS = 16
@@ -155,6 +154,6 @@ async def _mlx_vlm(folder: str) -> AsyncIterator[tuple[int, str, str]]:
     command = python(
         "-m", "mlx_vlm.server", "--port", str(port), "--model", folder, "--embedding-model", embedder
     )
-    async with process(*command, LD_PRELOAD=preload_openblas(os.environ).get("LD_PRELOAD", "")):
+    async with process(*command, LD_PRELOAD=chat.preloaded(), OPENBLAS_THREAD_TIMEOUT=THREAD_TIMEOUT):
         await until_answers(f"http://127.0.0.1:{port}/v1/models")
         yield port, folder, embedder

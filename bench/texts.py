@@ -6,13 +6,14 @@ import json
 import os
 from typing import NamedTuple
 
+from bench.chat import preloaded
 from bench.client import Load, load_from_processes
 from bench.corpus import CORPORA, bodies
 from bench.report import Row, median
 from bench.stack import api, free_port, process, python, redis_server, until_answers
 from workers.limits import CPU_TOKENS
 from workers.models import resolve
-from workers.openblas import preload_openblas
+from workers.openblas import THREAD_TIMEOUT, preload_openblas
 
 MODEL = "all-MiniLM-L6-v2"
 CORPUS = "mixed"
@@ -103,9 +104,8 @@ async def serve_by_mlx_vlm() -> dict[str, float]:
         return {}
     port, folder = free_port(), str(resolve(MODEL).folder)
     command = python("-m", "mlx_vlm.server", "--port", str(port), "--embedding-model", folder)
-    blas = preload_openblas(os.environ).get("LD_PRELOAD", "")
     rates: dict[str, float] = {}
-    async with process(*command, LD_PRELOAD=blas):
+    async with process(*command, LD_PRELOAD=preloaded(), OPENBLAS_THREAD_TIMEOUT=THREAD_TIMEOUT):
         await until_answers(f"http://127.0.0.1:{port}/v1/models")
         for concurrency in CONCURRENCIES:
             load = await one_text_each(port, folder, concurrency, PEER_TOTALS[concurrency])

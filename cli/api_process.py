@@ -8,6 +8,7 @@ import uvicorn
 import uvloop
 
 from api.app import create_app
+from api.callers_images import CallersImages
 from jobs.connection import connect_async, redis_url
 from jobs.log import set_up_logging
 from jobs.parent import exit_with_parent
@@ -19,7 +20,8 @@ GRACE_S = 5
 
 async def answer(listener: socket.socket, settings: Settings) -> None:
     """Until SIGTERM; requests in flight then get GRACE_S to end."""
-    app = create_app(JobQueue(connect_async(redis_url(settings)), settings), settings)
+    images = CallersImages(settings)
+    app = create_app(JobQueue(connect_async(redis_url(settings)), settings), settings, images)
     config = uvicorn.Config(
         app,
         http="httptools",
@@ -30,7 +32,10 @@ async def answer(listener: socket.socket, settings: Settings) -> None:
         server_header=False,
         timeout_graceful_shutdown=GRACE_S,
     )
-    await uvicorn.Server(config).serve(sockets=[listener])
+    try:
+        await uvicorn.Server(config).serve(sockets=[listener])
+    finally:
+        await images.aclose()
 
 
 def main() -> None:

@@ -105,8 +105,9 @@ class GenerateJob(msgspec.Struct, frozen=True, tag="generate", tag_field="task")
     n: answers. max_tokens: of one answer; None as far as the model's context reaches. stop: texts that end an answer
     and are no part of it. logprobs: how many alternatives to tell for each token (0: only the token's own
     probability); None: none. stream: pieces are told as they come, and kept for whoever reads them later.
-    echo: the prompt is put before the answer. keep_alive_s: how long the model stays loaded after this, None: the
-    server's own setting.
+    echo: the prompt is put before the answer. keep_alive_s: how long the model stays loaded after this, infinity for
+    ever, None: the server's own setting. count_only: the prompt's tokens are counted, and nothing is written; the
+    prompt may then be empty.
     """
 
     model: str
@@ -120,6 +121,7 @@ class GenerateJob(msgspec.Struct, frozen=True, tag="generate", tag_field="task")
     stream: bool = False
     echo: bool = False
     keep_alive_s: float | None = None
+    count_only: bool = False
 
 
 class TokenChance(msgspec.Struct, frozen=True):
@@ -173,7 +175,7 @@ class Choice(msgspec.Struct, frozen=True):
 
 
 class GenerateResult(msgspec.Struct, frozen=True, tag="generate_result"):
-    """cached_tokens: so many of prompt_tokens were not computed anew."""
+    """cached_tokens: so many of prompt_tokens were not computed anew. choices: none where only a count was asked."""
 
     choices: tuple[Choice, ...]
     prompt_tokens: int

@@ -36,12 +36,14 @@ def memory_events(job: GenerateJob, info: ModelInfo) -> tuple[Pieces, ...]:
     """The stream of an answer that echoes the last message, or the prompt: one event per token of each choice.
 
     A token is a word, with the space before it; an image counts as one. Tokens of earlier messages are said to be
-    cached. Where a call is asked for, every tool is called with no arguments. An answer in JSON is {}. Raises
-    InputTooLong like a worker does.
+    cached. Where a call is asked for, every tool is called with no arguments. An answer in JSON is {}. Where only
+    a count is asked for, nothing is answered. Raises InputTooLong like a worker does.
     """
     words, earlier = _words(job)
     if len(words) + earlier > info.max_tokens:
         raise InputTooLong(param="messages" if isinstance(job.prompt, Chat) else "prompt")
+    if job.count_only:
+        return (Pieces(len(words) + earlier, 0, ()),)
     steps = _steps(job, words)
     return tuple(
         Pieces(len(words) + earlier, earlier, tuple(_at(step, choice) for choice in range(job.n)))

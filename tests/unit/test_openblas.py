@@ -20,7 +20,15 @@ def test_what_was_preloaded_before_stays(monkeypatch: pytest.MonkeyPatch):
         "/lib/openblas.so",
         "/lib/jemalloc.so",
     ]
-    assert openblas.preload_openblas({"A": "b"}) == {"A": "b", "LD_PRELOAD": "/lib/openblas.so"}
+    assert openblas.preload_openblas({"A": "b"})["LD_PRELOAD"] == "/lib/openblas.so"
+
+
+@pytest.mark.usefixtures("_linux_cpu")
+def test_its_threads_sleep_soon_unless_told_otherwise(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(openblas, "find_openblas", lambda: Path("/lib/openblas.so"))
+
+    assert openblas.preload_openblas({})["OPENBLAS_THREAD_TIMEOUT"] == "4"
+    assert openblas.preload_openblas({"OPENBLAS_THREAD_TIMEOUT": "20"})["OPENBLAS_THREAD_TIMEOUT"] == "20"
 
 
 @pytest.mark.usefixtures("_linux_cpu")

@@ -40,3 +40,15 @@ async def test_the_openapi_document_describes_the_bodies(client: httpx.AsyncClie
         body = document["paths"][path]["post"]["requestBody"]["content"]["application/json"]["schema"]
         assert {"model", "input", "dimensions"} <= set(body["properties"])
     assert "$ref" not in json.dumps(document)
+
+
+async def test_the_openapi_document_describes_generations(client: httpx.AsyncClient):
+    paths = (await client.get("/openapi.json")).json()["paths"]
+    schemas = {
+        path: paths[path]["post"]["requestBody"]["content"]["application/json"]["schema"]
+        for path in ("/v1/chat/completions", "/v1/completions", "/v1/jobs")
+    }
+    assert {"messages", "tools", "temperature"} <= set(schemas["/v1/chat/completions"]["properties"])
+    assert schemas["/v1/completions"]["required"] == ["model", "prompt"]
+    assert {"messages", "prompt", "input", "lane"} <= set(schemas["/v1/jobs"]["properties"])
+    assert schemas["/v1/jobs"]["required"] == ["model", "task"]

@@ -35,6 +35,10 @@ class Pictures:
             raise InvalidInput(f"{url} is bad.", param=param)
         return f"picture of {url}".encode()
 
+    async def check(self, data: bytes, *, param: str) -> None:
+        if data.startswith(b"no picture"):
+            raise InvalidInput("Not a picture.", param=param)
+
 
 async def load(*texts: str, source: Pictures | None = None) -> list[bytes]:
     references = [ImageReference(text, f"images[{place}]") for place, text in enumerate(texts)]
@@ -141,3 +145,9 @@ async def test_a_bad_option_is_told_before_anything_is_fetched(connect: Connect,
     reply = await chat(connect(generator, source), messages=picture("http://a/1"), stop="")
     assert reply.json()["error"]["param"] == "stop"
     assert not source.asked
+
+
+async def test_every_picture_is_looked_at_wherever_it_came_from():
+    harmful = base64.b64encode(b"no picture").decode()
+    with pytest.raises(InvalidInput, match="Not a picture"):
+        await load("https://example.test/a.png", harmful, source=Pictures())

@@ -94,3 +94,27 @@ async def test_a_closed_stream_leaves_nothing_behind(queue: ScriptedQueue):
     await stream.aclose()
     assert queue.left.is_set()
     assert asyncio.all_tasks() == before
+
+
+async def test_one_job_that_fails_ends_the_reading_of_the_others():
+    class Endless(ScriptedQueue):
+        async def stream(self, job_id: str, after: int = 0):
+            number = 0
+            while True:
+                number += 1
+                await asyncio.sleep(0)
+                if job_id == "bad" and number == 3:
+                    raise JobError("broken")
+                yield number, EVENT
+
+    stream = EventStream(Endless(), ["good", "bad"], cancels=False)
+    async with stream, asyncio.timeout(10):
+        with pytest.raises(JobError, match="broken"):
+            await read_slowly(stream)
+
+
+async def read_slowly(stream: EventStream) -> None:
+    """So slowly that there is always more."""
+    while await stream.take() is not None:
+        for _ in range(5):
+            await asyncio.sleep(0)
