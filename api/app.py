@@ -6,6 +6,8 @@ from contextlib import asynccontextmanager
 from fastapi import FastAPI
 from starlette.exceptions import HTTPException
 
+from api.dialects.anthropic import Anthropic
+from api.dialects.ollama import Ollama
 from api.dialects.openai import OpenAI
 from api.dialects.openai_chat import OpenAIChat
 from api.errors import http_exception
@@ -38,6 +40,8 @@ def create_app(queue: Queue, settings: Settings, images: ImageSource | None = No
     for part in (
         OpenAI(queue, settings),
         OpenAIChat(queue, settings, images),
+        Anthropic(queue, settings, images),
+        Ollama(queue, settings, images),
         Jobs(queue, settings, images),
         JobEvents(queue),
         Health(queue, settings),

@@ -104,8 +104,8 @@ def error_response(error: Exception, request: Request, envelope: Envelope = open
         fault = Fault(error.status_code, code, f"{error.detail}: {request.method} {request.url.path}")
         headers = dict(error.headers or {})
     else:
-        fault = fault_of(known := foreseen(error, request))
-        headers = _retry_headers(known) if known is error else None
+        known = foreseen(error, request)
+        fault, headers = fault_of(known), _retry_headers(known)
     return Response(envelope(fault), fault.status, headers, "application/json")
 
 

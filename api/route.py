@@ -1,13 +1,13 @@
 """A FastAPI route whose endpoint takes the Request itself and returns a Response."""
 
 from collections.abc import Awaitable, Callable, Coroutine
-from typing import Any, ClassVar, cast
+from typing import Any, cast
 
 from fastapi.routing import APIRoute
 from starlette.requests import Request
 from starlette.responses import Response
 
-from api.errors import Envelope, error_response, openai_envelope
+from api.errors import Fault, error_response, openai_envelope
 
 Endpoint = Callable[[Request], Awaitable[Response]]
 
@@ -15,10 +15,8 @@ Endpoint = Callable[[Request], Awaitable[Response]]
 class DirectRoute(APIRoute):
     """Skips FastAPI's parsing and dependency solving, and turns every exception into the error envelope.
 
-    get_route_handler is FastAPI's documented hook for that. A dialect with an envelope of its own has a subclass.
+    get_route_handler is FastAPI's documented hook for that.
     """
-
-    envelope: ClassVar[Envelope] = staticmethod(openai_envelope)
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         endpoint = cast(Endpoint, self.endpoint)
@@ -30,3 +28,7 @@ class DirectRoute(APIRoute):
                 return error_response(error, request, self.envelope)
 
         return answer
+
+    def envelope(self, fault: Fault) -> bytes:
+        """How an error is written; a dialect that has another way overrides it."""
+        return openai_envelope(fault)

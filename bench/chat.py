@@ -52,8 +52,14 @@ async def write_generator(folder: str, shape: str = "SMALL") -> str:
 
 
 async def compare(
-    model: str, repeats: int, streams: tuple[int, ...], servings: dict[str, Serving]
+    model: str,
+    repeats: int,
+    streams: tuple[int, ...],
+    servings: dict[str, Serving],
+    *,
+    warm_up: tuple[int, ...] = (2,),
 ) -> list[Row]:
+    """warm_up: numbers of streams to run first, uncounted. A GPU compiles its kernels for each."""
     bare: dict[int, list[float]] = {count: [] for count in streams}
     served: dict[tuple[str, int], list[Chat]] = {}
     for repeat in range(repeats):
@@ -61,7 +67,8 @@ async def compare(
             bare[count].append(rate)
         for name, serving in servings.items():
             async with serving(model) as (port, model_name):
-                await run(port, model_name, 2, 2, seed=1000 + repeat)  # the first calls are slow
+                for count in warm_up:
+                    await run(port, model_name, count, count, seed=1000 + count + 100 * repeat)
                 for count in streams:
                     chat = await run(port, model_name, count, max(2 * count, 4), seed=count + 100 * repeat)
                     served.setdefault((name, count), []).append(chat)

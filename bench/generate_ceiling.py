@@ -15,7 +15,8 @@ def main() -> None:
 
     folder, prompt_tokens, max_tokens, *streams = sys.argv[1], *map(int, sys.argv[2:])
     model: Any = load(folder)[0]
-    run(model, 2, prompt_tokens, 16)  # the first calls are slow
+    for count in streams:
+        run(model, count, prompt_tokens, max_tokens)  # the first calls of a shape are slow
     print(json.dumps({count: run(model, count, prompt_tokens, max_tokens) for count in streams}))
 
 

@@ -14,4 +14,4 @@ async def measure(repeats: int) -> list[Row]:
     with tempfile.TemporaryDirectory(prefix="mlxq-bench-") as folder:
         model = await chat.write_generator(folder, "QWEN3_600M")
         ours = partial(chat.serve, api_processes=API_PROCESSES)
-        return await chat.compare(model, repeats, STREAMS, {"mlxq": ours, **chat.peers()})
+        return await chat.compare(model, repeats, STREAMS, {"mlxq": ours, **chat.peers()}, warm_up=STREAMS)

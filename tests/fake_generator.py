@@ -82,14 +82,16 @@ class FakeGenerator:
         self._tokenizer = byte_tokenizer()
         self.chances = Chances(self._tokenizer)
 
-    def prepare(self, jobs: Sequence[GenerateJob]) -> Sequence[list[Answer] | JobError]:
+    def prepare(self, jobs: Sequence[GenerateJob]) -> Sequence[list[Answer] | GenerateResult | JobError]:
         return [self._prepare(job) for job in jobs]
 
-    def _prepare(self, job: GenerateJob) -> list[Answer] | JobError:
+    def _prepare(self, job: GenerateJob) -> list[Answer] | GenerateResult | JobError:
         text = _prompt(job)
         if text == "invalid":
             return InvalidInput("not this one", param="prompt")
         ids = self._tokenizer.encode(text).ids
+        if job.count_only:
+            return GenerateResult(choices=(), prompt_tokens=len(ids))
         script = Script(self._tokenizer, partial(Markup, {NORMAL: [(each, None) for each in job.stop]}), ())
         return [Answer(job, ids, job.max_tokens or len(ids), Transcript(script, n)) for n in range(job.n)]
 

@@ -73,13 +73,15 @@ class Program:
 
 
 class Stack:
-    """Redis, the API and a worker that serves MiniLM. `settings` are the MLXQ_ variables of all of them.
+    """Redis, the API and a worker that serves `models`, MiniLM if none are named. `settings` are the MLXQ_ variables
+    of all of them.
 
     url: of the API, without /v1. redis: a client of the queue. Every request through `http` may take a minute.
     """
 
-    def __init__(self, folder: Path, **settings: object) -> None:
+    def __init__(self, folder: Path, *models: str, **settings: object) -> None:
         self._folder = folder
+        self._models = models or (MODEL,)
         self.server = RedisServer(folder / "redis")
         self.redis: redis.Redis = connect(self.server.url)
         self._environ = {f"MLXQ_{name.upper()}": str(value) for name, value in settings.items()}
@@ -89,7 +91,7 @@ class Stack:
     def __enter__(self) -> Self:
         try:
             self.server.start()
-            self.worker = self.run("worker", "--model", MODEL)
+            self.worker = self.run("worker", *(each for model in self._models for each in ("--model", model)))
             self.api = self.run("serve", "--port", "0")
             self.url = self._url_of(self.api)
             wait_until(lambda: self.status("/ready") == 200, 60)

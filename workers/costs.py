@@ -10,10 +10,6 @@ class CostModel:
     def __init__(self) -> None:
         self._weight = self._tokens = self._seconds = self._squares = self._products = 0.0
 
-    @property
-    def known(self) -> bool:
-        return self._weight > 0
-
     def observe(self, tokens: int, seconds: float) -> None:
         """tokens: padded tokens of a piece of work. seconds: how long it took."""
         self._weight = self._weight * self.FADE + 1
@@ -34,14 +30,28 @@ class CostModel:
             return 1 << 30 if seconds >= launch else 0
         return max(0, int((seconds - launch) / per_token))
 
+    @property
+    def is_one_sided(self) -> bool:
+        """Whether all measurements are of one size: a launch cannot be told from tokens then."""
+        tokens = self._tokens / self._weight if self._weight else 0.0
+        return self._weight > 0 and self._spread() < 1e-9 + 1e-3 * tokens * tokens
+
+    def free_tokens(self) -> int:
+        """So many cost a quarter of the launch: fewer would hardly be done sooner."""
+        launch, per_token = self._line()
+        return int(launch / 4 / per_token) if per_token else 0
+
+    def _spread(self) -> float:
+        tokens = self._tokens / self._weight
+        return self._squares / self._weight - tokens * tokens
+
     def _line(self) -> tuple[float, float]:
         """(launch, per token), neither below zero."""
         if not self._weight:
             return 0.0, 0.0
         tokens, seconds = self._tokens / self._weight, self._seconds / self._weight
-        spread = self._squares / self._weight - tokens * tokens
-        if spread < 1e-9 + 1e-3 * tokens * tokens:  # all alike: no launch to be told from them
+        if self.is_one_sided:
             return 0.0, seconds / tokens if tokens else 0.0
-        per_token = (self._products / self._weight - tokens * seconds) / spread
+        per_token = (self._products / self._weight - tokens * seconds) / self._spread()
         per_token = min(max(per_token, 0.0), seconds / tokens)
         return seconds - per_token * tokens, per_token

@@ -16,10 +16,10 @@ MAX_RESTARTS = 3
 
 
 class Said(NamedTuple):
-    """A token of an answer."""
+    """A token of an answer; None where an earlier execution had told all of it."""
 
     entry: Entry
-    token: NewToken
+    token: NewToken | None
 
 
 class Decoding:
@@ -71,7 +71,10 @@ class Decoding:
 
     def _begin_waiting(self, model: str) -> None:
         for entry in self._hand.next_answers(model, len(self._entries[model])):
-            self._begin(model, entry)
+            if _answer(entry).is_complete:
+                self._say([Said(entry, None)])
+            else:
+                self._begin(model, entry)
 
     def _begin(self, model: str, entry: Entry) -> int | None:
         try:

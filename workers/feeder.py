@@ -10,7 +10,7 @@ from redis.exceptions import RedisError
 
 from jobs import keys, record
 from jobs.errors import InternalError, InvalidInput, JobError
-from jobs.types import LANES
+from jobs.types import LANES, Result
 from workers.hand import Hand, Held
 from workers.ledger import Claim, Ledger, Room
 from workers.progress import Progress
@@ -37,6 +37,7 @@ class Feeder:
         ledger: Ledger,
         runners: Mapping[str, Runner],
         fail: Callable[[Held, JobError], None],
+        end: Callable[[Held, Result], None],
         progress: Progress,
         *,
         prepare_timeout_s: float,
@@ -45,6 +46,7 @@ class Feeder:
         self._ledger = ledger
         self._runners = runners
         self._fail = fail
+        self._end = end
         self._progress = progress
         self._prepare_timeout_s = prepare_timeout_s
         self._bell = Bell(hand, ledger, markers=len(runners) * len(LANES))
@@ -151,6 +153,10 @@ class Feeder:
         finally:
             self._progress.end()
         for held, items in zip(helds, prepared, strict=True):
+            if isinstance(items, Result):
+                self._hand.decline(held)
+                self._end(held, items)
+                continue
             if not isinstance(items, JobError) and held.claim.told:
                 self._go_on(held, runner, items)
             if not items:

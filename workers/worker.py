@@ -95,6 +95,7 @@ class BatchWorker(SimpleWorker):
             self._ledger,
             runners,
             self._finisher.fail,
+            self._finisher.end,
             self._feeding,
             prepare_timeout_s=settings.batch_timeout_s,
         )

@@ -13,7 +13,7 @@ from workers.decoding import Said
 from workers.hand import Entry, Hand, Held
 from workers.ledger import Ledger
 from workers.runners.answer import Answer
-from workers.runners.base import Generator
+from workers.runners.base import Generator, NewToken
 
 log = logging.getLogger(__name__)
 
@@ -81,15 +81,12 @@ class Writer:
             if not self._hand.is_wanted(entry.held):
                 continue
             answer = _answer(entry)
-            if answer.is_complete:
+            if answer.is_complete and token is not None:
                 continue
             grown = touched.get(id(entry.held)) or touched.setdefault(id(entry.held), _Grown(entry.held))
             grown.answers[entry.place] = answer
-            logprobs = None
-            if token.logprobs is not None:
-                chances = self._generators[entry.held.model].chances
-                logprobs = chances.describe(token.logprobs, token.token, answer.job.logprobs or 0)
-            answer.transcript.add(token.token, token.finish, logprobs)
+            if token is not None:
+                self._add(entry, token)
             if answer.is_complete:
                 grown.complete.append(entry)
         for grown in touched.values():
@@ -97,6 +94,14 @@ class Writer:
         self._emit([grown for grown in touched.values() if grown.pieces and grown.held.claim.streams])
         for grown in touched.values():
             self._hand_on(grown)
+
+    def _add(self, entry: Entry, token: NewToken) -> None:
+        answer = _answer(entry)
+        logprobs = None
+        if token.logprobs is not None:
+            chances = self._generators[entry.held.model].chances
+            logprobs = chances.describe(token.logprobs, token.token, answer.job.logprobs or 0)
+        answer.transcript.add(token.token, token.finish, logprobs)
 
     def _take_pieces(self, grown: _Grown) -> None:
         """What can be shown of the job's answers; where it does not stream, they are asked at their end."""

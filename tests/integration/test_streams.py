@@ -190,6 +190,37 @@ async def test_a_worker_that_stops_gives_its_answers_back_to_go_on_elsewhere(
     await client.aclose()
 
 
+async def test_an_answer_that_was_told_to_its_end_before_the_worker_died_is_not_written_again(
+    redis_server: RedisServer, redis_client: redis.Redis
+):
+    client = JobQueue(connect_async(redis_server.url), SETTINGS)
+    await client.start()
+    first, second = FakeGenerator(), FakeGenerator()
+    with running_worker(redis_server.url, first) as worker:
+        await until_ready(client)
+        worker._finisher.complete = worker._writer._complete = lambda held: None  # it dies before FINISH
+        ticket = await client.submit(ask("all of it"), INTERACTIVE)
+        stream = client.stream(ticket.id)
+        events = [await anext(stream)]
+        while events[-1][1].pieces[-1].finish_reason is None:
+            events.append(await anext(stream))
+    with running_worker(redis_server.url, second):
+        events += [event async for event in stream]
+    assert text_of(events) == "all of it"
+    assert second.decoder.steps == 0
+    result = await client.wait(ticket.id, 5)
+    assert isinstance(result, GenerateResult)
+    assert result.choices[0].text == "all of it"
+    await client.aclose()
+
+
+async def test_a_prompt_is_counted_without_the_device(queue: JobQueue, generator: FakeGenerator):
+    ticket = await queue.submit(ask("count me", stream=False, count_only=True), INTERACTIVE)
+    result = await queue.wait(ticket.id, 5)
+    assert result == GenerateResult(choices=(), prompt_tokens=8)
+    assert generator.decoder.steps == 0
+
+
 async def test_bulk_answers_leave_places_for_interactive_ones(queue: JobQueue, generator: FakeGenerator):
     generator.decoder.pause_s = 0.002
     bulk = [

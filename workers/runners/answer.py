@@ -1,7 +1,7 @@
 """One answer that a generating model is to write: what it starts from, and how far it is."""
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 from jobs.errors import JobError
 from jobs.generation import GenerateJob, Piece
@@ -17,17 +17,20 @@ class Answer:
     written then. prompt_tokens: length of the prompt. generated: what was written since this start; the device's
     thread adds to it. transcript: another thread's; the device's only asks whether it is complete.
     failure: why it cannot be completed, noted by the device's thread. cached_tokens: how many of the prompt's tokens
-    needed no computing; known once it has begun.
+    needed no computing; known once it has begun. pictures: what a vision model's processor made of the prompt's
+    pictures, by its own names; None where there are none.
     """
 
     def __init__(
-        self, job: GenerateJob, ids: Sequence[int], max_tokens: int, transcript: "Transcript"
-    ) -> None:
+        self, job: GenerateJob, ids: Sequence[int], max_tokens: int, transcript: "Transcript",
+        pictures: Mapping[str, Any] | None = None,
+    ) -> None:  # fmt: skip
         self.job = job
         self.ids = list(ids)
         self.prompt_tokens = len(ids)
         self.max_tokens = max_tokens
         self.transcript = transcript
+        self.pictures = pictures
         self.generated: list[int] = []
         self.cached_tokens = 0
         self.failure: JobError | None = None

@@ -27,8 +27,8 @@ class Runner(Protocol):
 
     info: ModelInfo
 
-    def prepare(self, jobs: Sequence[Any]) -> Sequence[list[Any] | JobError]:
-        """Items of each job, equally long and in order; a JobError where a job cannot be run."""
+    def prepare(self, jobs: Sequence[Any]) -> Sequence[list[Any] | Result | JobError]:
+        """Of each job in order: its items; its result, if it needs no device; a JobError where it cannot be run."""
         ...
 
     def assemble(self, job: Any, items: Sequence[Any], outcomes: Sequence[Any]) -> Result:

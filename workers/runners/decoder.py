@@ -16,20 +16,26 @@ from workers.runners.base import NewToken
 from workers.runners.constraint import JsonConstraint
 from workers.runners.grouped_decode import GroupedGenerator
 from workers.runners.penalties import LogitsProcessor
-from workers.runners.prefix_cache import PrefixCache
+from workers.runners.prefix_cache import Hit, Layers, PrefixCache
 from workers.runners.sampling import Sampler
+from workers.shapes import plans_per_shape
 
 MAX_PREFILL_TOKENS = 2048
 """Prompt tokens of one row in one step, where no running answer waits (mlx-lm's own default)."""
 
-PREFILL_ROWS = 8
-"""Prompts computed side by side."""
+PREFILL_ROWS, GPU_PREFILL_ROWS = 8, 16
+"""Prompts computed side by side. A GPU takes longer to start than to compute a few short ones."""
 
 MIN_PREFILL_TOKENS = 16
 """Smaller chunks cost more than they calm."""
 
-STORED_FROM = 64
-"""A prompt's state is kept from so many newly computed tokens on; an answer's always."""
+STORED_FROM = 256
+"""A prompt's state is kept before its answer ends from so many newly computed tokens on: taking it out of the batch
+costs a GPU a millisecond or two.
+"""
+
+EXPLORES = 8
+"""Each so-many-th prompt step is twice as large while all were of one size: what a step costs at least shows then."""
 
 
 Choosers = tuple[Sampler, Sequence[LogitsProcessor]]
@@ -41,9 +47,11 @@ class TextDecoder:
 
     def __init__(
         self, model: nn.Module, end_ids: Iterable[int], choosers: Callable[[Answer], Choosers], *,
-        slots: int, prefix_cache_bytes: int,
+        slots: int, prefix_cache_bytes: int, pads_prompts: bool = True,
     ) -> None:  # fmt: skip
+        """pads_prompts: False for a model that must not see padding behind a prompt; prompts then go one by one."""
         self._model = model
+        self._pads_prompts = pads_prompts
         self._end_ids = [(token,) for token in sorted(end_ids)]
         self._choosers = choosers
         self._slots = slots
@@ -53,6 +61,8 @@ class TextDecoder:
         self._failures: dict[int, Callable[[], JobError | None]] = {}
         self._prefill = CostModel()
         self._decode = CostModel()
+        self._alike = 0
+        self._rounds_shapes = pads_prompts and plans_per_shape()
         self._generator = self._new_generator()
 
     def __len__(self) -> int:
@@ -67,6 +77,14 @@ class TextDecoder:
     def insert(self, answer: Answer) -> int:
         """Begin an answer; its first token comes when its prompt has been computed. Returns its uid."""
         hit = self._prefixes.find(answer.ids)
+        answer.cached_tokens = min(hit.tokens if hit else 0, answer.prompt_tokens)
+        return self._begin(answer, hit)
+
+    def join(self, answer: Answer, layers: Layers) -> int:
+        """Begin an answer whose ids, but for the last, have been computed elsewhere: `layers` hold them."""
+        return self._begin(answer, Hit(layers, len(answer.ids) - 1))
+
+    def _begin(self, answer: Answer, hit: Hit | None) -> int:
         known = hit.tokens if hit else 0
         rest = answer.ids[known:]
         sampler, processors = self._choosers(answer)
@@ -79,7 +97,6 @@ class TextDecoder:
             logits_processors=[list(processors)],
         )
         self._failures[uid] = partial(_failure, processors)
-        answer.cached_tokens = min(known, answer.prompt_tokens)
         self._answers[uid] = answer
         self._prompt_left[uid] = len(rest)
         return uid
@@ -97,7 +114,7 @@ class TextDecoder:
 
         Whatever the model or a chooser raises, is raised; `restart` then brings the decoder into a sound state.
         """
-        self._generator.prefill_batch_size = PREFILL_ROWS
+        self._generator.prefill_batch_size = self._rows()
         self._generator.prefill_step_size = self._chunk(seconds)
         left, started = sum(self._prompt_left.values()), time.perf_counter()
         prompts, tokens = self._generator.next()
@@ -126,16 +143,29 @@ class TextDecoder:
             stop_tokens=self._end_ids,
             completion_batch_size=self._slots,
             prefill_batch_size=min(PREFILL_ROWS, self._slots),
+            rounds_prompts=self._rounds_shapes,
             stream=mx.default_stream(mx.default_device()),
         )
+
+    def _rows(self) -> int:
+        """Prompts side by side in this step; on a device that plans for each shape, a power of two."""
+        if not self._pads_prompts:
+            return 1
+        if not self._rounds_shapes:
+            return PREFILL_ROWS
+        waiting = min(GPU_PREFILL_ROWS, max(1, len(self._prompt_left)))
+        return 1 << waiting.bit_length() - 1
 
     def _chunk(self, seconds: float) -> int:
         """Prompt tokens per row for this step."""
         if not self.running:
             return MAX_PREFILL_TOKENS
-        rows = min(PREFILL_ROWS, len(self._prompt_left))
-        fitting = self._prefill.tokens_within(seconds - self.step_s())
-        return min(MAX_PREFILL_TOKENS, max(MIN_PREFILL_TOKENS, fitting // max(1, rows)))
+        rows = max(1, min(self._rows(), len(self._prompt_left)))
+        fitting = max(self._prefill.tokens_within(seconds - self.step_s()), self._prefill.free_tokens())
+        if self._prefill.is_one_sided:
+            self._alike += 1
+            fitting *= 1 + (self._alike % EXPLORES == 0)
+        return min(MAX_PREFILL_TOKENS, max(MIN_PREFILL_TOKENS, fitting // rows))
 
     def _learn(self, rows: int, prompt_tokens: int, seconds: float) -> None:
         if prompt_tokens:
@@ -159,7 +189,8 @@ class TextDecoder:
         if answer.job.logprobs is not None:
             logprobs = np.array(found.logprobs.astype(mx.float32))
         if found.finish_reason is not None:
-            self._prefixes.store(found.all_tokens, found.prompt_cache)
+            if answer.pictures is None:  # ids do not tell one picture from another
+                self._prefixes.store(found.all_tokens, found.prompt_cache)
             answer.failure = self._failures.pop(found.uid)()
             self._forget(found.uid)
         return NewToken(found.uid, found.token, found.finish_reason, logprobs)

@@ -1,6 +1,6 @@
 """Chats and prompts in, answers out: a text model of mlx-lm."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -13,13 +13,14 @@ from jobs.errors import InputTooLong, InvalidInput, JobError
 from jobs.generation import Chat, Choice, GenerateJob, GenerateResult, Pieces, Prompt
 from jobs.types import ModelInfo
 from workers.runners.answer import Answer
+from workers.runners.base import Decoder
 from workers.runners.chances import Chances
 from workers.runners.constraint import JsonConstraint
 from workers.runners.decoder import Choosers, TextDecoder
 from workers.runners.grammar import JSON_TOOLS, Grammars
 from workers.runners.markup import NORMAL, REASONING, Markup, initial_kind, transitions_of
 from workers.runners.penalties import check_bias, processors_for
-from workers.runners.prompts import prompt_ids, prompt_text, tool_schemas
+from workers.runners.prompts import Reading, prompt_ids, prompt_text, tool_schemas
 from workers.runners.recipe import read_json
 from workers.runners.sampling import sampler_for
 from workers.runners.transcript import Script, Transcript
@@ -29,42 +30,54 @@ class GenerateRunner:
     """A loaded text model. The decoder belongs to the thread that owns the device, the rest may run in any."""
 
     info: ModelInfo
-    decoder: TextDecoder
+    decoder: Decoder
     chances: Chances
 
     def __init__(self, model_id: str, folder: Path, *, slots: int, prefix_cache_bytes: int) -> None:
         """Loads the Hugging Face or MLX folder. Raises InvalidInput, saying what in it is not supported."""
         config = read_json(folder / "config.json")
-        try:
-            self._model, tokenizer = load(str(folder))[:2]
-        except (ValueError, FileNotFoundError, KeyError) as error:
-            raise InvalidInput(f"{model_id} cannot be loaded by mlx-lm: {error}.", param="model") from error
-        self._tokenizer: TokenizerWrapper = tokenizer
+        self._model, tokenizer = self._load(model_id, folder)
+        self._tokenizer = tokenizer
         self._text_tokenizer = _backend(tokenizer, folder)
         text_config: dict[str, Any] = {**config, **config.get("text_config", {})}
         self._grammars = Grammars(self._text_tokenizer, sorted(tokenizer.eos_token_ids))
         self.chances = Chances(self._text_tokenizer)
-        self._vocab_size = int(text_config["vocab_size"])
+        self._vocab_size = self._tokens_known(text_config)
         self._context = int(text_config.get("max_position_embeddings") or 0) or (1 << 30)
-        self.decoder = TextDecoder(
-            self._model,
-            tokenizer.eos_token_ids,
-            self._choosers,
-            slots=slots,
-            prefix_cache_bytes=prefix_cache_bytes,
-        )
-        abilities = {"tools": tokenizer.has_tool_calling, "reasoning": tokenizer.has_thinking}
+        self.decoder = self._new_decoder(slots, prefix_cache_bytes)
         self.info = ModelInfo(
             id=model_id,
             task="generate",
             created=int((folder / "config.json").stat().st_mtime),
             dimensions=0,
             max_tokens=self._context,
-            abilities=tuple(name for name, there in abilities.items() if there),
+            abilities=self._abilities(),
         )
 
-    def prepare(self, jobs: Sequence[GenerateJob]) -> Sequence[list[Answer] | JobError]:
-        """As many answers as each job wants, or what is wrong with it."""
+    def _load(self, model_id: str, folder: Path) -> tuple[Any, TokenizerWrapper]:
+        try:
+            return load(str(folder))[:2]
+        except (ValueError, FileNotFoundError, KeyError) as error:
+            raise InvalidInput(f"{model_id} cannot be loaded by mlx-lm: {error}.", param="model") from error
+
+    def _tokens_known(self, text_config: Mapping[str, Any]) -> int:
+        return int(text_config["vocab_size"])
+
+    def _new_decoder(self, slots: int, prefix_cache_bytes: int) -> Decoder:
+        return TextDecoder(
+            self._model,
+            self._tokenizer.eos_token_ids,
+            self._choosers,
+            slots=slots,
+            prefix_cache_bytes=prefix_cache_bytes,
+        )
+
+    def _abilities(self) -> tuple[str, ...]:
+        abilities = {"tools": self._tokenizer.has_tool_calling, "reasoning": self._tokenizer.has_thinking}
+        return tuple(name for name, there in abilities.items() if there)
+
+    def prepare(self, jobs: Sequence[GenerateJob]) -> Sequence[list[Answer] | GenerateResult | JobError]:
+        """As many answers as each job wants; what it wants to know, if only that; or what is wrong with it."""
         return [self._answers(job) for job in jobs]
 
     def resume(self, answers: Sequence[Answer], told: Sequence[Pieces]) -> None:
@@ -88,16 +101,22 @@ class GenerateRunner:
             cached_tokens=items[0].cached_tokens,
         )
 
-    def _answers(self, job: GenerateJob) -> list[Answer] | JobError:
+    def _answers(self, job: GenerateJob) -> list[Answer] | GenerateResult | JobError:
         try:
-            ids = prompt_ids(self._tokenizer, job, self._vocab_size)
+            ids, pictures = self._read(job)
+            if job.count_only:
+                self._room(job, len(ids))
+                return GenerateResult(choices=(), prompt_tokens=len(ids))
             check_bias(job.sampling.logit_bias, self._vocab_size)
             room = self._room(job, len(ids))
             self._constraint(job, ids)  # what cannot be enforced is refused now
             script = self._script(job, ids)
         except JobError as error:
             return error
-        return [Answer(job, ids, room, Transcript(script, choice)) for choice in range(job.n)]
+        return [Answer(job, ids, room, Transcript(script, choice), pictures) for choice in range(job.n)]
+
+    def _read(self, job: GenerateJob) -> Reading:
+        return Reading(prompt_ids(self._tokenizer, job, self._vocab_size))
 
     def _room(self, job: GenerateJob, prompt_tokens: int) -> int:
         """Tokens that an answer may have. Raises InputTooLong."""

@@ -15,16 +15,19 @@ from mlx_lm.generate import BatchGenerator, GenerationBatch
 
 from workers.runners.constraint import JsonConstraint, apply_mask, start
 from workers.runners.penalties import LogitsProcessor
+from workers.runners.rounded_prompts import RoundedPrompts
 from workers.runners.sampling import Sampler, choose
 
 
 class GroupedGenerator(BatchGenerator):
     """A BatchGenerator whose rows' samplers are all workers.runners.sampling.Sampler objects."""
 
-    def __init__(self, model: Any, **options: Any) -> None:
+    def __init__(self, model: Any, *, rounds_prompts: bool = False, **options: Any) -> None:
         precise: Any = Float32Logits(model)
         super().__init__(precise, **options)
         self._generation_batch = GroupedBatch.empty(self.model, self.sampler)
+        if rounds_prompts:
+            self._prompt_batch = RoundedPrompts.empty(self.model, self.sampler, self.prefill_step_size)
 
 
 class Float32Logits:

@@ -1,8 +1,8 @@
 """What a generator reads: a chat through the model's own template, or a prompt as it is."""
 
 import json
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple
 
 from mlx_lm.tokenizer_utils import TokenizerWrapper
 
@@ -13,8 +13,17 @@ from jobs.generation import Chat, GenerateJob, ImagePart, Message, Prompt, TextP
 ROLE_PREFIXES = {"system": "ASSISTANT's RULE: ", "user": "USER: ", "assistant": "ASSISTANT: ", "stop": "\n"}
 
 
+class Reading(NamedTuple):
+    """A prompt as a model takes it. pictures: as in Answer."""
+
+    ids: Sequence[int]
+    pictures: Mapping[str, Any] | None = None
+
+
 def prompt_ids(tokenizer: TokenizerWrapper, job: GenerateJob, vocab_size: int) -> list[int]:
     """The token ids of the job's prompt, at least one. Raises InvalidInput."""
+    if isinstance(job.prompt, Prompt) and job.prompt.images:
+        raise InvalidInput("This model reads text only, and the prompt has images.", param="images")
     if isinstance(job.prompt, Chat):
         ids = _chat_ids(tokenizer, job.prompt)
     elif isinstance(job.prompt.content, str):
@@ -23,7 +32,7 @@ def prompt_ids(tokenizer: TokenizerWrapper, job: GenerateJob, vocab_size: int) -
         ids = _known(job.prompt.content, vocab_size)
     if not ids and tokenizer.bos_token_id is not None:
         ids = [int(tokenizer.bos_token_id)]
-    if not ids:
+    if not ids and not job.count_only:
         raise InvalidInput(
             "The prompt is empty.", param="messages" if isinstance(job.prompt, Chat) else "prompt"
         )
@@ -64,20 +73,30 @@ def _known(ids: Sequence[int], vocab_size: int) -> list[int]:
 def _chat_ids(tokenizer: TokenizerWrapper, chat: Chat) -> list[int]:
     if any(isinstance(part, ImagePart) for message in chat.messages for part in message.content):
         raise InvalidInput("This model reads text only, and the messages hold an image.", param="messages")
+    found = render(tokenizer, chat, message_text, tokenize=True)
+    return list(tokenizer.encode(found) if isinstance(found, str) else found)
+
+
+def render(
+    tokenizer: TokenizerWrapper, chat: Chat, content: Callable[[Message], Any], *, tokenize: bool
+) -> Any:
+    """The chat through the model's template: token ids, or text where not to tokenize or where there is no template.
+
+    content: what a message's content is for the template. Raises InvalidInput.
+    """
     if chat.tools and chat.tool_choice != "none" and not tokenizer.has_tool_calling:
         raise InvalidInput("This model cannot call tools: send the request without tools.", param="tools")
     if chat.role_mapping or not tokenizer.has_chat_template:
-        return list(tokenizer.encode(_with_prefixes(chat)))
+        return _with_prefixes(chat, content)
     tools = tool_schemas(chat.tools) if chat.tool_choice != "none" else []
     options: dict[str, Any] = json.loads(chat.template_options)
     try:
-        return list(
-            tokenizer.apply_chat_template(
-                [_template_message(message) for message in chat.messages],
-                tools=tools or None,
-                add_generation_prompt=True,
-                **options,
-            )
+        return tokenizer.apply_chat_template(
+            [_template_message(message, content) for message in chat.messages],
+            tools=tools or None,
+            add_generation_prompt=True,
+            tokenize=tokenize,
+            **options,
         )
     except Exception as error:
         # Templates are programs from the model's makers; they refuse what they do not know in many ways.
@@ -86,8 +105,8 @@ def _chat_ids(tokenizer: TokenizerWrapper, chat: Chat) -> list[int]:
         ) from error
 
 
-def _template_message(message: Message) -> dict[str, Any]:
-    found: dict[str, Any] = {"role": message.role, "content": _text(message)}
+def _template_message(message: Message, content: Callable[[Message], Any]) -> dict[str, Any]:
+    found: dict[str, Any] = {"role": message.role, "content": content(message)}
     if message.reasoning:
         found["reasoning_content"] = message.reasoning
     if message.tool_calls:
@@ -114,11 +133,12 @@ def _arguments(text: str) -> Any:
         return text
 
 
-def _text(message: Message) -> str:
+def message_text(message: Message) -> str:
+    """A message's text, without its pictures."""
     return "".join(part.text for part in message.content if isinstance(part, TextPart))
 
 
-def _with_prefixes(chat: Chat) -> str:
+def _with_prefixes(chat: Chat, content: Callable[[Message], Any]) -> str:
     prefixes = {**ROLE_PREFIXES, **chat.role_mapping} if chat.role_mapping else ROLE_PREFIXES
-    turns = [f"{prefixes.get(each.role, '')}{_text(each)}{prefixes['stop']}" for each in chat.messages]
+    turns = [f"{prefixes.get(each.role, '')}{content(each)}{prefixes['stop']}" for each in chat.messages]
     return ("".join(turns) + prefixes["assistant"]).rstrip()

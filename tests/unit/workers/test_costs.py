@@ -42,3 +42,18 @@ def test_before_the_first_measurement_anything_fits():
 
 def test_no_time_is_no_tokens():
     assert learned([(100, 0.01), (200, 0.018)]).tokens_within(0.0) == 0
+
+
+def test_a_launch_gives_some_tokens_for_nothing():
+    costs = learned([(tokens, 0.04 + 1e-5 * tokens) for tokens in (100, 500, 1000)])
+    assert costs.free_tokens() == pytest.approx(1000, abs=2)
+    assert costs.tokens_within(0.045) == pytest.approx(500, abs=2)
+
+
+def test_one_size_tells_no_launch():
+    costs = learned([(128, 0.04)] * 5)
+    assert costs.is_one_sided
+    assert costs.free_tokens() == 0
+    costs.observe(256, 0.041)
+    assert not costs.is_one_sided
+    assert costs.free_tokens() > 500

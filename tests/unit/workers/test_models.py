@@ -9,7 +9,7 @@ import pytest
 
 from jobs.errors import InvalidInput, UnknownModel
 from jobs.settings import Settings
-from workers.models import LocalModel, embeds, load_runner, resolve
+from workers.models import LocalModel, embeds, generator_class, load_runner, resolve
 
 
 @pytest.fixture
@@ -110,6 +110,24 @@ def test_of_a_type_that_both_share_only_marked_models_embed(folder: Path):
     assert embeds(LocalModel("mlx-community/Qwen3-Embedding-0.6B-4bit", folder), "qwen3")
     (folder / "modules.json").write_text("[]")
     assert embeds(LocalModel("my-model", folder), "qwen3")
+
+
+@pytest.mark.parametrize(
+    ("config", "runner"),
+    [
+        ({"model_type": "llama"}, "GenerateRunner"),
+        ({"model_type": "gemma3", "vision_config": {"patch_size": 14}}, "VisionRunner"),
+        ({"model_type": "smolvlm"}, "VisionRunner"),  # mlx-lm does not know it
+        (
+            {"model_type": "lfm2-vl", "vision_config": {"patch_size": 14}},
+            "VisionRunner",
+        ),  # mlx-vlm spells it otherwise
+        ({"model_type": "llama", "vision_config": {}}, "GenerateRunner"),
+    ],
+)
+def test_model_that_sees_is_run_as_one(folder: Path, config: dict[str, object], runner: str):
+    (folder / "config.json").write_text(json.dumps(config))
+    assert generator_class(LocalModel("m", folder), str(config["model_type"])).__name__ == runner
 
 
 def test_importing_it_loads_neither_mlx_nor_the_hub():

@@ -1,0 +1,116 @@
+"""What Ollama's clients may ask of any answer: options, format, think, keep_alive."""
+
+import math
+import re
+from typing import Annotated, Literal
+
+import msgspec
+
+from api.sampling import Penalty, Repetition, SamplingRequest, Seed, Share, Stop, Temperature, sampling
+from api.template_options import template_options
+from api.tools import JsonObject
+from jobs.errors import InvalidInput
+from jobs.generation import JsonFormat, Sampling
+
+# What Go's time.ParseDuration reads: "5m", "1h30m", "-1ns"; the bare number is ours.
+_DURATION = re.compile(r"(?P<sign>[+-]?)(?P<parts>(?:\d+(?:\.\d+)?(?:ns|us|µs|ms|s|m|h))+)", re.ASCII)
+_DURATION_PART = re.compile(r"(\d+(?:\.\d+)?)(ns|us|µs|ms|s|m|h)", re.ASCII)
+_UNIT_S = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0}
+_MAX_CHARACTERS = 100
+_NUMBER = re.compile(r"[+-]?\d{1,18}(?:\.\d{1,18})?", re.ASCII)
+
+Think = bool | Literal["low", "medium", "high", "max"]
+KeepAlive = float | str
+Format = str | JsonObject
+
+_LAST_TOKENS = 64
+"""What repeat_last_n is in Ollama, where a request does not say it."""
+
+
+class OllamaOptions(msgspec.Struct, frozen=True, kw_only=True):
+    """Those that shape an answer. The others, most of them on hardware, are accepted and not used.
+
+    num_predict: longest answer in tokens; no limit where not positive. top_k: all where not positive. seed: none
+    where negative. repeat_last_n: how many of the last tokens the three penalties look at; 0: no penalties,
+    -1: all tokens.
+    """
+
+    num_predict: Annotated[int, msgspec.Meta(ge=-2, le=2**31 - 1)] | None = None
+    temperature: Temperature | None = None
+    top_k: Annotated[int, msgspec.Meta(ge=-1, le=2**31 - 1)] | None = None
+    top_p: Share | None = None
+    min_p: Share | None = None
+    seed: Seed | None = None
+    stop: Stop | None = None
+    repeat_penalty: Repetition | None = None
+    repeat_last_n: Annotated[int, msgspec.Meta(ge=-1, le=2**31 - 1)] | None = None
+    presence_penalty: Penalty | None = None
+    frequency_penalty: Penalty | None = None
+
+
+def ollama_sampling(asked: OllamaOptions) -> Sampling:
+    """With Ollama's defaults: temperature 0.8, top_k 40, top_p 0.9, repeat_penalty 1.1 over 64 tokens."""
+    last_tokens = _LAST_TOKENS if asked.repeat_last_n is None else asked.repeat_last_n
+    penalizes = last_tokens != 0
+    context = max(0, last_tokens)  # 0 is all of them, in a job
+    return sampling(
+        SamplingRequest(
+            temperature=0.8 if asked.temperature is None else asked.temperature,
+            top_k=40 if asked.top_k is None else max(0, asked.top_k),
+            top_p=0.9 if asked.top_p is None else asked.top_p,
+            min_p=asked.min_p,
+            seed=None if asked.seed is None or asked.seed < 0 else asked.seed,
+            repetition_penalty=(asked.repeat_penalty or 1.1) if penalizes else 1.0,
+            repetition_context_size=context,
+            presence_penalty=asked.presence_penalty if penalizes else 0.0,
+            presence_context_size=context,
+            frequency_penalty=asked.frequency_penalty if penalizes else 0.0,
+            frequency_context_size=context,
+        )
+    )
+
+
+def max_tokens_of(asked: OllamaOptions) -> int | None:
+    return asked.num_predict if asked.num_predict is not None and asked.num_predict > 0 else None
+
+
+def json_format(asked: Format | None) -> JsonFormat | None:
+    """Raises InvalidInput for any word but "json"."""
+    if not asked and not isinstance(asked, dict):
+        return None
+    if isinstance(asked, dict):
+        return JsonFormat(msgspec.json.encode(asked).decode())
+    if asked != "json":
+        raise InvalidInput(f'format is "json" or a JSON schema, not {asked[:100]!r}.', param="format")
+    return JsonFormat()
+
+
+def think_options(asked: Think | None) -> str:
+    """The chat template's variables, as a JSON object. A level switches thinking on, and is told besides."""
+    if asked is None:
+        return template_options(None, "think")
+    level = asked if isinstance(asked, str) else None
+    return template_options(None, "think", enable_thinking=bool(asked), reasoning_effort=level)
+
+
+def keep_alive_s(asked: KeepAlive | None) -> float | None:
+    """Seconds; infinity (for ever) for what is negative; None where nothing was said. Raises InvalidInput."""
+    if asked is None or asked == "":
+        return None
+    seconds = _seconds(asked) if isinstance(asked, str) else asked
+    if seconds is None or not math.isfinite(seconds):
+        raise InvalidInput(
+            f'keep_alive is a number of seconds or a duration such as "5m" or "1h30m", not {str(asked)[:100]!r}.',
+            param="keep_alive",
+        )
+    return math.inf if seconds < 0 else seconds
+
+
+def _seconds(text: str) -> float | None:
+    if _NUMBER.fullmatch(text):
+        return float(text)
+    duration = _DURATION.fullmatch(text)
+    if duration is None or len(text) > _MAX_CHARACTERS:
+        return None
+    seconds = sum(float(count) * _UNIT_S[unit] for count, unit in _DURATION_PART.findall(duration["parts"]))
+    return -seconds if duration["sign"] == "-" else seconds

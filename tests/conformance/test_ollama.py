@@ -1,0 +1,163 @@
+"""What Ollama's own client sees; a fake that echoes does the work."""
+
+import base64
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+
+import ollama
+import pytest
+
+from jobs.errors import NoWorker, TimeLimitExceeded
+from jobs.generation import Choice, GenerateResult, Piece, Pieces, ToolCall
+from jobs.testing import MODEL, MemoryQueue
+from jobs.testing_generation import CHAT_MODEL, THOUGHT
+from tests.conformance.conftest import Serve, serving
+
+HELLO = [{"role": "user", "content": "one two three"}]
+# Its client looks at base64 before it sends it: a picture must be longer than a file's name may be.
+PICTURE = base64.b64encode(b"\x89PNG\r\n\x1a\n" + bytes(300)).decode()
+
+Connect = Callable[[MemoryQueue], ollama.Client]
+
+
+def ask(question: str) -> str:
+    """Ask somebody.
+
+    Args:
+        question: what to ask
+    """
+    return question
+
+
+@pytest.fixture(scope="module")
+def queue() -> MemoryQueue:
+    return MemoryQueue(models=(MODEL, CHAT_MODEL))
+
+
+@pytest.fixture(scope="module")
+def client(queue: MemoryQueue) -> Iterator[ollama.Client]:
+    with serving(queue) as base_url, ollama.Client(host=base_url) as client:
+        yield client
+
+
+@pytest.fixture
+def connect(serve: Serve) -> Iterator[Connect]:
+    """A client of a server over a queue of the test's own making."""
+    with ExitStack() as clients:
+        yield lambda queue: clients.enter_context(ollama.Client(host=serve(queue)))
+
+
+class Calling(MemoryQueue):
+    """Answers everything with one call."""
+
+    CALL = ToolCall("call_1", "ask", '{"question": "Why?"}')
+
+    async def wait(self, job_id: str, timeout_s: float):
+        return GenerateResult((Choice("", "tool_calls", 1, tool_calls=(self.CALL,)),), 1)
+
+    async def stream(self, job_id: str, after: int = 0):
+        yield 1, Pieces(1, 0, (Piece(tokens=(1,), tool_calls=(self.CALL,), finish_reason="tool_calls"),))
+
+
+def test_a_chat_is_answered(client: ollama.Client):
+    reply = client.chat(CHAT_MODEL.id, HELLO)
+    assert reply.message.content == "one two three"
+    assert (reply.done, reply.done_reason) == (True, "stop")
+    assert (reply.prompt_eval_count, reply.eval_count) == (3, 3)
+    assert reply.eval_duration and reply.total_duration and reply.eval_duration <= reply.total_duration
+
+
+def test_a_chat_is_streamed(client: ollama.Client):
+    parts = list(client.chat(CHAT_MODEL.id, HELLO, stream=True, think=True))
+    assert "".join(part.message.content or "" for part in parts) == "one two three"
+    assert "".join(part.message.thinking or "" for part in parts) == THOUGHT
+    assert [part.done for part in parts] == [False] * 4 + [True]
+    assert (parts[-1].done_reason, parts[-1].eval_count) == ("stop", 4)
+
+
+def test_a_prompt_is_answered_and_streamed(client: ollama.Client):
+    assert client.generate(CHAT_MODEL.id, "one two").response == "one two"
+    parts = list(client.generate(CHAT_MODEL.id, "one two", stream=True, raw=True))
+    assert [part.response for part in parts] == ["one", " two", ""]
+    assert parts[-1].done
+
+
+def test_options_and_formats_are_heeded(client: ollama.Client):
+    cut = client.chat(f"{CHAT_MODEL.id}:latest", HELLO, options={"num_predict": 2, "num_ctx": 8192})
+    assert (cut.message.content, cut.done_reason) == ("one two", "length")
+    stopped = client.chat(CHAT_MODEL.id, HELLO, options=ollama.Options(stop=[" two"], temperature=0))
+    assert stopped.message.content == "one"
+    for answer_format in ("json", {"type": "object"}):
+        assert client.chat(CHAT_MODEL.id, HELLO, format=answer_format).message.content == "{}"
+
+
+def test_a_function_of_python_is_a_tool_and_is_called(connect: Connect):
+    queue = Calling(models=(CHAT_MODEL,))
+    client = connect(queue)
+    reply = client.chat(CHAT_MODEL.id, HELLO, tools=[ask])
+    [call] = reply.message.tool_calls or []
+    assert (call.function.name, call.function.arguments) == ("ask", {"question": "Why?"})
+    [sent] = queue.submitted[0][0].prompt.tools  # pyright: ignore[reportAttributeAccessIssue]
+    assert (sent.name, sent.description) == ("ask", "Ask somebody.")
+
+    *_, last = parts = list(client.chat(CHAT_MODEL.id, HELLO, tools=[ask], stream=True))
+    calls = [call.function for part in parts for call in part.message.tool_calls or ()]
+    assert [(call.name, call.arguments) for call in calls] == [("ask", {"question": "Why?"})]
+    assert last.done
+
+    messages = [*HELLO, reply.message, {"role": "tool", "content": "Because.", "tool_name": "ask"}]
+    client.chat(CHAT_MODEL.id, messages)
+    answered = queue.submitted[-1][0].prompt.messages  # pyright: ignore[reportAttributeAccessIssue]
+    assert answered[2].tool_call_id == answered[1].tool_calls[0].id
+
+
+def test_images_are_read(client: ollama.Client):
+    message = ollama.Message(role="user", content="What?", images=[ollama.Image(value=PICTURE)])
+    assert client.chat(CHAT_MODEL.id, [message]).message.content == "<image> What?"
+    assert client.generate(CHAT_MODEL.id, "What?", images=[PICTURE]).response == "<image> What?"
+
+
+def test_a_model_is_loaded_and_unloaded(client: ollama.Client):
+    assert client.generate(CHAT_MODEL.id, keep_alive="10m").done_reason == "load"
+    assert client.chat(CHAT_MODEL.id, keep_alive=0).done_reason == "unload"
+
+
+def test_models_are_listed_and_shown(client: ollama.Client):
+    assert [model.model for model in client.list().models] == [MODEL.id, CHAT_MODEL.id]
+    assert [model.context_length for model in client.ps().models] == [256, 4096]
+    shown = client.show(CHAT_MODEL.id)
+    assert shown.capabilities == ["completion", "tools", "vision", "thinking"]
+    assert shown.modelinfo and shown.modelinfo["mlx.context_length"] == 4096
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_errors_are_texts(client: ollama.Client, stream: bool):
+    with pytest.raises(ollama.ResponseError) as unknown:
+        list(client.chat("none", HELLO, stream=stream))
+    assert unknown.value.status_code == 404
+    assert "none" in unknown.value.error
+    with pytest.raises(ollama.ResponseError) as refused:
+        list(client.generate(CHAT_MODEL.id, "one", suffix="end", stream=stream))
+    assert refused.value.status_code == 400
+    assert refused.value.error.startswith("suffix")
+
+
+def test_no_worker_is_an_error(connect: Connect):
+    client = connect(MemoryQueue(models=()))
+    with pytest.raises(ollama.ResponseError) as idle:
+        client.chat(CHAT_MODEL.id, HELLO)
+    assert (idle.value.status_code, idle.value.error) == (503, NoWorker().message)
+
+
+def test_an_error_on_the_way_is_raised(connect: Connect):
+    class Breaking(MemoryQueue):
+        async def stream(self, job_id: str, after: int = 0):
+            yield 1, Pieces(1, 0, (Piece(text="a", tokens=(1,)),))
+            raise TimeLimitExceeded
+
+    client = connect(Breaking(models=(CHAT_MODEL,)))
+    parts = iter(client.chat(CHAT_MODEL.id, HELLO, stream=True))
+    assert next(parts).message.content == "a"
+    with pytest.raises(ollama.ResponseError) as broken:
+        next(parts)
+    assert broken.value.error == TimeLimitExceeded().message

@@ -1,0 +1,75 @@
+"""What Ollama's clients may ask of models: /api/tags, /api/show, /api/ps, /api/version."""
+
+from datetime import datetime
+from importlib.metadata import version
+
+import httpx
+import pytest
+
+from jobs.testing import MODEL, MemoryQueue
+from jobs.testing_generation import CHAT_MODEL
+from tests.unit.api.conftest import Connect
+
+DETAILS = {
+    "parent_model": "",
+    "format": "mlx",
+    "family": "",
+    "families": [],
+    "parameter_size": "",
+    "quantization_level": "",
+}
+CREATED = "2023-11-14T22:13:20.000000000Z"
+
+
+async def test_tags_list_every_model(chat_client: httpx.AsyncClient):
+    reply = await chat_client.get("/api/tags")
+    assert reply.json()["models"] == [
+        {
+            "name": info.id,
+            "model": info.id,
+            "modified_at": CREATED,
+            "size": 0,
+            "digest": "",
+            "details": DETAILS,
+        }
+        for info in (MODEL, CHAT_MODEL)
+    ]
+
+
+async def test_ps_lists_them_as_there_for_ever(chat_client: httpx.AsyncClient):
+    found = (await chat_client.get("/api/ps")).json()["models"]
+    assert [each["model"] for each in found] == [MODEL.id, CHAT_MODEL.id]
+    assert [each["context_length"] for each in found] == [256, 4096]
+    assert {datetime.fromisoformat(each["expires_at"]).year for each in found} == {9999}
+
+
+@pytest.mark.parametrize("field", ["model", "name"])
+@pytest.mark.parametrize("tag", ["", ":latest"])
+async def test_a_generator_shows_its_context_and_capabilities(
+    chat_client: httpx.AsyncClient, field: str, tag: str
+):
+    body = (await chat_client.post("/api/show", json={field: CHAT_MODEL.id + tag})).json()
+    architecture = body["model_info"]["general.architecture"]
+    assert body["model_info"][f"{architecture}.context_length"] == CHAT_MODEL.max_tokens
+    assert f"{architecture}.embedding_length" not in body["model_info"]
+    assert body["capabilities"] == ["completion", "tools", "vision", "thinking"]
+    assert (body["details"], body["modified_at"]) == (DETAILS, CREATED)
+
+
+async def test_an_embedder_shows_its_dimensions(chat_client: httpx.AsyncClient):
+    body = (await chat_client.post("/api/show", json={"model": MODEL.id})).json()
+    assert body["capabilities"] == ["embedding"]
+    assert body["model_info"]["mlx.embedding_length"] == MODEL.dimensions
+
+
+async def test_what_cannot_be_shown_is_an_error_as_text(chat_client: httpx.AsyncClient, connect: Connect):
+    unknown = await chat_client.post("/api/show", json={"model": "none"})
+    assert (unknown.status_code, unknown.json()) == (404, {"error": "model 'none' not found"})
+    unnamed = await chat_client.post("/api/show", json={})
+    assert (unnamed.status_code, unnamed.json()) == (400, {"error": "Missing field: model."})
+    idle = await connect(MemoryQueue(models=())).post("/api/show", json={"model": "none"})
+    assert idle.status_code == 503
+
+
+async def test_the_version_is_that_of_mlxq(chat_client: httpx.AsyncClient):
+    assert (await chat_client.get("/api/version")).json() == {"version": version("mlxq")}

@@ -1,0 +1,139 @@
+"""Ollama's options, formats and durations, in the words of a job."""
+
+import json
+import math
+
+import pytest
+
+from api.ollama_options import (
+    OllamaOptions,
+    json_format,
+    keep_alive_s,
+    max_tokens_of,
+    ollama_sampling,
+    think_options,
+)
+from jobs.errors import InvalidInput
+from jobs.generation import JsonFormat, Sampling
+
+
+def test_what_is_not_said_is_as_in_ollama():
+    assert ollama_sampling(OllamaOptions()) == Sampling(
+        temperature=0.8,
+        top_k=40,
+        top_p=0.9,
+        repetition_penalty=1.1,
+        repetition_context=64,
+        presence_context=64,
+        frequency_context=64,
+    )
+    assert max_tokens_of(OllamaOptions()) is None
+
+
+def test_each_option_finds_its_place():
+    asked = OllamaOptions(
+        temperature=0.5,
+        top_k=7,
+        top_p=0.6,
+        min_p=0.1,
+        seed=11,
+        repeat_penalty=1.3,
+        repeat_last_n=32,
+        presence_penalty=0.4,
+        frequency_penalty=-0.5,
+        num_predict=9,
+    )
+    assert ollama_sampling(asked) == Sampling(
+        temperature=0.5,
+        top_p=0.6,
+        top_k=7,
+        min_p=0.1,
+        seed=11,
+        repetition_penalty=1.3,
+        repetition_context=32,
+        presence_penalty=0.4,
+        presence_context=32,
+        frequency_penalty=-0.5,
+        frequency_context=32,
+    )
+    assert max_tokens_of(asked) == 9
+
+
+def test_zero_is_not_taken_for_unsaid():
+    found = ollama_sampling(OllamaOptions(temperature=0, top_k=0, seed=0))
+    assert (found.temperature, found.top_k, found.seed) == (0.0, 0, 0)
+
+
+def test_penalties_over_no_tokens_are_none():
+    asked = OllamaOptions(repeat_last_n=0, repeat_penalty=2, presence_penalty=1, frequency_penalty=1)
+    found = ollama_sampling(asked)
+    assert (found.repetition_penalty, found.presence_penalty, found.frequency_penalty) == (1.0, 0.0, 0.0)
+
+
+def test_penalties_over_the_whole_context_look_at_all_tokens():
+    found = ollama_sampling(OllamaOptions(repeat_last_n=-1, repeat_penalty=2))
+    assert (found.repetition_penalty, found.repetition_context) == (2.0, 0)
+
+
+def test_a_negative_top_k_or_seed_is_none():
+    found = ollama_sampling(OllamaOptions(top_k=-1, seed=-1))
+    assert (found.top_k, found.seed) == (0, None)
+
+
+@pytest.mark.parametrize("unlimited", [-2, -1, 0])
+def test_an_answer_without_a_positive_limit_has_none(unlimited: int):
+    assert max_tokens_of(OllamaOptions(num_predict=unlimited)) is None
+
+
+@pytest.mark.parametrize(
+    ("asked", "seconds"),
+    [
+        (None, None),
+        ("", None),
+        (0, 0),
+        (0.5, 0.5),
+        ("0", 0),
+        ("30", 30),
+        ("5m", 300),
+        ("1h30m", 5400),
+        ("1.5s", 1.5),
+        ("250ms", 0.25),
+        (-1, math.inf),
+        ("-1", math.inf),
+        ("-1m", math.inf),
+    ],
+)
+def test_a_model_stays_as_long_as_its_caller_says(asked: float | str | None, seconds: float | None):
+    assert keep_alive_s(asked) == seconds
+
+
+@pytest.mark.parametrize(
+    "asked", ["soon", "5 m", "m", "5x", "1h 2m", "٣m", math.nan, math.inf, "9" * 400 + "h", "1h" * 51]
+)
+def test_a_duration_that_is_none_is_refused(asked: float | str):
+    with pytest.raises(InvalidInput) as refused:
+        keep_alive_s(asked)
+    assert refused.value.param == "keep_alive"
+
+
+def test_a_format_is_any_json_or_a_schema():
+    schema = {"type": "object"}
+    assert json_format(None) is json_format("") is None
+    assert json_format("json") == JsonFormat()
+    found = json_format(schema)
+    assert found and found.schema and json.loads(found.schema) == schema
+    with pytest.raises(InvalidInput, match="xml"):
+        json_format("xml")
+
+
+@pytest.mark.parametrize(
+    ("asked", "options"),
+    [
+        (None, {}),
+        (True, {"enable_thinking": True}),
+        (False, {"enable_thinking": False}),
+        ("high", {"enable_thinking": True, "reasoning_effort": "high"}),
+    ],
+)
+def test_thinking_is_the_templates_to_switch(asked: object, options: dict[str, object]):
+    assert json.loads(think_options(asked)) == options  # pyright: ignore[reportArgumentType]
