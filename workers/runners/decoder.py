@@ -96,6 +96,8 @@ class TextDecoder:
             samplers=[sampler],
             logits_processors=[list(processors)],
         )
+        if answer.job.logprobs is not None:
+            self._generator.report_logprobs(uid)
         self._failures[uid] = partial(_failure, processors)
         self._answers[uid] = answer
         self._prompt_left[uid] = len(rest)
@@ -192,6 +194,7 @@ class TextDecoder:
             if answer.pictures is None:  # ids do not tell one picture from another
                 self._prefixes.store(found.all_tokens, found.prompt_cache)
             answer.failure = self._failures.pop(found.uid)()
+            self._generator.forget([found.uid])
             self._forget(found.uid)
         return NewToken(found.uid, found.token, found.finish_reason, logprobs)
 

@@ -1,11 +1,12 @@
 """mlx-lm's continuous batching, with one computation per step for what it does row by row.
 
 It has a sampler per row, and calls each alone unless all are the same object; rows that read their last token wait
-for the device each for itself. Both are done for all rows at once here. It rests on GenerationBatch._step of
-mlx-lm 0.32 calling, with each row's processors applied, a sampler that all rows share on (rows, vocabulary).
+for the device each for itself; and it computes every row's log-probabilities. Here the rows are sampled and masked at
+once, and only wanted log-probabilities are computed. It replaces GenerationBatch._step of mlx-lm 0.32, and keeps that
+one's attributes as it keeps them.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import partial
 from typing import Any
 
@@ -16,7 +17,7 @@ from mlx_lm.generate import BatchGenerator, GenerationBatch
 from workers.runners.constraint import JsonConstraint, apply_mask, start
 from workers.runners.penalties import LogitsProcessor
 from workers.runners.rounded_prompts import RoundedPrompts
-from workers.runners.sampling import Sampler, choose
+from workers.runners.sampling import choose
 
 
 class GroupedGenerator(BatchGenerator):
@@ -25,9 +26,23 @@ class GroupedGenerator(BatchGenerator):
     def __init__(self, model: Any, *, rounds_prompts: bool = False, **options: Any) -> None:
         precise: Any = Float32Logits(model)
         super().__init__(precise, **options)
-        self._generation_batch = GroupedBatch.empty(self.model, self.sampler)
+        self._rows = GroupedBatch.empty(self.model, self.sampler)
+        self._rows.reported = set()
+        self._generation_batch = self._rows
         if rounds_prompts:
             self._prompt_batch = RoundedPrompts.empty(self.model, self.sampler, self.prefill_step_size)
+
+    def report_logprobs(self, uid: int) -> None:
+        """From the row's second token on; the first one's are always there."""
+        self._rows.reported.add(uid)
+
+    def remove(self, uids: Any, return_prompt_caches: bool = False) -> Any:
+        self.forget(uids)
+        return super().remove(uids, return_prompt_caches)
+
+    def forget(self, uids: Iterable[int]) -> None:
+        """These rows have ended."""
+        self._rows.reported.difference_update(uids)
 
 
 class Float32Logits:
@@ -44,18 +59,54 @@ class Float32Logits:
 
 
 class GroupedBatch(GenerationBatch):
-    def _step(self) -> tuple[list[int], list[mx.array]]:
-        samplers, processors = self.samplers, self.logits_processors
-        self.samplers = [partial(_choose, samplers)] * len(self.uids)
-        self.logits_processors = _masked_together(processors or [], self._next_tokens)
-        try:
-            return super()._step()
-        finally:
-            self.samplers, self.logits_processors = samplers, processors
+    """reported: uids of the rows whose log-probabilities are wanted. Those of the others are not computed: on a CPU
+    that would take as long as the rest of a small model's step.
+    """
+
+    reported: set[int]
+
+    def _step(self) -> tuple[list[int], list[Any]]:
+        """As the base's: start on the next tokens, then wait for those of the step before and return them."""
+        inputs: Any = self._next_tokens
+        self._current_tokens, self._current_logprobs = inputs, self._next_logprobs
+        logits = self.model(inputs[:, None], cache=self.prompt_cache)[:, -1, :]
+        logits, contexts = self._processed(inputs, logits)
+        samplers: Any = self.samplers
+        self._next_tokens = choose(logits, samplers)
+        self._next_logprobs = self._reported(logits)
+        mx.async_eval(self._next_tokens, _arrays(self._next_logprobs), contexts)
+        mx.eval(inputs, _arrays(self._current_logprobs))
+        tokens: Any = inputs.tolist()
+        for held, token in zip(self.tokens, tokens, strict=True):
+            held.append(token)
+        return tokens, self._current_logprobs
+
+    def _processed(self, inputs: mx.array, logits: mx.array) -> tuple[mx.array, list[mx.array]]:
+        """The logits after each row's processors, and the contexts (prompt and answer) that those have read."""
+        contexts: list[mx.array] = []
+        rows: list[mx.array] = []
+        processors: Any = self.logits_processors
+        if not any(processors):
+            return logits, contexts
+        for n, own in enumerate(_masked_together(processors, inputs)):
+            row = logits[n : n + 1]
+            if own:
+                contexts.append(self._token_context[n].update_and_fetch(inputs[n : n + 1]))
+                for process in own:
+                    row = process(contexts[-1], row)
+            rows.append(row)
+        return mx.concatenate(rows), contexts
+
+    def _reported(self, logits: mx.array) -> list[mx.array | None]:
+        found: list[mx.array | None] = [None] * len(self.uids)
+        for n, uid in enumerate(self.uids):
+            if uid in self.reported:
+                found[n] = logits[n] - mx.logsumexp(logits[n])
+        return found
 
 
-def _choose(samplers: Sequence[Sampler], logprobs: mx.array) -> mx.array:
-    return choose(logprobs, samplers)
+def _arrays(found: Sequence[mx.array | None]) -> list[mx.array]:
+    return [each for each in found if each is not None]
 
 
 def _masked_together(

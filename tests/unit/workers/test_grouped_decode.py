@@ -183,10 +183,26 @@ class Narrow:
 def test_most_probable_token_survives_narrow_logits():
     tokens = list[int]()
     generator = GroupedGenerator(Narrow())
-    generator.insert([[1, 2]], [3], samplers=[sampler_for(Sampling(temperature=0))])
+    [uid] = generator.insert([[1, 2]], [3], samplers=[sampler_for(Sampling(temperature=0))])
+    generator.report_logprobs(uid)
     while len(tokens) < 3:
         for response in generator.next()[1]:
             tokens.append(response.token)
             assert response.logprobs.dtype == mx.float32
             assert np.isclose(np.exp(np.array(response.logprobs, np.float64)).sum(), 1, atol=1e-3)
     assert tokens == [200, 200, 200]
+
+
+def test_only_wanted_probabilities_are_computed(model: llama.Model):
+    generator = GroupedGenerator(model)
+    silent, reported = generator.insert(
+        [[5, 9], [7, 3]], [6, 6], samplers=[sampler_for(Sampling(temperature=0))] * 2
+    )
+    generator.report_logprobs(reported)
+    found: dict[int, list[Any]] = {silent: [], reported: []}
+    while len(found[reported]) < 6:
+        for response in generator.next()[1]:
+            found[response.uid].append(response.logprobs)
+    assert all(each is None for each in found[silent][1:])
+    for logprobs in found[reported]:
+        assert mx.exp(logprobs).sum().item() == pytest.approx(1, abs=1e-4)
