@@ -57,17 +57,28 @@ class StreamConnection(asyncio.Protocol):
         if self._ended and not self._ended.done():
             self._ended.set_result(Stream(self._asked_s, self._arrivals_s, now, status))
 
-    async def ask(self, request: bytes) -> Stream:
+    async def ask(self, request: bytes, seconds: float | None = None) -> Stream:
+        """seconds: read so long, and leave then."""
         assert self.transport is not None
         self._head = self._tail = b""
         self._arrivals_s, self._asked_s = [], time.perf_counter()
         self._ended = asyncio.get_running_loop().create_future()
         self.transport.write(request)
+        if seconds is not None:
+            asyncio.get_running_loop().call_later(seconds, self._leave)
         return await self._ended
 
+    def _leave(self) -> None:
+        self._end(time.perf_counter(), 200)
 
-async def read_streams(port: int, path: str, bodies: list[str], connections: int) -> list[Stream]:
-    """Every connection asks for its next stream when the last one has ended; all bodies once."""
+
+async def read_streams(
+    port: int, path: str, bodies: list[str], connections: int, seconds: float | None = None
+) -> list[Stream]:
+    """Every connection asks for its next stream when the last one has ended; all bodies once.
+
+    seconds: a stream is left after so long.
+    """
     loop = asyncio.get_running_loop()
     turns = iter(bodies)
     streams: list[Stream] = []
@@ -75,7 +86,7 @@ async def read_streams(port: int, path: str, bodies: list[str], connections: int
     async def work() -> None:
         for body in turns:
             _, connection = await loop.create_connection(StreamConnection, "127.0.0.1", port)
-            streams.append(await connection.ask(post(path, body.encode())))
+            streams.append(await connection.ask(post(path, body.encode()), seconds))
             if connection.transport:
                 connection.transport.close()
 

@@ -4,19 +4,18 @@
 class CostModel:
     """A straight line through the latest measurements; older ones fade. Pure: fed with numbers, asked for numbers."""
 
-    FADE = 0.97
-    """Weight of a measurement after the next one; about the last thirty count."""
-
-    def __init__(self) -> None:
+    def __init__(self, fade: float = 0.97) -> None:
+        """fade: weight of a measurement after the next one; with 0.97, about the last thirty count."""
+        self._fade = fade
         self._weight = self._tokens = self._seconds = self._squares = self._products = 0.0
 
     def observe(self, tokens: int, seconds: float) -> None:
         """tokens: padded tokens of a piece of work. seconds: how long it took."""
-        self._weight = self._weight * self.FADE + 1
-        self._tokens = self._tokens * self.FADE + tokens
-        self._seconds = self._seconds * self.FADE + seconds
-        self._squares = self._squares * self.FADE + tokens * tokens
-        self._products = self._products * self.FADE + tokens * seconds
+        self._weight = self._weight * self._fade + 1
+        self._tokens = self._tokens * self._fade + tokens
+        self._seconds = self._seconds * self._fade + seconds
+        self._squares = self._squares * self._fade + tokens * tokens
+        self._products = self._products * self._fade + tokens * seconds
 
     def predict(self, tokens: int) -> float:
         """Seconds that so many tokens will take; 0.0 before anything was measured."""

@@ -26,6 +26,9 @@ MAX_PREFILL_TOKENS = 2048
 PREFILL_ROWS, GPU_PREFILL_ROWS = 8, 16
 """Prompts computed side by side. A GPU takes longer to start than to compute a few short ones."""
 
+PREFILL_SHARE = 0.9
+"""Of the time between two tokens: estimates err, and a batch may follow."""
+
 MIN_PREFILL_TOKENS = 16
 """Smaller chunks cost more than they calm."""
 
@@ -59,7 +62,7 @@ class TextDecoder:
         self._answers: dict[int, Answer] = {}
         self._prompt_left: dict[int, int] = {}
         self._failures: dict[int, Callable[[], JobError | None]] = {}
-        self._prefill = CostModel()
+        self._prefill = CostModel(fade=0.8)  # the further into a prompt, the dearer its tokens
         self._decode = CostModel()
         self._alike = 0
         self._rounds_shapes = pads_prompts and plans_per_shape()
@@ -163,7 +166,9 @@ class TextDecoder:
         if not self.running:
             return MAX_PREFILL_TOKENS
         rows = max(1, min(self._rows(), len(self._prompt_left)))
-        fitting = max(self._prefill.tokens_within(seconds - self.step_s()), self._prefill.free_tokens())
+        fitting = max(
+            self._prefill.tokens_within(PREFILL_SHARE * seconds - self.step_s()), self._prefill.free_tokens()
+        )
         if self._prefill.is_one_sided:
             self._alike += 1
             fitting *= 1 + (self._alike % EXPLORES == 0)
