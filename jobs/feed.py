@@ -2,7 +2,8 @@
 
 import asyncio
 from collections import deque
-from typing import NamedTuple
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -11,6 +12,10 @@ from jobs.generation import Pieces
 Numbered = tuple[int, Pieces]
 
 decode_pieces = msgspec.msgpack.Decoder(Pieces).decode
+
+
+SAFETY_POLL_S = 1.0
+"""Pub/sub is at most once: the log is looked at this often where nothing is heard."""
 
 
 class Event(NamedTuple):
@@ -64,3 +69,26 @@ class Feed:
         finally:
             timer.cancel()
         return bool(self._events)
+
+
+async def unheard_too(
+    feed: Feed, ended: asyncio.Future[Any], read_log: Callable[[int], Awaitable[list[Event]]], after: int
+) -> AsyncGenerator[Event]:
+    """The events after that number: as they are told, and from the log what was not heard, until the job has ended
+    and all is read. read_log: gives the events after a number.
+    """
+    behind = True
+    while True:
+        over = ended.done()  # asked before looking: what came before the end is found
+        events, gap = feed.take(after)
+        if not events and (behind or gap or over):
+            events = await read_log(after)
+        for event in events:
+            yield event
+            after = event.number
+        if events:
+            behind = False
+        elif over:
+            return
+        else:
+            behind = not await feed.wait(SAFETY_POLL_S)

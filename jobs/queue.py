@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import functools
 import logging
 from collections.abc import AsyncGenerator
 from typing import Any
@@ -25,8 +26,8 @@ from jobs.errors import (
     UnknownJob,
     UnknownModel,
 )
-from jobs.feed import Event, Feed, Numbered
-from jobs.mailbox import ENDED, MISSING, SAFETY_POLL_S, Mail, Mailbox
+from jobs.feed import Event, Numbered, unheard_too
+from jobs.mailbox import ENDED, MISSING, Mail, Mailbox
 from jobs.scripts import script
 from jobs.settings import Settings
 from jobs.types import Job, JobView, Lane, ModelInfo, QueueStats, Result, SubmitOptions, Ticket
@@ -124,7 +125,8 @@ class JobQueue:
                 if status and not future.done():
                     future.set_result((status, body))
             self._mailbox.admitted(job_id)
-            async with contextlib.aclosing(self._events(job_id, feed, future, after)) as events:
+            reading = unheard_too(feed, future, functools.partial(self._read_log, job_id), after)
+            async with contextlib.aclosing(reading) as events:
                 async for event in events:
                     yield event.read()
             status, body = future.result()
@@ -133,26 +135,6 @@ class JobQueue:
             self._mailbox.forget(job_id, future)
         if status != "finished":
             await self._outcome(job_id, status, body)
-
-    async def _events(
-        self, job_id: str, feed: Feed, future: asyncio.Future[Mail], after: int
-    ) -> AsyncGenerator[Event]:
-        """What is told, and from the log what was not heard, until the job has ended and all is read."""
-        behind = True
-        while True:
-            ended = future.done()  # before looking: what came before the end is found
-            events, gap = feed.take(after)
-            if not events and (behind or gap or ended):
-                events = await self._read_log(job_id, after)
-            for event in events:
-                yield event
-                after = event.number
-            if events:
-                behind = False
-            elif ended:
-                return
-            else:
-                behind = not await feed.wait(SAFETY_POLL_S)
 
     async def _read_log(self, job_id: str, after: int) -> list[Event]:
         """While Redis is away there is nothing new: the stream waits, as its job does."""
