@@ -1,0 +1,146 @@
+"""Answers that are written together are those that are written alone, whoever joins and leaves."""
+
+import random
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import pytest
+
+from jobs.errors import JobError
+from jobs.generation import Chat, GenerateJob, GenerateResult, Message, Sampling, TextPart
+from workers.runners.answer import Answer
+from workers.runners.generate import GenerateRunner
+
+FOLDER = Path(__file__).parents[2] / "examples" / "tiny_chat" / "model"
+QUESTIONS = (
+    "What is the capital of France?",
+    "What is the capital of Norway?",
+    "Tell me a story.",
+    "Count from 1 to 100.",
+    "What is 7 plus 5?",
+    "Hello!",
+)
+GREEDY = Sampling(temperature=0)
+
+
+@pytest.fixture(scope="module")
+def runner() -> GenerateRunner:
+    return GenerateRunner("tiny-chat", FOLDER, slots=16, prefix_cache_bytes=1 << 24)
+
+
+def ask(question: str, *, filler: int = 0, max_tokens: int = 60, sampling: Sampling = GREEDY, **more: object):
+    """filler: words of a system message before it, so that prompts have many lengths."""
+    system = Message("system", (TextPart("You are kind. " * filler),)) if filler else None
+    messages = tuple(each for each in (system, Message("user", (TextPart(question),))) if each)
+    return GenerateJob(
+        model="tiny-chat",
+        prompt=Chat(messages),
+        max_tokens=max_tokens,
+        sampling=sampling,
+        **more,  # pyright: ignore[reportArgumentType]
+    )
+
+
+def answer_to(runner: GenerateRunner, job: GenerateJob) -> Answer:
+    [prepared] = runner.prepare([job])
+    assert not isinstance(prepared, JobError | GenerateResult)
+    return prepared[0]
+
+
+def write_alone(runner: GenerateRunner, job: GenerateJob) -> list[int]:
+    [tokens] = write(runner, [job], iter([1]))
+    return tokens
+
+
+def write(runner: GenerateRunner, jobs: Sequence[GenerateJob], joining: Iterator[int]) -> list[list[int]]:
+    """The tokens of each job. joining: how many begin before each next step."""
+    decoder = runner.decoder
+    waiting = [answer_to(runner, job) for job in jobs]
+    order: list[int] = []
+    tokens: dict[int, list[int]] = {}
+    while waiting or len(decoder):
+        for _ in range(min(next(joining, 1), len(waiting), 16 - len(decoder))):
+            uid = decoder.insert(waiting.pop(0))
+            order.append(uid)
+            tokens[uid] = []
+        for new in decoder.step(0.02):
+            tokens[new.uid].append(new.token)
+    return [tokens[uid] for uid in order]
+
+
+def test_joining_and_leaving_at_random_changes_no_answer(runner: GenerateRunner):
+    chance = random.Random(3)
+    jobs = [
+        ask(
+            chance.choice(QUESTIONS),
+            filler=chance.choice((0, 0, 3, 40, 150)),
+            max_tokens=chance.randrange(1, 80),
+        )
+        for _ in range(60)
+    ]
+    alone = [write_alone(runner, job) for job in jobs]
+    runner.decoder.restart()
+    together = write(runner, jobs, iter(lambda: chance.randrange(4), None))
+    assert together == alone
+
+
+def test_a_seed_gives_the_same_answer_in_any_company(runner: GenerateRunner):
+    seeded = ask("Tell me a story.", sampling=Sampling(seed=11, temperature=1.5))
+    other = ask("Count from 1 to 100.", sampling=Sampling(temperature=1.0))
+    alone = write_alone(runner, seeded)
+    assert write(runner, [other, seeded, other], iter([2, 1]))[1] == alone
+    assert write_alone(runner, ask("Tell me a story.", sampling=Sampling(seed=12, temperature=1.5))) != alone
+
+
+def test_each_answer_has_its_own_rules(runner: GenerateRunner):
+    plain = ask("What is the capital of France?")
+    first = write_alone(runner, plain)[0]
+    banned = ask(
+        "What is the capital of France?", sampling=Sampling(temperature=0, logit_bias={first: -100.0})
+    )
+    found = write(runner, [plain, banned, plain], iter([3]))
+    assert found[0] == found[2]
+    assert found[1][0] != first
+
+
+def test_an_answer_goes_on_where_another_worker_stopped(runner: GenerateRunner):
+    job = ask("Tell me a story.", max_tokens=80)
+    whole = write_alone(runner, job)
+    for cut in (1, 7, 40, 79):
+        answer = answer_to(runner, job)
+        answer.generated = whole[:cut]
+        answer.rewind()
+        uid = runner.decoder.insert(answer)
+        rest: list[int] = []
+        while len(runner.decoder):
+            rest += [new.token for new in runner.decoder.step(0.02) if new.uid == uid]
+        assert whole[:cut] + rest == whole
+
+
+def test_a_prompt_that_was_read_before_is_not_computed_again(runner: GenerateRunner):
+    job = ask("Hello!", filler=60, max_tokens=4)
+    first, second = answer_to(runner, job), answer_to(runner, job)
+    runner.decoder.restart()
+    tokens: list[list[int]] = []
+    for answer in (first, second):
+        runner.decoder.insert(answer)
+        tokens.append([])
+        while len(runner.decoder):
+            tokens[-1] += [new.token for new in runner.decoder.step(0.02)]
+    assert tokens[0] == tokens[1]
+    assert second.cached_tokens == second.prompt_tokens - 1
+
+
+def test_removing_an_answer_leaves_the_others_alone(runner: GenerateRunner):
+    expected = write_alone(runner, ask("Count from 1 to 100."))
+    decoder = runner.decoder
+    kept, gone = (
+        decoder.insert(answer_to(runner, ask(question))) for question in (QUESTIONS[3], QUESTIONS[2])
+    )
+    tokens: list[int] = []
+    for step in range(200):
+        tokens += [new.token for new in decoder.step(0.02) if new.uid == kept]
+        if step == 10:
+            decoder.remove([gone, 12345])
+    assert tokens == expected
+    assert len(decoder) == 0
