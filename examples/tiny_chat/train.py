@@ -30,6 +30,7 @@ VOCABULARY = 896
 CONTEXT = 8192
 STEPS = 1400
 BATCH_TOKENS = 2048
+LONGEST = 3500  # tokens of an example: attention takes the square of it in memory
 PEAK_RATE = 4e-3
 HERE = Path(__file__).parent
 
@@ -101,7 +102,8 @@ def batches(teacher: Teacher, tokenizer: PreTrainedTokenizerFast) -> Iterator[tu
     lessons = 0  # at first copying alone
     while True:
         drawn = [encode(teacher.draw(), tokenizer) for _ in range(lessons)]
-        drawn = sorted([*drawn, *(repeated(teacher) for _ in range(40 if lessons else 4000))], key=len)
+        drawn += [repeated(teacher) for _ in range(40 if lessons else 4000)]
+        drawn = sorted((example for example in drawn if len(example) <= LONGEST), key=len)
         lessons = 400
         packs = list[list[Example]]()
         for example in drawn:
@@ -135,7 +137,7 @@ def rate_at(step: int, steps: int) -> float:
 
 def longest_filler_at(step: int, steps: int) -> int:
     """Words of filler: the text to be passed over grows as the model learns."""
-    return int(40 * 60 ** min(1.0, 1.2 * step / steps))
+    return int(40 * 40 ** (step / steps))
 
 
 def train(model: Model, tokenizer: PreTrainedTokenizerFast, steps: int) -> None:
