@@ -12,9 +12,9 @@ from typing import NamedTuple
 
 from bench.corpus import CORPORA
 from bench.report import Row, median, quantile_ms
-from bench.stack import api, free_port, process, python, redis_server, until_answers
+from bench.stack import api, free_port, peer, process, python, redis_server, until_answers
 from bench.stream_client import Stream, streams_from_process
-from workers.openblas import THREAD_TIMEOUT, preload_openblas
+from workers.openblas import preload_openblas
 
 STREAMS = (1, 8, 32, 64)
 MAX_TOKENS = 128
@@ -112,28 +112,20 @@ def chat_bodies(model: str, count: int, seed: int) -> list[str]:
     prompts = [
         " ".join([str(seed), str(n), *text.split(), *["word"] * 60][:58]) for n, text in enumerate(texts)
     ]
-    return [
-        json.dumps(
-            {
-                "model": model,
-                "messages": [{"role": "user", "content": prompt}],
-                "max_tokens": MAX_TOKENS,
-                "temperature": 0,
-                "stream": True,
-            }
-        )
-        for prompt in prompts
-    ]
+    return [chat_body(model, prompt, MAX_TOKENS) for prompt in prompts]
+
+
+def chat_body(model: str, prompt: str, max_tokens: int) -> str:
+    """A greedy request of one turn, streamed."""
+    messages = [{"role": "user", "content": prompt}]
+    body = {"model": model, "messages": messages, "max_tokens": max_tokens, "temperature": 0, "stream": True}
+    return json.dumps(body)
 
 
 def read(streams: list[Stream], tokens: int = MAX_TOKENS) -> Chat:
     """tokens: of each stream; a piece of text may hold several."""
     seconds = max(stream.ended_s for stream in streams) - min(stream.asked_s for stream in streams)
-    gaps = [
-        later - earlier
-        for stream in streams
-        for earlier, later in zip(stream.arrivals_s, stream.arrivals_s[1:], strict=False)
-    ]
+    gaps = [gap for stream in streams for gap in stream.gaps_s]
     first = [stream.arrivals_s[0] - stream.asked_s for stream in streams]
     return Chat(
         tokens * len(streams) / seconds, median(first) * 1e3, quantile_ms(gaps, 0.5), quantile_ms(gaps, 0.95)
@@ -158,11 +150,7 @@ def peers() -> dict[str, Serving]:
 async def _mlx_lm(folder: str) -> AsyncIterator[tuple[int, str]]:
     port = free_port()
     options = ("--model", folder, "--port", str(port), "--decode-concurrency", "64", "--log-level", "WARNING")
-    async with process(
-        *python("-m", "mlx_lm.server", *options),
-        LD_PRELOAD=preloaded(),
-        OPENBLAS_THREAD_TIMEOUT=THREAD_TIMEOUT,
-    ):
+    async with peer("mlx_lm.server", *options):
         await until_answers(f"http://127.0.0.1:{port}/health")
         yield port, "default_model"
 
@@ -171,15 +159,6 @@ async def _mlx_lm(folder: str) -> AsyncIterator[tuple[int, str]]:
 async def _mlx_vlm(folder: str) -> AsyncIterator[tuple[int, str]]:
     port = free_port()
     options = ("--model", folder, "--port", str(port), "--max-num-seqs", "64", "--log-level", "WARNING")
-    async with process(
-        *python("-m", "mlx_vlm.server", *options),
-        LD_PRELOAD=preloaded(),
-        OPENBLAS_THREAD_TIMEOUT=THREAD_TIMEOUT,
-    ):
+    async with peer("mlx_vlm.server", *options):
         await until_answers(f"http://127.0.0.1:{port}/v1/models")
         yield port, folder
-
-
-def preloaded() -> str:
-    """What a peer needs in LD_PRELOAD to be as fast as it can on this machine."""
-    return preload_openblas(os.environ).get("LD_PRELOAD", "")

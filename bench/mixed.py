@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 import importlib.util
-import json
 import random
 import tempfile
 import time
@@ -16,10 +15,9 @@ import bench.chat as chat
 from bench.client import Connection, post
 from bench.corpus import CORPORA, bodies
 from bench.report import Row, median, quantile_ms
-from bench.stack import api, free_port, process, python, redis_server, until_answers
+from bench.stack import api, free_port, peer, process, python, redis_server, until_answers
 from bench.stream_client import Stream, read_streams
 from workers.models import resolve
-from workers.openblas import THREAD_TIMEOUT
 
 EMBEDDER = "all-MiniLM-L6-v2"
 CALLERS = 16
@@ -120,7 +118,7 @@ async def _run(
     port: int, model: str, case: Case, flood: Flood, alone: float, *, seed: int
 ) -> tuple[float, float, float]:
     """(gap p50 ms, gap p95 ms, share of the flood's rate alone)."""
-    requests = [_request(model, f"{seed} {n} tell me more", MAX_TOKENS) for n in range(case.streams)]
+    requests = [chat.chat_body(model, f"{seed} {n} tell me more", MAX_TOKENS) for n in range(case.streams)]
     began = time.perf_counter()
     running = asyncio.create_task(
         read_streams(port, "/v1/chat/completions", requests, case.streams, WINDOW_S)
@@ -128,19 +126,13 @@ async def _run(
     if case.long_prompt:
         await asyncio.sleep(2)
         words = random.Random(seed).choices(range(1000, 9999), k=LONG_PROMPT_TOKENS // 4)
-        long = _request(model, " ".join(map(str, words)), 8)
+        long = chat.chat_body(model, " ".join(map(str, words)), 8)
         await read_streams(port, "/v1/chat/completions", [long], 1, WINDOW_S - 2)
     streams: list[Stream] = await running
     assert all(stream.status == 200 for stream in streams)
-    gaps = [b - a for each in streams for a, b in zip(each.arrivals_s, each.arrivals_s[1:], strict=False)]
+    gaps = [gap for stream in streams for gap in stream.gaps_s]
     gaps = gaps or [float(WINDOW_S)]  # nothing came at all
     return quantile_ms(gaps, 0.5), quantile_ms(gaps, 0.95), flood.per_s(began, time.perf_counter()) / alone
-
-
-def _request(model: str, prompt: str, max_tokens: int) -> str:
-    messages = [{"role": "user", "content": prompt}]
-    body = {"model": model, "messages": messages, "max_tokens": max_tokens, "temperature": 0, "stream": True}
-    return json.dumps(body)
 
 
 @contextlib.asynccontextmanager
@@ -155,9 +147,7 @@ async def _mlxq(folder: str, interval_ms: int) -> AsyncIterator[tuple[int, str, 
 @contextlib.asynccontextmanager
 async def _mlx_vlm(folder: str) -> AsyncIterator[tuple[int, str, str]]:
     port, embedder = free_port(), str(resolve(EMBEDDER).folder)
-    command = python(
-        "-m", "mlx_vlm.server", "--port", str(port), "--model", folder, "--embedding-model", embedder
-    )
-    async with process(*command, LD_PRELOAD=chat.preloaded(), OPENBLAS_THREAD_TIMEOUT=THREAD_TIMEOUT):
+    options = ("--port", str(port), "--model", folder, "--embedding-model", embedder)
+    async with peer("mlx_vlm.server", *options):
         await until_answers(f"http://127.0.0.1:{port}/v1/models")
         yield port, folder, embedder

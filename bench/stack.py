@@ -16,6 +16,7 @@ from jobs.connection import connect_async
 from jobs.queue import JobQueue
 from jobs.server import RedisServer
 from jobs.settings import Settings
+from workers.openblas import THREAD_TIMEOUT, preload_openblas
 
 ROOT = Path(__file__).parent.parent
 
@@ -49,6 +50,12 @@ async def process(
                 await asyncio.wait_for(child.wait(), 20)
         if child.returncode is None:
             child.kill()
+
+
+def peer(*arguments: str) -> contextlib.AbstractAsyncContextManager[asyncio.subprocess.Process]:
+    """Another project's server, `python -m …`, with what makes MLX fast on this machine."""
+    blas = preload_openblas(os.environ).get("LD_PRELOAD", "")
+    return process(*python("-m", *arguments), LD_PRELOAD=blas, OPENBLAS_THREAD_TIMEOUT=THREAD_TIMEOUT)
 
 
 def python(*arguments: str) -> tuple[str, ...]:

@@ -5,6 +5,7 @@ import json
 import re
 import sys
 import time
+from itertools import pairwise
 from typing import NamedTuple, cast
 
 import uvloop
@@ -22,6 +23,11 @@ class Stream(NamedTuple):
     arrivals_s: list[float]
     ended_s: float
     status: int
+
+    @property
+    def gaps_s(self) -> list[float]:
+        """Between one piece of text and the next."""
+        return [later - earlier for earlier, later in pairwise(self.arrivals_s)]
 
 
 class StreamConnection(asyncio.Protocol):

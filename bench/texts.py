@@ -6,14 +6,13 @@ import json
 import os
 from typing import NamedTuple
 
-from bench.chat import preloaded
 from bench.client import Load, load_from_processes
 from bench.corpus import CORPORA, bodies
 from bench.report import Row, median
-from bench.stack import api, free_port, process, python, redis_server, until_answers
+from bench.stack import api, free_port, peer, process, python, redis_server, until_answers
 from workers.limits import CPU_TOKENS
 from workers.models import resolve
-from workers.openblas import THREAD_TIMEOUT, preload_openblas
+from workers.openblas import preload_openblas
 
 MODEL = "all-MiniLM-L6-v2"
 CORPUS = "mixed"
@@ -103,9 +102,8 @@ async def serve_by_mlx_vlm() -> dict[str, float]:
     if importlib.util.find_spec("mlx_vlm.server") is None:
         return {}
     port, folder = free_port(), str(resolve(MODEL).folder)
-    command = python("-m", "mlx_vlm.server", "--port", str(port), "--embedding-model", folder)
     rates: dict[str, float] = {}
-    async with process(*command, LD_PRELOAD=preloaded(), OPENBLAS_THREAD_TIMEOUT=THREAD_TIMEOUT):
+    async with peer("mlx_vlm.server", "--port", str(port), "--embedding-model", folder):
         await until_answers(f"http://127.0.0.1:{port}/v1/models")
         for concurrency in CONCURRENCIES:
             load = await one_text_each(port, folder, concurrency, PEER_TOTALS[concurrency])

@@ -15,7 +15,7 @@ decode_pieces = msgspec.msgpack.Decoder(Pieces).decode
 
 
 SAFETY_POLL_S = 1.0
-"""Pub/sub is at most once: the log is looked at this often where nothing is heard."""
+"""Pub/sub is at most once: outcomes and streams' logs are looked at this often by whoever hears nothing."""
 
 
 class Event(NamedTuple):

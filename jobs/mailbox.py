@@ -13,12 +13,9 @@ import redis.asyncio
 from redis.exceptions import RedisError, ResponseError
 
 from jobs import keys
-from jobs.feed import Feed, parse_told
+from jobs.feed import SAFETY_POLL_S, Feed, parse_told
 
 log = logging.getLogger(__name__)
-
-SAFETY_POLL_S = 1.0
-"""Pub/sub is at most once: outcomes are looked up this often for whoever still waits."""
 
 ENDED = frozenset({"finished", "failed", "canceled", "stopped"})
 

@@ -7,7 +7,7 @@ from functools import partial
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 
 from jobs.errors import InvalidInput, JobError
-from jobs.generation import Choice, GenerateJob, GenerateResult, Pieces, Prompt
+from jobs.generation import Choice, GenerateJob, GenerateResult, Prompt
 from jobs.types import ModelInfo
 from workers.runners.answer import Answer
 from workers.runners.base import NewToken
@@ -94,11 +94,6 @@ class FakeGenerator:
             return GenerateResult(choices=(), prompt_tokens=len(ids))
         script = Script(self._tokenizer, partial(Markup, {NORMAL: [(each, None) for each in job.stop]}), ())
         return [Answer(job, ids, job.max_tokens or len(ids), Transcript(script, n)) for n in range(job.n)]
-
-    def resume(self, answers: Sequence[Answer], told: Sequence[Pieces]) -> None:
-        for answer in answers:
-            choice = answer.transcript.choice
-            answer.go_on_from([piece for each in told for piece in each.pieces if piece.choice == choice])
 
     def assemble(
         self, job: GenerateJob, items: Sequence[Answer], outcomes: Sequence[Choice]

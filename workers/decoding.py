@@ -62,7 +62,7 @@ class Decoding:
         gone = [
             uid
             for uid, entry in entries.items()
-            if _answer(entry).is_complete or not self._hand.is_wanted(entry.held)
+            if answer_of(entry).is_complete or not self._hand.is_wanted(entry.held)
         ]
         if gone:
             self._decoders[model].remove(gone)
@@ -71,14 +71,14 @@ class Decoding:
 
     def _begin_waiting(self, model: str) -> None:
         for entry in self._hand.next_answers(model, len(self._entries[model])):
-            if _answer(entry).is_complete:
+            if answer_of(entry).is_complete:
                 self._say([Said(entry, None)])
             else:
                 self._begin(model, entry)
 
     def _begin(self, model: str, entry: Entry) -> int | None:
         try:
-            uid = self._decoders[model].insert(_answer(entry))
+            uid = self._decoders[model].insert(answer_of(entry))
         except Exception as error:  # noqa: BLE001  # what one answer asks for must not end the others
             self._give_up(entry, error)
             return None
@@ -102,7 +102,7 @@ class Decoding:
         said: list[Said] = []
         for token in tokens:
             entry = entries[token.uid]
-            answer = _answer(entry)
+            answer = answer_of(entry)
             answer.generated.append(token.token)
             if token.finish is not None:
                 del entries[token.uid]
@@ -147,7 +147,7 @@ class Decoding:
     def _restart(self, model: str) -> None:
         self._decoders[model].restart()
         for entry in self._entries[model].values():
-            _answer(entry).rewind()
+            answer_of(entry).rewind()
         self._entries[model].clear()
 
     def _give_up(self, entry: Entry, error: Exception | None) -> None:
@@ -158,7 +158,8 @@ class Decoding:
             self._fail(held, failure)
 
 
-def _answer(entry: Entry) -> Answer:
+def answer_of(entry: Entry) -> Answer:
+    """The item of a generating job."""
     answer = entry.held.items[entry.place]
     assert isinstance(answer, Answer)
     return answer

@@ -14,7 +14,8 @@ from jobs.types import LANES, Result
 from workers.hand import Hand, Held
 from workers.ledger import Claim, Ledger, Room
 from workers.progress import Progress
-from workers.runners.base import Generator, Runner
+from workers.runners.answer import Answer
+from workers.runners.base import Runner
 
 log = logging.getLogger(__name__)
 
@@ -158,7 +159,7 @@ class Feeder:
                 self._end(held, items)
                 continue
             if not isinstance(items, JobError) and held.claim.told:
-                self._go_on(held, runner, items)
+                self._go_on(held, items)
             if not items:
                 items = InvalidInput("The job has no inputs.", param="input")
             if isinstance(items, JobError):
@@ -167,11 +168,12 @@ class Feeder:
             else:
                 self._hand.offer(held, items)
 
-    def _go_on(self, held: Held, runner: Runner, items: Sequence[Any]) -> None:
+    def _go_on(self, held: Held, answers: Sequence[Any]) -> None:
         """An earlier execution has told some of the answers: they go on from there."""
-        assert isinstance(runner, Generator), "only generating jobs have streams"
         told = self._ledger.told(held.claim)
-        runner.resume(items, told)
+        for answer in answers:
+            assert isinstance(answer, Answer), "only generating jobs have streams"
+            answer.go_on_from(told)
         held.told = len(told)
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from redis.exceptions import RedisError
 
 from jobs.generation import Piece, Pieces
-from workers.decoding import Said
+from workers.decoding import Said, answer_of
 from workers.hand import Entry, Hand, Held
 from workers.ledger import Ledger
 from workers.runners.answer import Answer
@@ -80,7 +80,7 @@ class Writer:
         for entry, token in said:
             if not self._hand.is_wanted(entry.held):
                 continue
-            answer = _answer(entry)
+            answer = answer_of(entry)
             if answer.is_complete and token is not None:
                 continue
             grown = touched.get(id(entry.held)) or touched.setdefault(id(entry.held), _Grown(entry.held))
@@ -96,7 +96,7 @@ class Writer:
             self._hand_on(grown)
 
     def _add(self, entry: Entry, token: NewToken) -> None:
-        answer = _answer(entry)
+        answer = answer_of(entry)
         logprobs = None
         if token.logprobs is not None:
             chances = self._generators[entry.held.model].chances
@@ -133,7 +133,7 @@ class Writer:
                 time.sleep(RETRY_S)
 
     def _hand_on(self, grown: _Grown) -> None:
-        choices = [_answer(entry).transcript.choice_so_far() for entry in grown.complete]
+        choices = [answer_of(entry).transcript.choice_so_far() for entry in grown.complete]
         for held in self._hand.record(grown.complete, choices):
             self._complete(held)
 
@@ -141,9 +141,3 @@ class Writer:
 def _event(grown: _Grown) -> Pieces:
     answer = next(item for item in grown.held.items if isinstance(item, Answer))
     return Pieces(answer.prompt_tokens, answer.cached_tokens, tuple(grown.pieces))
-
-
-def _answer(entry: Entry) -> Answer:
-    answer = entry.held.items[entry.place]
-    assert isinstance(answer, Answer)
-    return answer

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from jobs.errors import JobError
-from jobs.generation import GenerateJob, Piece
+from jobs.generation import GenerateJob, Pieces
 
 if TYPE_CHECKING:  # it needs MLX's libraries, which a worker of other models does without
     from workers.runners.transcript import Transcript
@@ -49,8 +49,10 @@ class Answer:
         """All its text is known; tokens that come after that are not wanted."""
         return self.transcript.finish_reason is not None
 
-    def go_on_from(self, pieces: Sequence[Piece]) -> None:
-        """Take over what another worker has told."""
+    def go_on_from(self, told: Sequence[Pieces]) -> None:
+        """Take over what another worker has told of the job's answers, as far as it is of this one."""
+        choice = self.transcript.choice
+        pieces = [piece for each in told for piece in each.pieces if piece.choice == choice]
         self.transcript.replay(pieces)
         self._start_after([token for piece in pieces for token in piece.tokens])
 

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, runtime_checkable
 
 from jobs.errors import JobError
-from jobs.generation import FinishReason, Pieces
+from jobs.generation import FinishReason
 from jobs.types import ModelInfo, Result
 from workers.runners.answer import Answer
 
@@ -93,7 +93,3 @@ class Generator(Runner, Protocol):
 
     decoder: Decoder
     chances: "Chances"
-
-    def resume(self, answers: Sequence[Answer], told: Sequence[Pieces]) -> None:
-        """Let the answers go on from what another worker has told of them."""
-        ...

@@ -1,4 +1,4 @@
-"""Continuous batching of text models, on mlx-lm's GroupedGenerator: insert, step, remove."""
+"""Continuous batching of text models, on mlx-lm's BatchGenerator: insert, step, remove."""
 
 import time
 from collections.abc import Callable, Iterable, Sequence

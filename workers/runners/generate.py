@@ -10,7 +10,7 @@ from mlx_lm.utils import load
 from tokenizers import Tokenizer
 
 from jobs.errors import InputTooLong, InvalidInput, JobError
-from jobs.generation import Chat, Choice, GenerateJob, GenerateResult, Pieces, Prompt
+from jobs.generation import Chat, Choice, GenerateJob, GenerateResult, Prompt
 from jobs.types import ModelInfo
 from workers.runners.answer import Answer
 from workers.runners.base import Decoder
@@ -31,6 +31,7 @@ class GenerateRunner:
 
     info: ModelInfo
     decoder: Decoder
+    _new_decoder: Callable[..., Decoder] = TextDecoder
     chances: Chances
 
     def __init__(self, model_id: str, folder: Path, *, slots: int, prefix_cache_bytes: int) -> None:
@@ -44,7 +45,13 @@ class GenerateRunner:
         self.chances = Chances(self._text_tokenizer)
         self._vocab_size = self._tokens_known(text_config)
         self._context = int(text_config.get("max_position_embeddings") or 0) or (1 << 30)
-        self.decoder = self._new_decoder(slots, prefix_cache_bytes)
+        self.decoder = self._new_decoder(
+            self._model,
+            self._tokenizer.eos_token_ids,
+            self._choosers,
+            slots=slots,
+            prefix_cache_bytes=prefix_cache_bytes,
+        )
         self.info = ModelInfo(
             id=model_id,
             task="generate",
@@ -63,15 +70,6 @@ class GenerateRunner:
     def _tokens_known(self, text_config: Mapping[str, Any]) -> int:
         return int(text_config["vocab_size"])
 
-    def _new_decoder(self, slots: int, prefix_cache_bytes: int) -> Decoder:
-        return TextDecoder(
-            self._model,
-            self._tokenizer.eos_token_ids,
-            self._choosers,
-            slots=slots,
-            prefix_cache_bytes=prefix_cache_bytes,
-        )
-
     def _abilities(self) -> tuple[str, ...]:
         abilities = {"tools": self._tokenizer.has_tool_calling, "reasoning": self._tokenizer.has_thinking}
         return tuple(name for name, there in abilities.items() if there)
@@ -79,12 +77,6 @@ class GenerateRunner:
     def prepare(self, jobs: Sequence[GenerateJob]) -> Sequence[list[Answer] | GenerateResult | JobError]:
         """As many answers as each job wants; what it wants to know, if only that; or what is wrong with it."""
         return [self._answers(job) for job in jobs]
-
-    def resume(self, answers: Sequence[Answer], told: Sequence[Pieces]) -> None:
-        """Let the answers go on from what another worker has told of them."""
-        for answer in answers:
-            choice = answer.transcript.choice
-            answer.go_on_from([piece for each in told for piece in each.pieces if piece.choice == choice])
 
     def assemble(
         self, job: GenerateJob, items: Sequence[Answer], outcomes: Sequence[Choice | JobError]

@@ -10,7 +10,6 @@ from mlx_vlm.utils import load as load_vision
 
 from jobs.errors import InvalidInput
 from jobs.generation import GenerateJob
-from workers.runners.base import Decoder
 from workers.runners.generate import GenerateRunner
 from workers.runners.picture_prompts import PicturePrompts
 from workers.runners.prompts import Reading
@@ -26,6 +25,8 @@ class VisionRunner(GenerateRunner):
 
     Prompts and answers are otherwise a text model's. An answer with pictures is not kept in the prefix cache.
     """
+
+    _new_decoder = VisionDecoder
 
     def _load(self, model_id: str, folder: Path) -> tuple[Any, TokenizerWrapper]:
         try:
@@ -44,15 +45,6 @@ class VisionRunner(GenerateRunner):
     def _tokens_known(self, text_config: Mapping[str, Any]) -> int:
         """Gemma 3's files leave it to the code that reads them."""
         return int(self._model.config.text_config.vocab_size)
-
-    def _new_decoder(self, slots: int, prefix_cache_bytes: int) -> Decoder:
-        return VisionDecoder(
-            self._model,
-            self._tokenizer.eos_token_ids,
-            self._choosers,
-            slots=slots,
-            prefix_cache_bytes=prefix_cache_bytes,
-        )
 
     def _abilities(self) -> tuple[str, ...]:
         return (*super()._abilities(), *(["vision"] if self._prompts.takes_pictures else []))
