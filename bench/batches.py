@@ -18,8 +18,9 @@ from jobs.types import EmbedJob, Lane
 from workers.batching import BatchLimits, pack
 from workers.hand import MAX_JOBS, POOL_BATCHES
 from workers.limits import CPU_FREE_PADDING, CPU_TOKENS, GPU_FREE_PADDING, GPU_TOKENS, MAX_ITEMS
-from workers.models import load_embedder, resolve
+from workers.models import open_embedder, resolve
 from workers.openblas import preload_openblas
+from workers.runners.base import loaded
 from workers.runners.embed import EmbedRunner
 from workers.shapes import COUNTS
 
@@ -75,7 +76,7 @@ def batches(coming: list[Any], limits: BatchLimits) -> list[list[Any]]:
 
 def lowest_cosine() -> float:
     """Of each text's vector alone to its vector in the worker's batches, in two orders."""
-    runner = load_embedder(resolve(MODEL))
+    runner = loaded(open_embedder(resolve(MODEL)))
     items = runner.prepare([EmbedJob(model=MODEL, inputs=tuple(SPREAD.texts(TEXTS)), truncate="end")])[0]
     assert isinstance(items, list)
     alone = np.array([runner.launch([item])()[0] for item in items])

@@ -13,12 +13,13 @@ from typing import Any
 
 from bench.corpus import CORPORA
 from jobs.types import EmbedJob
-from workers.models import load_embedder, resolve
+from workers.models import open_embedder, resolve
+from workers.runners.base import loaded
 
 
 def main() -> None:
     spec, count, batch_tokens, batch_items = sys.argv[1], *map(int, sys.argv[2:5])
-    runner = load_embedder(resolve(spec))
+    runner = loaded(open_embedder(resolve(spec)))
     inputs = tuple(CORPORA[sys.argv[5]].texts(count))
     items = runner.prepare([EmbedJob(model=spec, inputs=inputs)])[0]
     assert isinstance(items, list)

@@ -6,6 +6,7 @@ import msgspec
 
 from jobs.errors import JobError
 from jobs.types import EmbedJob, EmbedResult, ModelInfo
+from workers.runners.base import Weightless
 
 
 class NoopItem(msgspec.Struct, frozen=True):
@@ -15,7 +16,7 @@ class NoopItem(msgspec.Struct, frozen=True):
 _ITEM = NoopItem(1)
 
 
-class NoopRunner:
+class NoopRunner(Weightless):
     """Answers every input with the same one-dimensional vector."""
 
     def __init__(self, model: str = "noop") -> None:

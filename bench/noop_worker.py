@@ -8,6 +8,7 @@ from jobs.log import set_up_logging
 from jobs.settings import Settings
 from workers.batching import BatchLimits
 from workers.limits import CPU_FREE_PADDING, CPU_TOKENS, MAX_ITEMS
+from workers.residents import resident
 from workers.worker import BatchWorker
 
 
@@ -17,7 +18,11 @@ def main() -> int:
     runner = NoopRunner()
     limits = BatchLimits(CPU_TOKENS, MAX_ITEMS, settings.max_padding, CPU_FREE_PADDING)
     worker = BatchWorker(
-        connect(redis_url(settings)), {"noop": runner}, {"noop": limits}, settings, lambda work: work()
+        connect(redis_url(settings)),
+        resident({"noop": runner}),
+        {"noop": limits},
+        settings,
+        lambda work: work(),
     )
     return 0 if worker.work() else 1
 

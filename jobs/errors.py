@@ -16,6 +16,7 @@ JobError
 ├── TimeLimitExceeded
 ├── WorkerLost              the job took its worker down, repeatedly
 ├── UnreadableJob
+├── ModelNotLoadable
 └── InternalError
 
 A class's docstring is its default message; `code` travels through Redis and HTTP.
@@ -147,6 +148,13 @@ class UnreadableJob(JobError):
     """The job's record in Redis cannot be read by this version of mlxq."""
 
     code = "unreadable_job"
+
+
+class ModelNotLoadable(JobError):
+    """The model cannot be loaded: the server's log says why."""
+
+    code = "model_not_loadable"
+    retryable = True
 
 
 class InternalError(JobError):

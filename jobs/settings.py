@@ -36,6 +36,15 @@ class Settings(BaseSettings):
         default=("all-MiniLM-L6-v2",),
         description="Models to serve: folder, Hugging Face name, or ALIAS=either.",
     )
+    model_bytes: int | None = Field(
+        default=None,
+        ge=1,
+        description="Memory for the weights of models; the least recently used leave. Unset: 70 % of the device's.",
+    )
+    keep_alive_s: Seconds | None = Field(
+        default=None,
+        description="A model that nobody used for so long leaves the memory. Unset: when another one needs the room.",
+    )
     log_level: str = Field(
         default="INFO", pattern="^(DEBUG|INFO|WARNING|ERROR)$", description="Least severe event logged."
     )

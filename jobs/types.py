@@ -143,14 +143,27 @@ class LaneStats(msgspec.Struct, frozen=True, kw_only=True):
     drain_rate: float
 
 
+class LoadedModel(msgspec.Struct, frozen=True):
+    """A model in a worker's memory. expires_at: when it leaves if nobody uses it, in seconds since the epoch; None for
+    never.
+    """
+
+    id: str
+    size_bytes: int
+    expires_at: float | None
+
+
 class WorkerStats(msgspec.Struct, frozen=True, kw_only=True):
-    """A live worker, as it last described itself. seen_at: when, in seconds since the epoch."""
+    """A live worker, as it last described itself. seen_at: when, in seconds since the epoch. models: what it serves.
+    loaded: those of them that are in memory.
+    """
 
     name: str
     models: tuple[str, ...]
     seen_at: float
     jobs_in_hand: int
     drain_rate: dict[str, float]
+    loaded: tuple[LoadedModel, ...] = ()
 
 
 class QueueStats(msgspec.Struct, frozen=True):

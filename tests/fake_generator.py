@@ -10,7 +10,7 @@ from jobs.errors import InvalidInput, JobError
 from jobs.generation import Choice, GenerateJob, GenerateResult, Prompt
 from jobs.types import ModelInfo
 from workers.runners.answer import Answer
-from workers.runners.base import NewToken
+from workers.runners.base import NewToken, Weightless
 from workers.runners.chances import Chances
 from workers.runners.markup import NORMAL, Markup
 from workers.runners.transcript import Script, Transcript
@@ -73,7 +73,7 @@ class FakeDecoder:
         return found
 
 
-class FakeGenerator:
+class FakeGenerator(Weightless):
     """Answers have `max_tokens` bytes (as many as the prompt by default): the prompt, again and again."""
 
     def __init__(self, model: str = "fake-chat") -> None:

@@ -8,6 +8,7 @@ import msgspec
 
 from jobs.errors import InternalError, InvalidInput, JobError
 from jobs.types import EmbedJob, EmbedResult, ModelInfo
+from workers.runners.base import Weightless
 
 DIMENSIONS = 4
 
@@ -22,7 +23,7 @@ class FakeItem(msgspec.Struct, frozen=True):
     length: int
 
 
-class FakeRunner:
+class FakeRunner(Weightless):
     """Texts: "raise" breaks its batch, "nan" fails alone, "unpreparable" fails and "hang in prepare" hangs in
     prepare, "invalid" is refused.
 

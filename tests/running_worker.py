@@ -12,6 +12,7 @@ from jobs.settings import Settings
 from jobs.types import EmbedJob, EmbedResult, Lane, Result, SubmitOptions
 from tests.fake_runner import DIMENSIONS
 from workers.batching import BatchLimits
+from workers.residents import resident
 from workers.runners.base import Runner
 from workers.worker import BatchWorker
 
@@ -36,7 +37,9 @@ def running_worker(
 ) -> Iterator[ThreadWorker]:
     """release: set before the worker is stopped, in case it holds the device up."""
     model = runner.info.id
-    worker = ThreadWorker(connect(url), {model: runner}, {model: LIMITS}, settings, lambda work: work())
+    worker = ThreadWorker(
+        connect(url), resident({model: runner}), {model: LIMITS}, settings, lambda work: work()
+    )
     thread = threading.Thread(target=worker.work)
     thread.start()
     try:

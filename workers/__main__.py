@@ -2,6 +2,7 @@
 
 import argparse
 import logging
+import math
 import os
 import secrets
 import socket
@@ -15,12 +16,13 @@ from pydantic_settings import SettingsError
 from redis.exceptions import RedisError
 
 from jobs.connection import connect, redis_url
-from jobs.errors import JobError
+from jobs.errors import InvalidInput, JobError
 from jobs.log import set_up_logging
 from jobs.parent import exit_with_parent
 from jobs.settings import Settings
-from workers.limits import batch_limits, device_is_gpu
-from workers.models import load_runner
+from workers.limits import batch_limits, device_is_gpu, weight_budget_bytes
+from workers.models import open_runner
+from workers.residents import Residents
 from workers.runners.base import Runner
 from workers.supervisor import CONFIGURATION_ERROR
 
@@ -53,7 +55,7 @@ def run(settings: Settings) -> int:
 
 def run_on(device: ThreadPoolExecutor, settings: Settings) -> int:
     try:
-        runners = device.submit(load_runners, settings).result()
+        residents = device.submit(open_models, settings).result()
         limits = device.submit(batch_limits, settings).result()
     except JobError as error:
         print(f"mlxq worker: {error.message}", file=sys.stderr)
@@ -64,14 +66,14 @@ def run_on(device: ThreadPoolExecutor, settings: Settings) -> int:
     wait_for_redis(connection)
     worker = BatchWorker(
         connection,
-        runners,
-        dict.fromkeys(runners, limits),
+        residents,
+        dict.fromkeys(residents.runners, limits),
         settings,
         lambda work: device.submit(work).result(),
         depth=2 if device.submit(device_is_gpu).result() else 1,
         name=f"{socket.gethostname()}.{os.getpid()}.{secrets.token_hex(2)}",
     )
-    log.info("serving", extra={"models": ",".join(runners), "batch_tokens": limits.tokens})
+    log.info("serving", extra={"models": ",".join(residents.runners), "batch_tokens": limits.tokens})
     return 0 if worker.work() else 1
 
 
@@ -93,12 +95,33 @@ def release_device() -> None:
     mx.clear_streams()
 
 
-def load_runners(settings: Settings) -> dict[str, Runner]:
+def open_models(settings: Settings) -> Residents:
+    """All models of the settings, as many of them in memory as there is room for. Raises JobError."""
     runners: dict[str, Runner] = {}
     for spec in settings.models:
-        runner = load_runner(spec, settings)
+        runner = open_runner(spec, settings)
+        if runner.info.id in runners:
+            raise InvalidInput(
+                f"Two models are called {runner.info.id}: give one of them another name, as ALIAS=MODEL.",
+                param="model",
+            )
         runners[runner.info.id] = runner
-    return runners
+    budget_bytes = weight_budget_bytes(settings)
+    for model, runner in runners.items():
+        if runner.weight_bytes > budget_bytes:
+            raise InvalidInput(
+                f"{model} needs {runner.weight_bytes:,} bytes of memory, and models may take {budget_bytes:,}. "
+                "Set MLXQ_MODEL_BYTES to allow more, or serve a smaller or quantised one.",
+                param="model",
+            )
+    residents = Residents(
+        runners,
+        budget_bytes=budget_bytes,
+        starvation_s=settings.starvation_s,
+        keep_alive_s=math.inf if settings.keep_alive_s is None else settings.keep_alive_s,
+    )
+    residents.begin()
+    return residents
 
 
 if __name__ == "__main__":

@@ -7,7 +7,7 @@ from typing import NamedTuple
 from jobs.errors import InternalError, JobError
 from workers.hand import Entry, Hand, Held
 from workers.runners.answer import Answer
-from workers.runners.base import Decoder, NewToken
+from workers.runners.base import Decoder, Generator, NewToken
 
 log = logging.getLogger(__name__)
 
@@ -28,34 +28,47 @@ class Decoding:
     def __init__(
         self,
         hand: Hand,
-        decoders: Mapping[str, Decoder],
+        generators: Mapping[str, Generator],
         say: Callable[[list[Said]], None],
         fail: Callable[[Held, JobError], None],
     ) -> None:
         self._hand = hand
-        self._decoders = decoders
+        self._generators = generators
         self._say = say
         self._fail = fail
-        self._entries: dict[str, dict[int, Entry]] = {model: {} for model in decoders}
-        self._restarts = dict.fromkeys(decoders, 0)
+        self._entries: dict[str, dict[int, Entry]] = {model: {} for model in generators}
+        self._restarts = dict.fromkeys(generators, 0)
 
     def turn(self, seconds: float) -> bool:
         """One step of every model with answers, in about that time if prompts wait. Whether there was any."""
         busy = False
-        for model, decoder in self._decoders.items():
+        for model, generator in self._generators.items():
+            if generator.decoder is None:
+                continue
             self._end_unwanted(model)
             self._begin_waiting(model)
-            if len(decoder):
+            if len(generator.decoder):
                 busy = True
                 self._step(model, seconds)
         return busy
 
+    def writes(self, model: str) -> bool:
+        """Whether there are answers of the model."""
+        return bool(self._entries.get(model))
+
     def abandon(self) -> None:
         """End everything: the worker stops. What was told of streams is in their logs."""
-        for model, decoder in self._decoders.items():
-            decoder.remove(list(self._entries[model]))
-            self._hand.interrupt(self._entries[model].values())
-            self._entries[model].clear()
+        for model, entries in self._entries.items():
+            if entries:
+                self._decoder(model).remove(list(entries))
+                self._hand.interrupt(entries.values())
+                entries.clear()
+
+    def _decoder(self, model: str) -> Decoder:
+        """Of a model with answers: it stays loaded."""
+        decoder = self._generators[model].decoder
+        assert decoder is not None
+        return decoder
 
     def _end_unwanted(self, model: str) -> None:
         entries = self._entries[model]
@@ -65,7 +78,7 @@ class Decoding:
             if answer_of(entry).is_complete or not self._hand.is_wanted(entry.held)
         ]
         if gone:
-            self._decoders[model].remove(gone)
+            self._decoder(model).remove(gone)
             for uid in gone:
                 del entries[uid]
 
@@ -78,7 +91,7 @@ class Decoding:
 
     def _begin(self, model: str, entry: Entry) -> int | None:
         try:
-            uid = self._decoders[model].insert(answer_of(entry))
+            uid = self._decoder(model).insert(answer_of(entry))
         except Exception as error:  # noqa: BLE001  # what one answer asks for must not end the others
             self._give_up(entry, error)
             return None
@@ -87,7 +100,7 @@ class Decoding:
 
     def _step(self, model: str, seconds: float) -> None:
         try:
-            tokens = self._decoders[model].step(seconds)
+            tokens = self._decoder(model).step(seconds)
         except Exception:
             log.exception(
                 "a decode step failed", extra={"model": model, "answers": len(self._entries[model])}
@@ -136,7 +149,7 @@ class Decoding:
         try:
             tokens: list[NewToken] = []
             while not tokens:
-                tokens = self._decoders[model].step(0.0)
+                tokens = self._decoder(model).step(0.0)
         except Exception as error:  # noqa: BLE001  # this is the one
             del self._entries[model][uid]
             self._give_up(entry, error)
@@ -145,7 +158,7 @@ class Decoding:
         return uid in self._entries[model]
 
     def _restart(self, model: str) -> None:
-        self._decoders[model].restart()
+        self._decoder(model).restart()
         for entry in self._entries[model].values():
             answer_of(entry).rewind()
         self._entries[model].clear()

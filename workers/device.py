@@ -1,4 +1,7 @@
-"""The loop that owns the accelerator: next batch, run it, pass the outcomes on. The only thread that calls MLX."""
+"""The loop that owns the accelerator: next batch, run it, pass the outcomes on; load and unload models.
+
+The only thread that calls MLX.
+"""
 
 import logging
 import time
@@ -10,12 +13,16 @@ from workers.decoding import Decoding
 from workers.hand import Batch, Hand, Held
 from workers.pace import Pace
 from workers.progress import Progress
+from workers.residents import Residents
 from workers.runners.base import BatchRunner
 from workers.splitting import run_split
 
 log = logging.getLogger(__name__)
 
 IDLE_WAIT_S = 0.1
+
+LOADING_SHARE = 0.5
+"""Of the time between two tokens: what loading a model may take up, the rest is for batches."""
 
 Waiting = Callable[[], Sequence[Any]]
 
@@ -39,6 +46,7 @@ class DeviceLoop:
         complete: Callable[[Held], None],
         decoding: Decoding,
         pace: Pace,
+        residents: Residents,
         *,
         batch_timeout_s: float,
         depth: int,
@@ -49,6 +57,7 @@ class DeviceLoop:
         self._complete = complete
         self._decoding = decoding
         self._pace = pace
+        self._residents = residents
         self._batch_timeout_s = batch_timeout_s
         self._depth = depth
         self._launched: deque[tuple[Batch, Waiting]] = deque()
@@ -59,7 +68,10 @@ class DeviceLoop:
 
     def run(self) -> None:
         while not self._stopping or self._launched:
-            if not self._stopping and self._write_on():
+            wrote = not self._stopping and self._write_on()
+            if self._residents.is_changing:
+                self._change_models()
+            if wrote:
                 self._run_between_tokens()
             else:
                 self._run_batches()
@@ -73,6 +85,19 @@ class DeviceLoop:
         self._progress.end()
         self._pace.end_step()
         return wrote
+
+    def _change_models(self) -> None:
+        """In pieces, so that answers and batches of other models go on meanwhile."""
+        while self._launched:
+            self._land(*self._launched.popleft())
+        self._progress.begin(self._batch_timeout_s)
+        self._residents.carry_out(self._is_busy, lambda: self._pace.has_time(LOADING_SHARE))
+        self._progress.end()
+        if not self._residents.is_changing:
+            self._hand.announce_room()
+
+    def _is_busy(self, model: str) -> bool:
+        return self._decoding.writes(model) or model in self._hand.lanes_of_work()
 
     def _run_between_tokens(self) -> None:
         while self._launched:  # begun before the first answer was
@@ -98,7 +123,7 @@ class DeviceLoop:
         if self._stopping:
             return None
         if not self._launched:
-            return self._hand.next_batch(IDLE_WAIT_S)
+            return self._hand.next_batch(0 if self._residents.is_changing else IDLE_WAIT_S)
         return self._hand.next_batch(0, at_least=len(self._launched[-1][0].entries))
 
     def _launch(self, batch: Batch) -> Waiting:

@@ -3,17 +3,18 @@
 import logging
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from redis.exceptions import RedisError
 
 from jobs import keys, record
 from jobs.errors import InternalError, InvalidInput, JobError
-from jobs.types import LANES, Result
+from jobs.types import LANES, Lane, Result
 from workers.hand import Hand, Held
 from workers.ledger import Claim, Ledger, Room
 from workers.progress import Progress
+from workers.residents import Residents
 from workers.runners.answer import Answer
 from workers.runners.base import Runner
 
@@ -36,7 +37,7 @@ class Feeder:
         self,
         hand: Hand,
         ledger: Ledger,
-        runners: Mapping[str, Runner],
+        residents: Residents,
         fail: Callable[[Held, JobError], None],
         end: Callable[[Held, Result], None],
         progress: Progress,
@@ -45,14 +46,16 @@ class Feeder:
     ) -> None:
         self._hand = hand
         self._ledger = ledger
-        self._runners = runners
+        self._residents = residents
+        self._runners = residents.runners
         self._fail = fail
         self._end = end
         self._progress = progress
         self._prepare_timeout_s = prepare_timeout_s
-        self._bell = Bell(hand, ledger, markers=len(runners) * len(LANES))
+        self._bell = Bell(hand, ledger, markers=len(residents.runners) * len(LANES))
         self._stopping = False
-        self._backlog: frozenset[str] = frozenset()
+        self._backlog: frozenset[str] = frozenset()  # queues that may have work
+        self._reported: frozenset[str] = frozenset()  # queues that had work left after the last CLAIM
         self._suspects_wait = False
         self._suspects_next = False
         self.paused = False
@@ -72,16 +75,41 @@ class Feeder:
                 time.sleep(0.2)
 
     def _rooms(self) -> list[Room]:
-        return [
-            Room(keys.queue_name(runner.info.task, model, lane), tokens, jobs)
-            for model, runner in self._runners.items()
-            for lane, tokens, jobs in self._hand.rooms(model)
-        ]
+        """Of all queues; none where the model is not in memory."""
+        found: list[Room] = []
+        for model, runner in self._runners.items():
+            serves = self._residents.serves(model)
+            for lane, tokens, jobs in self._hand.rooms(model):
+                queue = keys.queue_name(runner.info.task, model, lane)
+                found.append(Room(queue, tokens, jobs if serves else 0))
+        return found
+
+    def _work(self) -> dict[str, Lane]:
+        """The highest lane of each model's work, here and in its queues."""
+        found = self._hand.lanes_of_work()
+        for queue in self._reported:
+            parsed = keys.parse_queue_name(queue)
+            assert parsed is not None, "only our queues are claimed from"
+            _, model, lane = parsed
+            found[model] = min(found.get(model, lane), lane, key=LANES.index)
+        return found
+
+    def _change_models(self) -> None:
+        """Have models come and go as the work asks for it."""
+        if self._residents.is_settled:
+            return
+        leaving = self._residents.decide(self._work())
+        if self._residents.is_changing:
+            self._hand.wake_device()
+        if waiting := self._hand.give_up_waiting(leaving) if leaving else []:
+            self._ledger.release([held.claim for held in waiting])
 
     def _may_feed(self) -> bool:
         """Whether there is work that is known of, and room for it."""
         if self.paused:
             return False
+        if not self._residents.is_settled and self._residents.would_change(self._work()):
+            return True
         if self._suspects_wait:
             return not len(self._hand)
         return any(
@@ -89,18 +117,26 @@ class Feeder:
         )
 
     def _listen_for(self) -> list[str]:
-        """Markers worth waking for: of the queues there is room for. A marker taken by a worker without room would
-        not wake another.
+        """Markers worth waking for: of the queues there is room for, and of models that are not in memory until work is
+        known of. A marker taken by a worker without room would not wake another.
         """
         if self.paused or self._suspects_wait:
             return []
         rooms = self._rooms()
         wanted = {room.queue for room in rooms if room.tokens > 0 and room.jobs > 0}
+        if not self._residents.is_settled:
+            away = [model for model in self._runners if not self._residents.serves(model)]
+            wanted |= {
+                keys.queue_name(self._runners[model].info.task, model, lane)
+                for model in away
+                for lane in LANES
+            } - self._reported
         self._backlog |= {room.queue for room in rooms} - wanted  # unheard of: ask when there is room again
         return [keys.wake(queue) for queue in wanted]
 
     def _feed(self) -> bool:
         """Claim once. Whether it is worth doing again at once."""
+        self._change_models()
         if not self._suspects_wait:
             return self._feed_fresh()
         if len(self._hand):
@@ -111,7 +147,7 @@ class Feeder:
         if not self._suspects_next:
             self._feed_fresh()
             return not len(self._hand)
-        rooms = [room._replace(tokens=1 << 30, jobs=SUSPECTS) for room in self._rooms()]
+        rooms = [room._replace(tokens=1 << 30, jobs=SUSPECTS) for room in self._rooms() if room.jobs]
         taken = self._ledger.claim(rooms, max_jobs=SUSPECTS, suspect=True)
         self._suspects_wait = taken.suspect_waits
         self._take(taken.claims)
@@ -119,7 +155,7 @@ class Feeder:
 
     def _feed_fresh(self) -> bool:
         taken = self._ledger.claim(self._rooms(), max_jobs=MAX_CLAIM, suspect=False)
-        self._backlog = taken.backlog
+        self._backlog = self._reported = taken.backlog
         self._suspects_wait |= taken.suspect_waits
         self._take(taken.claims)
         return bool(taken.claims)
@@ -140,6 +176,11 @@ class Feeder:
             self._prepare(self._runners[model], helds)
 
     def _prepare(self, runner: Runner, helds: list[Held]) -> None:
+        if error := self._residents.failure(runner.info.id):
+            for held in helds:
+                self._hand.decline(held)
+                self._fail(held, error)
+            return
         jobs = [held.job for held in helds if held.job is not None]
         self._progress.begin(self._prepare_timeout_s)
         try:

@@ -3,19 +3,20 @@
 import logging
 import queue
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import TypeVar
 
 from redis.exceptions import RedisError, ResponseError
 
 from jobs.errors import InternalError, JobError, JobStopped
+from jobs.generation import GenerateJob
 from jobs.types import Result
 from workers import rq_bridge
 from workers.hand import Hand, Held
 from workers.ledger import Ledger, Settlement, failed
 from workers.rates import DrainRates
+from workers.residents import Residents
 from workers.retrying import next_delay_s
-from workers.runners.base import Runner
 
 log = logging.getLogger(__name__)
 
@@ -42,13 +43,13 @@ class Finisher:
         self,
         hand: Hand,
         ledger: Ledger,
-        runners: Mapping[str, Runner],
+        residents: Residents,
         rates: DrainRates,
         bridge: rq_bridge.RqBridge,
     ) -> None:
         self._hand = hand
         self._ledger = ledger
-        self._runners = runners
+        self._residents = residents
         self._rates = rates
         self._bridge = bridge
         self._done: queue.SimpleQueue[_Done | None] = queue.SimpleQueue()  # None: look at the flags
@@ -107,7 +108,9 @@ class Finisher:
             if isinstance(outcome, JobError):
                 raise outcome
             assert held.job is not None
-            result = outcome or self._runners[held.model].assemble(held.job, held.items, held.outcomes)
+            result = outcome or self._residents.runners[held.model].assemble(
+                held.job, held.items, held.outcomes
+            )
             if claim.has_callbacks:
                 self._bridge.run_success_callback(claim.id, result)
             return Settlement(claim, "finished", claim.result_ttl_s, self._store(held, result))
@@ -152,6 +155,9 @@ class Finisher:
         now = time.monotonic()
         worked_s = sum(now - held.claimed_at for held, _ in batch)
         stale, followups = self._insist(lambda: self._ledger.settle(settlements, worked_s))
+        for held, _ in batch:
+            job = held.job
+            self._residents.touch(held.model, job.keep_alive_s if isinstance(job, GenerateJob) else None)
         self._hand.forget(held for held, _ in batch)
         for settlement in settlements:
             if settlement.claim.id not in stale:

@@ -3,7 +3,7 @@
 import math
 import threading
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple, Protocol
 
 from jobs import keys
@@ -310,10 +310,30 @@ class Hand:
             self._remove_entries(found)
             return found
 
-    def give_up_waiting(self) -> list[Held]:
-        """Jobs that no device call has touched yet, dropped: they can be given back."""
+    def lanes_of_work(self) -> dict[str, Lane]:
+        """The highest lane of each model's jobs here, without those that are being written back."""
         with self._lock:
-            idle = [held for held in self._held.values() if not held.running]
+            found = {(held.model, held.lane) for held in self._held.values() if not held.settling}
+        return {model: lane for each in reversed(LANES) for model, lane in found if lane is each}
+
+    def wake_device(self) -> None:
+        """It waits for work, and there is other than batches."""
+        with self._lock:
+            self.work.notify()
+
+    def announce_room(self) -> None:
+        """Have the feeder look again: there is room it does not know of."""
+        with self._lock:
+            self.room.notify()
+
+    def give_up_waiting(self, models: Collection[str] | None = None) -> list[Held]:
+        """Jobs (of these models) that no device call has touched yet, dropped: they can be given back."""
+        with self._lock:
+            idle = [
+                held
+                for held in self._held.values()
+                if not held.running and (models is None or held.model in models)
+            ]
         return self.drop([held.claim.id for held in idle])
 
     def _made_room(self) -> None:

@@ -117,6 +117,11 @@ class Ledger:
         stale, followups = self._scripts["finish"](args=args)
         return {job_id.decode() for job_id in stale}, [job_id.decode() for job_id in followups]
 
+    def release(self, claims: Sequence[Claim]) -> None:
+        """Give jobs back that nothing was done for."""
+        # Each goes to the front of its queue: the last first keeps their order.
+        self.settle([Settlement(claim, "release") for claim in reversed(claims)], 0.0)
+
     def store(self, claim: Claim, result: Result) -> bytes:
         """The result as FINISH takes it; a large one is written beside it first."""
         stored = record.encode_result(result)

@@ -1,8 +1,13 @@
-"""How large a batch is good for this machine's device."""
+"""What is good for this machine's device: how large a batch, how much memory for models."""
+
+import os
 
 from jobs.settings import Settings
 from workers.batching import BatchLimits
 from workers.shapes import COUNTS, plans_per_shape
+
+WEIGHTS_SHARE = 0.7
+"""Of the device's memory; the rest is for the state of prompts, for batches and for other programs."""
 
 MAX_ITEMS = 128
 """Two batches of a few hundred callers: one runs while the other's callers are answered."""
@@ -21,6 +26,26 @@ def device_is_gpu() -> bool:
     import mlx.core as mx
 
     return mx.default_device().type == mx.DeviceType.gpu
+
+
+def weight_budget_bytes(settings: Settings) -> int:
+    """Memory for the weights of loaded models. Imports MLX."""
+    if settings.model_bytes is not None:
+        return settings.model_bytes
+    return int(WEIGHTS_SHARE * _memory_bytes())
+
+
+def _memory_bytes() -> int:
+    """What MLX's default device may use of the machine's memory."""
+    import mlx.core as mx
+
+    if device_is_gpu():
+        info = mx.device_info()
+        # Metal names what it may use without swapping; CUDA names what the card has.
+        for name in ("max_recommended_working_set_size", "total_memory", "memory_size"):
+            if name in info:
+                return int(info[name])
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
 
 
 def batch_limits(settings: Settings) -> BatchLimits:

@@ -2,13 +2,13 @@
 
 import importlib.util
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from jobs.errors import InvalidInput, UnknownModel
 from jobs.settings import Settings
-from workers.runners.base import Runner
+from workers.runners.base import Runner, loaded
 
 if TYPE_CHECKING:
     from workers.runners.embed import EmbedRunner
@@ -38,23 +38,47 @@ AMBIGUOUS_TYPES = ("qwen3", "gemma3_text")
 
 @dataclass(frozen=True, slots=True)
 class LocalModel:
-    """A model on this machine: the id that requests name, and the folder its files are in."""
+    """A model on this machine: the id that requests name, and the folders its files are in.
+
+    adapter: LoRA weights, as mlx_lm.lora makes them. draft: a small model that guesses what this one is about to write.
+    """
 
     id: str
     folder: Path
+    adapter: Path | None = None
+    draft: Path | None = None
 
 
 def resolve(spec: str) -> LocalModel:
-    """The model that `spec` names: a folder, a Hugging Face name, or ALIAS=either.
+    """The model that `spec` names: a folder, a Hugging Face name, or ALIAS=either; then any of ,adapter=FOLDER and
+    ,draft=MODEL.
 
     A folder's id is its name. A cached Hugging Face model causes no network call.
     Raises UnknownModel where it cannot be found.
     """
+    if Path(spec).is_dir():
+        return _resolve_name(spec)
+    name, *parts = spec.split(",")
+    model = _resolve_name(name)
+    for part in parts:
+        key, _, value = part.partition("=")
+        if key == "adapter" and value:
+            model = replace(model, adapter=_adapter_folder(value))
+        elif key == "draft" and value:
+            model = replace(model, draft=_resolve_name(value).folder)
+        else:
+            raise UnknownModel(
+                f"{spec!r}: {part!r} is neither adapter=FOLDER nor draft=MODEL.", param="model"
+            )
+    return model
+
+
+def _resolve_name(spec: str) -> LocalModel:
     alias, equals, rest = spec.partition("=")
     if equals and not Path(spec).is_dir():
         if not alias or not rest:
             raise UnknownModel(f"{spec!r} is not ALIAS=MODEL: both sides must be given.", param="model")
-        return LocalModel(alias, resolve(rest).folder)
+        return LocalModel(alias, _resolve_name(rest).folder)
     folder = Path(spec).expanduser()
     if (folder / "config.json").is_file():
         return LocalModel(folder.resolve().name, folder.resolve())
@@ -69,18 +93,28 @@ def resolve(spec: str) -> LocalModel:
     return LocalModel(spec, _hub_folder(spec))
 
 
-def load_runner(spec: str, settings: Settings) -> Runner:
-    """Load the model that `spec` names (see resolve). Raises UnknownModel, or InvalidInput for what cannot be run."""
+def open_runner(spec: str, settings: Settings) -> Runner:
+    """The model that `spec` names (see resolve), its weights not read yet.
+
+    Raises UnknownModel, or InvalidInput for what cannot be run.
+    """
     model = resolve(spec)
     model_type = type_of(model)
     if embeds(model, model_type):
-        return load_embedder(model)
+        return open_embedder(model)
+    from workers.runners.generate import ModelFiles  # imports MLX
+
     return generator_class(model, model_type)(
         model.id,
-        model.folder,
+        ModelFiles(model.folder, model.adapter, model.draft),
         slots=settings.max_answers,
         prefix_cache_bytes=settings.prefix_cache_bytes,
     )
+
+
+def load_runner(spec: str, settings: Settings) -> Runner:
+    """As open_runner, with its weights. Raises what that does, and InvalidInput for unsound weights."""
+    return loaded(open_runner(spec, settings))
 
 
 def generator_class(model: LocalModel, model_type: str) -> "type[GenerateRunner]":
@@ -105,11 +139,25 @@ def generator_class(model: LocalModel, model_type: str) -> "type[GenerateRunner]
     return GenerateRunner
 
 
-def load_embedder(model: LocalModel) -> "EmbedRunner":
-    """Raises InvalidInput for what cannot be run."""
+def open_embedder(model: LocalModel) -> "EmbedRunner":
+    """Its weights are not read yet. Raises InvalidInput for what cannot be run."""
     from workers.runners.embed import EmbedRunner  # imports MLX
 
+    if model.adapter or model.draft:
+        raise InvalidInput(
+            f"{model.id} is an embedding model: it has no adapter and no draft.", param="model"
+        )
     return EmbedRunner(model.id, model.folder)
+
+
+def _adapter_folder(name: str) -> Path:
+    folder = Path(name).expanduser()
+    for file in ("adapter_config.json", "adapters.safetensors"):
+        if not (folder / file).is_file():
+            raise UnknownModel(
+                f"The adapter {name} has no {file}: give the folder that mlx_lm.lora wrote.", param="model"
+            )
+    return folder
 
 
 def type_of(model: LocalModel) -> str:

@@ -30,8 +30,9 @@ class Pace:
         """The tokens are there; what is left of the interval is for batches."""
         self._untouched = True
 
-    def has_time(self) -> bool:
-        return self._left_s() > 0
+    def has_time(self, share: float = 1) -> bool:
+        """Whether less than that share of the interval is over."""
+        return self._left_s() > (1 - share) * self.interval_s
 
     def tokens(self, model: str) -> int:
         """The most padded tokens that fit into the rest of the interval."""

@@ -27,12 +27,13 @@ from workers.device import DeviceLoop
 from workers.feeder import Feeder
 from workers.finisher import Finisher
 from workers.hand import Hand, Held
-from workers.ledger import Claim, Ledger, Settlement
+from workers.ledger import Claim, Ledger
 from workers.pace import Pace
 from workers.progress import Progress
 from workers.rates import DrainRates
+from workers.residents import Residents
 from workers.rq_bridge import RqBridge, stop_job_target
-from workers.runners.base import BatchRunner, Generator, Runner
+from workers.runners.base import BatchRunner, Generator
 from workers.writer import Writer
 
 log = logging.getLogger(__name__)
@@ -43,7 +44,7 @@ HUNG = 70
 
 
 class BatchWorker(SimpleWorker):
-    """Drains all lanes of its runners' queues in batches.
+    """Drains all lanes of its models' queues in batches.
 
     `work` runs the pulse in the main thread (signals, leases, time limits); feeder, device and finisher each have
     a thread. `on_device(f)` must run f in the thread that owns the device. depth: see DeviceLoop.
@@ -54,7 +55,7 @@ class BatchWorker(SimpleWorker):
     def __init__(
         self,
         connection: redis.Redis,
-        runners: Mapping[str, Runner],
+        residents: Residents,
         limits: Mapping[str, BatchLimits],
         settings: Settings,
         on_device: Callable[[Callable[[], None]], Any],
@@ -62,6 +63,7 @@ class BatchWorker(SimpleWorker):
         depth: int = 1,
         name: str | None = None,
     ) -> None:
+        runners = residents.runners
         queues = [
             Queue(
                 keys.queue_name(runner.info.task, model, lane),
@@ -73,7 +75,7 @@ class BatchWorker(SimpleWorker):
         ]
         super().__init__(queues, name=name, connection=connection, serializer=MsgpackSerializer)
         self._settings = settings
-        self._runners = runners
+        self._residents = residents
         self._on_device = on_device
         self._ledger = Ledger(
             connection, self.name, lease_s=settings.lease_s, max_crashes=settings.max_crashes
@@ -89,25 +91,25 @@ class BatchWorker(SimpleWorker):
         self._feeding = Progress()
         self._rates = DrainRates()
         self._bridge = RqBridge(connection, self._ledger)
-        self._finisher = Finisher(self._hand, self._ledger, runners, self._rates, self._bridge)
+        self._finisher = Finisher(self._hand, self._ledger, residents, self._rates, self._bridge)
         self._feeder = Feeder(
             self._hand,
             self._ledger,
-            runners,
+            residents,
             self._finisher.fail,
             self._finisher.end,
             self._feeding,
             prepare_timeout_s=settings.batch_timeout_s,
         )
         self._writer = Writer(self._hand, self._ledger, generators, self._finisher.complete)
-        decoders = {model: generator.decoder for model, generator in generators.items()}
         self._device = DeviceLoop(
             self._hand,
             batching,
             self._progress,
             self._finisher.complete,
-            Decoding(self._hand, decoders, self._writer.say, self._finisher.fail),
+            Decoding(self._hand, generators, self._writer.say, self._finisher.fail),
             Pace(batching, settings.token_interval_ms / 1000),
+            residents,
             batch_timeout_s=settings.batch_timeout_s,
             depth=depth,
         )
@@ -214,12 +216,13 @@ class BatchWorker(SimpleWorker):
         self.heartbeat(timeout=max(10, int(self._settings.lease_s * 3)))
         stats = WorkerStats(
             name=self.name,
-            models=tuple(self._runners),
+            models=tuple(self._residents.runners),
             seen_at=time.time(),
             jobs_in_hand=len(self._hand),
             drain_rate=self._rates.read(),
+            loaded=self._residents.report(),
         )
-        self._ledger.announce(stats, [runner.info for runner in self._runners.values()])
+        self._ledger.announce(stats, [runner.info for runner in self._residents.runners.values()])
 
     def _reclaim(self) -> None:
         requeued, lost = self._ledger.reclaim()
@@ -277,8 +280,7 @@ class BatchWorker(SimpleWorker):
         if not helds:
             return
         try:
-            # Each goes to the front of its queue: the last first keeps their order.
-            self._ledger.settle([Settlement(held.claim, "release") for held in reversed(helds)], 0.0)
+            self._ledger.release([held.claim for held in helds])
         except RedisError as error:
             log.warning("cannot give jobs back, their leases will run out", extra={"error": str(error)})
 

@@ -13,6 +13,7 @@ from jobs.errors import InputTooLong, InternalError, JobError
 from jobs.types import EmbedJob, EmbedResult, ModelInfo
 from tests.chaos.order import DIMENSIONS, vector
 from tests.chaos.plan import MODEL
+from workers.runners.base import Weightless
 
 BATCH_S, ITEM_S, SLOW_S = 0.001, 0.0001, 0.03
 FLAKY_S = 0.5
@@ -29,7 +30,7 @@ class Text(msgspec.Struct, frozen=True):
         return self.text.partition(" ")[0]
 
 
-class ChaosRunner:
+class ChaosRunner(Weightless):
     """folder: where flaky texts note when they were first seen, by any worker."""
 
     def __init__(self, folder: Path) -> None:

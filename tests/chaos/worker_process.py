@@ -14,6 +14,7 @@ from jobs.settings import Settings
 from tests.chaos.plan import MODEL
 from tests.chaos.runner import ChaosRunner
 from workers.batching import BatchLimits
+from workers.residents import resident
 from workers.worker import BatchWorker
 
 log = logging.getLogger("tests.chaos")
@@ -34,7 +35,7 @@ def main() -> int:
     log.info("worker starts")
     worker = BatchWorker(
         connect(options.url),
-        {MODEL: ChaosRunner(options.folder)},
+        resident({MODEL: ChaosRunner(options.folder)}),
         {MODEL: LIMITS},
         Settings.model_validate_json(options.settings),
         lambda work: work(),

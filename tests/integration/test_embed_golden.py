@@ -10,7 +10,8 @@ from jobs.errors import JobError
 from jobs.types import EmbedJob
 from tests.checkpoints.make import NAMES, make
 from tests.checkpoints.texts import MINILM_TEXTS, SMALL_TEXTS
-from workers.models import LocalModel, load_embedder, resolve
+from workers.models import LocalModel, open_embedder, resolve
+from workers.runners.base import loaded
 from workers.runners.embed import EmbedItem, EmbedRunner
 
 GOLDEN = Path(__file__).parents[1] / "checkpoints" / "golden"
@@ -20,8 +21,8 @@ PROMPTED = [(name, "query") for name in ("modernbert", "qwen3", "gemma3")]
 @pytest.fixture(scope="module")
 def runners(tmp_path_factory: pytest.TempPathFactory) -> dict[str, EmbedRunner]:
     folder = tmp_path_factory.mktemp("checkpoints")
-    small = {name: load_embedder(LocalModel(name, make(name, folder / name))) for name in NAMES}
-    return {**small, "all-MiniLM-L6-v2": load_embedder(resolve("all-MiniLM-L6-v2"))}
+    small = {name: loaded(open_embedder(LocalModel(name, make(name, folder / name)))) for name in NAMES}
+    return {**small, "all-MiniLM-L6-v2": loaded(open_embedder(resolve("all-MiniLM-L6-v2")))}
 
 
 def vectors(runner: EmbedRunner, items: Sequence[EmbedItem]) -> np.ndarray:

@@ -13,6 +13,7 @@ from safetensors.numpy import load_file, save_file
 from jobs.errors import InputTooLong, InternalError, InvalidInput, JobError
 from jobs.types import EmbedJob, EmbedResult, Truncate
 from tests.checkpoints.make import make, write_json
+from workers.runners.base import loaded
 from workers.runners.embed import EmbedItem, EmbedRunner
 
 
@@ -23,12 +24,12 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def bert(folders: Path) -> EmbedRunner:
-    return EmbedRunner("bert", make("bert", folders / "bert"))
+    return loaded(EmbedRunner("bert", make("bert", folders / "bert")))
 
 
 @pytest.fixture(scope="module")
 def modernbert(folders: Path) -> EmbedRunner:
-    return EmbedRunner("modernbert", make("modernbert", folders / "modernbert"))
+    return loaded(EmbedRunner("modernbert", make("modernbert", folders / "modernbert")))
 
 
 @pytest.fixture(scope="module")
@@ -37,7 +38,7 @@ def qwen3(folders: Path) -> EmbedRunner:
     folder = make("qwen3", folders / "qwen3")
     config = json.loads((folder / "config.json").read_text())
     write_json(folder / "config.json", {**config, "matryoshka_dimensions": [8, 16, 32]})
-    return EmbedRunner("qwen3", folder)
+    return loaded(EmbedRunner("qwen3", folder))
 
 
 def embed(runner: EmbedRunner, *inputs: Any, **options: Any) -> EmbedResult:
@@ -175,7 +176,7 @@ def test_unsound_vector_fails_its_item_alone(folders: Path):
     fox = 90
     weights["embeddings.word_embeddings.weight"][fox] = np.nan
     save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
-    runner = EmbedRunner("unsound", folder)
+    runner = loaded(EmbedRunner("unsound", folder))
     sound, broken, other = runner.run(
         [EmbedItem(np.asarray(ids, np.int32)) for ids in ([2, 70, 3], [2, fox], [2, 3])]
     )
@@ -192,7 +193,7 @@ def test_weights_without_a_sound_vector_are_refused_at_load(folders: Path):
     weights["embeddings.LayerNorm.weight"][:] = np.nan
     save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
     with pytest.raises(InvalidInput, match="not finite"):
-        EmbedRunner("broken", folder)
+        loaded(EmbedRunner("broken", folder))
 
 
 def test_missing_weight_is_refused_at_load(folders: Path):
@@ -201,13 +202,13 @@ def test_missing_weight_is_refused_at_load(folders: Path):
     del weights["encoder.layer.1.output.dense.bias"]
     save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
     with pytest.raises(InvalidInput, match=r"encoder\.layer\.1\.output\.dense\.bias"):
-        EmbedRunner("missing", folder)
+        loaded(EmbedRunner("missing", folder))
 
 
 @pytest.mark.parametrize("name", ["modernbert", "qwen3", "gemma3"])
 def test_quantised_conversion_in_one_file_is_read(folders: Path, name: str):
     """As MLX conversions are published: dense layers in the same file, no sentence-transformers folders."""
-    whole = EmbedRunner(name, make(name, folders / f"{name}-whole"))
+    whole = loaded(EmbedRunner(name, make(name, folders / f"{name}-whole")))
     folder = make(name, folders / f"{name}-4bit-embedding")
     weights = {key: mx.array(value) for key, value in load_file(folder / "model.safetensors").items()}
     for i in range(2) if name == "gemma3" else ():
@@ -224,7 +225,7 @@ def test_quantised_conversion_in_one_file_is_read(folders: Path, name: str):
     write_json(folder / "config.json", {**config, "quantization": {"group_size": 32, "bits": 8}})
     (folder / "modules.json").unlink()
 
-    quantised = EmbedRunner(name, folder)
+    quantised = loaded(EmbedRunner(name, folder))
     texts = ("the old fox sleeps near the river", "snow and wind over the small lake")
     cosines = (vectors(embed(whole, *texts)) * vectors(embed(quantised, *texts))).sum(axis=1)
     assert cosines.min() > 0.99

@@ -9,7 +9,8 @@ import pytest
 from jobs.errors import JobError
 from jobs.generation import Chat, GenerateJob, GenerateResult, Message, Sampling, TextPart
 from workers.runners.answer import Answer
-from workers.runners.generate import GenerateRunner
+from workers.runners.base import loaded
+from workers.runners.generate import GenerateRunner, ModelFiles
 
 FOLDER = Path(__file__).parents[2] / "examples" / "tiny_chat" / "model"
 QUESTIONS = (
@@ -25,7 +26,8 @@ GREEDY = Sampling(temperature=0)
 
 @pytest.fixture(scope="module")
 def runner() -> GenerateRunner:
-    return GenerateRunner("tiny-chat", FOLDER, slots=16, prefix_cache_bytes=1 << 24)
+    files = ModelFiles(FOLDER)
+    return loaded(GenerateRunner("tiny-chat", files, slots=16, prefix_cache_bytes=1 << 24))
 
 
 def ask(question: str, *, filler: int = 0, max_tokens: int = 60, sampling: Sampling = GREEDY, **more: object):

@@ -9,6 +9,7 @@ from jobs.connection import connect
 from jobs.settings import Settings
 from tests.fake_runner import FakeRunner
 from workers.batching import BatchLimits
+from workers.residents import resident
 from workers.worker import BatchWorker
 
 if __name__ == "__main__":
@@ -17,7 +18,7 @@ if __name__ == "__main__":
     runner = FakeRunner()
     worker = BatchWorker(
         connect(url),
-        {"fake": runner},
+        resident({"fake": runner}),
         {"fake": limits},
         Settings(lease_s=1, batch_timeout_s=2),
         lambda work: work(),

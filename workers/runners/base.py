@@ -1,7 +1,7 @@
 """What the worker asks of a model."""
 
-from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, runtime_checkable
+from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeVar, runtime_checkable
 
 from jobs.errors import JobError
 from jobs.generation import FinishReason
@@ -23,9 +23,25 @@ class Item(Protocol):
 
 
 class Runner(Protocol):
-    """A loaded model. `prepare` and `assemble` run beside the device thread."""
+    """A model. `prepare` and `assemble` run beside the device thread, and need no weights; all else belongs to the
+    thread that owns the device.
+
+    weight_bytes: memory that its weights take while they are loaded.
+    """
 
     info: ModelInfo
+    weight_bytes: int
+
+    def load(self) -> Iterator[None]:
+        """Bring the weights into memory, some at each step, so that other work can go on in between.
+
+        Raises JobError, or whatever the model's library does; `unload` then drops what is there.
+        """
+        ...
+
+    def unload(self) -> None:
+        """Free the weights and all that was computed with them."""
+        ...
 
     def prepare(self, jobs: Sequence[Any]) -> Sequence[list[Any] | Result | JobError]:
         """Of each job in order: its items; its result, if it needs no device; a JobError where it cannot be run."""
@@ -34,6 +50,28 @@ class Runner(Protocol):
     def assemble(self, job: Any, items: Sequence[Any], outcomes: Sequence[Any]) -> Result:
         """The job's result from the outcomes of its items. Raises JobError."""
         ...
+
+
+class Weightless:
+    """The part of a runner that computes without weights, as those of tests and benchmarks do."""
+
+    weight_bytes = 0
+
+    def load(self) -> Iterator[None]:
+        return iter(())
+
+    def unload(self) -> None:
+        pass
+
+
+R = TypeVar("R", bound=Runner)
+
+
+def loaded(runner: R) -> R:
+    """The runner with its weights, read at once. Raises what its `load` does."""
+    for _ in runner.load():
+        pass
+    return runner
 
 
 @runtime_checkable
@@ -89,7 +127,9 @@ class Decoder(Protocol):
 
 @runtime_checkable
 class Generator(Runner, Protocol):
-    """A loaded model that writes answers: its items are Answers, its outcomes Choices."""
+    """A model that writes answers: its items are Answers, its outcomes Choices. decoder: None once unloaded."""
 
-    decoder: Decoder
+    @property
+    def decoder(self) -> Decoder | None: ...
+
     chances: "Chances"

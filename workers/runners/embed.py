@@ -3,15 +3,18 @@
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import mlx.core as mx
 import numpy as np
+from mlx import nn
 from numpy.typing import NDArray
 
 from jobs.errors import InternalError, InvalidInput, JobError
 from jobs.types import EmbedJob, EmbedResult, ModelInfo
-from workers.runners.pooling import normalise, pool
+from workers.runners.encoders import Encoder
+from workers.runners.lazy_weights import read, release, size_bytes
+from workers.runners.pooling import Dense, normalise, pool
 from workers.runners.recipe import read_json, read_recipe
 from workers.runners.weights import load_dense, load_encoder
 from workers.shapes import plans_per_shape, rounded_length
@@ -33,20 +36,32 @@ class EmbedItem:
         return len(self.ids)
 
 
-class EmbedRunner:
-    """A loaded embedding model (workers.runners.base.Runner).
+class Network(NamedTuple):
+    """What maps token ids to vectors."""
 
-    prepare and assemble may run in any thread; run belongs to the one that owns the device.
-    """
+    encoder: Encoder
+    dense: list[Dense]
+
+    @property
+    def modules(self) -> tuple[nn.Module, ...]:
+        return (self.encoder, *self.dense)
+
+
+class EmbedRunner:
+    """An embedding model (workers.runners.base.BatchRunner)."""
 
     info: ModelInfo
 
     def __init__(self, model_id: str, folder: Path) -> None:
-        """Loads the sentence-transformers or MLX folder. Raises InvalidInput, saying what in it is not supported."""
+        """Opens the sentence-transformers or MLX folder; weights are read by `load`.
+
+        Raises InvalidInput, saying what in it is not supported.
+        """
         config = read_json(folder / "config.json")
+        self._folder = folder
         self._recipe = read_recipe(folder, config)
-        self._encoder = load_encoder(folder, config)
-        self._dense = [load_dense(path) for path in self._recipe.dense]
+        self._network: Network | None = self._open()
+        self.weight_bytes = size_bytes(*self._network.modules)
         self._tokenizer = ModelTokenizer(
             folder / "tokenizer.json",
             self._recipe.max_tokens,
@@ -55,16 +70,32 @@ class EmbedRunner:
         )
         self._pad = int(config.get("pad_token_id") or 0)
         self._rounds_shapes = plans_per_shape()
-        vector = self._probe(folder)
         self.info = ModelInfo(
             id=model_id,
             task="embed",
             created=int((folder / "config.json").stat().st_mtime),
-            dimensions=len(vector),
+            dimensions=self._vectors([self._sample()]).shape[1],  # known before any weight is
             max_tokens=self._recipe.max_tokens,
             min_dimensions=self._recipe.min_dimensions,
             prompts=tuple(self._recipe.prompts),
         )
+
+    def load(self) -> Iterator[None]:
+        """Raises InvalidInput for weights that make no sound vector."""
+        self._network = self._network or self._open()
+        yield from read(*self._network.modules)
+        outcome = self.run([self._sample()])[0]  # builds lazy tables, too
+        if isinstance(outcome, JobError):
+            raise InvalidInput(f"{self._folder}: the model makes vectors that are not finite.", param="model")
+
+    def unload(self) -> None:
+        self._network = None
+        release()
+
+    def _open(self) -> Network:
+        config = read_json(self._folder / "config.json")
+        dense = [load_dense(path) for path in self._recipe.dense]
+        return Network(load_encoder(self._folder, config), dense)
 
     def prepare(self, jobs: Sequence[EmbedJob]) -> Sequence[list[EmbedItem] | JobError]:
         """Every text of every job tokenised together, so that all cores work on them."""
@@ -88,17 +119,7 @@ class EmbedRunner:
 
     def launch(self, items: Sequence[EmbedItem]) -> Callable[[], Sequence[Vector | JobError]]:
         """One vector per item, float32, (dimensions,); InternalError for an item whose vector is not sound."""
-        lengths = np.fromiter((item.length for item in items), dtype=np.int32, count=len(items))
-        longest = self._padded_length(int(lengths.max()))
-        ids = np.full((len(items), longest), self._pad, dtype=np.int32)
-        for row, item in zip(ids, items, strict=True):
-            row[: item.length] = item.ids
-        on_device = mx.array(lengths)
-        real = None if int(lengths.min()) == longest else mx.arange(longest) < on_device[:, None]
-        vectors = pool(self._encoder.hidden(mx.array(ids), real), on_device, self._recipe.pooling)
-        for dense in (*self._dense, *getattr(self._encoder, "dense", ())):
-            vectors = dense(vectors)
-        vectors = normalise(vectors.astype(mx.float32))
+        vectors = self._vectors(items)
         mx.async_eval(vectors)
 
         def wait() -> Sequence[Vector | JobError]:
@@ -106,6 +127,22 @@ class EmbedRunner:
             return _checked(np.array(vectors))
 
         return wait
+
+    def _vectors(self, items: Sequence[EmbedItem]) -> mx.array:
+        """float32, shape (items, dimensions), not computed yet."""
+        lengths = np.fromiter((item.length for item in items), dtype=np.int32, count=len(items))
+        longest = self._padded_length(int(lengths.max()))
+        ids = np.full((len(items), longest), self._pad, dtype=np.int32)
+        for row, item in zip(ids, items, strict=True):
+            row[: item.length] = item.ids
+        on_device = mx.array(lengths)
+        real = None if int(lengths.min()) == longest else mx.arange(longest) < on_device[:, None]
+        assert self._network is not None, "loaded first"
+        encoder = self._network.encoder
+        vectors = pool(encoder.hidden(mx.array(ids), real), on_device, self._recipe.pooling)
+        for dense in (*self._network.dense, *getattr(encoder, "dense", ())):
+            vectors = dense(vectors)
+        return normalise(vectors.astype(mx.float32))
 
     def assemble(self, job: EmbedJob, items: Sequence[EmbedItem], outcomes: Sequence[Any]) -> EmbedResult:
         """Cut to the job's dimensions and renormalised. Raises the first item's error, if any has one."""
@@ -198,13 +235,8 @@ class EmbedRunner:
                 f"`dimensions` is {dimensions}; the model allows {allowed}.", param="dimensions"
             )
 
-    def _probe(self, folder: Path) -> Vector:
-        """One run at load: weights that make no sound vector are found before any job, and lazy tables are built."""
-        ids = next(self._tokenizer.encode(["a"]))
-        outcome = self.run([EmbedItem(ids)])[0]
-        if isinstance(outcome, JobError):
-            raise InvalidInput(f"{folder}: the model makes vectors that are not finite.", param="model")
-        return outcome
+    def _sample(self) -> EmbedItem:
+        return EmbedItem(next(self._tokenizer.encode(["a"])))
 
 
 def _checked(vectors: Vector) -> list[Vector | JobError]:

@@ -1,12 +1,13 @@
 """Chats and prompts in, answers out: a text model of mlx-lm."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
+from mlx import nn
 from mlx_lm.tokenizer_utils import TokenizerWrapper
-from mlx_lm.utils import load
+from mlx_lm.utils import load_adapters, load_model, load_tokenizer
 from tokenizers import Tokenizer
 
 from jobs.errors import InputTooLong, InvalidInput, JobError
@@ -18,6 +19,7 @@ from workers.runners.chances import Chances
 from workers.runners.constraint import JsonConstraint
 from workers.runners.decoder import Choosers, TextDecoder
 from workers.runners.grammar import JSON_TOOLS, Grammars
+from workers.runners.lazy_weights import read, release, size_bytes
 from workers.runners.markup import NORMAL, REASONING, Markup, initial_kind, transitions_of
 from workers.runners.penalties import check_bias, processors_for
 from workers.runners.prompts import Reading, prompt_ids, prompt_text, tool_schemas
@@ -26,32 +28,58 @@ from workers.runners.sampling import sampler_for
 from workers.runners.transcript import Script, Transcript
 
 
+class ModelFiles(NamedTuple):
+    """Where a generator's parts are. adapter: a folder that mlx_lm.lora made. draft: a small model's folder, which
+    guesses what this one is about to write.
+    """
+
+    folder: Path
+    adapter: Path | None = None
+    draft: Path | None = None
+
+
+class Network(NamedTuple):
+    """What writes: the model, and the one that guesses for it."""
+
+    model: Any
+    draft: Any
+
+    @property
+    def modules(self) -> tuple[nn.Module, ...]:
+        return (self.model, self.draft) if self.draft is not None else (self.model,)
+
+
 class GenerateRunner:
-    """A loaded text model. The decoder belongs to the thread that owns the device, the rest may run in any."""
+    """A text model (workers.runners.base.Generator)."""
 
     info: ModelInfo
-    decoder: Decoder
-    _new_decoder: Callable[..., Decoder] = TextDecoder
     chances: Chances
 
-    def __init__(self, model_id: str, folder: Path, *, slots: int, prefix_cache_bytes: int) -> None:
-        """Loads the Hugging Face or MLX folder. Raises InvalidInput, saying what in it is not supported."""
+    def __init__(
+        self, model_id: str, files: ModelFiles, *, slots: int, prefix_cache_bytes: int
+    ) -> None:  # fmt: skip
+        """Opens the Hugging Face or MLX folder; weights are read by `load`.
+
+        slots: answers written at the same time. Raises InvalidInput, saying what is not supported.
+        """
+        folder = files.folder
         config = read_json(folder / "config.json")
-        self._model, tokenizer = self._load(model_id, folder)
-        self._tokenizer = tokenizer
+        self._id, self._files, self._slots, self._prefix_cache_bytes = (
+            model_id,
+            files,
+            slots,
+            prefix_cache_bytes,
+        )
+        self._network: Network | None = self._open()
+        self.weight_bytes = size_bytes(*self._network.modules)
+        self._tokenizer = tokenizer = self._read_tokenizer(self._network.model, config)
         self._text_tokenizer = _backend(tokenizer, folder)
         text_config: dict[str, Any] = {**config, **config.get("text_config", {})}
         self._grammars = Grammars(self._text_tokenizer, sorted(tokenizer.eos_token_ids))
         self.chances = Chances(self._text_tokenizer)
-        self._vocab_size = self._tokens_known(text_config)
+        self._vocab_size = self._tokens_known(self._network.model, text_config)
         self._context = int(text_config.get("max_position_embeddings") or 0) or (1 << 30)
-        self.decoder = self._new_decoder(
-            self._model,
-            self._tokenizer.eos_token_ids,
-            self._choosers,
-            slots=slots,
-            prefix_cache_bytes=prefix_cache_bytes,
-        )
+        self._decoder: Decoder | None = self._new_decoder(self._network)  # refuses what it cannot run
         self.info = ModelInfo(
             id=model_id,
             task="generate",
@@ -61,13 +89,44 @@ class GenerateRunner:
             abilities=self._abilities(),
         )
 
-    def _load(self, model_id: str, folder: Path) -> tuple[Any, TokenizerWrapper]:
-        try:
-            return load(str(folder))[:2]
-        except (ValueError, FileNotFoundError, KeyError) as error:
-            raise InvalidInput(f"{model_id} cannot be loaded by mlx-lm: {error}.", param="model") from error
+    @property
+    def decoder(self) -> Decoder | None:
+        return self._decoder
 
-    def _tokens_known(self, text_config: Mapping[str, Any]) -> int:
+    def load(self) -> Iterator[None]:
+        self._network = self._network or self._open()
+        self._decoder = None
+        yield from read(*self._network.modules)
+        self._decoder = self._new_decoder(self._network)
+
+    def unload(self) -> None:
+        self._network = self._decoder = None
+        release()
+
+    def _open(self) -> Network:
+        draft = self._files.draft
+        try:
+            model = _open_model(self._files.folder)
+            if self._files.adapter:
+                model = load_adapters(model, str(self._files.adapter))
+                model.eval()
+            return Network(model, _open_model(draft) if draft else None)
+        except (ValueError, FileNotFoundError, KeyError, AttributeError) as error:
+            raise InvalidInput(f"{self._id} cannot be loaded by mlx-lm: {error}.", param="model") from error
+
+    def _read_tokenizer(self, model: Any, config: Mapping[str, Any]) -> TokenizerWrapper:
+        return load_tokenizer(self._files.folder, eos_token_ids=config.get("eos_token_id"))
+
+    def _new_decoder(self, network: Network) -> Decoder:
+        return TextDecoder(
+            network.model,
+            self._tokenizer.eos_token_ids,
+            self._choosers,
+            slots=self._slots,
+            prefix_cache_bytes=self._prefix_cache_bytes,
+        )
+
+    def _tokens_known(self, model: Any, text_config: Mapping[str, Any]) -> int:
         return int(text_config["vocab_size"])
 
     def _abilities(self) -> tuple[str, ...]:
@@ -176,6 +235,10 @@ class GenerateRunner:
             after=after,
             generated=written,
         )
+
+
+def _open_model(folder: Path) -> Any:
+    return load_model(folder, lazy=True)[0]
 
 
 def _tool_parser(parse: Any, schemas: Iterable[Any]) -> Callable[[str], Any]:

@@ -6,11 +6,12 @@ from typing import Any
 
 from mlx_lm.tokenizer_utils import TokenizerWrapper
 from mlx_lm.tokenizer_utils import load as load_tokenizer
-from mlx_vlm.utils import load as load_vision
+from mlx_vlm.utils import load_image_processor, load_model, load_processor
 
 from jobs.errors import InvalidInput
 from jobs.generation import GenerateJob
-from workers.runners.generate import GenerateRunner
+from workers.runners.base import Decoder
+from workers.runners.generate import GenerateRunner, Network
 from workers.runners.picture_prompts import PicturePrompts
 from workers.runners.prompts import Reading
 from workers.runners.recipe import read_json
@@ -21,30 +22,48 @@ IMAGE_IDS = ("image_token_id", "image_token_index")
 
 
 class VisionRunner(GenerateRunner):
-    """A loaded vision model. Pictures are decoded and cut up in `prepare`; the device's thread encodes them.
+    """A vision model. Pictures are decoded and cut up in `prepare`; the device's thread encodes them.
 
     Prompts and answers are otherwise a text model's. An answer with pictures is not kept in the prefix cache.
     """
 
-    _new_decoder = VisionDecoder
-
-    def _load(self, model_id: str, folder: Path) -> tuple[Any, TokenizerWrapper]:
+    def _open(self) -> Network:
+        unsupported = "an adapter" if self._files.adapter else "a draft model" if self._files.draft else None
+        if unsupported:
+            raise InvalidInput(
+                f"{self._id} is a vision model, which cannot have {unsupported}.", param="model"
+            )
         try:
-            loaded: tuple[Any, Any] = load_vision(str(folder))
+            return Network(load_model(self._files.folder, lazy=True), None)
         except Exception as error:
-            # Configs and processors of many makers are read here, with as many kinds of errors.
-            raise InvalidInput(f"{model_id} cannot be loaded by mlx-vlm: {error}.", param="model") from error
-        model, processor = loaded
-        config = read_json(folder / "config.json")
+            # Configs of many makers are read here, with as many kinds of errors.
+            raise InvalidInput(f"{self._id} cannot be loaded by mlx-vlm: {error}.", param="model") from error
+
+    def _read_tokenizer(self, model: Any, config: Mapping[str, Any]) -> TokenizerWrapper:
+        folder = self._files.folder
+        try:
+            processor = load_processor(folder, eos_token_ids=getattr(model.config, "eos_token_id", None))
+            if own := load_image_processor(folder):
+                processor.image_processor = own
+        except Exception as error:  # as for configs
+            raise InvalidInput(f"{self._id} cannot be loaded by mlx-vlm: {error}.", param="model") from error
         tokenizer = load_tokenizer(folder, _template_of(processor), eos_token_ids=_end_ids(folder, config))
         image_ids = [config[name] for name in IMAGE_IDS if isinstance(config.get(name), int)]
-        vocab_size = int(model.config.text_config.vocab_size)
-        self._prompts = PicturePrompts(tokenizer, processor, image_ids, vocab_size)
-        return model, tokenizer
+        self._prompts = PicturePrompts(tokenizer, processor, image_ids, self._tokens_known(model, {}))
+        return tokenizer
 
-    def _tokens_known(self, text_config: Mapping[str, Any]) -> int:
+    def _new_decoder(self, network: Network) -> Decoder:
+        return VisionDecoder(
+            network.model,
+            self._tokenizer.eos_token_ids,
+            self._choosers,
+            slots=self._slots,
+            prefix_cache_bytes=self._prefix_cache_bytes,
+        )
+
+    def _tokens_known(self, model: Any, text_config: Mapping[str, Any]) -> int:
         """Gemma 3's files leave it to the code that reads them."""
-        return int(self._model.config.text_config.vocab_size)
+        return int(model.config.text_config.vocab_size)
 
     def _abilities(self) -> tuple[str, ...]:
         return (*super()._abilities(), *(["vision"] if self._prompts.takes_pictures else []))
@@ -60,7 +79,7 @@ def _template_of(processor: Any) -> dict[str, Any]:
     return {"chat_template": template} if template else {}
 
 
-def _end_ids(folder: Path, config: dict[str, Any]) -> list[int] | None:
+def _end_ids(folder: Path, config: Mapping[str, Any]) -> list[int] | None:
     """All tokens that the folder's files call an end; None where it is left to the tokenizer."""
     generation = folder / "generation_config.json"
     sources = [config, config.get("text_config") or {}, read_json(generation) if generation.is_file() else {}]

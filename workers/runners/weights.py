@@ -1,4 +1,4 @@
-"""Load a model's folder into an encoder: safetensors files, MLX quantisation, dense layers."""
+"""A model's folder as an encoder: safetensors files, MLX quantisation, dense layers."""
 
 import json
 from pathlib import Path
@@ -19,7 +19,7 @@ ACTIVATIONS = {"torch.nn.modules.linear.Identity": False, "torch.nn.modules.acti
 
 
 def load_encoder(folder: Path, config: dict[str, Any]) -> Encoder:
-    """The encoder with its weights, every one of them accounted for. Raises InvalidInput."""
+    """The encoder, every one of its weights accounted for; they are read when first used. Raises InvalidInput."""
     weights = _read(folder)
     model = build_encoder(library_config(config), list(weights))
     weights = model.sanitize(weights)
@@ -79,6 +79,5 @@ def _fill(model: M, weights: dict[str, mx.array], folder: Path) -> M:
         raise InvalidInput(f"{folder}: the weights do not fit config.json: {error}", param="model") from error
     if mx.default_device() == mx.Device(mx.cpu):
         model.set_dtype(mx.float32)  # a CPU multiplies half precision many times slower, and less exactly
-    mx.eval(model.parameters())
     model.eval()
     return model

@@ -15,6 +15,7 @@ from workers.hand import Hand, Held
 from workers.ledger import Claim
 from workers.pace import Pace
 from workers.progress import Progress
+from workers.residents import resident
 
 LIMITS = BatchLimits(tokens=10, items=1, padding=0, free_padding=0)
 
@@ -54,7 +55,15 @@ def run(texts: list[str], depth: int) -> tuple[NotingRunner, list[Held]]:
 
     no_answers = Decoding(hand, {}, lambda _: None, lambda *_: None)
     loop = DeviceLoop(
-        hand, {"m": runner}, Progress(), note, no_answers, Pace(["m"], 0.05), batch_timeout_s=60, depth=depth
+        hand,
+        {"m": runner},
+        Progress(),
+        note,
+        no_answers,
+        Pace(["m"], 0.05),
+        resident({"m": runner}),
+        batch_timeout_s=60,
+        depth=depth,
     )
     thread = threading.Thread(target=loop.run)
     thread.start()

@@ -1,0 +1,219 @@
+"""The models of a worker that are in memory, and how others take their place."""
+
+import logging
+import math
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+
+from jobs.errors import JobError, ModelNotLoadable
+from jobs.types import Lane, LoadedModel
+from workers.residency import Change, Place, Want, choose_change
+from workers.runners.base import Runner, loaded
+
+log = logging.getLogger(__name__)
+
+TRIED_AGAIN_S = 60
+"""A model that could not be loaded fails its jobs for so long before it is tried again."""
+
+
+@dataclass
+class _Stay:
+    """One model's time in memory."""
+
+    loaded_at: float
+    load_s: float
+    used_at: float
+    expires_at: float
+
+
+class Residents:
+    """The feeder decides (`decide`), the device's thread carries it out (`carry_out`); others may look on.
+
+    A model is in memory from its load's end to its unload's beginning, and serves until it is told to leave.
+    """
+
+    def __init__(
+        self,
+        runners: Mapping[str, Runner],
+        *,
+        budget_bytes: int,
+        starvation_s: float = 5,
+        keep_alive_s: float = math.inf,
+    ) -> None:
+        """budget_bytes: for the weights of all models in memory. keep_alive_s: a model that nobody used for so long
+        leaves.
+        """
+        self.runners = runners
+        self._budget_bytes = budget_bytes
+        self._starvation_s = starvation_s
+        self._keep_alive_s = keep_alive_s
+        self._lock = threading.Lock()
+        self._stays: dict[str, _Stay] = {}
+        self._since: dict[str, float] = {}  # when work was first seen, of models that are not in memory
+        self._failures: dict[str, tuple[JobError, float]] = {}
+        self._change: Change | None = None
+        self._loading: tuple[Iterator[None], float] | None = None
+
+    def begin(self) -> None:
+        """On the device's thread: load the models there is room for, in their order. Raises what loading does."""
+        free = self._budget_bytes
+        for model, runner in self.runners.items():
+            if runner.weight_bytes <= free:
+                started = time.monotonic()
+                loaded(runner)
+                self._settle_in(model, started)
+                free -= runner.weight_bytes
+
+    def serves(self, model: str) -> bool:
+        """Whether its jobs are to be claimed now: it is in memory and stays, or cannot be loaded (so they fail)."""
+        with self._lock:
+            leaving = self._change is not None and model in self._change.unload
+            return (model in self._stays and not leaving) or self._failure(model) is not None
+
+    def failure(self, model: str) -> JobError | None:
+        """Why the model cannot be loaded."""
+        with self._lock:
+            return self._failure(model)
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether all models are in memory, and for good: there is nothing to decide."""
+        with self._lock:
+            return len(self._stays) == len(self.runners) and all(
+                stay.expires_at == math.inf for stay in self._stays.values()
+            )
+
+    @property
+    def is_changing(self) -> bool:
+        return self._change is not None
+
+    def touch(self, model: str, keep_alive_s: float | None) -> None:
+        """A job of the model has ended, which asked for it to be kept for so long (None: the usual time)."""
+        with self._lock:
+            if stay := self._stays.get(model):
+                stay.used_at = time.monotonic()
+                stay.expires_at = stay.used_at + (
+                    self._keep_alive_s if keep_alive_s is None else keep_alive_s
+                )
+
+    def would_change(self, work: Mapping[str, Lane]) -> bool:
+        """Whether `decide` would decide anything."""
+        with self._lock:
+            return self._choose(work) is not None
+
+    def decide(self, work: Mapping[str, Lane]) -> tuple[str, ...]:
+        """Choose what comes and goes. work: the highest lane of each model with any. Returns the models that leave:
+        nothing more is to be begun for them.
+        """
+        with self._lock:
+            self._change = change = self._choose(work) or self._change
+            return change.unload if change else ()
+
+    def carry_out(self, is_busy: Callable[[str], bool], has_time: Callable[[], bool]) -> None:
+        """On the device's thread: unload what is to leave and no longer busy, then load a piece, or as many as there is
+        time for.
+        """
+        change = self._change
+        if change is None:
+            return
+        for model in change.unload:
+            if model in self._stays:
+                if is_busy(model):
+                    return
+                self._unload(model)
+        if change.load is None or self._load_some(change.load, has_time):
+            with self._lock:
+                self._change = None
+
+    def report(self) -> tuple[LoadedModel, ...]:
+        """What is in memory."""
+        to_epoch = time.time() - time.monotonic()
+        with self._lock:
+            return tuple(
+                LoadedModel(
+                    id=model,
+                    size_bytes=self.runners[model].weight_bytes,
+                    expires_at=None if stay.expires_at == math.inf else stay.expires_at + to_epoch,
+                )
+                for model, stay in self._stays.items()
+            )
+
+    def _choose(self, work: Mapping[str, Lane]) -> Change | None:
+        if self._change is not None:
+            return None
+        now = time.monotonic()
+        missing = [each for each in work if each not in self._stays and self._failure(each) is None]
+        self._since = {model: self._since.get(model, now) for model in missing}
+        wants = [
+            Want(model, self.runners[model].weight_bytes, work[model], self._since[model])
+            for model in missing
+        ]
+        places = {
+            model: Place(
+                self.runners[model].weight_bytes,
+                work.get(model),
+                stay.loaded_at,
+                stay.load_s,
+                stay.used_at,
+                stay.expires_at,
+            )
+            for model, stay in self._stays.items()
+        }
+        return choose_change(
+            places, wants, budget_bytes=self._budget_bytes, starvation_s=self._starvation_s, now=now
+        )
+
+    def _failure(self, model: str) -> JobError | None:
+        error, until = self._failures.get(model, (None, 0.0))
+        return error if time.monotonic() < until else None
+
+    def _load_some(self, model: str, has_time: Callable[[], bool]) -> bool:
+        """True if that was all."""
+        if self._loading is None:
+            self._loading = (self.runners[model].load(), time.monotonic())
+        pieces, started = self._loading
+        try:
+            for _ in pieces:
+                if not has_time():
+                    return False
+        except Exception as error:
+            log.exception("a model cannot be loaded", extra={"model": model})
+            self.runners[model].unload()
+            failure = ModelNotLoadable(
+                f"The model {model} cannot be loaded: {_reason(error)}.", param="model"
+            )
+            self._failures[model] = (failure, time.monotonic() + TRIED_AGAIN_S)
+        else:
+            self._settle_in(model, started)
+        self._loading = None
+        return True
+
+    def _settle_in(self, model: str, started: float) -> None:
+        now = time.monotonic()
+        with self._lock:
+            self._stays[model] = _Stay(now, now - started, now, now + self._keep_alive_s)
+        log.info("model loaded", extra={"model": model, "load_s": round(now - started, 2)})
+
+    def _unload(self, model: str) -> None:
+        with self._lock:
+            del self._stays[model]
+        self.runners[model].unload()
+        log.info("model unloaded", extra={"model": model})
+
+
+def resident(runners: Mapping[str, Runner]) -> Residents:
+    """All of them in memory, for good."""
+    found = Residents(runners, budget_bytes=sum(runner.weight_bytes for runner in runners.values()))
+    found.begin()
+    return found
+
+
+def _reason(error: Exception) -> str:
+    """For the caller; what libraries say may name files of this machine."""
+    return (
+        error.message.rstrip(".")
+        if isinstance(error, JobError)
+        else f"{type(error).__name__}, of which the server's log says more"
+    )
