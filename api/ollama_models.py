@@ -1,6 +1,7 @@
 """Models as Ollama's clients see them. What mlxq does not know of a model is left empty."""
 
-from collections.abc import Sequence
+import math
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from typing import Literal
 
@@ -8,7 +9,7 @@ import msgspec
 
 from api.ollama_reply import timestamp
 from jobs.errors import NoWorker, UnknownModel
-from jobs.types import ModelInfo
+from jobs.types import LoadedModel, ModelInfo, WorkerStats
 
 _LATEST = ":latest"
 _ARCHITECTURE = "mlx"
@@ -43,8 +44,8 @@ class OllamaModels(msgspec.Struct, frozen=True):
 
 
 class OllamaLoaded(OllamaModel, frozen=True, kw_only=True):
-    expires_at: str = _FOREVER
-    size_vram: int = 0
+    expires_at: str
+    size_vram: int
     context_length: int
 
 
@@ -87,15 +88,30 @@ def list_models(models: Sequence[ModelInfo]) -> OllamaModels:
     )
 
 
-def list_loaded(models: Sequence[ModelInfo]) -> OllamaLoadedModels:
-    return OllamaLoadedModels(
-        [
-            OllamaLoaded(
-                name=info.id, model=info.id, modified_at=_modified_at(info), context_length=info.max_tokens
-            )
-            for info in models
-        ]
+def list_loaded(models: Sequence[ModelInfo], workers: Iterable[WorkerStats]) -> OllamaLoadedModels:
+    """Those in memory; one that several workers have is listed once, as it stays longest."""
+    known = {info.id: info for info in models}
+    found: dict[str, LoadedModel] = {}
+    for loaded in (each for worker in workers for each in worker.loaded if each.id in known):
+        found[loaded.id] = max(found.get(loaded.id, loaded), loaded, key=_stays_until)
+    return OllamaLoadedModels([_loaded(known[name], found[name]) for name in sorted(found)])
+
+
+def _loaded(info: ModelInfo, loaded: LoadedModel) -> OllamaLoaded:
+    forever = loaded.expires_at is None
+    return OllamaLoaded(
+        name=info.id,
+        model=info.id,
+        modified_at=_modified_at(info),
+        size=loaded.size_bytes,
+        size_vram=loaded.size_bytes,
+        expires_at=_FOREVER if forever else timestamp(int(_stays_until(loaded) * 1_000_000_000)),
+        context_length=info.max_tokens,
     )
+
+
+def _stays_until(loaded: LoadedModel) -> float:
+    return math.inf if loaded.expires_at is None else loaded.expires_at
 
 
 def show_model(name: str, models: Sequence[ModelInfo]) -> ShowReply:

@@ -82,7 +82,7 @@ def build_parser() -> argparse.ArgumentParser:
             action="append",
             dest="models",
             metavar="MODEL",
-            help="model to serve: a folder, a Hugging Face name, or ALIAS=either; may be repeated",
+            help="model to serve: [ALIAS=]FOLDER_OR_NAME[,adapter=FOLDER][,draft=FOLDER_OR_NAME]; may be repeated",
         )
     for part in (up, serve, worker):
         part.add_argument(

@@ -34,7 +34,7 @@ class Settings(BaseSettings):
     )
     models: tuple[str, ...] = Field(
         default=("all-MiniLM-L6-v2",),
-        description="Models to serve: folder, Hugging Face name, or ALIAS=either.",
+        description="Models to serve: [ALIAS=]FOLDER_OR_NAME[,adapter=FOLDER][,draft=FOLDER_OR_NAME].",
     )
     model_bytes: int | None = Field(
         default=None,

@@ -31,6 +31,7 @@ from jobs.types import (
     JobView,
     Lane,
     LaneStats,
+    LoadedModel,
     ModelInfo,
     QueueStats,
     Result,
@@ -106,6 +107,7 @@ class MemoryQueue:
     ) -> None:
         self.held = held
         self.refusal = refusal
+        self.loaded: dict[str, LoadedModel] = {}
         self.failure = failure
         self.limit = limit
         self.running = False
@@ -232,7 +234,12 @@ class MemoryQueue:
             for info in self._models.values()
         )
         worker = WorkerStats(
-            name="memory", models=tuple(self._models), seen_at=time.time(), jobs_in_hand=0, drain_rate={}
+            name="memory",
+            models=tuple(self._models),
+            seen_at=time.time(),
+            jobs_in_hand=0,
+            drain_rate={},
+            loaded=tuple(self.loaded.values()),
         )
         return QueueStats(queues=queues, workers=(worker,) if self._models else ())
 

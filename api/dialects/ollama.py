@@ -85,8 +85,9 @@ class Ollama:
         return _json(msgspec.json.encode(list_models(await self._queue.models())))
 
     async def loaded(self, request: Request) -> Response:
-        """The same: a worker loads and drops what it serves as its memory allows."""
-        return _json(msgspec.json.encode(list_loaded(await self._queue.models())))
+        """Those of them that are in memory."""
+        models, stats = await self._queue.models(), await self._queue.stats()
+        return _json(msgspec.json.encode(list_loaded(models, stats.workers)))
 
     async def version(self, request: Request) -> Response:
         """That of mlxq."""
@@ -96,6 +97,8 @@ class Ollama:
         self, request: Request, job: GenerateJob, writer: OllamaWriter, started_ns: int
     ) -> Response:
         job = msgspec.structs.replace(job, model=served_id(job.model, await self._queue.models()))
+        if job.count_only and job.keep_alive_s == 0 and not await self._is_loaded(job.model):
+            return _json(writer.loaded("unload"))  # a job would load it first
         if job.stream:
             stream = await open_stream(self._queue, self._settings, request, [job])
             if isinstance(stream, Accepted):
@@ -107,6 +110,12 @@ class Ollama:
         if job.count_only:
             return _json(writer.loaded("unload" if job.keep_alive_s == 0 else "load"))
         return _json(writer.whole(outcome.result, time.monotonic_ns() - started_ns))
+
+    async def _is_loaded(self, model: str) -> bool:
+        """Also True for a model that nobody serves: a job says so."""
+        workers = (await self._queue.stats()).workers
+        served = any(model in worker.models for worker in workers)
+        return not served or any(each.id == model for worker in workers for each in worker.loaded)
 
 
 def _json(body: bytes) -> Response:

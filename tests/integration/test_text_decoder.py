@@ -57,6 +57,7 @@ def write_alone(runner: GenerateRunner, job: GenerateJob) -> list[int]:
 def write(runner: GenerateRunner, jobs: Sequence[GenerateJob], joining: Iterator[int]) -> list[list[int]]:
     """The tokens of each job. joining: how many begin before each next step."""
     decoder = runner.decoder
+    assert decoder is not None
     waiting = [answer_to(runner, job) for job in jobs]
     order: list[int] = []
     tokens: dict[int, list[int]] = {}

@@ -8,6 +8,7 @@ import pytest
 
 from jobs.testing import MODEL, MemoryQueue
 from jobs.testing_generation import CHAT_MODEL
+from jobs.types import LoadedModel
 from tests.unit.api.conftest import Connect
 
 DETAILS = {
@@ -36,11 +37,22 @@ async def test_tags_list_every_model(chat_client: httpx.AsyncClient):
     ]
 
 
-async def test_ps_lists_them_as_there_for_ever(chat_client: httpx.AsyncClient):
-    found = (await chat_client.get("/api/ps")).json()["models"]
-    assert [each["model"] for each in found] == [MODEL.id, CHAT_MODEL.id]
-    assert [each["context_length"] for each in found] == [256, 4096]
-    assert {datetime.fromisoformat(each["expires_at"]).year for each in found} == {9999}
+async def test_ps_lists_what_is_in_memory_and_until_when(
+    chat_client: httpx.AsyncClient, generator: MemoryQueue
+):
+    assert (await chat_client.get("/api/ps")).json() == {"models": []}
+    generator.loaded = {
+        CHAT_MODEL.id: LoadedModel(CHAT_MODEL.id, 4_000, 1_800_000_000.5),
+        MODEL.id: LoadedModel(MODEL.id, 3_000, None),
+    }
+    found = {each["model"]: each for each in (await chat_client.get("/api/ps")).json()["models"]}
+    assert {name: each["size_vram"] for name, each in found.items()} == {
+        MODEL.id: 3_000,
+        CHAT_MODEL.id: 4_000,
+    }
+    assert found[CHAT_MODEL.id]["context_length"] == CHAT_MODEL.max_tokens
+    assert datetime.fromisoformat(found[CHAT_MODEL.id]["expires_at"]).timestamp() == 1_800_000_000.5
+    assert datetime.fromisoformat(found[MODEL.id]["expires_at"]).year == 9999
 
 
 @pytest.mark.parametrize("field", ["model", "name"])

@@ -51,6 +51,37 @@ def test_alias_renames_a_folder(folder: Path):
     )
 
 
+def test_adapter_and_draft_are_named_behind_a_comma(folder: Path, tmp_path: Path):
+    adapter = tmp_path / "lora"
+    adapter.mkdir()
+    for file in ("adapter_config.json", "adapters.safetensors"):
+        (adapter / file).touch()
+    home = folder.resolve()
+    assert resolve(f"poet={folder},adapter={adapter}") == LocalModel("poet", home, adapter=adapter)
+    assert resolve(f"{folder},draft={folder}") == LocalModel("my-model", home, draft=home)
+
+
+@pytest.mark.parametrize(
+    ("part", "complaint"),
+    [
+        ("adapter=./nowhere", r"has no adapter_config\.json"),
+        ("adapter=", r"neither adapter=FOLDER nor draft=MODEL"),
+        ("lora=x", r"neither adapter=FOLDER nor draft=MODEL"),
+        ("draft=./nowhere", r"There is no folder"),
+    ],
+)
+def test_a_part_that_cannot_be_had_is_refused(folder: Path, part: str, complaint: str):
+    with pytest.raises(UnknownModel, match=complaint):
+        resolve(f"{folder},{part}")
+
+
+def test_folder_with_a_comma_is_a_folder(tmp_path: Path):
+    folder = tmp_path / "a,b"
+    folder.mkdir()
+    (folder / "config.json").write_text("{}")
+    assert resolve(str(folder)).id == "a,b"
+
+
 def test_folder_with_an_equals_sign_is_no_alias(tmp_path: Path):
     folder = tmp_path / "a=b"
     folder.mkdir()
