@@ -3,7 +3,6 @@
 import msgspec
 
 from api.anthropic_reply import (
-    STOP_REASONS,
     AnthropicUsage,
     BlockReply,
     MessageReply,
@@ -12,6 +11,7 @@ from api.anthropic_reply import (
     ThinkingReply,
     ToolUseReply,
     anthropic_envelope,
+    ending,
     message_id,
     usage_of,
 )
@@ -41,7 +41,7 @@ class InputDelta(msgspec.Struct, frozen=True, tag="input_json_delta"):
 
 class MessageDelta(msgspec.Struct, frozen=True, kw_only=True):
     stop_reason: StopReason
-    stop_sequence: None = None
+    stop_sequence: str | None
 
 
 class MessageStart(msgspec.Struct, frozen=True, tag="message_start"):
@@ -96,7 +96,7 @@ class AnthropicEvents:
         self._begun = False
         self._index = -1  # of the latest block
         self._open: type[TextDelta | ThinkingDelta] | None = None
-        self._stop_reason: StopReason = "end_turn"
+        self._end = MessageDelta(stop_reason="end_turn", stop_sequence=None)
         self._tally = Tally()
 
     def encode(self, event: StreamEvent) -> bytes:
@@ -109,7 +109,7 @@ class AnthropicEvents:
         return b"".join(map(sent, found))
 
     def end(self) -> bytes:
-        last = MessageEnd(MessageDelta(stop_reason=self._stop_reason), usage_of(self._tally))
+        last = MessageEnd(self._end, usage_of(self._tally))
         return b"".join(map(sent, [*self._close(), last, MessageStop()]))
 
     def failure(self, error: JobError) -> bytes:
@@ -132,7 +132,8 @@ class AnthropicEvents:
         for call in piece.tool_calls:
             events += self._call(call)
         if piece.finish_reason:
-            self._stop_reason = STOP_REASONS[piece.finish_reason]
+            stop_reason, stop_sequence = ending(piece.finish_reason, piece.stop)
+            self._end = MessageDelta(stop_reason=stop_reason, stop_sequence=stop_sequence)
         return events
 
     def _grow(self, empty: BlockReply, delta: TextDelta | ThinkingDelta) -> list[Event]:

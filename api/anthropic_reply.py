@@ -11,9 +11,9 @@ from jobs.errors import InternalError
 from jobs.generation import Choice, FinishReason, GenerateResult
 from jobs.types import Result
 
-StopReason = Literal["end_turn", "max_tokens", "tool_use"]
+StopReason = Literal["end_turn", "max_tokens", "tool_use", "stop_sequence"]
 
-STOP_REASONS: dict[FinishReason, StopReason] = {
+_STOP_REASONS: dict[FinishReason, StopReason] = {
     "stop": "end_turn",
     "length": "max_tokens",
     "tool_calls": "tool_use",
@@ -59,7 +59,7 @@ class AnthropicUsage(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class MessageReply(msgspec.Struct, frozen=True, kw_only=True):
-    """stop_sequence: always null. Which text ended an answer is not told, nor whether one did."""
+    """stop_sequence: the one that ended the answer, where that is the stop_reason."""
 
     id: str
     type: Literal["message"] = "message"
@@ -67,7 +67,7 @@ class MessageReply(msgspec.Struct, frozen=True, kw_only=True):
     model: str
     content: list[BlockReply]
     stop_reason: StopReason | None
-    stop_sequence: None = None
+    stop_sequence: str | None = None
     usage: AnthropicUsage
 
 
@@ -91,11 +91,13 @@ def encode_message(result: Result, *, job_id: str, model: str) -> bytes:
     [choice] = result.choices
     tally = Tally()
     tally.add_result(0, result)
+    stop_reason, stop_sequence = ending(choice.finish_reason, choice.stop)
     reply = MessageReply(
         id=message_id(job_id),
         model=model,
         content=_content(choice),
-        stop_reason=STOP_REASONS[choice.finish_reason],
+        stop_reason=stop_reason,
+        stop_sequence=stop_sequence,
         usage=usage_of(tally),
     )
     return msgspec.json.encode(reply)
@@ -111,6 +113,13 @@ def encode_count(result: Result) -> bytes:
 def message_id(job_id: str) -> str:
     """The job's id, in the dress of Anthropic's."""
     return f"msg_{job_id}"
+
+
+def ending(finish: FinishReason, stop: str | None) -> tuple[StopReason, str | None]:
+    """stop_reason and stop_sequence. stop: the text that ended the answer; after calls these are the reason."""
+    if finish == "stop" and stop is not None:
+        return "stop_sequence", stop
+    return _STOP_REASONS[finish], None
 
 
 def usage_of(tally: Tally) -> AnthropicUsage:

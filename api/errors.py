@@ -41,6 +41,7 @@ _FINAL = (
     errors.IdempotencyConflict,
     errors.JobCanceled,
     errors.JobExpired,
+    errors.ModelNotLoadable,
     errors.ResultTimeout,
     errors.TimeLimitExceeded,
     errors.UnreadableJob,

@@ -5,6 +5,7 @@ Needs nothing but mlxq itself; every request below is plain HTTP. Run it on its 
     .venv/bin/python examples/demo.py
 """
 
+import itertools
 import json
 import os
 import re
@@ -22,6 +23,8 @@ from urllib.request import ProxyHandler, Request, build_opener
 
 ROOT = Path(__file__).parent.parent
 MODEL = "all-MiniLM-L6-v2"
+CHAT = "tiny-chat"
+CHAT_FOLDER = ROOT / "examples" / "tiny_chat" / "model"
 SENTENCES = [
     "The soup needs more salt and a little lemon.",
     "Knead the dough until it no longer sticks to the bowl.",
@@ -60,6 +63,7 @@ def main() -> int:
         with mlxq_up(folder) as url:
             show_neighbours(url)
             show_job(url)
+            show_chat(url)
             show_queue(url)
     except KeyboardInterrupt:
         print("\nStopped.")
@@ -71,6 +75,7 @@ Everything is stopped again. To go on:
   .venv/bin/mlxq up                 # Redis, API and worker, until Ctrl-C
   curl http://127.0.0.1:8000/v1/embeddings -H 'Content-Type: application/json' \\
     -d '{{"model": "{MODEL}", "input": ["a cat", "a kitten"]}}'
+  .venv/bin/mlxq up --model MODEL    # your own: a folder or a Hugging Face name; may be repeated
 README.md says the rest; examples/ has a script for each task.""")
     return 0
 
@@ -79,7 +84,8 @@ README.md says the rest; examples/ has a script for each task.""")
 def mlxq_up(folder: Path) -> Iterator[str]:
     """`mlxq up` on a free port; its URL. Its log goes to a file, shown only if it does not start."""
     print("Starting Redis, the API and a worker (`mlxq up`) ...", flush=True)
-    command = [sys.executable, "-m", "cli.main", "up", "--port", "0", "--data", str(folder), "--model", MODEL]
+    command = [sys.executable, "-m", "cli.main", "up", "--port", "0", "--data", str(folder)]
+    command += ["--model", MODEL, "--model", f"{CHAT}={CHAT_FOLDER}"]
     environ = {
         name: value for name, value in os.environ.items() if name != "REDIS_URL"
     }  # not into your own Redis
@@ -147,6 +153,33 @@ def show_job(url: str) -> None:
         job = ask(f"{url}{address}?wait=1")  # answers when the job ends, after a second at the latest
     vectors = len(job["result"]["data"]) if job["result"] else 0
     print(f"  {time.monotonic() - started:5.2f} s  {job['status']}: {vectors} vectors from GET {address}")
+
+
+def show_chat(url: str) -> None:
+    """A stream, while the worker has a thousand texts to embed."""
+    texts = SENTENCES * 40
+    bulk = ask(f"{url}/v1/jobs", {"task": "embed", "model": MODEL, "input": texts, "lane": "bulk"})
+    question = {"role": "user", "content": "Tell me a story."}
+    body = {"model": CHAT, "messages": [question], "stream": True, "temperature": 0}
+    request = Request(
+        f"{url}/v1/chat/completions", json.dumps(body).encode(), {"Content-Type": "application/json"}
+    )
+    print(
+        f"\nPOST /v1/chat/completions as a stream, while {len(texts)} texts are embedded in the bulk lane:\n\n  ",
+        end="",
+    )
+    told_at: list[float] = []
+    with _HTTP.open(request, timeout=60) as reply:
+        for line in reply:
+            told = line.decode().removeprefix("data: ").strip()
+            if told.startswith("{") and (choices := json.loads(told)["choices"]):
+                print(choices[0]["delta"].get("content") or "", end="", flush=True)
+                told_at.append(time.monotonic())
+    pauses_ms = sorted((late - early) * 1000 for early, late in itertools.pairwise(told_at))
+    most_ms = pauses_ms[len(pauses_ms) * 95 // 100]
+    print(f"\n\n{len(told_at)} pieces, 95 % of them within {most_ms:.0f} ms of the last one.")
+    job = ask(f"{url}/v1/jobs/{bulk['id']}?wait=60")
+    print(f"The bulk job: {job['status']}, {len(job['result']['data'])} vectors.")
 
 
 def show_queue(url: str) -> None:

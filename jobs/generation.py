@@ -143,7 +143,8 @@ class Piece(msgspec.Struct, frozen=True, array_like=True):
     """What an answer grew by. Pieces of one answer, put one after the other, are the answer.
 
     choice: which of the n answers. tokens: the token ids it was read from (also of withheld text, as of a tool call
-    that is not complete yet). tool_calls: complete calls. finish_reason: on an answer's last piece.
+    that is not complete yet). tool_calls: complete calls. finish_reason: on an answer's last piece. stop: there, too:
+    the caller's stop text that ended it; None at an end marker.
     """
 
     choice: int = 0
@@ -153,6 +154,7 @@ class Piece(msgspec.Struct, frozen=True, array_like=True):
     tool_calls: tuple[ToolCall, ...] = ()
     logprobs: tuple[TokenLogprobs, ...] = ()
     finish_reason: FinishReason | None = None
+    stop: str | None = None
 
 
 class Pieces(msgspec.Struct, frozen=True, array_like=True):
@@ -164,7 +166,9 @@ class Pieces(msgspec.Struct, frozen=True, array_like=True):
 
 
 class Choice(msgspec.Struct, frozen=True):
-    """One whole answer. tokens: how many were generated for it."""
+    """One whole answer. tokens: how many were generated for it. stop: the caller's stop text that ended it; None at
+    an end marker. Where calls came before that text, finish_reason is "tool_calls" all the same.
+    """
 
     text: str
     finish_reason: FinishReason
@@ -172,10 +176,16 @@ class Choice(msgspec.Struct, frozen=True):
     reasoning: str = ""
     tool_calls: tuple[ToolCall, ...] = ()
     logprobs: tuple[TokenLogprobs, ...] = ()
+    stop: str | None = None
 
 
 class GenerateResult(msgspec.Struct, frozen=True, tag="generate_result"):
-    """cached_tokens: so many of prompt_tokens were not computed anew. choices: none where only a count was asked."""
+    """cached_tokens: so many of prompt_tokens were not computed anew. choices: none where only a count was asked.
+
+    prompt_s: from an answer's beginning on the device to its first token. generate_s: from its first token to its
+    last. Of several answers the slowest counts. Only the execution that ended the job is in them: what was written
+    before its worker was lost took time that nobody has measured.
+    """
 
     choices: tuple[Choice, ...]
     prompt_tokens: int

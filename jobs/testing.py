@@ -107,7 +107,7 @@ class MemoryQueue:
     ) -> None:
         self.held = held
         self.refusal = refusal
-        self.loaded: dict[str, LoadedModel] = {}
+        self.loaded = {info.id: LoadedModel(info.id, 0, None) for info in models}
         self.failure = failure
         self.limit = limit
         self.running = False

@@ -2,11 +2,12 @@
 
 from collections.abc import Sequence
 
+import msgspec
+
 from jobs.errors import InputTooLong
 from jobs.generation import (
     Chat,
     Choice,
-    FinishReason,
     GenerateJob,
     GenerateResult,
     Message,
@@ -88,11 +89,11 @@ def _steps(job: GenerateJob, words: list[str]) -> list[Piece]:
         steps.append(Piece(reasoning=THOUGHT, tokens=(1,)))
     if chat and chat.tool_choice == "required":
         return [*steps, _calls(chat)]
-    texts, finish = _cut(["{}"] if job.format else words, job)
+    texts, end = _cut(["{}"] if job.format else words, job)
     for text in texts:
         logprobs = (_chances(text, job.logprobs),) if job.logprobs is not None else ()
         steps.append(Piece(text=text, tokens=(len(text),), logprobs=logprobs))
-    return [*steps, Piece(finish_reason=finish)]
+    return [*steps, end]
 
 
 def _calls(chat: Chat) -> Piece:
@@ -102,18 +103,19 @@ def _calls(chat: Chat) -> Piece:
     return Piece(tokens=(1,) * len(calls), tool_calls=calls, finish_reason="tool_calls")
 
 
-def _cut(words: list[str], job: GenerateJob) -> tuple[list[str], FinishReason]:
-    """Tokens as far as max_tokens and the stop texts let them be."""
+def _cut(words: list[str], job: GenerateJob) -> tuple[list[str], Piece]:
+    """Tokens as far as max_tokens and the stop texts let them be, and the last piece, which says what ended them."""
     tokens = [word if place == 0 else f" {word}" for place, word in enumerate(words)]
     kept = tokens[: job.max_tokens]
     text = "".join(kept)
-    stop_at = min((place for place in map(text.find, job.stop) if place >= 0), default=None)
-    if stop_at is None:
-        return kept, "length" if len(kept) < len(tokens) else "stop"
+    stops = [(text.find(stop), stop) for stop in job.stop if stop in text]
+    if not stops:
+        return kept, Piece(finish_reason="length" if len(kept) < len(tokens) else "stop")
+    stop_at, stop = min(stops)
     found: list[str] = []
     for token in kept:
         found.append(token[: stop_at - len("".join(found))])
-    return [token for token in found if token], "stop"
+    return [token for token in found if token], Piece(finish_reason="stop", stop=stop)
 
 
 def _chances(text: str, alternatives: int) -> TokenLogprobs:
@@ -125,9 +127,7 @@ def _chances(text: str, alternatives: int) -> TokenLogprobs:
 
 
 def _at(step: Piece, choice: int) -> Piece:
-    return Piece(
-        choice, step.text, step.reasoning, step.tokens, step.tool_calls, step.logprobs, step.finish_reason
-    )
+    return msgspec.structs.replace(step, choice=choice)
 
 
 def _joined(pieces: Sequence[Piece]) -> Choice:
@@ -140,4 +140,5 @@ def _joined(pieces: Sequence[Piece]) -> Choice:
         reasoning="".join(piece.reasoning for piece in pieces),
         tool_calls=tuple(call for piece in pieces for call in piece.tool_calls),
         logprobs=tuple(chance for piece in pieces for chance in piece.logprobs),
+        stop=pieces[-1].stop,
     )

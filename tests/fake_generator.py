@@ -98,7 +98,12 @@ class FakeGenerator(Weightless):
     def assemble(
         self, job: GenerateJob, items: Sequence[Answer], outcomes: Sequence[Choice]
     ) -> GenerateResult:
-        return GenerateResult(choices=tuple(outcomes), prompt_tokens=items[0].prompt_tokens)
+        return GenerateResult(
+            choices=tuple(outcomes),
+            prompt_tokens=items[0].prompt_tokens,
+            prompt_s=max(answer.prompt_s for answer in items),
+            generate_s=max(answer.generate_s for answer in items),
+        )
 
 
 def _prompt(job: GenerateJob) -> str:

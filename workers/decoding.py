@@ -1,6 +1,7 @@
 """The answers that are being written: begun, advanced a token at a time, ended. Belongs to the device's thread."""
 
 import logging
+import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
@@ -16,10 +17,11 @@ MAX_RESTARTS = 3
 
 
 class Said(NamedTuple):
-    """A token of an answer; None where an earlier execution had told all of it."""
+    """A token of an answer; None where an earlier execution had told all of it. at: when it came, by time.monotonic."""
 
     entry: Entry
     token: NewToken | None
+    at: float
 
 
 class Decoding:
@@ -85,13 +87,15 @@ class Decoding:
     def _begin_waiting(self, model: str) -> None:
         for entry in self._hand.next_answers(model, len(self._entries[model])):
             if answer_of(entry).is_complete:
-                self._say([Said(entry, None)])
+                self._say([Said(entry, None, time.monotonic())])
             else:
                 self._begin(model, entry)
 
     def _begin(self, model: str, entry: Entry) -> int | None:
+        answer = answer_of(entry)
+        answer.note_begun(time.monotonic())
         try:
-            uid = self._decoder(model).insert(answer_of(entry))
+            uid = self._decoder(model).insert(answer)
         except Exception as error:  # noqa: BLE001  # what one answer asks for must not end the others
             self._give_up(entry, error)
             return None
@@ -112,6 +116,7 @@ class Decoding:
 
     def _pass_on(self, model: str, tokens: Sequence[NewToken]) -> None:
         entries = self._entries[model]
+        now = time.monotonic()
         said: list[Said] = []
         for token in tokens:
             entry = entries[token.uid]
@@ -122,7 +127,7 @@ class Decoding:
             if answer.failure is not None:
                 self._give_up(entry, answer.failure)
             else:
-                said.append(Said(entry, token))
+                said.append(Said(entry, token, now))
         if said:
             self._say(said)
 

@@ -77,7 +77,7 @@ class Writer:
 
     def _write(self, said: Sequence[Said]) -> None:
         touched: dict[int, _Grown] = {}
-        for entry, token in said:
+        for entry, token, at in said:
             if not self._hand.is_wanted(entry.held):
                 continue
             answer = answer_of(entry)
@@ -86,6 +86,7 @@ class Writer:
             grown = touched.get(id(entry.held)) or touched.setdefault(id(entry.held), _Grown(entry.held))
             grown.answers[entry.place] = answer
             if token is not None:
+                answer.note_token(at)
                 self._add(entry, token)
             if answer.is_complete:
                 grown.complete.append(entry)

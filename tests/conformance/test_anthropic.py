@@ -86,8 +86,11 @@ def test_an_answer_ends_where_it_is_told_to(client: anthropic.Anthropic):
     cut = client.messages.create(**asked(max_tokens=1))
     assert cut.stop_reason == "max_tokens"
     stopped = client.messages.create(**asked(stop_sequences=[" two"]))
-    assert stopped.stop_reason == "end_turn"
-    assert [block.text for block in stopped.content if block.type == "text"] == ["one"]
+    with client.messages.stream(**asked(stop_sequences=["four", " two"])) as stream:
+        streamed = stream.get_final_message()
+    for message in (stopped, streamed):
+        assert (message.stop_reason, message.stop_sequence) == ("stop_sequence", " two")
+        assert [block.text for block in message.content if block.type == "text"] == ["one"]
 
 
 @pytest.mark.parametrize(

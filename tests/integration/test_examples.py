@@ -21,7 +21,8 @@ Run = Callable[..., str]
 
 @pytest.fixture(scope="module")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    with Stack(tmp_path_factory.mktemp("stack"), lease_s=2) as stack:
+    models = ("all-MiniLM-L6-v2", f"tiny-chat={EXAMPLES / 'tiny_chat' / 'model'}")
+    with Stack(tmp_path_factory.mktemp("stack"), *models, lease_s=2) as stack:
         yield stack
 
 
@@ -57,13 +58,22 @@ def run(stack: Stack, tmp_path: Path, scratch: Path) -> Run:
 
 def test_openai_client(run: Run):
     said = run("openai_client.py")
-    assert "models: all-MiniLM-L6-v2\n" in said
+    assert "models: all-MiniLM-L6-v2, tiny-chat\n" in said
     assert re.search(r"one text: 384 values, \d+ tokens", said)
     near, far = (float(score) for score in re.findall(r"similarity (\S+):", said))
     assert near > 0.5 > far
     assert "base64: 1536 bytes, 384 values" in said
     assert "too long: context_length_exceeded" in said
     assert "truncated: 256 tokens read" in said
+
+
+def test_openai_chat(run: Run):
+    assert re.fullmatch(
+        r"What is the capital of France\? The capital of France is Paris\. \(\d+ tokens\)\n"
+        r"get_weather\(Oslo\): .*7.*\n"
+        r"Ada Lovelace, born 1815\n",
+        run("openai_chat.py"),
+    )
 
 
 def test_async_job(run: Run):
@@ -105,11 +115,15 @@ def test_rq_dependents(run: Run):
     )
 
 
-def test_the_demo_shows_neighbours_and_a_job_and_leaves_nothing_behind(run: Run, scratch: Path):
+def test_the_demo_shows_neighbours_a_job_and_a_chat_and_leaves_nothing_behind(run: Run, scratch: Path):
     said = run("demo.py")
     assert re.search(r"How do I bake a loaf\?\n    0\.\d\d  (Leave the bread|Knead the dough)", said)
     assert re.search(r"planets and their satellites\n    0\.\d\d  Jupiter's largest moons", said)
     assert "finished: 240 vectors from GET /v1/jobs/" in said
+    assert re.search(
+        r"Once upon a time .*lit\.\"\n\n\d+ pieces, 95 % of them within \d+ ms of the last", said, re.DOTALL
+    )
+    assert "The bulk job: finished, 960 vectors." in said
     assert "0 jobs wait" in said and "1 worker alive" in said
     assert "Everything is stopped again." in said
     assert not list(scratch.glob("mlxq-demo-*"))

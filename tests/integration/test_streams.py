@@ -1,6 +1,7 @@
 """Answers that are told as they are written: a real Redis, a whole worker, a fake model."""
 
 import asyncio
+import time
 from collections.abc import Iterator
 
 import pytest
@@ -93,8 +94,25 @@ async def test_without_a_stream_only_the_result_is_kept(queue: JobQueue, redis_c
 async def test_a_stop_text_ends_the_answer_and_frees_its_slot(queue: JobQueue, generator: FakeGenerator):
     result = await answer(queue, "one two three ", stop=("two",), max_tokens=5000)
     assert result.choices[0].text == "one "
-    assert result.choices[0].finish_reason == "stop"
+    assert (result.choices[0].finish_reason, result.choices[0].stop) == ("stop", "two")
     await until(lambda: len(generator.decoder) == 0)
+
+
+async def test_the_last_event_tells_which_stop_text_ended_the_answer(queue: JobQueue):
+    ticket = await queue.submit(ask("one two three ", stop=("four", "two"), max_tokens=5000), INTERACTIVE)
+    pieces = [piece for _, event in await read(queue, ticket.id) for piece in event.pieces]
+    assert [piece.stop for piece in pieces] == [None] * (len(pieces) - 1) + ["two"]
+
+
+async def test_a_result_tells_what_the_prompt_and_the_tokens_took(queue: JobQueue, generator: FakeGenerator):
+    generator.decoder.pause_s = step_s = 0.02
+    started = time.monotonic()
+    result = await answer(queue, "abc", max_tokens=6)
+    waited_s = time.monotonic() - started
+    assert result.prompt_s >= step_s
+    assert result.generate_s >= 5 * step_s
+    assert result.prompt_s + result.generate_s <= waited_s
+    assert (await answer(queue, "abc", max_tokens=1)).generate_s == 0.0
 
 
 async def test_a_canceled_answer_leaves_the_device(queue: JobQueue, generator: FakeGenerator):
@@ -199,18 +217,19 @@ async def test_an_answer_that_was_told_to_its_end_before_the_worker_died_is_not_
     with running_worker(redis_server.url, first) as worker:
         await until_ready(client)
         worker._finisher.complete = worker._writer._complete = lambda held: None  # it dies before FINISH
-        ticket = await client.submit(ask("all of it"), INTERACTIVE)
+        ticket = await client.submit(ask("all of it", stop=("f it",)), INTERACTIVE)
         stream = client.stream(ticket.id)
         events = [await anext(stream)]
         while events[-1][1].pieces[-1].finish_reason is None:
             events.append(await anext(stream))
     with running_worker(redis_server.url, second):
         events += [event async for event in stream]
-    assert text_of(events) == "all of it"
+    assert text_of(events) == "all o"
     assert second.decoder.steps == 0
     result = await client.wait(ticket.id, 5)
     assert isinstance(result, GenerateResult)
-    assert result.choices[0].text == "all of it"
+    assert (result.choices[0].text, result.choices[0].stop) == ("all o", "f it")
+    assert (result.prompt_s, result.generate_s) == (0.0, 0.0)
     await client.aclose()
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from jobs.errors import JobError
-from jobs.generation import Chat, GenerateJob, GenerateResult, Message, Sampling, TextPart
+from jobs.generation import Chat, Choice, GenerateJob, GenerateResult, Message, Sampling, TextPart
 from workers.runners.answer import Answer
 from workers.runners.base import loaded
 from workers.runners.generate import GenerateRunner, ModelFiles
@@ -132,6 +132,19 @@ def test_a_prompt_that_was_read_before_is_not_computed_again(runner: GenerateRun
             tokens[-1] += [new.token for new in runner.decoder.step(0.02)]
     assert tokens[0] == tokens[1]
     assert second.cached_tokens == second.prompt_tokens - 1
+
+
+def test_of_several_answers_the_slowest_ones_times_are_told(runner: GenerateRunner):
+    job = ask("Hello!", n=2)
+    [answers] = runner.prepare([job])
+    assert not isinstance(answers, JobError | GenerateResult)
+    for answer, times in zip(answers, ((10.0, 13.0, 14.0), (10.0, 11.0, 16.0)), strict=True):
+        begun_at, first_at, last_at = times
+        answer.note_begun(begun_at)
+        answer.note_token(first_at)
+        answer.note_token(last_at)
+    result = runner.assemble(job, answers, [Choice("", "stop", 2)] * 2)
+    assert (result.prompt_s, result.generate_s) == (3.0, 5.0)
 
 
 def test_removing_an_answer_leaves_the_others_alone(runner: GenerateRunner):

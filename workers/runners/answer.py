@@ -34,6 +34,9 @@ class Answer:
         self.generated: list[int] = []
         self.cached_tokens = 0
         self.failure: JobError | None = None
+        self._begun_at: float | None = None
+        self._first_at: float | None = None
+        self._last_at = 0.0
 
     @property
     def length(self) -> int:
@@ -48,6 +51,29 @@ class Answer:
     def is_complete(self) -> bool:
         """All its text is known; tokens that come after that are not wanted."""
         return self.transcript.finish_reason is not None
+
+    @property
+    def prompt_s(self) -> float:
+        """From its beginning on the device to its first token; 0 where it got none here."""
+        if self._begun_at is None or self._first_at is None:
+            return 0.0
+        return self._first_at - self._begun_at
+
+    @property
+    def generate_s(self) -> float:
+        """From its first token here to its last."""
+        return 0.0 if self._first_at is None else self._last_at - self._first_at
+
+    def note_begun(self, at: float) -> None:
+        """at: by time.monotonic. One that is begun again goes on counting."""
+        if self._begun_at is None:
+            self._begun_at = at
+
+    def note_token(self, at: float) -> None:
+        """A token of it came. at: by time.monotonic."""
+        if self._first_at is None:
+            self._first_at = at
+        self._last_at = at
 
     def go_on_from(self, told: Sequence[Pieces]) -> None:
         """Take over what another worker has told of the job's answers, as far as it is of this one."""

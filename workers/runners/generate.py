@@ -150,6 +150,8 @@ class GenerateRunner:
             choices=tuple(choices),
             prompt_tokens=items[0].prompt_tokens,
             cached_tokens=items[0].cached_tokens,
+            prompt_s=max(answer.prompt_s for answer in items),
+            generate_s=max(answer.generate_s for answer in items),
         )
 
     def _answers(self, job: GenerateJob) -> list[Answer] | GenerateResult | JobError:

@@ -12,6 +12,10 @@ from mlx_lm.tokenizer_utils import TokenizerWrapper
 NORMAL, REASONING, TOOL = "normal", "reasoning", "tool"
 
 Transitions = dict[str, list[tuple[str, str | None]]]
+"""Of each kind of text the markers that end it, and what kind follows. None: nothing; the marker is a stop text."""
+
+_ENDED_BY = "ended by "
+"""With a stop text behind it, the kind of what follows that text: so the machine tells which one it met."""
 
 
 class Segment(NamedTuple):
@@ -22,19 +26,23 @@ class Segment(NamedTuple):
 
 
 class Markup:
-    """A reader of one answer. `stopped` when a stop text was met: it and all behind it are not given out."""
+    """A reader of one answer. stop: the stop text that was met; it and all behind it are not given out."""
 
     def __init__(self, transitions: Transitions, initial: str = NORMAL) -> None:
-        machine = TextStateMachine({kind: list(edges) for kind, edges in transitions.items()})
-        self._state = machine.make_state(initial)
-        self.stopped = False
+        self._state = TextStateMachine(_with_endings(transitions)).make_state(initial)
+        self.stop: str | None = None
+
+    @property
+    def stopped(self) -> bool:
+        return self.stop is not None
 
     def read(self, text: str) -> list[Segment]:
         if self.stopped:
             return []
         self._state, segments = TextStateMachine.split(self._state, text)
-        if segments[-1][0] is None:
-            self.stopped = True
+        kind, _ = segments[-1]
+        if kind.startswith(_ENDED_BY):
+            self.stop = kind.removeprefix(_ENDED_BY)
             segments.pop()
         return [Segment(*segment) for segment in segments]
 
@@ -44,6 +52,15 @@ class Markup:
             return []
         self._state, text, kind = TextStateMachine.flush(self._state)
         return [Segment(kind or NORMAL, text)]
+
+
+def _with_endings(transitions: Transitions) -> dict[str, list[tuple[str, str]]]:
+    """Each stop text leads to a kind of its own, which nothing ends."""
+    stops = {text for edges in transitions.values() for text, target in edges if target is None}
+    found: dict[str, list[tuple[str, str]]] = {_ENDED_BY + text: [] for text in stops}
+    for kind, edges in transitions.items():
+        found[kind] = [(text, _ENDED_BY + text if target is None else target) for text, target in edges]
+    return found
 
 
 def transitions_of(

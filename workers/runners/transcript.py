@@ -57,12 +57,15 @@ class _Growth:
 
 
 class Transcript:
-    """finish_reason is set when the answer is complete; tokens that come later are ignored."""
+    """finish_reason is set when the answer is complete; tokens that come later are ignored. stop: the caller's stop
+    text that ended it.
+    """
 
     def __init__(self, script: Script, choice: int = 0) -> None:
         self.choice = choice
         self.tokens: list[int] = []
         self.finish_reason: FinishReason | None = None
+        self.stop: str | None = None
         self._script = script
         self._markup = script.markup()
         self._stream = DecodeStream(skip_special_tokens=False)
@@ -107,6 +110,7 @@ class Transcript:
             tool_calls=tuple(grown.calls),
             logprobs=tuple(grown.logprobs),
             finish_reason=self.finish_reason,
+            stop=self.stop,
         )
         self._growth = _Growth()
         self._pieces.append(piece)
@@ -119,6 +123,7 @@ class Transcript:
                 self.add(token)
             if piece.tokens:
                 self.add(piece.tokens[-1], piece.finish_reason)
+            self.stop = piece.stop  # add() took the last token of a stop text for an end marker
             self._growth = _Growth()
             self._pieces.append(piece)
 
@@ -132,6 +137,7 @@ class Transcript:
             logprobs=tuple(each for piece in pieces for each in piece.logprobs),
             finish_reason=self.finish_reason or "stop",
             tokens=len(self.tokens),
+            stop=self.stop,
         )
 
     def _decode(self, token: int) -> str:
@@ -187,6 +193,9 @@ class Transcript:
     def _finish(self, finish: FinishReason) -> None:
         if self._undecoded and not self._markup.stopped:
             self._read(self._script.tokenizer.decode(self._undecoded, skip_special_tokens=False))
+        self.stop = self._markup.stop
+        if self.stop is not None:
+            finish = "stop"  # also where the length is reached with it
         self._sort(self._markup.close())
         if self._tool_text is not None:
             self._end_tool_call()

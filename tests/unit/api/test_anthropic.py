@@ -96,10 +96,21 @@ async def test_an_answer_that_was_cut_says_so(chat_client: httpx.AsyncClient):
     assert body["content"] == [{"type": "text", "text": "one"}]
 
 
-async def test_a_stop_sequence_ends_an_answer_like_its_own_end(chat_client: httpx.AsyncClient):
-    body = (await ask(chat_client, stop_sequences=[" three"])).json()
+async def test_an_answer_says_which_stop_sequence_ended_it(chat_client: httpx.AsyncClient):
+    body = (await ask(chat_client, stop_sequences=["four", " three"])).json()
     assert body["content"] == [{"type": "text", "text": "one two"}]
+    assert (body["stop_reason"], body["stop_sequence"]) == ("stop_sequence", " three")
+
+
+async def test_a_stop_sequence_that_did_not_come_is_not_told(chat_client: httpx.AsyncClient):
+    body = (await ask(chat_client, stop_sequences=["four"])).json()
     assert (body["stop_reason"], body["stop_sequence"]) == ("end_turn", None)
+
+
+async def test_calls_are_to_be_made_though_a_stop_sequence_came_behind_them(connect: Connect):
+    queue = Answering(Choice("", "tool_calls", 9, tool_calls=(ToolCall("c1", "ask", "{}"),), stop="END"))
+    body = (await ask(connect(queue), tools=TOOLS, stop_sequences=["END"])).json()
+    assert (body["stop_reason"], body["stop_sequence"]) == ("tool_use", None)
 
 
 async def test_what_shapes_the_answer_is_in_the_job(chat_client: httpx.AsyncClient, generator: MemoryQueue):

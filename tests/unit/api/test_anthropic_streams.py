@@ -146,6 +146,19 @@ async def test_text_after_a_call_is_a_block_of_its_own(script: ScriptedQueue, ap
     assert events[-2]["delta"]["stop_reason"] == "max_tokens"
 
 
+async def test_the_end_tells_which_stop_sequence_it_was(script: ScriptedQueue, app: FastAPI):
+    last = Piece(text="one", tokens=(1,), finish_reason="stop", stop="END")
+    *_, delta, _ = await streamed(script, app, said(last), None)
+    assert delta["delta"] == {"stop_reason": "stop_sequence", "stop_sequence": "END"}
+
+
+async def test_a_stop_sequence_behind_a_call_is_not_told(script: ScriptedQueue, app: FastAPI):
+    call = ToolCall("c1", "ask", "{}")
+    last = Piece(tool_calls=(call,), tokens=(1,), finish_reason="tool_calls", stop="END")
+    *_, delta, _ = await streamed(script, app, said(last), None)
+    assert delta["delta"] == {"stop_reason": "tool_use", "stop_sequence": None}
+
+
 async def test_an_answer_without_text_is_an_empty_message(script: ScriptedQueue, app: FastAPI):
     events = await streamed(script, app, said(Piece(tokens=(1,), finish_reason="stop")), None)
     assert [each["type"] for each in events] == ["message_start", "message_delta", "message_stop"]

@@ -1,9 +1,11 @@
 """Ollama's /api/chat and /api/generate, whole and as lines."""
 
+import asyncio
 import base64
 import json
 import math
 import re
+import time
 from typing import Any
 
 import httpx
@@ -114,6 +116,36 @@ async def test_the_workers_own_times_are_told(connect: Connect):
     found = (body["load_duration"], body["prompt_eval_duration"], body["eval_duration"])
     assert found == (2_000_000_000, 500_000_000, 250_000_000)
     assert body["done_reason"] == "length"
+
+
+async def test_the_whole_takes_as_long_as_the_caller_waited_in_nanoseconds(connect: Connect):
+    wait_s = 0.05
+
+    class Slow(MemoryQueue):
+        async def wait(self, job_id: str, timeout_s: float):
+            await asyncio.sleep(wait_s)
+            return await super().wait(job_id, timeout_s)
+
+        async def stream(self, job_id: str, after: int = 0):
+            async for event in super().stream(job_id, after):
+                await asyncio.sleep(wait_s / 2)
+                yield event
+
+    client = connect(Slow(models=(CHAT_MODEL,)))
+    for stream in (False, True):
+        started_ns = time.monotonic_ns()
+        *_, last = (await chat(client, stream=stream)).text.splitlines()
+        waited_ns = time.monotonic_ns() - started_ns
+        assert wait_s * 1e9 <= json.loads(last)["total_duration"] <= waited_ns
+
+
+async def test_a_single_tokens_time_is_not_said_to_be_none(connect: Connect):
+    class Brief(MemoryQueue):
+        async def wait(self, job_id: str, timeout_s: float):
+            return GenerateResult((Choice("a", "length", 1),), 1, prompt_s=0.5, generate_s=0.0)
+
+    body = (await chat(connect(Brief(models=(CHAT_MODEL,))), stream=False)).json()
+    assert (body["prompt_eval_duration"], body["eval_duration"]) == (500_000_000, 1)
 
 
 async def test_thinking_is_told_apart(chat_client: httpx.AsyncClient):
@@ -277,6 +309,17 @@ async def test_a_request_without_a_prompt_loads_or_unloads(
     assert (body["done"], body["done_reason"]) == (True, reason)
     job = last_job(generator)
     assert (job.count_only, job.keep_alive_s, job.stream) == (True, seconds, False)
+
+
+async def test_a_model_that_is_not_in_memory_is_not_loaded_to_be_unloaded(
+    chat_client: httpx.AsyncClient, generator: MemoryQueue
+):
+    generator.loaded = {}
+    reply = await chat_client.post("/api/generate", json={"model": CHAT_MODEL.id, "keep_alive": 0})
+    assert reply.json()["done_reason"] == "unload"
+    assert not generator.submitted
+    reply = await chat_client.post("/api/generate", json={"model": "unheard-of", "keep_alive": 0})
+    assert reply.status_code == 404
 
 
 @pytest.mark.parametrize(

@@ -40,6 +40,7 @@ async def test_tags_list_every_model(chat_client: httpx.AsyncClient):
 async def test_ps_lists_what_is_in_memory_and_until_when(
     chat_client: httpx.AsyncClient, generator: MemoryQueue
 ):
+    generator.loaded = {}
     assert (await chat_client.get("/api/ps")).json() == {"models": []}
     generator.loaded = {
         CHAT_MODEL.id: LoadedModel(CHAT_MODEL.id, 4_000, 1_800_000_000.5),

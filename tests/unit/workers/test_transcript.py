@@ -82,6 +82,46 @@ def test_a_stop_text_across_tokens_ends_the_answer_and_never_shows(tokenizer: To
     assert all(stop not in "".join(piece.text for piece in pieces[:n]) for n in range(len(pieces) + 1))
 
 
+@pytest.mark.parametrize(
+    ("text", "stops", "ended_by"),
+    [
+        ("one END two", ["two", "END"], "END"),
+        ("one END two", ["N", "END"], "N"),
+        ("one END two", ["ND", "END", "D"], "END"),
+        ("<think>END</think>one END", ["END"], "END"),
+        ("one two", ["END"], None),
+    ],
+)
+def test_an_answer_and_its_last_piece_tell_which_stop_text_ended_it(
+    tokenizer: Tokenizer, text: str, stops: Sequence[str], ended_by: str | None
+):
+    transcript, pieces = write(tokenizer, text, stop=stops, transitions=TOOLS)
+    assert (whole(transcript).finish_reason, whole(transcript).stop) == ("stop", ended_by)
+    assert [piece.stop for piece in pieces] == [None] * (len(pieces) - 1) + [ended_by]
+
+
+def test_a_stop_text_behind_markers_in_the_same_breath_is_told_as_it_is():
+    stops: Transitions = {NORMAL: [*TOOLS[NORMAL], ("k>N", None), ("N", None)], REASONING: TOOLS[REASONING]}
+    markup = Markup(stops)
+    assert [text for _, text in markup.read("one<think>N</think>N more")] == ["one", "N", ""]
+    assert markup.stop == "N"
+    assert markup.read("and more") == []
+
+
+def test_the_length_is_no_stop_text(tokenizer: Tokenizer):
+    transcript, _ = write(tokenizer, "one two", stop=["END"], end=False)
+    assert (whole(transcript).finish_reason, whole(transcript).stop) == ("length", None)
+
+
+def test_a_stop_text_that_shows_only_at_the_end_ends_the_answer_all_the_same(tokenizer: Tokenizer):
+    script = Script(tokenizer, partial(Markup, {NORMAL: [("\ufffd", None)]}), ())
+    transcript = Transcript(script)
+    transcript.add(tokenizer.encode("é").ids[0], "length")
+    transcript.take()
+    answer = whole(transcript)
+    assert (answer.text, answer.finish_reason, answer.stop) == ("", "stop", "\ufffd")
+
+
 def test_what_only_looked_like_a_stop_text_is_given_out(tokenizer: Tokenizer):
     transcript, _ = write(tokenizer, "to be ST", stop=["STOP"])
     assert whole(transcript).text == "to be ST"
@@ -147,7 +187,7 @@ def test_another_worker_goes_on_where_the_first_one_stopped(tokenizer: Tokenizer
     full, _ = write(tokenizer, text, stop=["STOP"], transitions=TOOLS)
     ids = tokenizer.encode(text).ids
     edges = {**TOOLS, NORMAL: [*TOOLS[NORMAL], ("STOP", None)]}
-    for cut in range(len(ids)):
+    for cut in range(len(ids) + 1):
         script = Script(tokenizer, partial(Markup, edges, NORMAL), ())
         first, second = Transcript(script), Transcript(script)
         told: list[Piece] = []
@@ -159,6 +199,7 @@ def test_another_worker_goes_on_where_the_first_one_stopped(tokenizer: Tokenizer
         for token in ids[len(second.tokens) :]:
             second.add(token)
             second.take()
+        assert (whole(second).finish_reason, whole(second).stop) == ("stop", "STOP")
         assert whole(second).text == whole(full).text
         assert whole(second).reasoning == whole(full).reasoning
 
