@@ -124,7 +124,10 @@ def test_a_model_is_loaded_and_unloaded(client: ollama.Client):
 
 def test_models_are_listed_and_shown(client: ollama.Client):
     assert [model.model for model in client.list().models] == [MODEL.id, CHAT_MODEL.id]
-    assert [model.context_length for model in client.ps().models] == [256, 4096]
+    assert {model.model: model.context_length for model in client.ps().models} == {
+        MODEL.id: 256,
+        CHAT_MODEL.id: 4096,
+    }
     shown = client.show(CHAT_MODEL.id)
     assert shown.capabilities == ["completion", "tools", "vision", "thinking"]
     assert shown.modelinfo and shown.modelinfo["mlx.context_length"] == 4096

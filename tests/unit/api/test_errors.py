@@ -24,6 +24,7 @@ STATUSES = [
     (errors.JobExpired(), 504, "server_error"),
     (errors.TimeLimitExceeded(), 504, "server_error"),
     (errors.WorkerLost(), 500, "server_error"),
+    (errors.ModelNotLoadable(), 500, "server_error"),
     (errors.UnreadableJob(), 500, "server_error"),
     (errors.InternalError(), 500, "server_error"),
 ]
@@ -109,8 +110,8 @@ async def test_no_log_shows_what_was_to_be_embedded(connect: Connect, caplog: py
 @pytest.mark.parametrize("error", [error for error, _, _ in STATUSES], ids=lambda error: error.code)
 async def test_a_client_is_told_what_it_is_no_use_to_send_again(connect: Connect, error: errors.JobError):
     final = {
-        "idempotency_key_reused", "job_canceled", "job_expired", "job_stopped", "time_limit_exceeded",
-        "timeout", "unreadable_job", "worker_lost",
+        "idempotency_key_reused", "job_canceled", "job_expired", "job_stopped", "model_not_loadable",
+        "time_limit_exceeded", "timeout", "unreadable_job", "worker_lost",
     }  # fmt: skip
     reply = await connect(MemoryQueue(refusal=error)).post("/v1/embeddings", json=WORK)
     assert reply.headers.get("x-should-retry") == ("false" if error.code in final else None)
