@@ -1,6 +1,7 @@
 """Weights that come and go, and adapters: real models, in this process."""
 
 import json
+import shutil
 from pathlib import Path
 
 import mlx.core as mx
@@ -17,7 +18,7 @@ from jobs.types import EmbedJob
 from tests.checkpoints.make import make
 from workers.__main__ import open_models
 from workers.models import load_runner, open_runner
-from workers.runners.base import loaded
+from workers.runners.base import NewToken, loaded
 from workers.runners.embed import EmbedRunner
 from workers.runners.generate import GenerateRunner
 
@@ -31,10 +32,19 @@ def vectors(runner: EmbedRunner, *texts: str) -> np.ndarray:
     return np.stack([each for each in runner.run(items) if not isinstance(each, JobError)])
 
 
-def tokens(runner: GenerateRunner, question: str = "Tell me a story.") -> list[int]:
+def tokens(runner: GenerateRunner) -> list[int]:
+    return [new.token for step in written(runner) for new in step]
+
+
+def steps(runner: GenerateRunner) -> int:
+    return len(written(runner))
+
+
+def written(runner: GenerateRunner) -> list[list[NewToken]]:
+    """The beginning of a story, step by step."""
     job = GenerateJob(
         model="m",
-        prompt=Chat((Message("user", (TextPart(question),)),)),
+        prompt=Chat((Message("user", (TextPart("Tell me a story."),)),)),
         max_tokens=20,
         sampling=Sampling(temperature=0),
     )
@@ -43,9 +53,9 @@ def tokens(runner: GenerateRunner, question: str = "Tell me a story.") -> list[i
     decoder = runner.decoder
     assert decoder is not None
     decoder.insert(answers[0])
-    found: list[int] = []
+    found: list[list[NewToken]] = []
     while len(decoder):
-        found += [new.token for new in decoder.step(1.0)]
+        found.append(decoder.step(1.0))
     return found
 
 
@@ -134,6 +144,23 @@ def test_an_adapter_of_another_model_is_refused(adapter: Path):
         generator(f"{TINY_CHAT},adapter={adapter}")
 
 
+def test_a_draft_guesses_and_changes_nothing():
+    plain, drafted = generator(str(TINY_CHAT)), generator(f"{TINY_CHAT},draft={TINY_CHAT}")
+    assert drafted.weight_bytes == 2 * plain.weight_bytes
+    assert tokens(drafted) == tokens(plain)
+    assert steps(drafted) < steps(plain) / 2
+
+
+def test_a_draft_with_another_tokenizer_is_refused(tmp_path: Path):
+    other = shutil.copytree(TINY_CHAT, tmp_path / "other")
+    tokenizer = json.loads((other / "tokenizer.json").read_text(encoding="utf-8"))
+    vocabulary = tokenizer["model"]["vocab"]
+    vocabulary["e"], vocabulary["a"] = vocabulary["a"], vocabulary["e"]
+    (other / "tokenizer.json").write_text(json.dumps(tokenizer))
+    with pytest.raises(InvalidInput, match="The draft other must have the same tokenizer"):
+        generator(f"{TINY_CHAT},draft={other}")
+
+
 def test_an_embedder_has_no_adapter(adapter: Path):
     with pytest.raises(InvalidInput, match="embedding model"):
         load_runner(f"all-MiniLM-L6-v2,adapter={adapter}", Settings())
@@ -156,3 +183,12 @@ def test_a_model_that_can_never_fit_is_refused_at_the_start():
 def test_two_models_of_one_name_are_refused(adapter: Path):
     with pytest.raises(InvalidInput, match="Two models are called model"):
         open_models(Settings(models=(str(TINY_CHAT), f"{TINY_CHAT},adapter={adapter}")))
+
+
+def test_weights_that_are_no_numbers_write_no_answer(tmp_path: Path):
+    broken = shutil.copytree(TINY_CHAT, tmp_path / "broken")
+    weights: dict[str, mx.array] = mx.load(str(TINY_CHAT / "model.safetensors"))  # pyright: ignore[reportAssignmentType]
+    weights["model.norm.weight"] *= mx.nan
+    mx.save_safetensors(str(broken / "model.safetensors"), weights)
+    with pytest.raises(FloatingPointError, match="not numbers"):
+        tokens(generator(str(broken)))

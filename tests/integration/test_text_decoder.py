@@ -9,7 +9,7 @@ import pytest
 from jobs.errors import JobError
 from jobs.generation import Chat, Choice, GenerateJob, GenerateResult, Message, Sampling, TextPart
 from workers.runners.answer import Answer
-from workers.runners.base import loaded
+from workers.runners.base import Decoder, loaded
 from workers.runners.generate import GenerateRunner, ModelFiles
 
 FOLDER = Path(__file__).parents[2] / "examples" / "tiny_chat" / "model"
@@ -43,6 +43,11 @@ def ask(question: str, *, filler: int = 0, max_tokens: int = 60, sampling: Sampl
     )
 
 
+def decoder_of(runner: GenerateRunner) -> Decoder:
+    assert runner.decoder is not None
+    return runner.decoder
+
+
 def answer_to(runner: GenerateRunner, job: GenerateJob) -> Answer:
     [prepared] = runner.prepare([job])
     assert not isinstance(prepared, JobError | GenerateResult)
@@ -56,8 +61,7 @@ def write_alone(runner: GenerateRunner, job: GenerateJob) -> list[int]:
 
 def write(runner: GenerateRunner, jobs: Sequence[GenerateJob], joining: Iterator[int]) -> list[list[int]]:
     """The tokens of each job. joining: how many begin before each next step."""
-    decoder = runner.decoder
-    assert decoder is not None
+    decoder = decoder_of(runner)
     waiting = [answer_to(runner, job) for job in jobs]
     order: list[int] = []
     tokens: dict[int, list[int]] = {}
@@ -82,7 +86,7 @@ def test_joining_and_leaving_at_random_changes_no_answer(runner: GenerateRunner)
         for _ in range(60)
     ]
     alone = [write_alone(runner, job) for job in jobs]
-    runner.decoder.restart()
+    decoder_of(runner).restart()
     together = write(runner, jobs, iter(lambda: chance.randrange(4), None))
     assert together == alone
 
@@ -113,23 +117,23 @@ def test_an_answer_goes_on_where_another_worker_stopped(runner: GenerateRunner):
         answer = answer_to(runner, job)
         answer.generated = whole[:cut]
         answer.rewind()
-        uid = runner.decoder.insert(answer)
+        uid = decoder_of(runner).insert(answer)
         rest: list[int] = []
-        while len(runner.decoder):
-            rest += [new.token for new in runner.decoder.step(0.02) if new.uid == uid]
+        while len(decoder_of(runner)):
+            rest += [new.token for new in decoder_of(runner).step(0.02) if new.uid == uid]
         assert whole[:cut] + rest == whole
 
 
 def test_a_prompt_that_was_read_before_is_not_computed_again(runner: GenerateRunner):
     job = ask("Hello!", filler=60, max_tokens=4)
     first, second = answer_to(runner, job), answer_to(runner, job)
-    runner.decoder.restart()
+    decoder_of(runner).restart()
     tokens: list[list[int]] = []
     for answer in (first, second):
-        runner.decoder.insert(answer)
+        decoder_of(runner).insert(answer)
         tokens.append([])
-        while len(runner.decoder):
-            tokens[-1] += [new.token for new in runner.decoder.step(0.02)]
+        while len(decoder_of(runner)):
+            tokens[-1] += [new.token for new in decoder_of(runner).step(0.02)]
     assert tokens[0] == tokens[1]
     assert second.cached_tokens == second.prompt_tokens - 1
 
@@ -149,7 +153,7 @@ def test_of_several_answers_the_slowest_ones_times_are_told(runner: GenerateRunn
 
 def test_removing_an_answer_leaves_the_others_alone(runner: GenerateRunner):
     expected = write_alone(runner, ask("Count from 1 to 100."))
-    decoder = runner.decoder
+    decoder = decoder_of(runner)
     kept, gone = (
         decoder.insert(answer_to(runner, ask(question))) for question in (QUESTIONS[3], QUESTIONS[2])
     )

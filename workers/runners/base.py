@@ -116,6 +116,7 @@ class Decoder(Protocol):
     def step(self, seconds: float) -> list[NewToken]:
         """One token for each running answer, and as much of the waiting prompts as is likely to fit into the time.
 
+        With a draft model, one that runs alone may get several, in order, none after its end.
         Whatever the model raises, is raised; `restart` then brings the decoder into a sound state.
         """
         ...

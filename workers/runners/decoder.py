@@ -18,6 +18,7 @@ from workers.runners.grouped_decode import GroupedGenerator
 from workers.runners.penalties import LogitsProcessor
 from workers.runners.prefix_cache import Hit, Layers, PrefixCache
 from workers.runners.sampling import Sampler
+from workers.runners.speculation import check_draft
 from workers.shapes import plans_per_shape
 
 MAX_PREFILL_TOKENS = 2048
@@ -50,10 +51,17 @@ class TextDecoder:
 
     def __init__(
         self, model: nn.Module, end_ids: Iterable[int], choosers: Callable[[Answer], Choosers], *,
-        slots: int, prefix_cache_bytes: int, pads_prompts: bool = True,
+        slots: int, prefix_cache_bytes: int, pads_prompts: bool = True, draft: nn.Module | None = None,
     ) -> None:  # fmt: skip
-        """pads_prompts: False for a model that must not see padding behind a prompt; prompts then go one by one."""
+        """pads_prompts: False for a model that must not see padding behind a prompt; prompts then go one by one.
+
+        draft: a smaller model of the same tokenizer, which makes an answer that is alone faster
+        (workers.runners.speculation). Raises InvalidInput where the two do not go together.
+        """
+        if draft is not None:
+            check_draft(model, draft)
         self._model = model
+        self._draft = draft
         self._pads_prompts = pads_prompts
         self._end_ids = [(token,) for token in sorted(end_ids)]
         self._choosers = choosers
@@ -117,6 +125,7 @@ class TextDecoder:
     def step(self, seconds: float) -> list[NewToken]:
         """One token for each running answer, and as much of the waiting prompts as is likely to fit into the time.
 
+        With a draft, an answer that is alone may get several tokens, in order; the last one may be its end.
         Whatever the model or a chooser raises, is raised; `restart` then brings the decoder into a sound state.
         """
         self._generator.prefill_batch_size = self._rows()
@@ -126,7 +135,8 @@ class TextDecoder:
         took_s = time.perf_counter() - started
         for prompt in prompts:
             self._follow_prompt(prompt)
-        self._learn(len(tokens), left - sum(self._prompt_left.values()), took_s)
+        if not self._generator.drafted:
+            self._learn(len(tokens), left - sum(self._prompt_left.values()), took_s)
         return [self._new_token(each) for each in tokens]
 
     def step_s(self) -> float:
@@ -149,6 +159,7 @@ class TextDecoder:
             completion_batch_size=self._slots,
             prefill_batch_size=min(PREFILL_ROWS, self._slots),
             rounds_prompts=self._rounds_shapes,
+            draft=self._draft,
             stream=mx.default_stream(mx.default_device()),
         )
 

@@ -27,6 +27,9 @@ from workers.runners.recipe import read_json
 from workers.runners.sampling import sampler_for
 from workers.runners.transcript import Script, Transcript
 
+SAMPLE = "Whoever reads this, in 2,048 tokens or fewer: naïve façades; def f(x): return x ** 2"
+"""Two tokenizers that read it alike are taken for the same."""
+
 
 class ModelFiles(NamedTuple):
     """Where a generator's parts are. adapter: a folder that mlx_lm.lora made. draft: a small model's folder, which
@@ -74,6 +77,8 @@ class GenerateRunner:
         self.weight_bytes = size_bytes(*self._network.modules)
         self._tokenizer = tokenizer = self._read_tokenizer(self._network.model, config)
         self._text_tokenizer = _backend(tokenizer, folder)
+        if files.draft:
+            _check_same_tokenizer(self._text_tokenizer, files.draft)
         text_config: dict[str, Any] = {**config, **config.get("text_config", {})}
         self._grammars = Grammars(self._text_tokenizer, sorted(tokenizer.eos_token_ids))
         self.chances = Chances(self._text_tokenizer)
@@ -124,6 +129,7 @@ class GenerateRunner:
             self._choosers,
             slots=self._slots,
             prefix_cache_bytes=self._prefix_cache_bytes,
+            draft=network.draft,
         )
 
     def _tokens_known(self, model: Any, text_config: Mapping[str, Any]) -> int:
@@ -236,6 +242,16 @@ class GenerateRunner:
             parallel=chat.parallel_tool_calls,
             after=after,
             generated=written,
+        )
+
+
+def _check_same_tokenizer(own: Tokenizer, draft: Path) -> None:
+    """Raises InvalidInput for a draft that reads texts in other tokens."""
+    file = draft / "tokenizer.json"
+    other = Tokenizer.from_file(str(file)) if file.is_file() else None
+    if other is None or own.encode(SAMPLE).ids != other.encode(SAMPLE).ids:
+        raise InvalidInput(
+            f"The draft {draft.name} must have the same tokenizer as its model.", param="model"
         )
 
 
