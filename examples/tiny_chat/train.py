@@ -1,4 +1,4 @@
-"""Trains tiny-chat and writes examples/tiny_chat/model/. Ten minutes on two slow cores, with the same seed each time.
+"""Trains tiny-chat and writes examples/tiny_chat/model/. Half an hour on two slow cores, with the same seed each time.
 
 LD_PRELOAD="$(.venv/bin/python -m workers.openblas)" .venv/bin/python -m examples.tiny_chat.train
 """
@@ -28,7 +28,7 @@ from examples.tiny_chat.vocabulary import END, STOP, train_tokenizer, wrap, writ
 SEED = 7
 VOCABULARY = 896
 CONTEXT = 8192
-STEPS = 1400
+STEPS = 4500
 BATCH_TOKENS = 2048
 LONGEST = 3500  # tokens of an example: attention takes the square of it in memory
 PEAK_RATE = 4e-3
