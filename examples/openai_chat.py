@@ -8,12 +8,13 @@ MLXQ_URL says where mlxq is, if not at http://127.0.0.1:8000; MLXQ_CHAT_MODEL na
 
 import json
 import os
+from typing import Any
 
 import openai
 
 URL = os.environ.get("MLXQ_URL", "http://127.0.0.1:8000")
 MODEL = os.environ.get("MLXQ_CHAT_MODEL", "tiny-chat")
-WEATHER = {
+WEATHER: Any = {
     "type": "function",
     "function": {
         "name": "get_weather",
@@ -49,10 +50,12 @@ def main() -> None:
             print(f" ({chunk.usage.completion_tokens} tokens)")
 
     # A tool: the model says what to call, you call it, and tell it what came out.
-    messages: list = [{"role": "user", "content": "What is the weather in Oslo?"}]
+    messages: list[Any] = [{"role": "user", "content": "What is the weather in Oslo?"}]
     reply = client.chat.completions.create(model=MODEL, messages=messages, tools=[WEATHER], temperature=0)
     answer = reply.choices[0].message
     for call in answer.tool_calls or ():
+        if call.type != "function":
+            continue  # only functions were offered
         city = json.loads(call.function.arguments)["city"]
         print(f"{call.function.name}({city})", end=": ")
         found = {"temperature": 7, "sky": "rain"}

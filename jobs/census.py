@@ -38,7 +38,7 @@ class Announcement(msgspec.Struct, frozen=True):
 
 
 _decode_announcement = msgspec.msgpack.Decoder(Announcement).decode
-_decode_worker = msgspec.msgpack.Decoder(WorkerStats).decode
+decode_worker = msgspec.msgpack.Decoder(WorkerStats).decode
 
 
 class Census:
@@ -102,7 +102,7 @@ class Census:
             pipeline.get(keys.worker(name))
         replies = await pipeline.execute(raise_on_error=False)
         pairs = [(name, raw) for name, raw in zip(names, replies, strict=True) if raw is not None]
-        found = [_readable(_decode_worker, raw, keys.worker(name)) for name, raw in pairs]
+        found = [_readable(decode_worker, raw, keys.worker(name)) for name, raw in pairs]
         return [worker for worker in found if worker is not None]
 
     async def drain_rate(self, queue: str) -> float:

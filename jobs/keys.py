@@ -60,6 +60,11 @@ def bell(worker_name: str) -> str:
     return f"mlxq:bell:{worker_name}"
 
 
+def loading(model: str) -> str:
+    """Names of the workers that are loading the model, and of those that died of it."""
+    return f"mlxq:loading:{model}"
+
+
 def worker(name: str) -> str:
     return f"mlxq:worker:{name}"
 

@@ -22,7 +22,9 @@ log = logging.getLogger(__name__)
 IDLE_WAIT_S = 0.1
 
 LOADING_SHARE = 0.5
-"""Of the time between two tokens: what loading a model may take up, the rest is for batches."""
+"""Of the time between two tokens: what loading a model may take up, the rest is for batches. Without answers, loading
+takes turns with batches of the same length.
+"""
 
 Waiting = Callable[[], Sequence[Any]]
 
@@ -62,6 +64,8 @@ class DeviceLoop:
         self._depth = depth
         self._launched: deque[tuple[Batch, Waiting]] = deque()
         self._stopping = False
+        self._loads = False  # a change of models goes on, and needs no waiting
+        self._batch_s = 0.0  # what the latest batch took
 
     def stop(self) -> None:
         self._stopping = True
@@ -69,8 +73,7 @@ class DeviceLoop:
     def run(self) -> None:
         while not self._stopping or self._launched:
             wrote = not self._stopping and self._write_on()
-            if self._residents.is_changing:
-                self._change_models()
+            self._loads = self._residents.is_changing and self._change_models(wrote)
             if wrote:
                 self._run_between_tokens()
             else:
@@ -86,15 +89,20 @@ class DeviceLoop:
         self._pace.end_step()
         return wrote
 
-    def _change_models(self) -> None:
-        """In pieces, so that answers and batches of other models go on meanwhile."""
+    def _change_models(self, wrote: bool) -> bool:
+        """In pieces, so that answers and batches of other models go on meanwhile. Whether there was anything to do."""
         while self._launched:
             self._land(*self._launched.popleft())
+        until = time.monotonic() + max(self._batch_s, self._pace.interval_s)
         self._progress.begin(self._batch_timeout_s)
-        self._residents.carry_out(self._is_busy, lambda: self._pace.has_time(LOADING_SHARE))
+        did = self._residents.carry_out(
+            self._is_busy,
+            lambda: self._pace.has_time(LOADING_SHARE) if wrote else time.monotonic() < until,
+        )
         self._progress.end()
         if not self._residents.is_changing:
             self._hand.announce_room()
+        return did
 
     def _is_busy(self, model: str) -> bool:
         return self._decoding.writes(model) or model in self._hand.lanes_of_work()
@@ -123,7 +131,7 @@ class DeviceLoop:
         if self._stopping:
             return None
         if not self._launched:
-            return self._hand.next_batch(0 if self._residents.is_changing else IDLE_WAIT_S)
+            return self._hand.next_batch(0 if self._loads else IDLE_WAIT_S)
         return self._hand.next_batch(0, at_least=len(self._launched[-1][0].entries))
 
     def _launch(self, batch: Batch) -> Waiting:
@@ -138,6 +146,7 @@ class DeviceLoop:
         self._progress.begin(self._batch_timeout_s)
         outcomes = run_split(self._rerun(batch.model, wait), _items(batch))
         self._progress.end()
+        self._batch_s = time.monotonic() - started
         log.debug(
             "batch done",
             extra={

@@ -1,5 +1,6 @@
 """Claims jobs and tokenises them, so that the next batch is ready when the device asks for it."""
 
+import contextlib
 import logging
 import threading
 import time
@@ -10,10 +11,12 @@ from redis.exceptions import RedisError
 
 from jobs import keys, record
 from jobs.errors import InternalError, InvalidInput, JobError
+from jobs.generation import Pieces
 from jobs.types import LANES, Lane, Result
 from workers.hand import Hand, Held
 from workers.ledger import Claim, Ledger, Room
 from workers.progress import Progress
+from workers.residency import Change
 from workers.residents import Residents
 from workers.runners.answer import Answer
 from workers.runners.base import Runner
@@ -25,6 +28,12 @@ POLL_S = 1.0
 
 MAX_CLAIM = 256
 """Jobs in one CLAIM: keeps a script near a millisecond."""
+
+LOOKS_AGAIN_S = 0.1
+"""Time alone can change which models are to come and go."""
+
+MAX_DEATHS = 2
+"""Workers that may die in a load of a model before its jobs fail: each takes other models' answers with it."""
 
 SUSPECTS = 16
 """Jobs suspected once that are tried together, apart from all others."""
@@ -56,6 +65,8 @@ class Feeder:
         self._stopping = False
         self._backlog: frozenset[str] = frozenset()  # queues that may have work
         self._reported: frozenset[str] = frozenset()  # queues that had work left after the last CLAIM
+        self._noted_load: str | None = None
+        self._returned: list[Claim] = []  # given up, and to be given back
         self._suspects_wait = False
         self._suspects_next = False
         self.paused = False
@@ -69,10 +80,11 @@ class Feeder:
         while not self._stopping:
             try:
                 if self.paused or not self._feed():
-                    self._bell.wait(self._listen_for, self._may_feed)
+                    self._bell.wait(self._listen_for, self._may_feed, self._pause_s)
             except RedisError as error:
                 log.warning("cannot claim jobs", extra={"error": str(error)})
                 time.sleep(0.2)
+        self._leave_load()
 
     def _rooms(self) -> list[Room]:
         """Of all queues; none where the model is not in memory."""
@@ -95,20 +107,40 @@ class Feeder:
         return found
 
     def _change_models(self) -> None:
-        """Have models come and go as the work asks for it."""
-        if self._residents.is_settled:
+        """Have models come and go as the work asks for it. Raises RedisError, and then goes on next time."""
+        if self._noted_load and not self._residents.is_changing:
+            self._ledger.end_load(self._noted_load)
+            self._noted_load = None
+        if not self._residents.is_settled and (change := self._residents.choose(self._work())):
+            self._begin_change(change)
+        if leaving := self._residents.leaving:
+            self._returned += [held.claim for held in self._hand.give_up_untouched(leaving)]
+        if self._returned:
+            self._ledger.release(self._returned)
+            self._returned.clear()
+
+    def _leave_load(self) -> None:
+        """A worker that is told to stop has not died of what it is loading."""
+        if self._noted_load:
+            with contextlib.suppress(RedisError):
+                self._ledger.end_load(self._noted_load)
+
+    def _begin_change(self, change: Change) -> None:
+        if change.load is not None and self._ledger.begin_load(change.load) >= MAX_DEATHS:
+            self._residents.refuse(change.load, f"{MAX_DEATHS} workers have died of it")
+            self._ledger.end_load(change.load)
             return
-        leaving = self._residents.decide(self._work())
-        if self._residents.is_changing:
-            self._hand.wake_device()
-        if waiting := self._hand.give_up_waiting(leaving) if leaving else []:
-            self._ledger.release([held.claim for held in waiting])
+        self._noted_load = change.load
+        self._residents.begin_change(change)
+        self._hand.wake_device()
 
     def _may_feed(self) -> bool:
         """Whether there is work that is known of, and room for it."""
         if self.paused:
             return False
-        if not self._residents.is_settled and self._residents.would_change(self._work()):
+        if self._noted_load and not self._residents.is_changing:
+            return True
+        if not self._residents.is_settled and self._residents.choose(self._work()):
             return True
         if self._suspects_wait:
             return not len(self._hand)
@@ -133,6 +165,9 @@ class Feeder:
             } - self._reported
         self._backlog |= {room.queue for room in rooms} - wanted  # unheard of: ask when there is room again
         return [keys.wake(queue) for queue in wanted]
+
+    def _pause_s(self) -> float:
+        return LOOKS_AGAIN_S if self._residents.someone_waits else POLL_S
 
     def _feed(self) -> bool:
         """Claim once. Whether it is worth doing again at once."""
@@ -211,11 +246,21 @@ class Feeder:
 
     def _go_on(self, held: Held, answers: Sequence[Any]) -> None:
         """An earlier execution has told some of the answers: they go on from there."""
-        told = self._ledger.told(held.claim)
+        told = self._told(held.claim)
         for answer in answers:
             assert isinstance(answer, Answer), "only generating jobs have streams"
             answer.go_on_from(told)
         held.told = len(told)
+
+    def _told(self, claim: Claim) -> list[Pieces]:
+        while True:
+            try:
+                return self._ledger.told(claim)
+            except RedisError as error:
+                if self._stopping:
+                    raise
+                log.warning("cannot read a stream, trying again", extra={"error": str(error)})
+                time.sleep(0.2)
 
 
 class Bell:
@@ -238,8 +283,12 @@ class Bell:
         with self._hand.room:
             self._hand.room.notify_all()
 
-    def wait(self, listen_for: Callable[[], list[str]], may_feed: Callable[[], bool]) -> None:
-        """Until the bell rings, or there is room for work that is known of. Raises RedisError."""
+    def wait(
+        self, listen_for: Callable[[], list[str]], may_feed: Callable[[], bool], pause_s: Callable[[], float]
+    ) -> None:
+        """Until the bell rings, or there is room for work that is known of; looked at once in pause_s, and when it
+        changes. Raises RedisError.
+        """
         while True:
             with self._hand.room:
                 if self._rang or self._stopping or may_feed():
@@ -248,7 +297,7 @@ class Bell:
                 wanted = frozenset(listen_for())
                 self._hand.short_of_room = len(wanted) < self._markers
                 if not self._must_interrupt(wanted):
-                    self._hand.room.wait(POLL_S)
+                    self._hand.room.wait(pause_s())
                     continue
             self._ledger.ring()
 

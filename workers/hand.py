@@ -311,9 +311,9 @@ class Hand:
             return found
 
     def lanes_of_work(self) -> dict[str, Lane]:
-        """The highest lane of each model's jobs here, without those that are being written back."""
+        """The highest lane of each model's jobs here."""
         with self._lock:
-            found = {(held.model, held.lane) for held in self._held.values() if not held.settling}
+            found = {(held.model, held.lane) for held in self._held.values()}
         return {model: lane for each in reversed(LANES) for model, lane in found if lane is each}
 
     def wake_device(self) -> None:
@@ -326,15 +326,21 @@ class Hand:
         with self._lock:
             self.room.notify()
 
-    def give_up_waiting(self, models: Collection[str] | None = None) -> list[Held]:
-        """Jobs (of these models) that no device call has touched yet, dropped: they can be given back."""
+    def give_up_waiting(self) -> list[Held]:
+        """Jobs of which nothing is on the device, dropped: they can be given back."""
         with self._lock:
-            idle = [
+            idle = [held for held in self._held.values() if not held.running]
+        return self.drop([held.claim.id for held in idle])
+
+    def give_up_untouched(self, models: Collection[str]) -> list[Held]:
+        """Jobs of these models that nothing has been computed for, dropped: they can be given back."""
+        with self._lock:
+            untouched = [
                 held
                 for held in self._held.values()
-                if not held.running and (models is None or held.model in models)
+                if held.model in models and not held.running and held.unfinished == len(held.items)
             ]
-        return self.drop([held.claim.id for held in idle])
+        return self.drop([held.claim.id for held in untouched])
 
     def _made_room(self) -> None:
         if self.short_of_room:

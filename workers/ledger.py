@@ -9,7 +9,7 @@ from typing import Any, Literal, NamedTuple
 import redis
 
 from jobs import keys, record
-from jobs.census import Announcement
+from jobs.census import Announcement, decode_worker
 from jobs.errors import Failure, InternalError, JobError, JobExpired, WorkerLost
 from jobs.feed import decode_pieces
 from jobs.generation import Pieces
@@ -18,6 +18,12 @@ from jobs.types import ModelInfo, Result, WorkerStats
 
 STREAM_TTL_S = 86_400
 """How long a stream is kept whose job neither ends nor goes on."""
+
+MAX_RELEASED = 256
+"""Jobs given back in one FINISH: keeps a script near a millisecond."""
+
+LOADING_TTL_S = 600
+"""How long a death in a load is remembered."""
 
 Verdict = Literal["finished", "failed", "stopped", "retry", "release"]
 
@@ -120,7 +126,29 @@ class Ledger:
     def release(self, claims: Sequence[Claim]) -> None:
         """Give jobs back that nothing was done for."""
         # Each goes to the front of its queue: the last first keeps their order.
-        self.settle([Settlement(claim, "release") for claim in reversed(claims)], 0.0)
+        backwards = [Settlement(claim, "release") for claim in reversed(claims)]
+        for start in range(0, len(backwards), MAX_RELEASED):
+            self.settle(backwards[start : start + MAX_RELEASED], 0.0)
+
+    def begin_load(self, model: str) -> int:
+        """Note that this worker is about to load the model. How many have died in that lately."""
+        key = keys.loading(model)
+        self._redis.sadd(key, self.worker)
+        self._redis.expire(key, LOADING_TTL_S)
+        names = keys.names(self._redis.smembers(key))  # pyright: ignore[reportArgumentType]
+        alive = [self._redis.exists(keys.worker(name)) for name in names]
+        return alive.count(0)
+
+    def end_load(self, model: str) -> None:
+        """It is loaded, or has been refused: whatever came of it, the worker lives."""
+        self._redis.delete(keys.loading(model))
+
+    def loaded_elsewhere(self) -> set[str]:
+        """Models that other live workers have in memory."""
+        names = keys.names(self._redis.smembers(keys.WORKERS), keys.WORKER_PREFIX)  # pyright: ignore[reportArgumentType]
+        others = [keys.worker(name) for name in names if name != self.worker]
+        replies: Any = self._redis.mget(others) if others else []
+        return {each.id for raw in replies if raw for each in decode_worker(raw).loaded}
 
     def store(self, claim: Claim, result: Result) -> bytes:
         """The result as FINISH takes it; a large one is written beside it first."""

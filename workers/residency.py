@@ -32,12 +32,19 @@ class Place(NamedTuple):
 
 
 class Want(NamedTuple):
-    """A model that is not in memory. lane: the highest of its waiting work. since: when that was first seen."""
+    """A model that is not in memory. lane: the highest of its waiting work. since: when that was first seen.
+
+    elsewhere: another worker has it in memory, so the work may be done before this one had loaded it.
+    """
 
     model: str
     size_bytes: int
     lane: Lane
     since: float
+    elsewhere: bool = False
+
+    def starves(self, starvation_s: float, now: float) -> bool:
+        return now - self.since >= starvation_s
 
 
 class Change(NamedTuple):
@@ -53,21 +60,22 @@ def choose_change(
     """The next change, or None while everything stays as it is.
 
     The model with the highest lane comes first, then the one that waits longest; one that waits for starvation_s goes
-    before all others. Room is made by models without work, least recently used first; then by those whose work is of a
-    lower lane, or, if the wanted one starves, by any that has had its turn. What nobody wants leaves when it expires.
+    before all others. Where it cannot come yet, another may, for which nobody has to leave. Room is made by models
+    without work, least recently used first; then by those whose work is of a lower lane, or, if the wanted one starves,
+    by any that has had its turn. What nobody wants leaves when it expires.
     """
-    if wants:
-        want = min(wants, key=lambda each: _urgency(each, starvation_s, now))
+    real = [each for each in wants if not each.elsewhere or each.starves(starvation_s, now)]
+    real.sort(key=lambda each: _urgency(each, starvation_s, now))
+    for want in real:
         victims = _victims(places, want, budget_bytes, starvation_s, now)
-        if victims is not None:
+        if victims is not None and (not victims or want is real[0]):
             return Change(want.model, victims)
     expired = tuple(model for model, each in places.items() if each.lane is None and each.expires_at <= now)
     return Change(None, expired) if expired else None
 
 
 def _urgency(want: Want, starvation_s: float, now: float) -> tuple[int, float]:
-    starves = now - want.since >= starvation_s
-    return (-1 if starves else LANES.index(want.lane), want.since)
+    return (-1 if want.starves(starvation_s, now) else LANES.index(want.lane), want.since)
 
 
 def _victims(
@@ -95,5 +103,4 @@ def _may_leave(place: Place, want: Want, starvation_s: float, now: float) -> boo
     if place.lane is None:
         return stayed_s >= LINGER * place.load_s
     matters_less = LANES.index(place.lane) > LANES.index(want.lane)
-    starves = now - want.since >= starvation_s
-    return (matters_less or starves) and stayed_s >= TURN * place.load_s
+    return (matters_less or want.starves(starvation_s, now)) and stayed_s >= TURN * place.load_s

@@ -4,7 +4,7 @@ import logging
 import math
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 
 from jobs.errors import JobError, ModelNotLoadable
@@ -28,8 +28,16 @@ class _Stay:
     expires_at: float
 
 
+@dataclass
+class _Load:
+    """A load that is under way. took_s: without what the device did in between."""
+
+    pieces: Iterator[None]
+    took_s: float = 0.0
+
+
 class Residents:
-    """The feeder decides (`decide`), the device's thread carries it out (`carry_out`); others may look on.
+    """The feeder decides (`choose`, `begin_change`), the device's thread does it (`carry_out`); others may look on.
 
     A model is in memory from its load's end to its unload's beginning, and serves until it is told to leave.
     """
@@ -46,15 +54,17 @@ class Residents:
         leaves.
         """
         self.runners = runners
+        self.elsewhere: Collection[str] = ()
+        """Models that other workers have in memory."""
         self._budget_bytes = budget_bytes
         self._starvation_s = starvation_s
         self._keep_alive_s = keep_alive_s
         self._lock = threading.Lock()
         self._stays: dict[str, _Stay] = {}
         self._since: dict[str, float] = {}  # when work was first seen, of models that are not in memory
-        self._failures: dict[str, tuple[JobError, float]] = {}
+        self._failures: dict[str, tuple[str, float]] = {}  # why, and until when
         self._change: Change | None = None
-        self._loading: tuple[Iterator[None], float] | None = None
+        self._load: _Load | None = None
 
     def begin(self) -> None:
         """On the device's thread: load the models there is room for, in their order. Raises what loading does."""
@@ -63,7 +73,7 @@ class Residents:
             if runner.weight_bytes <= free:
                 started = time.monotonic()
                 loaded(runner)
-                self._settle_in(model, started)
+                self._settle_in(model, time.monotonic() - started)
                 free -= runner.weight_bytes
 
     def serves(self, model: str) -> bool:
@@ -73,9 +83,20 @@ class Residents:
             return (model in self._stays and not leaving) or self._failure(model) is not None
 
     def failure(self, model: str) -> JobError | None:
-        """Why the model cannot be loaded."""
+        """Why its jobs cannot be done: the model cannot be loaded, or has not been."""
         with self._lock:
-            return self._failure(model)
+            why = self._failure(model)
+            if why is None and model not in self._stays:
+                why = f"The model {model} is not in memory: send the request again."
+            return ModelNotLoadable(why, param="model") if why else None
+
+    def refuse(self, model: str, why: str) -> None:
+        """Have its jobs fail for a while."""
+        with self._lock:
+            self._failures[model] = (
+                f"The model {model} cannot be loaded: {why}.",
+                time.monotonic() + TRIED_AGAIN_S,
+            )
 
     @property
     def is_settled(self) -> bool:
@@ -89,6 +110,15 @@ class Residents:
     def is_changing(self) -> bool:
         return self._change is not None
 
+    @property
+    def is_loading(self) -> bool:
+        return self._load is not None
+
+    @property
+    def someone_waits(self) -> bool:
+        """Whether there is work for a model that is not in memory: time alone may change what is chosen."""
+        return bool(self._since)
+
     def touch(self, model: str, keep_alive_s: float | None) -> None:
         """A job of the model has ended, which asked for it to be kept for so long (None: the usual time)."""
         with self._lock:
@@ -98,34 +128,44 @@ class Residents:
                     self._keep_alive_s if keep_alive_s is None else keep_alive_s
                 )
 
-    def would_change(self, work: Mapping[str, Lane]) -> bool:
-        """Whether `decide` would decide anything."""
-        with self._lock:
-            return self._choose(work) is not None
+    def choose(self, work: Mapping[str, Lane]) -> Change | None:
+        """What is to come and go now. None while a change is under way. work: the highest lane of each model with any.
 
-    def decide(self, work: Mapping[str, Lane]) -> tuple[str, ...]:
-        """Choose what comes and goes. work: the highest lane of each model with any. Returns the models that leave:
-        nothing more is to be begun for them.
+        Where the work that a change was begun for is gone before the load, that change is given up.
         """
         with self._lock:
-            self._change = change = self._choose(work) or self._change
-            return change.unload if change else ()
+            if self._change is not None:
+                if self._load is None and self._change.load is not None and self._change.load not in work:
+                    self._change = None
+                return None
+            return self._choose(work)
 
-    def carry_out(self, is_busy: Callable[[str], bool], has_time: Callable[[], bool]) -> None:
+    def begin_change(self, change: Change) -> None:
+        """From now on, nothing is to be begun for the models that leave."""
+        with self._lock:
+            self._change = change
+
+    @property
+    def leaving(self) -> tuple[str, ...]:
+        change = self._change
+        return change.unload if change else ()
+
+    def carry_out(self, is_busy: Callable[[str], bool], has_time: Callable[[], bool]) -> bool:
         """On the device's thread: unload what is to leave and no longer busy, then load a piece, or as many as there is
-        time for.
+        time for. Whether there was anything to do.
         """
         change = self._change
         if change is None:
-            return
+            return False
         for model in change.unload:
             if model in self._stays:
                 if is_busy(model):
-                    return
+                    return False
                 self._unload(model)
         if change.load is None or self._load_some(change.load, has_time):
             with self._lock:
                 self._change = None
+        return True
 
     def report(self) -> tuple[LoadedModel, ...]:
         """What is in memory."""
@@ -141,13 +181,17 @@ class Residents:
             )
 
     def _choose(self, work: Mapping[str, Lane]) -> Change | None:
-        if self._change is not None:
-            return None
         now = time.monotonic()
         missing = [each for each in work if each not in self._stays and self._failure(each) is None]
         self._since = {model: self._since.get(model, now) for model in missing}
         wants = [
-            Want(model, self.runners[model].weight_bytes, work[model], self._since[model])
+            Want(
+                model,
+                self.runners[model].weight_bytes,
+                work[model],
+                self._since[model],
+                elsewhere=model in self.elsewhere,
+            )
             for model in missing
         ]
         places = {
@@ -165,36 +209,38 @@ class Residents:
             places, wants, budget_bytes=self._budget_bytes, starvation_s=self._starvation_s, now=now
         )
 
-    def _failure(self, model: str) -> JobError | None:
-        error, until = self._failures.get(model, (None, 0.0))
-        return error if time.monotonic() < until else None
+    def _failure(self, model: str) -> str | None:
+        why, until = self._failures.get(model, (None, 0.0))
+        return why if time.monotonic() < until else None
 
     def _load_some(self, model: str, has_time: Callable[[], bool]) -> bool:
         """True if that was all."""
-        if self._loading is None:
-            self._loading = (self.runners[model].load(), time.monotonic())
-        pieces, started = self._loading
+        started = time.monotonic()
+        self._load = load = self._load or _Load(self.runners[model].load())
+        why: str | None = None
         try:
-            for _ in pieces:
+            for _ in load.pieces:
                 if not has_time():
+                    load.took_s += time.monotonic() - started
                     return False
         except Exception as error:
             log.exception("a model cannot be loaded", extra={"model": model})
+            why = _reason(error)
+        self._load = None
+        if why is None:
+            self._settle_in(model, load.took_s + time.monotonic() - started)
+        else:  # not above: there the traceback still holds the weights
+            del load
             self.runners[model].unload()
-            failure = ModelNotLoadable(
-                f"The model {model} cannot be loaded: {_reason(error)}.", param="model"
-            )
-            self._failures[model] = (failure, time.monotonic() + TRIED_AGAIN_S)
-        else:
-            self._settle_in(model, started)
-        self._loading = None
+            self.refuse(model, why)
         return True
 
-    def _settle_in(self, model: str, started: float) -> None:
+    def _settle_in(self, model: str, load_s: float) -> None:
         now = time.monotonic()
         with self._lock:
-            self._stays[model] = _Stay(now, now - started, now, now + self._keep_alive_s)
-        log.info("model loaded", extra={"model": model, "load_s": round(now - started, 2)})
+            self._stays[model] = _Stay(now, load_s, now, now + self._keep_alive_s)
+            self._since.pop(model, None)
+        log.info("model loaded", extra={"model": model, "load_s": round(load_s, 2)})
 
     def _unload(self, model: str) -> None:
         with self._lock:
@@ -212,8 +258,6 @@ def resident(runners: Mapping[str, Runner]) -> Residents:
 
 def _reason(error: Exception) -> str:
     """For the caller; what libraries say may name files of this machine."""
-    return (
-        error.message.rstrip(".")
-        if isinstance(error, JobError)
-        else f"{type(error).__name__}, of which the server's log says more"
-    )
+    if isinstance(error, JobError):
+        return error.message.rstrip(".")
+    return f"{type(error).__name__}, of which the server's log says more"

@@ -222,6 +222,8 @@ class BatchWorker(SimpleWorker):
             drain_rate=self._rates.read(),
             loaded=self._residents.report(),
         )
+        if not self._residents.is_settled:
+            self._residents.elsewhere = self._ledger.loaded_elsewhere()
         self._ledger.announce(stats, [runner.info for runner in self._residents.runners.values()])
 
     def _reclaim(self) -> None:
@@ -277,16 +279,21 @@ class BatchWorker(SimpleWorker):
         self._give_back(self._hand.give_up_waiting())
 
     def _give_back(self, helds: list[Held]) -> None:
-        if not helds:
-            return
+        if helds:
+            self._release([held.claim for held in helds])
+
+    def _release(self, claims: list[Claim]) -> None:
         try:
-            self._ledger.release([held.claim for held in helds])
+            self._ledger.release(claims)
         except RedisError as error:
             log.warning("cannot give jobs back, their leases will run out", extra={"error": str(error)})
 
     def _die_hung(self) -> None:
         """A call does not return: nothing in this process can stop it. Hand the jobs over, then leave."""
         hung: list[Claim] = self._hand.running()
+        if self._residents.is_loading:  # the load hangs, not they
+            self._release(hung)
+            hung = []
         if self._feeding.stalled:
             hung += self._hand.unprepared()
         log.error("a call hung, worker leaves", extra={"jobs": len(hung)})

@@ -1,16 +1,20 @@
 """Models that do not fit together: loaded when work comes, unloaded for one another, with a real Redis."""
 
 import asyncio
+import shutil
 import threading
 import time
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager
+from pathlib import Path
 
+import mlx.core as mx
 import pytest
 import redis
 
+from jobs import keys
 from jobs.connection import connect, connect_async
-from jobs.errors import ModelNotLoadable
+from jobs.errors import InternalError, ModelNotLoadable
 from jobs.generation import GenerateJob, GenerateResult, Prompt
 from jobs.queue import JobQueue
 from jobs.server import RedisServer
@@ -18,10 +22,20 @@ from jobs.settings import Settings
 from jobs.types import EmbedJob, Lane, Result, SubmitOptions
 from tests.fake_generator import FakeGenerator
 from tests.fake_runner import FakeRunner
-from tests.running_worker import INTERACTIVE, LIMITS, ThreadWorker, embedded, until, until_async
+from tests.running_worker import (
+    INTERACTIVE,
+    LIMITS,
+    ThreadWorker,
+    embedded,
+    running_worker,
+    until,
+    until_async,
+)
+from workers.models import load_runner
 from workers.residents import Residents
 from workers.runners.base import Runner
 
+TINY_CHAT = Path(__file__).parents[2] / "examples" / "tiny_chat" / "model"
 SETTINGS = Settings(lease_s=1, sweep_s=0.5, batch_timeout_s=60)
 BULK = SubmitOptions(lane=Lane.BULK, awaited=True)
 
@@ -228,6 +242,63 @@ async def test_jobs_of_a_model_that_cannot_be_loaded_fail_and_say_so(
         with pytest.raises(ModelNotLoadable, match="broken cannot be loaded"):
             await embed(queue, "broken", "hello")
         assert embedded(await embed(queue, "a", "still here")).vectors
+
+
+async def test_a_model_that_workers_died_of_is_not_tried_again(
+    redis_server: RedisServer, queue: JobQueue, memory: Memory, redis_client: redis.Redis
+):
+    redis_client.sadd(keys.loading("b"), "dead-1", "dead-2")
+    async with worker_of(queue, redis_server.url, [Embedder("a", memory), Embedder("b", memory)]):
+        with pytest.raises(ModelNotLoadable, match="2 workers have died of it"):
+            await embed(queue, "b", "hello")
+        assert embedded(await embed(queue, "a", "still here")).vectors
+    assert memory.notes == ["load a"]
+
+
+async def test_a_worker_tells_what_it_loads_only_while_it_does(
+    redis_server: RedisServer, queue: JobQueue, memory: Memory, redis_client: redis.Redis
+):
+    class Noting(Embedder):
+        def load(self) -> Iterator[None]:
+            noted.append(len(redis_client.smembers(keys.loading("b"))))  # pyright: ignore[reportArgumentType]
+            return super().load()
+
+    noted = list[int]()
+    async with worker_of(queue, redis_server.url, [Embedder("a", memory), Noting("b", memory)]):
+        await embed(queue, "b", "hello")
+        await until(lambda: not redis_client.exists(keys.loading("b")))
+    assert noted == [1]
+
+
+async def test_two_workers_leave_each_other_their_models(
+    redis_server: RedisServer, queue: JobQueue, memory: Memory
+):
+    other = Memory()
+    first, second = (
+        [Embedder("a", memory), Embedder("b", memory)],
+        [Embedder("b", other), Embedder("a", other)],
+    )
+    async with worker_of(queue, redis_server.url, first), worker_of(queue, redis_server.url, second):
+        await asyncio.sleep(1.5)  # a sign of life or two
+        for model in "aabababbaabbab":
+            await embed(queue, model, "hello")
+            await asyncio.sleep(0.03)
+    assert (memory.notes, other.notes) == (["load a"], ["load b"])
+
+
+async def test_an_answer_of_no_numbers_fails_and_harms_no_other(redis_server: RedisServer, tmp_path: Path):
+    folder = shutil.copytree(TINY_CHAT, tmp_path / "broken")
+    weights: dict[str, mx.array] = mx.load(str(folder / "model.safetensors"))  # pyright: ignore[reportAssignmentType]
+    weights["model.norm.weight"] *= mx.nan
+    mx.save_safetensors(str(folder / "model.safetensors"), weights)
+    with running_worker(redis_server.url, load_runner(f"w={folder}", Settings())):
+        queue = JobQueue(connect_async(redis_server.url), SETTINGS)
+        await queue.start()
+        await until_async(queue.ready)
+        for tokens in (1, 30):
+            with pytest.raises(InternalError):
+                await write(queue, "Once upon a time", tokens)
+        await queue.aclose()
 
 
 async def test_keep_alive_decides_when_a_model_leaves(

@@ -14,7 +14,7 @@ from workers.costs import CostModel
 from workers.runners.answer import Answer
 from workers.runners.base import NewToken
 from workers.runners.constraint import JsonConstraint
-from workers.runners.grouped_decode import GroupedGenerator
+from workers.runners.grouped_decode import GroupedGenerator, check_numbers
 from workers.runners.penalties import LogitsProcessor
 from workers.runners.prefix_cache import Hit, Layers, PrefixCache
 from workers.runners.sampling import Sampler
@@ -69,6 +69,7 @@ class TextDecoder:
         self._prefixes = PrefixCache(prefix_cache_bytes)
         self._answers: dict[int, Answer] = {}
         self._prompt_left: dict[int, int] = {}
+        self._first: set[int] = set()  # no token of these has come
         self._failures: dict[int, Callable[[], JobError | None]] = {}
         self._prefill = CostModel(fade=0.8)  # the further into a prompt, the dearer its tokens
         self._decode = CostModel()
@@ -112,6 +113,7 @@ class TextDecoder:
         self._failures[uid] = partial(_failure, processors)
         self._answers[uid] = answer
         self._prompt_left[uid] = len(rest)
+        self._first.add(uid)
         return uid
 
     def remove(self, uids: Iterable[int]) -> None:
@@ -147,6 +149,7 @@ class TextDecoder:
         """Forget all answers."""
         self._answers.clear()
         self._prompt_left.clear()
+        self._first.clear()
         self._failures.clear()
         self._generator.close()
         self._generator = self._new_generator()
@@ -203,6 +206,9 @@ class TextDecoder:
 
     def _new_token(self, found: Any) -> NewToken:
         answer = self._answers[found.uid]
+        if found.uid in self._first:  # mlx-lm computes it by itself, with all log-probabilities
+            self._first.remove(found.uid)
+            check_numbers(found.logprobs[found.token][None])
         logprobs = None
         if answer.job.logprobs is not None:
             logprobs = np.array(found.logprobs.astype(mx.float32))
@@ -217,6 +223,7 @@ class TextDecoder:
     def _forget(self, uid: int) -> None:
         del self._answers[uid]
         self._prompt_left.pop(uid, None)
+        self._first.discard(uid)
         self._failures.pop(uid, None)
 
 

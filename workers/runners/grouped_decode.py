@@ -38,6 +38,7 @@ class GroupedGenerator(BatchGenerator):
         self._rows = GroupedBatch.empty(self.model, self.sampler)
         self._rows.reported = set()
         self._generation_batch = self._rows
+        self._old_wired_limit = None  # the limit is the process's: other models go on when this one is closed
         if draft is not None:
             self._rows.speculation = Speculation(draft, vocab_size_of(model))
         if rounds_prompts:
@@ -90,7 +91,7 @@ class GroupedBatch(GenerationBatch):
     reported: set[int]
     speculation: Speculation | None = None
     prompts_wait = False
-    next_are_sound: mx.array | None = None
+    next_scores: mx.array | None = None
 
     def next(self) -> list[Any]:
         """As the base's: the next token of each row, or several of a single one, in order; none after its end."""
@@ -114,10 +115,11 @@ class GroupedBatch(GenerationBatch):
         computed = self.model(inputs[None], cache=self.prompt_cache)[0]
         logits = self._processed_ahead(inputs, computed)
         chosen = choose(logits, proposal.draws)
-        sound = _are_sound(computed, chosen)
+        scores = mx.concatenate([_scores_of(chosen, computed), *_arrays([self.next_scores])])
+        self.next_scores = None
         logprobs = [*row._next_logprobs, *self._reported_ahead(logits)]
-        mx.eval(inputs, chosen, sound, _arrays(logprobs))
-        _check(sound)
+        mx.eval(inputs, chosen, scores, _arrays(logprobs))
+        check_numbers(scores)
         tokens: Any = inputs.tolist()
         wanted: Any = chosen.tolist()
         right = agreeing(tokens[1:], wanted)
@@ -176,10 +178,10 @@ class GroupedBatch(GenerationBatch):
         samplers: Any = self.samplers
         self._next_tokens = choose(logits, samplers)
         self._next_logprobs = self._reported(logits)
-        sound, self.next_are_sound = self.next_are_sound, _are_sound(computed, self._next_tokens)
-        mx.async_eval(self._next_tokens, self.next_are_sound, _arrays(self._next_logprobs), contexts)
-        mx.eval(inputs, sound, _arrays(self._current_logprobs))
-        _check(sound)
+        scores, self.next_scores = self.next_scores, _scores_of(self._next_tokens, computed)
+        mx.async_eval(self._next_tokens, self.next_scores, _arrays(self._next_logprobs), contexts)
+        mx.eval(inputs, scores, _arrays(self._current_logprobs))
+        check_numbers(scores)
         tokens: Any = inputs.tolist()
         for held, token in zip(self.tokens, tokens, strict=True):
             held.append(token)
@@ -231,14 +233,14 @@ class GroupedBatch(GenerationBatch):
         return list(logits - mx.logsumexp(logits, axis=-1, keepdims=True))
 
 
-def _are_sound(logits: mx.array, tokens: mx.array) -> mx.array:
-    """Whether the chosen tokens' logits, as computed, are numbers: NaN spreads over a row, so one of it will do."""
-    return mx.isfinite(mx.take_along_axis(logits, tokens[:, None], axis=1)).all()
+def _scores_of(tokens: mx.array, logits: mx.array) -> mx.array:
+    """The logits (rows,) of the chosen tokens, as computed. NaN spreads over a whole row, so one of it will do."""
+    return mx.take_along_axis(logits, tokens[:, None], axis=1)[:, 0]
 
 
-def _check(sound: mx.array | None) -> None:
-    """Raises FloatingPointError: the worker then finds the answer at fault."""
-    if sound is not None and not sound.item():
+def check_numbers(scores: mx.array | None) -> None:
+    """Raises FloatingPointError: the worker then finds the answer at fault. scores: (rows,)."""
+    if scores is not None and not np.isfinite(np.array(scores)).all():
         raise FloatingPointError("the model computed logits that are not numbers")
 
 

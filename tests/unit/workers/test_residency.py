@@ -83,6 +83,19 @@ def test_the_highest_lane_is_loaded_first_then_the_longest_wait():
     assert change({}, *wants[:2]) == Change("early", ())
 
 
+def test_one_that_cannot_come_yet_does_not_keep_out_one_for_which_there_is_room():
+    places = {"a": place(10, Lane.INTERACTIVE)}
+    large, small = want("large", Lane.INTERACTIVE, size_bytes=15), want("small", Lane.BULK)
+    assert change(places, large, small) == Change("small", ())
+    assert change({"a": place(20, Lane.DEFAULT)}, want("b"), want("c", Lane.BULK)) is None
+
+
+def test_what_another_worker_has_in_memory_is_loaded_only_if_it_starves():
+    assert change({"a": place(20)}, want("b", waited_s=4.9)._replace(elsewhere=True)) is None
+    starving = want("b", waited_s=5)._replace(elsewhere=True)
+    assert change({"a": place(20)}, starving) == Change("b", ("a",))
+
+
 def test_one_that_starves_is_loaded_before_all_others():
     wants = [want("chat", Lane.INTERACTIVE), want("bulk", Lane.BULK, waited_s=5)]
     assert change({}, *wants) == Change("bulk", ())
