@@ -8,7 +8,7 @@ from typing import NamedTuple
 from jobs.errors import InternalError, JobError
 from workers.hand import Entry, Hand, Held
 from workers.runners.answer import Answer
-from workers.runners.base import Decoder, Generator, NewToken
+from workers.runners.base import Decoder, Generator, NewToken, decoder_of
 
 log = logging.getLogger(__name__)
 
@@ -68,9 +68,7 @@ class Decoding:
 
     def _decoder(self, model: str) -> Decoder:
         """Of a model with answers: it stays loaded."""
-        decoder = self._generators[model].decoder
-        assert decoder is not None
-        return decoder
+        return decoder_of(self._generators[model])
 
     def _end_unwanted(self, model: str) -> None:
         entries = self._entries[model]

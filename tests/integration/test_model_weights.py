@@ -18,7 +18,7 @@ from jobs.types import EmbedJob
 from tests.checkpoints.make import make
 from workers.__main__ import open_models
 from workers.models import load_runner, open_runner
-from workers.runners.base import NewToken, loaded
+from workers.runners.base import NewToken, decoder_of, loaded
 from workers.runners.embed import EmbedRunner
 from workers.runners.generate import GenerateRunner
 
@@ -50,8 +50,7 @@ def written(runner: GenerateRunner) -> list[list[NewToken]]:
     )
     [answers] = runner.prepare([job])
     assert not isinstance(answers, JobError | GenerateResult)
-    decoder = runner.decoder
-    assert decoder is not None
+    decoder = decoder_of(runner)
     decoder.insert(answers[0])
     found: list[list[NewToken]] = []
     while len(decoder):

@@ -9,7 +9,7 @@ import pytest
 from jobs.errors import JobError
 from jobs.generation import Chat, Choice, GenerateJob, GenerateResult, Message, Sampling, TextPart
 from workers.runners.answer import Answer
-from workers.runners.base import Decoder, loaded
+from workers.runners.base import decoder_of, loaded
 from workers.runners.generate import GenerateRunner, ModelFiles
 
 FOLDER = Path(__file__).parents[2] / "examples" / "tiny_chat" / "model"
@@ -41,11 +41,6 @@ def ask(question: str, *, filler: int = 0, max_tokens: int = 60, sampling: Sampl
         sampling=sampling,
         **more,  # pyright: ignore[reportArgumentType]
     )
-
-
-def decoder_of(runner: GenerateRunner) -> Decoder:
-    assert runner.decoder is not None
-    return runner.decoder
 
 
 def answer_to(runner: GenerateRunner, job: GenerateJob) -> Answer:

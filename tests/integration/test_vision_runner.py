@@ -20,7 +20,7 @@ from jobs.settings import Settings
 from tests.checkpoints.vision import NAMES, make
 from workers.models import load_runner
 from workers.runners.answer import Answer
-from workers.runners.base import NewToken
+from workers.runners.base import NewToken, decoder_of
 from workers.runners.vision import VisionRunner
 
 LENGTH = 12
@@ -147,10 +147,10 @@ def decode(
     """Each job's tokens. A wave joins two steps after the one before; every step has that time."""
     found: dict[int, list[int]] = {}
     left, step = list(waves), 0
-    while left or len(runner.decoder):
+    while left or len(decoder_of(runner)):
         if left and step % 2 == 0:
-            found |= {runner.decoder.insert(prepared(runner, job)): [] for job in left.pop(0)}
-        for token in runner.decoder.step(seconds):
+            found |= {decoder_of(runner).insert(prepared(runner, job)): [] for job in left.pop(0)}
+        for token in decoder_of(runner).step(seconds):
             found[token.uid].append(token.token)
         step += 1
     return list(found.values())
@@ -202,9 +202,9 @@ def test_several_answers_to_one_picture_differ_by_their_seed_only(case: Case):
     )
     (answers,) = case.runner.prepare([job])
     assert isinstance(answers, list)
-    found = dict[int, list[int]]((case.runner.decoder.insert(answer), []) for answer in answers)
-    while len(case.runner.decoder):
-        for token in case.runner.decoder.step(1.0):
+    found = dict[int, list[int]]((decoder_of(case.runner).insert(answer), []) for answer in answers)
+    while len(decoder_of(case.runner)):
+        for token in decoder_of(case.runner).step(1.0):
             found[token.uid].append(token.token)
     assert len({tuple(tokens) for tokens in found.values()}) == 3
 
@@ -230,20 +230,20 @@ def test_interrupted_answer_goes_on_with_the_tokens_it_would_have_had(
     case: Case, references: Mapping[str, list[int]]
 ):
     answer = prepared(case.runner, ask("between texts"))
-    case.runner.decoder.insert(answer)
+    decoder_of(case.runner).insert(answer)
     while len(answer.generated) < 5:
-        answer.generated += [token.token for token in case.runner.decoder.step(1.0)]
-    case.runner.decoder.restart()
+        answer.generated += [token.token for token in decoder_of(case.runner).step(1.0)]
+    decoder_of(case.runner).restart()
     answer.rewind()
-    case.runner.decoder.insert(answer)
+    decoder_of(case.runner).insert(answer)
     rest = list[NewToken]()
-    while len(case.runner.decoder):
-        rest += case.runner.decoder.step(1.0)
+    while len(decoder_of(case.runner)):
+        rest += decoder_of(case.runner).step(1.0)
     assert answer.ids[answer.prompt_tokens :] + [token.token for token in rest] == references["between texts"]
 
 
 def test_removed_answers_leave_the_others_alone(case: Case, references: Mapping[str, list[int]]):
-    decoder = case.runner.decoder
+    decoder = decoder_of(case.runner)
     kept = decoder.insert(prepared(case.runner, ask("one picture")))
     running = decoder.insert(prepared(case.runner, ask("short")))
     decoder.step(1.0)
@@ -284,8 +284,8 @@ def test_prompt_takes_pictures_at_its_marks_or_else_before_it(
     assert decode(case.runner, [[job]]) == [references["one picture"]]
     before = prepared(case.runner, GenerateJob("m", Prompt("the red fox", (WIDE,))))
     assert before.pictures is not None
-    assert case.runner.decoder.insert(before)
-    case.runner.decoder.restart()
+    assert decoder_of(case.runner).insert(before)
+    decoder_of(case.runner).restart()
 
 
 QWEN_MARK = "<|image_pad|>"
@@ -320,9 +320,9 @@ def test_what_cannot_be_read_is_refused(case: Case):
 def test_prompts_may_be_prepared_in_another_thread(case: Case, references: Mapping[str, list[int]]):
     with ThreadPoolExecutor(1) as other:
         answer = other.submit(prepared, case.runner, ask("between texts")).result()
-    case.runner.decoder.insert(answer)
-    while len(case.runner.decoder):
-        answer.generated += [token.token for token in case.runner.decoder.step(1.0)]
+    decoder_of(case.runner).insert(answer)
+    while len(decoder_of(case.runner)):
+        answer.generated += [token.token for token in decoder_of(case.runner).step(1.0)]
     assert answer.generated == references["between texts"]
     assert not any(isinstance(value, mx.array) for value in (answer.pictures or {}).values())
 

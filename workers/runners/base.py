@@ -134,3 +134,9 @@ class Generator(Runner, Protocol):
     def decoder(self) -> Decoder | None: ...
 
     chances: "Chances"
+
+
+def decoder_of(generator: Generator) -> Decoder:
+    """That of a loaded one."""
+    assert generator.decoder is not None, "loaded first"
+    return generator.decoder
