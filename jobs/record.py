@@ -18,12 +18,16 @@ import msgspec
 
 from jobs import keys
 from jobs.errors import Failure, InternalError, JobError, UnreadableJob
-from jobs.generation import Chat, GenerateJob, Prompt, TextPart
-from jobs.types import Job, JobView, Result, SubmitOptions
+from jobs.generation import Chat, GenerateJob, ImagePart, Prompt, TextPart
+from jobs.rerank import Passage, RerankJob
+from jobs.types import Job, JobView, Page, Result, SubmitOptions
 
 FUNCTION = "mlxq.run"
 INLINE_BYTES = 64 * 1024
 """Results up to this size travel inside FINISH; larger ones are written before it (a script blocks Redis)."""
+
+PICTURE_TOKENS = 750
+"""A page at the resolution that visual models read."""
 
 RETRY_DELAYS_S = (1, 5, 30, 120)
 
@@ -48,13 +52,30 @@ def timestamp() -> str:
 
 def cost(job: Job) -> int:
     """Rough tokens of a job, at least 1: what a worker claims by before it has tokenised anything."""
-    if isinstance(job, GenerateJob):
-        return job.n * (_rough_tokens(job.prompt) + (job.max_tokens or 0))
-    return sum(1 + _tokens_of(content) for content in job.inputs)
+    match job:
+        case GenerateJob():
+            return job.n * (_rough_tokens(job.prompt) + (job.max_tokens or 0))
+        case RerankJob():
+            query = _passage_tokens(job.query)
+            return sum(1 + query + _passage_tokens(document) for document in job.documents)
+        case _:
+            return sum(1 + _input_tokens(content) for content in job.inputs)
 
 
 def _tokens_of(content: str | tuple[int, ...]) -> int:
     return len(content) // 4 if isinstance(content, str) else len(content)
+
+
+def _input_tokens(content: str | tuple[int, ...] | Page) -> int:
+    return _parts_tokens(content.parts) if isinstance(content, Page) else _tokens_of(content)
+
+
+def _passage_tokens(passage: Passage) -> int:
+    return _tokens_of(passage) if isinstance(passage, str) else _parts_tokens(passage)
+
+
+def _parts_tokens(parts: Sequence[TextPart | ImagePart]) -> int:
+    return sum(_tokens_of(part.text) if isinstance(part, TextPart) else PICTURE_TOKENS for part in parts)
 
 
 def _rough_tokens(prompt: Chat | Prompt) -> int:
@@ -65,7 +86,13 @@ def _rough_tokens(prompt: Chat | Prompt) -> int:
 
 
 def _size(job: Job) -> str:
-    return f"{job.n} answer(s)" if isinstance(job, GenerateJob) else f"{len(job.inputs)} input(s)"
+    match job:
+        case GenerateJob():
+            return f"{job.n} answer(s)"
+        case RerankJob():
+            return f"{len(job.documents)} document(s)"
+        case _:
+            return f"{len(job.inputs)} input(s)"
 
 
 def task(job: Job) -> str:

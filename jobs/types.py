@@ -6,7 +6,8 @@ from typing import Literal
 import msgspec
 
 from jobs.errors import Failure
-from jobs.generation import GenerateJob, GenerateResult
+from jobs.generation import GenerateJob, GenerateResult, ImagePart, TextPart
+from jobs.rerank import RerankJob, RerankResult
 
 
 class Lane(enum.StrEnum):
@@ -22,39 +23,63 @@ LANES = tuple(Lane)
 Truncate = Literal["none", "start", "end"]
 
 
-class EmbedJob(msgspec.Struct, frozen=True, tag="embed", tag_field="task"):
-    """Turn every input into one vector.
+InputType = Literal["query", "document"]
 
-    inputs: texts, or token ids of the model's own tokenizer (with or without its special tokens).
+
+class Page(msgspec.Struct, frozen=True, tag="page"):
+    """Pictures, and texts beside them, that are read together as one input."""
+
+    parts: tuple[TextPart | ImagePart, ...]
+
+
+class EmbedJob(msgspec.Struct, frozen=True, tag="embed", tag_field="task"):
+    """Turn every input into one vector or, by a multi-vector model, into one for each of its tokens or patches.
+
+    inputs: texts, or token ids of the model's own tokenizer (with or without its special tokens), or pages.
     dimensions: Matryoshka cut; the vector is cut to this many values and renormalised. None: the model's own size.
     truncate: what to do with an input over the model's limit: "none" is an error, "end" drops tokens at the end,
         "start" at the start (special tokens and the prompt are kept).
     prompt_name: a key of the model's prompts (config_sentence_transformers.json), put before each text.
     instruction: a task description for instruction-tuned models; excludes prompt_name.
+    input_type: what the inputs are, for models that treat queries and documents differently; None: a page is a
+        document, and a text what the model takes it for by itself.
     """
 
     model: str
-    inputs: tuple[str | tuple[int, ...], ...]
+    inputs: tuple[str | tuple[int, ...] | Page, ...]
     dimensions: int | None = None
     truncate: Truncate = "none"
     prompt_name: str | None = None
     instruction: str | None = None
+    input_type: InputType | None = None
+
+
+class PatchGrid(msgspec.Struct, frozen=True):
+    """Where a picture's vectors are: rows * columns of them, row by row, from vector number `first` of its input on."""
+
+    first: int
+    rows: int
+    columns: int
 
 
 class EmbedResult(msgspec.Struct, frozen=True, tag="embed_result"):
-    """One unit-length vector per input, in the inputs' order.
+    """Unit-length vectors in the inputs' order.
 
-    vectors: float32, little-endian, C order, shape (inputs, dimensions).
+    vectors: float32, little-endian, C order, shape (vectors, dimensions).
     tokens: tokens the model read for each input, special tokens and prompt included.
+    counts: vectors of each input, of a multi-vector model; empty: one each.
+    grids: of each input's pictures, of a multi-vector model; empty for texts alone.
     """
 
     dimensions: int
     vectors: bytes
     tokens: tuple[int, ...]
+    counts: tuple[int, ...] = ()
+    grids: tuple[tuple[PatchGrid, ...], ...] = ()
 
 
-Job = EmbedJob | GenerateJob
-Result = EmbedResult | GenerateResult
+Job = EmbedJob | GenerateJob | RerankJob
+Result = EmbedResult | GenerateResult | RerankResult
 
 
 class ModelInfo(msgspec.Struct, frozen=True):

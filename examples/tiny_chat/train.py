@@ -14,9 +14,10 @@ from functools import partial
 from pathlib import Path
 
 import mlx.core as mx
-import mlx.nn as nn
 import mlx.optimizers as optim
 import numpy as np
+from mlx.nn import losses
+from mlx.nn.utils import value_and_grad
 from mlx.utils import tree_flatten
 from mlx_lm.models.qwen3 import Model, ModelArgs
 from transformers import PreTrainedTokenizerFast
@@ -126,7 +127,7 @@ def loss_of(model: Model, tokens: mx.array, learnt: mx.array) -> mx.array:
     """Mean cross entropy of the learnt tokens. Logits are only computed where they are needed."""
     hidden = model.model(tokens[:, :-1]).reshape(-1, ARGS.hidden_size)[learnt]
     targets = tokens[:, 1:].reshape(-1)[learnt]
-    return nn.losses.cross_entropy(model.model.embed_tokens.as_linear(hidden), targets, reduction="mean")
+    return losses.cross_entropy(model.model.embed_tokens.as_linear(hidden), targets, reduction="mean")
 
 
 def rate_at(step: int, steps: int) -> float:
@@ -143,12 +144,12 @@ def longest_filler_at(step: int, steps: int) -> int:
 def train(model: Model, tokenizer: PreTrainedTokenizerFast, steps: int) -> None:
     teacher = Teacher(SEED)
     optimizer = optim.AdamW(learning_rate=PEAK_RATE, betas=[0.9, 0.98], weight_decay=0.01)
-    value_and_grad = nn.value_and_grad(model, partial(loss_of, model))
+    differentiate = value_and_grad(model, partial(loss_of, model))
     began, recent, seen = time.monotonic(), list[float](), 0
     for step, (tokens, learnt) in zip(range(steps), batches(teacher, tokenizer), strict=False):
         teacher.longest_filler = longest_filler_at(step, steps)
         optimizer.learning_rate = rate_at(step, steps)
-        loss, gradients = value_and_grad(tokens, learnt)
+        loss, gradients = differentiate(tokens, learnt)
         gradients, _ = optim.clip_grad_norm(gradients, 1.0)
         optimizer.update(model, gradients)
         mx.eval(model.state, optimizer.state, loss)

@@ -11,7 +11,7 @@ from mlx import nn
 from numpy.typing import NDArray
 
 from jobs.errors import InternalError, InvalidInput, JobError
-from jobs.types import EmbedJob, EmbedResult, ModelInfo
+from jobs.types import EmbedJob, EmbedResult, ModelInfo, Page
 from workers.runners.encoders import Encoder
 from workers.runners.lazy_weights import read, release, size_bytes
 from workers.runners.pooling import Dense, normalise, pool
@@ -176,6 +176,8 @@ class EmbedRunner:
             if isinstance(outcome, JobError):
                 continue
             try:
+                if isinstance(value, Page):
+                    raise InvalidInput("this model reads texts, and no pictures.", param="input")
                 outcome.append(EmbedItem(self._read(value, ids, prompt, job)))
             except JobError as error:
                 outcome = type(error)(f"Input {index}: {error.message}", param=error.param)
@@ -204,6 +206,8 @@ class EmbedRunner:
         recipe = self._recipe
         if job.instruction is None:
             name = recipe.default_prompt_name if job.prompt_name is None else job.prompt_name
+            if job.prompt_name is None and job.input_type in recipe.prompts:
+                name = job.input_type
             if name is not None and name not in recipe.prompts:
                 known = ", ".join(recipe.prompts) or "none"
                 raise InvalidInput(
