@@ -1,6 +1,6 @@
 """Two models of which one fits into memory, in real processes, over HTTP."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 import pytest
 
@@ -24,7 +24,7 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
         yield stack
 
 
-def ask(stack: Stack, path: str, body: dict[str, object], **headers: str) -> dict:
+def ask(stack: Stack, path: str, body: Mapping[str, object], **headers: str) -> dict:
     reply = stack.http.post(stack.url + path, json=body, headers=headers)
     assert reply.status_code in (200, 202), reply.text
     return reply.json()

@@ -42,7 +42,7 @@ class Pictures:
 
 async def load(*texts: str, source: Pictures | None = None) -> list[bytes]:
     references = [ImageReference(text, f"images[{place}]") for place, text in enumerate(texts)]
-    return await load_images(references, source, param="images")
+    return await load_images(references, source)
 
 
 @pytest.mark.parametrize(
