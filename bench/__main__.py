@@ -15,6 +15,7 @@ SECTIONS = {
     "texts": "all-MiniLM-L6-v2 served, against the same model called in process",
     "chat": "Chat streams of a small model (4 layers, 256 wide), greedy, 75 tokens in, 128 out",
     "mixed": "Chat of the small model under a flood of MiniLM embeddings, 16 callers, one text each",
+    "draft": "One answer with a draft model, against the same model without (12 layers, 512 wide; draft: 1 layer)",
     "memory": "Memory of the processes over 100,000 requests",
 }
 ON_REQUEST = {
