@@ -1,6 +1,5 @@
 """Claims jobs and tokenises them, so that the next batch is ready when the device asks for it."""
 
-import contextlib
 import logging
 import threading
 import time
@@ -12,28 +11,23 @@ from redis.exceptions import RedisError
 from jobs import keys, record
 from jobs.errors import InternalError, InvalidInput, JobError
 from jobs.generation import Pieces
-from jobs.types import LANES, Lane, Result
+from jobs.types import LANES, Result
+from workers.bell import POLL_S, Bell
 from workers.hand import Hand, Held
 from workers.ledger import Claim, Ledger, Room
 from workers.progress import Progress
-from workers.residency import Change
 from workers.residents import Residents
 from workers.runners.answer import Answer
 from workers.runners.base import Runner
+from workers.swapping import Swapping
 
 log = logging.getLogger(__name__)
-
-POLL_S = 1.0
-"""Work that came without a marker (RQ's own tools, a lost marker) is found this often."""
 
 MAX_CLAIM = 256
 """Jobs in one CLAIM: keeps a script near a millisecond."""
 
 LOOKS_AGAIN_S = 0.1
 """Time alone can change which models are to come and go."""
-
-MAX_DEATHS = 2
-"""Workers that may die in a load of a model before its jobs fail: each takes other models' answers with it."""
 
 SUSPECTS = 16
 """Jobs suspected once that are tried together, apart from all others."""
@@ -65,8 +59,7 @@ class Feeder:
         self._stopping = False
         self._backlog: frozenset[str] = frozenset()  # queues that may have work
         self._reported: frozenset[str] = frozenset()  # queues that had work left after the last CLAIM
-        self._noted_load: str | None = None
-        self._returned: list[Claim] = []  # given up, and to be given back
+        self._swapping = Swapping(hand, ledger, residents)
         self._suspects_wait = False
         self._suspects_next = False
         self.paused = False
@@ -84,7 +77,7 @@ class Feeder:
             except RedisError as error:
                 log.warning("cannot claim jobs", extra={"error": str(error)})
                 time.sleep(0.2)
-        self._leave_load()
+        self._swapping.stop()
 
     def _rooms(self) -> list[Room]:
         """Of all queues; none where the model is not in memory."""
@@ -96,51 +89,11 @@ class Feeder:
                 found.append(Room(queue, tokens, jobs if serves else 0))
         return found
 
-    def _work(self) -> dict[str, Lane]:
-        """The highest lane of each model's work, here and in its queues."""
-        found = self._hand.lanes_of_work()
-        for queue in self._reported:
-            parsed = keys.parse_queue_name(queue)
-            assert parsed is not None, "only our queues are claimed from"
-            _, model, lane = parsed
-            found[model] = min(found.get(model, lane), lane, key=LANES.index)
-        return found
-
-    def _change_models(self) -> None:
-        """Have models come and go as the work asks for it. Raises RedisError, and then goes on next time."""
-        if self._noted_load and not self._residents.is_changing:
-            self._ledger.end_load(self._noted_load)
-            self._noted_load = None
-        if not self._residents.is_settled and (change := self._residents.choose(self._work())):
-            self._begin_change(change)
-        if leaving := self._residents.leaving:
-            self._returned += [held.claim for held in self._hand.give_up_untouched(leaving)]
-        if self._returned:
-            self._ledger.release(self._returned)
-            self._returned.clear()
-
-    def _leave_load(self) -> None:
-        """A worker that is told to stop has not died of what it is loading."""
-        if self._noted_load:
-            with contextlib.suppress(RedisError):
-                self._ledger.end_load(self._noted_load)
-
-    def _begin_change(self, change: Change) -> None:
-        if change.load is not None and self._ledger.begin_load(change.load) >= MAX_DEATHS:
-            self._residents.refuse(change.load, f"{MAX_DEATHS} workers have died of it")
-            self._ledger.end_load(change.load)
-            return
-        self._noted_load = change.load
-        self._residents.begin_change(change)
-        self._hand.wake_device()
-
     def _may_feed(self) -> bool:
         """Whether there is work that is known of, and room for it."""
         if self.paused:
             return False
-        if self._noted_load and not self._residents.is_changing:
-            return True
-        if not self._residents.is_settled and self._residents.choose(self._work()):
+        if self._swapping.is_due(self._reported):
             return True
         if self._suspects_wait:
             return not len(self._hand)
@@ -171,7 +124,7 @@ class Feeder:
 
     def _feed(self) -> bool:
         """Claim once. Whether it is worth doing again at once."""
-        self._change_models()
+        self._swapping.advance(self._reported)
         if not self._suspects_wait:
             return self._feed_fresh()
         if len(self._hand):
@@ -261,68 +214,3 @@ class Feeder:
                     raise
                 log.warning("cannot read a stream, trying again", extra={"error": str(error)})
                 time.sleep(0.2)
-
-
-class Bell:
-    """Rings when one of the markers it listens for appears, and at the latest a poll interval after it began to."""
-
-    def __init__(self, hand: Hand, ledger: Ledger, *, markers: int) -> None:
-        """markers: how many there are in all; where it listens for fewer, room is what it waits for."""
-        self._hand = hand
-        self._ledger = ledger
-        self._markers = markers
-        self._heard: frozenset[str] | None = None  # the markers that Redis is asked for now
-        self._interrupted = False
-        self._listen = threading.Event()
-        self._rang = False
-        self._stopping = False
-
-    def stop(self) -> None:
-        self._stopping = True
-        self._listen.set()
-        with self._hand.room:
-            self._hand.room.notify_all()
-
-    def wait(
-        self, listen_for: Callable[[], list[str]], may_feed: Callable[[], bool], pause_s: Callable[[], float]
-    ) -> None:
-        """Until the bell rings, or there is room for work that is known of; looked at once in pause_s, and when it
-        changes. Raises RedisError.
-        """
-        while True:
-            with self._hand.room:
-                if self._rang or self._stopping or may_feed():
-                    self._rang = self._hand.short_of_room = False
-                    return
-                wanted = frozenset(listen_for())
-                self._hand.short_of_room = len(wanted) < self._markers
-                if not self._must_interrupt(wanted):
-                    self._hand.room.wait(pause_s())
-                    continue
-            self._ledger.ring()
-
-    def _must_interrupt(self, wanted: frozenset[str]) -> bool:
-        """Start to listen for these markers; True if it listens already, and not for all of them."""
-        if not wanted:
-            return False
-        if self._heard is None:
-            self._heard = wanted
-            self._listen.set()
-            return False
-        if wanted <= self._heard or self._interrupted:
-            return False
-        self._interrupted = True
-        return True
-
-    def run(self) -> None:
-        while not self._stopping:
-            self._listen.wait()
-            self._listen.clear()
-            try:
-                if self._heard:
-                    self._ledger.wait_for_work(sorted(self._heard), POLL_S)
-            except RedisError:
-                time.sleep(0.2)
-            with self._hand.room:
-                self._heard, self._interrupted, self._rang = None, False, True
-                self._hand.room.notify_all()
