@@ -88,7 +88,7 @@ async def anthropic_messages(
         for place, message in enumerate(given)
         for reference in _references(_blocks(message.content), f"messages[{place}].content")
     ]
-    pictures = iter(await load_images(references, images, param="messages"))
+    pictures = iter(await load_images(references, images))
     return tuple(turn for message in given for turn in _turns(message, pictures))
 
 

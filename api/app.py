@@ -7,9 +7,13 @@ from fastapi import FastAPI
 from starlette.exceptions import HTTPException
 
 from api.dialects.anthropic import Anthropic
+from api.dialects.cohere import Cohere
+from api.dialects.jina import Jina
 from api.dialects.ollama import Ollama
 from api.dialects.openai import OpenAI
 from api.dialects.openai_chat import OpenAIChat
+from api.dialects.tei import Tei
+from api.dialects.vllm import Vllm
 from api.errors import http_exception
 from api.health import Health
 from api.images import ImageSource
@@ -17,6 +21,7 @@ from api.job_events import JobEvents
 from api.jobs import Jobs
 from api.queue import Queue
 from api.route import DirectRoute
+from api.similarity_maps import SimilarityMaps
 from jobs.settings import Settings
 
 
@@ -36,10 +41,16 @@ def create_app(queue: Queue, settings: Settings, images: ImageSource | None = No
 
     app = FastAPI(title="mlxq", lifespan=lifespan, exception_handlers={HTTPException: http_exception})
     app.router.route_class = DirectRoute
+    cohere = Cohere(queue, settings)
     # Routes are tried in this order: the busiest first.
     for part in (
-        OpenAI(queue, settings),
+        OpenAI(queue, settings, images),
         OpenAIChat(queue, settings, images),
+        Jina(queue, settings, images, cohere),
+        cohere,
+        Tei(queue, settings),
+        Vllm(queue, settings, images),
+        SimilarityMaps(queue, settings, images),
         Anthropic(queue, settings, images),
         Ollama(queue, settings, images),
         Jobs(queue, settings, images),

@@ -53,7 +53,7 @@ async def chat_messages(given: Sequence[ChatMessage], images: ImageSource | None
     if not given:
         raise InvalidInput("messages is empty.", param="messages")
     calls = [_checked_calls(message, f"messages[{place}]") for place, message in enumerate(given)]
-    pictures = iter(await load_images(list(_image_references(given)), images, param="messages"))
+    pictures = iter(await load_images(list(_image_references(given)), images))
     return tuple(_message(message, asked, pictures) for message, asked in zip(given, calls, strict=True))
 
 

@@ -2,7 +2,8 @@
 
 import binascii
 import re
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager
 from typing import NamedTuple, Protocol
 
 from api.together import all_of
@@ -13,6 +14,8 @@ _SCHEME = re.compile(r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]*):")
 _DATA_URI = re.compile(
     r"data:(?P<type>[^,;]*)(?P<parameters>(?:;[^,;]*)*?)(?P<base64>;base64)?,", re.IGNORECASE
 )
+# A place begins with its field: `documents[2].image`.
+_FIELD_END = re.compile(r"[.\[]")
 
 
 class ImageSource(Protocol):
@@ -26,36 +29,60 @@ class ImageSource(Protocol):
 
 
 class ImageReference(NamedTuple):
-    """A picture as the caller named it. place: where in the body, for the error message."""
+    """A picture as the caller named it. place: where in the body, for the error message: `messages[0].images[1]`."""
 
     text: str
     place: str
 
+    @property
+    def param(self) -> str:
+        """The field of the body that it is in."""
+        return _FIELD_END.split(self.place, maxsplit=1)[0]
 
-async def load_images(
-    references: Sequence[ImageReference], source: ImageSource | None, *, param: str
-) -> list[bytes]:
+
+async def load_images(references: Sequence[ImageReference], source: ImageSource | None) -> list[bytes]:
     """The encoded pictures, in order. Addresses are fetched side by side, after everything else was found good.
 
     source: None where addresses are not fetched, nor pictures looked at. Raises InvalidInput naming the place.
     """
-    found = [None if _ADDRESS.match(each.text) else _decode(each, param) for each in references]
+    found = [None if _ADDRESS.match(each.text) else _decode(each) for each in references]
     missing = [place for place, data in enumerate(found) if data is None]
     if missing and source is None:
-        place = references[missing[0]].place
-        raise InvalidInput(f"{place}: this server fetches no images. Send the image as base64.", param=param)
+        first = references[missing[0]]
+        raise InvalidInput(
+            f"{first.place}: this server fetches no images. Send the image as base64.", param=first.param
+        )
     if missing and source is not None:
-        fetched = await all_of(source.fetch(references[place].text, param=param) for place in missing)
+        fetched = await all_of(_fetch(source, references[place]) for place in missing)
         for place, data in zip(missing, fetched, strict=True):
             found[place] = data
     pictures = [data for data in found if data is not None]
     if source is not None:
-        await all_of(source.check(data, param=param) for data in pictures)
+        await all_of(_check(source, *each) for each in zip(references, pictures, strict=True))
     return pictures
 
 
-def _decode(reference: ImageReference, param: str) -> bytes:
-    text, place = reference
+async def _fetch(source: ImageSource, reference: ImageReference) -> bytes:
+    with _named(reference):
+        return await source.fetch(reference.text, param=reference.param)
+
+
+async def _check(source: ImageSource, reference: ImageReference, data: bytes) -> None:
+    with _named(reference):
+        await source.check(data, param=reference.param)
+
+
+@contextmanager
+def _named(reference: ImageReference) -> Generator[None]:
+    """Whoever fetches and checks knows the picture, not its place in the body."""
+    try:
+        yield
+    except InvalidInput as error:
+        raise InvalidInput(f"{reference.place}: {error.message}", param=error.param) from error
+
+
+def _decode(reference: ImageReference) -> bytes:
+    (text, place), param = reference, reference.param
     start = 0
     uri = _DATA_URI.match(text)
     if uri:

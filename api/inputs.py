@@ -1,13 +1,30 @@
-"""The forms in which OpenAI's bodies give texts: a text, texts, token ids, or lists of token ids."""
+"""The forms in which bodies give what is to be embedded or completed: texts, token ids, texts with pictures."""
 
+from collections.abc import Sequence
 from typing import Annotated
 
 import msgspec
 
+from api.passages import TextOrImage
 from jobs.errors import InvalidInput
 
 TokenId = Annotated[int, msgspec.Meta(ge=0, le=2**31 - 1)]
 Inputs = str | tuple[str | TokenId | tuple[TokenId, ...], ...]
+GivenPages = str | TextOrImage | tuple[str | TokenId | tuple[TokenId, ...] | TextOrImage, ...]
+
+
+def split_pages(
+    given: GivenPages, max_inputs: int, field: str
+) -> tuple[str | tuple[int, ...] | TextOrImage, ...]:
+    """As split_inputs, of texts and pictures in any order. Raises InvalidInput, naming the field."""
+    if isinstance(given, TextOrImage):
+        return (given,)
+    if isinstance(given, str) or not any(isinstance(each, TextOrImage) for each in given):
+        return split_inputs(given, max_inputs, field)  # pyright: ignore[reportArgumentType]: looked at just now
+    if not all(isinstance(each, str | TextOrImage) for each in given):
+        raise InvalidInput(f"{field} mixes texts, pictures and token ids.", param=field)
+    check_at_most(given, max_inputs, field)
+    return given  # pyright: ignore[reportReturnType]
 
 
 def split_inputs(given: Inputs, max_inputs: int, field: str) -> tuple[str | tuple[int, ...], ...]:
@@ -21,9 +38,14 @@ def split_inputs(given: Inputs, max_inputs: int, field: str) -> tuple[str | tupl
         raise InvalidInput(f"{field} is empty.", param=field)
     if len(kinds) > 1:
         raise InvalidInput(f"{field} mixes texts and token ids.", param=field)
-    if len(given) > max_inputs:
-        raise InvalidInput(f"{field} has {len(given)} items; at most {max_inputs} are allowed.", param=field)
+    check_at_most(given, max_inputs, field)
     if not all(given):
         place = next(i for i, item in enumerate(given) if not item)
         raise InvalidInput(f"{field}[{place}] is empty.", param=field)
     return given  # pyright: ignore[reportReturnType]: one kind, and not int
+
+
+def check_at_most(given: Sequence[object], max_inputs: int, field: str) -> None:
+    """Raises InvalidInput, naming the field."""
+    if len(given) > max_inputs:
+        raise InvalidInput(f"{field} has {len(given)} items; at most {max_inputs} are allowed.", param=field)

@@ -6,9 +6,11 @@ import msgspec
 from starlette.responses import Response
 
 from api.chat_reply import encode_chat
-from api.embedding import Encoding, encode_embeddings
+from api.embedding_reply import Encoding, Form, encode_embeddings
+from api.jina_rerank import encode_jina
 from api.waiting import Accepted
 from jobs.generation import GenerateResult
+from jobs.rerank import RerankResult
 from jobs.types import JobView, Result
 
 
@@ -21,7 +23,8 @@ class JobFailure(msgspec.Struct, frozen=True):
 class JobReply(msgspec.Struct, frozen=True, kw_only=True):
     """Times are seconds since the epoch. `result` has the shape of the task's own endpoint.
 
-    That of a generation is always a chat completion: the view does not say whether a chat or a prompt was asked.
+    The view does not say what was asked, so that of a generation is always a chat completion, and that of a reranking
+    Jina's, with all scores and without the documents.
     """
 
     id: str
@@ -82,4 +85,6 @@ async def accepted_response(accepted: Accepted, encoding: Encoding | None = None
 async def _encode_result(view: JobView, result: Result, encoding: Encoding | None) -> bytes:
     if isinstance(result, GenerateResult):
         return encode_chat(result, job_id=view.id, model=view.model, created=int(view.created_at or 0))
-    return await encode_embeddings(result, view.model, encoding)
+    if isinstance(result, RerankResult):
+        return encode_jina(result, view.model)
+    return await encode_embeddings(result, view.model, Form(encoding, grids=True))

@@ -12,10 +12,12 @@ from starlette.responses import Response
 from api.body import decode_body, decode_query, read_body
 from api.chat import ChatRequest, chat_job
 from api.completion import CompletionRequest, completion_jobs
-from api.embedding import EmbeddingRequest, Encoding, embed_job
+from api.embedding import EmbeddingRequest, embed_job
+from api.embedding_reply import Encoding
 from api.errors import RequestError
 from api.images import ImageSource
 from api.inputs import Inputs
+from api.jina_rerank import JinaRequest, jina_job
 from api.job_reply import JobListReply, accepted_response, job_reply
 from api.openapi import request_body
 from api.queue import Queue
@@ -46,10 +48,10 @@ class JobRequest(msgspec.Struct, frozen=True, kw_only=True):
     """What the body of POST /v1/jobs says besides the work: how it is to be treated (see SubmitOptions), in seconds.
 
     The fields of the work lie beside these: for embed those of /v1/embeddings, for generate those of
-    /v1/chat/completions or, where there is a prompt, of /v1/completions.
+    /v1/chat/completions or, where there is a prompt, of /v1/completions, for rerank Jina's of /v1/rerank.
     """
 
-    task: Literal["embed", "generate"]
+    task: Literal["embed", "generate", "rerank"]
     lane: Lane = Lane.DEFAULT
     time_limit: LimitSeconds | None = None
     ttl: LimitSeconds | None = None
@@ -83,6 +85,7 @@ class Jobs:
         self._embedding_decoder = msgspec.json.Decoder(EmbeddingRequest)
         self._chat_decoder = msgspec.json.Decoder(ChatRequest)
         self._completion_decoder = msgspec.json.Decoder(CompletionRequest)
+        self._rerank_decoder = msgspec.json.Decoder(JinaRequest)
 
     def add_routes(self, app: FastAPI) -> None:
         app.add_api_route(
@@ -92,7 +95,9 @@ class Jobs:
             status_code=202,
             tags=["jobs"],
             openapi_extra={
-                "requestBody": request_body(JobRequest, CompletionRequest, ChatRequest, EmbeddingRequest)
+                "requestBody": request_body(
+                    JobRequest, CompletionRequest, ChatRequest, JinaRequest, EmbeddingRequest
+                )
             },
         )
         app.add_api_route("/v1/jobs", self.list_jobs, methods=["GET"], tags=["jobs"])
@@ -118,7 +123,11 @@ class Jobs:
 
     async def _job(self, asked: JobRequest, raw: bytes) -> Job:
         if asked.task == "embed":
-            return embed_job(decode_body(self._embedding_decoder, raw), self._settings.max_inputs)
+            embedding = decode_body(self._embedding_decoder, raw)
+            return await embed_job(embedding, self._settings.max_inputs, self._queue, self._images)
+        if asked.task == "rerank":
+            reranking = decode_body(self._rerank_decoder, raw)
+            return await jina_job(reranking, self._images, self._settings.max_inputs)
         if asked.prompt is None:
             return await chat_job(decode_body(self._chat_decoder, raw), self._images)
         jobs = completion_jobs(decode_body(self._completion_decoder, raw), self._settings.max_inputs)

@@ -36,7 +36,7 @@ async def ollama_generate_job(asked: OllamaGenerateRequest, images: ImageSource 
     job = ollama_job(asked, Prompt(asked.prompt or ""))
     # Images last: nothing is fetched for a request that is refused.
     references = [ImageReference(text, f"images[{place}]") for place, text in enumerate(asked.images or ())]
-    pictures = await load_images(references, images, param="images")
+    pictures = await load_images(references, images)
     if asked.raw:
         prompt = Prompt(asked.prompt or "", images=tuple(pictures))
     else:

@@ -45,7 +45,7 @@ async def ollama_messages(given: Sequence[OllamaMessage], images: ImageSource | 
         for place, message in enumerate(given)
         for number, text in enumerate(message.images or ())
     ]
-    pictures = iter(await load_images(references, images, param="messages"))
+    pictures = iter(await load_images(references, images))
     open_calls: list[ToolCall] = []
     return tuple(_message(place, message, pictures, open_calls) for place, message in enumerate(given))
 

@@ -135,6 +135,8 @@ def show_model(name: str, models: Sequence[ModelInfo]) -> ShowReply:
 def _capabilities(info: ModelInfo) -> list[str]:
     if info.task == "embed":
         return ["embedding"]
+    if info.task != "generate":
+        return []  # Ollama has no word for it
     return ["completion", *(word for ability, word in _CAPABILITIES.items() if ability in info.abilities)]
 
 

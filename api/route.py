@@ -7,7 +7,7 @@ from fastapi.routing import APIRoute
 from starlette.requests import Request
 from starlette.responses import Response
 
-from api.errors import Fault, error_response, openai_envelope
+from api.errors import Envelope, Fault, error_response, openai_envelope
 
 Endpoint = Callable[[Request], Awaitable[Response]]
 
@@ -21,14 +21,19 @@ class DirectRoute(APIRoute):
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         endpoint = cast(Endpoint, self.endpoint)
 
-        async def answer(request: Request) -> Response:
-            try:
-                return await endpoint(request)
-            except Exception as error:  # noqa: BLE001 - the edge of a request
-                return error_response(error, request, self.envelope)
+        async def handle(request: Request) -> Response:
+            return await answer(request, endpoint(request), self.envelope)
 
-        return answer
+        return handle
 
     def envelope(self, fault: Fault) -> bytes:
         """How an error is written; a dialect that has another way overrides it."""
         return openai_envelope(fault)
+
+
+async def answer(request: Request, work: Awaitable[Response], envelope: Envelope) -> Response:
+    """The response that `work` makes, or whatever it raises in the envelope."""
+    try:
+        return await work
+    except Exception as error:  # noqa: BLE001 - the edge of a request
+        return error_response(error, request, envelope)

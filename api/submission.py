@@ -18,7 +18,7 @@ from jobs.types import Job, Lane, SubmitOptions, Ticket
 log = logging.getLogger("mlxq.api")
 
 _MAX_KEY_CHARACTERS = 255
-_ENDPOINTS = {"embed": "/v1/embeddings", "generate": "/v1/chat/completions"}
+_ENDPOINTS = {"embed": "/v1/embeddings", "generate": "/v1/chat/completions", "rerank": "/v1/rerank"}
 
 
 class Terms(NamedTuple):

@@ -106,7 +106,8 @@ def refuse_async(terms: Terms) -> None:
     """For work of several jobs. Raises InvalidInput."""
     if terms.respond_async:
         raise InvalidInput(
-            "Prefer: respond-async hands out one job; send one request per prompt.", param="Prefer"
+            "Prefer: respond-async hands out one job, and this request is several: send them one by one.",
+            param="Prefer",
         )
 
 

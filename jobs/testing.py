@@ -22,8 +22,10 @@ from jobs.errors import (
     UnknownJob,
     UnknownModel,
 )
-from jobs.generation import GenerateJob, Pieces
+from jobs.generation import GenerateJob, Pieces, TextPart
+from jobs.rerank import RerankJob
 from jobs.testing_generation import memory_answer, memory_events
+from jobs.testing_rerank import memory_ranking
 from jobs.types import (
     EmbedJob,
     EmbedResult,
@@ -33,6 +35,8 @@ from jobs.types import (
     LaneStats,
     LoadedModel,
     ModelInfo,
+    Page,
+    PatchGrid,
     QueueStats,
     Result,
     SubmitOptions,
@@ -41,10 +45,20 @@ from jobs.types import (
 )
 
 MODEL = ModelInfo(id="org/model", task="embed", created=1_700_000_000, dimensions=384, max_tokens=256)
+PAGE_MODEL = ModelInfo(
+    id="org/pages",
+    task="embed",
+    created=1_700_000_000,
+    dimensions=16,
+    max_tokens=4096,
+    abilities=("multi_vector", "vision"),
+)
+"""A vector for each word; a page has PAGE_ROWS * PAGE_COLUMNS patches and one vector before them."""
+PAGE_ROWS, PAGE_COLUMNS = 2, 3
 
 
 @functools.lru_cache(maxsize=4096)
-def memory_vector(content: str | tuple[int, ...], dimensions: int) -> bytes:
+def memory_vector(content: str | tuple[int, ...] | Page, dimensions: int) -> bytes:
     """A unit vector of float32, the same one for the same content, shape (dimensions,)."""
     seed = hashlib.sha512(repr(content).encode()).digest()
     values = [seed[i % len(seed)] - 127.5 + i % 7 for i in range(dimensions)]
@@ -53,15 +67,41 @@ def memory_vector(content: str | tuple[int, ...], dimensions: int) -> bytes:
 
 
 def memory_embedding(job: EmbedJob, info: ModelInfo) -> EmbedResult:
-    """What MemoryQueue answers: one token per word or token id. Raises InvalidInput like a worker does."""
+    """What MemoryQueue answers: one token per word, token id or picture. Raises InvalidInput like a worker does."""
     dimensions = job.dimensions or info.dimensions
     if dimensions != info.dimensions and dimensions < (info.min_dimensions or info.dimensions):
         raise InvalidInput(f"{info.id} allows no {dimensions} dimensions.", param="dimensions")
+    if "multi_vector" in info.abilities:
+        return _memory_vectors(job, dimensions)
     return EmbedResult(
         dimensions=dimensions,
         vectors=b"".join(memory_vector(content, dimensions) for content in job.inputs),
-        tokens=tuple(len(c.split()) if isinstance(c, str) else len(c) for c in job.inputs),
+        tokens=tuple(map(_tokens, job.inputs)),
     )
+
+
+def _memory_vectors(job: EmbedJob, dimensions: int) -> EmbedResult:
+    counts = [
+        1 + PAGE_ROWS * PAGE_COLUMNS if isinstance(each, Page) else _tokens(each) for each in job.inputs
+    ]
+    grid = (PatchGrid(1, PAGE_ROWS, PAGE_COLUMNS),)
+    return EmbedResult(
+        dimensions=dimensions,
+        vectors=b"".join(
+            memory_vector((place, row), dimensions)
+            for place, count in enumerate(counts)
+            for row in range(count)
+        ),
+        tokens=tuple(map(_tokens, job.inputs)),
+        counts=tuple(counts),
+        grids=tuple(grid if isinstance(each, Page) else () for each in job.inputs),
+    )
+
+
+def _tokens(content: str | tuple[int, ...] | Page) -> int:
+    if isinstance(content, Page):
+        return sum(len(part.text.split()) if isinstance(part, TextPart) else 1 for part in content.parts)
+    return len(content.split()) if isinstance(content, str) else len(content)
 
 
 class _Record:
@@ -79,6 +119,8 @@ class _Record:
     def do(self, info: ModelInfo) -> Result:
         if isinstance(self.job, EmbedJob):
             return memory_embedding(self.job, info)
+        if isinstance(self.job, RerankJob):
+            return memory_ranking(self.job, info)
         self.events = memory_events(self.job, info)
         return memory_answer(self.events)
 

@@ -8,12 +8,14 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from api.body import decode_body, read_body
-from api.embedding import EmbeddingRequest, embed_job, encode_embeddings
+from api.embedding import EmbeddingRequest, embed_job
+from api.embedding_reply import encode_embeddings
+from api.images import ImageSource
 from api.job_reply import accepted_response
 from api.openapi import work_endpoint
 from api.queue import Queue
+from api.served import served_model
 from api.waiting import Accepted, perform
-from jobs.errors import NoWorker, UnknownModel
 from jobs.settings import Settings
 from jobs.types import ModelInfo
 
@@ -39,9 +41,12 @@ class ModelListReply(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class OpenAI:
-    def __init__(self, queue: Queue, settings: Settings) -> None:
+    """images: who looks at pictures; None where nobody does."""
+
+    def __init__(self, queue: Queue, settings: Settings, images: ImageSource | None) -> None:
         self._queue = queue
         self._settings = settings
+        self._images = images
         self._decoder = msgspec.json.Decoder(EmbeddingRequest)
 
     def add_routes(self, app: FastAPI) -> None:
@@ -57,11 +62,11 @@ class OpenAI:
         """One vector per input, now, or a job's id with `Prefer: respond-async`."""
         raw = await read_body(request, self._settings.max_body_bytes)
         asked = decode_body(self._decoder, raw)
-        job = embed_job(asked, self._settings.max_inputs)
+        job = await embed_job(asked, self._settings.max_inputs, self._queue, self._images)
         outcome = await perform(self._queue, self._settings, request, job)
         if isinstance(outcome, Accepted):
             return await accepted_response(outcome, asked.encoding_format)
-        body = await encode_embeddings(outcome.result, asked.model, asked.encoding_format)
+        body = await encode_embeddings(outcome.result, asked.model, asked.form)
         return Response(body, media_type="application/json")
 
     async def list_models(self, request: Request) -> Response:
@@ -71,15 +76,8 @@ class OpenAI:
 
     async def retrieve_model(self, request: Request) -> Response:
         """One model; its id may contain slashes."""
-        model_id = request.path_params["model_id"]
-        models = await self._queue.models()
-        for info in models:
-            if info.id == model_id:
-                return Response(msgspec.json.encode(_model_reply(info)), media_type="application/json")
-        if not models:
-            raise NoWorker
-        known = ", ".join(info.id for info in models)
-        raise UnknownModel(f"The model {model_id!r} does not exist. There is: {known}.", param="model")
+        info = await served_model(self._queue, request.path_params["model_id"])
+        return Response(msgspec.json.encode(_model_reply(info)), media_type="application/json")
 
 
 def _model_reply(info: ModelInfo) -> ModelReply:

@@ -9,6 +9,7 @@ from api.images import ImageSource
 from jobs.settings import Settings
 from jobs.testing import MODEL, MemoryQueue
 from jobs.testing_generation import CHAT_MODEL
+from jobs.testing_rerank import RERANK_MODEL
 
 Connect = Callable[..., httpx.AsyncClient]
 
@@ -48,3 +49,14 @@ def generator() -> MemoryQueue:
 @pytest.fixture
 def chat_client(connect: Connect, generator: MemoryQueue) -> httpx.AsyncClient:
     return connect(generator)
+
+
+@pytest.fixture
+def reranker() -> MemoryQueue:
+    """A queue that embeds, chats and reranks."""
+    return MemoryQueue(models=(MODEL, CHAT_MODEL, RERANK_MODEL))
+
+
+@pytest.fixture
+def rerank_client(connect: Connect, reranker: MemoryQueue) -> httpx.AsyncClient:
+    return connect(reranker)

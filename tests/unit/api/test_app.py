@@ -52,3 +52,16 @@ async def test_the_openapi_document_describes_generations(client: httpx.AsyncCli
     assert schemas["/v1/completions"]["required"] == ["model", "prompt"]
     assert {"messages", "prompt", "input", "lane"} <= set(schemas["/v1/jobs"]["properties"])
     assert schemas["/v1/jobs"]["required"] == ["model", "task"]
+
+
+async def test_the_openapi_document_describes_rerankings(client: httpx.AsyncClient):
+    paths = (await client.get("/openapi.json")).json()["paths"]
+    schemas = {
+        path: paths[path]["post"]["requestBody"]["content"]["application/json"]["schema"]
+        for path in ("/v1/rerank", "/v2/rerank", "/rerank", "/v1/score", "/v1/jobs")
+    }
+    assert schemas["/v1/rerank"]["required"] == ["model", "query", "documents"]
+    assert {"documents", "max_tokens_per_doc"} <= set(schemas["/v2/rerank"]["properties"])
+    assert schemas["/rerank"]["required"] == ["query", "texts"]
+    assert {"text_1", "text_2"} <= set(schemas["/v1/score"]["properties"])
+    assert {"query", "documents", "top_n"} <= set(schemas["/v1/jobs"]["properties"])

@@ -12,6 +12,7 @@ import uvicorn
 from api.app import create_app
 from jobs.settings import Settings
 from jobs.testing import MODEL, MemoryQueue
+from jobs.testing_rerank import RERANK_MODEL
 from jobs.types import EmbedJob, SubmitOptions
 
 Send = Callable[..., Awaitable[asyncio.StreamWriter]]
@@ -21,7 +22,7 @@ class WatchedQueue(MemoryQueue):
     """Holds every job, and says when one is waited for, given up or canceled."""
 
     def __init__(self) -> None:
-        super().__init__(held=True)
+        super().__init__(models=(MODEL, RERANK_MODEL), held=True)
         self.waited = asyncio.Event()
         self.left = asyncio.Event()
         self.given_up = asyncio.Event()
@@ -82,8 +83,24 @@ async def send(queue: WatchedQueue) -> AsyncIterator[Send]:
 WORK = {"model": MODEL.id, "input": "a"}
 
 
-async def test_the_job_of_a_caller_that_hung_up_is_canceled(queue: WatchedQueue, send: Send):
-    writer = await send("POST", "/v1/embeddings", WORK)
+RERANKING = {"model": RERANK_MODEL.id, "query": "a", "documents": ["a"]}
+
+
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        ("/v1/embeddings", WORK),
+        ("/v1/rerank", RERANKING),
+        ("/v1/rerank", {**RERANKING, "max_chunks_per_doc": 1}),
+        ("/v2/rerank", RERANKING),
+        ("/rerank", {"query": "a", "texts": ["a"]}),
+        ("/v1/score", {"text_1": "a", "text_2": "a"}),
+    ],
+)
+async def test_the_job_of_a_caller_that_hung_up_is_canceled(
+    queue: WatchedQueue, send: Send, path: str, body: object
+):
+    writer = await send("POST", path, body)
     writer.close()
     await asyncio.wait_for(queue.given_up.wait(), 10)
     assert len(queue.canceled) == 1

@@ -125,7 +125,9 @@ async def test_a_chat_with_a_picture_that_cannot_be_fetched_is_refused(
     connect: Connect, generator: MemoryQueue
 ):
     reply = await chat(connect(generator, Pictures()), messages=picture("http://bad"))
-    assert (reply.status_code, reply.json()["error"]["param"]) == (400, "messages")
+    error = reply.json()["error"]
+    assert (reply.status_code, error["param"]) == (400, "messages")
+    assert error["message"] == "messages[0].content[0].image_url: http://bad is bad."
     assert not generator.submitted
 
 
@@ -149,5 +151,5 @@ async def test_a_bad_option_is_told_before_anything_is_fetched(connect: Connect,
 
 async def test_every_picture_is_looked_at_wherever_it_came_from():
     harmful = base64.b64encode(b"no picture").decode()
-    with pytest.raises(InvalidInput, match="Not a picture"):
+    with pytest.raises(InvalidInput, match=r"^images\[1\]: Not a picture"):
         await load("https://example.test/a.png", harmful, source=Pictures())

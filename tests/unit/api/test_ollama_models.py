@@ -8,6 +8,7 @@ import pytest
 
 from jobs.testing import MODEL, MemoryQueue
 from jobs.testing_generation import CHAT_MODEL
+from jobs.testing_rerank import RERANK_MODEL
 from jobs.types import LoadedModel
 from tests.unit.api.conftest import Connect
 
@@ -73,6 +74,11 @@ async def test_an_embedder_shows_its_dimensions(chat_client: httpx.AsyncClient):
     body = (await chat_client.post("/api/show", json={"model": MODEL.id})).json()
     assert body["capabilities"] == ["embedding"]
     assert body["model_info"]["mlx.embedding_length"] == MODEL.dimensions
+
+
+async def test_a_reranker_has_no_capability_that_ollama_knows(rerank_client: httpx.AsyncClient):
+    body = (await rerank_client.post("/api/show", json={"model": RERANK_MODEL.id})).json()
+    assert body["capabilities"] == []
 
 
 async def test_what_cannot_be_shown_is_an_error_as_text(chat_client: httpx.AsyncClient, connect: Connect):

@@ -1,0 +1,142 @@
+"""Cohere's two reranking bodies: read, checked, and turned into jobs."""
+
+from collections.abc import Sequence
+from typing import Any, Literal
+
+import msgspec
+from msgspec import UNSET
+from starlette.datastructures import Headers
+
+from api.passages import PassageField
+from api.rerank import TopN, model_or_sole, rerank_job
+from jobs.errors import InvalidInput
+from jobs.rerank import RerankJob
+from jobs.types import ModelInfo
+
+Document = str | dict[str, msgspec.Raw]
+"""A text, or an object with its text in the field `text`, or in the fields that rank_fields names."""
+
+_CLIENT = "cohere"
+
+
+class CohereRequest(msgspec.Struct, frozen=True, kw_only=True):
+    """What both bodies have. Fields they do not name are ignored. truncate, instruction: not Cohere's own."""
+
+    query: str
+    top_n: TopN | None = None
+    max_tokens_per_doc: int | None = None
+    truncate: bool | None = None
+    instruction: str | None = None
+
+
+class CohereV1Request(CohereRequest, frozen=True, kw_only=True):
+    model: str | None = None
+    documents: tuple[Document, ...]
+    rank_fields: tuple[str, ...] | None = None
+    return_documents: bool | None = None
+    max_chunks_per_doc: int | None = None
+
+
+class RelevantSpans(msgspec.Struct, frozen=True):
+    mode: Literal["enabled", "disabled"] = "enabled"
+
+
+class CohereV2Request(CohereRequest, frozen=True, kw_only=True):
+    model: str
+    documents: tuple[str, ...]
+    relevant_spans: RelevantSpans | None = None
+
+
+class CohereMarks(msgspec.Struct, frozen=True, kw_only=True):
+    """Fields by which a body shows that it is Cohere's first one, and not Jina's."""
+
+    rank_fields: Any = UNSET
+    max_chunks_per_doc: Any = UNSET
+    max_tokens_per_doc: Any = UNSET
+
+
+def is_cohere_client(headers: Headers) -> bool:
+    """Whether a request comes from one of Cohere's own clients, in whatever language."""
+    return any(
+        headers.get(name, "").lower().startswith(_CLIENT) for name in ("x-fern-sdk-name", "user-agent")
+    )
+
+
+def is_cohere_body(marks: CohereMarks) -> bool:
+    return marks != CohereMarks()
+
+
+async def cohere_v1_job(asked: CohereV1Request, models: Sequence[ModelInfo], max_inputs: int) -> RerankJob:
+    """Raises InvalidInput naming the field, and what `model_or_sole` raises."""
+    if asked.max_chunks_per_doc not in (None, 1):
+        raise InvalidInput(
+            "max_chunks_per_doc: a document is one chunk here. Send 1, which cuts it at the model's limit, or leave "
+            "it out.",
+            param="max_chunks_per_doc",
+        )
+    texts = [
+        _text_of(document, asked.rank_fields, f"documents[{place}]")
+        for place, document in enumerate(asked.documents)
+    ]
+    model = model_or_sole(asked.model, models)
+    return await _job(asked, model, texts, models, max_inputs, cut=asked.max_chunks_per_doc == 1)
+
+
+async def cohere_v2_job(asked: CohereV2Request, models: Sequence[ModelInfo], max_inputs: int) -> RerankJob:
+    """Raises InvalidInput naming the field."""
+    if asked.relevant_spans is not None and asked.relevant_spans.mode == "enabled":
+        raise InvalidInput("relevant_spans: documents are scored as a whole only.", param="relevant_spans")
+    return await _job(asked, asked.model, asked.documents, models, max_inputs)
+
+
+async def _job(
+    asked: CohereRequest,
+    model: str,
+    texts: Sequence[str],
+    models: Sequence[ModelInfo],
+    max_inputs: int,
+    *,
+    cut: bool = False,
+) -> RerankJob:
+    if asked.max_tokens_per_doc is not None:
+        _check_cut(asked.max_tokens_per_doc, model, texts, models)
+        cut = True
+    return await rerank_job(
+        model,
+        PassageField("query", asked.query),
+        PassageField("documents", texts),
+        None,
+        max_inputs,
+        truncate=cut if asked.truncate is None else asked.truncate,
+        instruction=asked.instruction,
+    )
+
+
+def _check_cut(max_tokens: int, model: str, texts: Sequence[str], models: Sequence[ModelInfo]) -> None:
+    """A document can be cut where the model can read no more, and nowhere before. Raises InvalidInput.
+
+    No token is shorter than a byte: a document of so many bytes has no more tokens.
+    """
+    limit = max((info.max_tokens for info in models if info.id == model), default=0)
+    if max_tokens < limit and any(len(text.encode()) > max_tokens for text in texts):
+        raise InvalidInput(
+            f"max_tokens_per_doc: a document is cut at the model's own limit, {limit} tokens with the query, and not "
+            "before. Leave it out, or send shorter documents.",
+            param="max_tokens_per_doc",
+        )
+
+
+def _text_of(document: Document, fields: Sequence[str] | None, place: str) -> str:
+    """Raises InvalidInput where one of the fields is not there, or no text."""
+    if isinstance(document, str):
+        return document
+    param = "rank_fields" if fields else "documents"
+    texts: list[str] = []
+    for name in fields or ("text",):
+        if name not in document:
+            raise InvalidInput(f"{place} has no field {name[:100]!r}.", param=param)
+        try:
+            texts.append(msgspec.json.decode(document[name], type=str))
+        except msgspec.ValidationError as error:
+            raise InvalidInput(f"{place}: the field {name[:100]!r} is no text.", param=param) from error
+    return "\n".join(texts)

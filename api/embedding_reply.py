@@ -1,0 +1,109 @@
+"""OpenAI's embedding reply, also for vectors in fewer bytes and for several vectors of one input."""
+
+import asyncio
+from collections.abc import Iterator, Sequence
+from typing import Literal, NamedTuple, cast
+
+import msgspec
+from msgspec import UNSET, UnsetType
+
+from api.number_formats import OutputDtype, packed, values
+from jobs.errors import InternalError
+from jobs.types import EmbedResult, PatchGrid, Result
+
+Encoding = Literal["float", "base64"]
+
+_FLOAT_BYTES = 4
+# Values encoded between two turns of the event loop: a few milliseconds, so a huge reply delays no small one.
+_SLICE_VALUES = 65_536
+_encoder = msgspec.json.Encoder()
+
+_Vector = list[float] | list[int]
+
+
+class Form(NamedTuple):
+    """How vectors are shown. grids: with the places of a picture's vectors."""
+
+    encoding: Encoding | None = None
+    dtype: OutputDtype = "float"
+    grids: bool = False
+
+
+class Usage(msgspec.Struct, frozen=True):
+    prompt_tokens: int
+    total_tokens: int
+
+
+class Embedding(msgspec.Struct, frozen=True, kw_only=True):
+    """embedding: numbers, or bytes, which JSON carries as base64; of a multi-vector model, a list of vectors, or the
+    bytes of all of them, whose shape is told then.
+    """
+
+    object: Literal["embedding"] = "embedding"
+    index: int
+    embedding: _Vector | list[_Vector] | bytes | memoryview
+    shape: tuple[int, int] | UnsetType = UNSET
+    patch_grids: Sequence[PatchGrid] | UnsetType = UNSET
+
+
+async def encode_embeddings(result: Result, model: str, form: Form) -> bytes:
+    """The reply as JSON bytes. Raises InternalError where the result holds no such vectors."""
+    if not isinstance(result, EmbedResult):
+        raise InternalError
+    inputs, rows = len(result.tokens), sum(result.counts) if result.counts else len(result.tokens)
+    if len(result.vectors) != rows * result.dimensions * _FLOAT_BYTES or len(result.counts) not in (
+        0,
+        inputs,
+    ):
+        raise InternalError
+    slices: list[bytes] = []
+    for some in _slices(result, form):
+        if slices:
+            await asyncio.sleep(0)
+        slices.append(_encoder.encode(some)[1:-1])
+    tokens = sum(result.tokens)
+    return b'{"object":"list","data":[%b],"model":%b,"usage":%b}' % (
+        b",".join(slices),
+        _encoder.encode(model),
+        _encoder.encode(Usage(prompt_tokens=tokens, total_tokens=tokens)),
+    )
+
+
+def _slices(result: EmbedResult, form: Form) -> Iterator[list[Embedding]]:
+    if result.counts:
+        yield from _multi_vectors(result, form)
+        return
+    floats = memoryview(result.vectors).cast("f")
+    size, count = result.dimensions, len(result.tokens)
+    step = max(1, _SLICE_VALUES // max(1, size))
+    for start in range(0, count, step):
+        yield [
+            Embedding(index=place, embedding=_shown(floats[place * size : (place + 1) * size], form))
+            for place in range(start, min(start + step, count))
+        ]
+
+
+def _multi_vectors(result: EmbedResult, form: Form) -> Iterator[list[Embedding]]:
+    """An input at a time: one page has as many values as a hundred texts."""
+    floats = memoryview(result.vectors).cast("f")
+    size, first = result.dimensions, 0
+    for place, count in enumerate(result.counts):
+        vectors = [floats[row * size : (row + 1) * size] for row in range(first, first + count)]
+        first += count
+        shown = [_shown(vector, form) for vector in vectors]
+        as_bytes = form.encoding == "base64"
+        yield [
+            Embedding(
+                index=place,
+                embedding=b"".join(cast(list[bytes], shown)) if as_bytes else cast(list[_Vector], shown),
+                shape=(count, size) if as_bytes else UNSET,
+                patch_grids=result.grids[place] if form.grids and result.grids else UNSET,
+            )
+        ]
+
+
+def _shown(vector: "memoryview[float]", form: Form) -> _Vector | bytes | memoryview:
+    if form.dtype == "float":
+        return vector.cast("B") if form.encoding == "base64" else vector.tolist()
+    raw = packed(vector, form.dtype)
+    return raw if form.encoding == "base64" else values(raw, form.dtype)

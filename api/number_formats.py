@@ -1,0 +1,42 @@
+"""Vectors in fewer bytes: what `output_dtype` names."""
+
+import struct
+from array import array
+from typing import Literal
+
+OutputDtype = Literal["float", "float16", "int8", "binary", "ubinary"]
+
+_INT8_MOST = 127
+
+
+def packed(vector: "memoryview[float]", dtype: OutputDtype) -> bytes:
+    """A vector's values, little-endian. vector: float32, (dimensions,).
+
+    float16: IEEE half precision. int8: each value times 127 over the vector's largest, rounded; angles between vectors
+    stay. ubinary: a bit for each value, 1 where it is above 0, eight to a byte, the first one highest; the last byte is
+    filled with 0. binary: the same bytes less 128, as int8 (both as sentence-transformers and Voyage have them).
+    """
+    match dtype:
+        case "float":
+            return vector.tobytes()
+        case "float16":
+            return struct.pack(f"<{len(vector)}e", *vector)
+        case "int8":
+            most = max(map(abs, vector)) or 1.0
+            return array("b", [round(value * _INT8_MOST / most) for value in vector]).tobytes()
+        case "ubinary":
+            return _bits(vector)
+        case "binary":
+            return bytes(byte ^ 0x80 for byte in _bits(vector))  # less 128, in two's complement
+
+
+def values(raw: bytes, dtype: OutputDtype) -> list[float] | list[int]:
+    """Packed values as JSON has them."""
+    code = {"float": "f", "float16": "e", "int8": "b", "binary": "b", "ubinary": "B"}[dtype]
+    return list(struct.unpack(f"<{len(raw) // struct.calcsize(code)}{code}", raw))
+
+
+def _bits(vector: "memoryview[float]") -> bytes:
+    text = "".join("1" if value > 0 else "0" for value in vector)
+    size = -(-len(text) // 8)
+    return int(text.ljust(8 * size, "0"), 2).to_bytes(size, "big")

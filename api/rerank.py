@@ -1,0 +1,102 @@
+"""What all dialects of reranking share: the job, its scores in order, and which model is meant."""
+
+import math
+from collections.abc import Sequence
+from typing import Annotated, NamedTuple, cast
+
+import msgspec
+
+from api.images import ImageSource
+from api.inputs import check_at_most
+from api.passages import PassageField, load_passages
+from jobs.errors import InternalError, InvalidInput, NoWorker, UnknownModel
+from jobs.rerank import RerankJob, RerankResult
+from jobs.types import ModelInfo, Result
+
+TopN = Annotated[int, msgspec.Meta(ge=1)]
+
+_FLOAT_BYTES = 4
+
+
+class Scores(NamedTuple):
+    """values: one per document, in the documents' order. tokens: read for all of them together."""
+
+    values: list[float]
+    tokens: int
+
+
+class Ranked(NamedTuple):
+    """A document. place: in the request, from 0."""
+
+    place: int
+    score: float
+
+
+async def rerank_job(
+    model: str,
+    query: PassageField,
+    documents: PassageField,
+    images: ImageSource | None,
+    max_inputs: int,
+    *,
+    truncate: bool = False,
+    instruction: str | None = None,
+    raw_scores: bool = False,
+) -> RerankJob:
+    """Fetches the images, once all else is found good. Raises InvalidInput naming the field."""
+    check_count(documents, max_inputs)
+    [[question], passages] = await load_passages([query, documents], images)
+    return RerankJob(
+        model=model,
+        query=question,
+        documents=passages,
+        truncate=truncate,
+        instruction=instruction or None,
+        raw_scores=raw_scores,
+    )
+
+
+def check_count(documents: PassageField, max_inputs: int) -> None:
+    """Raises InvalidInput for a list with nothing in it, or with too much."""
+    name, given = documents
+    if not isinstance(given, Sequence) or isinstance(given, str):
+        return
+    if not given:
+        raise InvalidInput(f"{name} is empty.", param=name)
+    check_at_most(given, max_inputs, name)
+
+
+def scores_of(result: Result) -> Scores:
+    """Raises InternalError where the result holds no such scores."""
+    if not isinstance(result, RerankResult) or len(result.scores) != _FLOAT_BYTES * len(result.tokens):
+        raise InternalError
+    # typeshed believes that every memoryview holds integers.
+    values = cast(list[float], memoryview(result.scores).cast("f").tolist())
+    if not all(map(math.isfinite, values)):
+        raise InternalError
+    return Scores(values, sum(result.tokens))
+
+
+def ranked(scores: Scores, top_n: int | None = None) -> list[Ranked]:
+    """The best first, equal ones in the documents' order; the first top_n of them, if not None."""
+    found = [Ranked(place, score) for place, score in enumerate(scores.values)]
+    found.sort(key=lambda each: (-each.score, each.place))
+    return found[:top_n]
+
+
+def model_or_sole(named: str | None, models: Sequence[ModelInfo]) -> str:
+    """The model that is named or, where none is, the only one that reranks.
+
+    Raises: NoWorker, UnknownModel where nothing reranks, InvalidInput where more than one does.
+    """
+    if named:
+        return named
+    if not models:
+        raise NoWorker
+    ids = list(dict.fromkeys(info.id for info in models if info.task == "rerank"))
+    if not ids:
+        known = ", ".join(info.id for info in models)
+        raise UnknownModel(f"No model for reranking is served. There is: {known}.", param="model")
+    if len(ids) > 1:
+        raise InvalidInput(f"Missing field: model. There is more than one: {', '.join(ids)}.", param="model")
+    return ids[0]

@@ -1,0 +1,97 @@
+"""POST /v1/similarity-maps: which parts of a page each token of a query means, by a multi-vector model."""
+
+import asyncio
+
+import msgspec
+from fastapi import FastAPI
+from starlette.requests import Request
+from starlette.responses import Response
+
+from api.body import decode_body, read_body
+from api.embedding_reply import Usage
+from api.images import ImageReference, ImageSource, load_images
+from api.job_reply import accepted_response
+from api.openapi import work_endpoint
+from api.queue import Queue
+from api.served import served_model
+from api.waiting import Accepted, perform
+from jobs.errors import InternalError, InvalidInput
+from jobs.generation import ImagePart
+from jobs.settings import Settings
+from jobs.types import EmbedJob, EmbedResult, Page, Result
+
+
+class SimilarityMapsRequest(msgspec.Struct, frozen=True, kw_only=True):
+    """image: an http(s) address, a data URI, or the base64 alone."""
+
+    model: str
+    query: str
+    image: str
+
+
+class SimilarityMapsReply(msgspec.Struct, frozen=True, kw_only=True):
+    """maps: one for each vector of the query, in order: `rows` lists of `columns` cosines, -1 to 1."""
+
+    model: str
+    rows: int
+    columns: int
+    maps: list[list[list[float]]]
+    usage: Usage
+
+
+class SimilarityMaps:
+    """images: who looks at pictures; None where nobody does."""
+
+    def __init__(self, queue: Queue, settings: Settings, images: ImageSource | None) -> None:
+        self._queue = queue
+        self._settings = settings
+        self._images = images
+        self._decoder = msgspec.json.Decoder(SimilarityMapsRequest)
+
+    def add_routes(self, app: FastAPI) -> None:
+        app.add_api_route("/v1/similarity-maps", self.compare, **work_endpoint(SimilarityMapsRequest))
+
+    async def compare(self, request: Request) -> Response:
+        """Cosines between each vector of a query and each patch of a page."""
+        raw = await read_body(request, self._settings.max_body_bytes)
+        asked = decode_body(self._decoder, raw)
+        job = await self._job(asked)
+        outcome = await perform(self._queue, self._settings, request, job)
+        if isinstance(outcome, Accepted):
+            return await accepted_response(outcome)
+        body = await asyncio.to_thread(encode_maps, outcome.result, asked.model)
+        return Response(body, media_type="application/json")
+
+    async def _job(self, asked: SimilarityMapsRequest) -> EmbedJob:
+        abilities = (await served_model(self._queue, asked.model)).abilities
+        if not {"multi_vector", "vision"} <= set(abilities):
+            raise InvalidInput(
+                f"The model {asked.model} has no vectors for parts of a picture: use a multi-vector model that sees.",
+                param="model",
+            )
+        if not asked.query:
+            raise InvalidInput("query is empty.", param="query")
+        [picture] = await load_images([ImageReference(asked.image, "image")], self._images)
+        return EmbedJob(model=asked.model, inputs=(asked.query, Page((ImagePart(picture),))))
+
+
+def encode_maps(result: Result, model: str) -> bytes:
+    """The reply as JSON bytes. result: of a query and a page. Raises InternalError where it is something else."""
+    import numpy as np  # the API's processes do without it until somebody asks for this
+
+    if not isinstance(result, EmbedResult) or len(result.counts) != 2 or not result.grids[1]:
+        raise InternalError
+    vectors = np.frombuffer(result.vectors, dtype="<f4").reshape(-1, result.dimensions)
+    query, page = vectors[: result.counts[0]], vectors[result.counts[0] :]
+    grid = result.grids[1][0]
+    patches = page[grid.first : grid.first + grid.rows * grid.columns]
+    maps = (query @ patches.T).reshape(len(query), grid.rows, grid.columns)
+    tokens = sum(result.tokens)
+    reply = SimilarityMapsReply(
+        model=model,
+        rows=grid.rows,
+        columns=grid.columns,
+        maps=maps.tolist(),
+        usage=Usage(prompt_tokens=tokens, total_tokens=tokens),
+    )
+    return msgspec.json.encode(reply)

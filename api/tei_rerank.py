@@ -1,0 +1,73 @@
+"""The reranking body of Hugging Face's text-embeddings-inference, in and out."""
+
+from collections.abc import Sequence
+from typing import Literal
+
+import msgspec
+from msgspec import UNSET, UnsetType
+
+from api.errors import Fault
+from api.passages import PassageField
+from api.rerank import model_or_sole, ranked, rerank_job, scores_of
+from jobs.errors import InvalidInput
+from jobs.rerank import RerankJob
+from jobs.types import ModelInfo, Result
+
+_ERROR_TYPES = {429: "Overloaded", 503: "Unhealthy"}
+_SERVER_ERROR = 500
+
+
+class TeiRequest(msgspec.Struct, frozen=True, kw_only=True):
+    """The body of POST /rerank. Fields it does not name are ignored. model: not TEI's own, which serves but one."""
+
+    query: str
+    texts: tuple[str, ...]
+    raw_scores: bool | None = None
+    return_text: bool | None = None
+    truncate: bool | None = None
+    truncation_direction: Literal["left", "right", "Left", "Right"] | None = None
+    instruction: str | None = None
+    model: str | None = None
+
+
+class TeiRank(msgspec.Struct, frozen=True, kw_only=True):
+    index: int
+    score: float
+    text: str | UnsetType = UNSET
+
+
+class TeiError(msgspec.Struct, frozen=True):
+    error: str
+    error_type: str
+
+
+async def tei_job(asked: TeiRequest, models: Sequence[ModelInfo], max_inputs: int) -> RerankJob:
+    """Raises InvalidInput naming the field, and what `model_or_sole` raises."""
+    if asked.truncate and asked.truncation_direction in ("left", "Left"):
+        raise InvalidInput(
+            "truncation_direction: documents are cut at their end only (right).", param="truncation_direction"
+        )
+    return await rerank_job(
+        model_or_sole(asked.model, models),
+        PassageField("query", asked.query),
+        PassageField("texts", asked.texts),
+        None,
+        max_inputs,
+        truncate=bool(asked.truncate),
+        instruction=asked.instruction,
+        raw_scores=bool(asked.raw_scores),
+    )
+
+
+def encode_tei(result: Result, texts: Sequence[str] | None) -> bytes:
+    """The reply as JSON bytes. texts: None where they are not shown. Raises InternalError."""
+    ranks = [
+        TeiRank(index=place, score=score, text=UNSET if texts is None else texts[place])
+        for place, score in ranked(scores_of(result))
+    ]
+    return msgspec.json.encode(ranks)
+
+
+def tei_envelope(fault: Fault) -> bytes:
+    otherwise = "Backend" if fault.status >= _SERVER_ERROR else "Validation"
+    return msgspec.json.encode(TeiError(fault.message, _ERROR_TYPES.get(fault.status, otherwise)))

@@ -1,0 +1,16 @@
+"""What tests of reranking share: three documents, the fake's scores of them, and what it was asked."""
+
+from jobs.rerank import RerankJob
+from jobs.testing import MemoryQueue
+
+QUERY = "red fox"
+DOCUMENTS = ["a blue whale", "the red fox", "a red car"]
+RANKING = [(1, 1.0), (2, 0.5), (0, 0.0)]
+"""index and score."""
+TOKENS = 15
+
+
+def last_reranking(queue: MemoryQueue) -> RerankJob:
+    job = queue.submitted[-1][0]
+    assert isinstance(job, RerankJob)
+    return job
