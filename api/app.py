@@ -6,14 +6,14 @@ from contextlib import asynccontextmanager
 from fastapi import FastAPI
 from starlette.exceptions import HTTPException
 
-from api.dialects.anthropic import Anthropic
-from api.dialects.cohere import Cohere
-from api.dialects.jina import Jina
-from api.dialects.ollama import Ollama
-from api.dialects.openai import OpenAI
-from api.dialects.openai_chat import OpenAIChat
-from api.dialects.tei import Tei
-from api.dialects.vllm import Vllm
+from api.dialects.anthropic.routes import Anthropic
+from api.dialects.cohere.routes import Cohere
+from api.dialects.jina.routes import Jina
+from api.dialects.ollama.routes import Ollama
+from api.dialects.openai.chat_routes import OpenAIChat
+from api.dialects.openai.routes import OpenAI
+from api.dialects.tei.routes import Tei
+from api.dialects.vllm.routes import Vllm
 from api.errors import http_exception
 from api.health import Health
 from api.images import ImageSource

@@ -8,7 +8,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from api.body import decode_query
-from api.chat_chunks import ChatChunks
+from api.dialects.openai.chat_chunks import ChatChunks
 from api.hang_up import HangUp
 from api.jobs import job_id_of
 from api.queue import Queue

@@ -5,9 +5,9 @@ from typing import Literal
 import msgspec
 from starlette.responses import Response
 
-from api.chat_reply import encode_chat
-from api.embedding_reply import Encoding, Form, encode_embeddings
-from api.jina_rerank import encode_jina
+from api.dialects.jina.rerank import encode_jina
+from api.dialects.openai.chat_reply import encode_chat
+from api.dialects.openai.embedding_reply import Encoding, Form, encode_embeddings
 from api.waiting import Accepted
 from jobs.generation import GenerateResult
 from jobs.rerank import RerankResult

@@ -10,14 +10,14 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from api.body import decode_body, decode_query, read_body
-from api.chat import ChatRequest, chat_job
-from api.completion import CompletionRequest, completion_jobs
-from api.embedding import EmbeddingRequest, embed_job
-from api.embedding_reply import Encoding
+from api.dialects.jina.rerank import JinaRequest, jina_job
+from api.dialects.openai.chat import ChatRequest, chat_job
+from api.dialects.openai.completion import CompletionRequest, completion_jobs
+from api.dialects.openai.embedding import EmbeddingRequest, embed_job
+from api.dialects.openai.embedding_reply import Encoding
 from api.errors import RequestError
 from api.images import ImageSource
 from api.inputs import Inputs
-from api.jina_rerank import JinaRequest, jina_job
 from api.job_reply import JobListReply, accepted_response, job_reply
 from api.openapi import request_body
 from api.queue import Queue

@@ -8,7 +8,7 @@ import uvicorn
 import uvloop
 
 from api.app import create_app
-from api.callers_images import CallersImages
+from api.fetch.callers_images import CallersImages
 from jobs.connection import connect_async, redis_url
 from jobs.log import set_up_logging
 from jobs.parent import exit_with_parent

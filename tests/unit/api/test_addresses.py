@@ -3,7 +3,7 @@ from ipaddress import ip_address
 
 import pytest
 
-from api.addresses import destination, is_public
+from api.fetch.addresses import destination, is_public
 from jobs.allow_list import AllowList
 
 NOT_PUBLIC = [

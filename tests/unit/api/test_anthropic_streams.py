@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 from fastapi import FastAPI
 
-from api.anthropic_events import AnthropicEvents
 from api.app import create_app
+from api.dialects.anthropic.events import AnthropicEvents
 from api.stream_response import StreamResponse
 from api.streaming import EventStream
 from jobs.errors import Overloaded, TimeLimitExceeded

@@ -6,7 +6,7 @@ import pytest
 from starlette.requests import Request
 
 from api.body import decode_body, decode_query
-from api.embedding import EmbeddingRequest
+from api.dialects.openai.embedding import EmbeddingRequest
 from api.jobs import JobListQuery, JobRequest
 from jobs.errors import InvalidInput
 from jobs.testing import MemoryQueue

@@ -13,8 +13,8 @@ from typing import Any
 
 import pytest
 
-from api.fetching import Fetcher
-from api.resolver import Resolver
+from api.fetch.fetcher import Fetcher
+from api.fetch.resolver import Resolver
 from jobs.errors import InvalidInput, Overloaded
 from jobs.settings import Settings
 from tests.unit.api.web import Names, Web, certificate, never, redirect, reply, serve
@@ -466,7 +466,7 @@ async def test_a_slow_name_server_is_given_up_in_time(make: MakeFetcher):
 async def test_a_host_that_does_not_answer_leaves_time_for_the_next_address(
     make: MakeFetcher, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr("api.download._CONNECT_TIMEOUT_S", 0.2)
+    monkeypatch.setattr("api.fetch.download._CONNECT_TIMEOUT_S", 0.2)
     with socket.socket() as deaf, socket.socket() as first, socket.socket() as second:
         deaf.bind((HOME, 0))
         deaf.listen(0)  # room for one that waits; what comes then is left without an answer
@@ -623,7 +623,7 @@ async def test_a_redirect_may_leave_https(make: MakeFetcher, web: Web, tls_web: 
 
 def test_no_http_client_is_loaded_before_there_is_a_url():
     code = (
-        "import sys; from api.fetching import Fetcher; from jobs.settings import Settings; Fetcher(Settings());"
+        "import sys; from api.fetch.fetcher import Fetcher; from jobs.settings import Settings; Fetcher(Settings());"
         " print(sorted({'httpx2', 'httpcore2', 'ssl'} & set(sys.modules)))"
     )
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -8,7 +8,7 @@ from typing import Any
 import httpx
 import pytest
 
-from api.callers_images import CallersImages
+from api.fetch.callers_images import CallersImages
 from jobs.errors import InputTooLong, InvalidInput, NoWorker
 from jobs.generation import ImagePart, TextPart
 from jobs.rerank import RerankJob, RerankResult

@@ -5,7 +5,7 @@ import math
 
 import pytest
 
-from api.ollama_options import (
+from api.dialects.ollama.options import (
     OllamaOptions,
     json_format,
     keep_alive_s,

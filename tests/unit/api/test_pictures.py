@@ -9,7 +9,7 @@ from io import BytesIO
 import pytest
 from PIL import Image
 
-from api.pictures import Pictures, check_picture
+from api.fetch.pictures import Pictures, check_picture
 from jobs.errors import InvalidInput
 from jobs.settings import Settings
 
@@ -216,7 +216,7 @@ async def test_the_settings_limit_is_the_one_that_counts():
 
 def test_pillow_is_not_loaded_before_there_is_a_picture():
     code = (
-        "import sys; from api.pictures import Pictures; from jobs.settings import Settings; Pictures(Settings());"
+        "import sys; from api.fetch.pictures import Pictures; from jobs.settings import Settings; Pictures(Settings());"
         " print('PIL' in sys.modules)"
     )
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

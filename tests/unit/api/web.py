@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from api.resolver import Resolver
+from api.fetch.resolver import Resolver
 
 Answer = bytes | Callable[[asyncio.StreamWriter], Coroutine[None, None, None]]
 

@@ -9,7 +9,7 @@ import pytest
 
 from jobs.errors import InvalidInput, UnknownModel
 from jobs.settings import Settings
-from workers.models import LocalModel, embeds, generator_class, load_runner, resolve
+from workers.models import LocalModel, embeds, generator_class, load_runner, open_runner, reranks, resolve
 
 
 @pytest.fixture
@@ -141,6 +141,23 @@ def test_of_a_type_that_both_share_only_marked_models_embed(folder: Path):
     assert embeds(LocalModel("mlx-community/Qwen3-Embedding-0.6B-4bit", folder), "qwen3")
     (folder / "modules.json").write_text("[]")
     assert embeds(LocalModel("my-model", folder), "qwen3")
+
+
+def test_reranker_is_told_by_its_architecture_or_its_name(folder: Path, tmp_path: Path):
+    assert not reranks(LocalModel("my-model", folder))
+    assert reranks(LocalModel("Qwen/Qwen3-Reranker-0.6B", folder))
+    cached = tmp_path / "models--Qwen--Qwen3-Reranker-0.6B" / "snapshots" / "0123"
+    cached.mkdir(parents=True)
+    (cached / "config.json").write_text('{"model_type": "qwen3"}')
+    assert reranks(LocalModel("alias", cached))
+    (folder / "config.json").write_text('{"architectures": ["BertForSequenceClassification"]}')
+    assert reranks(LocalModel("my-model", folder))
+
+
+def test_reranker_has_no_draft_and_says_so(folder: Path):
+    (folder / "config.json").write_text('{"architectures": ["BertForSequenceClassification"]}')
+    with pytest.raises(InvalidInput, match="reranker: it has no adapter and no draft"):
+        open_runner(f"{folder},draft={folder}", Settings())
 
 
 @pytest.mark.parametrize(

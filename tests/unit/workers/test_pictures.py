@@ -51,6 +51,32 @@ def test_first_frame_of_an_animation_is_taken():
     assert decode(data, "messages").getpixel((0, 0)) == RED
 
 
+@pytest.mark.parametrize(("kind", "mode"), [("TIFF", "I;16"), ("TIFF", "I;16B"), ("PNG", "I;16")])
+def test_sixteen_bits_of_any_file_keep_their_brightness(kind: str, mode: str):
+    found = decode(encode(Image.new(mode, (2, 2), 200 * 257), kind), "input")
+    assert found.getpixel((1, 1)) == (200, 200, 200)
+
+
+def test_colours_for_print_become_those_of_a_screen():
+    data = encode(Image.new("CMYK", (16, 16), (0, 255, 255, 0)), "JPEG", quality=95)
+    pixel = decode(data, "input").getpixel((8, 8))
+    assert isinstance(pixel, tuple)
+    assert pixel[0] > 250
+    assert max(pixel[1:]) < 5
+
+
+def test_photo_is_turned_as_its_camera_said():
+    picture = Image.new("RGB", (64, 32), RED)
+    picture.paste(BLUE, (0, 0, 16, 32))  # the left edge, which a quarter turn makes the upper one
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    found = decode(encode(picture, "JPEG", exif=exif, quality=95), "input")
+    assert found.size == (32, 64)
+    top = found.getpixel((16, 4))
+    assert isinstance(top, tuple)
+    assert top[2] > 200 > 50 > top[0]
+
+
 @pytest.mark.parametrize("mode", ["1", "L", "CMYK", "I;16"])
 def test_every_mode_becomes_rgb(mode: str):
     kind = "JPEG" if mode == "CMYK" else "PNG"
@@ -76,3 +102,17 @@ def test_picture_of_too_many_pixels_is_refused(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 100)
     with pytest.raises(InvalidInput, match="decoded"):
         decode(encode(Image.new("RGB", (20, 20)), "PNG"), "messages")
+
+
+@pytest.mark.filterwarnings("ignore::PIL.Image.DecompressionBombWarning")
+def test_small_file_of_120_megapixels_is_refused_before_it_takes_memory():
+    data = encode(Image.new("1", (12_000, 10_000)), "PNG")
+    assert len(data) < 20_000
+    with pytest.raises(InvalidInput, match="120 megapixels") as caught:
+        decode(data, "input")
+    assert caught.value.param == "input"
+
+
+def test_floating_point_picture_is_refused():
+    with pytest.raises(InvalidInput, match="floating-point"):
+        decode(encode(Image.new("F", (2, 2), 0.5), "TIFF"), "input")

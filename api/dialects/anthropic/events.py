@@ -1,0 +1,161 @@
+"""Anthropic's streams: named server-sent events, in which an answer is blocks that open, grow and close."""
+
+import msgspec
+
+from api.dialects.anthropic.reply import (
+    AnthropicUsage,
+    BlockReply,
+    MessageReply,
+    StopReason,
+    TextReply,
+    ThinkingReply,
+    ToolUseReply,
+    anthropic_envelope,
+    ending,
+    message_id,
+    usage_of,
+)
+from api.errors import fault_of
+from api.streaming import StreamEvent
+from api.tool_input import tool_input
+from api.usage import Tally
+from jobs.errors import JobError
+from jobs.generation import Piece, ToolCall
+
+_NO_INPUT = msgspec.Raw(b"{}")
+
+_encode = msgspec.json.Encoder().encode
+
+
+class TextDelta(msgspec.Struct, frozen=True, tag="text_delta"):
+    text: str
+
+
+class ThinkingDelta(msgspec.Struct, frozen=True, tag="thinking_delta"):
+    thinking: str
+
+
+class InputDelta(msgspec.Struct, frozen=True, tag="input_json_delta"):
+    partial_json: str
+
+
+class MessageDelta(msgspec.Struct, frozen=True, kw_only=True):
+    stop_reason: StopReason
+    stop_sequence: str | None
+
+
+class MessageStart(msgspec.Struct, frozen=True, tag="message_start"):
+    message: MessageReply
+
+
+class BlockStart(msgspec.Struct, frozen=True, tag="content_block_start"):
+    index: int
+    content_block: BlockReply
+
+
+class BlockDelta(msgspec.Struct, frozen=True, tag="content_block_delta"):
+    index: int
+    delta: TextDelta | ThinkingDelta | InputDelta
+
+
+class BlockStop(msgspec.Struct, frozen=True, tag="content_block_stop"):
+    index: int
+
+
+class MessageEnd(msgspec.Struct, frozen=True, tag="message_delta"):
+    """usage: of the whole answer."""
+
+    delta: MessageDelta
+    usage: AnthropicUsage
+
+
+class MessageStop(msgspec.Struct, frozen=True, tag="message_stop"):
+    pass
+
+
+class Ping(msgspec.Struct, frozen=True, tag="ping"):
+    pass
+
+
+Event = MessageStart | BlockStart | BlockDelta | BlockStop | MessageEnd | MessageStop | Ping
+
+
+def sent(event: Event) -> bytes:
+    return b"event: %b\ndata: %b\n\n" % (str(event.__struct_config__.tag).encode(), _encode(event))
+
+
+class AnthropicEvents:
+    """Writes the events of one job; see api.stream_response.StreamDialect."""
+
+    media_type = "text/event-stream"
+    waiting = sent(Ping())
+
+    def __init__(self, job_id: str, model: str) -> None:
+        self._job_id = job_id
+        self._model = model
+        self._begun = False
+        self._index = -1  # of the latest block
+        self._open: type[TextDelta | ThinkingDelta] | None = None
+        self._end = MessageDelta(stop_reason="end_turn", stop_sequence=None)
+        self._tally = Tally()
+
+    def encode(self, event: StreamEvent) -> bytes:
+        first = not self._begun
+        self._begun = True
+        self._tally.add_event(event)
+        found = [self._start()] if first else []
+        for piece in event.pieces.pieces:
+            found += self._write(piece)
+        return b"".join(map(sent, found))
+
+    def end(self) -> bytes:
+        last = MessageEnd(self._end, usage_of(self._tally))
+        return b"".join(map(sent, [*self._close(), last, MessageStop()]))
+
+    def failure(self, error: JobError) -> bytes:
+        return b"event: error\ndata: %b\n\n" % anthropic_envelope(fault_of(error))
+
+    def _start(self) -> Event:
+        usage = msgspec.structs.replace(usage_of(self._tally), output_tokens=0)
+        return MessageStart(
+            MessageReply(
+                id=message_id(self._job_id), model=self._model, content=[], stop_reason=None, usage=usage
+            )
+        )
+
+    def _write(self, piece: Piece) -> list[Event]:
+        events: list[Event] = []
+        if piece.reasoning:
+            events += self._grow(ThinkingReply(""), ThinkingDelta(piece.reasoning))
+        if piece.text:
+            events += self._grow(TextReply(""), TextDelta(piece.text))
+        for call in piece.tool_calls:
+            events += self._call(call)
+        if piece.finish_reason:
+            stop_reason, stop_sequence = ending(piece.finish_reason, piece.stop)
+            self._end = MessageDelta(stop_reason=stop_reason, stop_sequence=stop_sequence)
+        return events
+
+    def _grow(self, empty: BlockReply, delta: TextDelta | ThinkingDelta) -> list[Event]:
+        """The open block grows, if it is of the delta's kind; otherwise another one opens."""
+        if self._open is type(delta):
+            return [BlockDelta(self._index, delta)]
+        events = self._close()
+        self._index += 1
+        self._open = type(delta)
+        return [*events, BlockStart(self._index, empty), BlockDelta(self._index, delta)]
+
+    def _call(self, call: ToolCall) -> list[Event]:
+        """A whole block: the model's calls are told when they are complete."""
+        events = self._close()
+        self._index += 1
+        return [
+            *events,
+            BlockStart(self._index, ToolUseReply(call.id, call.name, _NO_INPUT)),
+            BlockDelta(self._index, InputDelta(bytes(tool_input(call)).decode())),
+            BlockStop(self._index),
+        ]
+
+    def _close(self) -> list[Event]:
+        was_open, self._open = self._open is not None, None
+        return [BlockStop(self._index)] if was_open else []

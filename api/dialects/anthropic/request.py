@@ -1,0 +1,129 @@
+"""Anthropic's bodies of /v1/messages and of its count of tokens: read, checked, and turned into a job."""
+
+from typing import Literal
+
+import msgspec
+
+from api.dialects.anthropic.messages import AnthropicMessage, TextBlock, anthropic_messages, system_message
+from api.images import ImageSource
+from api.sampling import Count, MaxTokens, SamplingRequest, Share, sampling, stops
+from api.template_options import template_options
+from api.tools import JsonObject, check_choice, tool
+from jobs.errors import InvalidInput
+from jobs.generation import Chat, GenerateJob, JsonFormat, Tool, ToolChoice
+
+
+class AnthropicTool(msgspec.Struct, frozen=True, kw_only=True):
+    """input_schema: JSON schema of the arguments. type: "custom", for it is the caller who runs the tool."""
+
+    name: str
+    description: str | None = None
+    input_schema: JsonObject | None = None
+    type: str | None = None
+
+
+class AnthropicChoice(msgspec.Struct, frozen=True, kw_only=True):
+    """any: some tool must be called. tool: the one named."""
+
+    type: Literal["auto", "any", "tool", "none"]
+    name: str | None = None
+    disable_parallel_tool_use: bool | None = None
+
+
+class Thinking(msgspec.Struct, frozen=True, kw_only=True):
+    """adaptive, between_tools: as the model's template has it. A budget of tokens is accepted and not used."""
+
+    type: Literal["enabled", "disabled", "adaptive", "between_tools"]
+
+
+class OutputFormat(msgspec.Struct, frozen=True, kw_only=True):
+    type: Literal["json_schema"]
+    schema: JsonObject
+
+
+class OutputConfig(msgspec.Struct, frozen=True, kw_only=True):
+    """effort: the chat template's reasoning_effort."""
+
+    effort: str | None = None
+    format: OutputFormat | None = None
+
+
+class CountRequest(msgspec.Struct, frozen=True, kw_only=True):
+    """The body of POST /v1/messages/count_tokens. Fields it does not name are ignored."""
+
+    model: str
+    messages: tuple[AnthropicMessage, ...]
+    system: str | tuple[TextBlock, ...] | None = None
+    tools: tuple[AnthropicTool, ...] | None = None
+    tool_choice: AnthropicChoice | None = None
+    thinking: Thinking | None = None
+    output_config: OutputConfig | None = None
+
+
+class MessagesRequest(CountRequest, frozen=True, kw_only=True):
+    """The body of POST /v1/messages. Fields it does not name are ignored."""
+
+    max_tokens: MaxTokens
+    stop_sequences: tuple[str, ...] | None = None
+    temperature: Share | None = None
+    top_p: Share | None = None
+    top_k: Count | None = None
+    stream: bool | None = None
+
+
+_THINKS = {"enabled": True, "disabled": False}
+_CHOICES: dict[str, ToolChoice] = {"auto": "auto", "any": "required", "tool": "required", "none": "none"}
+
+
+async def messages_job(asked: MessagesRequest, images: ImageSource | None) -> GenerateJob:
+    """The job that a request asks for; fetches the images it names. Raises InvalidInput naming the field."""
+    stop = stops(asked.stop_sequences, "stop_sequences")
+    answer_format = asked.output_config and asked.output_config.format
+    return GenerateJob(
+        model=asked.model,
+        prompt=await _chat(asked, images),
+        sampling=sampling(
+            SamplingRequest(temperature=asked.temperature, top_p=asked.top_p, top_k=asked.top_k)
+        ),
+        max_tokens=asked.max_tokens,
+        stop=stop,
+        format=JsonFormat(msgspec.json.encode(answer_format.schema).decode()) if answer_format else None,
+        stream=bool(asked.stream),
+    )
+
+
+async def count_job(asked: CountRequest, images: ImageSource | None) -> GenerateJob:
+    """The job that counts the tokens of a prompt and writes nothing. Raises InvalidInput naming the field."""
+    return GenerateJob(model=asked.model, prompt=await _chat(asked, images), count_only=True)
+
+
+async def _chat(asked: CountRequest, images: ImageSource | None) -> Chat:
+    tools = tuple(_tool(each, f"tools[{place}]") for place, each in enumerate(asked.tools or ()))
+    choice = asked.tool_choice or AnthropicChoice(type="auto")
+    name = choice.name if choice.type == "tool" else None
+    if choice.type == "tool" and name is None:
+        raise InvalidInput("tool_choice.name is missing.", param="tool_choice")
+    must_call = choice.type in ("any", "tool")
+    check_choice(tools, must_call=must_call, name=name, param="tool_choice")
+    thinks = _THINKS.get(asked.thinking.type) if asked.thinking else None
+    return Chat(
+        template_options=template_options(
+            None,
+            "thinking",
+            enable_thinking=thinks,
+            reasoning_effort=asked.output_config and asked.output_config.effort,
+        ),
+        messages=(*system_message(asked.system), *await anthropic_messages(asked.messages, images)),
+        tools=tools,
+        tool_choice=_CHOICES[choice.type],
+        tool_name=name,
+        parallel_tool_calls=not choice.disable_parallel_tool_use,
+    )
+
+
+def _tool(asked: AnthropicTool, place: str) -> Tool:
+    if asked.type not in (None, "custom"):
+        raise InvalidInput(
+            f"{place}: tools of type {asked.type[:100]!r} are not run here; there is custom.", param="tools"
+        )
+    return tool(asked.name, asked.description, asked.input_schema, place=f"{place}.name", param="tools")

@@ -1,0 +1,104 @@
+"""Jina's reranking body, in and out: used by its own endpoint and by /v1/jobs."""
+
+from collections.abc import Sequence
+
+import msgspec
+from msgspec import UNSET, UnsetType
+
+from api.dialects.openai.embedding_reply import Usage
+from api.errors import Fault
+from api.images import ImageSource
+from api.passages import GivenPassage, PassageField, TextOrImage
+from api.rerank import TopN, ranked, rerank_job, scores_of
+from jobs.errors import InvalidInput
+from jobs.rerank import RerankJob
+from jobs.types import Result
+
+
+class JinaRequest(msgspec.Struct, frozen=True, kw_only=True):
+    """The body of POST /v1/rerank. Fields it does not name are ignored.
+
+    truncate, truncation: two names of one thing. instruction, raw_scores: as in RerankJob.
+    """
+
+    model: str
+    query: GivenPassage
+    documents: tuple[GivenPassage, ...]
+    top_n: TopN | None = None
+    return_documents: bool | None = None
+    truncation: bool | None = None
+    truncate: bool | None = None
+    instruction: str | None = None
+    raw_scores: bool | None = None
+    return_embeddings: bool | None = None
+    max_doc_length: int | None = None
+    max_query_length: int | None = None
+
+
+class JinaResult(msgspec.Struct, frozen=True, kw_only=True):
+    index: int
+    relevance_score: float
+    document: TextOrImage | UnsetType = UNSET
+
+
+class JinaReply(msgspec.Struct, frozen=True, kw_only=True):
+    model: str
+    usage: Usage
+    results: list[JinaResult]
+
+
+class JinaError(msgspec.Struct, frozen=True):
+    detail: str
+
+
+async def jina_job(asked: JinaRequest, images: ImageSource | None, max_inputs: int) -> RerankJob:
+    """The job that a request asks for; fetches the images it names. Raises InvalidInput naming the field."""
+    _refuse_unsupported(asked)
+    return await rerank_job(
+        asked.model,
+        PassageField("query", asked.query),
+        PassageField("documents", asked.documents),
+        images,
+        max_inputs,
+        truncate=bool(asked.truncation if asked.truncate is None else asked.truncate),
+        instruction=asked.instruction,
+        raw_scores=bool(asked.raw_scores),
+    )
+
+
+def encode_jina(
+    result: Result, model: str, *, top_n: int | None = None, documents: Sequence[GivenPassage] | None = None
+) -> bytes:
+    """The reply as JSON bytes. documents: None where they are not shown. Raises InternalError."""
+    scores = scores_of(result)
+    results = [
+        JinaResult(
+            index=place,
+            relevance_score=score,
+            document=UNSET if documents is None else _shown(documents[place]),
+        )
+        for place, score in ranked(scores, top_n)
+    ]
+    usage = Usage(prompt_tokens=scores.tokens, total_tokens=scores.tokens)
+    return msgspec.json.encode(JinaReply(model=model, usage=usage, results=results))
+
+
+def jina_envelope(fault: Fault) -> bytes:
+    return msgspec.json.encode(JinaError(fault.message))
+
+
+def _refuse_unsupported(asked: JinaRequest) -> None:
+    if None not in (asked.truncate, asked.truncation) and asked.truncate != asked.truncation:
+        raise InvalidInput("truncate and truncation contradict each other.", param="truncate")
+    if asked.return_embeddings:
+        raise InvalidInput("return_embeddings: a reranking has scores only.", param="return_embeddings")
+    for field in ("max_doc_length", "max_query_length"):
+        if getattr(asked, field) is not None:
+            raise InvalidInput(
+                f"{field} is not heeded: a document is cut at the model's own limit only, with truncation = true.",
+                param=field,
+            )
+
+
+def _shown(given: GivenPassage) -> TextOrImage:
+    return TextOrImage(text=given) if isinstance(given, str) else given

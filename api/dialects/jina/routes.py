@@ -1,0 +1,65 @@
+"""Jina's dialect: /v1/rerank, a path that it shares with Cohere's."""
+
+from functools import partial
+
+import msgspec
+from fastapi import FastAPI
+from starlette.requests import Request
+from starlette.responses import Response
+
+from api.body import decode_body, read_body
+from api.dialects.cohere.reply import cohere_envelope
+from api.dialects.cohere.rerank import CohereMarks, is_cohere_body, is_cohere_client
+from api.dialects.cohere.routes import Cohere
+from api.dialects.jina.rerank import JinaRequest, encode_jina, jina_envelope, jina_job
+from api.errors import Fault
+from api.images import ImageSource
+from api.job_reply import accepted_response
+from api.openapi import work_endpoint
+from api.queue import Queue
+from api.route import DirectRoute, answer
+from api.waiting import Accepted, perform
+from jobs.settings import Settings
+
+
+class JinaRoute(DirectRoute):
+    def envelope(self, fault: Fault) -> bytes:
+        return jina_envelope(fault)
+
+
+class Jina:
+    """images: None where addresses of images are not to be fetched. cohere: answers what is Cohere's."""
+
+    def __init__(self, queue: Queue, settings: Settings, images: ImageSource | None, cohere: Cohere) -> None:
+        self._queue = queue
+        self._settings = settings
+        self._images = images
+        self._cohere = cohere
+        self._decoder = msgspec.json.Decoder(JinaRequest)
+        self._marks_decoder = msgspec.json.Decoder(CohereMarks)
+
+    def add_routes(self, app: FastAPI) -> None:
+        add = partial(app.router.add_api_route, route_class_override=JinaRoute)
+        add("/v1/rerank", self.rerank, **work_endpoint(JinaRequest))
+
+    async def rerank(self, request: Request) -> Response:
+        """Documents by how well they answer a query; a request that is Cohere's gets Cohere's reply.
+
+        Cohere's is what one of its clients sends, and what has a field that only Cohere has.
+        """
+        if is_cohere_client(request.headers):
+            return await answer(request, self._cohere.rerank_v1(request), cohere_envelope)
+        raw = await read_body(request, self._settings.max_body_bytes)
+        if is_cohere_body(decode_body(self._marks_decoder, raw)):
+            return await answer(request, self._cohere.rank_v1(request, raw), cohere_envelope)
+        return await self._rank(request, raw)
+
+    async def _rank(self, request: Request, raw: bytes) -> Response:
+        asked = decode_body(self._decoder, raw)
+        job = await jina_job(asked, self._images, self._settings.max_inputs)
+        outcome = await perform(self._queue, self._settings, request, job)
+        if isinstance(outcome, Accepted):
+            return await accepted_response(outcome)
+        documents = None if asked.return_documents is False else asked.documents
+        body = encode_jina(outcome.result, asked.model, top_n=asked.top_n, documents=documents)
+        return Response(body, media_type="application/json")

@@ -1,0 +1,56 @@
+"""Ollama's streams: a JSON object per line, the last of them with what the answer took."""
+
+import time
+
+from api.dialects.ollama.reply import Figures, OllamaWriter, ollama_envelope
+from api.errors import fault_of
+from api.streaming import StreamEvent
+from api.usage import Tally
+from jobs.errors import JobError
+from jobs.generation import FinishReason, Piece
+
+
+class OllamaLines:
+    """See api.stream_response.StreamDialect. started_ns: when the request came, by time.monotonic_ns.
+
+    The stream does not say what loading took: until the first event, all time counts as the prompt's.
+    """
+
+    media_type = "application/x-ndjson"
+
+    def __init__(self, writer: OllamaWriter, started_ns: int) -> None:
+        self._writer = writer
+        self._started_ns = started_ns
+        self._first_ns: int | None = None
+        self._finish: FinishReason = "stop"
+        self._tally = Tally()
+        # A line that adds nothing: clients parse every line, an empty one too.
+        self.waiting = writer.growth(Piece()) + b"\n"
+
+    def encode(self, event: StreamEvent) -> bytes:
+        if self._first_ns is None:
+            self._first_ns = time.monotonic_ns()
+        self._tally.add_event(event)
+        return b"".join(self._write(piece) for piece in event.pieces.pieces)
+
+    def end(self) -> bytes:
+        ended_ns = time.monotonic_ns()
+        first_ns = ended_ns if self._first_ns is None else self._first_ns
+        figures = Figures(
+            total_duration=ended_ns - self._started_ns,
+            load_duration=0,
+            prompt_eval_count=self._tally.prompt_tokens,
+            prompt_eval_duration=first_ns - self._started_ns,
+            eval_count=self._tally.completion_tokens,
+            eval_duration=ended_ns - first_ns,
+        )
+        return self._writer.last(Piece(), self._finish, figures) + b"\n"
+
+    def failure(self, error: JobError) -> bytes:
+        return ollama_envelope(fault_of(error)) + b"\n"
+
+    def _write(self, piece: Piece) -> bytes:
+        self._finish = piece.finish_reason or self._finish
+        if not (piece.text or piece.reasoning or piece.tool_calls or piece.logprobs):
+            return b""
+        return self._writer.growth(piece) + b"\n"

@@ -1,0 +1,168 @@
+"""OpenAI's chat completion body: read, checked, and turned into a job."""
+
+from collections.abc import Sequence
+from typing import Annotated, Literal
+
+import msgspec
+
+from api.dialects.openai.chat_messages import ChatMessage, chat_messages
+from api.images import ImageSource
+from api.sampling import Answers, MaxTokens, SamplingRequest, Stop, sampling, stops
+from api.template_options import template_options
+from api.tools import JsonObject, check_choice, tool
+from jobs.errors import InvalidInput
+from jobs.generation import Chat, GenerateJob, JsonFormat, Tool, ToolChoice
+
+
+class FunctionSpec(msgspec.Struct, frozen=True, kw_only=True):
+    """parameters: JSON schema of the arguments."""
+
+    name: str
+    description: str | None = None
+    parameters: JsonObject | None = None
+    strict: bool | None = None
+
+
+class ChatTool(msgspec.Struct, frozen=True, kw_only=True):
+    type: Literal["function"]
+    function: FunctionSpec
+
+
+class NamedFunction(msgspec.Struct, frozen=True):
+    name: str
+
+
+class NamedTool(msgspec.Struct, frozen=True, kw_only=True):
+    type: Literal["function"] = "function"
+    function: NamedFunction
+
+
+class AnswerSchema(msgspec.Struct, frozen=True, kw_only=True):
+    """schema: None for any JSON object. strict: the schema is kept to in either case."""
+
+    name: str | None = None
+    description: str | None = None
+    schema: JsonObject | None = None
+    strict: bool | None = None
+
+
+class ResponseFormat(msgspec.Struct, frozen=True, kw_only=True):
+    type: Literal["text", "json_object", "json_schema"]
+    json_schema: AnswerSchema | None = None
+
+
+class StreamOptions(msgspec.Struct, frozen=True, kw_only=True):
+    include_usage: bool | None = None
+
+
+class ChatRequest(SamplingRequest, frozen=True, kw_only=True):
+    """The body of POST /v1/chat/completions. Fields it does not name are ignored, as OpenAI's clients may send any.
+
+    role_mapping: prefixes of the roles, for a model without a chat template. chat_template_kwargs: variables of the
+    chat template; enable_thinking and reasoning_effort are two of them by themselves.
+    """
+
+    model: str
+    messages: tuple[ChatMessage, ...]
+    max_tokens: MaxTokens | None = None
+    max_completion_tokens: MaxTokens | None = None
+    n: Answers | None = None
+    stop: Stop | None = None
+    logprobs: bool | None = None
+    top_logprobs: Annotated[int, msgspec.Meta(ge=0, le=20)] | None = None
+    response_format: ResponseFormat | None = None
+    tools: tuple[ChatTool, ...] | None = None
+    tool_choice: Literal["auto", "none", "required"] | NamedTool | None = None
+    parallel_tool_calls: bool | None = None
+    stream: bool | None = None
+    stream_options: StreamOptions | None = None
+    role_mapping: dict[str, str] | None = None
+    chat_template_kwargs: JsonObject | None = None
+    enable_thinking: bool | None = None
+    reasoning_effort: str | None = None
+    functions: tuple[JsonObject, ...] | None = None
+    modalities: tuple[str, ...] | None = None
+
+
+async def chat_job(asked: ChatRequest, images: ImageSource | None) -> GenerateJob:
+    """The job that a request asks for; fetches the images it names. Raises InvalidInput naming the field."""
+    _refuse_unsupported(asked)
+    tools = _tools(asked.tools or ())
+    choice, tool_name = _tool_choice(asked, tools)
+    answer_format = _json_format(asked.response_format)
+    options = template_options(
+        asked.chat_template_kwargs,
+        "chat_template_kwargs",
+        enable_thinking=asked.enable_thinking,
+        reasoning_effort=asked.reasoning_effort,
+    )
+    stop = stops(asked.stop)
+    chat = Chat(
+        messages=await chat_messages(asked.messages, images),
+        tools=tools,
+        tool_choice=choice,
+        tool_name=tool_name,
+        parallel_tool_calls=asked.parallel_tool_calls is not False,
+        template_options=options,
+        role_mapping=asked.role_mapping or {},
+    )
+    return GenerateJob(
+        model=asked.model,
+        prompt=chat,
+        n=asked.n or 1,
+        sampling=sampling(asked),
+        max_tokens=asked.max_completion_tokens or asked.max_tokens,
+        stop=stop,
+        logprobs=(asked.top_logprobs or 0) if asked.logprobs else None,
+        format=answer_format,
+        stream=bool(asked.stream),
+    )
+
+
+def wants_usage(options: StreamOptions | None) -> bool:
+    """Whether the stream ends with the tokens used."""
+    return options is not None and bool(options.include_usage)
+
+
+def _refuse_unsupported(asked: ChatRequest) -> None:
+    if asked.functions:
+        raise InvalidInput("functions is OpenAI's old form and not read. Send tools.", param="functions")
+    if asked.modalities and set(asked.modalities) != {"text"}:
+        raise InvalidInput("modalities: answers are text only.", param="modalities")
+    if asked.top_logprobs is not None and not asked.logprobs:
+        raise InvalidInput("top_logprobs needs logprobs = true.", param="top_logprobs")
+    limits = {asked.max_tokens, asked.max_completion_tokens} - {None}
+    if len(limits) > 1:
+        raise InvalidInput("max_tokens and max_completion_tokens contradict each other.", param="max_tokens")
+
+
+def _tools(given: Sequence[ChatTool]) -> tuple[Tool, ...]:
+    return tuple(
+        tool(
+            each.function.name,
+            each.function.description,
+            each.function.parameters,
+            place=f"tools[{place}].function.name",
+            param="tools",
+        )
+        for place, each in enumerate(given)
+    )
+
+
+def _tool_choice(asked: ChatRequest, tools: Sequence[Tool]) -> tuple[ToolChoice, str | None]:
+    choice, name = asked.tool_choice or "auto", None
+    if isinstance(choice, NamedTool):
+        choice, name = "required", choice.function.name
+    check_choice(tools, must_call=choice == "required", name=name, param="tool_choice")
+    return choice, name
+
+
+def _json_format(asked: ResponseFormat | None) -> JsonFormat | None:
+    if asked is None or asked.type == "text":
+        return None
+    if asked.type == "json_object":
+        return JsonFormat()
+    if asked.json_schema is None:
+        raise InvalidInput("response_format.json_schema is missing.", param="response_format")
+    schema = asked.json_schema.schema
+    return JsonFormat(None if schema is None else msgspec.json.encode(schema).decode())

@@ -1,0 +1,46 @@
+"""OpenAI's text completion, chunk by chunk, as server-sent events."""
+
+from collections.abc import Sequence
+
+import msgspec
+
+from api.dialects.openai.completion_reply import completion_id
+from api.logprobs import completion_logprobs
+from api.sse import Chunks
+from jobs.generation import Piece
+
+_encode = msgspec.json.Encoder().encode
+
+
+class CompletionChunks(Chunks):
+    """Writes the chunks of one job per prompt; `answers` of each. Choices are numbered through all prompts."""
+
+    def __init__(
+        self, job_ids: Sequence[str], model: str, created: int, *, answers: int, include_usage: bool
+    ) -> None:
+        super().__init__(
+            completion_id(job_ids[0]),
+            "text_completion",
+            model,
+            created,
+            include_usage=include_usage,
+            resumable=len(job_ids) == 1,
+        )
+        self._answers = answers
+        self._characters: dict[int, int] = {}
+
+    def write(self, place: int, piece: Piece) -> list[bytes]:
+        if not (piece.text or piece.logprobs or piece.finish_reason):
+            return []
+        choice = place * self._answers + piece.choice
+        logprobs = self._logprobs(choice, piece) if piece.logprobs else b"null"
+        finish = _encode(piece.finish_reason) if piece.finish_reason else b"null"
+        return [
+            b'%b{"index":%d,"text":%b,"logprobs":%b,"finish_reason":%b}%b'
+            % (self.head, choice, _encode(piece.text), logprobs, finish, self.tail)
+        ]
+
+    def _logprobs(self, choice: int, piece: Piece) -> bytes:
+        start = self._characters.get(choice, 0)
+        found, self._characters[choice] = completion_logprobs(piece.logprobs, start)
+        return _encode(found)

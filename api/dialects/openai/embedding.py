@@ -1,0 +1,60 @@
+"""OpenAI's embedding body: used by its own endpoint and by /v1/jobs."""
+
+from typing import Annotated
+
+import msgspec
+
+from api.dialects.openai.embedding_reply import Encoding, Form
+from api.images import ImageSource
+from api.inputs import GivenPages, split_pages
+from api.number_formats import OutputDtype
+from api.pages import load_pages
+from api.queue import Queue
+from jobs.errors import InvalidInput
+from jobs.types import EmbedJob, InputType, Truncate
+
+
+class EmbeddingRequest(msgspec.Struct, frozen=True, kw_only=True):
+    """The body of POST /v1/embeddings. Fields it does not name are ignored, as OpenAI's clients may send any.
+
+    truncate: true means "end", false "none". image_url: a picture that goes with each text. patch_grids: tell where a
+    picture's vectors are.
+    """
+
+    model: str
+    input: GivenPages
+    encoding_format: Encoding | None = None
+    output_dtype: OutputDtype = "float"
+    dimensions: Annotated[int, msgspec.Meta(ge=1)] | None = None
+    user: str | None = None
+    prompt_name: str | None = None
+    instruction: str | None = None
+    input_type: InputType | None = None
+    truncate: bool | Truncate = "none"
+    image_url: str | None = None
+    patch_grids: bool = False
+
+    @property
+    def form(self) -> Form:
+        return Form(self.encoding_format, self.output_dtype, self.patch_grids)
+
+
+async def embed_job(
+    request: EmbeddingRequest, max_inputs: int, queue: Queue, images: ImageSource | None
+) -> EmbedJob:
+    """The job that a request asks for; fetches the pictures it names. Raises InvalidInput naming the field."""
+    if request.prompt_name is not None and request.instruction is not None:
+        raise InvalidInput("instruction and prompt_name exclude each other.", param="instruction")
+    truncate = request.truncate
+    if isinstance(truncate, bool):
+        truncate = "end" if truncate else "none"
+    given = split_pages(request.input, max_inputs, "input")
+    return EmbedJob(
+        model=request.model,
+        inputs=await load_pages(queue, request.model, given, request.image_url, images),
+        dimensions=request.dimensions,
+        truncate=truncate,
+        prompt_name=request.prompt_name,
+        instruction=request.instruction,
+        input_type=request.input_type,
+    )

@@ -1,0 +1,45 @@
+"""The dialect of Hugging Face's text-embeddings-inference: /rerank."""
+
+from functools import partial
+
+import msgspec
+from fastapi import FastAPI
+from starlette.requests import Request
+from starlette.responses import Response
+
+from api.body import decode_body, read_body
+from api.dialects.tei.rerank import TeiRequest, encode_tei, tei_envelope, tei_job
+from api.errors import Fault
+from api.job_reply import accepted_response
+from api.openapi import work_endpoint
+from api.queue import Queue
+from api.route import DirectRoute
+from api.waiting import Accepted, perform
+from jobs.settings import Settings
+
+
+class TeiRoute(DirectRoute):
+    def envelope(self, fault: Fault) -> bytes:
+        return tei_envelope(fault)
+
+
+class Tei:
+    def __init__(self, queue: Queue, settings: Settings) -> None:
+        self._queue = queue
+        self._settings = settings
+        self._decoder = msgspec.json.Decoder(TeiRequest)
+
+    def add_routes(self, app: FastAPI) -> None:
+        add = partial(app.router.add_api_route, route_class_override=TeiRoute)
+        add("/rerank", self.rerank, **work_endpoint(TeiRequest))
+
+    async def rerank(self, request: Request) -> Response:
+        """Texts by how well they answer a query."""
+        raw = await read_body(request, self._settings.max_body_bytes)
+        asked = decode_body(self._decoder, raw)
+        job = await tei_job(asked, await self._queue.models(), self._settings.max_inputs)
+        outcome = await perform(self._queue, self._settings, request, job)
+        if isinstance(outcome, Accepted):
+            return await accepted_response(outcome)
+        body = encode_tei(outcome.result, asked.texts if asked.return_text else None)
+        return Response(body, media_type="application/json")

@@ -1,0 +1,1 @@
+"""vLLM's dialect: /v1/score."""

@@ -1,0 +1,146 @@
+"""vLLM's scoring body, in and out: pairs of texts, beside OpenAI's endpoints and in their manner."""
+
+from collections.abc import Sequence
+from typing import Literal, NamedTuple
+
+import msgspec
+
+from api.dialects.openai.embedding_reply import Usage
+from api.images import ImageSource
+from api.passages import GivenPassage, PassageField, TextOrImage, load_passages
+from api.rerank import check_count, model_or_sole, scores_of
+from jobs.errors import InvalidInput
+from jobs.rerank import Passage, RerankJob
+from jobs.types import ModelInfo, Result
+
+Side = GivenPassage | tuple[GivenPassage, ...]
+
+_QUERY_NAMES = ("text_1", "queries", "data_1")
+_DOCUMENT_NAMES = ("text_2", "documents", "items", "data_2")
+_ACTIVATION_NAMES = ("use_activation", "activation", "softmax")
+_WHOLE_CONTEXT = -1
+
+
+class ScoreRequest(msgspec.Struct, frozen=True, kw_only=True):
+    """The body of POST /v1/score. Fields it does not name are ignored.
+
+    One side of the pairs goes by one of three names, the other by one of four. truncate: not vLLM's own.
+    """
+
+    model: str | None = None
+    text_1: Side | None = None
+    queries: Side | None = None
+    data_1: Side | None = None
+    text_2: Side | None = None
+    documents: Side | None = None
+    items: Side | None = None
+    data_2: Side | None = None
+    truncate: bool | None = None
+    truncate_prompt_tokens: int | None = None
+    use_activation: bool | None = None
+    activation: bool | None = None
+    softmax: bool | None = None
+    instruction: str | None = None
+
+
+class PairedJob(NamedTuple):
+    """A job for each query. places: which pairs of the request its documents are."""
+
+    job: RerankJob
+    places: tuple[int, ...]
+
+
+class Score(msgspec.Struct, frozen=True, kw_only=True):
+    index: int
+    object: Literal["score"] = "score"
+    score: float
+
+
+class ScoreReply(msgspec.Struct, frozen=True, kw_only=True):
+    id: str
+    object: Literal["list"] = "list"
+    created: int
+    model: str
+    data: list[Score]
+    usage: Usage
+
+
+async def score_jobs(
+    asked: ScoreRequest, models: Sequence[ModelInfo], images: ImageSource | None, max_inputs: int
+) -> list[PairedJob]:
+    """Pairs with the same query are one job; fetches the images. Raises InvalidInput naming the field."""
+    queries, documents = _side(asked, _QUERY_NAMES), _side(asked, _DOCUMENT_NAMES)
+    check_count(queries, max_inputs)
+    check_count(documents, max_inputs)
+    _check_lengths(queries, documents)
+    truncate = _truncates(asked)
+    model = model_or_sole(asked.model, models)
+    questions, passages = await load_passages([queries, documents], images)
+    if len(questions) == 1:
+        questions *= len(passages)
+    grouped: dict[Passage, list[int]] = {}
+    for place, question in enumerate(questions):
+        grouped.setdefault(question, []).append(place)
+    return [
+        PairedJob(
+            RerankJob(
+                model=model,
+                query=question,
+                documents=tuple(passages[place] for place in places),
+                truncate=truncate,
+                instruction=asked.instruction or None,
+                raw_scores=any(getattr(asked, name) is False for name in _ACTIVATION_NAMES),
+            ),
+            tuple(places),
+        )
+        for question, places in grouped.items()
+    ]
+
+
+def encode_scores(
+    jobs: Sequence[PairedJob], results: Sequence[Result], *, job_id: str, created: int
+) -> bytes:
+    """The reply as JSON bytes, pairs in the request's order. Raises InternalError."""
+    found: dict[int, float] = {}
+    tokens = 0
+    for paired, result in zip(jobs, results, strict=True):
+        scores = scores_of(result)
+        found.update(zip(paired.places, scores.values, strict=True))
+        tokens += scores.tokens
+    reply = ScoreReply(
+        id=f"score-{job_id}",
+        created=created,
+        model=jobs[0].job.model,
+        data=[Score(index=place, score=found[place]) for place in range(len(found))],
+        usage=Usage(prompt_tokens=tokens, total_tokens=tokens),
+    )
+    return msgspec.json.encode(reply)
+
+
+def _side(asked: ScoreRequest, names: Sequence[str]) -> PassageField:
+    given = [PassageField(name, getattr(asked, name)) for name in names if getattr(asked, name) is not None]
+    if not given:
+        raise InvalidInput(f"Missing field: {names[0]}.", param=names[0])
+    if len(given) > 1:
+        raise InvalidInput(f"{given[0].name} and {given[1].name} exclude each other.", param=given[1].name)
+    return given[0]
+
+
+def _check_lengths(queries: PassageField, documents: PassageField) -> None:
+    counts = [
+        1 if isinstance(each.given, str | TextOrImage) else len(each.given) for each in (queries, documents)
+    ]
+    if counts[0] not in (1, counts[1]):
+        raise InvalidInput(
+            f"{queries.name} has {counts[0]} items and {documents.name} {counts[1]}: there must be one, or as many.",
+            param=queries.name,
+        )
+
+
+def _truncates(asked: ScoreRequest) -> bool:
+    if asked.truncate_prompt_tokens not in (None, _WHOLE_CONTEXT):
+        raise InvalidInput(
+            "truncate_prompt_tokens: documents are cut at the model's own limit only, with -1.",
+            param="truncate_prompt_tokens",
+        )
+    return asked.truncate_prompt_tokens is not None if asked.truncate is None else asked.truncate

@@ -1,0 +1,104 @@
+"""Pictures are scaled, cut and grouped as Qwen2.5-VL's own processor and vision tower do it."""
+
+import mlx.core as mx
+import numpy as np
+import pytest
+from mlx_vlm.models.qwen2_5_vl.config import VisionConfig
+from mlx_vlm.models.qwen2_5_vl.vision import VisionModel
+from mlx_vlm.models.qwen3_vl.processing_qwen3_vl import Qwen3VLImageProcessor
+from PIL import Image
+
+from jobs.errors import InvalidInput
+from workers.runners.patches import MAX_PIXELS, Cut, cut_up, fitting_size, places, whole_pictures, windows
+
+CUT = Cut(patch=14, merge=2, min_pixels=56 * 56, max_pixels=MAX_PIXELS)
+SIZES = ((5, 8), (11, 3), (4, 4), (1, 1), (9, 2))
+
+
+def noise(width: int, height: int) -> Image.Image:
+    return Image.fromarray(np.random.default_rng(1).integers(0, 256, (height, width, 3), dtype=np.uint8))
+
+
+@pytest.mark.parametrize(
+    ("size", "blocks"),
+    [
+        ((1240, 1754), (23, 32)),  # A4 at 150 dpi
+        ((1275, 1650), (24, 31)),  # Letter
+        ((1920, 1080), (36, 20)),  # a slide
+        ((1000, 1000), (27, 27)),
+        ((60, 60), (2, 2)),
+        ((20, 33), (2, 3)),  # under the least: scaled up
+    ],
+)
+def test_page_has_as_many_blocks_as_the_model_was_trained_with(
+    size: tuple[int, int], blocks: tuple[int, int]
+):
+    assert fitting_size(*size, CUT) == (blocks[0] * 28, blocks[1] * 28)
+
+
+def test_picture_is_never_over_the_limit_nor_under_the_least():
+    random = np.random.default_rng(5)
+    for width, height in random.integers(1, 6000, (300, 2)):
+        if max(width, height) <= 200 * min(width, height):
+            across, down = fitting_size(int(width), int(height), CUT)
+            assert across % 28 == down % 28 == 0
+            assert CUT.min_pixels <= across * down <= CUT.max_pixels
+
+
+def test_stripe_is_refused():
+    with pytest.raises(InvalidInput, match="narrow"):
+        fitting_size(2010, 10, CUT)
+
+
+@pytest.mark.parametrize("size", [(112, 84), (300, 200), (31, 90)])
+def test_patches_are_those_of_the_library_s_processor(size: tuple[int, int]):
+    picture = noise(*size)
+    found = cut_up(picture, CUT)
+    processor = Qwen3VLImageProcessor(
+        patch_size=14, max_pixels=MAX_PIXELS, image_mean=[0.0] * 3, image_std=[1.0] * 3
+    )
+    expected = processor([picture])
+    assert expected["image_grid_thw"].tolist() == [[1, 2 * found.rows, 2 * found.columns]]
+    frames = expected["pixel_values"].reshape(len(found.values), 3, 2, 14 * 14)
+    for frame in (0, 1):
+        ours = found.values.reshape(-1, 3, 14 * 14) / 255
+        np.testing.assert_allclose(ours, frames[:, :, frame], atol=1e-6)
+
+
+def test_windows_are_those_of_the_library_s_vision_tower():
+    config = VisionConfig(
+        depth=0, hidden_size=8, out_hidden_size=8, num_heads=1, window_size=112, model_type="qwen2_5_vl"
+    )
+    tower = VisionModel(config)
+    grids = np.array([[1, 2 * rows, 2 * columns] for rows, columns in SIZES])
+    blocks, edges = tower.get_window_index(mx.array(grids))
+    order = (np.array(blocks)[:, None] * 4 + np.arange(4)).reshape(-1)
+    expected = [part.tolist() for part in np.split(order, np.array(edges)[1:-1]) if len(part)]
+
+    groups = windows(SIZES, merge=2, side=4)
+    real = np.ones_like(groups.members, dtype=bool) if groups.real is None else groups.real
+    found = [row[kept].tolist() for row, kept in zip(groups.members, real, strict=True)]
+    assert found == expected
+    assert groups.members.reshape(-1)[groups.at].tolist() == list(range(len(order)))
+
+
+def test_places_are_those_of_the_library_s_vision_tower():
+    config = VisionConfig(depth=0, hidden_size=16, out_hidden_size=8, num_heads=1, model_type="qwen2_5_vl")
+    tower = VisionModel(config)
+    found = tower.rot_pos_emb(mx.array([[1, 2 * rows, 2 * columns] for rows, columns in SIZES]))
+    at = np.concatenate([places(rows, columns, 2) for rows, columns in SIZES])
+    rates = 10_000.0 ** -(np.arange(0, 8, 2) / 8)
+    np.testing.assert_allclose(np.array(found), (at[:, :, None] * rates).reshape(len(at), -1), rtol=1e-5)
+
+
+def test_pictures_do_not_see_each_other():
+    groups = whole_pictures([(1, 2), (2, 3)], merge=2)
+    assert groups.real is not None
+    assert groups.members[0, :8].tolist() == list(range(8))
+    assert groups.members[1].tolist() == list(range(8, 32))
+    assert groups.real.sum(axis=1).tolist() == [8, 24]
+
+
+def test_groups_of_one_size_need_no_mask():
+    assert whole_pictures([(2, 3), (3, 2)], merge=2).real is None
+    assert windows([(4, 8)], merge=2, side=4).real is None
