@@ -93,7 +93,7 @@ def model_or_sole(named: str | None, models: Sequence[ModelInfo]) -> str:
         return named
     if not models:
         raise NoWorker
-    ids = list(dict.fromkeys(info.id for info in models if info.task == "rerank"))
+    ids = list(dict.fromkeys(info.id for info in models if "rerank" in info.tasks))
     if not ids:
         known = ", ".join(info.id for info in models)
         raise UnknownModel(f"No model for reranking is served. There is: {known}.", param="model")

@@ -114,7 +114,7 @@ def task_of(job: Job) -> str:
 async def _check_task(queue: Queue, job: Job) -> None:
     """A model that is not there at all is the queue's to refuse."""
     task = task_of(job)
-    tasks = [info.task for info in await queue.models() if info.id == job.model]
+    tasks = [task for info in await queue.models() if info.id == job.model for task in info.tasks]
     if tasks and task not in tasks:
         raise InvalidInput(
             f"The model {job.model!r} is not for this task ({task}) but for {tasks[0]}: "

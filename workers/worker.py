@@ -66,11 +66,12 @@ class BatchWorker(SimpleWorker):
         runners = residents.runners
         queues = [
             Queue(
-                keys.queue_name(runner.info.task, model, lane),
+                keys.queue_name(task, model, lane),
                 connection=connection,
                 serializer=MsgpackSerializer,
             )
             for model, runner in runners.items()
+            for task in runner.info.tasks
             for lane in LANES
         ]
         super().__init__(queues, name=name, connection=connection, serializer=MsgpackSerializer)

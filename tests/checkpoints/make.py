@@ -68,9 +68,9 @@ def write_json(path: Path, value: Any) -> None:
 def _bert(folder: Path, draw: Draw) -> None:
     tokenizer = vocabularies.word_piece()
     vocab = tokenizer.get_vocab_size()
-    _bert_weights(draw, vocab, positions=128, types=2)
-    config = _bert_config("bert", "BertModel", vocab, positions=128, types=2, pad=0)
-    _write(folder, config, draw.weights, tokenizer, {"pad_token": "[PAD]", "model_max_length": 512})
+    bert_weights(draw, vocab, positions=128, types=2)
+    config = bert_config("bert", "BertModel", vocab, positions=128, types=2, pad=0)
+    write_model(folder, config, draw.weights, tokenizer, {"pad_token": "[PAD]", "model_max_length": 512})
     write_json(folder / "sentence_bert_config.json", {"max_seq_length": 96, "do_lower_case": False})
     _write_modules(folder, "pooling_mode_mean_tokens")
 
@@ -86,9 +86,9 @@ def _xlm_roberta(folder: Path, draw: Draw) -> None:
     """As BAAI/bge-m3: first token's state, positions counted from 2."""
     tokenizer = vocabularies.unigram()
     vocab = tokenizer.get_vocab_size()
-    _bert_weights(draw, vocab, positions=130, types=1)
-    config = _bert_config("xlm-roberta", "XLMRobertaModel", vocab, positions=130, types=1, pad=1)
-    _write(folder, config, draw.weights, tokenizer, {"pad_token": "<pad>", "model_max_length": 8192})
+    bert_weights(draw, vocab, positions=130, types=1)
+    config = bert_config("xlm-roberta", "XLMRobertaModel", vocab, positions=130, types=1, pad=1)
+    write_model(folder, config, draw.weights, tokenizer, {"pad_token": "<pad>", "model_max_length": 8192})
     _write_modules(folder, "pooling_mode_cls_token")
 
 
@@ -108,7 +108,7 @@ def _modernbert(folder: Path, draw: Draw) -> None:
         draw.linear(f"layers.{i}.mlp.Wo", INNER, HIDDEN, bias=False)
     draw.norm("final_norm", HIDDEN, bias=False)
     config = {
-        **_common("modernbert", "ModernBertModel", vocab, layers=4, positions=512),
+        **common("modernbert", "ModernBertModel", vocab, layers=4, positions=512),
         "hidden_activation": "gelu",
         "global_attn_every_n_layers": 3,
         "local_attention": 16,
@@ -124,7 +124,7 @@ def _modernbert(folder: Path, draw: Draw) -> None:
         "bos_token_id": 2,
         "eos_token_id": 3,
     }
-    _write(folder, config, draw.weights, tokenizer, {"pad_token": "[PAD]", "model_max_length": 512})
+    write_model(folder, config, draw.weights, tokenizer, {"pad_token": "[PAD]", "model_max_length": 512})
     prompts = {"query": "search query: ", "document": "search document: "}
     write_json(
         folder / "config_sentence_transformers.json", {"prompts": prompts, "default_prompt_name": "document"}
@@ -135,9 +135,9 @@ def _modernbert(folder: Path, draw: Draw) -> None:
 def _qwen3(folder: Path, draw: Draw) -> None:
     tokenizer = vocabularies.byte_bpe(["<|endoftext|>", "<|im_start|>", "<|im_end|>"], [], ["<|endoftext|>"])
     vocab = tokenizer.get_vocab_size() + 5  # the real table has more rows than the tokenizer has tokens, too
-    _decoder_weights(draw, vocab, layers=3, head_dim=16, around=1.0, norms=("input", "post_attention"))
+    decoder_weights(draw, vocab, layers=3, head_dim=16, around=1.0, norms=("input", "post_attention"))
     config = {
-        **_common("qwen3", "Qwen3ForCausalLM", vocab, layers=3, positions=256),
+        **common("qwen3", "Qwen3ForCausalLM", vocab, layers=3, positions=256),
         "hidden_act": "silu",
         "head_dim": 16,
         "num_key_value_heads": 2,
@@ -151,7 +151,7 @@ def _qwen3(folder: Path, draw: Draw) -> None:
         "bos_token_id": 0,
         "eos_token_id": 0,
     }
-    _write(
+    write_model(
         folder, config, draw.weights, tokenizer, {"pad_token": "<|endoftext|>", "model_max_length": 131072}
     )
     write_json(
@@ -166,9 +166,9 @@ def _gemma3(folder: Path, draw: Draw) -> None:
     tokenizer = vocabularies.gemma_bpe()
     vocab = tokenizer.get_vocab_size()
     norms = ("input", "post_attention", "pre_feedforward", "post_feedforward")
-    _decoder_weights(draw, vocab, layers=7, head_dim=16, around=0.0, norms=norms)
+    decoder_weights(draw, vocab, layers=7, head_dim=16, around=0.0, norms=norms)
     config = {
-        **_common("gemma3_text", "Gemma3TextModel", vocab, layers=7, positions=256),
+        **common("gemma3_text", "Gemma3TextModel", vocab, layers=7, positions=256),
         "hidden_activation": "gelu_pytorch_tanh",
         "head_dim": 16,
         "num_key_value_heads": 2,
@@ -188,7 +188,7 @@ def _gemma3(folder: Path, draw: Draw) -> None:
         "bos_token_id": 2,
         "eos_token_id": 1,
     }
-    _write(folder, config, draw.weights, tokenizer, {"pad_token": "<pad>", "model_max_length": 256})
+    write_model(folder, config, draw.weights, tokenizer, {"pad_token": "<pad>", "model_max_length": 256})
     prompts = {"query": "task: search result | query: ", "document": "title: none | text: "}
     write_json(
         folder / "config_sentence_transformers.json", {"prompts": prompts, "default_prompt_name": None}
@@ -198,7 +198,7 @@ def _gemma3(folder: Path, draw: Draw) -> None:
     _write_dense(folder / "3_Dense", draw, 4 * HIDDEN, HIDDEN, bias=False, activation="linear.Identity")
 
 
-def _common(model_type: str, architecture: str, vocab: int, layers: int, positions: int) -> dict[str, Any]:
+def common(model_type: str, architecture: str, vocab: int, layers: int, positions: int) -> dict[str, Any]:
     return {
         "model_type": model_type,
         "architectures": [architecture],
@@ -212,11 +212,11 @@ def _common(model_type: str, architecture: str, vocab: int, layers: int, positio
     }
 
 
-def _bert_config(
+def bert_config(
     model_type: str, architecture: str, vocab: int, positions: int, types: int, pad: int
 ) -> dict[str, Any]:
     return {
-        **_common(model_type, architecture, vocab, layers=2, positions=positions),
+        **common(model_type, architecture, vocab, layers=2, positions=positions),
         "hidden_act": "gelu",
         "layer_norm_eps": 1e-12 if pad == 0 else 1e-05,
         "type_vocab_size": types,
@@ -225,7 +225,7 @@ def _bert_config(
     }
 
 
-def _bert_weights(draw: Draw, vocab: int, positions: int, types: int) -> None:
+def bert_weights(draw: Draw, vocab: int, positions: int, types: int) -> None:
     draw.table("embeddings.word_embeddings", vocab)
     draw.table("embeddings.position_embeddings", positions)
     draw.table("embeddings.token_type_embeddings", types)
@@ -242,7 +242,7 @@ def _bert_weights(draw: Draw, vocab: int, positions: int, types: int) -> None:
     draw.linear("pooler.dense", HIDDEN, HIDDEN)
 
 
-def _decoder_weights(
+def decoder_weights(
     draw: Draw, vocab: int, layers: int, head_dim: int, around: float, norms: tuple[str, ...]
 ) -> None:
     draw.table("embed_tokens", vocab)
@@ -261,7 +261,7 @@ def _decoder_weights(
     draw.norm("norm", HIDDEN, bias=False, around=around)
 
 
-def _write(
+def write_model(
     folder: Path, config: dict[str, Any], weights: Weights, tokenizer: Any, tokenizer_config: dict[str, Any]
 ) -> None:
     write_json(folder / "config.json", config)

@@ -41,3 +41,23 @@ SMALL_TEXTS = (
     "snow " * 40,
     "a small bird sings near the window of a large house in winter; the doctor reads, the child sleeps",
 )
+
+_STORY = (
+    "the old sailor writes a letter to the queen and the child reads a book near the window of the house; "
+)
+PAIRS = (
+    ("red fox", "the quick red fox jumps over a slow dog"),
+    ("red fox", "Night."),
+    ("red fox", ""),
+    ("red fox", _STORY * 3),
+    ("red fox", "été 你好 🙂"),
+    ("", "a small bird sings near the window of a large house in winter"),
+    ("", ""),
+    ("who reads a book in the house?", _STORY),
+    ("who reads a book in the house?", "snow " * 50),
+    ("who reads a book in the house?", "[CLS] words that look special [SEP] </s> <|im_end|>\n"),
+    ("Zürich — naïve café 東京?", "winter in the mountain city; rain, wind and light"),
+    ("the doctor talks and the farmer walks over the cold river in the evening rain", "doctor: 42!"),
+)
+OVERLONG = ("red fox", _STORY * 12)
+"""Longer than any small reranker reads: to be cut."""

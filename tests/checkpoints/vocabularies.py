@@ -14,9 +14,14 @@ WORDS = _TEXT.split()
 LETTERS = "abcdefghijklmnopqrstuvwxyz0123456789.,:;!?'|-"
 
 
-def _template(tokenizer: Tokenizer, before: list[str], after: list[str]) -> processors.TemplateProcessing:
+def _template(
+    tokenizer: Tokenizer, before: list[str], after: list[str], pair: str | None = None
+) -> processors.TemplateProcessing:
+    """pair: two texts, as a template spells them; None: one behind the other."""
     specials = [(name, tokenizer.token_to_id(name)) for name in {*before, *after}]
-    return processors.TemplateProcessing(single=[*before, "$A", *after], special_tokens=sorted(specials))
+    return processors.TemplateProcessing(
+        single=[*before, "$A", *after], pair=pair or "$A:0 $B:1", special_tokens=sorted(specials)
+    )
 
 
 def word_piece() -> Tokenizer:
@@ -28,7 +33,7 @@ def word_piece() -> Tokenizer:
     tokenizer.normalizer = normalizers.BertNormalizer(lowercase=True)
     tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
     tokenizer.add_special_tokens(specials)
-    tokenizer.post_processor = _template(tokenizer, ["[CLS]"], ["[SEP]"])
+    tokenizer.post_processor = _template(tokenizer, ["[CLS]"], ["[SEP]"], "[CLS]:0 $A:0 [SEP]:0 $B:1 [SEP]:1")
     tokenizer.decoder = decoders.WordPiece()
     return tokenizer
 
@@ -42,16 +47,25 @@ def unigram() -> Tokenizer:
     tokenizer.normalizer = normalizers.NFKC()
     tokenizer.pre_tokenizer = pre_tokenizers.Metaspace()
     tokenizer.add_special_tokens(specials)
-    tokenizer.post_processor = _template(tokenizer, ["<s>"], ["</s>"])
+    tokenizer.post_processor = _template(tokenizer, ["<s>"], ["</s>"], "<s> $A </s> </s> $B </s>")
     tokenizer.decoder = decoders.Metaspace()
     return tokenizer
 
 
-def byte_bpe(specials: list[str], before: list[str], after: list[str]) -> Tokenizer:
-    """ModernBERT ([CLS] text [SEP]) and Qwen3 (text <|endoftext|>): byte-level BPE."""
+def byte_bpe(
+    specials: list[str],
+    before: list[str],
+    after: list[str],
+    pair: str | None = None,
+    bare: tuple[str, ...] = (),
+) -> Tokenizer:
+    """ModernBERT ([CLS] text [SEP]) and Qwen3 (text <|endoftext|>): byte-level BPE.
+
+    bare: words that are one token also without a space before them.
+    """
     alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
     merges: dict[tuple[str, str], str] = {}
-    for word in [f"Ġ{word}" for word in WORDS]:
+    for word in [*(f"Ġ{word}" for word in WORDS), *bare]:
         for end in range(2, len(word) + 1):
             merges.setdefault((word[: end - 1], word[end - 1]), word[:end])
     tokens = dict.fromkeys([*specials, *alphabet, *merges.values()])
@@ -60,7 +74,7 @@ def byte_bpe(specials: list[str], before: list[str], after: list[str]) -> Tokeni
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     tokenizer.add_special_tokens([AddedToken(name, special=True) for name in specials])
     tokenizer.post_processor = processors.Sequence(
-        [processors.ByteLevel(trim_offsets=False), _template(tokenizer, before, after)]
+        [processors.ByteLevel(trim_offsets=False), _template(tokenizer, before, after, pair)]
     )
     tokenizer.decoder = decoders.ByteLevel()
     return tokenizer

@@ -6,6 +6,9 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 
 from jobs.errors import InvalidInput
 
+MAX_PIXELS = 89_478_485
+"""A quarter of a gigabyte in RGB, from which on Pillow warns and goes on. A file of 14 kB may hold more."""
+
 
 def decode(data: bytes, param: str) -> Image.Image:
     """The picture in RGB: turned as its EXIF data says, on white where it is transparent, an animation's first frame.
@@ -14,8 +17,11 @@ def decode(data: bytes, param: str) -> Image.Image:
     """
     try:
         with Image.open(BytesIO(data)) as opened:
+            _check(opened, param)
             opened.load()
             return _on_white(ImageOps.exif_transpose(opened))
+    except InvalidInput:
+        raise
     except UnidentifiedImageError as error:
         raise InvalidInput("An image is in no format that can be read.", param=param) from error
     except Exception as error:
@@ -23,6 +29,18 @@ def decode(data: bytes, param: str) -> Image.Image:
         raise InvalidInput(
             f"An image cannot be decoded: {error or type(error).__name__}.", param=param
         ) from error
+
+
+def _check(opened: Image.Image, param: str) -> None:
+    """Before any memory is taken for it."""
+    pixels = opened.width * opened.height
+    if pixels > MAX_PIXELS:
+        raise InvalidInput(
+            f"An image has {pixels / 1e6:.0f} megapixels, and at most {MAX_PIXELS / 1e6:.0f} are read.",
+            param=param,
+        )
+    if opened.mode == "F":
+        raise InvalidInput("An image has floating-point values, whose range is not known.", param=param)
 
 
 def _on_white(picture: Image.Image) -> Image.Image:

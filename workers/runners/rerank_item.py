@@ -1,0 +1,83 @@
+"""What a reranker is asked, and a query with one document as the model reads them."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple, Protocol
+
+from jobs.errors import InputTooLong, InvalidInput, JobError
+from jobs.generation import TextPart
+from jobs.rerank import Passage, RerankJob
+from workers.tokens import Ids
+
+
+class Question(NamedTuple):
+    """A job of texts alone. instruction: None for the model's own."""
+
+    query: str
+    documents: tuple[str, ...]
+    instruction: str | None
+    truncate: bool
+
+
+@dataclass(frozen=True, slots=True)
+class RerankItem:
+    """One pair: ids with special tokens and template, int32. types: which of the two texts a token belongs to, for
+    models that are told. shared: so many tokens at its beginning are those of other pairs of its job, too.
+    """
+
+    ids: Ids
+    types: Ids | None = None
+    shared: int = 0
+
+    @property
+    def length(self) -> int:
+        return len(self.ids)
+
+
+class Reader(Protocol):
+    """How a model puts a query and a document into one input."""
+
+    def read(self, questions: Sequence[Question]) -> Sequence[list[RerankItem] | JobError]:
+        """Of each question in order: an item per document, or what is wrong with it. All tokenised together."""
+        ...
+
+
+def question_of(job: RerankJob) -> Question:
+    """Raises InvalidInput for pictures, and where there is no document."""
+    if not job.documents:
+        raise InvalidInput("There is no document: send at least one.", param="documents")
+    query = _text(job.query, "The query", "query")
+    documents = [_text(each, f"Document {n}", "documents") for n, each in enumerate(job.documents)]
+    return Question(query, tuple(documents), job.instruction, job.truncate)
+
+
+def _text(passage: Passage, name: str, param: str) -> str:
+    if isinstance(passage, str):
+        return passage
+    texts = [part.text for part in passage if isinstance(part, TextPart)]
+    if len(texts) < len(passage):
+        raise InvalidInput(f"{name} holds a picture, and the model reads texts only.", param=param)
+    return "".join(texts)
+
+
+def fitted(document: Ids, place: int, around: int, max_tokens: int, *, truncate: bool) -> Ids:
+    """The document's tokens, cut at their end where that is asked for.
+
+    place: its index, for messages. around: tokens of all but the document. Raises InputTooLong.
+    """
+    room = max_tokens - around
+    if len(document) <= room:
+        return document
+    if room < 1:
+        raise InputTooLong(
+            f"The query takes {around} tokens with its template, which leaves no room for document {place}: "
+            f"the model reads at most {max_tokens}. Shorten the query or the instruction.",
+            param="query",
+        )
+    if not truncate:
+        raise InputTooLong(
+            f"Document {place}: {around + len(document)} tokens with the query, and the model reads at most "
+            f"{max_tokens}. Shorten it, or set `truncate`.",
+            param="documents",
+        )
+    return document[:room]
