@@ -4,6 +4,7 @@
 """
 
 import json
+import shutil
 import sys
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -49,6 +50,23 @@ QWEN3_600M = Shape(1024, 28, 16, 8, 128, 3072, 151_669, "bfloat16")
 SMALL = Shape(256, 4, 4, 2, 64, 768, 32_000, "float32")
 """Four layers, 256 wide: a token costs a CPU little, so that a server's own share shows."""
 
+MINILM_CLASSIFIER: dict[str, Any] = {
+    "architectures": ["BertForSequenceClassification"],
+    "model_type": "bert",
+    "hidden_act": "gelu",
+    "hidden_size": 384,
+    "num_hidden_layers": 6,
+    "num_attention_heads": 12,
+    "intermediate_size": 1536,
+    "vocab_size": 30_522,
+    "max_position_embeddings": 512,
+    "type_vocab_size": 2,
+    "layer_norm_eps": 1e-12,
+    "pad_token_id": 0,
+    "id2label": {"0": "LABEL_0"},
+    "label2id": {"LABEL_0": 0},
+}
+
 MODULES = [
     {"idx": 0, "name": "0", "path": "", "type": "sentence_transformers.models.Transformer"},
     {"idx": 1, "name": "1", "path": "1_Pooling", "type": "sentence_transformers.models.Pooling"},
@@ -84,6 +102,24 @@ def write_generator(folder: Path, shape: Shape = SMALL) -> Path:
     _write_json(folder / "config.json", shape.config)
     _write_tokenizer(folder, ends_texts=False, vocabulary=shape.vocabulary)
     _write_weights(folder / "model.safetensors", shape, prefix="model.")
+    return folder
+
+
+def write_cross_encoder(folder: Path) -> Path:
+    """Write a reranker of the shape of ms-marco-MiniLM-L6, unless it is there. Imports MLX.
+
+    Its tokenizer is that of the bundled all-MiniLM-L6-v2: both are BERT's.
+    """
+    from workers.models import BUNDLED_NAMES, resolve
+
+    if (folder / "model.safetensors").exists():
+        return folder
+    folder.mkdir(parents=True, exist_ok=True)
+    bundled = resolve(BUNDLED_NAMES[0]).folder
+    for name in ("tokenizer.json", "tokenizer_config.json"):
+        shutil.copyfile(bundled / name, folder / name)
+    _write_json(folder / "config.json", MINILM_CLASSIFIER)
+    _write_bert_weights(folder / "model.safetensors", MINILM_CLASSIFIER)
     return folder
 
 
@@ -156,6 +192,41 @@ def _write_weights(path: Path, shape: Shape, *, prefix: str) -> None:
         weights[f"{name}.mlp.down_proj.weight"] = normal(hidden, shape.inner)
     named = {prefix + name: weight for name, weight in weights.items()}
     mx.save_safetensors(str(path), named, metadata={"format": "pt"})
+
+
+def _write_bert_weights(path: Path, config: dict[str, Any]) -> None:
+    import mlx.core as mx
+
+    mx.random.seed(0)
+    hidden, inner = config["hidden_size"], config["intermediate_size"]
+    weights: dict[str, mx.array] = {}
+
+    def linear(name: str, inputs: int, outputs: int) -> None:
+        weights[f"{name}.weight"] = mx.random.normal((outputs, inputs)) * 0.02
+        weights[f"{name}.bias"] = mx.zeros(outputs)
+
+    def norm(name: str) -> None:
+        weights[f"{name}.weight"], weights[f"{name}.bias"] = mx.ones(hidden), mx.zeros(hidden)
+
+    tables = {
+        "word": config["vocab_size"],
+        "position": config["max_position_embeddings"],
+        "token_type": config["type_vocab_size"],
+    }
+    for name, rows in tables.items():
+        weights[f"bert.embeddings.{name}_embeddings.weight"] = mx.random.normal((rows, hidden)) * 0.02
+    norm("bert.embeddings.LayerNorm")
+    for i in range(config["num_hidden_layers"]):
+        layer = f"bert.encoder.layer.{i}"
+        for part in ("self.query", "self.key", "self.value", "output.dense"):
+            linear(f"{layer}.attention.{part}", hidden, hidden)
+        linear(f"{layer}.intermediate.dense", hidden, inner)
+        linear(f"{layer}.output.dense", inner, hidden)
+        norm(f"{layer}.attention.output.LayerNorm")
+        norm(f"{layer}.output.LayerNorm")
+    linear("bert.pooler.dense", hidden, hidden)
+    linear("classifier", hidden, 1)
+    mx.save_safetensors(str(path), weights, metadata={"format": "pt"})
 
 
 if __name__ == "__main__":

@@ -168,7 +168,9 @@ def test_result_says_where_the_vectors_are(one: MultiVectorRunner):
 def test_texts_alone_have_no_grids(one: MultiVectorRunner):
     [items] = one.prepare(JOBS[:1])
     assert isinstance(items, list)
-    assert one.assemble(JOBS[0], items, one.run(items)).grids == ()
+    result = one.assemble(JOBS[0], items, one.run(items))
+    assert isinstance(result, EmbedResult)
+    assert result.grids == ()
 
 
 def test_input_type_and_kind_of_input_decide_how_it_is_read(one: MultiVectorRunner):

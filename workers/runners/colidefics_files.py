@@ -15,7 +15,7 @@ from workers.runners.late_model import LateModel, max_tokens, query_prefix
 from workers.runners.page_prompts import QUERY_PREFIX, Look, PagePrompts, Words
 from workers.runners.recipe import read_json
 from workers.runners.tiles import Tiling, cut_to_tiles
-from workers.runners.weights import _fill, _quantise, _read
+from workers.runners.weights import fill, quantise, read_weights
 
 NAMES = (
     (re.compile(r"^(?:model\.)?vision_model\."), "vision."),
@@ -82,7 +82,7 @@ def look(picture: Image.Image, tiling: Tiling, side: int) -> Look:
 
 
 def _network(folder: Path, config: dict[str, Any], settings: ModelConfig, shades: Shades) -> ColIdefics:
-    weights = renamed(_read(folder), NAMES, UNUSED)
+    weights = renamed(read_weights(folder), NAMES, UNUSED)
     if "projection.weight" not in weights:
         raise InvalidInput(f"{folder} has no projection of ColIdefics3.", param="model")
     kernel = weights.get("vision.embeddings.patch_embedding.weight")
@@ -90,8 +90,8 @@ def _network(folder: Path, config: dict[str, Any], settings: ModelConfig, shades
         weights["vision.embeddings.patch_embedding.weight"] = kernel.transpose(0, 2, 3, 1)
     network = ColIdefics(settings, weights["projection.weight"].shape[0], shades)
     if quantisation := config.get("quantization"):
-        _quantise(network, renamed(quantisation, NAMES, UNUSED), weights)
-    return _fill(network, weights, folder)
+        quantise(network, renamed(quantisation, NAMES, UNUSED), weights)
+    return fill(network, weights, folder)
 
 
 def _settings(config: dict[str, Any]) -> ModelConfig:

@@ -20,7 +20,7 @@ from workers.runners.late_model import LateModel, max_tokens, query_prefix
 from workers.runners.page_prompts import QUERY_PREFIX, Look, PagePrompts, Words
 from workers.runners.patches import MAX_PIXELS, Cut, cut_up
 from workers.runners.recipe import read_json
-from workers.runners.weights import _fill, _quantise, _read
+from workers.runners.weights import fill, quantise, read_weights
 
 NAMES = (
     (re.compile(r"^(?:vlm\.)?(?:model\.)?(?:visual|vision_tower)\."), "vision."),
@@ -60,7 +60,7 @@ class ColQwenFiles(NamedTuple):
 
     def network(self) -> ColQwen:
         """Every weight accounted for; they are read when first used. Raises InvalidInput."""
-        weights = renamed(_read(self.folder), NAMES, UNUSED)
+        weights = renamed(read_weights(self.folder), NAMES, UNUSED)
         if "projection.weight" not in weights:
             raise InvalidInput(f"{self.folder} has no projection of ColQwen2.5.", param="model")
         kernel = weights.get("vision.patch_embed.proj.weight")
@@ -70,8 +70,8 @@ class ColQwenFiles(NamedTuple):
             self.vision, self.text, weights["projection.weight"].shape[0], self.pixels, self.image_token
         )
         if quantisation := self.config.get("quantization"):
-            _quantise(network, renamed(quantisation, NAMES, UNUSED), weights)
-        return _fill(network, weights, self.folder)
+            quantise(network, renamed(quantisation, NAMES, UNUSED), weights)
+        return fill(network, weights, self.folder)
 
 
 def open_colqwen(folder: Path) -> LateModel:

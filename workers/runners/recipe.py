@@ -67,7 +67,7 @@ def read_recipe(folder: Path, config: dict[str, Any]) -> Recipe:
         prompts=prompts,
         default_prompt_name=default,
         instruction_frame=_instruction_frame(config, prompts),
-        max_tokens=_max_tokens(folder, config, transformer),
+        max_tokens=max_tokens_of(folder, config, transformer),
         lowercase=bool(transformer.get("do_lower_case")),
         min_dimensions=min_dimensions,
         cuts=cuts,
@@ -122,7 +122,7 @@ def _pooling(folder: Path, config: dict[str, Any]) -> str:
     return modes[0]
 
 
-def _max_tokens(folder: Path, config: dict[str, Any], transformer: dict[str, Any]) -> int:
+def max_tokens_of(folder: Path, config: dict[str, Any], transformer: dict[str, Any]) -> int:
     """The least of what the sentence-transformers file, the positions and the tokenizer allow."""
     limits = [
         transformer.get("max_seq_length"),

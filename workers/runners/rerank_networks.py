@@ -1,6 +1,7 @@
 """What maps a batch of pairs to one logit each: our encoders (workers.runners.encoders) with a head behind them.
 
-`logits` of each: float32, (pairs,), not computed yet.
+`logits` of each: float32, (pairs,), not computed yet. Heads compute in float32, whatever the weights are: half
+precision has too few digits for a score, or for the difference of two logits.
 
 The cross-encoders' heads are mlx-vlm's, which are transformers': BERT a dense layer, tanh and a classifier over the
 first token; XLM-RoBERTa the same under other names; ModernBERT a dense layer, GELU and a norm over the first token or
@@ -37,12 +38,13 @@ class PairBatch(NamedTuple):
 class BertPairs(encoders.Bert, bert.bert.SequenceClassificationModel):
     def logits(self, batch: PairBatch) -> mx.array:
         hidden = self.encoder(self.embeddings(batch.ids, batch.types), key_mask(batch.real))
-        return _column(self.classifier(self.pooler(hidden)))
+        return _column(self.classifier(self.pooler(hidden[:, :1].astype(mx.float32))))
 
 
 class XLMRobertaPairs(encoders.XLMRoberta, xlm_roberta.SequenceClassificationModel):
     def logits(self, batch: PairBatch) -> mx.array:
-        return _column(self.classifier(self.hidden(batch.ids, batch.real)))
+        hidden = self.hidden(batch.ids, batch.real)
+        return _column(self.classifier(hidden[:, :1].astype(mx.float32)))
 
 
 class ModernBertPairs(encoders.ModernBert, modernbert.modernbert.SequenceClassificationModel):
@@ -52,7 +54,7 @@ class ModernBertPairs(encoders.ModernBert, modernbert.modernbert.SequenceClassif
 
     def logits(self, batch: PairBatch) -> mx.array:
         pooled = pool(self.hidden(batch.ids, batch.real), batch.lengths, self.config.classifier_pooling)
-        return _column(self.classifier(self.head(pooled.astype(self.head.norm.weight.dtype))))
+        return _column(self.classifier(self.head(pooled)))
 
 
 class YesOrNo(encoders.Qwen3):
@@ -71,7 +73,6 @@ class YesOrNo(encoders.Qwen3):
             hidden = continued(self.model, batch.beginnings, batch.ids)
         else:
             hidden = self.hidden(batch.ids, batch.real)
-        # In float32: half precision has too few digits for the difference of two logits.
         scores = self.score(pool(hidden, batch.lengths, "lasttoken"))
         return _column(scores) if scores.shape[-1] == 1 else scores[:, 1] - scores[:, 0]
 
@@ -106,7 +107,7 @@ def build_network(config: dict[str, Any], rows: int) -> PairNetwork:
 
 
 def _column(logits: mx.array) -> mx.array:
-    return logits[:, 0].astype(mx.float32)
+    return logits[:, 0]
 
 
 def _check(config: dict[str, Any], key: str, allowed: Sequence[str]) -> None:

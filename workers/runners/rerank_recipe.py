@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from jobs.errors import InvalidInput
-from workers.runners.recipe import _max_tokens, read_json
+from workers.runners.recipe import max_tokens_of, read_json
 
 logger = logging.getLogger(__name__)
 
@@ -60,7 +60,7 @@ def read_rerank_recipe(folder: Path, config: dict[str, Any]) -> RerankRecipe:
         prompted=prompted,
         has_classifier=classifier,
         sigmoid=prompted or _takes_sigmoid(folder, config),
-        max_tokens=_max_tokens(folder, config, transformer),
+        max_tokens=max_tokens_of(folder, config, transformer),
         lowercase=bool(transformer.get("do_lower_case")),
         token_types=_token_types(folder, config),
     )

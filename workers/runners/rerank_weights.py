@@ -7,7 +7,7 @@ import mlx.core as mx
 
 from workers.runners.architecture import library_config
 from workers.runners.rerank_networks import PairNetwork, build_network
-from workers.runners.weights import _fill, _quantise, _read
+from workers.runners.weights import fill, quantise, read_weights
 
 
 def load_network(folder: Path, config: dict[str, Any], answers: tuple[int, int] | None) -> PairNetwork:
@@ -16,7 +16,7 @@ def load_network(folder: Path, config: dict[str, Any], answers: tuple[int, int] 
     answers: the tokens "no" and "yes", whose rows of the language model's head are taken; None where the folder holds
     a classifier.
     """
-    weights = _read(folder)
+    weights = read_weights(folder)
     quantisation = config.get("quantization")
     network = build_network(library_config(config), rows=2 if answers else 1)
     if answers:
@@ -25,8 +25,8 @@ def load_network(folder: Path, config: dict[str, Any], answers: tuple[int, int] 
     # Buffers, not weights: position ids, and the rotary frequencies of conversions.
     weights = {k: v for k, v in weights.items() if not k.endswith(("position_ids", "rotary_emb.inv_freq"))}
     if quantisation:
-        _quantise(network, quantisation, weights)
-    return _fill(network, weights, folder)
+        quantise(network, quantisation, weights)
+    return fill(network, weights, folder)
 
 
 def _rows(

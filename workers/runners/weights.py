@@ -20,14 +20,14 @@ ACTIVATIONS = {"torch.nn.modules.linear.Identity": False, "torch.nn.modules.acti
 
 def load_encoder(folder: Path, config: dict[str, Any]) -> Encoder:
     """The encoder, every one of its weights accounted for; they are read when first used. Raises InvalidInput."""
-    weights = _read(folder)
+    weights = read_weights(folder)
     model = build_encoder(library_config(config), list(weights))
     weights = model.sanitize(weights)
     # Files of masked-language models carry position ids as a buffer, and conversions the rotary frequencies.
     weights = {k: v for k, v in weights.items() if not k.endswith(("position_ids", "rotary_emb.inv_freq"))}
     if quantisation := config.get("quantization"):
-        _quantise(model, quantisation, weights)
-    return _fill(model, weights, folder)
+        quantise(model, quantisation, weights)
+    return fill(model, weights, folder)
 
 
 def load_dense(folder: Path) -> Dense:
@@ -39,10 +39,11 @@ def load_dense(folder: Path) -> Dense:
     layer = Dense(
         config["in_features"], config["out_features"], config.get("bias", True), ACTIVATIONS[activation]
     )
-    return _fill(layer, _read(folder), folder)
+    return fill(layer, read_weights(folder), folder)
 
 
-def _read(folder: Path) -> dict[str, mx.array]:
+def read_weights(folder: Path) -> dict[str, mx.array]:
+    """All arrays of the folder's safetensors files by name, not in memory yet. Raises InvalidInput if it has none."""
     index = folder / "model.safetensors.index.json"
     if index.is_file():
         shards = json.loads(index.read_text(encoding="utf-8"))["weight_map"].values()
@@ -57,7 +58,9 @@ def _read(folder: Path) -> dict[str, mx.array]:
     return weights
 
 
-def _quantise(model: nn.Module, quantisation: dict[str, Any], weights: dict[str, mx.array]) -> None:
+def quantise(model: nn.Module, quantisation: dict[str, Any], weights: dict[str, mx.array]) -> None:
+    """Make those layers quantised ones whose weights are. quantisation: config.json's."""
+
     def chosen(path: str, module: nn.Module) -> bool | dict[str, Any]:
         if not hasattr(module, "to_quantized") or f"{path}.scales" not in weights:
             return False
@@ -72,7 +75,8 @@ def _quantise(model: nn.Module, quantisation: dict[str, Any], weights: dict[str,
     )
 
 
-def _fill(model: M, weights: dict[str, mx.array], folder: Path) -> M:
+def fill(model: M, weights: dict[str, mx.array], folder: Path) -> M:
+    """The model with these weights, every one of which must have its place. Raises InvalidInput."""
     try:
         model.load_weights(list(weights.items()), strict=True)
     except ValueError as error:
