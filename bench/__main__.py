@@ -13,6 +13,7 @@ SECTIONS = {
     "http": "HTTP /v1/embeddings with a no-op model, against a bare FastAPI route",
     "batches": "Batches: what padding they hold, and whether they change a vector",
     "texts": "all-MiniLM-L6-v2 served, against the same model called in process",
+    "rerank": "Reranking by a cross-encoder of MiniLM's shape, random weights, against the same called in process",
     "chat": "Chat streams of a small model (4 layers, 256 wide), greedy, 75 tokens in, 128 out",
     "mixed": "Chat of the small model under a flood of MiniLM embeddings, 16 callers, one text each",
     "draft": "One answer with a draft model, against the same model without (12 layers, 512 wide; draft: 1 layer)",
@@ -21,6 +22,7 @@ SECTIONS = {
 ON_REQUEST = {
     "gpu": "Qwen3-Embedding-0.6B shape, bf16, random weights (wants a GPU)",
     "gpu_chat": "Chat streams of the Qwen3-0.6B shape, bf16, random weights, greedy, 75 in, 128 out (wants a GPU)",
+    "gpu_pages": "Pages read by the ColQwen2.5-3B shape, bf16, random weights (wants a GPU)",
 }
 
 

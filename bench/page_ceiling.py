@@ -1,0 +1,96 @@
+"""The ceiling: a model that reads pages, called in process, in batches of several sizes.
+
+`python -m bench.page_ceiling MODEL PICTURES PAGES` reads the files in the folder PICTURES, again and again up to PAGES.
+
+The pages are there from the start, decoded and cut up; as in a worker, a GPU has the next batch before it ends one.
+Prints JSON: tokens of a page, pages/s that the worker's own code decodes and cuts up, pages/s by pages per batch.
+"""
+
+import json
+import sys
+import time
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from itertools import cycle, islice
+from pathlib import Path
+from typing import Any
+
+from jobs.errors import JobError
+from jobs.generation import ImagePart
+from jobs.settings import Settings
+from jobs.types import EmbedJob, Page
+from workers.limits import batch_limits, device_is_gpu
+from workers.models import load_runner
+from workers.runners.base import BatchRunner
+
+SIZES = (1, 4, 8, 16)
+WARM_UP_BATCHES = 3
+
+
+def main() -> None:
+    settings = Settings()
+    runner = load_runner(sys.argv[1], settings)
+    assert isinstance(runner, BatchRunner)
+    pictures = [path.read_bytes() for path in sorted(Path(sys.argv[2]).iterdir())]
+    pages = int(sys.argv[3])
+    jobs = [EmbedJob(model=runner.info.id, inputs=(Page((ImagePart(each),)),)) for each in pictures]
+    began = time.perf_counter()
+    items = list(_items(runner, jobs))
+    prepared_s = time.perf_counter() - began
+    depth = 2 if device_is_gpu() else 1
+    found: dict[int, float] = {}
+    for size in sorted({*SIZES, _largest(settings, items[0].length)}):
+        batches = cut(list(islice(cycle(items), pages)), size)
+        run(runner, batches[:WARM_UP_BATCHES], depth)  # every shape is planned once
+        began = time.perf_counter()
+        run(runner, batches, depth)
+        found[size] = sum(map(len, batches)) / (time.perf_counter() - began)
+        print(f"{found[size]:.2f} pages/s in batches of {size}", file=sys.stderr)
+    print(
+        json.dumps(
+            {
+                "page_tokens": sum(item.length for item in items) / len(items),
+                "prepared_per_s": len(items) / prepared_s,
+                "pages_per_s": found,
+            }
+        )
+    )
+
+
+def _items(runner: BatchRunner, jobs: Sequence[EmbedJob]) -> Iterator[Any]:
+    for prepared in runner.prepare(jobs):
+        assert isinstance(prepared, list), prepared
+        yield from prepared
+
+
+def _largest(settings: Settings, length: int) -> int:
+    """The most pages that the worker would put into a batch."""
+    limits = batch_limits(settings)
+    most = max(1, min(limits.items, limits.tokens // length))
+    return max((count for count in limits.counts if count <= most), default=most)
+
+
+def cut(items: list[Any], size: int) -> list[list[Any]]:
+    """Batches of that size; what is left over is dropped, as long as there is one."""
+    batches = [items[at : at + size] for at in range(0, len(items), size)]
+    return [batch for batch in batches if len(batch) == size] or batches
+
+
+def run(runner: BatchRunner, batches: Sequence[Sequence[Any]], depth: int) -> None:
+    """All of them, so many at once on the device."""
+    launched: deque[Callable[[], Sequence[Any]]] = deque()
+    for batch in batches:
+        launched.append(runner.launch(batch))
+        if len(launched) == depth:
+            _wait(launched.popleft())
+    while launched:
+        _wait(launched.popleft())
+
+
+def _wait(outcomes: Callable[[], Sequence[Any]]) -> None:
+    for outcome in outcomes():
+        assert not isinstance(outcome, JobError), outcome
+
+
+if __name__ == "__main__":
+    main()
