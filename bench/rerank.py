@@ -1,7 +1,7 @@
 """Documents reranked over HTTP, against the same model called in process.
 
-`python -m bench.rerank FOLDER` is the ceiling: all pairs are there from the start, tokenised, sorted by length, in
-perfect batches. Prints JSON: pairs/s in batches, pairs/s one by one.
+`python -m bench.rerank FOLDER` is the ceiling: a hundred pairs at a time, as the server gets them, tokenised, sorted by
+length, in perfect batches. Prints JSON: pairs/s in batches, pairs/s one by one.
 """
 
 import asyncio
@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from bench.ceiling import cut
-from bench.checkpoint import write_cross_encoder
 from bench.client import load_from_processes
 from bench.corpus import CORPORA
 from bench.report import Row, median
@@ -25,6 +24,7 @@ from workers.limits import CPU_TOKENS
 from workers.openblas import preload_openblas
 
 DOCUMENTS = 800
+AT_ONCE = 100
 BATCH_ITEMS = 256
 SINGLE = 40
 
@@ -49,7 +49,8 @@ async def measure(repeats: int) -> list[Row]:
     served: dict[Case, list[tuple[float, float]]] = {case: [] for case in CASES}
     peers: dict[Case, list[float]] = {case: [] for case in CASES}
     with tempfile.TemporaryDirectory(prefix="mlxq-bench-") as scratch:
-        folder = await asyncio.to_thread(write_cross_encoder, Path(scratch) / "minilm-cross-encoder")
+        folder = Path(scratch) / "minilm-cross-encoder"
+        await _write(folder)
         for _ in range(repeats):
             before = await ceiling(folder)
             rates = await _serve(folder)
@@ -69,6 +70,13 @@ async def measure(repeats: int) -> list[Row]:
             figures["mlx_vlm.server pairs/s"] = median(peers[case])
         rows.append(Row(f"served, {case.name}", figures))
     return rows
+
+
+async def _write(folder: Path) -> None:
+    """In a process of its own: this one loads no MLX."""
+    script = f"from pathlib import Path; from bench.checkpoint import *; write_cross_encoder(Path({str(folder)!r}))"
+    writer = await asyncio.create_subprocess_exec(*python("-c", script))
+    assert await writer.wait() == 0
 
 
 async def ceiling(folder: Path) -> float:
@@ -136,7 +144,13 @@ def main() -> None:
     for found in runner.prepare(jobs(runner.info.id, 100, DOCUMENTS)):
         assert isinstance(found, list)
         items += found
-    batches = cut(sorted(items, key=lambda item: item.length), CPU_TOKENS, BATCH_ITEMS)
+    batches = [
+        batch
+        for at in range(0, len(items), AT_ONCE)
+        for batch in cut(
+            sorted(items[at : at + AT_ONCE], key=lambda item: item.length), CPU_TOKENS, BATCH_ITEMS
+        )
+    ]
     rates: dict[str, float] = {}
     for name, chosen in (("batched", batches), ("one_by_one", [[item] for item in items[:SINGLE]])):
         runner.launch(chosen[0])()
