@@ -18,6 +18,12 @@ FORMATS = ["PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF"]
 BOMB_SIDES = (12_000, 10_000)
 
 
+@pytest.fixture(autouse=True)
+def pillows_own_limit(monkeypatch: pytest.MonkeyPatch):
+    """In service each check has a process of its own, and may set Pillow's limit as it likes."""
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", Image.MAX_IMAGE_PIXELS)
+
+
 def encoded(format_: str, size: tuple[int, int] = (64, 48), **options: object) -> bytes:
     """A picture of noise, so that its data are not a few bytes."""
     noise = random.Random(0).randbytes(3 * size[0] * size[1])
