@@ -64,7 +64,6 @@ class DeviceLoop:
         self._depth = depth
         self._launched: deque[tuple[Batch, Waiting]] = deque()
         self._stopping = False
-        self._loads = False  # a change of models goes on, and needs no waiting
         self._batch_s = 0.0  # what the latest batch took
 
     def stop(self) -> None:
@@ -73,11 +72,11 @@ class DeviceLoop:
     def run(self) -> None:
         while not self._stopping or self._launched:
             wrote = not self._stopping and self._write_on()
-            self._loads = self._residents.is_changing and self._change_models(wrote)
+            changed = self._residents.is_changing and self._change_models(wrote)
             if wrote:
                 self._run_between_tokens()
             else:
-                self._run_batches()
+                self._run_batches(0 if changed else IDLE_WAIT_S)
         self._decoding.abandon()
 
     def _write_on(self) -> bool:
@@ -119,19 +118,19 @@ class DeviceLoop:
             self._land(batch, self._launch(batch))
             self._pace.observe(batch.model, batch.padded_tokens, time.monotonic() - started)
 
-    def _run_batches(self) -> None:
-        batch = self._next_batch()
+    def _run_batches(self, idle_wait_s: float) -> None:
+        batch = self._next_batch(idle_wait_s)
         if batch is not None:
             self._progress.begin(self._batch_timeout_s)
             self._launched.append((batch, self._launch(batch)))
         if self._launched and (batch is None or len(self._launched) == self._depth):
             self._land(*self._launched.popleft())
 
-    def _next_batch(self) -> Batch | None:
+    def _next_batch(self, idle_wait_s: float) -> Batch | None:
         if self._stopping:
             return None
         if not self._launched:
-            return self._hand.next_batch(0 if self._loads else IDLE_WAIT_S)
+            return self._hand.next_batch(idle_wait_s)
         return self._hand.next_batch(0, at_least=len(self._launched[-1][0].entries))
 
     def _launch(self, batch: Batch) -> Waiting:
@@ -153,7 +152,7 @@ class DeviceLoop:
                 "model": batch.model,
                 "batch_size": len(outcomes),
                 "padded_tokens": batch.padded_tokens,
-                "waited_s": round(time.monotonic() - started, 4),
+                "waited_s": round(self._batch_s, 4),
             },
         )
         for held in self._hand.record(batch.entries, outcomes):

@@ -329,18 +329,18 @@ class Hand:
     def give_up_waiting(self) -> list[Held]:
         """Jobs of which nothing is on the device, dropped: they can be given back."""
         with self._lock:
-            idle = [held for held in self._held.values() if not held.running]
-        return self.drop([held.claim.id for held in idle])
+            return self._drop([held for held in self._held.values() if not held.running])
 
     def give_up_untouched(self, models: Collection[str]) -> list[Held]:
         """Jobs of these models that nothing has been computed for, dropped: they can be given back."""
         with self._lock:
-            untouched = [
-                held
-                for held in self._held.values()
-                if held.model in models and not held.running and held.unfinished == len(held.items)
-            ]
-        return self.drop([held.claim.id for held in untouched])
+            return self._drop(
+                [
+                    held
+                    for held in self._held.values()
+                    if held.model in models and not held.running and held.unfinished == len(held.items)
+                ]
+            )
 
     def _made_room(self) -> None:
         if self.short_of_room:

@@ -152,10 +152,7 @@ def open_embedder(model: LocalModel) -> "EmbedRunner":
     """Its weights are not read yet. Raises InvalidInput for what cannot be run."""
     from workers.runners.embed import EmbedRunner  # imports MLX
 
-    if model.adapter or model.draft:
-        raise InvalidInput(
-            f"{model.id} is an embedding model: it has no adapter and no draft.", param="model"
-        )
+    _check_alone(model, "is an embedding model: it has no adapter and no draft")
     return EmbedRunner(model.id, model.folder)
 
 
@@ -163,11 +160,7 @@ def open_multi_vector(model: LocalModel, family: Family) -> "MultiVectorRunner":
     """Its weights are not read yet. Raises InvalidInput for what cannot be run."""
     from workers.runners.multi_vector import MultiVectorRunner  # imports MLX
 
-    if model.adapter or model.draft:
-        raise InvalidInput(
-            f"{model.id} makes vectors: it has no draft, and an adapter must be merged into it.",
-            param="model",
-        )
+    _check_alone(model, "makes vectors: it has no draft, and an adapter must be merged into it")
     return MultiVectorRunner(model.id, model.folder, family)
 
 
@@ -175,9 +168,14 @@ def open_reranker(model: LocalModel) -> "RerankRunner":
     """Its weights are not read yet. Raises InvalidInput for what cannot be run."""
     from workers.runners.rerank import RerankRunner  # imports MLX
 
-    if model.adapter or model.draft:
-        raise InvalidInput(f"{model.id} is a reranker: it has no adapter and no draft.", param="model")
+    _check_alone(model, "is a reranker: it has no adapter and no draft")
     return RerankRunner(model.id, model.folder)
+
+
+def _check_alone(model: LocalModel, why: str) -> None:
+    """Raises InvalidInput for a model that was given an adapter or a draft, and can have neither."""
+    if model.adapter or model.draft:
+        raise InvalidInput(f"{model.id} {why}.", param="model")
 
 
 def _adapter_folder(name: str) -> Path:

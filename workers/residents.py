@@ -19,16 +19,6 @@ TRIED_AGAIN_S = 60
 
 
 @dataclass
-class _Stay:
-    """One model's time in memory."""
-
-    loaded_at: float
-    load_s: float
-    used_at: float
-    expires_at: float
-
-
-@dataclass
 class _Load:
     """A load that is under way. took_s: without what the device did in between."""
 
@@ -60,7 +50,7 @@ class Residents:
         self._starvation_s = starvation_s
         self._keep_alive_s = keep_alive_s
         self._lock = threading.Lock()
-        self._stays: dict[str, _Stay] = {}
+        self._places: dict[str, Place] = {}  # of the models in memory; their lanes are known when work is
         self._since: dict[str, float] = {}  # when work was first seen, of models that are not in memory
         self._failures: dict[str, tuple[str, float]] = {}  # why, and until when
         self._change: Change | None = None
@@ -80,13 +70,13 @@ class Residents:
         """Whether its jobs are to be claimed now: it is in memory and stays, or cannot be loaded (so they fail)."""
         with self._lock:
             leaving = self._change is not None and model in self._change.unload
-            return (model in self._stays and not leaving) or self._failure(model) is not None
+            return (model in self._places and not leaving) or self._failure(model) is not None
 
     def failure(self, model: str) -> JobError | None:
         """Why its jobs cannot be done: the model cannot be loaded, or has not been."""
         with self._lock:
             why = self._failure(model)
-            if why is None and model not in self._stays:
+            if why is None and model not in self._places:
                 why = f"The model {model} is not in memory: send the request again."
             return ModelNotLoadable(why, param="model") if why else None
 
@@ -102,8 +92,8 @@ class Residents:
     def is_settled(self) -> bool:
         """Whether all models are in memory, and for good: there is nothing to decide."""
         with self._lock:
-            return len(self._stays) == len(self.runners) and all(
-                stay.expires_at == math.inf for stay in self._stays.values()
+            return len(self._places) == len(self.runners) and all(
+                place.expires_at == math.inf for place in self._places.values()
             )
 
     @property
@@ -122,11 +112,10 @@ class Residents:
     def touch(self, model: str, keep_alive_s: float | None) -> None:
         """A job of the model has ended, which asked for it to be kept for so long (None: the usual time)."""
         with self._lock:
-            if stay := self._stays.get(model):
-                stay.used_at = time.monotonic()
-                stay.expires_at = stay.used_at + (
-                    self._keep_alive_s if keep_alive_s is None else keep_alive_s
-                )
+            if place := self._places.get(model):
+                now = time.monotonic()
+                expires_at = now + (self._keep_alive_s if keep_alive_s is None else keep_alive_s)
+                self._places[model] = place._replace(used_at=now, expires_at=expires_at)
 
     def choose(self, work: Mapping[str, Lane]) -> Change | None:
         """What is to come and go now. None while a change is under way. work: the highest lane of each model with any.
@@ -158,7 +147,7 @@ class Residents:
         if change is None:
             return False
         for model in change.unload:
-            if model in self._stays:
+            if model in self._places:
                 if is_busy(model):
                     return False
                 self._unload(model)
@@ -174,15 +163,15 @@ class Residents:
             return tuple(
                 LoadedModel(
                     id=model,
-                    size_bytes=self.runners[model].weight_bytes,
-                    expires_at=None if stay.expires_at == math.inf else stay.expires_at + to_epoch,
+                    size_bytes=place.size_bytes,
+                    expires_at=None if place.expires_at == math.inf else place.expires_at + to_epoch,
                 )
-                for model, stay in self._stays.items()
+                for model, place in self._places.items()
             )
 
     def _choose(self, work: Mapping[str, Lane]) -> Change | None:
         now = time.monotonic()
-        missing = [each for each in work if each not in self._stays and self._failure(each) is None]
+        missing = [each for each in work if each not in self._places and self._failure(each) is None]
         self._since = {model: self._since.get(model, now) for model in missing}
         wants = [
             Want(
@@ -194,17 +183,7 @@ class Residents:
             )
             for model in missing
         ]
-        places = {
-            model: Place(
-                self.runners[model].weight_bytes,
-                work.get(model),
-                stay.loaded_at,
-                stay.load_s,
-                stay.used_at,
-                stay.expires_at,
-            )
-            for model, stay in self._stays.items()
-        }
+        places = {model: place._replace(lane=work.get(model)) for model, place in self._places.items()}
         return choose_change(
             places, wants, budget_bytes=self._budget_bytes, starvation_s=self._starvation_s, now=now
         )
@@ -238,13 +217,15 @@ class Residents:
     def _settle_in(self, model: str, load_s: float) -> None:
         now = time.monotonic()
         with self._lock:
-            self._stays[model] = _Stay(now, load_s, now, now + self._keep_alive_s)
+            self._places[model] = Place(
+                self.runners[model].weight_bytes, None, now, load_s, now, now + self._keep_alive_s
+            )
             self._since.pop(model, None)
         log.info("model loaded", extra={"model": model, "load_s": round(load_s, 2)})
 
     def _unload(self, model: str) -> None:
         with self._lock:
-            del self._stays[model]
+            del self._places[model]
         self.runners[model].unload()
         log.info("model unloaded", extra={"model": model})
 

@@ -7,12 +7,16 @@ MLX on CUDA plans its kernels anew for each shape it has not seen: on an H200, 6
 COUNTS = (1, 2, 4, 8, 16, 24, 32, 48, 64, 96, 128, 192, 256)
 
 
-def rounded_length(tokens: int) -> int:
-    """The padded length for a longest item: up to 7 tokens more below 128, up to an eighth more above."""
+def rounded_length(tokens: int, most: int | None = None) -> int:
+    """The padded length for a longest item: up to 7 tokens more below 128, up to an eighth more above.
+
+    most: what the model reads; it is not rounded up beyond that.
+    """
     step = 8
     while step * 16 < tokens:
         step *= 2
-    return -(-tokens // step) * step
+    rounded = -(-tokens // step) * step
+    return rounded if most is None else min(rounded, max(tokens, most))
 
 
 def plans_per_shape() -> bool:

@@ -12,6 +12,15 @@ from jobs.types import Truncate
 
 Ids = NDArray[np.int32]
 
+
+def padded(rows: Sequence[Ids], longest: int, filling: int = 0) -> Ids:
+    """The rows on top of each other, each filled up at its end: (rows, longest)."""
+    found = np.full((len(rows), longest), filling, dtype=np.int32)
+    for place, row in zip(found, rows, strict=True):
+        place[: len(row)] = row
+    return found
+
+
 # The tokenizer keeps a string, offsets and masks per token (some 200 bytes): slices bound what is alive at once.
 SLICE_CHARS = 1_000_000
 

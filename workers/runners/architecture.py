@@ -4,14 +4,17 @@ Newer transformers write `rope_parameters` and `layer_types`, older ones `rope_t
 old names, and falls back to its defaults without a word where they are missing.
 """
 
+from collections.abc import Mapping
 from typing import Any
 
 from jobs.errors import InvalidInput
 
 SUPPORTED = ("bert", "xlm-roberta", "modernbert", "qwen3", "gemma3_text")
 
-# Per type: what a key must say, the first being its value where config.json does not name it.
-REQUIRED: dict[str, dict[str, tuple[Any, ...]]] = {
+Required = Mapping[str, tuple[Any, ...]]
+"""What a key must say, the first being its value where config.json does not name it."""
+
+REQUIRED: dict[str, Required] = {
     "bert": {"hidden_act": ("gelu",), "position_embedding_type": ("absolute", None)},
     "xlm-roberta": {"hidden_act": ("gelu",), "position_embedding_type": ("absolute", None)},
     "modernbert": {"hidden_activation": ("gelu",)},
@@ -33,10 +36,7 @@ def library_config(config: dict[str, Any]) -> dict[str, Any]:
             f"Model type {model_type!r} makes no embeddings here. Supported: {', '.join(SUPPORTED)}.",
             param="model",
         )
-    for key, allowed in REQUIRED[model_type].items():
-        value = config.get(key, allowed[0])
-        if value not in allowed:
-            _refuse(model_type, key, value)
+    check_config(f"{model_type} model", config, REQUIRED[model_type])
     config = {**config}
     match model_type:
         case "qwen3":
@@ -52,7 +52,7 @@ def library_config(config: dict[str, Any]) -> dict[str, Any]:
 def _qwen3(config: dict[str, Any]) -> dict[str, Any]:
     theta, scaling = _rope(config, config.get("rope_parameters"), "rope_theta", 10_000.0)
     if any(kind != "full_attention" for kind in config.get("layer_types") or ()):
-        _refuse("qwen3", "layer_types", "sliding_attention")
+        _refuse("qwen3 model", "layer_types", "sliding_attention")
     heads = config["num_attention_heads"]
     defaults = {
         "head_dim": 128,
@@ -102,7 +102,7 @@ def _modernbert(config: dict[str, Any]) -> dict[str, Any]:
     config["global_rope_theta"], scaling = _rope({}, ropes.get("full_attention"), "", full)
     config["local_rope_theta"], _ = _rope({}, ropes.get("sliding_attention"), "", near)
     if scaling or config.get("rope_scaling"):
-        _refuse("modernbert", "rope_scaling", scaling or config["rope_scaling"])
+        _refuse("modernbert model", "rope_scaling", scaling or config["rope_scaling"])
     _check_layers(config, [i % every == 0 for i in range(config["num_hidden_layers"])])
     return config
 
@@ -120,10 +120,16 @@ def _rope(
 def _check_layers(config: dict[str, Any], is_global: list[bool]) -> None:
     kinds = config.get("layer_types")
     if kinds and [kind == "full_attention" for kind in kinds] != is_global:
-        _refuse(config["model_type"], "layer_types", "an irregular pattern")
+        _refuse(f"{config['model_type']} model", "layer_types", "an irregular pattern")
 
 
-def _refuse(model_type: str, key: str, value: Any) -> None:
-    raise InvalidInput(
-        f"This {model_type} model sets {key} to {value!r}, which is not supported.", param="model"
-    )
+def check_config(name: str, config: Mapping[str, Any], required: Required) -> None:
+    """Raises InvalidInput for a value that would be computed wrongly. name: of the model, for the message."""
+    for key, allowed in required.items():
+        value = config.get(key, allowed[0])
+        if value not in allowed:
+            _refuse(name, key, value)
+
+
+def _refuse(name: str, key: str, value: Any) -> None:
+    raise InvalidInput(f"This {name} sets {key} to {value!r}, which is not supported.", param="model")

@@ -1,6 +1,6 @@
 """What the worker asks of a model."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeVar, runtime_checkable
 
 from jobs.errors import JobError
@@ -50,6 +50,27 @@ class Runner(Protocol):
     def assemble(self, job: Any, items: Sequence[Any], outcomes: Sequence[Any]) -> Result:
         """The job's result from the outcomes of its items. Raises JobError."""
         ...
+
+
+T = TypeVar("T")
+
+
+def caught(function: Callable[..., T], *arguments: Any) -> T | JobError:
+    """What the function gives, or the JobError that it raises: one job must not take its neighbours down."""
+    try:
+        return function(*arguments)
+    except JobError as error:
+        return error
+
+
+def succeeded(outcomes: Iterable[T | JobError]) -> list[T]:
+    """The outcomes of a job's items. Raises the first JobError among them, if there is one."""
+    found: list[T] = []
+    for outcome in outcomes:
+        if isinstance(outcome, JobError):
+            raise outcome
+        found.append(outcome)
+    return found
 
 
 class Weightless:

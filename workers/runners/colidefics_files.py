@@ -9,13 +9,14 @@ from mlx_vlm.models.idefics3.config import ModelConfig, TextConfig, VisionConfig
 from PIL import Image
 
 from jobs.errors import InvalidInput
+from workers.runners.architecture import check_config
 from workers.runners.colidefics import ColIdefics, Shades
 from workers.runners.late_files import processor_of, renamed
 from workers.runners.late_model import LateModel, max_tokens, query_prefix
 from workers.runners.page_prompts import QUERY_PREFIX, Look, PagePrompts, Words
 from workers.runners.recipe import read_json
 from workers.runners.tiles import Tiling, cut_to_tiles
-from workers.runners.weights import fill, quantise, read_weights
+from workers.runners.weights import fill, read_weights
 
 NAMES = (
     (re.compile(r"^(?:model\.)?vision_model\."), "vision."),
@@ -89,9 +90,8 @@ def _network(folder: Path, config: dict[str, Any], settings: ModelConfig, shades
     if kernel is not None and kernel.ndim == 4 and kernel.shape[-1] != settings.vision_config.num_channels:
         weights["vision.embeddings.patch_embedding.weight"] = kernel.transpose(0, 2, 3, 1)
     network = ColIdefics(settings, weights["projection.weight"].shape[0], shades)
-    if quantisation := config.get("quantization"):
-        quantise(network, renamed(quantisation, NAMES, UNUSED), weights)
-    return fill(network, weights, folder)
+    quantisation = renamed(config.get("quantization") or {}, NAMES, UNUSED)
+    return fill(network, weights, folder, quantisation)
 
 
 def _settings(config: dict[str, Any]) -> ModelConfig:
@@ -101,11 +101,7 @@ def _settings(config: dict[str, Any]) -> ModelConfig:
     if rope.get("rope_type", "default") != "default":
         text["rope_scaling"] = rope
     for part, allowed in ((text, REQUIRED), (vision, SEEING)):
-        for key, values in allowed.items():
-            if part.get(key) not in values:
-                raise InvalidInput(
-                    f"This ColIdefics3 sets {key} to {part[key]!r}, which is not supported.", param="model"
-                )
+        check_config("ColIdefics3", part, allowed)
     text["rope_theta"] = float(rope.get("rope_theta") or text.get("rope_theta") or 10_000.0)  # Llama's own
     try:
         return ModelConfig(

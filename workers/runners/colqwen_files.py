@@ -13,6 +13,7 @@ from mlx_vlm.models.qwen2_5_vl.config import TextConfig, VisionConfig
 from PIL import Image
 
 from jobs.errors import InvalidInput
+from workers.runners.architecture import check_config
 from workers.runners.colqwen import ColQwen, Pixels
 from workers.runners.late_files import processor_of, renamed
 from workers.runners.late_marks import COLQWEN_PROJECTIONS
@@ -20,7 +21,7 @@ from workers.runners.late_model import LateModel, max_tokens, query_prefix
 from workers.runners.page_prompts import QUERY_PREFIX, Look, PagePrompts, Words
 from workers.runners.patches import MAX_PIXELS, Cut, cut_up
 from workers.runners.recipe import read_json
-from workers.runners.weights import fill, quantise, read_weights
+from workers.runners.weights import fill, read_weights
 
 NAMES = (
     (re.compile(r"^(?:vlm\.)?(?:model\.)?(?:visual|vision_tower)\."), "vision."),
@@ -69,9 +70,8 @@ class ColQwenFiles(NamedTuple):
         network = ColQwen(
             self.vision, self.text, weights["projection.weight"].shape[0], self.pixels, self.image_token
         )
-        if quantisation := self.config.get("quantization"):
-            quantise(network, renamed(quantisation, NAMES, UNUSED), weights)
-        return fill(network, weights, self.folder)
+        quantisation = renamed(self.config.get("quantization") or {}, NAMES, UNUSED)
+        return fill(network, weights, self.folder, quantisation)
 
 
 def open_colqwen(folder: Path) -> LateModel:
@@ -124,11 +124,7 @@ def _read_files(folder: Path) -> ColQwenFiles:
 
 def _text(whole: dict[str, Any]) -> TextConfig:
     text = {**whole, **(whole.get("text_config") or {})}
-    for key, allowed in REQUIRED.items():
-        if text.get(key) not in allowed:
-            raise InvalidInput(
-                f"This ColQwen2.5 sets {key} to {text[key]!r}, which is not supported.", param="model"
-            )
+    check_config("ColQwen2.5", text, REQUIRED)
     rope = {**(text.get("rope_scaling") or {}), **(text.get("rope_parameters") or {})}
     kind = rope.get("type") or rope.get("rope_type")
     if "mrope_section" not in rope or kind not in ("mrope", "default"):

@@ -12,13 +12,14 @@ from numpy.typing import NDArray
 
 from jobs.errors import InternalError, InvalidInput, JobError
 from jobs.types import EmbedJob, EmbedResult, ModelInfo, Page
+from workers.runners.base import caught, succeeded
 from workers.runners.encoders import Encoder
 from workers.runners.lazy_weights import read, release, size_bytes
 from workers.runners.pooling import Dense, normalise, pool
 from workers.runners.recipe import read_json, read_recipe
 from workers.runners.weights import load_dense, load_encoder
 from workers.shapes import plans_per_shape, rounded_length
-from workers.tokens import Ids, ModelTokenizer
+from workers.tokens import Ids, ModelTokenizer, padded
 
 Vector = NDArray[np.float32]
 
@@ -99,7 +100,7 @@ class EmbedRunner:
 
     def prepare(self, jobs: Sequence[EmbedJob]) -> Sequence[list[EmbedItem] | JobError]:
         """Every text of every job tokenised together, so that all cores work on them."""
-        prompts = [_caught(self._prompt, job) for job in jobs]
+        prompts = [caught(self._prompt, job) for job in jobs]
         texts = [
             prompt + value
             for job, prompt in zip(jobs, prompts, strict=True)
@@ -131,10 +132,10 @@ class EmbedRunner:
     def _vectors(self, items: Sequence[EmbedItem]) -> mx.array:
         """float32, shape (items, dimensions), not computed yet."""
         lengths = np.fromiter((item.length for item in items), dtype=np.int32, count=len(items))
-        longest = self._padded_length(int(lengths.max()))
-        ids = np.full((len(items), longest), self._pad, dtype=np.int32)
-        for row, item in zip(ids, items, strict=True):
-            row[: item.length] = item.ids
+        longest = int(lengths.max())
+        if self._rounds_shapes:
+            longest = rounded_length(longest, self._recipe.max_tokens)
+        ids = padded([item.ids for item in items], longest, self._pad)
         on_device = mx.array(lengths)
         real = None if int(lengths.min()) == longest else mx.arange(longest) < on_device[:, None]
         assert self._network is not None, "loaded first"
@@ -146,10 +147,7 @@ class EmbedRunner:
 
     def assemble(self, job: EmbedJob, items: Sequence[EmbedItem], outcomes: Sequence[Any]) -> EmbedResult:
         """Cut to the job's dimensions and renormalised. Raises the first item's error, if any has one."""
-        for outcome in outcomes:
-            if isinstance(outcome, JobError):
-                raise outcome
-        vectors = np.stack(outcomes)
+        vectors = np.stack(succeeded(outcomes))
         dimensions = job.dimensions or vectors.shape[1]
         if dimensions < vectors.shape[1]:
             vectors = vectors[:, :dimensions]
@@ -162,11 +160,6 @@ class EmbedRunner:
             vectors=np.ascontiguousarray(vectors, dtype="<f4").tobytes(),
             tokens=tuple(item.length for item in items),
         )
-
-    def _padded_length(self, longest: int) -> int:
-        if not self._rounds_shapes:
-            return longest
-        return min(rounded_length(longest), max(longest, self._recipe.max_tokens))
 
     def _items(self, job: EmbedJob, prompt: str, encoded: Iterator[Ids]) -> list[EmbedItem] | JobError:
         """Takes this job's texts from `encoded`, all of them even after an error: the next job's follow."""
@@ -252,10 +245,3 @@ def _checked(vectors: Vector) -> list[Vector | JobError]:
             f"The model made a vector of length {norms[place]:.3g}; it must be 1."
         )
     return outcomes
-
-
-def _caught(function: Any, job: EmbedJob) -> str | JobError:
-    try:
-        return function(job)
-    except JobError as error:
-        return error

@@ -14,7 +14,7 @@ from jobs.errors import InputTooLong, InvalidInput, JobError
 from jobs.generation import Chat, Choice, GenerateJob, GenerateResult, Prompt
 from jobs.types import ModelInfo
 from workers.runners.answer import Answer
-from workers.runners.base import Decoder
+from workers.runners.base import Decoder, succeeded
 from workers.runners.chances import Chances
 from workers.runners.constraint import JsonConstraint
 from workers.runners.decoder import Choosers, TextDecoder
@@ -147,13 +147,8 @@ class GenerateRunner:
         self, job: GenerateJob, items: Sequence[Answer], outcomes: Sequence[Choice | JobError]
     ) -> GenerateResult:
         """The answers in order. Raises the first one's error, if any has one."""
-        choices: list[Choice] = []
-        for outcome in outcomes:
-            if isinstance(outcome, JobError):
-                raise outcome
-            choices.append(outcome)
         return GenerateResult(
-            choices=tuple(choices),
+            choices=tuple(succeeded(outcomes)),
             prompt_tokens=items[0].prompt_tokens,
             cached_tokens=items[0].cached_tokens,
             prompt_s=max(answer.prompt_s for answer in items),

@@ -5,7 +5,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from io import BytesIO
 from os import cpu_count
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import mlx.core as mx
 import numpy as np
@@ -17,6 +17,7 @@ from jobs.errors import InternalError, InvalidInput, JobError
 from jobs.generation import ImagePart
 from jobs.rerank import RerankJob, RerankResult
 from jobs.types import EmbedJob, EmbedResult, ModelInfo, Page
+from workers.runners.base import caught, succeeded
 from workers.runners.colidefics_files import open_colidefics
 from workers.runners.colqwen_files import open_colqwen
 from workers.runners.late_interaction import embeddings_of, joined, ranking
@@ -27,7 +28,6 @@ from workers.runners.page_items import PageItem
 from workers.runners.page_prompts import is_pictured, texts_of
 from workers.shapes import plans_per_shape, rounded_length
 
-T = TypeVar("T")
 Vectors = NDArray[np.float32]
 
 MAX_NORM_ERROR = 1e-3
@@ -80,7 +80,7 @@ class MultiVectorRunner:
 
     def prepare(self, jobs: Sequence[EmbedJob | RerankJob]) -> Sequence[list[PageItem] | JobError]:
         """Of a reranking: the query, then the documents."""
-        parts = [_caught(_embeddings_of, job) for job in jobs]
+        parts = [caught(_embeddings_of, job) for job in jobs]
         prepared = iter(
             self._prepare([each for part in parts if not isinstance(part, JobError) for each in part])
         )
@@ -94,7 +94,7 @@ class MultiVectorRunner:
             [self._threads.submit(self._prompts.page, each) for each in job.inputs if is_pictured(each)]
             for job in jobs
         ]
-        return [_caught(self._items, job, iter(own)) for job, own in zip(jobs, pages, strict=True)]
+        return [caught(self._items, job, iter(own)) for job, own in zip(jobs, pages, strict=True)]
 
     def run(self, items: Sequence[PageItem]) -> Sequence[Vectors | JobError]:
         """A batch from start to end, as `launch` does it."""
@@ -119,15 +119,13 @@ class MultiVectorRunner:
         self, job: EmbedJob | RerankJob, items: Sequence[PageItem], outcomes: Sequence[Any]
     ) -> EmbedResult | RerankResult:
         """Raises the first item's error, if any has one."""
-        for outcome in outcomes:
-            if isinstance(outcome, JobError):
-                raise outcome
+        vectors = succeeded(outcomes)
         lengths = tuple(item.length for item in items)
         if isinstance(job, RerankJob):
-            return ranking(outcomes, lengths)
+            return ranking(vectors, lengths)
         return EmbedResult(
             dimensions=self.info.dimensions,
-            vectors=np.concatenate(outcomes).astype("<f4").tobytes(),
+            vectors=np.concatenate(vectors).astype("<f4").tobytes(),
             tokens=lengths,
             counts=lengths,
             grids=tuple(item.grids for item in items) if any(item.grids for item in items) else (),
@@ -169,13 +167,6 @@ class MultiVectorRunner:
 
 def _embeddings_of(job: EmbedJob | RerankJob) -> tuple[EmbedJob, ...]:
     return embeddings_of(job) if isinstance(job, RerankJob) else (job,)
-
-
-def _caught(function: Callable[..., T], *arguments: Any) -> T | JobError:
-    try:
-        return function(*arguments)
-    except JobError as error:
-        return error
 
 
 def _module(network: Network) -> nn.Module:

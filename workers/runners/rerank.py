@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from jobs.errors import InternalError, InvalidInput, JobError
 from jobs.rerank import RerankJob, RerankResult
 from jobs.types import ModelInfo
+from workers.runners.base import caught, succeeded
 from workers.runners.lazy_weights import read, release, size_bytes
 from workers.runners.recipe import read_json
 from workers.runners.rerank_beginnings import beginnings_of
@@ -21,7 +22,7 @@ from workers.runners.rerank_prompts import PromptReader
 from workers.runners.rerank_recipe import read_rerank_recipe
 from workers.runners.rerank_weights import load_network
 from workers.shapes import plans_per_shape, rounded_length
-from workers.tokens import Ids
+from workers.tokens import padded
 
 SAMPLE = Question("a", ("a",), None, truncate=False)
 
@@ -68,7 +69,7 @@ class RerankRunner:
 
     def prepare(self, jobs: Sequence[RerankJob]) -> Sequence[list[RerankItem] | JobError]:
         """Every pair of every job tokenised together, so that all cores work on them."""
-        questions = [_caught(job) for job in jobs]
+        questions = [caught(question_of, job) for job in jobs]
         found = iter(self._reader.read([each for each in questions if isinstance(each, Question)]))
         return [each if isinstance(each, JobError) else next(found) for each in questions]
 
@@ -90,10 +91,7 @@ class RerankRunner:
 
     def assemble(self, job: RerankJob, items: Sequence[RerankItem], outcomes: Sequence[Any]) -> RerankResult:
         """What the model's card makes of the logits, or the logits. Raises the first item's error, if any has one."""
-        for outcome in outcomes:
-            if isinstance(outcome, JobError):
-                raise outcome
-        scores = np.asarray(outcomes, dtype=np.float64)
+        scores = np.asarray(succeeded(outcomes), dtype=np.float64)
         if self._recipe.sigmoid and not job.raw_scores:
             scores = _sigmoid(scores)
         return RerankResult(
@@ -121,30 +119,19 @@ class RerankRunner:
         skipped = [item.shared if beginnings else 0 for item in items]
         rows = [item.ids[skip:] for item, skip in zip(items, skipped, strict=True)]
         lengths = np.fromiter(map(len, rows), dtype=np.int32, count=len(rows))
-        longest = self._padded_length(int(lengths.max()))
+        longest = int(lengths.max())
+        if self._rounds_shapes:
+            longest = rounded_length(longest, self._recipe.max_tokens)
         on_device = mx.array(lengths)
         typed = items[0].types is not None
         types = [item.types for item in items if item.types is not None]
         return PairBatch(
-            ids=mx.array(_padded(rows, longest, self._pad)),
-            types=mx.array(_padded(types, longest, 0)) if typed else None,
+            ids=mx.array(padded(rows, longest, self._pad)),
+            types=mx.array(padded(types, longest)) if typed else None,
             lengths=on_device,
             real=None if int(lengths.min()) == longest else mx.arange(longest) < on_device[:, None],
             beginnings=beginnings,
         )
-
-    def _padded_length(self, longest: int) -> int:
-        if not self._rounds_shapes:
-            return longest
-        return min(rounded_length(longest), max(longest, self._recipe.max_tokens))
-
-
-def _padded(rows: Sequence[Ids], longest: int, filling: int) -> Ids:
-    """(rows, longest)."""
-    padded = np.full((len(rows), longest), filling, dtype=np.int32)
-    for place, row in zip(padded, rows, strict=True):
-        place[: len(row)] = row
-    return padded
 
 
 def _checked(logits: NDArray[np.float32]) -> list[float | JobError]:
@@ -159,10 +146,3 @@ def _sigmoid(logits: NDArray[np.float64]) -> NDArray[np.float64]:
     """Without overflow: the exponent is never above zero."""
     small = np.exp(-np.abs(logits))
     return np.where(logits >= 0, 1.0, small) / (1.0 + small)
-
-
-def _caught(job: RerankJob) -> Question | JobError:
-    try:
-        return question_of(job)
-    except JobError as error:
-        return error

@@ -8,11 +8,10 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import mlx.core as mx
-import numpy as np
 from mlx_vlm.models.qwen3.language import Qwen3Model
 
 from workers.runners.rerank_item import RerankItem
-from workers.tokens import Ids
+from workers.tokens import Ids, padded
 
 
 class Beginnings(NamedTuple):
@@ -66,11 +65,8 @@ def continued(model: Qwen3Model, beginnings: Beginnings, ids: mx.array) -> mx.ar
     """The hidden states (pairs, tokens, size) of `ids` (pairs, tokens), padded on the right, behind the beginnings."""
     lengths = [len(each) for each in beginnings.ids]
     longest = max(lengths)
-    first = np.zeros((len(lengths), longest), dtype=np.int32)
-    for row, each in zip(first, beginnings.ids, strict=True):
-        row[: len(each)] = each
     states = [State() for _ in model.layers]
-    _run(model, mx.array(first), "causal", states)
+    _run(model, mx.array(padded(beginnings.ids, longest)), "causal", states)
     of_pair = mx.array(beginnings.of_pair)
     if min(lengths) == longest:
         offset, mask = longest, "causal"  # the last query sees all keys

@@ -8,18 +8,20 @@ first token; XLM-RoBERTa the same under other names; ModernBERT a dense layer, G
 the mean.
 """
 
-from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import mlx.core as mx
 from mlx import nn
 from mlx_vlm.models import bert, modernbert, qwen3_embedding, xlm_roberta
 
-from jobs.errors import InvalidInput
 from workers.runners import encoders
+from workers.runners.architecture import check_config
 from workers.runners.encoders import ExactGelu, key_mask
 from workers.runners.pooling import pool
 from workers.runners.rerank_beginnings import Beginnings, continued
+
+CLASSIFIER = {"classifier_pooling": ("cls", "mean"), "classifier_activation": ("gelu",)}
+"""What a ModernBERT's classifier must be."""
 
 
 class PairBatch(NamedTuple):
@@ -97,8 +99,7 @@ def build_network(config: dict[str, Any], rows: int) -> PairNetwork:
         case "xlm-roberta":
             return XLMRobertaPairs(xlm_roberta.ModelConfig.from_dict(config))
         case "modernbert":
-            _check(config, "classifier_pooling", ("cls", "mean"))
-            _check(config, "classifier_activation", ("gelu",))
+            check_config("modernbert model", config, CLASSIFIER)
             return ModernBertPairs(modernbert.ModelConfig.from_dict(config))
         case "qwen3":
             return YesOrNo(qwen3_embedding.ModelConfig.from_dict(config), rows)
@@ -108,11 +109,3 @@ def build_network(config: dict[str, Any], rows: int) -> PairNetwork:
 
 def _column(logits: mx.array) -> mx.array:
     return logits[:, 0]
-
-
-def _check(config: dict[str, Any], key: str, allowed: Sequence[str]) -> None:
-    if config.get(key, allowed[0]) not in allowed:
-        raise InvalidInput(
-            f"This {config['model_type']} model sets {key} to {config[key]!r}, which is not supported.",
-            param="model",
-        )

@@ -7,7 +7,7 @@ import mlx.core as mx
 
 from workers.runners.architecture import library_config
 from workers.runners.rerank_networks import PairNetwork, build_network
-from workers.runners.weights import fill, quantise, read_weights
+from workers.runners.weights import fill, read_weights, without_buffers
 
 
 def load_network(folder: Path, config: dict[str, Any], answers: tuple[int, int] | None) -> PairNetwork:
@@ -21,12 +21,7 @@ def load_network(folder: Path, config: dict[str, Any], answers: tuple[int, int] 
     network = build_network(library_config(config), rows=2 if answers else 1)
     if answers:
         weights["score.weight"] = _rows(weights, answers, quantisation)
-    weights = network.sanitize(weights)
-    # Buffers, not weights: position ids, and the rotary frequencies of conversions.
-    weights = {k: v for k, v in weights.items() if not k.endswith(("position_ids", "rotary_emb.inv_freq"))}
-    if quantisation:
-        quantise(network, quantisation, weights)
-    return fill(network, weights, folder)
+    return fill(network, without_buffers(network.sanitize(weights)), folder, quantisation)
 
 
 def _rows(

@@ -22,12 +22,7 @@ def load_encoder(folder: Path, config: dict[str, Any]) -> Encoder:
     """The encoder, every one of its weights accounted for; they are read when first used. Raises InvalidInput."""
     weights = read_weights(folder)
     model = build_encoder(library_config(config), list(weights))
-    weights = model.sanitize(weights)
-    # Files of masked-language models carry position ids as a buffer, and conversions the rotary frequencies.
-    weights = {k: v for k, v in weights.items() if not k.endswith(("position_ids", "rotary_emb.inv_freq"))}
-    if quantisation := config.get("quantization"):
-        quantise(model, quantisation, weights)
-    return fill(model, weights, folder)
+    return fill(model, without_buffers(model.sanitize(weights)), folder, config.get("quantization"))
 
 
 def load_dense(folder: Path) -> Dense:
@@ -58,8 +53,13 @@ def read_weights(folder: Path) -> dict[str, mx.array]:
     return weights
 
 
-def quantise(model: nn.Module, quantisation: dict[str, Any], weights: dict[str, mx.array]) -> None:
-    """Make those layers quantised ones whose weights are. quantisation: config.json's."""
+def without_buffers(weights: dict[str, mx.array]) -> dict[str, mx.array]:
+    """Files of masked-language models carry position ids as a buffer, and conversions the rotary frequencies."""
+    return {k: v for k, v in weights.items() if not k.endswith(("position_ids", "rotary_emb.inv_freq"))}
+
+
+def _quantise(model: nn.Module, quantisation: dict[str, Any], weights: dict[str, mx.array]) -> None:
+    """Make those layers quantised ones whose weights are."""
 
     def chosen(path: str, module: nn.Module) -> bool | dict[str, Any]:
         if not hasattr(module, "to_quantized") or f"{path}.scales" not in weights:
@@ -75,8 +75,15 @@ def quantise(model: nn.Module, quantisation: dict[str, Any], weights: dict[str, 
     )
 
 
-def fill(model: M, weights: dict[str, mx.array], folder: Path) -> M:
-    """The model with these weights, every one of which must have its place. Raises InvalidInput."""
+def fill(
+    model: M, weights: dict[str, mx.array], folder: Path, quantisation: dict[str, Any] | None = None
+) -> M:
+    """The model with these weights, every one of which must have its place. Raises InvalidInput.
+
+    quantisation: config.json's.
+    """
+    if quantisation:
+        _quantise(model, quantisation, weights)
     try:
         model.load_weights(list(weights.items()), strict=True)
     except ValueError as error:
