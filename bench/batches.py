@@ -21,7 +21,7 @@ from workers.limits import CPU_FREE_PADDING, CPU_TOKENS, GPU_FREE_PADDING, GPU_T
 from workers.models import open_embedder, resolve
 from workers.openblas import preload_openblas
 from workers.runners.base import loaded
-from workers.runners.embed import EmbedRunner
+from workers.runners.embed.runner import EmbedRunner
 from workers.shapes import COUNTS
 
 SPREAD = Corpus(median_words=40, sigma=0.8)

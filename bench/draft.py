@@ -53,8 +53,8 @@ def decoders(factor: float) -> tuple[Any, Any]:
     from mlx.utils import tree_map
 
     from jobs.generation import Sampling
-    from workers.runners.decoder import TextDecoder
-    from workers.runners.sampling import sampler_for
+    from workers.runners.generate.decoder import TextDecoder
+    from workers.runners.generate.sampling import sampler_for
 
     mx.random.seed(1)
     model, draft = model_of(12), model_of(1)
@@ -102,7 +102,7 @@ def model_of(layers: int) -> Any:
 def write(decoder: Any) -> tuple[float, float, list[int]]:
     """(tokens per second, tokens in a step, the tokens) of one answer, from its first token on."""
     from jobs.generation import GenerateJob, Prompt
-    from workers.runners.answer import Answer
+    from workers.runners.generate.answer import Answer
 
     ids = [(place * 7919 + 13) % 1000 for place in range(PROMPT_TOKENS)]
     script: Any = None  # nothing is turned into text

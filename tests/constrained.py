@@ -8,7 +8,7 @@ from tokenizers import AddedToken, Tokenizer
 
 from jobs.generation import JsonFormat
 from tests.checkpoints import vocabularies
-from workers.runners.constraint import JsonConstraint, apply_mask
+from workers.runners.generate.constraint import JsonConstraint, apply_mask
 
 END, TURN = 0, 1
 PADDING = 37

@@ -9,11 +9,11 @@ from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 from jobs.errors import InvalidInput, JobError
 from jobs.generation import Choice, GenerateJob, GenerateResult, Prompt
 from jobs.types import ModelInfo
-from workers.runners.answer import Answer
 from workers.runners.base import NewToken, Weightless
-from workers.runners.chances import Chances
-from workers.runners.markup import NORMAL, Markup
-from workers.runners.transcript import Script, Transcript
+from workers.runners.generate.answer import Answer
+from workers.runners.generate.chances import Chances
+from workers.runners.generate.markup import NORMAL, Markup
+from workers.runners.generate.transcript import Script, Transcript
 
 
 def byte_tokenizer() -> Tokenizer:

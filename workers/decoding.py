@@ -7,8 +7,8 @@ from typing import NamedTuple
 
 from jobs.errors import InternalError, JobError
 from workers.hand import Entry, Hand, Held
-from workers.runners.answer import Answer
 from workers.runners.base import Decoder, Generator, NewToken, decoder_of
+from workers.runners.generate.answer import Answer
 
 log = logging.getLogger(__name__)
 

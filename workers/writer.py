@@ -12,8 +12,8 @@ from jobs.generation import Piece, Pieces
 from workers.decoding import Said, answer_of
 from workers.hand import Entry, Hand, Held
 from workers.ledger import Ledger
-from workers.runners.answer import Answer
 from workers.runners.base import Generator, NewToken
+from workers.runners.generate.answer import Answer
 
 log = logging.getLogger(__name__)
 

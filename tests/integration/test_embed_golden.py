@@ -12,7 +12,7 @@ from tests.checkpoints.make import NAMES, make
 from tests.checkpoints.texts import MINILM_TEXTS, SMALL_TEXTS
 from workers.models import LocalModel, open_embedder, resolve
 from workers.runners.base import loaded
-from workers.runners.embed import EmbedItem, EmbedRunner
+from workers.runners.embed.runner import EmbedItem, EmbedRunner
 
 GOLDEN = Path(__file__).parents[1] / "checkpoints" / "golden"
 PROMPTED = [(name, "query") for name in ("modernbert", "qwen3", "gemma3")]

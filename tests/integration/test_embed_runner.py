@@ -14,7 +14,7 @@ from jobs.errors import InputTooLong, InternalError, InvalidInput, JobError
 from jobs.types import EmbedJob, EmbedResult, Truncate
 from tests.checkpoints.make import make, write_json
 from workers.runners.base import loaded
-from workers.runners.embed import EmbedItem, EmbedRunner
+from workers.runners.embed.runner import EmbedItem, EmbedRunner
 
 
 @pytest.fixture(scope="module")

@@ -19,8 +19,8 @@ from tests.checkpoints.make import make
 from workers.__main__ import open_models
 from workers.models import load_runner, open_runner
 from workers.runners.base import NewToken, decoder_of, loaded
-from workers.runners.embed import EmbedRunner
-from workers.runners.generate import GenerateRunner
+from workers.runners.embed.runner import EmbedRunner
+from workers.runners.generate.runner import GenerateRunner
 
 TINY_CHAT = Path(__file__).parents[2] / "examples" / "tiny_chat" / "model"
 LORA = {"rank": 4, "scale": 10.0, "dropout": 0.0, "keys": ["self_attn.q_proj", "self_attn.v_proj"]}

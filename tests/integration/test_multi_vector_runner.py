@@ -22,9 +22,9 @@ from tests.checkpoints.colqwen import DIMENSIONS, DOCUMENTS, LAYOUTS, PAGES, QUE
 from tests.checkpoints.vision import make as make_vision
 from workers.models import load_runner, open_runner
 from workers.runners.base import loaded
-from workers.runners.multi_vector import MultiVectorRunner
-from workers.runners.page_prompts import PageItem
-from workers.runners.vision import VisionRunner
+from workers.runners.generate.vision import VisionRunner
+from workers.runners.late.prompts import PageItem
+from workers.runners.late.runner import MultiVectorRunner
 
 MIN_COSINE = 0.9999
 

@@ -12,8 +12,8 @@ from tests.checkpoints.rerankers import NAMES, make
 from tests.checkpoints.texts import OVERLONG, PAIRS
 from workers.models import LocalModel, open_reranker
 from workers.runners.base import loaded
-from workers.runners.rerank import RerankRunner
-from workers.runners.rerank_item import RerankItem
+from workers.runners.rerank.item import RerankItem
+from workers.runners.rerank.runner import RerankRunner
 
 GOLDEN = Path(__file__).parents[1] / "checkpoints" / "golden"
 TOLERANCE = 1e-4

@@ -15,9 +15,9 @@ from jobs.rerank import Passage, RerankJob, RerankResult
 from tests.checkpoints.make import write_json
 from tests.checkpoints.rerankers import make
 from workers.runners.base import loaded
-from workers.runners.rerank import RerankRunner
-from workers.runners.rerank_beginnings import beginnings_of
-from workers.runners.rerank_item import RerankItem
+from workers.runners.rerank.beginnings import beginnings_of
+from workers.runners.rerank.item import RerankItem
+from workers.runners.rerank.runner import RerankRunner
 
 PICTURE = ImagePart(b"any")
 

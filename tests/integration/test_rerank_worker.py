@@ -17,7 +17,7 @@ from tests.checkpoints.rerankers import make
 from tests.checkpoints.texts import PAIRS
 from tests.running_worker import INTERACTIVE, SETTINGS, running_worker, until_async
 from workers.models import load_runner
-from workers.runners.rerank import RerankRunner
+from workers.runners.rerank.runner import RerankRunner
 
 GOLDEN = Path(__file__).parents[1] / "checkpoints" / "golden"
 NAME = "xlm-roberta"

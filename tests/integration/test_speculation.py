@@ -15,14 +15,14 @@ from mlx_lm.models.cache import KVCache
 from jobs.errors import InvalidInput
 from jobs.generation import GenerateJob, JsonFormat, Prompt, Sampling
 from tests.checkpoints import vocabularies
-from workers.runners.answer import Answer
 from workers.runners.base import NewToken
-from workers.runners.decoder import Choosers, TextDecoder
-from workers.runners.grammar import Grammars
-from workers.runners.grouped_decode import GroupedGenerator
-from workers.runners.penalties import processors_for
-from workers.runners.sampling import GREEDY, SeededSampler, sampler_for
-from workers.runners.speculation import LONGEST_REST, MAX_DEPTH, Depth, agreeing, draws_of
+from workers.runners.generate.answer import Answer
+from workers.runners.generate.decoder import Choosers, TextDecoder
+from workers.runners.generate.grammar import Grammars
+from workers.runners.generate.grouped_decode import GroupedGenerator
+from workers.runners.generate.penalties import processors_for
+from workers.runners.generate.sampling import GREEDY, SeededSampler, sampler_for
+from workers.runners.generate.speculation import LONGEST_REST, MAX_DEPTH, Depth, agreeing, draws_of
 
 TOKENIZER = vocabularies.byte_bpe(["<eos>"], [], [])
 VOCAB_SIZE = TOKENIZER.get_vocab_size() + 21

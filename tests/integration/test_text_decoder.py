@@ -8,9 +8,9 @@ import pytest
 
 from jobs.errors import JobError
 from jobs.generation import Chat, Choice, GenerateJob, GenerateResult, Message, Sampling, TextPart
-from workers.runners.answer import Answer
 from workers.runners.base import decoder_of, loaded
-from workers.runners.generate import GenerateRunner, ModelFiles
+from workers.runners.generate.answer import Answer
+from workers.runners.generate.runner import GenerateRunner, ModelFiles
 
 FOLDER = Path(__file__).parents[2] / "examples" / "tiny_chat" / "model"
 QUESTIONS = (

@@ -19,9 +19,9 @@ from jobs.generation import Chat, GenerateJob, ImagePart, Message, Prompt, Sampl
 from jobs.settings import Settings
 from tests.checkpoints.vision import NAMES, make
 from workers.models import load_runner
-from workers.runners.answer import Answer
 from workers.runners.base import NewToken, decoder_of
-from workers.runners.vision import VisionRunner
+from workers.runners.generate.answer import Answer
+from workers.runners.generate.vision import VisionRunner
 
 LENGTH = 12
 GAP = 0.02

@@ -1,1 +1,1 @@
-"""One file per task: how a model turns prepared items into outcomes."""
+"""How models turn prepared items into outcomes: a folder per task, and here what they share."""

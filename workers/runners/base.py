@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeVar, runtime_ch
 from jobs.errors import JobError
 from jobs.generation import FinishReason
 from jobs.types import ModelInfo, Result
-from workers.runners.answer import Answer
+from workers.runners.generate.answer import Answer
 
 if TYPE_CHECKING:  # a worker of other models does without them
     import numpy as np
     from numpy.typing import NDArray
 
-    from workers.runners.chances import Chances
+    from workers.runners.generate.chances import Chances
 
 
 class Item(Protocol):

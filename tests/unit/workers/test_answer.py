@@ -4,9 +4,9 @@ from functools import partial
 
 from jobs.generation import GenerateJob, Prompt
 from tests.fake_generator import byte_tokenizer
-from workers.runners.answer import Answer
-from workers.runners.markup import NORMAL, Markup
-from workers.runners.transcript import Script, Transcript
+from workers.runners.generate.answer import Answer
+from workers.runners.generate.markup import NORMAL, Markup
+from workers.runners.generate.transcript import Script, Transcript
 
 
 def new_answer() -> Answer:

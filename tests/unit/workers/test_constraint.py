@@ -26,8 +26,8 @@ from tests.constrained import (
     most_probable,
     text_of,
 )
-from workers.runners.constraint import apply_mask
-from workers.runners.grammar import Grammars
+from workers.runners.generate.constraint import apply_mask
+from workers.runners.generate.grammar import Grammars
 
 SCHEMAS: list[dict[str, Any]] = [
     {"type": "object", "properties": {"a": {"type": "integer"}}, "required": ["a"], "additionalProperties": False},

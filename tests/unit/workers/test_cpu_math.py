@@ -6,7 +6,7 @@ import mlx.core as mx
 import numpy as np
 
 from workers.runners import cpu_math
-from workers.runners.encoders import ExactGelu, window_mask
+from workers.runners.embed.encoders import ExactGelu, window_mask
 
 
 def test_gelu_is_the_exact_one():

@@ -8,7 +8,7 @@ import pytest
 
 from jobs.errors import InvalidInput
 from workers.runners.architecture import library_config
-from workers.runners.recipe import Recipe, read_recipe
+from workers.runners.embed.recipe import Recipe, read_recipe
 
 BERT = {"model_type": "bert", "max_position_embeddings": 512, "hidden_size": 32}
 

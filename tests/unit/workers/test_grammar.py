@@ -26,8 +26,8 @@ from tests.constrained import (
     most_probable,
     text_of,
 )
-from workers.runners.constraint import JsonConstraint
-from workers.runners.grammar import JSON_TOOLS, CallText, Grammars
+from workers.runners.generate.constraint import JsonConstraint
+from workers.runners.generate.grammar import JSON_TOOLS, CallText, Grammars
 
 PERSON = {
     "type": "object",

@@ -12,12 +12,12 @@ from mlx_lm.models import llama
 
 from jobs.generation import JsonFormat, Sampling
 from tests.checkpoints import vocabularies
-from workers.runners import grouped_decode
-from workers.runners.constraint import JsonConstraint
-from workers.runners.grammar import Grammars
-from workers.runners.grouped_decode import GroupedGenerator
-from workers.runners.penalties import processors_for
-from workers.runners.sampling import sampler_for
+from workers.runners.generate import grouped_decode
+from workers.runners.generate.constraint import JsonConstraint
+from workers.runners.generate.grammar import Grammars
+from workers.runners.generate.grouped_decode import GroupedGenerator
+from workers.runners.generate.penalties import processors_for
+from workers.runners.generate.sampling import sampler_for
 
 TOKENIZER = vocabularies.byte_bpe(["<eos>"], [], [])
 VOCAB_SIZE = TOKENIZER.get_vocab_size() + 21

@@ -9,7 +9,7 @@ import pytest
 from mlx_vlm.models.qwen2_5_vl.language import LanguageModel
 
 from jobs.types import PatchGrid
-from workers.runners.page_positions import rotary_positions
+from workers.runners.pages.positions import rotary_positions
 
 TEXT, START, PICTURE = 1, 2, 3
 MODEL: Any = SimpleNamespace(

@@ -9,7 +9,15 @@ from mlx_vlm.models.qwen3_vl.processing_qwen3_vl import Qwen3VLImageProcessor
 from PIL import Image
 
 from jobs.errors import InvalidInput
-from workers.runners.patches import MAX_PIXELS, Cut, cut_up, fitting_size, places, whole_pictures, windows
+from workers.runners.pages.patches import (
+    MAX_PIXELS,
+    Cut,
+    cut_up,
+    fitting_size,
+    places,
+    whole_pictures,
+    windows,
+)
 
 CUT = Cut(patch=14, merge=2, min_pixels=56 * 56, max_pixels=MAX_PIXELS)
 SIZES = ((5, 8), (11, 3), (4, 4), (1, 1), (9, 2))

@@ -5,8 +5,8 @@ from typing import Any
 import numpy as np
 
 from jobs.generation import GenerateJob, Prompt
-from workers.runners.answer import Answer
-from workers.runners.picture_prefill import lengthened
+from workers.runners.generate.answer import Answer
+from workers.runners.generate.picture_prefill import lengthened
 
 
 def test_values_per_token_have_one_for_each_written_token_too():

@@ -11,8 +11,8 @@ from transformers import PreTrainedTokenizerFast
 from jobs.errors import InvalidInput
 from jobs.generation import Chat, GenerateJob, ImagePart, Message, Prompt, TextPart
 from tests.checkpoints import vocabularies
-from workers.runners.picture_prompts import PicturePrompts
-from workers.runners.prompts import prompt_ids
+from workers.runners.generate.picture_prompts import PicturePrompts
+from workers.runners.generate.prompts import prompt_ids
 
 MARK = "<image>"
 TOKENIZER = vocabularies.byte_bpe(["<eos>", MARK], [], [])

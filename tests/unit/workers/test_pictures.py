@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from jobs.errors import InvalidInput
-from workers.runners.pictures import decode
+from workers.runners.pages.pictures import decode
 
 RED, BLUE = (255, 0, 0), (0, 0, 255)
 

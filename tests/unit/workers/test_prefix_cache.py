@@ -6,7 +6,7 @@ import mlx.core as mx
 import pytest
 from mlx_lm.models.cache import ArraysCache, KVCache
 
-from workers.runners.prefix_cache import MIN_TOKENS, PrefixCache
+from workers.runners.generate.prefix_cache import MIN_TOKENS, PrefixCache
 
 HEADS, SIZE = 2, 4
 BYTES_PER_TOKEN = 2 * HEADS * SIZE * 4

@@ -7,8 +7,8 @@ from tokenizers import Tokenizer, processors
 
 from jobs.errors import InputTooLong, InvalidInput
 from tests.checkpoints import vocabularies
-from workers.runners.rerank_item import Question, RerankItem
-from workers.runners.rerank_pairs import PairReader
+from workers.runners.rerank.item import Question, RerankItem
+from workers.runners.rerank.pairs import PairReader
 
 SPECIALS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
 TOKENIZERS = {

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from jobs.errors import InvalidInput
-from workers.runners.rerank_recipe import RerankRecipe, read_rerank_recipe
+from workers.runners.rerank.recipe import RerankRecipe, read_rerank_recipe
 
 ONE_LABEL = {"id2label": {"0": "LABEL_0"}, "max_position_embeddings": 512}
 BERT = {"model_type": "bert", "architectures": ["BertForSequenceClassification"], **ONE_LABEL}

@@ -6,7 +6,7 @@ from PIL import Image
 from transformers.models.idefics3.image_processing_pil_idefics3 import Idefics3ImageProcessorPil
 
 from jobs.errors import InvalidInput
-from workers.runners.tiles import Tiling, cut_to_tiles
+from workers.runners.pages.tiles import Tiling, cut_to_tiles
 
 TILING = Tiling(edge=192, tile=48)
 PROCESSOR = Idefics3ImageProcessorPil(

@@ -9,8 +9,8 @@ from tokenizers import Tokenizer
 
 from jobs.generation import Choice, Piece
 from tests.fake_generator import byte_tokenizer
-from workers.runners.markup import NORMAL, REASONING, TOOL, Markup, Transitions
-from workers.runners.transcript import Script, Transcript
+from workers.runners.generate.markup import NORMAL, REASONING, TOOL, Markup, Transitions
+from workers.runners.generate.transcript import Script, Transcript
 
 TOOLS: Transitions = {
     NORMAL: [("<think>", REASONING), ("<tool_call>", TOOL)],

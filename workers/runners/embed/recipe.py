@@ -1,0 +1,147 @@
+"""How a sentence-transformers folder says its vectors are made: pooling, dense layers, prompts, limits."""
+
+import json
+import logging
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from jobs.errors import InvalidInput
+from workers.runners.folder import max_tokens_of, read_json
+
+logger = logging.getLogger(__name__)
+
+POOLINGS = ("cls", "mean", "max", "lasttoken")
+# What sentence-transformers called the modes before it had one `pooling_mode`.
+LEGACY_POOLINGS = {
+    "pooling_mode_cls_token": "cls",
+    "pooling_mode_mean_tokens": "mean",
+    "pooling_mode_max_tokens": "max",
+    "pooling_mode_lasttoken": "lasttoken",
+    "pooling_mode_mean_sqrt_len_tokens": "mean_sqrt_len_tokens",
+    "pooling_mode_weightedmean_tokens": "weightedmean",
+}
+# "Instruct: {task}\nQuery:{text}", from the model card of Qwen3-Embedding.
+INSTRUCT = re.compile(r"^Instruct: .*(\nQuery: ?)$", re.DOTALL)
+QWEN3_NAME = "qwen3-embedding"
+QWEN3_QUERY_PROMPT = (
+    "Instruct: Given a web search query, retrieve relevant passages that answer the query\nQuery:"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """dense: folders of the dense layers after pooling, in order. max_tokens: special tokens included.
+
+    instruction_frame: what goes before and after an instruction; None where the model takes none but its prompts.
+    min_dimensions: smallest Matryoshka cut, None where the model declares none.
+    cuts: the only cuts allowed, where the model lists them.
+    """
+
+    pooling: str
+    dense: tuple[Path, ...]
+    prompts: dict[str, str]
+    default_prompt_name: str | None
+    instruction_frame: tuple[str, str] | None
+    max_tokens: int
+    lowercase: bool
+    min_dimensions: int | None
+    cuts: tuple[int, ...]
+
+
+def read_recipe(folder: Path, config: dict[str, Any]) -> Recipe:
+    """Raises InvalidInput for a folder that asks for what is not supported: a wrong vector is worse than none."""
+    sentence = read_json(folder / "config_sentence_transformers.json")
+    transformer = read_json(folder / "sentence_bert_config.json")
+    pooling, dense = _modules(folder, config)
+    prompts = {str(name): str(text) for name, text in (sentence.get("prompts") or {}).items()}
+    default = sentence.get("default_prompt_name")
+    if default is not None and default not in prompts:
+        raise InvalidInput(
+            f"{folder}: default_prompt_name {default!r} is not among its prompts.", param="model"
+        )
+    min_dimensions, cuts = _matryoshka(folder, config, sentence)
+    return Recipe(
+        pooling=pooling,
+        dense=dense,
+        prompts=prompts,
+        default_prompt_name=default,
+        instruction_frame=_instruction_frame(config, prompts),
+        max_tokens=max_tokens_of(folder, config, transformer),
+        lowercase=bool(transformer.get("do_lower_case")),
+        min_dimensions=min_dimensions,
+        cuts=cuts,
+    )
+
+
+def _modules(folder: Path, config: dict[str, Any]) -> tuple[str, tuple[Path, ...]]:
+    """The pooling mode and the dense layers. Only Transformer, Pooling, Dense…, Normalize can be run."""
+    listing = folder / "modules.json"
+    if not listing.is_file():
+        pooled = folder / "1_Pooling"
+        return _pooling(pooled, config), ()
+    modules = json.loads(listing.read_text(encoding="utf-8"))
+    modules = [(str(entry["type"]).rsplit(".", 1)[-1], str(entry["path"])) for entry in modules]
+    kinds = " ".join(kind for kind, _ in modules)
+    if not re.fullmatch(r"Transformer Pooling( Dense)*( Normalize)?", kinds):
+        raise InvalidInput(
+            f"{folder}: its modules.json asks for {kinds!r}. "
+            "Supported: Transformer, Pooling, any number of Dense, Normalize, in this order.",
+            param="model",
+        )
+    dense = tuple(folder / path for kind, path in modules if kind == "Dense")
+    return _pooling(folder / modules[1][1], config), dense
+
+
+def _pooling(folder: Path, config: dict[str, Any]) -> str:
+    pooling = read_json(folder / "config.json")
+    if not pooling:
+        fallback = "lasttoken" if config.get("model_type") == "qwen3" else "mean"
+        logger.warning("model names no pooling, %s is used", fallback, extra={"folder": str(folder.parent)})
+        return fallback
+    modes = [name for key, name in LEGACY_POOLINGS.items() if pooling.get(key)]
+    named = pooling.get("pooling_mode") or modes or ["mean"]
+    modes = [named] if isinstance(named, str) else list(named)
+    if len(modes) != 1 or modes[0] not in POOLINGS or not pooling.get("include_prompt", True):
+        prompted = "" if pooling.get("include_prompt", True) else " with include_prompt=false"
+        raise InvalidInput(
+            f"{folder}: pooling {'+'.join(map(str, modes))}{prompted} is not supported. "
+            f"Supported, one at a time, prompt included: {', '.join(POOLINGS)}.",
+            param="model",
+        )
+    return modes[0]
+
+
+def _instruction_frame(config: dict[str, Any], prompts: dict[str, str]) -> tuple[str, str] | None:
+    for prompt in prompts.values():
+        if match := INSTRUCT.match(prompt):
+            return "Instruct: ", match[1]
+    if config.get("model_type") == "qwen3":
+        return "Instruct: ", "\nQuery:"
+    if config.get("model_type") == "gemma3_text":
+        return "task: ", " | query: "
+    return None if any(prompts.values()) else ("", "")
+
+
+def _matryoshka(
+    folder: Path, config: dict[str, Any], sentence: dict[str, Any]
+) -> tuple[int | None, tuple[int, ...]]:
+    """The smallest cut and, where the model lists them, the only cuts it was trained for."""
+    for source in (config, sentence):
+        if sizes := source.get("matryoshka_dimensions"):
+            cuts = tuple(sorted(int(size) for size in sizes))
+            return cuts[0], cuts
+        if source.get("truncate_dim"):
+            return int(source["truncate_dim"]), ()
+        if source.get("is_matryoshka"):
+            return 1, ()
+    model_type = config.get("model_type")
+    prompts = sentence.get("prompts") or {}
+    if model_type == "qwen3" and (
+        QWEN3_NAME in str(folder).lower() or prompts.get("query") == QWEN3_QUERY_PROMPT
+    ):
+        return 32, ()  # its model card: "user-defined output dimensions ranging from 32"
+    if model_type == "gemma3_text":
+        return 128, ()  # EmbeddingGemma's model card: 768, and 512, 256, 128
+    return None, ()

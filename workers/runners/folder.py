@@ -1,0 +1,34 @@
+"""What the files of a model's folder say, whatever the model is for."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from jobs.errors import InvalidInput
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """The file's object, {} where there is no file. Raises InvalidInput for what is not JSON."""
+    if not path.is_file():
+        return {}
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise InvalidInput(f"{path} is not valid JSON.", param="model") from error
+
+
+def max_tokens_of(folder: Path, config: dict[str, Any], transformer: dict[str, Any]) -> int:
+    """The least of what the sentence-transformers file, the positions and the tokenizer allow."""
+    limits = [
+        transformer.get("max_seq_length"),
+        read_json(folder / "tokenizer_config.json").get("model_max_length"),
+    ]
+    positions = config.get("max_position_embeddings")
+    if positions and config.get("model_type") == "xlm-roberta":
+        positions -= int(config.get("pad_token_id", 1)) + 1  # its positions are counted from padding_idx + 1
+    limits.append(positions)
+    # A tokenizer without a limit says 1e30.
+    sane = [int(limit) for limit in limits if limit and 0 < limit < 10_000_000]
+    if not sane:
+        raise InvalidInput(f"{folder}: no file says how many tokens the model reads.", param="model")
+    return min(sane)

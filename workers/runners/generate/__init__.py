@@ -1,0 +1,1 @@
+"""Chats and prompts in, written answers out, a token at a time."""

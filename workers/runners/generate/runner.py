@@ -1,0 +1,268 @@
+"""Chats and prompts in, answers out: a text model of mlx-lm."""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from mlx import nn
+from mlx_lm.tokenizer_utils import TokenizerWrapper
+from mlx_lm.utils import load_adapters, load_model, load_tokenizer
+from tokenizers import Tokenizer
+
+from jobs.errors import InputTooLong, InvalidInput, JobError
+from jobs.generation import Chat, Choice, GenerateJob, GenerateResult, Prompt
+from jobs.types import ModelInfo
+from workers.runners.base import Decoder, succeeded
+from workers.runners.folder import read_json
+from workers.runners.generate.answer import Answer
+from workers.runners.generate.chances import Chances
+from workers.runners.generate.constraint import JsonConstraint
+from workers.runners.generate.decoder import Choosers, TextDecoder
+from workers.runners.generate.grammar import JSON_TOOLS, Grammars
+from workers.runners.generate.markup import NORMAL, REASONING, Markup, initial_kind, transitions_of
+from workers.runners.generate.penalties import check_bias, processors_for
+from workers.runners.generate.prompts import Reading, prompt_ids, prompt_text, tool_schemas
+from workers.runners.generate.sampling import sampler_for
+from workers.runners.generate.transcript import Script, Transcript
+from workers.runners.lazy_weights import read, release, size_bytes
+
+SAMPLE = "Whoever reads this, in 2,048 tokens or fewer: naïve façades; def f(x): return x ** 2"
+"""Two tokenizers that read it alike are taken for the same."""
+
+
+class ModelFiles(NamedTuple):
+    """Where a generator's parts are. adapter: a folder that mlx_lm.lora made. draft: a small model's folder, which
+    guesses what this one is about to write.
+    """
+
+    folder: Path
+    adapter: Path | None = None
+    draft: Path | None = None
+
+
+class Network(NamedTuple):
+    """What writes: the model, and the one that guesses for it."""
+
+    model: Any
+    draft: Any
+
+    @property
+    def modules(self) -> tuple[nn.Module, ...]:
+        return (self.model, self.draft) if self.draft is not None else (self.model,)
+
+
+class GenerateRunner:
+    """A text model (workers.runners.base.Generator)."""
+
+    info: ModelInfo
+    chances: Chances
+
+    def __init__(
+        self, model_id: str, files: ModelFiles, *, slots: int, prefix_cache_bytes: int
+    ) -> None:  # fmt: skip
+        """Opens the Hugging Face or MLX folder; weights are read by `load`.
+
+        slots: answers written at the same time. Raises InvalidInput, saying what is not supported.
+        """
+        folder = files.folder
+        config = read_json(folder / "config.json")
+        self._id, self._files, self._slots, self._prefix_cache_bytes = (
+            model_id,
+            files,
+            slots,
+            prefix_cache_bytes,
+        )
+        self._network: Network | None = self._open()
+        self.weight_bytes = size_bytes(*self._network.modules)
+        self._tokenizer = tokenizer = self._read_tokenizer(self._network.model, config)
+        self._text_tokenizer = _backend(tokenizer, folder)
+        if files.draft:
+            _check_same_tokenizer(self._text_tokenizer, files.draft)
+        text_config: dict[str, Any] = {**config, **config.get("text_config", {})}
+        self._grammars = Grammars(self._text_tokenizer, sorted(tokenizer.eos_token_ids))
+        self.chances = Chances(self._text_tokenizer)
+        self._vocab_size = self._tokens_known(self._network.model, text_config)
+        self._context = int(text_config.get("max_position_embeddings") or 0) or (1 << 30)
+        self._decoder: Decoder | None = self._new_decoder(self._network)  # refuses what it cannot run
+        self.info = ModelInfo(
+            id=model_id,
+            task="generate",
+            created=int((folder / "config.json").stat().st_mtime),
+            dimensions=0,
+            max_tokens=self._context,
+            abilities=self._abilities(),
+        )
+
+    @property
+    def decoder(self) -> Decoder | None:
+        return self._decoder
+
+    def load(self) -> Iterator[None]:
+        self._network = self._network or self._open()
+        self._decoder = None
+        yield from read(*self._network.modules)
+        self._decoder = self._new_decoder(self._network)
+
+    def unload(self) -> None:
+        self._network = self._decoder = None
+        release()
+
+    def _open(self) -> Network:
+        draft = self._files.draft
+        try:
+            model = _open_model(self._files.folder)
+            if self._files.adapter:
+                model = load_adapters(model, str(self._files.adapter))
+                model.eval()
+            return Network(model, _open_model(draft) if draft else None)
+        except (ValueError, FileNotFoundError, KeyError, AttributeError) as error:
+            raise InvalidInput(f"{self._id} cannot be loaded by mlx-lm: {error}.", param="model") from error
+
+    def _read_tokenizer(self, model: Any, config: Mapping[str, Any]) -> TokenizerWrapper:
+        return load_tokenizer(self._files.folder, eos_token_ids=config.get("eos_token_id"))
+
+    def _new_decoder(self, network: Network) -> Decoder:
+        return TextDecoder(
+            network.model,
+            self._tokenizer.eos_token_ids,
+            self._choosers,
+            slots=self._slots,
+            prefix_cache_bytes=self._prefix_cache_bytes,
+            draft=network.draft,
+        )
+
+    def _tokens_known(self, model: Any, text_config: Mapping[str, Any]) -> int:
+        return int(text_config["vocab_size"])
+
+    def _abilities(self) -> tuple[str, ...]:
+        abilities = {"tools": self._tokenizer.has_tool_calling, "reasoning": self._tokenizer.has_thinking}
+        return tuple(name for name, there in abilities.items() if there)
+
+    def prepare(self, jobs: Sequence[GenerateJob]) -> Sequence[list[Answer] | GenerateResult | JobError]:
+        """As many answers as each job wants; what it wants to know, if only that; or what is wrong with it."""
+        return [self._answers(job) for job in jobs]
+
+    def assemble(
+        self, job: GenerateJob, items: Sequence[Answer], outcomes: Sequence[Choice | JobError]
+    ) -> GenerateResult:
+        """The answers in order. Raises the first one's error, if any has one."""
+        return GenerateResult(
+            choices=tuple(succeeded(outcomes)),
+            prompt_tokens=items[0].prompt_tokens,
+            cached_tokens=items[0].cached_tokens,
+            prompt_s=max(answer.prompt_s for answer in items),
+            generate_s=max(answer.generate_s for answer in items),
+        )
+
+    def _answers(self, job: GenerateJob) -> list[Answer] | GenerateResult | JobError:
+        try:
+            ids, pictures = self._read(job)
+            if job.count_only:
+                self._room(job, len(ids))
+                return GenerateResult(choices=(), prompt_tokens=len(ids))
+            check_bias(job.sampling.logit_bias, self._vocab_size)
+            room = self._room(job, len(ids))
+            self._constraint(job, ids)  # what cannot be enforced is refused now
+            script = self._script(job, ids)
+        except JobError as error:
+            return error
+        return [Answer(job, ids, room, Transcript(script, choice), pictures) for choice in range(job.n)]
+
+    def _read(self, job: GenerateJob) -> Reading:
+        return Reading(prompt_ids(self._tokenizer, job, self._vocab_size))
+
+    def _room(self, job: GenerateJob, prompt_tokens: int) -> int:
+        """Tokens that an answer may have. Raises InputTooLong."""
+        room = self._context - prompt_tokens
+        if room < 1:
+            raise InputTooLong(
+                f"The prompt has {prompt_tokens} tokens, and the model's context is {self._context}. "
+                "Shorten it: nothing is cut off silently.",
+                param="messages" if isinstance(job.prompt, Chat) else "prompt",
+            )
+        return room if job.max_tokens is None else min(room, job.max_tokens)
+
+    def _script(self, job: GenerateJob, ids: Sequence[int]) -> Script:
+        chat = job.prompt if isinstance(job.prompt, Chat) else None
+        tools = chat is not None and bool(chat.tools) and chat.tool_choice != "none"
+        transitions = transitions_of(self._tokenizer, reasoning=chat is not None, tools=tools, stop=job.stop)
+        initial = initial_kind(self._tokenizer, ids) if chat is not None else NORMAL
+        script = Script(
+            self._text_tokenizer,
+            partial(Markup, transitions, initial),
+            tuple(ids),
+            lead=prompt_text(self._tokenizer, job.prompt)
+            if job.echo and isinstance(job.prompt, Prompt)
+            else "",
+        )
+        if chat is None or not tools:
+            return script
+        return script.with_tools(
+            _tool_parser(self._tokenizer.tool_parser, tool_schemas(chat.tools)),
+            one_call=not chat.parallel_tool_calls,
+            markers=(str(self._tokenizer.tool_call_start), str(self._tokenizer.tool_call_end)),
+        )
+
+    def _choosers(self, answer: Answer) -> Choosers:
+        sampling = answer.job.sampling
+        prompt, written = answer.ids[: answer.prompt_tokens], answer.ids[answer.prompt_tokens :]
+        processors = processors_for(sampling, prompt_tokens=len(prompt))
+        if constraint := self._constraint(answer.job, prompt, written):
+            processors.append(constraint)
+        return sampler_for(sampling, answer.transcript.choice, len(written)), processors
+
+    def _constraint(
+        self, job: GenerateJob, prompt: Sequence[int], written: Sequence[int] = ()
+    ) -> JsonConstraint | None:
+        """What holds the answer to a schema or to calling a tool. Raises InvalidInput."""
+        chat = job.prompt if isinstance(job.prompt, Chat) else None
+        must_call = chat is not None and bool(chat.tools) and chat.tool_choice == "required"
+        if job.format is None and not must_call:
+            return None
+        thinks = chat is not None and initial_kind(self._tokenizer, prompt) == REASONING
+        after = self._tokenizer.think_end_tokens if thinks else None
+        if chat is None or not must_call:
+            assert job.format is not None
+            return self._grammars.json(job.format, after=after, generated=written)
+        if self._tokenizer.init_kwargs.get("tool_parser_type") != "json_tools":
+            raise InvalidInput(
+                "This model's way of calling tools cannot be enforced: use tool_choice auto.",
+                param="tool_choice",
+            )
+        return self._grammars.tool_calls(
+            chat.tools,
+            JSON_TOOLS,
+            name=chat.tool_name,
+            parallel=chat.parallel_tool_calls,
+            after=after,
+            generated=written,
+        )
+
+
+def _check_same_tokenizer(own: Tokenizer, draft: Path) -> None:
+    """Raises InvalidInput for a draft that reads texts in other tokens."""
+    file = draft / "tokenizer.json"
+    other = Tokenizer.from_file(str(file)) if file.is_file() else None
+    if other is None or own.encode(SAMPLE).ids != other.encode(SAMPLE).ids:
+        raise InvalidInput(
+            f"The draft {draft.name} must have the same tokenizer as its model.", param="model"
+        )
+
+
+def _open_model(folder: Path) -> Any:
+    return load_model(folder, lazy=True)[0]
+
+
+def _tool_parser(parse: Any, schemas: Iterable[Any]) -> Callable[[str], Any]:
+    return lambda text: parse(text, list(schemas))
+
+
+def _backend(tokenizer: TokenizerWrapper, folder: Path) -> Tokenizer:
+    """The tokenizer proper, without what transformers puts around it."""
+    found = getattr(tokenizer, "backend_tokenizer", None)
+    if not isinstance(found, Tokenizer):
+        raise InvalidInput(
+            f"{folder.name} has no tokenizer.json; convert the model's tokenizer first.", param="model"
+        )
+    return found

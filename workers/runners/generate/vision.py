@@ -1,0 +1,90 @@
+"""Chats and prompts with pictures in, answers out: a vision model of mlx-vlm."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from mlx_lm.tokenizer_utils import TokenizerWrapper
+from mlx_lm.tokenizer_utils import load as load_tokenizer
+from mlx_vlm.utils import load_image_processor, load_model, load_processor
+
+from jobs.errors import InvalidInput
+from jobs.generation import GenerateJob
+from workers.runners.base import Decoder
+from workers.runners.folder import read_json
+from workers.runners.generate.picture_prompts import PicturePrompts
+from workers.runners.generate.prompts import Reading
+from workers.runners.generate.runner import GenerateRunner, Network
+from workers.runners.generate.vision_decoder import VisionDecoder
+
+IMAGE_IDS = ("image_token_id", "image_token_index")
+"""Names under which configs have the id of the token that stands for a picture."""
+
+
+class VisionRunner(GenerateRunner):
+    """A vision model. Pictures are decoded and cut up in `prepare`; the device's thread encodes them.
+
+    Prompts and answers are otherwise a text model's. An answer with pictures is not kept in the prefix cache.
+    """
+
+    def _open(self) -> Network:
+        unsupported = "an adapter" if self._files.adapter else "a draft model" if self._files.draft else None
+        if unsupported:
+            raise InvalidInput(
+                f"{self._id} is a vision model, which cannot have {unsupported}.", param="model"
+            )
+        try:
+            return Network(load_model(self._files.folder, lazy=True), None)
+        except Exception as error:
+            # Configs of many makers are read here, with as many kinds of errors.
+            raise InvalidInput(f"{self._id} cannot be loaded by mlx-vlm: {error}.", param="model") from error
+
+    def _read_tokenizer(self, model: Any, config: Mapping[str, Any]) -> TokenizerWrapper:
+        folder = self._files.folder
+        try:
+            processor = load_processor(folder, eos_token_ids=getattr(model.config, "eos_token_id", None))
+            if own := load_image_processor(folder):
+                processor.image_processor = own
+        except Exception as error:  # as for configs
+            raise InvalidInput(f"{self._id} cannot be loaded by mlx-vlm: {error}.", param="model") from error
+        tokenizer = load_tokenizer(folder, _template_of(processor), eos_token_ids=_end_ids(folder, config))
+        image_ids = [config[name] for name in IMAGE_IDS if isinstance(config.get(name), int)]
+        self._prompts = PicturePrompts(tokenizer, processor, image_ids, self._tokens_known(model, {}))
+        return tokenizer
+
+    def _new_decoder(self, network: Network) -> Decoder:
+        return VisionDecoder(
+            network.model,
+            self._tokenizer.eos_token_ids,
+            self._choosers,
+            slots=self._slots,
+            prefix_cache_bytes=self._prefix_cache_bytes,
+        )
+
+    def _tokens_known(self, model: Any, text_config: Mapping[str, Any]) -> int:
+        """Gemma 3's files leave it to the code that reads them."""
+        return int(model.config.text_config.vocab_size)
+
+    def _abilities(self) -> tuple[str, ...]:
+        return (*super()._abilities(), *(["vision"] if self._prompts.takes_pictures else []))
+
+    def _read(self, job: GenerateJob) -> Reading:
+        return self._prompts.read(job)
+
+
+def _template_of(processor: Any) -> dict[str, Any]:
+    """The chat template, which many vision models have beside their tokenizer, not in it."""
+    own = getattr(getattr(processor, "tokenizer", None), "chat_template", None)
+    template = getattr(processor, "chat_template", None) or own
+    return {"chat_template": template} if template else {}
+
+
+def _end_ids(folder: Path, config: Mapping[str, Any]) -> list[int] | None:
+    """All tokens that the folder's files call an end; None where it is left to the tokenizer."""
+    generation = folder / "generation_config.json"
+    sources = [config, config.get("text_config") or {}, read_json(generation) if generation.is_file() else {}]
+    found: set[int] = set()
+    for source in sources:
+        ends = source.get("eos_token_id")
+        found.update([ends] if isinstance(ends, int) else ends or [])
+    return sorted(found) or None

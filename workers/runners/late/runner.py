@@ -1,0 +1,187 @@
+"""Texts and pages in, a vector for each of their tokens and patches out: ColQwen2.5 and ColIdefics3 (ColSmol)."""
+
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from io import BytesIO
+from os import cpu_count
+from pathlib import Path
+from typing import Any
+
+import mlx.core as mx
+import numpy as np
+from mlx import nn
+from numpy.typing import NDArray
+from PIL import Image
+
+from jobs.errors import InternalError, InvalidInput, JobError
+from jobs.generation import ImagePart
+from jobs.rerank import RerankJob, RerankResult
+from jobs.types import EmbedJob, EmbedResult, ModelInfo, Page
+from workers.runners.base import caught, succeeded
+from workers.runners.late.colidefics_files import open_colidefics
+from workers.runners.late.colqwen_files import open_colqwen
+from workers.runners.late.interaction import embeddings_of, joined, ranking
+from workers.runners.late.marks import Family
+from workers.runners.late.model import Network
+from workers.runners.late.prompts import is_pictured, texts_of
+from workers.runners.lazy_weights import read, release, size_bytes
+from workers.runners.pages.items import PageItem
+from workers.shapes import plans_per_shape, rounded_length
+
+Vectors = NDArray[np.float32]
+
+MAX_NORM_ERROR = 1e-3
+
+OPENERS = {"colqwen2_5": open_colqwen, "colidefics3": open_colidefics}
+
+MAX_THREADS = 4
+"""For decoding: each may hold a picture of many megapixels."""
+
+
+class MultiVectorRunner:
+    """A late-interaction model (workers.runners.base.BatchRunner). Pictures are decoded and cut up in `prepare`.
+
+    A text is a query unless `input_type` says document: a page is what such a model takes for a document.
+    """
+
+    info: ModelInfo
+
+    def __init__(self, model_id: str, folder: Path, family: Family) -> None:
+        """Opens the folder; weights are read by `load`. Raises InvalidInput, saying what in it is not supported."""
+        self._folder = folder
+        self._prompts, self._open, max_tokens = OPENERS[family](folder)
+        self._network: Network | None = self._open()
+        self.weight_bytes = size_bytes(_module(self._network))
+        self._threads = ThreadPoolExecutor(min(MAX_THREADS, cpu_count() or 1), thread_name_prefix="pictures")
+        self._rounds_shapes = plans_per_shape()
+        self.info = ModelInfo(
+            id=model_id,
+            task="embed",
+            created=int((folder / "config.json").stat().st_mtime),
+            dimensions=self._network.dimensions,
+            max_tokens=max_tokens,
+            abilities=("multi_vector", "vision"),
+        )
+
+    def load(self) -> Iterator[None]:
+        """Raises InvalidInput for weights that make no sound vectors."""
+        self._network = self._network or self._open()
+        yield from read(_module(self._network))
+        samples = [self._prompts.text("a", is_query=True, truncate="none"), self._prompts.page(_blank_page())]
+        for outcome in self.run(samples):
+            if isinstance(outcome, JobError):
+                raise InvalidInput(
+                    f"{self._folder}: the model makes vectors that are not finite.", param="model"
+                )
+
+    def unload(self) -> None:
+        self._network = None
+        release()
+
+    def prepare(self, jobs: Sequence[EmbedJob | RerankJob]) -> Sequence[list[PageItem] | JobError]:
+        """Of a reranking: the query, then the documents."""
+        parts = [caught(_embeddings_of, job) for job in jobs]
+        prepared = iter(
+            self._prepare([each for part in parts if not isinstance(part, JobError) for each in part])
+        )
+        return [
+            part if isinstance(part, JobError) else joined([next(prepared) for _ in part]) for part in parts
+        ]
+
+    def _prepare(self, jobs: Sequence[EmbedJob]) -> Sequence[list[PageItem] | JobError]:
+        """Pictures of all jobs at once: decoding and scaling them release the GIL."""
+        pages = [
+            [self._threads.submit(self._prompts.page, each) for each in job.inputs if is_pictured(each)]
+            for job in jobs
+        ]
+        return [caught(self._items, job, iter(own)) for job, own in zip(jobs, pages, strict=True)]
+
+    def run(self, items: Sequence[PageItem]) -> Sequence[Vectors | JobError]:
+        """A batch from start to end, as `launch` does it."""
+        return self.launch(items)()
+
+    def launch(self, items: Sequence[PageItem]) -> Callable[[], Sequence[Vectors | JobError]]:
+        """Of each item its vectors, float32, (tokens, dimensions); InternalError where one of them is not sound."""
+        assert self._network is not None, "loaded first"
+        longest = max(item.length for item in items)
+        width = rounded_length(longest) if self._rounds_shapes else longest
+        vectors = self._network(items, width)
+        mx.async_eval(vectors)
+
+        def wait() -> Sequence[Vectors | JobError]:
+            mx.eval(vectors)  # releases the GIL while the device works, which a conversion alone would not
+            found = np.array(vectors)
+            return [_checked(rows[: item.length]) for rows, item in zip(found, items, strict=True)]
+
+        return wait
+
+    def assemble(
+        self, job: EmbedJob | RerankJob, items: Sequence[PageItem], outcomes: Sequence[Any]
+    ) -> EmbedResult | RerankResult:
+        """Raises the first item's error, if any has one."""
+        vectors = succeeded(outcomes)
+        lengths = tuple(item.length for item in items)
+        if isinstance(job, RerankJob):
+            return ranking(vectors, lengths)
+        return EmbedResult(
+            dimensions=self.info.dimensions,
+            vectors=np.concatenate(vectors).astype("<f4").tobytes(),
+            tokens=lengths,
+            counts=lengths,
+            grids=tuple(item.grids for item in items) if any(item.grids for item in items) else (),
+        )
+
+    def _check(self, job: EmbedJob) -> None:
+        """What concerns the whole job. Raises InvalidInput."""
+        full = self.info.dimensions
+        if not job.inputs:
+            raise InvalidInput("There is no input: send at least one text or picture.", param="input")
+        if job.dimensions not in (None, full):
+            raise InvalidInput(
+                f"The model's vectors cannot be cut: leave `dimensions` out, or {full}.", param="dimensions"
+            )
+        if job.prompt_name is not None:
+            raise InvalidInput(
+                "The model has no named prompts: say with `input_type` what an input is.", param="prompt_name"
+            )
+        if job.instruction is not None:
+            raise InvalidInput("The model takes no instruction.", param="instruction")
+
+    def _items(self, job: EmbedJob, pages: Iterator[Future[PageItem]]) -> list[PageItem]:
+        """Raises the first input's error, naming its place."""
+        self._check(job)
+        items: list[PageItem] = []
+        for index, value in enumerate(job.inputs):
+            try:
+                items.append(next(pages).result() if is_pictured(value) else self._text(value, job))
+            except JobError as error:
+                raise type(error)(f"Input {index}: {error.message}", param=error.param) from error
+        return items
+
+    def _text(self, value: str | tuple[int, ...] | Page, job: EmbedJob) -> PageItem:
+        usual = "document" if isinstance(value, Page) else "query"
+        words = texts_of(value) if isinstance(value, Page) else value
+        is_query = (job.input_type or usual) == "query"
+        return self._prompts.text(words, is_query=is_query, truncate=job.truncate)
+
+
+def _embeddings_of(job: EmbedJob | RerankJob) -> tuple[EmbedJob, ...]:
+    return embeddings_of(job) if isinstance(job, RerankJob) else (job,)
+
+
+def _module(network: Network) -> nn.Module:
+    assert isinstance(network, nn.Module)
+    return network
+
+
+def _blank_page() -> Page:
+    file = BytesIO()
+    Image.new("RGB", (64, 64), "white").save(file, "PNG")
+    return Page((ImagePart(file.getvalue()),))
+
+
+def _checked(vectors: Vectors) -> Vectors | JobError:
+    error = np.abs(np.linalg.norm(vectors, axis=1) - 1).max()
+    if error <= MAX_NORM_ERROR:  # NaN compares false
+        return vectors
+    return InternalError(f"The model made a vector whose length is {error:.3g} from 1.")

@@ -1,0 +1,1 @@
+"""What models that look at pages read: pictures cut up, and where the pieces are."""

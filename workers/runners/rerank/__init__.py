@@ -1,0 +1,1 @@
+"""Queries and documents in, scores out."""

@@ -1,0 +1,96 @@
+"""The tokens that many pairs of a batch begin with (template, instruction and query), computed once.
+
+On a CPU, 48 documents of 75 words and one query (173 of 266 tokens are the beginning) are scored twice as fast,
+documents of eight queries in shared batches 1.4 times.
+"""
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import mlx.core as mx
+from mlx_vlm.models.qwen3.language import Qwen3Model
+
+from workers.runners.rerank.item import RerankItem
+from workers.tokens import Ids, padded
+
+
+class Beginnings(NamedTuple):
+    """Different beginnings, and which of them each pair of a batch goes on from."""
+
+    ids: list[Ids]
+    of_pair: list[int]
+
+
+def beginnings_of(items: Sequence[RerankItem]) -> Beginnings | None:
+    """None where it would save no work, padding counted."""
+    places: dict[bytes, int] = {}
+    ids: list[Ids] = []
+    of_pair: list[int] = []
+    for item in items:
+        beginning = item.ids[: item.shared]
+        place = places.setdefault(beginning.tobytes(), len(ids))
+        if place == len(ids):
+            ids.append(beginning)
+        of_pair.append(place)
+    apart = len(ids) * max(map(len, ids)) + len(items) * max(item.length - item.shared for item in items)
+    saves = min(map(len, ids)) > 0 and apart < len(items) * max(item.length for item in items)
+    return Beginnings(ids, of_pair) if saves else None
+
+
+class State:
+    """Keys and values of one layer, (texts, heads, tokens, size): first of the beginnings, then of them and what
+    follows. Stands in for the cache that mlx-vlm's attention writes to.
+    """
+
+    def __init__(self) -> None:
+        self.offset: int | mx.array = 0
+        self._keys: mx.array | None = None
+        self._values: mx.array | None = None
+
+    def spread(self, of_pair: mx.array, offset: int | mx.array) -> None:
+        """From now on for pairs: each sees the beginning it goes on from. offset: tokens of it."""
+        assert self._keys is not None, "the beginnings come first"
+        assert self._values is not None
+        self._keys, self._values = self._keys[of_pair], self._values[of_pair]
+        self.offset = offset
+
+    def update_and_fetch(self, keys: mx.array, values: mx.array) -> tuple[mx.array, mx.array]:
+        if self._keys is None or self._values is None:
+            self._keys, self._values = keys, values
+            return keys, values
+        return mx.concatenate([self._keys, keys], axis=2), mx.concatenate([self._values, values], axis=2)
+
+
+def continued(model: Qwen3Model, beginnings: Beginnings, ids: mx.array) -> mx.array:
+    """The hidden states (pairs, tokens, size) of `ids` (pairs, tokens), padded on the right, behind the beginnings."""
+    lengths = [len(each) for each in beginnings.ids]
+    longest = max(lengths)
+    states = [State() for _ in model.layers]
+    _run(model, mx.array(padded(beginnings.ids, longest)), "causal", states)
+    of_pair = mx.array(beginnings.of_pair)
+    if min(lengths) == longest:
+        offset, mask = longest, "causal"  # the last query sees all keys
+    else:
+        offset = mx.array(lengths)[of_pair]
+        mask = _mask(offset, longest, ids.shape[1])
+    for state in states:
+        state.spread(of_pair, offset)
+    return _run(model, ids, mask, states)
+
+
+def _run(model: Any, ids: mx.array, mask: mx.array | str, states: list[State]) -> mx.array:
+    hidden = model.embed_tokens(ids)
+    for layer, state in zip(model.layers, states, strict=True):
+        hidden = layer(hidden, mask, state)
+    return model.norm(hidden)
+
+
+def _mask(lengths: mx.array, longest: int, tokens: int) -> mx.array:
+    """bool (pairs, 1, tokens, longest + tokens): a query sees its real beginning, and all up to itself behind it."""
+    beginning = (mx.arange(longest) < lengths[:, None])[:, None, None, :]
+    at = mx.arange(tokens)
+    behind = (at[:, None] >= at[None, :])[None, None]
+    shape = (lengths.shape[0], 1, tokens)
+    return mx.concatenate(
+        [mx.broadcast_to(beginning, (*shape, longest)), mx.broadcast_to(behind, (*shape, tokens))], axis=-1
+    )

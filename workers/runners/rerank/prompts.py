@@ -1,0 +1,102 @@
+"""Query and document as Qwen3-Reranker reads them: its model card's prompt, to which it answers yes or no."""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from jobs.errors import InvalidInput, JobError
+from workers.runners.rerank.item import Question, RerankItem, fitted
+from workers.tokens import Ids, ModelTokenizer
+
+# https://huggingface.co/Qwen/Qwen3-Reranker-0.6B, "Transformers Usage"
+SYSTEM = (
+    "Judge whether the Document meets the requirements based on the Query and the Instruct provided. "
+    'Note that the answer can only be "yes" or "no".'
+)
+PREFIX = f"<|im_start|>system\n{SYSTEM}<|im_end|>\n<|im_start|>user\n"
+SUFFIX = "<|im_end|>\n<|im_start|>assistant\n<think>\n\n</think>\n\n"
+INSTRUCTION = "Given a web search query, retrieve relevant passages that answer the query"
+NO, YES = "no", "yes"
+
+
+class PromptTokenizer(ModelTokenizer):
+    """Thread-safe, as its base is."""
+
+    def bare(self, text: str) -> Ids:
+        """Its ids, without special tokens of the tokenizer's own; those that the text spells are read as such."""
+        return np.asarray(self._tokenizer.encode(text, add_special_tokens=False).ids, dtype=np.int32)
+
+    def id_of(self, token: str) -> int:
+        """Raises InvalidInput where the vocabulary has no such token."""
+        found = self._tokenizer.token_to_id(token)
+        if found is None or found >= self.vocab_size:
+            raise InvalidInput(
+                f"The tokenizer has no token {token!r}, so the model is no Qwen3-Reranker.", param="model"
+            )
+        return found
+
+
+class PromptReader:
+    """Reads for Qwen3-Reranker (workers.runners.rerank.item.Reader).
+
+    answers: the tokens "no" and "yes".
+    """
+
+    def __init__(self, path: Path, max_tokens: int, vocab_size: int) -> None:
+        """Raises InvalidInput."""
+        self._tokenizer = PromptTokenizer(path, max_tokens, vocab_size)
+        self._prefix, self._suffix = self._tokenizer.bare(PREFIX), self._tokenizer.bare(SUFFIX)
+        self._max_tokens = max_tokens
+        self.answers = (self._tokenizer.id_of(NO), self._tokenizer.id_of(YES))
+
+    def read(self, questions: Sequence[Question]) -> Sequence[list[RerankItem] | JobError]:
+        heads = [_head(each) for each in questions]
+        texts = [
+            head + document
+            for head, each in zip(heads, questions, strict=True)
+            for document in each.documents
+        ]
+        bodies = self._tokenizer.encode(texts)
+        return [self._read(each, head, bodies) for head, each in zip(heads, questions, strict=True)]
+
+    def _read(self, question: Question, head: str, bodies: Iterator[Ids]) -> list[RerankItem] | JobError:
+        """Takes all of this question's texts from `bodies`, even after an error: the next question's follow."""
+        found = [next(bodies) for _ in question.documents]
+        try:
+            fitting = [self._fitted(body, n, question, head) for n, body in enumerate(found)]
+        except JobError as error:
+            return error
+        shared = len(self._prefix) + self._shared(head, fitting)
+        return [
+            RerankItem(np.concatenate((self._prefix, body, self._suffix)), shared=shared) for body in fitting
+        ]
+
+    def _shared(self, head: str, bodies: Sequence[Ids]) -> int:
+        """How many tokens the bodies have in common: the head's, but for a last one that runs into a document."""
+        common = np.concatenate((self._tokenizer.prefix, self._tokenizer.bare(head)))
+        return min(_equal(common, body) for body in bodies)
+
+    def _fitted(self, body: Ids, place: int, question: Question, head: str) -> Ids:
+        """The body, its document cut at the end where that is needed and asked for. Raises InputTooLong."""
+        template = len(self._prefix) + len(self._suffix)
+        if template + len(body) <= self._max_tokens:
+            return body
+        before, behind = len(self._tokenizer.prefix), len(self._tokenizer.suffix)
+        fixed = before + self._tokenizer.prompt_tokens(head, question.documents[place])
+        document = body[fixed : len(body) - behind]
+        around = template + fixed + behind
+        kept = fitted(document, place, around, self._max_tokens, truncate=question.truncate)
+        return np.concatenate((body[:fixed], kept, body[len(body) - behind :]))
+
+
+def _head(question: Question) -> str:
+    instruction = INSTRUCTION if question.instruction is None else question.instruction
+    return f"<Instruct>: {instruction}\n<Query>: {question.query}\n<Document>: "
+
+
+def _equal(a: Ids, b: Ids) -> int:
+    """At how many places from the start they are equal."""
+    size = min(len(a), len(b))
+    differing = np.flatnonzero(a[:size] != b[:size])
+    return int(differing[0]) if len(differing) else size
