@@ -22,6 +22,7 @@ SECTIONS = {
 ON_REQUEST = {
     "gpu": "Qwen3-Embedding-0.6B shape, bf16, random weights (wants a GPU)",
     "gpu_chat": "Chat streams of the Qwen3-0.6B shape, bf16, random weights, greedy, 75 in, 128 out (wants a GPU)",
+    "gpu_rerank": "Reranking by the Qwen3-Reranker-0.6B shape, bf16, random weights (wants a GPU)",
     "gpu_pages": "Pages read by the ColQwen2.5-3B shape, bf16, random weights (wants a GPU)",
 }
 

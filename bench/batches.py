@@ -1,8 +1,6 @@
 """What a batch wastes and what it changes: padding of lognormal lengths, and vectors alone against in any batch."""
 
-import asyncio
 import json
-import os
 import random
 import sys
 from collections import deque
@@ -12,14 +10,13 @@ import numpy as np
 
 from bench.corpus import Corpus
 from bench.report import Row
-from bench.stack import python
+from bench.stack import output_of
 from bench.texts import MODEL
 from jobs.types import EmbedJob, Lane
 from workers.batching import BatchLimits, pack
 from workers.hand import MAX_JOBS, POOL_BATCHES
 from workers.limits import CPU_FREE_PADDING, CPU_TOKENS, GPU_FREE_PADDING, GPU_TOKENS, MAX_ITEMS
 from workers.models import open_embedder, resolve
-from workers.openblas import preload_openblas
 from workers.runners.base import loaded
 from workers.runners.embed.runner import EmbedRunner
 from workers.shapes import COUNTS
@@ -38,10 +35,7 @@ class Entry(NamedTuple):
 
 async def measure(repeats: int) -> list[Row]:
     """One run, whatever `repeats`: nothing here depends on time."""
-    child = await asyncio.create_subprocess_exec(
-        *python("-m", "bench.batches"), env=preload_openblas(os.environ), stdout=asyncio.subprocess.PIPE
-    )
-    output, _ = await child.communicate()
+    output = await output_of("-m", "bench.batches")
     return [
         Row("padding, limits of a CPU", {"% of tokens": 100 * padding(CPU, 2_000)}),
         Row("padding, limits of a CUDA device", {"% of tokens": 100 * padding(CUDA, 20_000)}),

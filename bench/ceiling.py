@@ -9,12 +9,16 @@ Prints JSON: texts/s in batches, texts/s one by one, mean tokens, share of paddi
 import json
 import sys
 import time
+from collections import deque
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from bench.corpus import CORPORA
+from jobs.errors import JobError
 from jobs.types import EmbedJob
+from workers.limits import device_is_gpu
 from workers.models import open_embedder, resolve
-from workers.runners.base import loaded
+from workers.runners.base import BatchRunner, loaded
 
 
 def main() -> None:
@@ -57,6 +61,23 @@ def cut(items: list[Any], batch_tokens: int, batch_items: int) -> list[list[Any]
             batches.append(batch := [])
         batch.append(item)
     return batches
+
+
+def run(runner: BatchRunner, batches: Sequence[Sequence[Any]]) -> None:
+    """All of them; as in a worker, a GPU has the next batch before it ends one."""
+    depth = 2 if device_is_gpu() else 1
+    launched: deque[Callable[[], Sequence[Any]]] = deque()
+    for batch in batches:
+        launched.append(runner.launch(batch))
+        if len(launched) == depth:
+            _wait(launched.popleft())
+    while launched:
+        _wait(launched.popleft())
+
+
+def _wait(outcomes: Callable[[], Sequence[Any]]) -> None:
+    for outcome in outcomes():
+        assert not isinstance(outcome, JobError), outcome
 
 
 if __name__ == "__main__":

@@ -1,10 +1,8 @@
 """Chat streams over HTTP, against bare BatchGenerator, mlx_lm.server and mlx_vlm.server in the same run."""
 
-import asyncio
 import contextlib
 import importlib.util
 import json
-import os
 import tempfile
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
@@ -12,9 +10,8 @@ from typing import NamedTuple
 
 from bench.corpus import CORPORA
 from bench.report import Row, median, quantile_ms
-from bench.stack import api, free_port, peer, process, python, redis_server, until_answers
+from bench.stack import api, free_port, output_of, peer, process, python, redis_server, until_answers
 from bench.stream_client import Stream, streams_from_process
-from workers.openblas import preload_openblas
 
 STREAMS = (1, 8, 32, 64)
 MAX_TOKENS = 128
@@ -40,14 +37,13 @@ async def measure(repeats: int) -> list[Row]:
 
 
 async def write_generator(folder: str, shape: str = "SMALL") -> str:
-    """A generator of a shape of bench.checkpoint, written by a process of its own: this one loads no MLX."""
+    """A generator of a shape of bench.checkpoint, written by a process of its own."""
     target = str(Path(folder) / f"{shape.lower()}-generator")
     script = (
         "from pathlib import Path; from bench import checkpoint as c; "
         f"c.write_generator(Path({target!r}), c.{shape})"
     )
-    writer = await asyncio.create_subprocess_exec(*python("-c", script))
-    assert await writer.wait() == 0
+    await output_of("-c", script)
     return target
 
 
@@ -91,11 +87,8 @@ def _row(name: str, count: int, chats: list[Chat], bare: list[float]) -> Row:
 
 
 async def ceiling(model: str, streams: tuple[int, ...]) -> dict[int, float]:
-    command = python("-m", "bench.generate_ceiling", model, *map(str, (PROMPT_TOKENS, MAX_TOKENS, *streams)))
-    child = await asyncio.create_subprocess_exec(
-        *command, env=preload_openblas(os.environ), stdout=asyncio.subprocess.PIPE
-    )
-    output, _ = await child.communicate()
+    sizes = map(str, (PROMPT_TOKENS, MAX_TOKENS, *streams))
+    output = await output_of("-m", "bench.generate_ceiling", model, *sizes)
     return {int(count): rate for count, rate in json.loads(output).items()}
 
 

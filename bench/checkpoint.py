@@ -6,6 +6,7 @@
 import json
 import shutil
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -105,6 +106,17 @@ def write_generator(folder: Path, shape: Shape = SMALL) -> Path:
     return folder
 
 
+def write_reranker(folder: Path, shape: Shape = QWEN3_600M) -> Path:
+    """Write a reranker that is asked in words, unless it is there. Imports MLX."""
+    if (folder / "model.safetensors").exists():
+        return folder
+    folder.mkdir(parents=True, exist_ok=True)
+    _write_json(folder / "config.json", shape.config)
+    _write_tokenizer(folder, ends_texts=False, words=("yes", "no"))
+    _write_weights(folder / "model.safetensors", shape, prefix="model.")
+    return folder
+
+
 def write_cross_encoder(folder: Path) -> Path:
     """Write a reranker of the shape of ms-marco-MiniLM-L6, unless it is there. Imports MLX.
 
@@ -127,8 +139,12 @@ def _write_json(path: Path, value: Any) -> None:
     path.write_text(json.dumps(value), encoding="utf-8")
 
 
-def _write_tokenizer(folder: Path, *, ends_texts: bool = True, vocabulary: int = 0) -> None:
-    """vocabulary: filled up with words that no text holds, so that every id a model may choose is some text."""
+def _write_tokenizer(
+    folder: Path, *, ends_texts: bool = True, vocabulary: int = 0, words: Sequence[str] = ()
+) -> None:
+    """vocabulary: filled up with words that no text holds, so that every id a model may choose is some text.
+    words: those that must be one token each.
+    """
     from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers, processors, trainers
 
     tokenizer = Tokenizer(models.BPE())
@@ -142,6 +158,7 @@ def _write_tokenizer(folder: Path, *, ends_texts: bool = True, vocabulary: int =
         tokenizer = _filled_up(tokenizer, vocabulary - 3)
     names = ("<|endoftext|>", "<|im_start|>", "<|im_end|>")
     tokenizer.add_special_tokens([AddedToken(name, special=True) for name in names])
+    tokenizer.add_tokens(list(words))
     if ends_texts:
         end = tokenizer.token_to_id("<|endoftext|>")
         tokenizer.post_processor = processors.TemplateProcessing(

@@ -4,29 +4,20 @@ How often a draft is right is a matter of the two models. Here it is set: the la
 the first one says, scaled by a factor. At 0 the draft is always right.
 """
 
-import asyncio
 import json
-import os
 import time
 from typing import Any
 
 from bench.report import Row, median
-from bench.stack import python
-from workers.openblas import preload_openblas
+from bench.stack import output_of
 
 FACTORS = (0.0, 0.02, 0.05, 1.0)
 PROMPT_TOKENS, ANSWER_TOKENS = 64, 120
 
 
 async def measure(repeats: int) -> list[Row]:
-    process = await asyncio.create_subprocess_exec(
-        *python("-m", "bench.draft", str(repeats)),
-        stdout=asyncio.subprocess.PIPE,
-        env=preload_openblas(os.environ),
-    )
-    told, _ = await process.communicate()
-    assert process.returncode == 0
-    return [Row(name, figures) for name, figures in json.loads(told)]
+    output = await output_of("-m", "bench.draft", str(repeats))
+    return [Row(name, figures) for name, figures in json.loads(output)]
 
 
 def main(repeats: int) -> None:

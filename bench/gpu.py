@@ -3,18 +3,16 @@
 Ceiling: batches of 64, in process. Served: one text per request, several API and client processes.
 """
 
-import asyncio
 import contextlib
 import importlib.util
 import os
-import sys
 import tempfile
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 from bench.client import Load
 from bench.report import Row, median
-from bench.stack import api, free_port, process, python, redis_server, until_answers
+from bench.stack import api, free_port, output_of, process, python, redis_server, until_answers
 from bench.texts import Ceiling, ceiling, one_text_each
 
 COUNT = 8192
@@ -26,8 +24,7 @@ CORPUS = "about-90-tokens"
 async def measure(repeats: int) -> list[Row]:
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(os.environ.get("BENCH_CHECKPOINT", str(Path(temporary) / "Qwen3-Embedding-0.6B-shape")))
-        writer = await asyncio.create_subprocess_exec(sys.executable, "-m", "bench.checkpoint", str(folder))
-        assert await writer.wait() == 0
+        await output_of("-m", "bench.checkpoint", str(folder))
         return await _measure(str(folder), folder.name, repeats)
 
 

@@ -26,8 +26,7 @@ from PIL import Image
 
 from bench.client import Load, load_from_processes
 from bench.report import Row, median
-from bench.stack import api, process, python, redis_server
-from workers.openblas import preload_openblas
+from bench.stack import api, output_of, process, python, redis_server
 
 WIDTH, HEIGHT = 1240, 1754
 """A4 at 150 dpi."""
@@ -82,7 +81,7 @@ async def measure(repeats: int) -> list[Row]:
     plan = PLANS[os.environ.get("BENCH_PAGES_PLAN", "COLQWEN_3B")]
     with tempfile.TemporaryDirectory(prefix="mlxq-bench-") as scratch:
         folder = Path(os.environ.get("BENCH_PAGES_CHECKPOINT") or Path(scratch) / "ColQwen2.5-shape")
-        await _child("bench.page_checkpoint", str(folder), plan.shape)
+        await output_of("-m", "bench.page_checkpoint", str(folder), plan.shape)
         pictures = Path(scratch) / "pictures"
         await asyncio.to_thread(_write_pictures, pictures, plan.pictures)
         ceilings: list[Ceiling] = []
@@ -116,7 +115,9 @@ def _served_row(ceilings: list[Ceiling], served: list[Served]) -> Row:
 
 
 async def ceiling(folder: Path, pictures: Path, pages: int) -> Ceiling:
-    return Ceiling(**json.loads(await _child("bench.page_ceiling", str(folder), str(pictures), str(pages))))
+    return Ceiling(
+        **json.loads(await output_of("-m", "bench.page_ceiling", str(folder), str(pictures), str(pages)))
+    )
 
 
 async def serve(folder: Path, pictures: Path, plan: Plan, log: Path) -> Served:
@@ -155,18 +156,6 @@ async def _load(
     load = await load_from_processes(port, bodies, connections=callers, total=pages, processes=processes)
     assert load.errors == 0, f"{load.errors} requests failed"
     return load
-
-
-async def _child(module: str, *arguments: str) -> bytes:
-    """What it printed. It may import MLX."""
-    child = await asyncio.create_subprocess_exec(
-        *python("-m", module, *arguments),
-        env=preload_openblas(os.environ),
-        stdout=asyncio.subprocess.PIPE,
-    )
-    output, _ = await child.communicate()
-    assert child.returncode == 0, f"{module} ended with {child.returncode}"
-    return output
 
 
 def _body(model: str, picture: bytes) -> bytes:

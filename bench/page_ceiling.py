@@ -9,17 +9,16 @@ Prints JSON: tokens of a page, pages/s that the worker's own code decodes and cu
 import json
 import sys
 import time
-from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from itertools import cycle, islice
 from pathlib import Path
 from typing import Any
 
-from jobs.errors import JobError
+from bench.ceiling import run
 from jobs.generation import ImagePart
 from jobs.settings import Settings
 from jobs.types import EmbedJob, Page
-from workers.limits import batch_limits, device_is_gpu
+from workers.limits import batch_limits
 from workers.models import load_runner
 from workers.runners.base import BatchRunner
 
@@ -37,13 +36,12 @@ def main() -> None:
     began = time.perf_counter()
     items = list(_items(runner, jobs))
     prepared_s = time.perf_counter() - began
-    depth = 2 if device_is_gpu() else 1
     found: dict[int, float] = {}
     for size in sorted({*SIZES, _largest(settings, items[0].length)}):
-        batches = cut(list(islice(cycle(items), pages)), size)
-        run(runner, batches[:WARM_UP_BATCHES], depth)  # every shape is planned once
+        batches = _cut(list(islice(cycle(items), pages)), size)
+        run(runner, batches[:WARM_UP_BATCHES])  # every shape is planned once
         began = time.perf_counter()
-        run(runner, batches, depth)
+        run(runner, batches)
         found[size] = sum(map(len, batches)) / (time.perf_counter() - began)
         print(f"{found[size]:.2f} pages/s in batches of {size}", file=sys.stderr)
     print(
@@ -70,26 +68,10 @@ def _largest(settings: Settings, length: int) -> int:
     return max((count for count in limits.counts if count <= most), default=most)
 
 
-def cut(items: list[Any], size: int) -> list[list[Any]]:
+def _cut(items: list[Any], size: int) -> list[list[Any]]:
     """Batches of that size; what is left over is dropped, as long as there is one."""
     batches = [items[at : at + size] for at in range(0, len(items), size)]
     return [batch for batch in batches if len(batch) == size] or batches
-
-
-def run(runner: BatchRunner, batches: Sequence[Sequence[Any]], depth: int) -> None:
-    """All of them, so many at once on the device."""
-    launched: deque[Callable[[], Sequence[Any]]] = deque()
-    for batch in batches:
-        launched.append(runner.launch(batch))
-        if len(launched) == depth:
-            _wait(launched.popleft())
-    while launched:
-        _wait(launched.popleft())
-
-
-def _wait(outcomes: Callable[[], Sequence[Any]]) -> None:
-    for outcome in outcomes():
-        assert not isinstance(outcome, JobError), outcome
 
 
 if __name__ == "__main__":

@@ -4,28 +4,27 @@
 length, in perfect batches. Prints JSON: pairs/s in batches, pairs/s one by one.
 """
 
-import asyncio
 import importlib.util
 import json
-import os
 import sys
 import tempfile
 import time
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from bench.ceiling import cut
+from bench.ceiling import cut, run
 from bench.client import load_from_processes
 from bench.corpus import CORPORA
 from bench.report import Row, median
-from bench.stack import api, free_port, peer, process, python, redis_server, until_answers
+from bench.stack import api, free_port, output_of, peer, process, python, redis_server, until_answers
 from jobs.rerank import RerankJob
-from workers.limits import CPU_TOKENS
-from workers.openblas import preload_openblas
+from jobs.settings import Settings
+from workers.limits import batch_limits, device_is_gpu
+from workers.models import open_reranker, resolve
+from workers.runners.base import loaded
 
 DOCUMENTS = 800
 AT_ONCE = 100
-BATCH_ITEMS = 256
 SINGLE = 40
 
 
@@ -73,21 +72,13 @@ async def measure(repeats: int) -> list[Row]:
 
 
 async def _write(folder: Path) -> None:
-    """In a process of its own: this one loads no MLX."""
     script = f"from pathlib import Path; from bench.checkpoint import *; write_cross_encoder(Path({str(folder)!r}))"
-    writer = await asyncio.create_subprocess_exec(*python("-c", script))
-    assert await writer.wait() == 0
+    await output_of("-c", script)
 
 
 async def ceiling(folder: Path) -> float:
     """Pairs per second in process; on a CPU one at a time may be as fast as any batch."""
-    child = await asyncio.create_subprocess_exec(
-        *python("-m", "bench.rerank", str(folder)),
-        env=preload_openblas(os.environ),
-        stdout=asyncio.subprocess.PIPE,
-    )
-    output, _ = await child.communicate()
-    return max(json.loads(output).values())
+    return max(json.loads(await output_of("-m", "bench.rerank", str(folder))).values())
 
 
 def jobs(model: str, documents: int, total: int) -> list[RerankJob]:
@@ -108,7 +99,7 @@ async def _serve(folder: Path) -> dict[Case, float]:
     with redis_server() as url:
         worker = process(*python("-m", "cli.main", "worker", "--model", str(folder)), REDIS_URL=url)
         async with worker, api(url) as port:
-            return {case: await _load(port, folder.name, case, DOCUMENTS) for case in CASES}
+            return {case: await load(port, folder.name, case, DOCUMENTS) for case in CASES}
 
 
 async def _serve_by_mlx_vlm(folder: Path) -> dict[Case, float]:
@@ -118,28 +109,27 @@ async def _serve_by_mlx_vlm(folder: Path) -> dict[Case, float]:
     port = free_port()
     async with peer("mlx_vlm.server", "--port", str(port), "--reranker-model", str(folder)):
         await until_answers(f"http://127.0.0.1:{port}/v1/models")
-        return {case: await _load(port, str(folder), case, PEER_DOCUMENTS) for case in CASES}
+        return {case: await load(port, str(folder), case, PEER_DOCUMENTS) for case in CASES}
 
 
-async def _load(port: int, model: str, case: Case, total: int) -> float:
-    """Pairs per second, once the first requests have been answered."""
+async def load(port: int, model: str, case: Case, total: int, warm_up: int = 0) -> float:
+    """Pairs per second, once the first requests have been answered. warm_up: of these, so many at least."""
     bodies = [
         json.dumps({"model": model, "query": job.query, "documents": job.documents}).encode()
         for job in jobs(model, case.documents, total)
     ]
-    for requests, count in ((bodies[: case.at_once], case.at_once), (bodies, len(bodies))):
-        load = await load_from_processes(
+    first = max(case.at_once, warm_up // case.documents)
+    for requests, count in ((bodies[:first], first), (bodies, len(bodies))):
+        done = await load_from_processes(
             port, requests, connections=case.at_once, total=count, path="/v1/rerank"
         )
-        assert load.errors == 0, f"{load.errors} requests failed"
-    return total / load.seconds
+        assert done.errors == 0, f"{done.errors} requests failed"
+    return total / done.seconds
 
 
 def main() -> None:
-    from workers.models import open_reranker, resolve  # imports MLX
-    from workers.runners.base import loaded
-
     runner = loaded(open_reranker(resolve(sys.argv[1])))
+    limits = batch_limits(Settings())
     items: list[Any] = []
     for found in runner.prepare(jobs(runner.info.id, 100, DOCUMENTS)):
         assert isinstance(found, list)
@@ -148,15 +138,14 @@ def main() -> None:
         batch
         for at in range(0, len(items), AT_ONCE)
         for batch in cut(
-            sorted(items[at : at + AT_ONCE], key=lambda item: item.length), CPU_TOKENS, BATCH_ITEMS
+            sorted(items[at : at + AT_ONCE], key=lambda item: item.length), limits.tokens, limits.items
         )
     ]
     rates: dict[str, float] = {}
     for name, chosen in (("batched", batches), ("one_by_one", [[item] for item in items[:SINGLE]])):
-        runner.launch(chosen[0])()
+        run(runner, chosen if device_is_gpu() else chosen[:1])  # first calls of a shape may be slow
         began = time.perf_counter()
-        for batch in chosen:
-            runner.launch(batch)()
+        run(runner, chosen)
         rates[name] = sum(map(len, chosen)) / (time.perf_counter() - began)
     print(json.dumps(rates))
 

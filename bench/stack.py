@@ -58,6 +58,17 @@ def peer(*arguments: str) -> contextlib.AbstractAsyncContextManager[asyncio.subp
     return process(*python("-m", *arguments), LD_PRELOAD=blas, OPENBLAS_THREAD_TIMEOUT=THREAD_TIMEOUT)
 
 
+async def output_of(*arguments: str) -> bytes:
+    """What `python …` printed, in a process of its own, so that this one loads no MLX."""
+    child = await asyncio.create_subprocess_exec(
+        *python(*arguments), env=preload_openblas(os.environ), stdout=asyncio.subprocess.PIPE
+    )
+    output, _ = await child.communicate()
+    if child.returncode:
+        raise RuntimeError(f"python {' '.join(arguments)} ended with {child.returncode}")
+    return output
+
+
 def python(*arguments: str) -> tuple[str, ...]:
     return (sys.executable, *arguments)
 

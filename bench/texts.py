@@ -1,18 +1,15 @@
 """Real texts through a real model: served over HTTP, against the same model called in process."""
 
-import asyncio
 import importlib.util
 import json
-import os
 from typing import NamedTuple
 
 from bench.client import Load, load_from_processes
 from bench.corpus import CORPORA, bodies
 from bench.report import Row, median
-from bench.stack import api, free_port, peer, process, python, redis_server, until_answers
+from bench.stack import api, free_port, output_of, peer, process, python, redis_server, until_answers
 from workers.limits import CPU_TOKENS
 from workers.models import resolve
-from workers.openblas import preload_openblas
 
 MODEL = "all-MiniLM-L6-v2"
 CORPUS = "mixed"
@@ -71,12 +68,8 @@ async def measure(repeats: int) -> list[Row]:
 async def ceiling(
     model: str, count: int, batch_tokens: int, batch_items: int, corpus: str = CORPUS
 ) -> Ceiling:
-    command = python("-m", "bench.ceiling", model, *map(str, (count, batch_tokens, batch_items)), corpus)
-    child = await asyncio.create_subprocess_exec(
-        *command, env=preload_openblas(os.environ), stdout=asyncio.subprocess.PIPE
-    )
-    output, _ = await child.communicate()
-    return Ceiling(**json.loads(output))
+    sizes = map(str, (count, batch_tokens, batch_items))
+    return Ceiling(**json.loads(await output_of("-m", "bench.ceiling", model, *sizes, corpus)))
 
 
 async def serve() -> dict[str, float]:

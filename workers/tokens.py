@@ -21,6 +21,13 @@ def padded(rows: Sequence[Ids], longest: int, filling: int = 0) -> Ids:
     return found
 
 
+def same_start(a: Ids, b: Ids) -> int:
+    """At how many places from the start they are equal."""
+    size = min(len(a), len(b))
+    differing = np.flatnonzero(a[:size] != b[:size])
+    return int(differing[0]) if len(differing) else size
+
+
 # The tokenizer keeps a string, offsets and masks per token (some 200 bytes): slices bound what is alive at once.
 SLICE_CHARS = 1_000_000
 

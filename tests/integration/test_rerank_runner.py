@@ -15,7 +15,7 @@ from jobs.rerank import Passage, RerankJob, RerankResult
 from tests.checkpoints.make import write_json
 from tests.checkpoints.rerankers import make
 from workers.runners.base import loaded
-from workers.runners.rerank.beginnings import beginnings_of
+from workers.runners.rerank.beginnings import STEP, beginnings_of, common_beginning
 from workers.runners.rerank.item import RerankItem
 from workers.runners.rerank.runner import RerankRunner
 
@@ -184,6 +184,28 @@ def test_beginnings_are_computed_once_where_that_saves_work(qwen3: RerankRunner,
     assert beginnings_of([items[0], items[2]]) is None
     [pairs] = bert.prepare([job("red fox", "dog", "cat")])
     assert isinstance(pairs, list) and beginnings_of(pairs) is None
+
+
+def test_common_beginning_is_cut_to_whole_steps(qwen3: RerankRunner, bert: RerankRunner):
+    one, two = qwen3.prepare([job("red fox " * 40, "dog", "cat"), job("old", "dog")])
+    assert isinstance(one, list) and isinstance(two, list)
+    alone, mixed = common_beginning(one), common_beginning([*one, *two])
+    assert alone is not None and mixed is not None
+    assert alone.lengths == [one[0].shared // STEP * STEP] * 2
+    assert 0 < mixed.lengths[0] < alone.lengths[0]
+    assert mixed.lengths == [mixed.lengths[0]] * 3
+    assert common_beginning(one[:1]) is None
+    [pairs] = bert.prepare([job("red fox", "dog", "cat")])
+    assert isinstance(pairs, list) and common_beginning(pairs) is None
+
+
+def test_rounded_shapes_change_no_score(folders: Path, qwen3: RerankRunner, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("workers.runners.rerank.runner.plans_per_shape", lambda: True)
+    rounding = loaded(RerankRunner("rounding", folders / "qwen3-reranker"))
+    asked = [job("red fox " * 40, "dog", "cat and snow"), job("old", "horse")]
+    items = [item for found in qwen3.prepare(asked) if isinstance(found, list) for item in found]
+    for batch in (items, items[:2]):
+        np.testing.assert_allclose(rounding.run(batch), qwen3.run(batch), atol=1e-4)
 
 
 def test_unsound_score_fails_its_item_alone(folders: Path):

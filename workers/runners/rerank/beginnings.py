@@ -11,7 +11,10 @@ import mlx.core as mx
 from mlx_vlm.models.qwen3.language import Qwen3Model
 
 from workers.runners.rerank.item import RerankItem
-from workers.tokens import Ids, padded
+from workers.tokens import Ids, padded, same_start
+
+STEP = 64
+"""Tokens, where a device plans its kernels for each length: a common beginning is so many, or twice, …"""
 
 
 class Beginnings(NamedTuple):
@@ -19,6 +22,11 @@ class Beginnings(NamedTuple):
 
     ids: list[Ids]
     of_pair: list[int]
+
+    @property
+    def lengths(self) -> list[int]:
+        """Of each pair: tokens of its beginning."""
+        return [len(self.ids[place]) for place in self.of_pair]
 
 
 def beginnings_of(items: Sequence[RerankItem]) -> Beginnings | None:
@@ -35,6 +43,17 @@ def beginnings_of(items: Sequence[RerankItem]) -> Beginnings | None:
     apart = len(ids) * max(map(len, ids)) + len(items) * max(item.length - item.shared for item in items)
     saves = min(map(len, ids)) > 0 and apart < len(items) * max(item.length for item in items)
     return Beginnings(ids, of_pair) if saves else None
+
+
+def common_beginning(items: Sequence[RerankItem]) -> Beginnings | None:
+    """The one that all pairs have, in whole steps: few shapes, and no padding in it. None where there is none.
+
+    Of pairs of several queries it is the template and the instruction.
+    """
+    first = items[0].ids
+    common = min(same_start(first[: each.shared], each.ids[: each.shared]) for each in items)
+    length = common // STEP * STEP
+    return Beginnings([first[:length]], [0] * len(items)) if length and len(items) > 1 else None
 
 
 class State:

@@ -7,7 +7,7 @@ import numpy as np
 
 from jobs.errors import InvalidInput, JobError
 from workers.runners.rerank.item import Question, RerankItem, fitted
-from workers.tokens import Ids, ModelTokenizer
+from workers.tokens import Ids, ModelTokenizer, same_start
 
 # https://huggingface.co/Qwen/Qwen3-Reranker-0.6B, "Transformers Usage"
 SYSTEM = (
@@ -75,7 +75,7 @@ class PromptReader:
     def _shared(self, head: str, bodies: Sequence[Ids]) -> int:
         """How many tokens the bodies have in common: the head's, but for a last one that runs into a document."""
         common = np.concatenate((self._tokenizer.prefix, self._tokenizer.bare(head)))
-        return min(_equal(common, body) for body in bodies)
+        return min(same_start(common, body) for body in bodies)
 
     def _fitted(self, body: Ids, place: int, question: Question, head: str) -> Ids:
         """The body, its document cut at the end where that is needed and asked for. Raises InputTooLong."""
@@ -93,10 +93,3 @@ class PromptReader:
 def _head(question: Question) -> str:
     instruction = INSTRUCTION if question.instruction is None else question.instruction
     return f"<Instruct>: {instruction}\n<Query>: {question.query}\n<Document>: "
-
-
-def _equal(a: Ids, b: Ids) -> int:
-    """At how many places from the start they are equal."""
-    size = min(len(a), len(b))
-    differing = np.flatnonzero(a[:size] != b[:size])
-    return int(differing[0]) if len(differing) else size

@@ -14,7 +14,7 @@ from jobs.types import ModelInfo
 from workers.runners.base import caught, succeeded
 from workers.runners.folder import read_json
 from workers.runners.lazy_weights import read, release, size_bytes
-from workers.runners.rerank.beginnings import beginnings_of
+from workers.runners.rerank.beginnings import beginnings_of, common_beginning
 from workers.runners.rerank.item import Question, Reader, RerankItem, question_of
 from workers.runners.rerank.networks import PairBatch, PairNetwork
 from workers.runners.rerank.pairs import PairReader
@@ -114,9 +114,8 @@ class RerankRunner:
 
     def _batch(self, items: Sequence[RerankItem]) -> PairBatch:
         """The items side by side, padded on the right."""
-        # Where kernels are planned for each shape, beginnings and what follows would have too many.
-        beginnings = None if self._rounds_shapes else beginnings_of(items)
-        skipped = [item.shared if beginnings else 0 for item in items]
+        beginnings = common_beginning(items) if self._rounds_shapes else beginnings_of(items)
+        skipped = beginnings.lengths if beginnings else [0] * len(items)
         rows = [item.ids[skip:] for item, skip in zip(items, skipped, strict=True)]
         lengths = np.fromiter(map(len, rows), dtype=np.int32, count=len(rows))
         longest = int(lengths.max())
