@@ -3,10 +3,10 @@
 import asyncio
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 
-from jobs.connection import connect
+from jobs.connection import connect, connect_async
 from jobs.queue import JobQueue
 from jobs.settings import Settings
 from jobs.types import EmbedJob, EmbedResult, Lane, Result, SubmitOptions
@@ -40,16 +40,44 @@ def running_worker(
     worker = ThreadWorker(
         connect(url), resident({model: runner}), {model: LIMITS}, settings, lambda work: work()
     )
+    with started(worker):
+        try:
+            yield worker
+        finally:
+            if release:
+                release.set()
+
+
+@contextmanager
+def started(worker: ThreadWorker) -> Iterator[None]:
     thread = threading.Thread(target=worker.work)
     thread.start()
     try:
-        yield worker
+        yield
     finally:
-        if release:
-            release.set()
         worker.stop()
         thread.join(20)
         assert not thread.is_alive()
+
+
+@asynccontextmanager
+async def open_queue(url: str) -> AsyncIterator[JobQueue]:
+    """A client, once a worker is ready."""
+    queue = JobQueue(connect_async(url), SETTINGS)
+    await queue.start()
+    await until_async(queue.ready)
+    try:
+        yield queue
+    finally:
+        await queue.aclose()
+
+
+@asynccontextmanager
+async def working_queue(url: str, runner: Runner) -> AsyncIterator[JobQueue]:
+    """A client of a worker that runs as long."""
+    with running_worker(url, runner):
+        async with open_queue(url) as queue:
+            yield queue
 
 
 def job(*texts: str) -> EmbedJob:

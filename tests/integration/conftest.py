@@ -5,11 +5,10 @@ from collections.abc import AsyncIterator, Iterator
 import pytest
 import redis
 
-from jobs.connection import connect_async
 from jobs.queue import JobQueue
 from jobs.server import RedisServer
 from tests.fake_runner import FakeRunner
-from tests.running_worker import SETTINGS, ThreadWorker, running_worker, until_async
+from tests.running_worker import ThreadWorker, open_queue, running_worker
 
 
 @pytest.fixture
@@ -27,8 +26,5 @@ def worker(
 
 @pytest.fixture
 async def queue(worker: ThreadWorker, redis_server: RedisServer) -> AsyncIterator[JobQueue]:
-    queue = JobQueue(connect_async(redis_server.url), SETTINGS)
-    await queue.start()
-    await until_async(queue.ready)
-    yield queue
-    await queue.aclose()
+    async with open_queue(redis_server.url) as queue:
+        yield queue

@@ -6,16 +6,14 @@ import numpy as np
 import pytest
 import redis
 
-from jobs.connection import connect_async
 from jobs.errors import InvalidInput
 from jobs.generation import ImagePart
-from jobs.queue import JobQueue
 from jobs.rerank import Passage, RerankJob, RerankResult
 from jobs.server import RedisServer
 from jobs.settings import Settings
 from jobs.types import EmbedJob
 from tests.checkpoints.colqwen import DOCUMENTS, PAGES, QUERIES, make, page
-from tests.running_worker import INTERACTIVE, SETTINGS, embedded, running_worker, until_async
+from tests.running_worker import INTERACTIVE, embedded, working_queue
 from workers.models import load_runner
 
 GOLDEN = np.load(Path(__file__).parents[1] / "checkpoints" / "golden" / "colqwen2_5.npz")
@@ -39,10 +37,7 @@ async def test_documents_and_pages_are_ranked_by_their_best_matches(
 ):
     runner = load_runner(str(make(tmp_path / "m")), Settings())
     assert runner.info.tasks == ("embed", "rerank")
-    with running_worker(redis_server.url, runner):
-        queue = JobQueue(connect_async(redis_server.url), SETTINGS)
-        await queue.start()
-        await until_async(queue.ready)
+    async with working_queue(redis_server.url, runner) as queue:
         for query, vectors in zip(QUERIES, QUERY_VECTORS, strict=True):
             ticket = await queue.submit(RerankJob("m", query, SHOWN), INTERACTIVE)
             result = await queue.wait(ticket.id, 30)
@@ -53,7 +48,6 @@ async def test_documents_and_pages_are_ranked_by_their_best_matches(
             assert result.tokens == tuple(len(vectors) + len(each) for each in DOCUMENT_VECTORS)
         ticket = await queue.submit(EmbedJob("m", QUERIES), INTERACTIVE)
         assert embedded(await queue.wait(ticket.id, 30)).counts == tuple(map(len, QUERY_VECTORS))
-        await queue.aclose()
 
 
 @pytest.mark.parametrize(

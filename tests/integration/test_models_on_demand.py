@@ -2,7 +2,6 @@
 
 import asyncio
 import shutil
-import threading
 import time
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager
@@ -27,9 +26,10 @@ from tests.running_worker import (
     LIMITS,
     ThreadWorker,
     embedded,
-    running_worker,
+    started,
     until,
     until_async,
+    working_queue,
 )
 from workers.models import load_runner
 from workers.residents import Residents
@@ -117,15 +117,9 @@ async def worker_of(
     worker = ThreadWorker(
         connect(url), residents, dict.fromkeys(named, LIMITS), settings, lambda work: work()
     )
-    thread = threading.Thread(target=worker.work)
-    thread.start()
-    try:
+    with started(worker):
         await until_async(queue.ready)
         yield worker
-    finally:
-        worker.stop()
-        await asyncio.to_thread(thread.join, 20)
-        assert not thread.is_alive()
 
 
 async def embed(queue: JobQueue, model: str, text: str, options: SubmitOptions = INTERACTIVE) -> Result:
@@ -291,14 +285,10 @@ async def test_an_answer_of_no_numbers_fails_and_harms_no_other(redis_server: Re
     weights: dict[str, mx.array] = mx.load(str(folder / "model.safetensors"))  # pyright: ignore[reportAssignmentType]
     weights["model.norm.weight"] *= mx.nan
     mx.save_safetensors(str(folder / "model.safetensors"), weights)
-    with running_worker(redis_server.url, load_runner(f"w={folder}", Settings())):
-        queue = JobQueue(connect_async(redis_server.url), SETTINGS)
-        await queue.start()
-        await until_async(queue.ready)
+    async with working_queue(redis_server.url, load_runner(f"w={folder}", Settings())) as queue:
         for tokens in (1, 30):
             with pytest.raises(InternalError):
                 await write(queue, "Once upon a time", tokens)
-        await queue.aclose()
 
 
 async def test_keep_alive_decides_when_a_model_leaves(

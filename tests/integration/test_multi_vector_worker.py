@@ -10,15 +10,13 @@ import pytest
 import redis
 from PIL import Image
 
-from jobs.connection import connect_async
 from jobs.errors import InvalidInput
 from jobs.generation import ImagePart
-from jobs.queue import JobQueue
 from jobs.server import RedisServer
 from jobs.settings import Settings
 from jobs.types import EmbedJob, EmbedResult, Page
 from tests.checkpoints.colqwen import DOCUMENTS, PAGES, QUERIES, make, page
-from tests.running_worker import INTERACTIVE, SETTINGS, embedded, running_worker, until_async
+from tests.running_worker import INTERACTIVE, embedded, working_queue
 from workers.models import load_runner
 
 GOLDEN = np.load(Path(__file__).parents[1] / "checkpoints" / "golden" / "colqwen2_5.npz")
@@ -53,10 +51,7 @@ async def test_worker_embeds_pages_and_texts_together_and_outlives_bad_pictures(
     redis_server: RedisServer, redis_client: redis.Redis, tmp_path: Path
 ):
     runner = load_runner(str(make(tmp_path / "m")), Settings())
-    with running_worker(redis_server.url, runner):
-        queue = JobQueue(connect_async(redis_server.url), SETTINGS)
-        await queue.start()
-        await until_async(queue.ready)
+    async with working_queue(redis_server.url, runner) as queue:
 
         async def ask(job: EmbedJob) -> EmbedResult:
             ticket = await queue.submit(job, INTERACTIVE)
@@ -90,7 +85,6 @@ async def test_worker_embeds_pages_and_texts_together_and_outlives_bad_pictures(
         plain = await ask(pages(encode(Image.new("RGB", (112, 84), "white"), "PNG")))
         clear = await ask(pages(encode(Image.new("RGBA", (112, 84), (0, 0, 0, 0)), "PNG")))
         assert clear == plain
-        await queue.aclose()
 
 
 async def test_odd_pictures_are_read_as_what_they_show(
@@ -113,12 +107,8 @@ async def test_odd_pictures_are_read_as_what_they_show(
         (encode(turned, "PNG", exif=exif), encode(colour, "PNG")),
         (encode(colour.convert("CMYK"), "JPEG", quality=100, subsampling=0), encode(colour, "PNG")),
     ]
-    with running_worker(redis_server.url, runner):
-        queue = JobQueue(connect_async(redis_server.url), SETTINGS)
-        await queue.start()
-        await until_async(queue.ready)
+    async with working_queue(redis_server.url, runner) as queue:
         for odd, plain in pairs:
             ticket = await queue.submit(pages(odd, plain), INTERACTIVE)
             found, expected = parts(embedded(await queue.wait(ticket.id, 30)))
             assert least_cosine(found, expected) >= 0.999
-        await queue.aclose()

@@ -7,15 +7,13 @@ import numpy as np
 import pytest
 import redis
 
-from jobs.connection import connect_async
 from jobs.errors import InputTooLong
-from jobs.queue import JobQueue
 from jobs.rerank import RerankJob, RerankResult
 from jobs.server import RedisServer
 from jobs.settings import Settings
 from tests.checkpoints.rerankers import make
 from tests.checkpoints.texts import PAIRS
-from tests.running_worker import INTERACTIVE, SETTINGS, running_worker, until_async
+from tests.running_worker import INTERACTIVE, working_queue
 from workers.models import load_runner
 from workers.runners.rerank.runner import RerankRunner
 
@@ -49,10 +47,7 @@ async def test_jobs_share_batches_and_an_overlong_document_fails_its_own(
         return launch(items)
 
     monkeypatch.setattr(runner, "launch", noting)
-    with running_worker(redis_server.url, runner):
-        queue = JobQueue(connect_async(redis_server.url), SETTINGS)
-        await queue.start()
-        await until_async(queue.ready)
+    async with working_queue(redis_server.url, runner) as queue:
 
         async def scores(asked: RerankJob) -> np.ndarray:
             ticket = await queue.submit(asked, INTERACTIVE)
@@ -71,4 +66,3 @@ async def test_jobs_share_batches_and_an_overlong_document_fails_its_own(
         assert isinstance(failed, InputTooLong)
         assert failed.param == "documents" and "Document 1" in failed.message
         assert max(sizes) > max(len(places) for _, places in asked)
-        await queue.aclose()

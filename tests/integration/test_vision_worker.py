@@ -8,14 +8,12 @@ import pytest
 import redis
 from PIL import Image
 
-from jobs.connection import connect_async
 from jobs.errors import InvalidInput
 from jobs.generation import Chat, GenerateJob, GenerateResult, ImagePart, Message, Sampling, TextPart
-from jobs.queue import JobQueue
 from jobs.server import RedisServer
 from jobs.settings import Settings
 from tests.checkpoints.vision import make
-from tests.running_worker import INTERACTIVE, SETTINGS, running_worker, until_async
+from tests.running_worker import INTERACTIVE, working_queue
 from workers.models import load_runner
 
 
@@ -34,10 +32,7 @@ async def test_worker_answers_chats_with_and_without_pictures_together(
     redis_server: RedisServer, redis_client: redis.Redis, tmp_path: Path
 ):
     runner = load_runner(str(make("qwen2_5_vl", tmp_path / "qwen2_5_vl")), Settings())
-    with running_worker(redis_server.url, runner):
-        queue = JobQueue(connect_async(redis_server.url), SETTINGS)
-        await queue.start()
-        await until_async(queue.ready)
+    async with working_queue(redis_server.url, runner) as queue:
 
         async def answer(asked: GenerateJob) -> GenerateResult:
             ticket = await queue.submit(asked, INTERACTIVE)
@@ -58,4 +53,3 @@ async def test_worker_answers_chats_with_and_without_pictures_together(
         assert [each.prompt_tokens - alone[0].prompt_tokens for each in alone[1:3]] == [8, 8]
         with pytest.raises(InvalidInput):
             await answer(job(ImagePart(b"no picture"), TextPart("cat")))
-        await queue.aclose()
