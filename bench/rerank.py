@@ -1,14 +1,19 @@
 """Documents reranked over HTTP, against the same model called in process.
 
-`python -m bench.rerank FOLDER` is the ceiling: a hundred pairs at a time, as the server gets them, tokenised, sorted by
-length, in perfect batches. Prints JSON: pairs/s in batches, pairs/s one by one.
+`python -m bench.rerank FOLDER PAIRS` is the ceiling: a hundred pairs at a time, as the server gets them, tokenised,
+sorted by length, in perfect batches, or one by one where that is faster. It measures once for each line that it reads,
+so that both sides can take turns: the speed of a shared machine drifts. Prints pairs/s.
 """
 
+import asyncio
+import contextlib
 import importlib.util
 import json
+import os
 import sys
 import tempfile
 import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -19,11 +24,15 @@ from bench.report import Row, median
 from bench.stack import api, free_port, output_of, peer, process, python, redis_server, until_answers
 from jobs.rerank import RerankJob
 from jobs.settings import Settings
-from workers.limits import batch_limits, device_is_gpu
+from workers.limits import batch_limits
 from workers.models import open_reranker, resolve
+from workers.openblas import preload_openblas
 from workers.runners.base import loaded
 
-DOCUMENTS = 800
+TURNS = 3
+"""Of each repeat."""
+DOCUMENTS = 200
+"""In a turn of either side."""
 AT_ONCE = 100
 SINGLE = 40
 
@@ -40,45 +49,86 @@ class Case(NamedTuple):
 
 
 CASES = (Case(1, 100), Case(10, 10))
-PEER_DOCUMENTS = 200
+
+
+class Turn(NamedTuple):
+    """pairs_per_s: served. ceiling: in process, before and after."""
+
+    pairs_per_s: float
+    ceiling: float
 
 
 async def measure(repeats: int) -> list[Row]:
-    ceilings: list[float] = []
-    served: dict[Case, list[tuple[float, float]]] = {case: [] for case in CASES}
-    peers: dict[Case, list[float]] = {case: [] for case in CASES}
     with tempfile.TemporaryDirectory(prefix="mlxq-bench-") as scratch:
         folder = Path(scratch) / "minilm-cross-encoder"
-        await _write(folder)
-        for _ in range(repeats):
-            before = await ceiling(folder)
-            rates = await _serve(folder)
-            top = (before + await ceiling(folder)) / 2  # the machine's speed drifts: each run has its own
-            ceilings.append(top)
-            for case, rate in rates.items():
-                served[case].append((rate, rate / top))
-            for case, rate in (await _serve_by_mlx_vlm(folder)).items():
-                peers[case].append(rate)
-    rows = [Row("in process, perfect batches", {"pairs/s": median(ceilings)})]
-    for case, runs in served.items():
-        figures = {
-            "pairs/s": median([rate for rate, _ in runs]),
-            "of the ceiling": median([part for _, part in runs]),
-        }
-        if peers[case]:
-            figures["mlx_vlm.server pairs/s"] = median(peers[case])
-        rows.append(Row(f"served, {case.name}", figures))
-    return rows
+        await write(folder, "write_cross_encoder")
+        turns = await take_turns(folder, CASES, DOCUMENTS, TURNS * repeats)
+        peers = [await _serve_by_mlx_vlm(folder) for _ in range(repeats)]
+    found = rows(turns)
+    for row, case in zip(found[1:], CASES, strict=True):
+        if rates := [each[case] for each in peers if each]:
+            row.figures["mlx_vlm.server pairs/s"] = median(rates)
+    return found
 
 
-async def _write(folder: Path) -> None:
-    script = f"from pathlib import Path; from bench.checkpoint import *; write_cross_encoder(Path({str(folder)!r}))"
-    await output_of("-c", script)
+async def write(folder: Path, writer: str) -> None:
+    """writer: of bench.checkpoint."""
+    await output_of(
+        "-c", f"from pathlib import Path; from bench.checkpoint import *; {writer}(Path({str(folder)!r}))"
+    )
 
 
-async def ceiling(folder: Path) -> float:
-    """Pairs per second in process; on a CPU one at a time may be as fast as any batch."""
-    return max(json.loads(await output_of("-m", "bench.rerank", str(folder))).values())
+async def take_turns(
+    folder: Path, cases: Sequence[Case], documents: int, turns: int, warm_up: int = AT_ONCE
+) -> dict[Case, list[Turn]]:
+    """documents: in each turn of either side. warm_up: so many before the first."""
+    found: dict[Case, list[Turn]] = {case: [] for case in cases}
+    with redis_server() as url:
+        worker = process(*python("-m", "cli.main", "worker", "--model", str(folder)), REDIS_URL=url)
+        async with worker, api(url) as port, in_process(folder, documents) as ceiling:
+            for case in cases:
+                await load(port, folder.name, case, warm_up)
+            before = await ceiling()
+            for _ in range(turns):
+                for case in cases:
+                    rate = await load(port, folder.name, case, documents)
+                    after = await ceiling()
+                    found[case].append(Turn(rate, (before + after) / 2))
+                    before = after
+    return found
+
+
+def rows(turns: dict[Case, list[Turn]]) -> list[Row]:
+    tops = [each.ceiling for own in turns.values() for each in own]
+    found = [Row("in process, perfect batches", {"pairs/s": median(tops)})]
+    for case, own in turns.items():
+        parts = [each.pairs_per_s / each.ceiling for each in own]
+        figures = {"pairs/s": median([each.pairs_per_s for each in own]), "of the ceiling": median(parts)}
+        found.append(Row(f"served, {case.name}", figures | {"lowest": min(parts), "highest": max(parts)}))
+    return found
+
+
+@contextlib.asynccontextmanager
+async def in_process(folder: Path, pairs: int) -> AsyncIterator[Callable[[], Awaitable[float]]]:
+    """Pairs per second in process, at each call."""
+    child = await asyncio.create_subprocess_exec(
+        *python("-m", "bench.rerank", str(folder), str(pairs)),
+        env=preload_openblas(os.environ),
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+    )
+    assert child.stdin is not None
+    assert child.stdout is not None
+    requests, replies = child.stdin, child.stdout
+
+    async def rate() -> float:
+        requests.write(b"\n")
+        await requests.drain()
+        return float(await replies.readline())
+
+    yield rate
+    requests.close()
+    await child.wait()
 
 
 def jobs(model: str, documents: int, total: int) -> list[RerankJob]:
@@ -95,13 +145,6 @@ def jobs(model: str, documents: int, total: int) -> list[RerankJob]:
     ]
 
 
-async def _serve(folder: Path) -> dict[Case, float]:
-    with redis_server() as url:
-        worker = process(*python("-m", "cli.main", "worker", "--model", str(folder)), REDIS_URL=url)
-        async with worker, api(url) as port:
-            return {case: await load(port, folder.name, case, DOCUMENTS) for case in CASES}
-
-
 async def _serve_by_mlx_vlm(folder: Path) -> dict[Case, float]:
     """The same through mlx_vlm.server; nothing where it is not installed."""
     if importlib.util.find_spec("mlx_vlm.server") is None:
@@ -109,21 +152,19 @@ async def _serve_by_mlx_vlm(folder: Path) -> dict[Case, float]:
     port = free_port()
     async with peer("mlx_vlm.server", "--port", str(port), "--reranker-model", str(folder)):
         await until_answers(f"http://127.0.0.1:{port}/v1/models")
-        return {case: await load(port, str(folder), case, PEER_DOCUMENTS) for case in CASES}
+        return {case: await load(port, str(folder), case, DOCUMENTS) for case in CASES}
 
 
-async def load(port: int, model: str, case: Case, total: int, warm_up: int = 0) -> float:
-    """Pairs per second, once the first requests have been answered. warm_up: of these, so many at least."""
+async def load(port: int, model: str, case: Case, total: int) -> float:
+    """Pairs per second."""
     bodies = [
         json.dumps({"model": model, "query": job.query, "documents": job.documents}).encode()
         for job in jobs(model, case.documents, total)
     ]
-    first = max(case.at_once, warm_up // case.documents)
-    for requests, count in ((bodies[:first], first), (bodies, len(bodies))):
-        done = await load_from_processes(
-            port, requests, connections=case.at_once, total=count, path="/v1/rerank"
-        )
-        assert done.errors == 0, f"{done.errors} requests failed"
+    done = await load_from_processes(
+        port, bodies, connections=case.at_once, total=len(bodies), path="/v1/rerank"
+    )
+    assert done.errors == 0, f"{done.errors} requests failed"
     return total / done.seconds
 
 
@@ -131,7 +172,7 @@ def main() -> None:
     runner = loaded(open_reranker(resolve(sys.argv[1])))
     limits = batch_limits(Settings())
     items: list[Any] = []
-    for found in runner.prepare(jobs(runner.info.id, 100, DOCUMENTS)):
+    for found in runner.prepare(jobs(runner.info.id, AT_ONCE, int(sys.argv[2]))):
         assert isinstance(found, list)
         items += found
     batches = [
@@ -141,13 +182,17 @@ def main() -> None:
             sorted(items[at : at + AT_ONCE], key=lambda item: item.length), limits.tokens, limits.items
         )
     ]
-    rates: dict[str, float] = {}
-    for name, chosen in (("batched", batches), ("one_by_one", [[item] for item in items[:SINGLE]])):
-        run(runner, chosen if device_is_gpu() else chosen[:1])  # first calls of a shape may be slow
+
+    def rate(chosen: list[list[Any]]) -> float:
         began = time.perf_counter()
         run(runner, chosen)
-        rates[name] = sum(map(len, chosen)) / (time.perf_counter() - began)
-    print(json.dumps(rates))
+        return sum(map(len, chosen)) / (time.perf_counter() - began)
+
+    rate(batches)  # first calls of a shape may be slow
+    single = [[item] for item in items]
+    best = single if rate(single[:SINGLE]) > rate(batches) else batches
+    for _ in sys.stdin:
+        print(rate(best), flush=True)
 
 
 if __name__ == "__main__":

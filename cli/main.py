@@ -82,7 +82,8 @@ def build_parser() -> argparse.ArgumentParser:
             action="append",
             dest="models",
             metavar="MODEL",
-            help="model to serve: [ALIAS=]FOLDER_OR_NAME[,adapter=FOLDER][,draft=FOLDER_OR_NAME]; may be repeated",
+            help="model to serve: [ALIAS=]FOLDER_OR_NAME[,adapter=FOLDER][,draft=FOLDER_OR_NAME][,task=embed]; "
+            "may be repeated",
         )
     for part in (up, serve, worker):
         part.add_argument(

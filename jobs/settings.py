@@ -34,7 +34,7 @@ class Settings(BaseSettings):
     )
     models: tuple[str, ...] = Field(
         default=("all-MiniLM-L6-v2",),
-        description="Models to serve: [ALIAS=]FOLDER_OR_NAME[,adapter=FOLDER][,draft=FOLDER_OR_NAME].",
+        description="Models to serve: [ALIAS=]FOLDER_OR_NAME[,adapter=FOLDER][,draft=FOLDER_OR_NAME][,task=embed].",
     )
     model_bytes: int | None = Field(
         default=None,

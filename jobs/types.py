@@ -88,7 +88,7 @@ class ModelInfo(msgspec.Struct, frozen=True):
     dimensions: size of the vector (0: it makes none). min_dimensions: smallest Matryoshka cut, None where the model
     allows no cut. max_tokens: longest input, in tokens, special tokens included; for a generator, its context.
     prompts: names that `prompt_name` may take. abilities: of a generator: vision, tools, reasoning; of an embedder:
-    vision, multi_vector.
+    vision, multi_vector; of a reranker: vision.
     """
 
     id: str

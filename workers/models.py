@@ -4,7 +4,7 @@ import importlib.util
 import json
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from jobs.errors import InvalidInput, UnknownModel
 from jobs.settings import Settings
@@ -12,6 +12,7 @@ from workers.runners.base import Runner, loaded
 from workers.runners.late.marks import Family, family_of
 
 if TYPE_CHECKING:
+    from workers.runners.embed.pages import PageEmbedRunner
     from workers.runners.embed.runner import EmbedRunner
     from workers.runners.generate.runner import GenerateRunner
     from workers.runners.late.runner import MultiVectorRunner
@@ -34,10 +35,13 @@ IGNORED_FILES = (
     "openvino/*",
 )
 
-EMBED_TYPES = ("bert", "xlm-roberta", "modernbert", "qwen3", "gemma3_text")
-# The same types exist as text generators; only these marks tell an embedding model.
-AMBIGUOUS_TYPES = ("qwen3", "gemma3_text")
+PAGE_EMBED_TYPES = ("qwen3_vl", "qwen3_vl_embedding")
+EMBED_TYPES = ("bert", "xlm-roberta", "modernbert", "qwen3", "gemma3_text", *PAGE_EMBED_TYPES)
+# The same types exist as generators; only these marks tell an embedding model.
+AMBIGUOUS_TYPES = ("qwen3", "gemma3_text", "qwen3_vl")
 RERANK_TYPES = ("bert", "xlm-roberta", "modernbert")
+
+ALONE = "is an embedding model: it has no adapter and no draft"
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,17 +49,19 @@ class LocalModel:
     """A model on this machine: the id that requests name, and the folders its files are in.
 
     adapter: LoRA weights, as mlx_lm.lora makes them. draft: a small model that guesses what this one is about to write.
+    task: what a model that writes text is served for instead.
     """
 
     id: str
     folder: Path
     adapter: Path | None = None
     draft: Path | None = None
+    task: Literal["embed"] | None = None
 
 
 def resolve(spec: str) -> LocalModel:
-    """The model that `spec` names: a folder, a Hugging Face name, or ALIAS=either; then any of ,adapter=FOLDER and
-    ,draft=MODEL.
+    """The model that `spec` names: a folder, a Hugging Face name, or ALIAS=either; then any of ,adapter=FOLDER,
+    ,draft=MODEL and ,task=embed.
 
     A folder's id is its name. A cached Hugging Face model causes no network call.
     Raises UnknownModel where it cannot be found.
@@ -70,9 +76,11 @@ def resolve(spec: str) -> LocalModel:
             model = replace(model, adapter=_adapter_folder(value))
         elif key == "draft" and value:
             model = replace(model, draft=_resolve_name(value).folder)
+        elif part == "task=embed":
+            model = replace(model, task="embed")
         else:
             raise UnknownModel(
-                f"{spec!r}: {part!r} is neither adapter=FOLDER nor draft=MODEL.", param="model"
+                f"{spec!r}: {part!r} is none of adapter=FOLDER, draft=MODEL and task=embed.", param="model"
             )
     return model
 
@@ -105,11 +113,15 @@ def open_runner(spec: str, settings: Settings) -> Runner:
     model = resolve(spec)
     model_type = type_of(model)
     if reranks(model):
+        if model.task == "embed":
+            raise InvalidInput(f"{model.id} is a reranker, and makes no vectors.", param="model")
         return open_reranker(model)
     if family := family_of(model.folder, _config_of(model)):
         return open_multi_vector(model, family)
     if embeds(model, model_type):
-        return open_embedder(model)
+        return (open_page_embedder if model_type in PAGE_EMBED_TYPES else open_embedder)(model)
+    if model.task == "embed":
+        return open_generator_as_embedder(model, model_type)
     from workers.runners.generate.runner import ModelFiles  # imports MLX
 
     return generator_class(model, model_type)(
@@ -140,7 +152,7 @@ def generator_class(model: LocalModel, model_type: str) -> "type[GenerateRunner]
             f"{model.id} is of type {model_type!r}, which cannot be served. Served are text generators that mlx-lm "
             "knows, vision models that mlx-vlm knows, embedding models of the types "
             f"{', '.join(EMBED_TYPES)}, and rerankers: classifiers of the types {', '.join(RERANK_TYPES)}, and "
-            "Qwen3-Reranker.",
+            "Qwen3-Reranker and Qwen3-VL-Reranker.",
             param="model",
         )
     from workers.runners.generate.runner import GenerateRunner
@@ -149,11 +161,36 @@ def generator_class(model: LocalModel, model_type: str) -> "type[GenerateRunner]
 
 
 def open_embedder(model: LocalModel) -> "EmbedRunner":
-    """Its weights are not read yet. Raises InvalidInput for what cannot be run."""
+    """Of texts. Its weights are not read yet. Raises InvalidInput for what cannot be run."""
     from workers.runners.embed.runner import EmbedRunner  # imports MLX
 
-    _check_alone(model, "is an embedding model: it has no adapter and no draft")
+    _check_alone(model, ALONE)
     return EmbedRunner(model.id, model.folder)
+
+
+def open_page_embedder(model: LocalModel) -> "PageEmbedRunner":
+    """Of texts and pictures. Its weights are not read yet. Raises InvalidInput for what cannot be run."""
+    from workers.runners.embed.pages import PageEmbedRunner  # imports MLX
+
+    _check_alone(model, ALONE)
+    return PageEmbedRunner(model.id, model.folder)
+
+
+def open_generator_as_embedder(model: LocalModel, model_type: str) -> "EmbedRunner":
+    """A model that writes text, for the mean of its hidden states. Raises InvalidInput for what cannot be run."""
+    from workers.runners.embed.runner import EmbedRunner  # imports MLX
+
+    if model.draft:
+        raise InvalidInput(f"{model.id} is to embed, and a draft can only write.", param="model")
+    if generator_class(model, model_type).__name__ == "GenerateRunner":
+        from workers.runners.embed.generators import open_generator
+
+        return EmbedRunner(model.id, model.folder, open_generator(model.folder, model.adapter))
+    from workers.runners.embed.seeing_generators import SeeingEmbedRunner, open_seeing_generator
+
+    if model.adapter:
+        raise InvalidInput(f"{model.id} is a vision model, which cannot have an adapter.", param="model")
+    return SeeingEmbedRunner(model.id, model.folder, open_seeing_generator(model.folder))
 
 
 def open_multi_vector(model: LocalModel, family: Family) -> "MultiVectorRunner":
@@ -199,20 +236,25 @@ def sees(model: LocalModel) -> bool:
 
 
 def embeds(model: LocalModel, model_type: str) -> bool:
-    """Whether it is an embedding model: some types are those of text generators, too, and only marks tell."""
+    """Whether it is an embedding model: some types are those of generators, too, and only marks tell."""
     marked = (model.folder / "modules.json").exists() or (model.folder / "1_Pooling").exists()
-    named = "embed" in f"{model.folder.name} {model.id}".lower()
+    named = "embed" in _names(model)
     return model_type in EMBED_TYPES and (model_type not in AMBIGUOUS_TYPES or marked or named)
 
 
 def reranks(model: LocalModel) -> bool:
-    """Whether it is a reranker, by its architecture or its name: others of its type generate or embed. Raises
-    InvalidInput.
+    """Whether it is a reranker, by its architecture, its name, or sentence-transformers' files: others of its type
+    generate or embed. Raises InvalidInput.
     """
-    cached = [part for part in model.folder.parts if part.startswith("models--")]  # the hub's name of it
-    named = "rerank" in " ".join([model.id, model.folder.name, *cached]).lower()
     architectures = _config_of(model).get("architectures") or ()
-    return named or any(str(each).endswith("ForSequenceClassification") for each in architectures)
+    marked = "rerank" in _names(model) or (model.folder / "1_LogitScore").exists()
+    return marked or any(str(each).endswith("ForSequenceClassification") for each in architectures)
+
+
+def _names(model: LocalModel) -> str:
+    """All that the model is called, in lower case. With a task, its alias tells what it is for, not what it is."""
+    cached = [part for part in model.folder.parts if part.startswith("models--")]  # the hub's name of it
+    return " ".join([*([] if model.task else [model.id]), model.folder.name, *cached]).lower()
 
 
 def _config_of(model: LocalModel) -> dict[str, Any]:

@@ -87,10 +87,11 @@ class ModelTokenizer:
         encoding = self._tokenizer.encode(prompt + text, add_special_tokens=False)
         return sum(begin < len(prompt) for begin, _ in encoding.offsets)
 
-    def cut(self, ids: Ids, prompt_tokens: int, truncate: Truncate) -> Ids:
+    def cut(self, ids: Ids, prompt_tokens: int, truncate: Truncate, tail_tokens: int = 0) -> Ids:
         """`ids` within the limit: tokens of the text go, special tokens and the prompt stay.
 
-        Raises InputTooLong where truncate is "none", or the prompt alone fills the limit.
+        tail_tokens: those of the prompt that are behind the text. Raises InputTooLong where truncate is "none", or the
+        prompt alone fills the limit.
         """
         if truncate == "none":
             raise InputTooLong(
@@ -99,16 +100,21 @@ class ModelTokenizer:
                 param="input",
             )
         head = len(self.prefix) + prompt_tokens
-        room = self.max_tokens - head - len(self.suffix)
+        end = len(ids) - tail_tokens - len(self.suffix)
+        room = self.max_tokens - head - (len(ids) - end)
         if room < 1:
             raise InputTooLong(
-                f"the prompt has {prompt_tokens} tokens and leaves no room for text: the model reads at most "
-                f"{self.max_tokens}. Shorten the instruction.",
+                f"the prompt has {prompt_tokens + tail_tokens} tokens and leaves no room for text: the model reads at "
+                f"most {self.max_tokens}. Shorten the instruction.",
                 param="input",
             )
-        text = ids[head : len(ids) - len(self.suffix)]
+        text = ids[head:end]
         kept = text[:room] if truncate == "end" else text[-room:]
-        return np.concatenate((ids[:head], kept, self.suffix))
+        return np.concatenate((ids[:head], kept, ids[end:]))
+
+    def token_id(self, token: str) -> int | None:
+        """The id of what the vocabulary has as one token, None where it has no such."""
+        return self._tokenizer.token_to_id(token)
 
     def _encode_slice(self, texts: Sequence[str]) -> Iterator[Ids]:
         for encoding in self._tokenizer.encode_batch_fast(list(texts)):

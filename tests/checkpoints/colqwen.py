@@ -5,16 +5,15 @@ python -m tests.checkpoints.colqwen FOLDER writes it in all layouts.
 
 import re
 import sys
-from io import BytesIO
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-from PIL import Image
 from safetensors.numpy import save_file
 
 from tests.checkpoints import vocabularies
 from tests.checkpoints.make import SEED, Draw, Weights, write_json
+from tests.pictures import painted
 
 LAYOUTS = ("colpali", "merged", "mlx")
 """colpali: as colpali_engine saves it with transformers 5. merged: with transformers 4. mlx: as mlx-embeddings does."""
@@ -91,14 +90,8 @@ def make(folder: Path, layout: str = "colpali") -> Path:
 
 
 def page(number: int) -> bytes:
-    """A PNG of the size PAGES[number]: coarse coloured fields with noise on them."""
-    width, height = PAGES[number]
-    random = np.random.default_rng([SEED, 128, number])
-    fields = random.integers(0, 256, (-(-height // 32), -(-width // 32), 3)).repeat(32, 0).repeat(32, 1)
-    noise = random.integers(-30, 31, (height, width, 3))
-    file = BytesIO()
-    Image.fromarray((fields[:height, :width] + noise).clip(0, 255).astype(np.uint8)).save(file, "PNG")
-    return file.getvalue()
+    """A PNG of the size PAGES[number]."""
+    return painted(*PAGES[number], [SEED, 128, number])
 
 
 def _config(layout: str, vocab: int, ids: dict[str, int | None]) -> dict[str, Any]:

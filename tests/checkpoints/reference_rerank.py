@@ -7,8 +7,6 @@ Run by hand, in an environment of its own (torch, transformers and sentence-tran
 sentence-transformers' CrossEncoder is asked for the same pairs, for what it makes of the logits.
 """
 
-import json
-import platform
 import tempfile
 from pathlib import Path
 
@@ -19,14 +17,9 @@ import transformers
 
 from tests.checkpoints.rerankers import CROSS_ENCODERS, NAMES, make
 from tests.checkpoints.texts import OVERLONG, PAIRS
+from tests.checkpoints.versions import GOLDEN, write_versions
 
-GOLDEN = Path(__file__).parent / "golden"
-VERSIONS = {
-    "python": platform.python_version(),
-    "torch": torch.__version__,
-    "transformers": transformers.__version__,
-    "sentence-transformers": sentence_transformers.__version__,
-}
+PACKAGES = ("torch", "transformers", "sentence-transformers")
 INSTRUCTION = "Given a web search query, retrieve relevant passages that answer the query"
 OTHER_INSTRUCTION = "Find songs of the sea"
 
@@ -113,7 +106,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as scratch:
         for name in NAMES:
             store(name, make(name, Path(scratch) / name))
-    (GOLDEN / "versions-rerank.json").write_text(json.dumps(VERSIONS, indent=2) + "\n", encoding="utf-8")
+    write_versions("versions-rerank.json", PACKAGES)
 
 
 if __name__ == "__main__":

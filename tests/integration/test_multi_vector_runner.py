@@ -1,25 +1,26 @@
-"""ColQwen2.5's vectors against colpali_engine's (tests/checkpoints/late_reference.py): alone and in batches."""
+"""ColQwen2.5's vectors against colpali_engine's (tests/checkpoints/reference_late.py): alone and in batches."""
 
 import json
 import shutil
 from collections.abc import Callable, Sequence
-from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 import mlx.core as mx
 import numpy as np
 import pytest
-from PIL import Image
 from safetensors.numpy import load_file, save_file
 
-from jobs.errors import InternalError, InvalidInput, JobError
+from jobs.errors import InternalError, InvalidInput
 from jobs.generation import ImagePart, TextPart
 from jobs.settings import Settings
 from jobs.types import EmbedJob, EmbedResult, Page, PatchGrid
+from tests import parity
 from tests.checkpoints import colidefics
 from tests.checkpoints.colqwen import DIMENSIONS, DOCUMENTS, LAYOUTS, PAGES, QUERIES, make, page
 from tests.checkpoints.vision import make as make_vision
+from tests.parity import GOLDEN, least_cosine, outcomes
+from tests.pictures import plain
 from workers.models import load_runner, open_runner
 from workers.runners.base import loaded
 from workers.runners.generate.vision import VisionRunner
@@ -33,7 +34,7 @@ class Golden:
     """What a family's vectors and ids should be, input by input, and the jobs that they are of."""
 
     def __init__(self, name: str, make: Callable[[Path, str], Path], pages: Sequence[int]) -> None:
-        stored = np.load(Path(__file__).parents[1] / "checkpoints" / "golden" / f"{name}.npz")
+        stored = np.load(GOLDEN / f"{name}.npz")
         ends = np.cumsum(stored["counts"])[:-1]
         self.vectors = np.split(stored["vectors"], ends)
         self.ids = np.split(stored["ids"], ends)
@@ -65,29 +66,11 @@ def one(tmp_path_factory: pytest.TempPathFactory) -> MultiVectorRunner:
 
 
 def opened(folder: Path) -> MultiVectorRunner:
-    found = load_runner(str(folder), Settings())
-    assert isinstance(found, MultiVectorRunner)
-    return found
+    return parity.opened(folder, MultiVectorRunner)
 
 
 def prepared(runner: MultiVectorRunner, jobs: Sequence[EmbedJob] = QWEN.jobs) -> list[PageItem]:
-    items: list[PageItem] = []
-    for each in runner.prepare(jobs):
-        assert isinstance(each, list), each
-        items += each
-    return items
-
-
-def vectors(runner: MultiVectorRunner, items: Sequence[PageItem]) -> list[np.ndarray]:
-    found = runner.run(items)
-    assert not any(isinstance(each, JobError) for each in found)
-    return [np.asarray(each) for each in found]
-
-
-def least_cosine(found: np.ndarray, expected: np.ndarray) -> float:
-    assert found.shape == expected.shape
-    a, b = found.astype(np.float64), expected.astype(np.float64)
-    return float(((a * b).sum(axis=1) / np.linalg.norm(a, axis=1) / np.linalg.norm(b, axis=1)).min())
+    return parity.prepared(runner, jobs, PageItem)
 
 
 def test_tokens_are_those_of_the_reference(case: Case):
@@ -99,9 +82,9 @@ def test_tokens_are_those_of_the_reference(case: Case):
 def test_vectors_equal_the_reference_alone_and_in_one_mixed_batch(case: Case):
     golden, runner = case
     items = prepared(runner, golden.jobs)
-    mixed = vectors(runner, items)
+    mixed = outcomes(runner, items)
     for item, together, expected in zip(items, mixed, golden.vectors, strict=True):
-        [alone] = vectors(runner, [item])
+        [alone] = outcomes(runner, [item])
         assert least_cosine(alone, expected) >= MIN_COSINE
         assert least_cosine(together, expected) >= MIN_COSINE
         assert least_cosine(together, alone) >= 0.999999
@@ -120,7 +103,7 @@ def test_order_and_neighbours_do_not_change_a_vector(case: Case):
     random = np.random.default_rng(3)
     for size in (2, 3, 5, 9):
         chosen = random.permutation(len(items))[:size]
-        found = vectors(runner, [items[number] for number in chosen])
+        found = outcomes(runner, [items[number] for number in chosen])
         for number, each in zip(chosen, found, strict=True):
             assert least_cosine(each, golden.vectors[number]) >= MIN_COSINE
 
@@ -130,15 +113,14 @@ def test_nothing_of_a_page_is_left_for_the_next_input(case: Case):
     golden, runner = case
     items = prepared(runner, golden.jobs)
     tall, wide, short, text = items[-3], items[-1], items[0], items[5]
-    first = {id(item): vectors(runner, [item])[0] for item in (tall, wide, short, text)}
+    first = {id(item): outcomes(runner, [item])[0] for item in (tall, wide, short, text)}
     for item in (tall, short, tall, text, wide, tall, short, short):
-        np.testing.assert_array_equal(vectors(runner, [item])[0], first[id(item)])
+        np.testing.assert_array_equal(outcomes(runner, [item])[0], first[id(item)])
 
 
 def test_grids_are_where_the_picture_tokens_are(case: Case):
     golden, runner = case
-    [items] = runner.prepare(golden.jobs[2:])
-    assert isinstance(items, list)
+    items = prepared(runner, golden.jobs[2:])
     mark = golden.ids[-1][items[-1].grids[0].first]
     for item in items:
         [grid] = item.grids
@@ -236,7 +218,7 @@ def test_weights_leave_and_come_back(tmp_path: Path):
     runner.unload()
     assert prepared(runner)[0].length == item.length  # needs no weights
     loaded(runner)
-    assert least_cosine(vectors(runner, [item])[0], EXPECTED[0]) >= MIN_COSINE
+    assert least_cosine(outcomes(runner, [item])[0], EXPECTED[0]) >= MIN_COSINE
     assert runner.weight_bytes > 0
 
 
@@ -244,19 +226,13 @@ def test_pixel_budget_is_clamped_and_a_lower_one_is_kept(tmp_path: Path):
     folder = make(tmp_path / "m")
     file = folder / "preprocessor_config.json"
     config = json.loads(file.read_text())
-    large = encoded(1240, 1754)
+    large = plain(1240, 1754)
     for most, rows, columns in ((12_845_056, 32, 23), (None, 32, 23), (28 * 28 * 10, 3, 2)):
         file.write_text(json.dumps({**config, "max_pixels": most}))
         runner = open_runner(str(folder), Settings())
         assert isinstance(runner, MultiVectorRunner)
         [item] = prepared(runner, [EmbedJob("m", (Page((ImagePart(large),)),))])
         assert [(grid.rows, grid.columns) for grid in item.grids] == [(rows, columns)]
-
-
-def encoded(width: int, height: int) -> bytes:
-    file = BytesIO()
-    Image.new("RGB", (width, height), "blue").save(file, "PNG")
-    return file.getvalue()
 
 
 def test_query_prefix_of_the_processor_is_used(tmp_path: Path):
@@ -287,7 +263,7 @@ def test_quantised_weights_give_nearly_the_same_vectors(tmp_path: Path):
     (folder / "config.json").write_text(json.dumps({**config, "quantization": {"group_size": 32, "bits": 8}}))
     runner = opened(folder)
     for item, expected in zip(prepared(runner), EXPECTED, strict=True):
-        assert least_cosine(vectors(runner, [item])[0], expected) >= 0.98
+        assert least_cosine(outcomes(runner, [item])[0], expected) >= 0.98
 
 
 @pytest.mark.parametrize(

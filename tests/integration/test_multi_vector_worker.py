@@ -1,9 +1,7 @@
 """Pages and texts from the queue to their vectors: a real Redis, a whole worker, a small ColQwen2.5."""
 
 import asyncio
-from io import BytesIO
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -16,17 +14,13 @@ from jobs.server import RedisServer
 from jobs.settings import Settings
 from jobs.types import EmbedJob, EmbedResult, Page
 from tests.checkpoints.colqwen import DOCUMENTS, PAGES, QUERIES, make, page
+from tests.parity import least_cosine
+from tests.pictures import encode
 from tests.running_worker import INTERACTIVE, embedded, working_queue
 from workers.models import load_runner
 
 GOLDEN = np.load(Path(__file__).parents[1] / "checkpoints" / "golden" / "colqwen2_5.npz")
 EXPECTED = np.split(GOLDEN["vectors"].astype(np.float64), np.cumsum(GOLDEN["counts"])[:-1])
-
-
-def encode(picture: Image.Image, kind: str, **options: Any) -> bytes:
-    file = BytesIO()
-    picture.save(file, kind, **options)
-    return file.getvalue()
 
 
 def pages(*data: bytes) -> EmbedJob:
@@ -38,12 +32,6 @@ def parts(result: EmbedResult) -> list[np.ndarray]:
     found = np.frombuffer(result.vectors, dtype="<f4").reshape(-1, result.dimensions)
     assert len(found) == sum(result.counts)
     return np.split(found.astype(np.float64), np.cumsum(result.counts)[:-1])
-
-
-def least_cosine(found: np.ndarray, expected: np.ndarray) -> float:
-    assert found.shape == expected.shape
-    lengths = np.linalg.norm(found, axis=1) * np.linalg.norm(expected, axis=1)
-    return float(((found * expected).sum(axis=1) / lengths).min())
 
 
 @pytest.mark.filterwarnings("ignore::PIL.Image.DecompressionBombWarning")

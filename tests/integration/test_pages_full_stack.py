@@ -6,8 +6,6 @@ import socket
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from io import BytesIO
-from typing import Any
 
 import httpx
 import numpy as np
@@ -15,17 +13,13 @@ import pytest
 from PIL import Image
 
 from tests.checkpoints.colqwen import DIMENSIONS, make, page
+from tests.parity import least_cosine
+from tests.pictures import encode
 from tests.stack import Stack
 
 SIZE = (112, 84)
 GREY = Image.linear_gradient("L").resize(SIZE)
 COLOUR = Image.merge("RGB", (GREY, GREY.transpose(Image.Transpose.FLIP_LEFT_RIGHT), GREY))
-
-
-def encode(picture: Image.Image, kind: str, **options: Any) -> bytes:
-    file = BytesIO()
-    picture.save(file, kind, **options)
-    return file.getvalue()
 
 
 class Site(BaseHTTPRequestHandler):
@@ -87,11 +81,6 @@ def vectors(stack: Stack, *given: object) -> list[np.ndarray]:
     reply = embed(stack, *given)
     assert reply.status_code == 200, reply.text
     return [np.asarray(each["embedding"]) for each in reply.json()["data"]]
-
-
-def least_cosine(left: np.ndarray, right: np.ndarray) -> float:
-    assert left.shape == right.shape
-    return float((left * right).sum(axis=1).min())
 
 
 def exif_turned() -> bytes:

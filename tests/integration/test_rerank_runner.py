@@ -200,7 +200,7 @@ def test_common_beginning_is_cut_to_whole_steps(qwen3: RerankRunner, bert: Reran
 
 
 def test_rounded_shapes_change_no_score(folders: Path, qwen3: RerankRunner, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr("workers.runners.rerank.runner.plans_per_shape", lambda: True)
+    monkeypatch.setattr("workers.runners.rerank.texts.plans_per_shape", lambda: True)
     rounding = loaded(RerankRunner("rounding", folders / "qwen3-reranker"))
     asked = [job("red fox " * 40, "dog", "cat and snow"), job("old", "horse")]
     items = [item for found in qwen3.prepare(asked) if isinstance(found, list) for item in found]
@@ -275,9 +275,9 @@ def test_head_of_its_own_and_classifier_score_as_the_shared_head_does(folders: P
     untied = converted(folder, {**weights, "lm_head.weight": table}, tie_word_embeddings=False)
     assert np.allclose(scores(rerank(untied, "red fox", *documents)), expected, atol=1e-6)
 
-    assert qwen3._answers is not None
-    no, yes = qwen3._answers
     folder = make("qwen3-reranker", folders / "qwen3-reranker-seq-cls")
+    vocabulary = json.loads((folder / "tokenizer.json").read_text())["model"]["vocab"]
+    no, yes = vocabulary["no"], vocabulary["yes"]
     classifier = converted(
         folder,
         {**weights, "score.weight": table[[yes]] - table[[no]]},

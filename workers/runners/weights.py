@@ -1,6 +1,8 @@
 """A folder's safetensors files as the weights of a module, quantised or not."""
 
 import json
+import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -10,6 +12,8 @@ from mlx import nn
 from jobs.errors import InvalidInput
 
 M = TypeVar("M", bound=nn.Module)
+
+Renaming = Sequence[tuple[re.Pattern[str], str]]
 
 
 def read_weights(folder: Path) -> dict[str, mx.array]:
@@ -31,6 +35,50 @@ def read_weights(folder: Path) -> dict[str, mx.array]:
 def without_buffers(weights: dict[str, mx.array]) -> dict[str, mx.array]:
     """Files of masked-language models carry position ids as a buffer, and conversions the rotary frequencies."""
     return {k: v for k, v in weights.items() if not k.endswith(("position_ids", "rotary_emb.inv_freq"))}
+
+
+def renamed(named: dict[str, Any], renaming: Renaming, unused: re.Pattern[str]) -> dict[str, Any]:
+    """Whatever has weights' names, with the network's own; unknown ones stay as they are."""
+    found: dict[str, Any] = {}
+    for name, value in named.items():
+        if not unused.search(name):
+            for pattern, ours in renaming:
+                name, hits = pattern.subn(ours, name)
+                if hits:
+                    break
+            found[name] = value
+    return found
+
+
+def rows_of(
+    names: Sequence[str],
+    weights: dict[str, mx.array],
+    tokens: Sequence[int],
+    quantisation: dict[str, Any] | None,
+) -> mx.array:
+    """These tokens' rows of the language model's head, not quantised: (tokens, hidden).
+
+    names: what the head may be called, the table of embeddings last, which many models share with it. (0, 0) where
+    there is none of them: filling a network with it says what is missing. quantisation: config.json's.
+    """
+    found = [name for name in names if f"{name}.weight" in weights]
+    if not found:
+        return mx.zeros((0, 0))
+    name, chosen = found[0], mx.array(tuple(tokens))
+    rows = weights[f"{name}.weight"][chosen]
+    if not quantisation or f"{name}.scales" not in weights:
+        return rows
+    own = quantisation.get(name)
+    how = own if isinstance(own, dict) else quantisation
+    biases = weights.get(f"{name}.biases")
+    return mx.dequantize(
+        rows,
+        weights[f"{name}.scales"][chosen],
+        None if biases is None else biases[chosen],
+        group_size=how["group_size"],
+        bits=how["bits"],
+        mode=how.get("mode", "affine"),
+    )
 
 
 def _quantise(model: nn.Module, quantisation: dict[str, Any], weights: dict[str, mx.array]) -> None:

@@ -59,15 +59,18 @@ def test_adapter_and_draft_are_named_behind_a_comma(folder: Path, tmp_path: Path
     home = folder.resolve()
     assert resolve(f"poet={folder},adapter={adapter}") == LocalModel("poet", home, adapter=adapter)
     assert resolve(f"{folder},draft={folder}") == LocalModel("my-model", home, draft=home)
+    assert resolve(f"vectors={folder},task=embed") == LocalModel("vectors", home, task="embed")
+    assert resolve(f"{folder},task=embed,adapter={adapter}").task == "embed"
 
 
 @pytest.mark.parametrize(
     ("part", "complaint"),
     [
         ("adapter=./nowhere", r"has no adapter_config\.json"),
-        ("adapter=", r"neither adapter=FOLDER nor draft=MODEL"),
-        ("lora=x", r"neither adapter=FOLDER nor draft=MODEL"),
+        ("adapter=", r"none of adapter=FOLDER, draft=MODEL and task=embed"),
+        ("lora=x", r"none of adapter=FOLDER, draft=MODEL and task=embed"),
         ("draft=./nowhere", r"There is no folder"),
+        ("task=rerank", r"none of adapter=FOLDER, draft=MODEL and task=embed"),
     ],
 )
 def test_a_part_that_cannot_be_had_is_refused(folder: Path, part: str, complaint: str):
@@ -139,17 +142,23 @@ def test_unsupported_type_lists_the_supported_ones(folder: Path):
 def test_of_a_type_that_both_share_only_marked_models_embed(folder: Path):
     assert not embeds(LocalModel("Qwen3-0.6B", folder), "qwen3")
     assert embeds(LocalModel("mlx-community/Qwen3-Embedding-0.6B-4bit", folder), "qwen3")
+    assert not embeds(LocalModel("embedder", folder, task="embed"), "qwen3")  # its hidden states are wanted
     (folder / "modules.json").write_text("[]")
     assert embeds(LocalModel("my-model", folder), "qwen3")
+    assert embeds(LocalModel("my-model", folder, task="embed"), "qwen3")
 
 
-def test_reranker_is_told_by_its_architecture_or_its_name(folder: Path, tmp_path: Path):
+def test_reranker_is_told_by_its_architecture_its_name_or_its_files(folder: Path, tmp_path: Path):
     assert not reranks(LocalModel("my-model", folder))
     assert reranks(LocalModel("Qwen/Qwen3-Reranker-0.6B", folder))
     cached = tmp_path / "models--Qwen--Qwen3-Reranker-0.6B" / "snapshots" / "0123"
     cached.mkdir(parents=True)
     (cached / "config.json").write_text('{"model_type": "qwen3"}')
     assert reranks(LocalModel("alias", cached))
+    scored = tmp_path / "scored"
+    (scored / "1_LogitScore").mkdir(parents=True)
+    (scored / "config.json").write_text('{"model_type": "qwen3_vl"}')
+    assert reranks(LocalModel("my-model", scored))
     (folder / "config.json").write_text('{"architectures": ["BertForSequenceClassification"]}')
     assert reranks(LocalModel("my-model", folder))
 

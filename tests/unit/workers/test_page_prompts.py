@@ -14,9 +14,11 @@ from jobs.generation import ImagePart, TextPart
 from jobs.types import Page, PatchGrid, Truncate
 from tests.checkpoints import vocabularies
 from tests.checkpoints.colqwen import TOKENS
-from workers.runners.late.colqwen_files import WORDS, look
-from workers.runners.late.prompts import PagePrompts, is_pictured, texts_of
+from workers.runners.late.colqwen_files import WORDS
+from workers.runners.late.prompts import PagePrompts, texts_of
+from workers.runners.pages.looks import look
 from workers.runners.pages.patches import Cut
+from workers.runners.pages.pictures import is_pictured
 
 LIMIT = 60
 TOKENIZER = vocabularies.byte_bpe(TOKENS, [], [])

@@ -5,13 +5,16 @@ import numpy as np
 import pytest
 from mlx_vlm.models.qwen2_5_vl.config import VisionConfig
 from mlx_vlm.models.qwen2_5_vl.vision import VisionModel
+from mlx_vlm.models.qwen3_vl.config import VisionConfig as Qwen3VisionConfig
 from mlx_vlm.models.qwen3_vl.processing_qwen3_vl import Qwen3VLImageProcessor
+from mlx_vlm.models.qwen3_vl.vision import VisionModel as Qwen3VisionModel
 from PIL import Image
 
 from jobs.errors import InvalidInput
 from workers.runners.pages.patches import (
     MAX_PIXELS,
     Cut,
+    corners,
     cut_up,
     fitting_size,
     places,
@@ -110,3 +113,24 @@ def test_pictures_do_not_see_each_other():
 def test_groups_of_one_size_need_no_mask():
     assert whole_pictures([(2, 3), (3, 2)], merge=2).real is None
     assert windows([(4, 8)], merge=2, side=4).real is None
+
+
+def test_side_under_half_a_block_may_count_as_one():
+    """As qwen_vl_utils counts; transformers counts none, and then scales the other side, too."""
+    cut = Cut(16, 2, 4 * 32 * 32, 1800 * 32 * 32, whole_blocks=True)
+    assert fitting_size(12, 640, cut) == (32, 640)
+    assert fitting_size(640, 12, cut) == (640, 32)
+    assert fitting_size(12, 640, cut._replace(whole_blocks=False)) == (32, 480)
+
+
+@pytest.mark.parametrize("side", [6, 48])
+def test_learned_positions_are_shared_out_as_in_the_library(side: int):
+    config = Qwen3VisionConfig(hidden_size=8, num_heads=2, depth=0, num_position_embeddings=side**2)
+    tower = Qwen3VisionModel(config)
+    for rows, columns in (*SIZES, (30, 40)):
+        expected = tower.fast_pos_embed_interpolate(mx.array([[1, 2 * rows, 2 * columns]]))
+        found, shares = corners(rows, columns, 2, side)
+        assert (found.dtype, shares.dtype) == (np.int32, np.float32)
+        between = (tower.pos_embed(mx.array(found)) * mx.array(shares)[:, :, None]).sum(axis=1)
+        np.testing.assert_allclose(np.array(between), np.array(expected), atol=2e-5)
+        np.testing.assert_allclose(shares.sum(axis=1), 1, atol=1e-6)

@@ -1,21 +1,13 @@
 """Encoded pictures become RGB, or are refused."""
 
-from io import BytesIO
-from typing import Any
-
 import pytest
 from PIL import Image
 
 from jobs.errors import InvalidInput
+from tests.pictures import encode
 from workers.runners.pages.pictures import decode
 
 RED, BLUE = (255, 0, 0), (0, 0, 255)
-
-
-def encode(picture: Image.Image, kind: str, **options: Any) -> bytes:
-    file = BytesIO()
-    picture.save(file, kind, **options)
-    return file.getvalue()
 
 
 def test_picture_is_turned_as_its_camera_said():

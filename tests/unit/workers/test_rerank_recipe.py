@@ -66,7 +66,7 @@ def test_classifier_of_several_labels_is_refused(tmp_path: Path, labels: dict[st
     [
         {**BERT, "model_type": "new", "architectures": ["NewForSequenceClassification"]},
         {**BERT, "architectures": ["BertModel"]},
-        {"model_type": "qwen3_vl", "architectures": ["Qwen3VLForConditionalGeneration"]},
+        {"model_type": "qwen2_vl", "architectures": ["Qwen2VLForConditionalGeneration"]},
         {},
     ],
 )

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from jobs.errors import InvalidInput
+from jobs.types import EmbedJob
 from workers.runners.folder import max_tokens_of, read_json
 
 logger = logging.getLogger(__name__)
@@ -25,6 +26,8 @@ LEGACY_POOLINGS = {
 # "Instruct: {task}\nQuery:{text}", from the model card of Qwen3-Embedding.
 INSTRUCT = re.compile(r"^Instruct: .*(\nQuery: ?)$", re.DOTALL)
 QWEN3_NAME = "qwen3-embedding"
+QWEN3_VL_TYPES = ("qwen3_vl", "qwen3_vl_embedding")
+"""The second is mlx-vlm's name."""
 QWEN3_QUERY_PROMPT = (
     "Instruct: Given a web search query, retrieve relevant passages that answer the query\nQuery:"
 )
@@ -48,6 +51,20 @@ class Recipe:
     lowercase: bool
     min_dimensions: int | None
     cuts: tuple[int, ...]
+
+    def prompt_of(self, job: EmbedJob) -> str:
+        """The named prompt that a job without an instruction gets, "" for none. Raises InvalidInput."""
+        if job.instruction is not None:
+            raise InvalidInput("Give either `prompt_name` or `instruction`, not both.", param="instruction")
+        name = self.default_prompt_name if job.prompt_name is None else job.prompt_name
+        if job.prompt_name is None and job.input_type in self.prompts:
+            name = job.input_type
+        if name is not None and name not in self.prompts:
+            known = ", ".join(self.prompts) or "none"
+            raise InvalidInput(
+                f"The model has no prompt {name!r}. Its prompts: {known}.", param="prompt_name"
+            )
+        return self.prompts[name] if name is not None else ""
 
 
 def read_recipe(folder: Path, config: dict[str, Any]) -> Recipe:
@@ -96,6 +113,8 @@ def _modules(folder: Path, config: dict[str, Any]) -> tuple[str, tuple[Path, ...
 
 def _pooling(folder: Path, config: dict[str, Any]) -> str:
     pooling = read_json(folder / "config.json")
+    if not pooling and config.get("model_type") in QWEN3_VL_TYPES:
+        return "lasttoken"  # its published code's; the first folders came without this file
     if not pooling:
         fallback = "lasttoken" if config.get("model_type") == "qwen3" else "mean"
         logger.warning("model names no pooling, %s is used", fallback, extra={"folder": str(folder.parent)})
@@ -142,6 +161,8 @@ def _matryoshka(
         QWEN3_NAME in str(folder).lower() or prompts.get("query") == QWEN3_QUERY_PROMPT
     ):
         return 32, ()  # its model card: "user-defined output dimensions ranging from 32"
+    if model_type in QWEN3_VL_TYPES:
+        return 64, ()  # its model card: "user-defined output dimensions ranging from 64"
     if model_type == "gemma3_text":
         return 128, ()  # EmbeddingGemma's model card: 768, and 512, 256, 128
     return None, ()

@@ -1,6 +1,6 @@
 """A prompt with pictures on its way into the model: encoded once, then read in pieces."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import mlx.core as mx
@@ -20,19 +20,23 @@ OTHER_WAYS = ("cross_attention_states", "decoder_inputs_embeds", "pos_hw")
 """Ways from picture to text other than among the prompt's embeddings: each decode step would need them again."""
 
 
-class PicturePrefill:
-    """Belongs to the thread that owns the device."""
+class SeenPrompt:
+    """A prompt's embeddings, pictures among them, and the state of what has been read of it.
 
-    def __init__(self, model: Any, rows: PlacedRows | PlainRows, answer: Answer) -> None:
+    Belongs to the thread that owns the device.
+    """
+
+    def __init__(
+        self, model: Any, rows: PlacedRows | PlainRows, ids: Sequence[int], pictures: Inputs
+    ) -> None:
         """Runs the vision tower. Raises what the model raises, or InvalidInput for a model of another build."""
-        self.answer = answer
         *self._caches, last = rows.make_cache()
         self._shifts = last if isinstance(last, Shifts) else None
         if self._shifts is None:
             self._caches.append(last)
         self._language = model.language_model
-        self._ids = mx.array([answer.ids])
-        inputs = {name: _on_device(value) for name, value in lengthened(answer).items()}
+        self._ids = mx.array([ids])
+        inputs = {name: _on_device(value) for name, value in pictures.items()}
         pixels = inputs.pop("pixel_values", None)
         _forget(self._language)
         found = model.get_input_embeddings(
@@ -45,40 +49,28 @@ class PicturePrefill:
         self._options = {**inputs, **{name: value for name, value in found.items() if value is not None}}
         self._options.pop("rope_deltas", None)
         self._places = self._take_places(found.get("rope_deltas"))
-        self._in_pieces = _chunked_prefill_enabled(
+        self.in_pieces = _chunked_prefill_enabled(
             model,
             input_ids=self._ids,
             inputs_embeds=self._embeddings,
             prompt_cache=self._caches,
             prefill_kwargs=self._options,
         )
-        self._done = 0
 
     @property
     def layers(self) -> list[Any]:
         """The state of what has been read so far, one object per layer."""
         return self._caches if self._shifts is None else [*self._caches, self._shifts]
 
-    @property
-    def left(self) -> int:
-        """Tokens to read: all but the last, which the decode batch reads."""
-        return len(self.answer.ids) - 1 - self._done
-
-    def advance(self, tokens: int) -> int:
-        """Read about so many tokens further. Returns how many it was."""
-        start = self._done
-        count = min(tokens, self.left) if self._in_pieces else self.left
-        end = start + count
+    def read(self, start: int, end: int) -> None:
+        """These tokens, which follow those read before. Nothing is computed yet."""
         self._language(
             inputs=self._ids[:, start:end],
             inputs_embeds=self._embeddings[:, start:end],
             cache=self._caches,
-            n_to_process=count,
+            n_to_process=end - start,
             **self._options_of(start, end),
         )
-        mx.eval([layer.state for layer in self.layers])
-        self._done = end
-        return count
 
     def _take_places(self, shift: Any) -> Any:
         """The prompt's positions (3, 1, tokens), from where the family keeps them; its shift goes into the cache."""
@@ -99,9 +91,38 @@ class PicturePrefill:
         found = dict(self._options)
         if self._places is not None:
             found["position_ids"] = self._places[..., start:end]
-        if not self._in_pieces and found.get("attention_mask_4d") is not None:
+        if not self.in_pieces and found.get("attention_mask_4d") is not None:
             found["attention_mask_4d"] = found["attention_mask_4d"][..., start:end, start:end]
         return found
+
+
+class PicturePrefill:
+    """An answer's prompt on its way. Belongs to the thread that owns the device."""
+
+    def __init__(self, model: Any, rows: PlacedRows | PlainRows, answer: Answer) -> None:
+        """Runs the vision tower. Raises what the model raises, or InvalidInput for a model of another build."""
+        self.answer = answer
+        self._seen = SeenPrompt(model, rows, answer.ids, lengthened(answer))
+        self._done = 0
+
+    @property
+    def layers(self) -> list[Any]:
+        """The state of what has been read so far, one object per layer."""
+        return self._seen.layers
+
+    @property
+    def left(self) -> int:
+        """Tokens to read: all but the last, which the decode batch reads."""
+        return len(self.answer.ids) - 1 - self._done
+
+    def advance(self, tokens: int) -> int:
+        """Read about so many tokens further. Returns how many it was."""
+        start = self._done
+        count = min(tokens, self.left) if self._seen.in_pieces else self.left
+        self._seen.read(start, start + count)
+        mx.eval([layer.state for layer in self.layers])
+        self._done = start + count
+        return count
 
 
 def lengthened(answer: Answer) -> dict[str, Any]:

@@ -43,6 +43,7 @@ class PicturePrompts:
         self._vocab_size = vocab_size
         self._marks = _marks(tokenizer, processor, image_ids)
         self._placing = find_placing(tokenizer, self._marks)
+        self._frame = find_frame(tokenizer, self._placing)
 
     @property
     def takes_pictures(self) -> bool:
@@ -56,13 +57,25 @@ class PicturePrompts:
             return self._pictured(self._marked(job.prompt), job.prompt.images, "images", whole=False)
         return Reading(prompt_ids(self._tokenizer, job, self._vocab_size))
 
+    def page(self, parts: Sequence[TextPart | ImagePart], param: str) -> Reading:
+        """Pictures and texts in their order, outside of any chat. Raises InvalidInput, naming `param`."""
+        if self._placing.mark is None:
+            raise InvalidInput("This model's chat template has no place for an image.", param=param)
+        self._refuse_marks([part.text for part in parts if isinstance(part, TextPart)], param)
+        pictures = [part.data for part in parts if isinstance(part, ImagePart)]
+        text = "".join(part.text if isinstance(part, TextPart) else self._frame for part in parts)
+        return self._processed(text, pictures, param, whole=False)
+
     def _chat(self, chat: Chat) -> Reading:
         pictures = [
             part.data for message in chat.messages for part in message.content if isinstance(part, ImagePart)
         ]
         if pictures and self._placing.mark is None:
             raise InvalidInput("This model's chat template has no place for an image.", param="messages")
-        self._refuse_marks(chat)
+        texts = [
+            part.text for message in chat.messages for part in message.content if isinstance(part, TextPart)
+        ]
+        self._refuse_marks(texts, "messages")
         if pictures:
             text = str(render(self._tokenizer, chat, self._placing.content, tokenize=False))
             return self._pictured(text, pictures, "messages", whole=self._tokenizer.has_chat_template)
@@ -72,15 +85,12 @@ class PicturePrompts:
             raise InvalidInput("The prompt is empty.", param="messages")
         return Reading(list(ids))
 
-    def _refuse_marks(self, chat: Chat) -> None:
+    def _refuse_marks(self, texts: Sequence[str], param: str) -> None:
         """A mark in a text would take the place of a picture."""
-        texts = [
-            part.text for message in chat.messages for part in message.content if isinstance(part, TextPart)
-        ]
         for mark in self._marks:
             if any(mark in text for text in texts):
                 raise InvalidInput(
-                    f"A text holds {mark}, which stands for an image to this model.", param="messages"
+                    f"A text holds {mark}, which stands for an image to this model.", param=param
                 )
 
     def _marked(self, prompt: Prompt) -> str:
@@ -100,11 +110,15 @@ class PicturePrompts:
             raise InvalidInput(
                 f"The prompt has {text.count(mark)} places for its {len(encoded)} images.", param=param
             )
+        found = self._processed(text, encoded, param, whole=whole)
+        if found.ids[-1] in self._image_ids:
+            raise InvalidInput("Text must follow the last image.", param=param)
+        return found
+
+    def _processed(self, text: str, encoded: Sequence[bytes], param: str, *, whole: bool) -> Reading:
         found = self._process(text, [decode(each, param) for each in encoded], param, whole=whole)
         ids = [int(token) for token in np.asarray(found.pop("input_ids")).reshape(-1)]
         found.pop("attention_mask", None)  # of one prompt: all ones
-        if ids[-1] in self._image_ids:
-            raise InvalidInput("Text must follow the last image.", param=param)
         return Reading(ids, {name: _plain(value) for name, value in found.items()})
 
     def _process(self, text: str, pictures: list[Image.Image], param: str, *, whole: bool) -> dict[str, Any]:
@@ -139,14 +153,25 @@ def find_placing(tokenizer: TokenizerWrapper, marks: Sequence[str]) -> Placing:
     return Placing(_text_with(""), None)
 
 
-def _rendered(tokenizer: TokenizerWrapper, content: Content, mark: str) -> str:
-    """What is left of two pictures and two texts: M for each mark, and the texts, in their order."""
+def find_frame(tokenizer: TokenizerWrapper, placing: Placing) -> str:
+    """A picture's mark with what the template puts around it, such as Qwen's token of a picture's beginning."""
+    mark = placing.mark or ""
+    between = _asked(tokenizer, placing.content).partition("first")[2].partition("second")[0]
+    return between if mark and mark in between else mark
+
+
+def _asked(tokenizer: TokenizerWrapper, content: Content) -> str:
+    """Two pictures and two texts in the template; "" where it takes no such content."""
     try:
         text = str(render(tokenizer, Chat((_ASKED,)), content, tokenize=False))
     except InvalidInput:
         return ""
-    if "'type'" in text:  # printed as Python prints a list
-        return ""
+    return "" if "'type'" in text else text  # printed as Python prints a list
+
+
+def _rendered(tokenizer: TokenizerWrapper, content: Content, mark: str) -> str:
+    """What is left of two pictures and two texts: M for each mark, and the texts, in their order."""
+    text = _asked(tokenizer, content)
     pieces = re.findall(f"{re.escape(mark)}|first|second", text)
     return "".join("M" if piece == mark else piece for piece in pieces)
 

@@ -33,23 +33,10 @@ class VisionRunner(GenerateRunner):
             raise InvalidInput(
                 f"{self._id} is a vision model, which cannot have {unsupported}.", param="model"
             )
-        try:
-            return Network(load_model(self._files.folder, lazy=True), None)
-        except Exception as error:
-            # Configs of many makers are read here, with as many kinds of errors.
-            raise InvalidInput(f"{self._id} cannot be loaded by mlx-vlm: {error}.", param="model") from error
+        return Network(open_vision_model(self._id, self._files.folder), None)
 
     def _read_tokenizer(self, model: Any, config: Mapping[str, Any]) -> TokenizerWrapper:
-        folder = self._files.folder
-        try:
-            processor = load_processor(folder, eos_token_ids=getattr(model.config, "eos_token_id", None))
-            if own := load_image_processor(folder):
-                processor.image_processor = own
-        except Exception as error:  # as for configs
-            raise InvalidInput(f"{self._id} cannot be loaded by mlx-vlm: {error}.", param="model") from error
-        tokenizer = load_tokenizer(folder, _template_of(processor), eos_token_ids=_end_ids(folder, config))
-        image_ids = [config[name] for name in IMAGE_IDS if isinstance(config.get(name), int)]
-        self._prompts = PicturePrompts(tokenizer, processor, image_ids, self._tokens_known(model, {}))
+        tokenizer, self._prompts = open_prompts(self._id, self._files.folder, config, model)
         return tokenizer
 
     def _new_decoder(self, network: Network) -> Decoder:
@@ -62,14 +49,42 @@ class VisionRunner(GenerateRunner):
         )
 
     def _tokens_known(self, model: Any, text_config: Mapping[str, Any]) -> int:
-        """Gemma 3's files leave it to the code that reads them."""
-        return int(model.config.text_config.vocab_size)
+        return tokens_known(model)
 
     def _abilities(self) -> tuple[str, ...]:
         return (*super()._abilities(), *(["vision"] if self._prompts.takes_pictures else []))
 
     def _read(self, job: GenerateJob) -> Reading:
         return self._prompts.read(job)
+
+
+def open_vision_model(name: str, folder: Path) -> Any:
+    """mlx-vlm's model of the folder, weights not read yet. name: for messages. Raises InvalidInput."""
+    try:
+        return load_model(folder, lazy=True)
+    except Exception as error:
+        # Configs of many makers are read here, with as many kinds of errors.
+        raise InvalidInput(f"{name} cannot be loaded by mlx-vlm: {error}.", param="model") from error
+
+
+def open_prompts(
+    name: str, folder: Path, config: Mapping[str, Any], model: Any
+) -> tuple[TokenizerWrapper, PicturePrompts]:
+    """A vision model's tokenizer, and what makes prompts for it. name: for messages. Raises InvalidInput."""
+    try:
+        processor = load_processor(folder, eos_token_ids=getattr(model.config, "eos_token_id", None))
+        if own := load_image_processor(folder):
+            processor.image_processor = own
+    except Exception as error:  # as for configs
+        raise InvalidInput(f"{name} cannot be loaded by mlx-vlm: {error}.", param="model") from error
+    tokenizer = load_tokenizer(folder, _template_of(processor), eos_token_ids=_end_ids(folder, config))
+    image_ids = [config[key] for key in IMAGE_IDS if isinstance(config.get(key), int)]
+    return tokenizer, PicturePrompts(tokenizer, processor, image_ids, tokens_known(model))
+
+
+def tokens_known(model: Any) -> int:
+    """Gemma 3's files leave it to the code that reads them."""
+    return int(model.config.text_config.vocab_size)
 
 
 def _template_of(processor: Any) -> dict[str, Any]:

@@ -44,7 +44,7 @@ class ColIdefics(nn.Module):
 
     def __call__(self, items: Sequence[PageItem], width: int) -> mx.array:
         """As workers.runners.late.model.Network does."""
-        tokens = padded(items, width, self._image_token)
+        tokens = padded([item.ids for item in items], width, self._image_token)
         hidden = self.language.embed_tokens(mx.array(tokens.ids))
         tiles = [picture.values for item in items for picture in item.pictures]
         if tiles:

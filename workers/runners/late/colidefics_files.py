@@ -12,11 +12,12 @@ from jobs.errors import InvalidInput
 from workers.runners.architecture import check_config
 from workers.runners.folder import read_json
 from workers.runners.late.colidefics import ColIdefics, Shades
-from workers.runners.late.files import processor_of, renamed
 from workers.runners.late.model import LateModel, max_tokens, query_prefix
-from workers.runners.late.prompts import QUERY_PREFIX, Look, PagePrompts, Words
+from workers.runners.late.prompts import QUERY_PREFIX, PagePrompts, Words
+from workers.runners.pages.files import processor_of
+from workers.runners.pages.looks import Look
 from workers.runners.pages.tiles import Tiling, cut_to_tiles
-from workers.runners.weights import fill, read_weights
+from workers.runners.weights import fill, read_weights, renamed
 
 NAMES = (
     (re.compile(r"^(?:model\.)?vision_model\."), "vision."),

@@ -10,18 +10,19 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from mlx_vlm.models.qwen2_5_vl.config import TextConfig, VisionConfig
-from PIL import Image
 
 from jobs.errors import InvalidInput
 from workers.runners.architecture import check_config
 from workers.runners.folder import read_json
-from workers.runners.late.colqwen import ColQwen, Pixels
-from workers.runners.late.files import processor_of, renamed
+from workers.runners.late.colqwen import ColQwen
 from workers.runners.late.marks import COLQWEN_PROJECTIONS
 from workers.runners.late.model import LateModel, max_tokens, query_prefix
-from workers.runners.late.prompts import QUERY_PREFIX, Look, PagePrompts, Words
-from workers.runners.pages.patches import MAX_PIXELS, Cut, cut_up
-from workers.runners.weights import fill, read_weights
+from workers.runners.late.prompts import QUERY_PREFIX, PagePrompts, Words
+from workers.runners.pages.files import processor_of
+from workers.runners.pages.looks import QWEN_MARKS, look
+from workers.runners.pages.patches import MAX_PIXELS, Cut
+from workers.runners.pages.tower import Pixels
+from workers.runners.weights import fill, read_weights, renamed
 
 NAMES = (
     (re.compile(r"^(?:vlm\.)?(?:model\.)?(?:visual|vision_tower)\."), "vision."),
@@ -38,7 +39,7 @@ WORDS = Words(
     augmentation="<|endoftext|>" * 10,
     page_before="<|im_start|>user\n",
     page_after="<|im_end|><|endoftext|>",
-    marks=("<|image_pad|>", "<|video_pad|>"),
+    marks=QWEN_MARKS,
 )
 
 CLIP_MEAN = (0.48145466, 0.4578275, 0.40821073)
@@ -87,14 +88,6 @@ def open_colqwen(folder: Path) -> LateModel:
         image_token=files.image_token,
     )
     return LateModel(prompts, files.network, limit)
-
-
-def look(picture: Image.Image, cut: Cut) -> Look:
-    """An RGB picture as ColQwen2.5 reads it. Raises InvalidInput."""
-    patches = cut_up(picture, cut)
-    tokens = patches.rows * patches.columns
-    text = f"<|vision_start|>{WORDS.marks[0] * tokens}<|vision_end|>"
-    return Look(text, patches, tokens, patches.rows, patches.columns)
 
 
 def _read_files(folder: Path) -> ColQwenFiles:

@@ -1,16 +1,18 @@
-"""What tells a multi-vector model from the vision model it was made of. Imports no MLX."""
+"""What tells a multi-vector model from the model it was made of. Imports no MLX."""
 
 from pathlib import Path
 from typing import Any, Literal
 
 from workers.runners.folder import read_json
 
-Family = Literal["colqwen2_5", "colidefics3"]
+Family = Literal["colqwen2_5", "colidefics3", "lfm2_colbert"]
 
 COLQWEN_PROJECTIONS = ("custom_text_proj", "embedding_proj_layer")
 """Names of the layer that Qwen2.5-VL lacks."""
 COLIDEFICS_PROJECTIONS = ("linear.",)
 """… and Idefics3."""
+LFM2_PROJECTIONS = ("model.1_Dense.linear.", "1_Dense.linear.", "dense.0.", "dense.", "projection.")
+"""… and LFM2, as conversions have it; PyLate keeps it in a folder of its own."""
 
 
 def family_of(folder: Path, config: dict[str, Any]) -> Family | None:
@@ -27,6 +29,9 @@ def family_of(folder: Path, config: dict[str, Any]) -> Family | None:
         return "colqwen2_5" if _has_weight(folder, COLQWEN_PROJECTIONS) else None
     if model_type == "idefics3":
         return "colidefics3" if _has_weight(folder, COLIDEFICS_PROJECTIONS) else None
+    if model_type == "lfm2":
+        projects = (folder / "1_Dense").is_dir() or _has_weight(folder, LFM2_PROJECTIONS)
+        return "lfm2_colbert" if projects else None
     return None
 
 

@@ -2,13 +2,40 @@
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import mlx.core as mx
 
+from jobs.types import Page, PatchGrid, Truncate
 from workers.runners.folder import read_json
-from workers.runners.late.prompts import PagePrompts
-from workers.runners.pages.items import PageItem
+from workers.runners.late.text_prompts import Kept
+
+
+class LateItem(Protocol):
+    """An input as the model reads it. length: its tokens. kept: which of them have vectors that are handed out. grids:
+    where among those the pictures' are.
+    """
+
+    @property
+    def length(self) -> int: ...
+
+    @property
+    def kept(self) -> Kept: ...
+
+    @property
+    def grids(self) -> tuple[PatchGrid, ...]: ...
+
+
+class Prompts(Protocol):
+    """What makes items of inputs. Any thread may use it."""
+
+    def text(self, value: str | tuple[int, ...], *, is_query: bool, truncate: Truncate) -> LateItem:
+        """Raises InvalidInput."""
+        ...
+
+    def page(self, page: Page) -> LateItem:
+        """A page with pictures. Raises InvalidInput."""
+        ...
 
 
 class Network(Protocol):
@@ -16,19 +43,20 @@ class Network(Protocol):
 
     dimensions: int
 
-    def __call__(self, items: Sequence[PageItem], width: int) -> mx.array:
+    def __call__(self, items: Sequence[Any], width: int) -> mx.array:
         """A unit-length vector for each token, float32 (items, width, dimensions); those of padding mean nothing."""
         ...
 
 
 class LateModel(NamedTuple):
-    """prompts: what makes items of inputs. network: opens it, every weight accounted for, none read yet; raises
-    InvalidInput.
+    """network: opens it, every weight accounted for, none read yet; raises InvalidInput. sees: whether pages may have
+    pictures.
     """
 
-    prompts: PagePrompts
+    prompts: Prompts
     network: Callable[[], Network]
     max_tokens: int
+    sees: bool = True
 
 
 def max_tokens(folder: Path, positions: int) -> int:

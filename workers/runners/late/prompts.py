@@ -4,17 +4,18 @@ The words are colpali_engine's, with one exception: its later releases leave "Qu
 models were trained and measured.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NamedTuple, TypeGuard
+from typing import NamedTuple
 
 import numpy as np
 from PIL import Image
 
 from jobs.errors import InputTooLong, InvalidInput
 from jobs.generation import ImagePart, TextPart
-from jobs.types import Page, PatchGrid, Truncate
+from jobs.types import Page, Truncate
 from workers.runners.pages.items import PageItem
+from workers.runners.pages.looks import Look, grids_of, refuse_marks
 from workers.runners.pages.pictures import decode
 from workers.tokens import Ids, ModelTokenizer
 
@@ -32,18 +33,6 @@ class Words(NamedTuple):
     page_before: str
     page_after: str
     marks: tuple[str, ...]
-
-
-class Look(NamedTuple):
-    """A picture as the model reads it. text: what stands for it. pixels: what the vision tower takes. rows, columns: of
-    the last of its tokens, which are of the whole picture.
-    """
-
-    text: str
-    pixels: Any
-    tokens: int
-    rows: int
-    columns: int
 
 
 class PagePrompts:
@@ -83,7 +72,7 @@ class PagePrompts:
     def page(self, page: Page) -> PageItem:
         """A page with pictures. Raises InvalidInput."""
         texts = [part.text for part in page.parts if isinstance(part, TextPart)]
-        self._refuse_marks(texts)
+        refuse_marks(texts, self._words.marks)
         looks = {
             place: self._look(decode(part.data, "input"))
             for place, part in enumerate(page.parts)
@@ -102,7 +91,7 @@ class PagePrompts:
                 param="input",
             )
         found = list(looks.values())
-        return PageItem(ids, tuple(look.pixels for look in found), self._grids(ids, found))
+        return PageItem(ids, tuple(look.pixels for look in found), grids_of(ids, found, self._image_token))
 
     def _read(self, value: str | tuple[int, ...], prefix: str, truncate: Truncate) -> tuple[Ids, int]:
         """The text's ids with the prefix, and how many of them are the prefix (where it is needed for a cut)."""
@@ -110,31 +99,11 @@ class PagePrompts:
             if self._image_token in value:
                 raise InvalidInput("the token ids hold the one that stands for a picture.", param="input")
             return self._texts.wrap([int(token) for token in value], prefix)
-        self._refuse_marks([value])
+        refuse_marks([value], self._words.marks)
         ids = next(self._texts.encode([prefix + value]))
         if len(ids) <= self._texts.max_tokens or truncate == "none":
             return ids, 0
         return ids, self._texts.prompt_tokens(prefix, value)
-
-    def _grids(self, ids: Ids, looks: Sequence[Look]) -> tuple[PatchGrid, ...]:
-        marks = np.flatnonzero(ids == self._image_token)
-        ends = np.cumsum([look.tokens for look in looks])
-        return tuple(
-            PatchGrid(int(marks[end - look.rows * look.columns]), look.rows, look.columns)
-            for end, look in zip(ends, looks, strict=True)
-        )
-
-    def _refuse_marks(self, texts: Sequence[str]) -> None:
-        """A mark in a text would be taken for a picture."""
-        for mark in self._words.marks:
-            if any(mark in text for text in texts):
-                raise InvalidInput(
-                    f"a text holds {mark}, which stands for an image to this model.", param="input"
-                )
-
-
-def is_pictured(value: str | tuple[int, ...] | Page) -> TypeGuard[Page]:
-    return isinstance(value, Page) and any(isinstance(part, ImagePart) for part in value.parts)
 
 
 def texts_of(page: Page) -> str:

@@ -1,9 +1,9 @@
-"""Texts and pages in, a vector for each of their tokens and patches out: ColQwen2.5 and ColIdefics3 (ColSmol)."""
+"""Texts and pages in, a vector for each of their tokens and patches out: ColQwen2.5, ColIdefics3 (ColSmol), and for
+texts alone LFM2-ColBERT.
+"""
 
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
-from io import BytesIO
-from os import cpu_count
+from concurrent.futures import Future
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +11,6 @@ import mlx.core as mx
 import numpy as np
 from mlx import nn
 from numpy.typing import NDArray
-from PIL import Image
 
 from jobs.errors import InternalError, InvalidInput, JobError
 from jobs.generation import ImagePart
@@ -21,21 +20,19 @@ from workers.runners.base import caught, succeeded
 from workers.runners.late.colidefics_files import open_colidefics
 from workers.runners.late.colqwen_files import open_colqwen
 from workers.runners.late.interaction import embeddings_of, joined, ranking
+from workers.runners.late.lfm2_files import open_lfm2
 from workers.runners.late.marks import Family
-from workers.runners.late.model import Network
-from workers.runners.late.prompts import is_pictured, texts_of
+from workers.runners.late.model import LateItem, Network
+from workers.runners.late.prompts import texts_of
 from workers.runners.lazy_weights import read, release, size_bytes
-from workers.runners.pages.items import PageItem
+from workers.runners.pages.pictures import blank_picture, decoding_threads, is_pictured
 from workers.shapes import plans_per_shape, rounded_length
 
 Vectors = NDArray[np.float32]
 
 MAX_NORM_ERROR = 1e-3
 
-OPENERS = {"colqwen2_5": open_colqwen, "colidefics3": open_colidefics}
-
-MAX_THREADS = 4
-"""For decoding: each may hold a picture of many megapixels."""
+OPENERS = {"colqwen2_5": open_colqwen, "colidefics3": open_colidefics, "lfm2_colbert": open_lfm2}
 
 
 class MultiVectorRunner:
@@ -49,10 +46,10 @@ class MultiVectorRunner:
     def __init__(self, model_id: str, folder: Path, family: Family) -> None:
         """Opens the folder; weights are read by `load`. Raises InvalidInput, saying what in it is not supported."""
         self._folder = folder
-        self._prompts, self._open, max_tokens = OPENERS[family](folder)
+        self._prompts, self._open, max_tokens, self._sees = OPENERS[family](folder)
         self._network: Network | None = self._open()
         self.weight_bytes = size_bytes(_module(self._network))
-        self._threads = ThreadPoolExecutor(min(MAX_THREADS, cpu_count() or 1), thread_name_prefix="pictures")
+        self._threads = decoding_threads()
         self._rounds_shapes = plans_per_shape()
         self.info = ModelInfo(
             id=model_id,
@@ -60,14 +57,16 @@ class MultiVectorRunner:
             created=int((folder / "config.json").stat().st_mtime),
             dimensions=self._network.dimensions,
             max_tokens=max_tokens,
-            abilities=("multi_vector", "vision"),
+            abilities=("multi_vector", "vision") if self._sees else ("multi_vector",),
         )
 
     def load(self) -> Iterator[None]:
         """Raises InvalidInput for weights that make no sound vectors."""
         self._network = self._network or self._open()
         yield from read(_module(self._network))
-        samples = [self._prompts.text("a", is_query=True, truncate="none"), self._prompts.page(_blank_page())]
+        samples = [self._prompts.text("a", is_query=True, truncate="none")]
+        if self._sees:
+            samples.append(self._prompts.page(Page((ImagePart(blank_picture()),))))
         for outcome in self.run(samples):
             if isinstance(outcome, JobError):
                 raise InvalidInput(
@@ -78,7 +77,7 @@ class MultiVectorRunner:
         self._network = None
         release()
 
-    def prepare(self, jobs: Sequence[EmbedJob | RerankJob]) -> Sequence[list[PageItem] | JobError]:
+    def prepare(self, jobs: Sequence[EmbedJob | RerankJob]) -> Sequence[list[LateItem] | JobError]:
         """Of a reranking: the query, then the documents."""
         parts = [caught(_embeddings_of, job) for job in jobs]
         prepared = iter(
@@ -88,7 +87,7 @@ class MultiVectorRunner:
             part if isinstance(part, JobError) else joined([next(prepared) for _ in part]) for part in parts
         ]
 
-    def _prepare(self, jobs: Sequence[EmbedJob]) -> Sequence[list[PageItem] | JobError]:
+    def _prepare(self, jobs: Sequence[EmbedJob]) -> Sequence[list[LateItem] | JobError]:
         """Pictures of all jobs at once: decoding and scaling them release the GIL."""
         pages = [
             [self._threads.submit(self._prompts.page, each) for each in job.inputs if is_pictured(each)]
@@ -96,12 +95,12 @@ class MultiVectorRunner:
         ]
         return [caught(self._items, job, iter(own)) for job, own in zip(jobs, pages, strict=True)]
 
-    def run(self, items: Sequence[PageItem]) -> Sequence[Vectors | JobError]:
+    def run(self, items: Sequence[LateItem]) -> Sequence[Vectors | JobError]:
         """A batch from start to end, as `launch` does it."""
         return self.launch(items)()
 
-    def launch(self, items: Sequence[PageItem]) -> Callable[[], Sequence[Vectors | JobError]]:
-        """Of each item its vectors, float32, (tokens, dimensions); InternalError where one of them is not sound."""
+    def launch(self, items: Sequence[LateItem]) -> Callable[[], Sequence[Vectors | JobError]]:
+        """Of each item its vectors, float32, (kept tokens, dimensions); InternalError where one of them is unsound."""
         assert self._network is not None, "loaded first"
         longest = max(item.length for item in items)
         width = rounded_length(longest) if self._rounds_shapes else longest
@@ -111,12 +110,12 @@ class MultiVectorRunner:
         def wait() -> Sequence[Vectors | JobError]:
             mx.eval(vectors)  # releases the GIL while the device works, which a conversion alone would not
             found = np.array(vectors)
-            return [_checked(rows[: item.length]) for rows, item in zip(found, items, strict=True)]
+            return [_checked(rows[item.kept]) for rows, item in zip(found, items, strict=True)]
 
         return wait
 
     def assemble(
-        self, job: EmbedJob | RerankJob, items: Sequence[PageItem], outcomes: Sequence[Any]
+        self, job: EmbedJob | RerankJob, items: Sequence[LateItem], outcomes: Sequence[Any]
     ) -> EmbedResult | RerankResult:
         """Raises the first item's error, if any has one."""
         vectors = succeeded(outcomes)
@@ -127,7 +126,7 @@ class MultiVectorRunner:
             dimensions=self.info.dimensions,
             vectors=np.concatenate(vectors).astype("<f4").tobytes(),
             tokens=lengths,
-            counts=lengths,
+            counts=tuple(map(len, vectors)),
             grids=tuple(item.grids for item in items) if any(item.grids for item in items) else (),
         )
 
@@ -147,10 +146,10 @@ class MultiVectorRunner:
         if job.instruction is not None:
             raise InvalidInput("The model takes no instruction.", param="instruction")
 
-    def _items(self, job: EmbedJob, pages: Iterator[Future[PageItem]]) -> list[PageItem]:
+    def _items(self, job: EmbedJob, pages: Iterator[Future[LateItem]]) -> list[LateItem]:
         """Raises the first input's error, naming its place."""
         self._check(job)
-        items: list[PageItem] = []
+        items: list[LateItem] = []
         for index, value in enumerate(job.inputs):
             try:
                 items.append(next(pages).result() if is_pictured(value) else self._text(value, job))
@@ -158,7 +157,7 @@ class MultiVectorRunner:
                 raise type(error)(f"Input {index}: {error.message}", param=error.param) from error
         return items
 
-    def _text(self, value: str | tuple[int, ...] | Page, job: EmbedJob) -> PageItem:
+    def _text(self, value: str | tuple[int, ...] | Page, job: EmbedJob) -> LateItem:
         usual = "document" if isinstance(value, Page) else "query"
         words = texts_of(value) if isinstance(value, Page) else value
         is_query = (job.input_type or usual) == "query"
@@ -172,12 +171,6 @@ def _embeddings_of(job: EmbedJob | RerankJob) -> tuple[EmbedJob, ...]:
 def _module(network: Network) -> nn.Module:
     assert isinstance(network, nn.Module)
     return network
-
-
-def _blank_page() -> Page:
-    file = BytesIO()
-    Image.new("RGB", (64, 64), "white").save(file, "PNG")
-    return Page((ImagePart(file.getvalue()),))
 
 
 def _checked(vectors: Vectors) -> Vectors | JobError:

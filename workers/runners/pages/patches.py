@@ -1,4 +1,4 @@
-"""Pictures cut into the patches that Qwen2.5-VL reads, and where each patch belongs. NumPy and Pillow alone.
+"""Pictures cut into the patches that Qwen2.5-VL and Qwen3-VL read, and where each belongs. NumPy and Pillow alone.
 
 Patches come in blocks of merge * merge, which the model makes one token of; blocks go row by row.
 """
@@ -24,13 +24,15 @@ Index = NDArray[np.int32]
 
 class Cut(NamedTuple):
     """How pictures are cut. patch: pixels of a patch's side. merge: patches of a block's side.
-    min_pixels, max_pixels: of a picture once it is scaled.
+    min_pixels, max_pixels: of a picture once it is scaled. whole_blocks: whether a side shorter than half a block is
+    one before the pixels are counted (qwen_vl_utils), or none (transformers).
     """
 
     patch: int
     merge: int
     min_pixels: int
     max_pixels: int
+    whole_blocks: bool = False
 
     @property
     def block(self) -> int:
@@ -75,7 +77,8 @@ def fitting_size(width: int, height: int, cut: Cut) -> tuple[int, int]:
             param="input",
         )
     block = cut.block
-    across, down = round(width / block) * block, round(height / block) * block
+    least = block if cut.whole_blocks else 0
+    across, down = (max(least, round(side / block) * block) for side in (width, height))
     if across * down > cut.max_pixels:
         shrink = math.sqrt(width * height / cut.max_pixels)
         across = max(block, math.floor(width / shrink / block) * block)
@@ -92,6 +95,34 @@ def places(rows: int, columns: int, merge: int) -> Index:
     at = np.indices((rows, merge, columns, merge), dtype=np.int32)
     down, across = at[0] * merge + at[1], at[2] * merge + at[3]
     return np.stack([each.transpose(0, 2, 1, 3).reshape(-1) for each in (down, across)], axis=1)
+
+
+def corners(rows: int, columns: int, merge: int, side: int) -> tuple[Index, NDArray[np.float32]]:
+    """Which four of the side * side learned positions each patch of a picture lies between, and what share it has of
+    each: (patches, 4) twice. The learned ones are spread over the picture from edge to edge.
+    """
+    lengths = np.array([rows, columns]) * merge
+    exact = places(rows, columns, merge) * ((side - 1) / np.maximum(lengths - 1, 1))
+    low = np.floor(exact).astype(np.int32)
+    ends = np.stack([low, np.minimum(low + 1, side - 1)], axis=2)  # (patches, down and across, two)
+    shares = np.stack([1 - (exact - low), exact - low], axis=2).astype(np.float32)
+    found = ends[:, 0, :, None] * side + ends[:, 1, None, :]
+    product = shares[:, 0, :, None] * shares[:, 1, None, :]
+    return found.reshape(-1, 4).astype(np.int32), product.reshape(-1, 4)
+
+
+def once_each(pictures: Sequence[Patches]) -> tuple[list[Patches], Index | None]:
+    """Every picture once, by identity, and which of their blocks those of all are; None where none is repeated."""
+    distinct = {id(picture): picture for picture in pictures}
+    if len(distinct) == len(pictures):
+        return list(pictures), None
+    blocks: dict[int, Index] = {}
+    count = 0
+    for key, picture in distinct.items():
+        end = count + picture.rows * picture.columns
+        blocks[key] = np.arange(count, end, dtype=np.int32)
+        count = end
+    return list(distinct.values()), np.concatenate([blocks[id(picture)] for picture in pictures])
 
 
 def whole_pictures(sizes: Sequence[tuple[int, int]], merge: int) -> Groups:

@@ -1,13 +1,38 @@
 """Pictures as they came, turned into what a vision model's processor takes."""
 
+from concurrent.futures import ThreadPoolExecutor
 from io import BytesIO
+from os import cpu_count
+from typing import TypeGuard
 
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from jobs.errors import InvalidInput
+from jobs.generation import ImagePart
+from jobs.types import Page
 
 MAX_PIXELS = 89_478_485
 """A quarter of a gigabyte in RGB, from which on Pillow warns and goes on. A file of 14 kB may hold more."""
+
+MAX_THREADS = 4
+"""For decoding: each may hold a picture of many megapixels."""
+
+
+def decoding_threads() -> ThreadPoolExecutor:
+    """Those of a model; they start when first used."""
+    return ThreadPoolExecutor(min(MAX_THREADS, cpu_count() or 1), thread_name_prefix="pictures")
+
+
+def blank_picture() -> bytes:
+    """A white PNG, for trying a model out."""
+    file = BytesIO()
+    Image.new("RGB", (64, 64), "white").save(file, "PNG")
+    return file.getvalue()
+
+
+def is_pictured(value: str | tuple[int, ...] | Page) -> TypeGuard[Page]:
+    """Whether an embedding's input has a picture."""
+    return isinstance(value, Page) and any(isinstance(part, ImagePart) for part in value.parts)
 
 
 def decode(data: bytes, param: str) -> Image.Image:

@@ -1,4 +1,4 @@
-"""Where tokens are on the three axes of Qwen2.5-VL's rotary positions: time, row, column."""
+"""Where tokens are on the three axes of Qwen2.5-VL's and Qwen3-VL's rotary positions: time, row, column."""
 
 from collections.abc import Sequence
 

@@ -4,8 +4,8 @@ On a CPU, 48 documents of 75 words and one query (173 of 266 tokens are the begi
 documents of eight queries in shared batches 1.4 times.
 """
 
-from collections.abc import Sequence
-from typing import Any, NamedTuple
+from collections.abc import Hashable, Sequence
+from typing import Any, NamedTuple, Protocol
 
 import mlx.core as mx
 from mlx_vlm.models.qwen3.language import Qwen3Model
@@ -29,20 +29,48 @@ class Beginnings(NamedTuple):
         return [len(self.ids[place]) for place in self.of_pair]
 
 
-def beginnings_of(items: Sequence[RerankItem]) -> Beginnings | None:
-    """None where it would save no work, padding counted."""
-    places: dict[bytes, int] = {}
-    ids: list[Ids] = []
+class Pair(Protocol):
+    """What a beginning is found of. shared: its tokens. beginning: equal for pairs that begin alike."""
+
+    @property
+    def length(self) -> int: ...
+    @property
+    def shared(self) -> int: ...
+    @property
+    def beginning(self) -> Hashable: ...
+
+
+class Grouped(NamedTuple):
+    """Pairs by their beginnings. firsts: of each different one, the place of a pair that has it. of_pair: which of
+    them each has.
+    """
+
+    firsts: list[int]
+    of_pair: list[int]
+
+
+def grouped(items: Sequence[Pair]) -> Grouped | None:
+    """None where computing beginnings once would save no work, padding counted."""
+    places: dict[Hashable, int] = {}
+    firsts: list[int] = []
     of_pair: list[int] = []
-    for item in items:
-        beginning = item.ids[: item.shared]
-        place = places.setdefault(beginning.tobytes(), len(ids))
-        if place == len(ids):
-            ids.append(beginning)
+    for n, item in enumerate(items):
+        place = places.setdefault(item.beginning, len(firsts))
+        if place == len(firsts):
+            firsts.append(n)
         of_pair.append(place)
-    apart = len(ids) * max(map(len, ids)) + len(items) * max(item.length - item.shared for item in items)
-    saves = min(map(len, ids)) > 0 and apart < len(items) * max(item.length for item in items)
-    return Beginnings(ids, of_pair) if saves else None
+    lengths = [items[n].shared for n in firsts]
+    apart = len(firsts) * max(lengths) + len(items) * max(item.length - item.shared for item in items)
+    saves = min(lengths) > 0 and apart < len(items) * max(item.length for item in items)
+    return Grouped(firsts, of_pair) if saves else None
+
+
+def beginnings_of(items: Sequence[RerankItem]) -> Beginnings | None:
+    """None where it would save no work."""
+    found = grouped(items)
+    if found is None:
+        return None
+    return Beginnings([items[n].ids[: items[n].shared] for n in found.firsts], found.of_pair)
 
 
 def common_beginning(items: Sequence[RerankItem]) -> Beginnings | None:
@@ -83,18 +111,26 @@ class State:
 def continued(model: Qwen3Model, beginnings: Beginnings, ids: mx.array) -> mx.array:
     """The hidden states (pairs, tokens, size) of `ids` (pairs, tokens), padded on the right, behind the beginnings."""
     lengths = [len(each) for each in beginnings.ids]
-    longest = max(lengths)
     states = [State() for _ in model.layers]
-    _run(model, mx.array(padded(beginnings.ids, longest)), "causal", states)
-    of_pair = mx.array(beginnings.of_pair)
+    _run(model, mx.array(padded(beginnings.ids, max(lengths))), "causal", states)
+    mask = spread(states, lengths, beginnings.of_pair, ids.shape[1])
+    return _run(model, ids, mask, states)
+
+
+def spread(states: Sequence[State], lengths: list[int], of_pair: list[int], tokens: int) -> mx.array | str:
+    """From now on the states are those of pairs. The mask of what follows, so many tokens of each.
+
+    lengths: of the beginnings, which were padded on the right. of_pair: which of them each pair goes on from.
+    """
+    chosen, longest = mx.array(of_pair), max(lengths)
     if min(lengths) == longest:
         offset, mask = longest, "causal"  # the last query sees all keys
     else:
-        offset = mx.array(lengths)[of_pair]
-        mask = _mask(offset, longest, ids.shape[1])
+        offset = mx.array(lengths)[chosen]
+        mask = _mask(offset, longest, tokens)
     for state in states:
-        state.spread(of_pair, offset)
-    return _run(model, ids, mask, states)
+        state.spread(chosen, offset)
+    return mask
 
 
 def _run(model: Any, ids: mx.array, mask: mx.array | str, states: list[State]) -> mx.array:

@@ -33,6 +33,10 @@ class RerankItem:
     def length(self) -> int:
         return len(self.ids)
 
+    @property
+    def beginning(self) -> bytes:
+        return self.ids[: self.shared].tobytes()
+
 
 class Reader(Protocol):
     """How a model puts a query and a document into one input."""
@@ -60,24 +64,33 @@ def _text(passage: Passage, name: str, param: str) -> str:
     return "".join(texts)
 
 
-def fitted(document: Ids, place: int, around: int, max_tokens: int, *, truncate: bool) -> Ids:
-    """The document's tokens, cut at their end where that is asked for.
+def fitted(
+    document: Ids, place: int, around: int, max_tokens: int, *, truncate: bool, pictures: int = 0
+) -> Ids:
+    """The tokens of the document's text, cut at their end where that is asked for.
 
-    place: its index, for messages. around: tokens of all but the document. Raises InputTooLong.
+    place: its index, for messages. around: tokens of all but the document. pictures: tokens of the document's
+    pictures, which are never cut. Raises InputTooLong.
     """
-    room = max_tokens - around
+    room = max_tokens - around - pictures
     if len(document) <= room:
         return document
-    if room < 1:
+    if max_tokens - around < 1:
         raise InputTooLong(
             f"The query takes {around} tokens with its template, which leaves no room for document {place}: "
             f"the model reads at most {max_tokens}. Shorten the query or the instruction.",
             param="query",
         )
+    if room < 0:
+        raise InputTooLong(
+            f"Document {place}: its pictures alone make {around + pictures} tokens with the query, and the model "
+            f"reads at most {max_tokens}. Send fewer or smaller ones.",
+            param="documents",
+        )
     if not truncate:
         raise InputTooLong(
-            f"Document {place}: {around + len(document)} tokens with the query, and the model reads at most "
-            f"{max_tokens}. Shorten it, or set `truncate`.",
+            f"Document {place}: {around + pictures + len(document)} tokens with the query, and the model reads at "
+            f"most {max_tokens}. Shorten it, or set `truncate`.",
             param="documents",
         )
     return document[:room]

@@ -76,7 +76,7 @@ class YesOrNo(encoders.Qwen3):
         else:
             hidden = self.hidden(batch.ids, batch.real)
         scores = self.score(pool(hidden, batch.lengths, "lasttoken"))
-        return _column(scores) if scores.shape[-1] == 1 else scores[:, 1] - scores[:, 0]
+        return _column(scores) if scores.shape[-1] == 1 else yes_over_no(scores)
 
     def sanitize(self, weights: dict[str, mx.array]) -> dict[str, mx.array]:
         """The base would take the head for a part of the decoder."""
@@ -105,6 +105,11 @@ def build_network(config: dict[str, Any], rows: int) -> PairNetwork:
             return YesOrNo(qwen3_embedding.ModelConfig.from_dict(config), rows)
         case other:
             raise ValueError(f"no network for model type {other!r}")
+
+
+def yes_over_no(scores: mx.array) -> mx.array:
+    """scores: of "no" and "yes", (pairs, 2)."""
+    return scores[:, 1] - scores[:, 0]
 
 
 def _column(logits: mx.array) -> mx.array:

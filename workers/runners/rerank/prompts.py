@@ -27,6 +27,10 @@ class PromptTokenizer(ModelTokenizer):
         """Its ids, without special tokens of the tokenizer's own; those that the text spells are read as such."""
         return np.asarray(self._tokenizer.encode(text, add_special_tokens=False).ids, dtype=np.int32)
 
+    def beginning(self, head: str) -> Ids:
+        """What a text that begins with `head` begins with, but for a last token that may run on."""
+        return np.concatenate((self.prefix, self.bare(head)))
+
     def id_of(self, token: str) -> int:
         """Raises InvalidInput where the vocabulary has no such token."""
         found = self._tokenizer.token_to_id(token)
@@ -74,7 +78,7 @@ class PromptReader:
 
     def _shared(self, head: str, bodies: Sequence[Ids]) -> int:
         """How many tokens the bodies have in common: the head's, but for a last one that runs into a document."""
-        common = np.concatenate((self._tokenizer.prefix, self._tokenizer.bare(head)))
+        common = self._tokenizer.beginning(head)
         return min(same_start(common, body) for body in bodies)
 
     def _fitted(self, body: Ids, place: int, question: Question, head: str) -> Ids:

@@ -48,7 +48,7 @@ def read_rerank_recipe(folder: Path, config: dict[str, Any]) -> RerankRecipe:
         raise InvalidInput(
             f"{folder}: a model of type {model_type!r} ({', '.join(architectures) or 'no architecture named'}) "
             f"cannot rerank here. Supported: {CLASSIFIER} models of the types {', '.join(CLASSIFIER_TYPES)}, "
-            "and Qwen3-Reranker.",
+            "and Qwen3-Reranker and Qwen3-VL-Reranker.",
             param="model",
         )
     if classifier:
@@ -85,21 +85,29 @@ def _check_labels(folder: Path, config: dict[str, Any]) -> None:
 def _check_prompted(folder: Path, config: dict[str, Any], architectures: list[str]) -> None:
     """Other rerankers are of the same type, and want other prompts."""
     known = {"Qwen3ForCausalLM", f"Qwen3{CLASSIFIER}"}
-    scored = read_json(folder / "1_LogitScore" / "config.json")
     if not known.issuperset(architectures) or config.get("auto_map"):
         raise InvalidInput(
             f"{folder}: {', '.join(architectures)} with code of its own is no Qwen3-Reranker, "
             "the only reranker of type qwen3 that is supported.",
             param="model",
         )
-    if scored and scored.get("false_token_id") is None:
-        raise InvalidInput(
-            f"{folder}: the model scores by one token, where Qwen3-Reranker, the only reranker of type qwen3 "
-            "that is supported, answers yes or no.",
-            param="model",
-        )
+    check_answers(folder, "Qwen3-Reranker")
     if PROMPTED_NAME not in str(folder).lower():
         logger.warning("model is asked as Qwen3-Reranker is", extra={"folder": str(folder)})
+
+
+def check_answers(folder: Path, name: str) -> None:
+    """Raises InvalidInput where sentence-transformers' file says that no "yes" is weighed against a "no".
+
+    name: of the only reranker of its type that is supported.
+    """
+    scored = read_json(folder / "1_LogitScore" / "config.json")
+    if scored and scored.get("false_token_id") is None:
+        raise InvalidInput(
+            f"{folder}: the model scores by one token, where {name}, the only reranker of its type that is "
+            "supported, answers yes or no.",
+            param="model",
+        )
 
 
 def _takes_sigmoid(folder: Path, config: dict[str, Any]) -> bool:

@@ -3,18 +3,15 @@
 Run by hand, in an environment of its own (torch, torchvision, transformers and colpali_engine are no dependencies of
 mlxq):
 
-    python -m tests.checkpoints.late_reference
+    python -m tests.checkpoints.reference_late
 
 Each input is computed alone, and so without padding. Queries are written as the models were trained with, "Query: "
 before and ten tokens after; colpali_engine 0.3.18 by itself leaves the words before them out. ColIdefics3's pictures
 are scaled by Pillow, with the filter that its files name.
 """
 
-import json
-import platform
 import tempfile
 from collections.abc import Sequence
-from importlib.metadata import version
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -32,8 +29,8 @@ from transformers.models.idefics3.image_processing_pil_idefics3 import Idefics3I
 
 from tests.checkpoints import colidefics, colqwen
 from tests.checkpoints.colqwen import DOCUMENTS, QUERIES, page
+from tests.checkpoints.versions import GOLDEN, write_versions
 
-GOLDEN = Path(__file__).parent / "golden"
 PACKAGES = ("torch", "torchvision", "transformers", "colpali_engine", "pillow")
 
 
@@ -64,8 +61,7 @@ def main() -> None:
         processor = ColIdefics3Processor.from_pretrained(folder)
         processor.image_processor = Idefics3ImageProcessorPil.from_pretrained(folder)
         store("colidefics3", ColIdefics3.from_pretrained(folder, **options), processor, colidefics.PAGES)
-    versions = {"python": platform.python_version(), **{name: version(name) for name in PACKAGES}}
-    (GOLDEN / "versions-late.json").write_text(json.dumps(versions, indent=2) + "\n", encoding="utf-8")
+    write_versions("versions-late.json", PACKAGES)
 
 
 if __name__ == "__main__":

@@ -1,0 +1,27 @@
+"""Pictures for tests, as files."""
+
+from collections.abc import Sequence
+from io import BytesIO
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+
+def encode(picture: Image.Image, kind: str = "PNG", **options: Any) -> bytes:
+    """options: of Pillow's writer."""
+    file = BytesIO()
+    picture.save(file, kind, **options)
+    return file.getvalue()
+
+
+def plain(width: int, height: int) -> bytes:
+    return encode(Image.new("RGB", (width, height), "blue"))
+
+
+def painted(width: int, height: int, seed: Sequence[int]) -> bytes:
+    """Coarse coloured fields with noise on them."""
+    random = np.random.default_rng(seed)
+    fields = random.integers(0, 256, (-(-height // 32), -(-width // 32), 3)).repeat(32, 0).repeat(32, 1)
+    noise = random.integers(-30, 31, (height, width, 3))
+    return encode(Image.fromarray((fields[:height, :width] + noise).clip(0, 255).astype(np.uint8)))
