@@ -124,7 +124,10 @@ async def in_process(folder: Path, pairs: int) -> AsyncIterator[Callable[[], Awa
     async def rate() -> float:
         requests.write(b"\n")
         await requests.drain()
-        return float(await replies.readline())
+        line = await replies.readline()
+        if not line:
+            raise RuntimeError("the process of the ceiling has ended")
+        return float(line)
 
     yield rate
     requests.close()

@@ -20,7 +20,7 @@ from jobs.errors import InvalidInput, JobError
 from jobs.log import set_up_logging
 from jobs.parent import exit_with_parent
 from jobs.settings import Settings
-from workers.limits import batch_limits, device_is_gpu, weight_budget_bytes
+from workers.limits import batch_limits, device_is_gpu, limit_cache, weight_budget_bytes
 from workers.models import open_runner
 from workers.residents import Residents
 from workers.runners.base import Runner
@@ -55,6 +55,7 @@ def run(settings: Settings) -> int:
 
 def run_on(device: ThreadPoolExecutor, settings: Settings) -> int:
     try:
+        device.submit(limit_cache).result()
         residents = device.submit(open_models, settings).result()
         limits = device.submit(batch_limits, settings).result()
     except JobError as error:

@@ -7,8 +7,9 @@ import logging
 import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
+from workers.costs import CostModel
 from workers.decoding import Decoding
 from workers.hand import Batch, Hand, Held
 from workers.pace import Pace
@@ -26,15 +27,27 @@ LOADING_SHARE = 0.5
 takes turns with batches of the same length.
 """
 
+LAUNCHES_AHEAD = 2
+"""The next batch is started so many times before the running one's end as starting one takes."""
+
 Waiting = Callable[[], Sequence[Any]]
+
+
+class Launched(NamedTuple):
+    """A batch on the device. at: when it was started."""
+
+    batch: Batch
+    wait: Waiting
+    at: float
 
 
 class DeviceLoop:
     """Runs until told to stop; then what is on the device is finished first.
 
-    depth: batches on the device at once. With two, a GPU finds the next batch when it ends one. It is started early
-    only if it would be as large as the one that runs: many small batches would cost more than the pause. A CPU is
-    busy with one, and fresh interactive work would only wait longer.
+    depth: batches on the device at once. With two, a GPU finds the next batch when it ends one. It is started as soon
+    as it would be as large as the one that runs, and shortly before that one's end if it would be half as large: many
+    small batches would cost more than the pause. A CPU is busy with one, and fresh interactive work would only wait
+    longer.
 
     While answers are being written (decoding), batches take turns with their steps: as much of them as fits between
     two tokens (pace).
@@ -62,9 +75,12 @@ class DeviceLoop:
         self._residents = residents
         self._batch_timeout_s = batch_timeout_s
         self._depth = depth
-        self._launched: deque[tuple[Batch, Waiting]] = deque()
+        self._launched: deque[Launched] = deque()
+        self._costs = {model: CostModel() for model in runners}
         self._stopping = False
+        self._launch_s = 0.0  # what starting the latest batch took
         self._batch_s = 0.0  # what the latest batch took
+        self._landed_at = 0.0
 
     def stop(self) -> None:
         self._stopping = True
@@ -91,7 +107,7 @@ class DeviceLoop:
     def _change_models(self, wrote: bool) -> bool:
         """In pieces, so that answers and batches of other models go on meanwhile. Whether there was anything to do."""
         while self._launched:
-            self._land(*self._launched.popleft())
+            self._land(self._launched.popleft())
         until = time.monotonic() + max(self._batch_s, self._pace.interval_s)
         self._progress.begin(self._batch_timeout_s)
         did = self._residents.carry_out(
@@ -108,51 +124,65 @@ class DeviceLoop:
 
     def _run_between_tokens(self) -> None:
         while self._launched:  # begun before the first answer was
-            self._land(*self._launched.popleft())
+            self._land(self._launched.popleft())
         while self._pace.has_time() and not self._stopping:
             batch = self._hand.next_batch(0, budget=self._pace)
             if batch is None:
                 return
             started = time.monotonic()
-            self._progress.begin(self._batch_timeout_s)
-            self._land(batch, self._launch(batch))
+            self._land(self._launch(batch))
             self._pace.observe(batch.model, batch.padded_tokens, time.monotonic() - started)
 
     def _run_batches(self, idle_wait_s: float) -> None:
         batch = self._next_batch(idle_wait_s)
         if batch is not None:
-            self._progress.begin(self._batch_timeout_s)
-            self._launched.append((batch, self._launch(batch)))
+            self._launched.append(self._launch(batch))
         if self._launched and (batch is None or len(self._launched) == self._depth):
-            self._land(*self._launched.popleft())
+            self._land(self._launched.popleft())
 
     def _next_batch(self, idle_wait_s: float) -> Batch | None:
         if self._stopping:
             return None
         if not self._launched:
             return self._hand.next_batch(idle_wait_s)
-        return self._hand.next_batch(0, at_least=len(self._launched[-1][0].entries))
+        size = len(self._launched[-1].batch.entries)
+        batch = self._hand.next_batch(max(0.0, self._spare_s()), at_least=size)
+        return batch or self._hand.next_batch(0, at_least=(size + 1) // 2)
 
-    def _launch(self, batch: Batch) -> Waiting:
+    def _spare_s(self) -> float:
+        """How long the next batch can wait for more items before the device runs out of work."""
+        running = self._launched[-1]
+        began = max(running.at, self._landed_at)
+        ends = began + self._costs[running.batch.model].predict(running.batch.padded_tokens)
+        return ends - LAUNCHES_AHEAD * self._launch_s - time.monotonic()
+
+    def _launch(self, batch: Batch) -> Launched:
         """A batch that cannot even be started fails when it is waited for, like any other."""
-        try:
-            return self._runners[batch.model].launch(_items(batch))
-        except Exception as error:  # noqa: BLE001  # whatever a model throws is its batch's failure
-            return _raising(error)
-
-    def _land(self, batch: Batch, wait: Waiting) -> None:
-        started = time.monotonic()
+        at = time.monotonic()
         self._progress.begin(self._batch_timeout_s)
-        outcomes = run_split(self._rerun(batch.model, wait), _items(batch))
+        try:
+            wait = self._runners[batch.model].launch(_items(batch))
+        except Exception as error:  # noqa: BLE001  # whatever a model throws is its batch's failure
+            wait = _raising(error)
+        self._launch_s = time.monotonic() - at
+        return Launched(batch, wait, at)
+
+    def _land(self, launched: Launched) -> None:
+        batch = launched.batch
+        self._progress.begin(self._batch_timeout_s)
+        outcomes = run_split(self._rerun(batch.model, launched.wait), _items(batch))
         self._progress.end()
-        self._batch_s = time.monotonic() - started
+        now = time.monotonic()
+        self._batch_s = now - max(launched.at, self._landed_at)
+        self._landed_at = now
+        self._costs[batch.model].observe(batch.padded_tokens, self._batch_s)
         log.debug(
             "batch done",
             extra={
                 "model": batch.model,
                 "batch_size": len(outcomes),
                 "padded_tokens": batch.padded_tokens,
-                "waited_s": round(self._batch_s, 4),
+                "seconds": round(self._batch_s, 4),
             },
         )
         for held in self._hand.record(batch.entries, outcomes):
