@@ -18,6 +18,10 @@ _DATA_URI = re.compile(
 _FIELD_END = re.compile(r"[.\[]")
 
 
+MAX_IMAGES = 256
+"""In one request: a worker holds all that a job's pictures are cut up into, 5 MB each of some models."""
+
+
 class ImageSource(Protocol):
     async def fetch(self, url: str, *, param: str) -> bytes:
         """The picture at an http(s) address. Raises InvalidInput."""
@@ -45,6 +49,12 @@ async def load_images(references: Sequence[ImageReference], source: ImageSource 
 
     source: None where addresses are not fetched, nor pictures looked at. Raises InvalidInput naming the place.
     """
+    if len(references) > MAX_IMAGES:
+        raise InvalidInput(
+            f"There are {len(references)} images, and at most {MAX_IMAGES} may come in one request. Send the others in "
+            "further ones: they share batches all the same.",
+            param=references[MAX_IMAGES].param,
+        )
     found = [None if _ADDRESS.match(each.text) else _decode(each) for each in references]
     missing = [place for place, data in enumerate(found) if data is None]
     if missing and source is None:

@@ -16,7 +16,8 @@ from jobs.types import EmbedJob, Lane
 from workers.batching import BatchLimits, pack
 from workers.hand import MAX_JOBS, POOL_BATCHES
 from workers.limits import CPU_FREE_PADDING, CPU_TOKENS, GPU_FREE_PADDING, GPU_TOKENS, MAX_ITEMS
-from workers.models import open_embedder, resolve
+from workers.model_names import resolve
+from workers.models import open_embedder
 from workers.runners.base import loaded
 from workers.runners.embed.runner import EmbedRunner
 from workers.shapes import COUNTS

@@ -17,7 +17,8 @@ from bench.corpus import CORPORA
 from jobs.errors import JobError
 from jobs.types import EmbedJob
 from workers.limits import device_is_gpu
-from workers.models import open_embedder, resolve
+from workers.model_names import resolve
+from workers.models import open_embedder
 from workers.runners.base import BatchRunner, loaded
 
 

@@ -24,8 +24,9 @@ from bench.report import Row, median
 from bench.stack import api, free_port, output_of, peer, process, python, redis_server, until_answers
 from jobs.rerank import RerankJob
 from jobs.settings import Settings
-from workers.limits import batch_limits
-from workers.models import open_reranker, resolve
+from workers.limits import batch_limits, limit_cache
+from workers.model_names import resolve
+from workers.models import open_reranker
 from workers.openblas import preload_openblas
 from workers.runners.base import loaded
 
@@ -172,6 +173,7 @@ async def load(port: int, model: str, case: Case, total: int) -> float:
 
 
 def main() -> None:
+    limit_cache()  # as a worker does: the other side needs room, too
     runner = loaded(open_reranker(resolve(sys.argv[1])))
     limits = batch_limits(Settings())
     items: list[Any] = []

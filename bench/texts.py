@@ -9,7 +9,7 @@ from bench.corpus import CORPORA, bodies
 from bench.report import Row, median
 from bench.stack import api, free_port, output_of, peer, process, python, redis_server, until_answers
 from workers.limits import CPU_TOKENS
-from workers.models import resolve
+from workers.model_names import resolve
 
 MODEL = "all-MiniLM-L6-v2"
 CORPUS = "mixed"

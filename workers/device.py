@@ -9,7 +9,6 @@ from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from workers.costs import CostModel
 from workers.decoding import Decoding
 from workers.hand import Batch, Hand, Held
 from workers.pace import Pace
@@ -27,27 +26,24 @@ LOADING_SHARE = 0.5
 takes turns with batches of the same length.
 """
 
-LAUNCHES_AHEAD = 2
-"""The next batch is started so many times before the running one's end as starting one takes."""
-
 Waiting = Callable[[], Sequence[Any]]
 
 
 class Launched(NamedTuple):
-    """A batch on the device. at: when it was started."""
+    """A batch on the device. at: when it was started. launch_s: how long that took."""
 
     batch: Batch
     wait: Waiting
     at: float
+    launch_s: float
 
 
 class DeviceLoop:
     """Runs until told to stop; then what is on the device is finished first.
 
-    depth: batches on the device at once. With two, a GPU finds the next batch when it ends one. It is started as soon
-    as it would be as large as the one that runs, and shortly before that one's end if it would be half as large: many
-    small batches would cost more than the pause. A CPU is busy with one, and fresh interactive work would only wait
-    longer.
+    depth: batches on the device at once. With two, a GPU finds the next batch when it ends one. It is started early
+    only if it would be as large as the one that runs: many small batches would cost more than the pause. A CPU is
+    busy with one, and fresh interactive work would only wait longer.
 
     While answers are being written (decoding), batches take turns with their steps: as much of them as fits between
     two tokens (pace).
@@ -76,9 +72,7 @@ class DeviceLoop:
         self._batch_timeout_s = batch_timeout_s
         self._depth = depth
         self._launched: deque[Launched] = deque()
-        self._costs = {model: CostModel() for model in runners}
         self._stopping = False
-        self._launch_s = 0.0  # what starting the latest batch took
         self._batch_s = 0.0  # what the latest batch took
         self._landed_at = 0.0
 
@@ -145,16 +139,7 @@ class DeviceLoop:
             return None
         if not self._launched:
             return self._hand.next_batch(idle_wait_s)
-        size = len(self._launched[-1].batch.entries)
-        batch = self._hand.next_batch(max(0.0, self._spare_s()), at_least=size)
-        return batch or self._hand.next_batch(0, at_least=(size + 1) // 2)
-
-    def _spare_s(self) -> float:
-        """How long the next batch can wait for more items before the device runs out of work."""
-        running = self._launched[-1]
-        began = max(running.at, self._landed_at)
-        ends = began + self._costs[running.batch.model].predict(running.batch.padded_tokens)
-        return ends - LAUNCHES_AHEAD * self._launch_s - time.monotonic()
+        return self._hand.next_batch(0, at_least=len(self._launched[-1].batch.entries))
 
     def _launch(self, batch: Batch) -> Launched:
         """A batch that cannot even be started fails when it is waited for, like any other."""
@@ -164,8 +149,7 @@ class DeviceLoop:
             wait = self._runners[batch.model].launch(_items(batch))
         except Exception as error:  # noqa: BLE001  # whatever a model throws is its batch's failure
             wait = _raising(error)
-        self._launch_s = time.monotonic() - at
-        return Launched(batch, wait, at)
+        return Launched(batch, wait, at, time.monotonic() - at)
 
     def _land(self, launched: Launched) -> None:
         batch = launched.batch
@@ -173,9 +157,9 @@ class DeviceLoop:
         outcomes = run_split(self._rerun(batch.model, launched.wait), _items(batch))
         self._progress.end()
         now = time.monotonic()
+        idle_s = max(0.0, launched.at - self._landed_at)
         self._batch_s = now - max(launched.at, self._landed_at)
         self._landed_at = now
-        self._costs[batch.model].observe(batch.padded_tokens, self._batch_s)
         log.debug(
             "batch done",
             extra={
@@ -183,6 +167,8 @@ class DeviceLoop:
                 "batch_size": len(outcomes),
                 "padded_tokens": batch.padded_tokens,
                 "seconds": round(self._batch_s, 4),
+                "launch_s": round(launched.launch_s, 4),
+                "idle_s": round(idle_s, 4),
             },
         )
         for held in self._hand.record(batch.entries, outcomes):

@@ -185,16 +185,11 @@ class Hand:
     def next_batch(
         self, timeout_s: float, *, at_least: int = 1, budget: Budget | None = None
     ) -> Batch | None:
-        """The next batch for the device; None if not as many items as that came in time, or budget holds no batch.
-
-        Without at_least, whatever else wakes the device ends the wait, too.
-        """
+        """The next batch for the device; None if not as many items as that came in time, or budget holds no batch."""
         with self._lock:
-            if at_least > 1:
-                self.work.wait_for(lambda: self._waiting >= at_least, timeout_s)
-            elif timeout_s and not any(self._pools.values()):
+            if timeout_s and not any(self._pools.values()):
                 self.work.wait(timeout_s)
-            if self._waiting < at_least:
+            if sum(len(pool) for (model, _), pool in self._pools.items() if model in self._limits) < at_least:
                 return None
             chosen_queue = self._choose()
             if chosen_queue is None:
@@ -212,11 +207,6 @@ class Hand:
             self._take_out(model, entries)
             self._made_room()
             return Batch(model, entries)
-
-    @property
-    def _waiting(self) -> int:
-        """Items that batches may be made of."""
-        return sum(len(pool) for (model, _), pool in self._pools.items() if model in self._limits)
 
     def next_answers(self, model: str, running: int) -> list[Entry]:
         """What the generating model begins now, beside so many running answers: highest lane first."""

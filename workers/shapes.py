@@ -4,7 +4,7 @@ MLX on CUDA plans its kernels anew for each shape it has not seen: on an H200, 6
 20 ms from the second time on. So batches come in a few sizes. Metal and CPU kernels do not depend on the shape.
 """
 
-COUNTS = (1, 2, 4, 8, 16, 24, 32, 48, 64, 96, 128, 192, 256)
+COUNTS = (1, 2, 4, 8, 12, 16, 24, 32, 48, 64, 96, 128, 192, 256)
 
 
 def rounded_length(tokens: int, most: int | None = None) -> int:

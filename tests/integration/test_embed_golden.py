@@ -10,7 +10,8 @@ from jobs.errors import JobError
 from jobs.types import EmbedJob
 from tests.checkpoints.make import NAMES, make
 from tests.checkpoints.texts import MINILM_TEXTS, SMALL_TEXTS
-from workers.models import LocalModel, open_embedder, resolve
+from workers.model_names import LocalModel, resolve
+from workers.models import open_embedder
 from workers.runners.base import loaded
 from workers.runners.embed.runner import EmbedItem, EmbedRunner
 

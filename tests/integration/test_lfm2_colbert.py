@@ -288,3 +288,14 @@ def test_missing_weights_are_named(tmp_path: Path):
     save_file(weights, folder / "model.safetensors")
     with pytest.raises(InvalidInput, match=r"layers\.1\.self_attn\.q_layernorm\.weight"):
         open_runner(str(folder), Settings())
+
+
+def test_missing_norm_is_named(tmp_path: Path):
+    """The projection of a conversion is as wide as it."""
+    folder = make(tmp_path / "m", "lfm2", "mlx")
+    weights = load_file(folder / "model.safetensors")
+    del weights["embedding_norm.weight"]
+    save_file(weights, folder / "model.safetensors")
+    with pytest.raises(InvalidInput, match="embedding_norm") as caught:
+        open_runner(str(folder), Settings())
+    assert caught.value.param == "model"

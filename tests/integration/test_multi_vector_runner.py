@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 import mlx.core as mx
 import numpy as np
 import pytest
+from PIL import Image
 from safetensors.numpy import load_file, save_file
 
 from jobs.errors import InternalError, InvalidInput
@@ -26,6 +28,7 @@ from workers.runners.base import loaded
 from workers.runners.generate.vision import VisionRunner
 from workers.runners.late.prompts import PageItem
 from workers.runners.late.runner import MultiVectorRunner
+from workers.runners.pages.pictures import decode
 
 MIN_COSINE = 0.9999
 
@@ -233,6 +236,23 @@ def test_pixel_budget_is_clamped_and_a_lower_one_is_kept(tmp_path: Path):
         assert isinstance(runner, MultiVectorRunner)
         [item] = prepared(runner, [EmbedJob("m", (Page((ImagePart(large),)),))])
         assert [(grid.rows, grid.columns) for grid in item.grids] == [(rows, columns)]
+
+
+def test_pages_behind_a_bad_one_are_not_decoded(one: MultiVectorRunner, monkeypatch: pytest.MonkeyPatch):
+    decoded: list[bytes] = []
+
+    def noting(data: bytes, param: str) -> Image.Image:
+        decoded.append(data)
+        time.sleep(0.02)
+        return decode(data, param)
+
+    monkeypatch.setattr("workers.runners.late.prompts.decode", noting)
+    pages = [Page((ImagePart(b"no picture"),)), *[Page((ImagePart(plain(20, 20)),))] * 60]
+    [error] = one.prepare([EmbedJob("m", tuple(pages))])
+    assert isinstance(error, InvalidInput) and error.message.startswith("Input 0: ")
+    [after] = one.prepare([EmbedJob("m", (Page((ImagePart(plain(20, 20)),)),))])
+    assert isinstance(after, list)
+    assert len(decoded) < 40
 
 
 def test_query_prefix_of_the_processor_is_used(tmp_path: Path):

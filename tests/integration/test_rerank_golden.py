@@ -10,7 +10,8 @@ from jobs.errors import JobError
 from jobs.rerank import RerankJob
 from tests.checkpoints.rerankers import NAMES, make
 from tests.checkpoints.texts import OVERLONG, PAIRS
-from workers.models import LocalModel, open_reranker
+from workers.model_names import LocalModel
+from workers.models import open_reranker
 from workers.runners.base import loaded
 from workers.runners.rerank.item import RerankItem
 from workers.runners.rerank.runner import RerankRunner

@@ -1,6 +1,7 @@
 """What the worker asks of a model."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeVar, runtime_checkable
 
 from jobs.errors import JobError
@@ -61,6 +62,15 @@ def caught(function: Callable[..., T], *arguments: Any) -> T | JobError:
         return function(*arguments)
     except JobError as error:
         return error
+
+
+@contextmanager
+def named(place: str) -> Iterator[None]:
+    """A JobError that comes of it says where it was."""
+    try:
+        yield
+    except JobError as error:
+        raise type(error)(f"{place}: {error.message}", param=error.param) from error
 
 
 def succeeded(outcomes: Iterable[T | JobError]) -> list[T]:

@@ -17,8 +17,21 @@ def read_json(path: Path) -> dict[str, Any]:
         raise InvalidInput(f"{path} is not valid JSON.", param="model") from error
 
 
+def no_weights(file: Path, error: Exception) -> InvalidInput:
+    """For a file that should hold weights, and what was said when it was opened."""
+    return InvalidInput(
+        f"{file} cannot be read as a safetensors file ({error}). If the folder is a git clone, it may be a pointer to "
+        "the weights: fetch them with `git lfs pull`. Otherwise download the model again.",
+        param="model",
+    )
+
+
 def max_tokens_of(folder: Path, config: dict[str, Any], transformer: dict[str, Any]) -> int:
-    """The least of what the sentence-transformers file, the positions and the tokenizer allow."""
+    """The least of what the positions, the tokenizer and the sentence-transformers file allow.
+
+    config: config.json, of which max_position_embeddings counts. transformer: sentence_bert_config.json; {} where its
+    max_seq_length is no limit of the model.
+    """
     limits = [
         transformer.get("max_seq_length"),
         read_json(folder / "tokenizer_config.json").get("model_max_length"),

@@ -1,6 +1,5 @@
 """A folder's safetensors files as the weights of a module, quantised or not."""
 
-import json
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,6 +9,7 @@ import mlx.core as mx
 from mlx import nn
 
 from jobs.errors import InvalidInput
+from workers.runners.folder import no_weights, read_json
 
 M = TypeVar("M", bound=nn.Module)
 
@@ -17,18 +17,22 @@ Renaming = Sequence[tuple[re.Pattern[str], str]]
 
 
 def read_weights(folder: Path) -> dict[str, mx.array]:
-    """All arrays of the folder's safetensors files by name, not in memory yet. Raises InvalidInput if it has none."""
-    index = folder / "model.safetensors.index.json"
-    if index.is_file():
-        shards = json.loads(index.read_text(encoding="utf-8"))["weight_map"].values()
-        files = [folder / shard for shard in sorted(set(shards))]
+    """All arrays of the folder's safetensors files by name, not in memory yet. Raises InvalidInput if it has none, or
+    a file is none.
+    """
+    index = read_json(folder / "model.safetensors.index.json")
+    if index:
+        files = [folder / shard for shard in sorted(set((index.get("weight_map") or {}).values()))]
     else:
         files = sorted(folder.glob("*.safetensors"))
     if not files:
         raise InvalidInput(f"{folder} holds no .safetensors file; convert its weights first.", param="model")
     weights: dict[str, mx.array] = {}
     for file in files:
-        weights.update(mx.load(str(file)))  # pyright: ignore[reportArgumentType, reportCallIssue]
+        try:
+            weights.update(mx.load(str(file)))  # pyright: ignore[reportArgumentType, reportCallIssue]
+        except RuntimeError as error:
+            raise no_weights(file, error) from error
     return weights
 
 
@@ -50,7 +54,7 @@ def renamed(named: dict[str, Any], renaming: Renaming, unused: re.Pattern[str]) 
     return found
 
 
-def rows_of(
+def head_rows(
     names: Sequence[str],
     weights: dict[str, mx.array],
     tokens: Sequence[int],

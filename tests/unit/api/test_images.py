@@ -98,6 +98,14 @@ async def test_one_address_that_fails_drops_the_others():
     assert source.dropped == ["http://a/1", "http://a/2"]
 
 
+async def test_more_images_than_a_request_may_have_are_refused_before_any_is_fetched():
+    source = Pictures()
+    with pytest.raises(InvalidInput, match="at most 256") as caught:
+        await load(*["http://a/1"] * 257, source=source)
+    assert caught.value.param == "images"
+    assert not source.asked
+
+
 async def test_nothing_is_fetched_for_a_request_that_is_refused_anyway():
     source = Pictures()
     with pytest.raises(InvalidInput):

@@ -12,7 +12,7 @@ from jobs.generation import ImagePart, TextPart
 from jobs.types import Page, PatchGrid, Truncate
 from tests.checkpoints import vocabularies
 from tests.checkpoints.qwen3_vl import TOKENS
-from workers.runners.embed.page_prompts import INSTRUCTION, PagePrompts, system_words
+from workers.runners.embed.page_prompts import INSTRUCTION, TurnPrompts, system_words
 from workers.runners.pages.patches import Cut
 
 LIMIT = 90
@@ -25,13 +25,13 @@ MARK, START, END = "<|image_pad|>", "<|vision_start|>", "<|vision_end|>"
 
 
 @pytest.fixture
-def prompts(tmp_path: Path) -> PagePrompts:
+def prompts(tmp_path: Path) -> TurnPrompts:
     return open_prompts(tmp_path, TOKENIZER)
 
 
-def open_prompts(folder: Path, tokenizer: Tokenizer, limit: int = LIMIT) -> PagePrompts:
+def open_prompts(folder: Path, tokenizer: Tokenizer, limit: int = LIMIT) -> TurnPrompts:
     tokenizer.save(str(folder / "tokenizer.json"))
-    return PagePrompts(
+    return TurnPrompts(
         folder / "tokenizer.json",
         Cut(16, 2, 32 * 32, 32 * 32 * 20),
         max_tokens=limit,
@@ -51,11 +51,16 @@ def ids(text: str, tokenizer: Tokenizer = TOKENIZER) -> list[int]:
 
 
 @pytest.mark.parametrize("text", ["the red fox", "\n\n fox ", "été 你好"])
-def test_text_is_a_user_s_turn_as_it_was_written(prompts: PagePrompts, text: str):
+def test_text_is_a_user_s_turn_as_it_was_written(prompts: TurnPrompts, text: str):
     assert prompts.text(text, INSTRUCTION, "none").ids.tolist() == ids(CHAT.format(text))
 
 
-def test_empty_text_is_read_as_null(prompts: PagePrompts):
+def test_mark_of_two_texts_is_refused(prompts: TurnPrompts):
+    with pytest.raises(InvalidInput, match="stands for an image"):
+        prompts.page(Page((TextPart("<|image_"), TextPart("pad|>"), picture(2, 2))), INSTRUCTION)
+
+
+def test_empty_text_is_read_as_null(prompts: TurnPrompts):
     assert prompts.text("", INSTRUCTION, "none").ids.tolist() == ids(CHAT.format("NULL"))
 
 
@@ -76,12 +81,12 @@ def test_instruction_ends_like_a_sentence(instruction: str | None, words: str):
     assert system_words(instruction) == words
 
 
-def test_instruction_is_the_system_s_turn(prompts: PagePrompts):
+def test_instruction_is_the_system_s_turn(prompts: TurnPrompts):
     expected = CHAT.replace(INSTRUCTION, "Find songs.").format("fox")
     assert prompts.text("fox", system_words("Find songs"), "none").ids.tolist() == ids(expected)
 
 
-def test_token_ids_are_read_like_their_text(prompts: PagePrompts):
+def test_token_ids_are_read_like_their_text(prompts: TurnPrompts):
     given = tuple(ids("fox dog"))
     assert prompts.text(given, INSTRUCTION, "none").ids.tolist() == ids(CHAT.format("fox dog"))
 
@@ -98,7 +103,7 @@ def test_special_tokens_of_the_tokenizer_s_own_are_around_the_chat(tmp_path: Pat
     assert cut[-12:] == whole[-12:]
 
 
-def test_pictures_and_texts_keep_their_order(prompts: PagePrompts):
+def test_pictures_and_texts_keep_their_order(prompts: TurnPrompts):
     page = Page((TextPart("fox"), picture(1, 2), TextPart(" dog"), picture(2, 2), TextPart("cat")))
     found = prompts.page(page, INSTRUCTION)
     content = f"fox{START}{MARK * 2}{END} dog{START}{MARK * 4}{END}cat"
@@ -112,7 +117,7 @@ def test_pictures_and_texts_keep_their_order(prompts: PagePrompts):
 
 
 @pytest.mark.parametrize("mark", [MARK, "<|video_pad|>"])
-def test_mark_of_a_picture_is_refused_wherever_it_comes(prompts: PagePrompts, mark: str):
+def test_mark_of_a_picture_is_refused_wherever_it_comes(prompts: TurnPrompts, mark: str):
     with pytest.raises(InvalidInput, match="stands for an image"):
         prompts.text(f"fox {mark}", INSTRUCTION, "none")
     with pytest.raises(InvalidInput, match="stands for an image"):
@@ -125,7 +130,7 @@ def test_mark_of_a_picture_is_refused_wherever_it_comes(prompts: PagePrompts, ma
 
 
 @pytest.mark.parametrize("as_ids", [False, True])
-def test_long_text_is_refused_or_cut_within_its_turn(prompts: PagePrompts, as_ids: bool):
+def test_long_text_is_refused_or_cut_within_its_turn(prompts: TurnPrompts, as_ids: bool):
     text = " ".join(["fox"] * 60 + ["dog"] * 60)
     value = tuple(ids(text)) if as_ids else text
     with pytest.raises(InputTooLong, match="truncate"):
@@ -140,12 +145,12 @@ def test_long_text_is_refused_or_cut_within_its_turn(prompts: PagePrompts, as_id
         assert set(found[len(before) : -len(after)]) - set(ids("fox")) <= set(ids(word))
 
 
-def test_instruction_that_leaves_no_room_is_refused(prompts: PagePrompts):
+def test_instruction_that_leaves_no_room_is_refused(prompts: TurnPrompts):
     with pytest.raises(InputTooLong, match="leaves no room"):
         prompts.text("fox", "the red fox " * 60, "end")
 
 
-def test_page_over_the_limit_is_refused(prompts: PagePrompts):
+def test_page_over_the_limit_is_refused(prompts: TurnPrompts):
     with pytest.raises(InputTooLong, match="page"):
         prompts.page(Page((picture(4, 5), picture(4, 5), TextPart("fox " * 30))), INSTRUCTION)
 

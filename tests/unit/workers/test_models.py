@@ -9,7 +9,9 @@ import pytest
 
 from jobs.errors import InvalidInput, UnknownModel
 from jobs.settings import Settings
-from workers.models import LocalModel, embeds, generator_class, load_runner, open_runner, reranks, resolve
+from workers.model_kinds import embeds, reranks
+from workers.model_names import LocalModel, resolve
+from workers.models import generator_class, load_runner, open_runner
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ from tests.checkpoints import vocabularies
 from tests.checkpoints.colqwen import TOKENS
 from workers.runners.late.colqwen_files import WORDS
 from workers.runners.late.prompts import PagePrompts, texts_of
-from workers.runners.pages.looks import look
+from workers.runners.pages.looks import grids_of, look
 from workers.runners.pages.patches import Cut
 from workers.runners.pages.pictures import is_pictured
 
@@ -50,6 +50,21 @@ def picture(rows: int, columns: int) -> ImagePart:
 
 def ids(text: str) -> list[int]:
     return TOKENIZER.encode(text).ids
+
+
+def test_mark_of_two_texts_is_refused(prompts: PagePrompts):
+    with pytest.raises(InvalidInput, match="stands for an image"):
+        prompts.page(Page((TextPart("<|image_"), TextPart("pad|>"), picture(2, 2))))
+
+
+def test_tokens_that_are_no_picture_s_are_refused():
+    one = look(Image.new("RGB", (56, 56)), Cut(14, 2, 28 * 28, 28 * 28 * 20))
+    marks = np.array([7, 7, 7, 7, 7], dtype=np.int32)
+    assert grids_of(marks[1:], [one], 7) == (PatchGrid(0, 2, 2),)
+    with pytest.raises(InvalidInput, match="stands for an image"):
+        grids_of(marks, [one], 7)
+    with pytest.raises(InvalidInput, match="stands for an image"):
+        grids_of(marks, [], 7)
 
 
 @pytest.mark.parametrize("text", ["the red fox", "", "fox  ", "été 你好"])

@@ -14,6 +14,7 @@ from jobs.errors import InvalidInput
 from workers.runners.pages.patches import (
     MAX_PIXELS,
     Cut,
+    Groups,
     corners,
     cut_up,
     fitting_size,
@@ -86,11 +87,9 @@ def test_windows_are_those_of_the_library_s_vision_tower():
     order = (np.array(blocks)[:, None] * 4 + np.arange(4)).reshape(-1)
     expected = [part.tolist() for part in np.split(order, np.array(edges)[1:-1]) if len(part)]
 
-    groups = windows(SIZES, merge=2, side=4)
-    real = np.ones_like(groups.members, dtype=bool) if groups.real is None else groups.real
-    found = [row[kept].tolist() for row, kept in zip(groups.members, real, strict=True)]
-    assert found == expected
-    assert groups.members.reshape(-1)[groups.at].tolist() == list(range(len(order)))
+    found = windows(SIZES, merge=2, side=4)
+    assert members(found) == expected
+    assert placed(found) == list(range(len(order)))
 
 
 def test_places_are_those_of_the_library_s_vision_tower():
@@ -102,17 +101,66 @@ def test_places_are_those_of_the_library_s_vision_tower():
     np.testing.assert_allclose(np.array(found), (at[:, :, None] * rates).reshape(len(at), -1), rtol=1e-5)
 
 
+def members(groups: Groups) -> list[list[int]]:
+    """The patches of each group, set by set."""
+    found: list[list[int]] = []
+    for each in groups.sets:
+        real = np.ones_like(each.members, dtype=bool) if each.real is None else each.real
+        found += [row[kept].tolist() for row, kept in zip(each.members, real, strict=True)]
+    return found
+
+
+def placed(groups: Groups) -> list[int]:
+    """The patch that is found where each is said to be."""
+    return np.concatenate([each.members.reshape(-1) for each in groups.sets])[groups.at].tolist()
+
+
+def scores(groups: Groups) -> int:
+    """How many attention computes for a head."""
+    return sum(each.members.shape[0] * each.members.shape[1] ** 2 for each in groups.sets)
+
+
 def test_pictures_do_not_see_each_other():
-    groups = whole_pictures([(1, 2), (2, 3)], merge=2)
-    assert groups.real is not None
-    assert groups.members[0, :8].tolist() == list(range(8))
-    assert groups.members[1].tolist() == list(range(8, 32))
-    assert groups.real.sum(axis=1).tolist() == [8, 24]
+    groups = whole_pictures([(1, 5), (2, 3)], merge=2)
+    [only] = groups.sets
+    assert only.real is not None
+    assert only.real.sum(axis=1).tolist() == [20, 24]
+    assert members(groups) == [list(range(20)), list(range(20, 44))]
 
 
 def test_groups_of_one_size_need_no_mask():
-    assert whole_pictures([(2, 3), (3, 2)], merge=2).real is None
-    assert windows([(4, 8)], merge=2, side=4).real is None
+    for groups in (whole_pictures([(2, 3), (3, 2)], merge=2), windows([(4, 8)], merge=2, side=4)):
+        [only] = groups.sets
+        assert only.real is None
+
+
+def test_small_pictures_are_not_filled_up_to_a_large_one_s_size():
+    small, large = (2, 2), (45, 40)
+    groups = whole_pictures([*[small] * 4, large, *[small] * 5], merge=2)
+    assert scores(groups) == (1800 * 4) ** 2 + 9 * (4 * 4) ** 2
+    assert all(each.real is None for each in groups.sets)
+    assert placed(groups) == list(range(1836 * 4))
+
+
+def test_pictures_of_like_size_stay_together_in_their_order():
+    sizes = [(8, 9), (10, 10), (7, 10), (9, 9)]
+    groups = whole_pictures(sizes, merge=2)
+    assert len(groups.sets) == 1
+    assert [len(each) for each in members(groups)] == [4 * rows * columns for rows, columns in sizes]
+    assert len(whole_pictures([*sizes, (6, 10)], merge=2).sets) == 2
+
+
+def test_pictures_of_any_sizes_are_filled_up_by_little():
+    random = np.random.default_rng(7)
+    for count in (1, 2, 7, 30):
+        sizes = [(int(rows), int(columns)) for rows, columns in random.integers(1, 30, (count, 2))]
+        groups = whole_pictures(sizes, merge=2)
+        patches = [4 * rows * columns for rows, columns in sizes]
+        starts = np.cumsum(patches) - patches
+        pictures = [list(range(start, start + n)) for start, n in zip(starts, patches, strict=True)]
+        assert sorted(members(groups)) == pictures
+        assert placed(groups) == list(range(sum(patches)))
+        assert scores(groups) <= 2.1 * sum(n * n for n in patches)
 
 
 def test_side_under_half_a_block_may_count_as_one():

@@ -1,1 +1,1 @@
-"""Texts in, one vector each out."""
+"""Texts and pages in, one vector each out."""

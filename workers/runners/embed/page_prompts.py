@@ -25,7 +25,7 @@ EMPTY = "NULL"
 TAIL = "<|im_end|>\n<|im_start|>assistant\n"
 
 
-class PagePrompts:
+class TurnPrompts:
     """Any thread may use it: nothing runs on the device."""
 
     def __init__(
@@ -46,7 +46,7 @@ class PagePrompts:
         """system: the words of the system's turn. Raises InvalidInput."""
         head = _head(system)
         if isinstance(value, str):
-            refuse_marks([value], QWEN_MARKS)
+            refuse_marks(value, QWEN_MARKS)
             value = value or EMPTY
             ids, before = next(self._tokenizer.encode([head + value + TAIL])), None
         else:
@@ -61,7 +61,7 @@ class PagePrompts:
         """Pictures and texts in their order, with nothing between them. system: the words of the system's turn. Raises
         InvalidInput.
         """
-        refuse_marks([part.text for part in page.parts if isinstance(part, TextPart)], QWEN_MARKS)
+        refuse_marks("".join(part.text for part in page.parts if isinstance(part, TextPart)), QWEN_MARKS)
         looks: list[Look] = []
         content = ""
         for part in page.parts:

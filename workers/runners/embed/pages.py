@@ -11,14 +11,14 @@ import numpy as np
 from jobs.errors import InvalidInput, JobError
 from jobs.generation import ImagePart, TextPart
 from jobs.types import EmbedJob, EmbedResult, ModelInfo, Page
-from workers.runners.base import caught, succeeded
-from workers.runners.embed.page_prompts import INSTRUCTION, PagePrompts, system_words
+from workers.runners.base import caught, named, succeeded
+from workers.runners.embed.page_prompts import INSTRUCTION, TurnPrompts, system_words
 from workers.runners.embed.pooling import normalise, pool
 from workers.runners.embed.recipe import Recipe, read_recipe
 from workers.runners.embed.vectors import Sizes, Vector, checked, result_of
 from workers.runners.lazy_weights import read, release, size_bytes
 from workers.runners.pages.items import PageItem, row
-from workers.runners.pages.pictures import blank_picture, decoding_threads, is_pictured
+from workers.runners.pages.pictures import blank_picture, decoding_threads, is_pictured, leave
 from workers.runners.pages.qwen3_vl import Qwen3VL
 from workers.runners.pages.qwen3_vl_files import Qwen3VLFiles, open_qwen3_vl_files
 from workers.shapes import plans_per_shape, rounded_length
@@ -47,7 +47,7 @@ class PageEmbedRunner:
         self._recipe = _recipe(self._files)
         self._network: Qwen3VL | None = self._files.network()
         self.weight_bytes = size_bytes(self._network)
-        self._prompts = PagePrompts(
+        self._prompts = TurnPrompts(
             folder / "tokenizer.json",
             self._files.cut,
             max_tokens=self._files.max_tokens,
@@ -133,15 +133,16 @@ class PageEmbedRunner:
         """Raises the first input's error, naming its place."""
         pages = iter(begun.pages)
         items: list[PageItem] = []
-        for index, value in enumerate(job.inputs):
-            try:
-                items.append(
-                    next(pages).result()
-                    if is_pictured(value)
-                    else self._prompts.text(_words(value), begun.system, job.truncate)
-                )
-            except JobError as error:
-                raise type(error)(f"Input {index}: {error.message}", param=error.param) from error
+        try:
+            for index, value in enumerate(job.inputs):
+                with named(f"Input {index}"):
+                    items.append(
+                        next(pages).result()
+                        if is_pictured(value)
+                        else self._prompts.text(_words(value), begun.system, job.truncate)
+                    )
+        finally:
+            leave(pages)
         return items
 
 

@@ -1,37 +1,52 @@
-"""Vision-language models as embedding models: the mean of the last hidden states of a text, or of a page with pictures.
+"""Vision-language models as embedding models: the mean of the last hidden states of a text, or of a page with pictures,
+or what the folder's sentence-transformers files say.
 
 Pages are computed one at a time, as each family of mlx-vlm takes them; texts share batches.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import Future
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import mlx.core as mx
+import msgspec
 import numpy as np
 from mlx import nn
+from PIL import Image
 
 from jobs.errors import InputTooLong, InvalidInput, JobError
 from jobs.generation import ImagePart, TextPart
-from jobs.types import Page
-from workers.runners.embed.generators import check_reads_onwards, pooled_recipe
+from jobs.types import EmbedJob, Page
+from workers.runners.base import caught
+from workers.runners.embed.generators import check_reads_onwards, recipe_of, suit_device, text_config_of
 from workers.runners.embed.model import EmbedModel, Network
 from workers.runners.embed.pooling import normalise, pool
+from workers.runners.embed.recipe import Recipe
 from workers.runners.embed.runner import EmbedItem, EmbedRunner
 from workers.runners.embed.tap import tap_last_norm
+from workers.runners.embed.weights import load_dense
 from workers.runners.folder import read_json
 from workers.runners.generate.picture_prefill import SeenPrompt
 from workers.runners.generate.picture_prompts import PicturePrompts
 from workers.runners.generate.vision import open_prompts, open_vision_model, tokens_known
 from workers.runners.generate.vision_decoder import rows_of
-from workers.runners.pages.pictures import blank_picture
+from workers.runners.pages.patches import MAX_PIXELS
+from workers.runners.pages.pictures import blank_picture, decode, decoding_threads, leave
+from workers.tokens import Ids
 
 TEXTS_ONLY = frozenset({"gemma3", "paligemma", "moondream2", "moondream3", "falcon_ocr"})
 """Types whose pages are not served: mlx-vlm (0.7.10) masks them itself, and of Gemma 3 otherwise than it was trained:
 the words of a page see those after them, and windows are left out.
 """
+
+
+class BegunPage(Page, frozen=True):
+    """pictures: those of its parts, in order, which are being decoded and scaled down."""
+
+    pictures: tuple[Future[Image.Image], ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +83,7 @@ class SeeingEmbedRunner(EmbedRunner):
     def __init__(self, model_id: str, folder: Path, opened: tuple[EmbedModel, PicturePrompts]) -> None:
         """opened: as open_seeing_generator does."""
         model, self._prompts = opened
+        self._threads = decoding_threads()
         super().__init__(model_id, folder, model)
 
     def load(self) -> Iterator[None]:
@@ -79,11 +95,34 @@ class SeeingEmbedRunner(EmbedRunner):
         if isinstance(self.run([page])[0], JobError):
             raise InvalidInput(f"{self._folder}: the model makes vectors that are not finite.", param="model")
 
+    def prepare(self, jobs: Sequence[EmbedJob]) -> Sequence[list[EmbedItem] | JobError]:
+        """Pictures of all jobs are decoded at once, which releases the GIL; each page is then cut up by itself."""
+        return super().prepare([self._begun(job) for job in jobs])
+
+    def _begun(self, job: EmbedJob) -> EmbedJob:
+        """The job with its pages' pictures on their way, or as it is, if it will be refused."""
+        if "vision" not in self.info.abilities or isinstance(caught(self._prompt, job), JobError):
+            return job
+        inputs = [self._begin(value) if isinstance(value, Page) else value for value in job.inputs]
+        return msgspec.structs.replace(job, inputs=tuple(inputs))
+
+    def _begin(self, page: Page) -> BegunPage:
+        pictures = [part.data for part in page.parts if isinstance(part, ImagePart)]
+        return BegunPage(page.parts, tuple(self._threads.submit(_picture, each) for each in pictures))
+
+    def _items(self, job: EmbedJob, prompt: str, encoded: Iterator[Ids]) -> list[EmbedItem] | JobError:
+        try:
+            return super()._items(job, prompt, encoded)
+        finally:
+            leave(each for page in job.inputs if isinstance(page, BegunPage) for each in page.pictures)
+
     def _page(self, page: Page, prompt: str) -> EmbedItem:
         if "vision" not in self.info.abilities:
             raise InvalidInput("of this model, texts are served, and no pictures.", param="input")
-        parts = (TextPart(prompt), *page.parts) if prompt else page.parts
-        reading = self._prompts.page(parts, "input")
+        begun = page if isinstance(page, BegunPage) else self._begin(page)
+        decoded = iter(begun.pictures)
+        parts = [part.text if isinstance(part, TextPart) else next(decoded).result() for part in page.parts]
+        reading = self._prompts.page([prompt, *parts] if prompt else parts, "input")
         ids = np.asarray(reading.ids, dtype=np.int32)
         if len(ids) > self.info.max_tokens:
             raise InputTooLong(
@@ -105,28 +144,47 @@ class SeeingEmbedRunner(EmbedRunner):
         encoder = self._network.encoder
         assert isinstance(encoder, SeeingGenerator)
         vectors = pool(encoder.seen(item), mx.array([item.length]), self._recipe.pooling)
+        for dense in self._network.dense:
+            vectors = dense(vectors)
         mx.async_eval(vectors)  # the device begins, while the next page is prepared
-        return normalise(vectors)
+        return normalise(vectors.astype(mx.float32))
 
 
 def open_seeing_generator(folder: Path) -> tuple[EmbedModel, PicturePrompts]:
     """A vision-language model's folder, and what makes prompts of pages for it. Raises InvalidInput."""
     config = read_json(folder / "config.json")
-    text: dict[str, Any] = {**config, **(config.get("text_config") or {})}
-    for part in (config, text):
+    for part in (config, text_config_of(config)):
         check_reads_onwards(folder, part)
     model = open_vision_model(folder.name, folder)
     _, prompts = open_prompts(folder.name, folder, config, model)
     looks = prompts.takes_pictures and config.get("model_type") not in TEXTS_ONLY
     abilities = ("vision",) if looks else ()
-    network = partial(_network, folder)
-    recipe = pooled_recipe(folder, text)
+    recipe = recipe_of(folder, config)
+    network = partial(_network, folder, recipe)
     return EmbedModel(recipe, network, tokens_known(model), pad=0, abilities=abilities), prompts
 
 
-def _network(folder: Path) -> Network:
+def within(picture: Image.Image, most_pixels: int) -> Image.Image:
+    """Scaled down to so many pixels, its proportions kept, if it has more."""
+    width, height = picture.size
+    if width * height <= most_pixels:
+        return picture
+    scale = (most_pixels / (width * height)) ** 0.5
+    # A line stays one, and is cut where it is still too long; no model takes it.
+    size = [min(max(1, int(side * scale)), most_pixels) for side in picture.size]
+    return picture.resize((size[0], size[1]), Image.Resampling.BICUBIC)
+
+
+def _picture(encoded: bytes) -> Image.Image:
+    """As large as ColQwen reads it: what processors make of a photograph as it came is hundreds of megabytes."""
+    return within(decode(encoded, "input"), MAX_PIXELS)
+
+
+def _network(folder: Path, recipe: Recipe) -> Network:
+    model = open_vision_model(folder.name, folder)
+    suit_device(model)
     try:
-        encoder = SeeingGenerator(open_vision_model(folder.name, folder))
+        encoder = SeeingGenerator(model)
         encoder.hidden(
             mx.zeros((1, 2), dtype=mx.int32), None
         )  # nothing is computed, but what cannot be, is found
@@ -134,4 +192,4 @@ def _network(folder: Path) -> Network:
         raise InvalidInput(f"{folder.name} cannot embed: {error.message}", param="model") from error
     except (ValueError, KeyError, AttributeError, TypeError) as error:
         raise InvalidInput(f"{folder.name} cannot embed: {error}.", param="model") from error
-    return Network(encoder, [])
+    return Network(encoder, [load_dense(path) for path in recipe.dense])

@@ -28,7 +28,8 @@ class Placing(NamedTuple):
 
 
 class PicturePrompts:
-    """Any thread may use it: nothing runs on the device.
+    """Any thread may use it: mlx-vlm's processors give MLX arrays, which most only copy from what NumPy computed, while
+    a few (DeepSeek's) also turn and stack them, in the thread that calls.
 
     processor: of transformers' kind, a call of (text, images) that puts each picture's tokens in the place of its mark.
     image_ids: the token ids that stand for pictures, of which a prompt must not end with one.
@@ -57,13 +58,13 @@ class PicturePrompts:
             return self._pictured(self._marked(job.prompt), job.prompt.images, "images", whole=False)
         return Reading(prompt_ids(self._tokenizer, job, self._vocab_size))
 
-    def page(self, parts: Sequence[TextPart | ImagePart], param: str) -> Reading:
-        """Pictures and texts in their order, outside of any chat. Raises InvalidInput, naming `param`."""
+    def page(self, parts: Sequence[str | Image.Image], param: str) -> Reading:
+        """Decoded pictures and texts in their order, outside of any chat. Raises InvalidInput, naming `param`."""
         if self._placing.mark is None:
             raise InvalidInput("This model's chat template has no place for an image.", param=param)
-        self._refuse_marks([part.text for part in parts if isinstance(part, TextPart)], param)
-        pictures = [part.data for part in parts if isinstance(part, ImagePart)]
-        text = "".join(part.text if isinstance(part, TextPart) else self._frame for part in parts)
+        self._refuse_marks([part for part in parts if isinstance(part, str)], param)
+        pictures = [part for part in parts if isinstance(part, Image.Image)]
+        text = "".join(part if isinstance(part, str) else self._frame for part in parts)
         return self._processed(text, pictures, param, whole=False)
 
     def _chat(self, chat: Chat) -> Reading:
@@ -110,13 +111,13 @@ class PicturePrompts:
             raise InvalidInput(
                 f"The prompt has {text.count(mark)} places for its {len(encoded)} images.", param=param
             )
-        found = self._processed(text, encoded, param, whole=whole)
+        found = self._processed(text, [decode(each, param) for each in encoded], param, whole=whole)
         if found.ids[-1] in self._image_ids:
             raise InvalidInput("Text must follow the last image.", param=param)
         return found
 
-    def _processed(self, text: str, encoded: Sequence[bytes], param: str, *, whole: bool) -> Reading:
-        found = self._process(text, [decode(each, param) for each in encoded], param, whole=whole)
+    def _processed(self, text: str, pictures: list[Image.Image], param: str, *, whole: bool) -> Reading:
+        found = self._process(text, pictures, param, whole=whole)
         ids = [int(token) for token in np.asarray(found.pop("input_ids")).reshape(-1)]
         found.pop("attention_mask", None)  # of one prompt: all ones
         return Reading(ids, {name: _plain(value) for name, value in found.items()})

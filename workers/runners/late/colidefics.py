@@ -5,7 +5,7 @@ padding, and normalises what the vision tower saw with another epsilon.
 """
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import mlx.core as mx
 import numpy as np
@@ -16,20 +16,14 @@ from mlx_vlm.models.idefics3.language import LanguageModel
 from mlx_vlm.models.idefics3.vision import VisionModel
 
 from workers.runners.embed.pooling import normalise
-from workers.runners.pages.items import Index, PageItem, padded, put_pictures
-
-
-class Shades(NamedTuple):
-    """How a checkpoint wants its colours, per channel, of values from 0 to 1."""
-
-    mean: tuple[float, ...]
-    std: tuple[float, ...]
+from workers.runners.pages.items import Index, PageItem, put_pictures, tokens_of
+from workers.runners.pages.pixels import Pixels
 
 
 class ColIdefics(nn.Module):
     """A vision tower, what joins its patches, a language model that reads them, and a projection of each state."""
 
-    def __init__(self, config: ModelConfig, dimensions: int, shades: Shades) -> None:
+    def __init__(self, config: ModelConfig, dimensions: int, pixels: Pixels) -> None:
         super().__init__()
         vision = config.vision_config
         self.vision = VisionModel(vision)
@@ -40,11 +34,11 @@ class ColIdefics(nn.Module):
         self.projection = nn.Linear(config.text_config.hidden_size, dimensions)
         self.dimensions = dimensions
         self._image_token = config.image_token_id
-        self._shades = shades
+        self._pixels = pixels
 
     def __call__(self, items: Sequence[PageItem], width: int) -> mx.array:
         """As workers.runners.late.model.Network does."""
-        tokens = padded([item.ids for item in items], width, self._image_token)
+        tokens = tokens_of([item.ids for item in items], width, self._image_token)
         hidden = self.language.embed_tokens(mx.array(tokens.ids))
         tiles = [picture.values for item in items for picture in item.pictures]
         if tiles:
@@ -58,8 +52,8 @@ class ColIdefics(nn.Module):
         """What the vision tower makes of all tiles, uint8 (tiles, side, side, channels): (picture tokens, size)."""
         tower: Any = self.vision
         embeddings = tower.embeddings
-        pixels = (tiles.astype(mx.float32) / 255 - mx.array(self._shades.mean)) / mx.array(self._shades.std)
-        patches = embeddings.patch_embedding(pixels.astype(embeddings.patch_embedding.weight.dtype))
+        colours = (tiles.astype(mx.float32) / 255 - mx.array(self._pixels.mean)) / mx.array(self._pixels.std)
+        patches = embeddings.patch_embedding(colours.astype(embeddings.patch_embedding.weight.dtype))
         places = _places(patches.shape[1], embeddings.num_patches_per_side)
         hidden = patches.flatten(1, 2) + embeddings.position_embedding(mx.array(places))
         for layer in tower.encoder.layers:

@@ -10,12 +10,14 @@ from PIL import Image
 
 from jobs.errors import InvalidInput
 from workers.runners.architecture import check_config
-from workers.runners.folder import read_json
-from workers.runners.late.colidefics import ColIdefics, Shades
-from workers.runners.late.model import LateModel, max_tokens, query_prefix
+from workers.runners.folder import max_tokens_of, read_json
+from workers.runners.late.colidefics import ColIdefics
+from workers.runners.late.marks import COLIDEFICS_PROJECTIONS
+from workers.runners.late.model import LateModel, query_prefix
 from workers.runners.late.prompts import QUERY_PREFIX, PagePrompts, Words
 from workers.runners.pages.files import processor_of
 from workers.runners.pages.looks import Look
+from workers.runners.pages.pixels import Pixels
 from workers.runners.pages.tiles import Tiling, cut_to_tiles
 from workers.runners.weights import fill, read_weights, renamed
 
@@ -23,7 +25,7 @@ NAMES = (
     (re.compile(r"^(?:model\.)?vision_model\."), "vision."),
     (re.compile(r"^(?:model\.)?connector\."), "connector."),
     (re.compile(r"^(?:model\.)?(?:text_model|language_model)\.(?:model\.)?"), "language."),
-    (re.compile(r"^linear\."), "projection."),
+    (re.compile(rf"^(?:{'|'.join(COLIDEFICS_PROJECTIONS)})\b"), "projection"),
 )
 UNUSED = re.compile(r"(^|\.)lm_head\.|rotary_emb\.inv_freq$|position_ids$")
 
@@ -57,7 +59,9 @@ def open_colidefics(folder: Path) -> LateModel:
     )
     edge = int((processor.get("size") or {}).get("longest_edge") or 4 * tile)
     side = tile // settings.vision_config.patch_size // settings.scale_factor
-    limit = max_tokens(folder, settings.text_config.max_position_embeddings)
+    limit = max_tokens_of(
+        folder, {"max_position_embeddings": settings.text_config.max_position_embeddings}, {}
+    )
     prompts = PagePrompts(
         folder / "tokenizer.json",
         WORDS._replace(query_prefix=query_prefix(folder, WORDS.query_prefix)),
@@ -67,8 +71,8 @@ def open_colidefics(folder: Path) -> LateModel:
         image_token=settings.image_token_id,
     )
     half = (0.5, 0.5, 0.5)
-    shades = Shades(tuple(processor.get("image_mean") or half), tuple(processor.get("image_std") or half))
-    return LateModel(prompts, partial(_network, folder, config, settings, shades), limit)
+    pixels = Pixels(tuple(processor.get("image_mean") or half), tuple(processor.get("image_std") or half))
+    return LateModel(prompts, partial(_network, folder, config, settings, pixels), limit)
 
 
 def look(picture: Image.Image, tiling: Tiling, side: int) -> Look:
@@ -83,14 +87,14 @@ def look(picture: Image.Image, tiling: Tiling, side: int) -> Look:
     return Look(text, tiles, side * side * len(tiles.values), side, side)
 
 
-def _network(folder: Path, config: dict[str, Any], settings: ModelConfig, shades: Shades) -> ColIdefics:
+def _network(folder: Path, config: dict[str, Any], settings: ModelConfig, pixels: Pixels) -> ColIdefics:
     weights = renamed(read_weights(folder), NAMES, UNUSED)
     if "projection.weight" not in weights:
         raise InvalidInput(f"{folder} has no projection of ColIdefics3.", param="model")
     kernel = weights.get("vision.embeddings.patch_embedding.weight")
     if kernel is not None and kernel.ndim == 4 and kernel.shape[-1] != settings.vision_config.num_channels:
         weights["vision.embeddings.patch_embedding.weight"] = kernel.transpose(0, 2, 3, 1)
-    network = ColIdefics(settings, weights["projection.weight"].shape[0], shades)
+    network = ColIdefics(settings, weights["projection.weight"].shape[0], pixels)
     quantisation = renamed(config.get("quantization") or {}, NAMES, UNUSED)
     return fill(network, weights, folder, quantisation)
 

@@ -15,9 +15,10 @@ from mlx_vlm.models.qwen2_5_vl.language import Qwen2Model
 from mlx_vlm.models.qwen2_5_vl.vision import VisionModel
 
 from workers.runners.embed.pooling import normalise
-from workers.runners.pages.items import PageItem, padded, positions_of, put_pictures, row
+from workers.runners.pages.items import PageItem, positions_of, put_pictures, row, tokens_of
 from workers.runners.pages.patches import Patches, whole_pictures, windows
-from workers.runners.pages.tower import GroupAttention, Pixels, embed_patches, rotation_of
+from workers.runners.pages.pixels import Pixels
+from workers.runners.pages.tower import GroupAttention, embed_patches, rotation_of
 
 
 class ColQwen(nn.Module):
@@ -37,7 +38,7 @@ class ColQwen(nn.Module):
     def __call__(self, items: Sequence[PageItem], width: int) -> mx.array:
         """As workers.runners.late.model.Network does."""
         rows = [row(item) for item in items]
-        tokens = padded([each.ids for each in rows], width, self._image_token)
+        tokens = tokens_of([each.ids for each in rows], width, self._image_token)
         ids = mx.array(tokens.ids)
         hidden = self.language.embed_tokens(ids)
         pictures = [picture for each in rows for picture in each.pictures]

@@ -13,24 +13,24 @@ from mlx_vlm.models.qwen2_5_vl.config import TextConfig, VisionConfig
 
 from jobs.errors import InvalidInput
 from workers.runners.architecture import check_config
-from workers.runners.folder import read_json
+from workers.runners.folder import max_tokens_of, read_json
 from workers.runners.late.colqwen import ColQwen
 from workers.runners.late.marks import COLQWEN_PROJECTIONS
-from workers.runners.late.model import LateModel, max_tokens, query_prefix
+from workers.runners.late.model import LateModel, query_prefix
 from workers.runners.late.prompts import QUERY_PREFIX, PagePrompts, Words
 from workers.runners.pages.files import processor_of
 from workers.runners.pages.looks import QWEN_MARKS, look
 from workers.runners.pages.patches import MAX_PIXELS, Cut
-from workers.runners.pages.tower import Pixels
+from workers.runners.pages.pixels import Pixels
 from workers.runners.weights import fill, read_weights, renamed
 
 NAMES = (
     (re.compile(r"^(?:vlm\.)?(?:model\.)?(?:visual|vision_tower)\."), "vision."),
     (
-        re.compile(r"^(?:vlm\.)?(?:model\.)?(?:language_model\.)?(?:model\.)?(layers|embed_tokens|norm)\."),
-        r"language.\1.",
+        re.compile(r"^(?:vlm\.)?(?:model\.)?(?:language_model\.)?(?:model\.)?(layers|embed_tokens|norm)\b"),
+        r"language.\1",
     ),
-    (re.compile(rf"^(?:{'|'.join(COLQWEN_PROJECTIONS)})\."), "projection."),
+    (re.compile(rf"^(?:{'|'.join(COLQWEN_PROJECTIONS)})\b"), "projection"),
 )
 UNUSED = re.compile(r"(^|\.)lm_head\.|rotary_emb\.inv_freq$")
 
@@ -78,7 +78,9 @@ class ColQwenFiles(NamedTuple):
 def open_colqwen(folder: Path) -> LateModel:
     """Raises InvalidInput."""
     files = _read_files(folder)
-    limit = max_tokens(folder, files.text.max_position_embeddings or 32_768)
+    limit = max_tokens_of(
+        folder, {"max_position_embeddings": files.text.max_position_embeddings or 32_768}, {}
+    )
     prompts = PagePrompts(
         folder / "tokenizer.json",
         WORDS._replace(query_prefix=query_prefix(folder, WORDS.query_prefix)),

@@ -14,17 +14,17 @@ from jobs.errors import InvalidInput
 from workers.runners.architecture import check_config
 from workers.runners.embed.pooling import Dense
 from workers.runners.embed.weights import load_dense
-from workers.runners.folder import read_json
+from workers.runners.folder import max_tokens_of, read_json
 from workers.runners.late.lfm2 import ColLfm2
 from workers.runners.late.marks import LFM2_PROJECTIONS
-from workers.runners.late.model import LateModel, max_tokens
+from workers.runners.late.model import LateModel
 from workers.runners.late.text_prompts import Marking, TextPrompts
 from workers.runners.weights import fill, read_weights, renamed
 from workers.tokens import ModelTokenizer
 
 NAMES = (
-    (re.compile(rf"^(?:{'|'.join(map(re.escape, LFM2_PROJECTIONS))})"), "dense.0.linear."),
-    (re.compile(r"^(?:model\.)?(embed_tokens|embedding_norm|layers)\."), r"language.\1."),
+    (re.compile(rf"^(?:{'|'.join(map(re.escape, LFM2_PROJECTIONS))})\b"), "dense.0.linear"),
+    (re.compile(r"^(?:model\.)?(embed_tokens|embedding_norm|layers)\b"), r"language.\1"),
 )
 UNUSED = re.compile(r"(^|\.)lm_head\.|rotary_emb\.inv_freq$")
 
@@ -51,7 +51,7 @@ def open_lfm2(folder: Path) -> LateModel:
     """
     config = read_json(folder / "config.json")
     settings, both_ways = _settings(config), _reads_both_ways(folder, config)
-    limit = max_tokens(folder, settings.max_position_embeddings)
+    limit = max_tokens_of(folder, {"max_position_embeddings": settings.max_position_embeddings}, {})
     dense = _dense_folders(folder)
     written = {**(config.get("mlx") or {}), **read_json(folder / "config_sentence_transformers.json")}
     lowercase = bool(read_json(folder / "sentence_bert_config.json").get("do_lower_case"))
@@ -86,7 +86,13 @@ def _projection(folder: Path, weights: dict[str, mx.array]) -> Dense:
     found = weights.get("dense.0.linear.weight")
     if found is None:
         raise InvalidInput(f"{folder} has no projection of LFM2-ColBERT.", param="model")
-    inputs = weights["language.embedding_norm.weight"].shape[0]  # the projection itself may be packed
+    norm = weights.get("language.embedding_norm.weight")
+    if norm is None:
+        raise InvalidInput(
+            f"{folder}: its weights lack embedding_norm, which LFM2-ColBERT has; convert or download the model again.",
+            param="model",
+        )
+    inputs = norm.shape[0]  # the projection itself may be packed
     return Dense(inputs, found.shape[0], "dense.0.linear.bias" in weights, tanh=False)
 
 

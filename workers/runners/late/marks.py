@@ -3,20 +3,23 @@
 from pathlib import Path
 from typing import Any, Literal
 
-from workers.runners.folder import read_json
+from workers.runners.folder import no_weights, read_json
 
 Family = Literal["colqwen2_5", "colidefics3", "lfm2_colbert"]
 
 COLQWEN_PROJECTIONS = ("custom_text_proj", "embedding_proj_layer")
 """Names of the layer that Qwen2.5-VL lacks."""
-COLIDEFICS_PROJECTIONS = ("linear.",)
+COLIDEFICS_PROJECTIONS = ("linear",)
 """… and Idefics3."""
-LFM2_PROJECTIONS = ("model.1_Dense.linear.", "1_Dense.linear.", "dense.0.", "dense.", "projection.")
+LFM2_PROJECTIONS = ("model.1_Dense.linear", "1_Dense.linear", "dense.0", "dense", "projection")
 """… and LFM2, as conversions have it; PyLate keeps it in a folder of its own."""
 
 
 def family_of(folder: Path, config: dict[str, Any]) -> Family | None:
-    """By its config's words or, where those are the vision model's own, by its weights' names. None: another model."""
+    """By its config's words or, where those are the vision model's own, by its weights' names. None: another model.
+
+    Raises InvalidInput where those cannot be read.
+    """
     model_type = config.get("model_type")
     architectures = config.get("architectures") or ()
     if model_type == "colqwen2_5" or "ColQwen2_5" in architectures:
@@ -35,7 +38,8 @@ def family_of(folder: Path, config: dict[str, Any]) -> Family | None:
     return None
 
 
-def _has_weight(folder: Path, starts: tuple[str, ...]) -> bool:
+def _has_weight(folder: Path, layers: tuple[str, ...]) -> bool:
+    starts = tuple(f"{layer}." for layer in layers)
     return any(name.startswith(starts) for name in _weight_names(folder))
 
 
@@ -43,10 +47,13 @@ def _weight_names(folder: Path) -> list[str]:
     index = read_json(folder / "model.safetensors.index.json")
     if index:
         return list(index.get("weight_map") or ())
-    from safetensors import safe_open
+    from safetensors import SafetensorError, safe_open
 
     names: list[str] = []
     for file in sorted(folder.glob("*.safetensors")):
-        with safe_open(str(file), framework="numpy") as opened:
-            names += opened.keys()
+        try:
+            with safe_open(str(file), framework="numpy") as opened:
+                names += opened.keys()
+        except (SafetensorError, OSError) as error:
+            raise no_weights(file, error) from error
     return names

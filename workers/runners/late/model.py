@@ -59,12 +59,6 @@ class LateModel(NamedTuple):
     sees: bool = True
 
 
-def max_tokens(folder: Path, positions: int) -> int:
-    """The least of what the positions and the tokenizer allow."""
-    limit = read_json(folder / "tokenizer_config.json").get("model_max_length")
-    return min(positions, int(limit)) if limit else positions
-
-
 def query_prefix(folder: Path, usual: str) -> str:
     """transformers' processors let a checkpoint name its own."""
     return read_json(folder / "processor_config.json").get("query_prefix") or usual

@@ -72,7 +72,7 @@ class PagePrompts:
     def page(self, page: Page) -> PageItem:
         """A page with pictures. Raises InvalidInput."""
         texts = [part.text for part in page.parts if isinstance(part, TextPart)]
-        refuse_marks(texts, self._words.marks)
+        refuse_marks("".join(texts), self._words.marks)
         looks = {
             place: self._look(decode(part.data, "input"))
             for place, part in enumerate(page.parts)
@@ -99,7 +99,7 @@ class PagePrompts:
             if self._image_token in value:
                 raise InvalidInput("the token ids hold the one that stands for a picture.", param="input")
             return self._texts.wrap([int(token) for token in value], prefix)
-        refuse_marks([value], self._words.marks)
+        refuse_marks(value, self._words.marks)
         ids = next(self._texts.encode([prefix + value]))
         if len(ids) <= self._texts.max_tokens or truncate == "none":
             return ids, 0

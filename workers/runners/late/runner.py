@@ -16,7 +16,7 @@ from jobs.errors import InternalError, InvalidInput, JobError
 from jobs.generation import ImagePart
 from jobs.rerank import RerankJob, RerankResult
 from jobs.types import EmbedJob, EmbedResult, ModelInfo, Page
-from workers.runners.base import caught, succeeded
+from workers.runners.base import caught, named, succeeded
 from workers.runners.late.colidefics_files import open_colidefics
 from workers.runners.late.colqwen_files import open_colqwen
 from workers.runners.late.interaction import embeddings_of, joined, ranking
@@ -25,7 +25,7 @@ from workers.runners.late.marks import Family
 from workers.runners.late.model import LateItem, Network
 from workers.runners.late.prompts import texts_of
 from workers.runners.lazy_weights import read, release, size_bytes
-from workers.runners.pages.pictures import blank_picture, decoding_threads, is_pictured
+from workers.runners.pages.pictures import blank_picture, decoding_threads, is_pictured, leave
 from workers.shapes import plans_per_shape, rounded_length
 
 Vectors = NDArray[np.float32]
@@ -148,13 +148,14 @@ class MultiVectorRunner:
 
     def _items(self, job: EmbedJob, pages: Iterator[Future[LateItem]]) -> list[LateItem]:
         """Raises the first input's error, naming its place."""
-        self._check(job)
         items: list[LateItem] = []
-        for index, value in enumerate(job.inputs):
-            try:
-                items.append(next(pages).result() if is_pictured(value) else self._text(value, job))
-            except JobError as error:
-                raise type(error)(f"Input {index}: {error.message}", param=error.param) from error
+        try:
+            self._check(job)
+            for index, value in enumerate(job.inputs):
+                with named(f"Input {index}"):
+                    items.append(next(pages).result() if is_pictured(value) else self._text(value, job))
+        finally:
+            leave(pages)
         return items
 
     def _text(self, value: str | tuple[int, ...] | Page, job: EmbedJob) -> LateItem:

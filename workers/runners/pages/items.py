@@ -60,7 +60,7 @@ class Tokens(NamedTuple):
     pictured: Index
 
 
-def padded(rows: Sequence[Ids], width: int, image_token: int) -> Tokens:
+def tokens_of(rows: Sequence[Ids], width: int, image_token: int) -> Tokens:
     ids = np.zeros((len(rows), width), dtype=np.int32)
     marked = np.zeros(ids.shape, dtype=bool)
     for n, own in enumerate(rows):

@@ -36,19 +36,23 @@ def look(picture: Image.Image, cut: Cut) -> Look:
 
 
 def grids_of(ids: Ids, looks: Sequence[Look], image_token: int) -> tuple[PatchGrid, ...]:
-    """Where among the ids the pictures' tokens are. looks: the pictures in order."""
+    """Where among the ids the pictures' tokens are. looks: the pictures in order. Raises InvalidInput where there are
+    more or fewer tokens than theirs: in a batch, they would be taken from another input's pictures.
+    """
     marks = np.flatnonzero(ids == image_token)
-    ends = np.cumsum([look.tokens for look in looks])
+    ends = np.cumsum([look.tokens for look in looks], dtype=np.int64)
+    if len(marks) != sum(look.tokens for look in looks):
+        raise InvalidInput("the texts hold what stands for an image to this model.", param="input")
     return tuple(
         PatchGrid(int(marks[end - look.rows * look.columns]), look.rows, look.columns)
         for end, look in zip(ends, looks, strict=True)
     )
 
 
-def refuse_marks(texts: Sequence[str], marks: Sequence[str]) -> None:
+def refuse_marks(text: str, marks: Sequence[str]) -> None:
     """A mark in a text would be taken for a picture. Raises InvalidInput."""
     for mark in marks:
-        if any(mark in text for text in texts):
+        if mark in text:
             raise InvalidInput(
                 f"a text holds {mark}, which stands for an image to this model.", param="input"
             )

@@ -19,6 +19,9 @@ MAX_PIXELS = 768 * 28 * 28
 MAX_ASPECT = 200
 """Of the longer side to the shorter one: Qwen2.5-VL's own limit."""
 
+LIKE_SIZE = 0.7
+"""Of the largest group of a set: a smaller one goes to another, so that filling up at most about doubles the scores."""
+
 Index = NDArray[np.int32]
 
 
@@ -48,13 +51,19 @@ class Patches(NamedTuple):
     columns: int
 
 
-class Groups(NamedTuple):
-    """Patches that see each other. members: (groups, width) patches, any where real is False. real: None for all.
-    at: (patches,) where each is among the members.
-    """
+class GroupSet(NamedTuple):
+    """Groups of like size. members: (groups, width) patches, any where real is False. real: None for all."""
 
     members: Index
     real: NDArray[np.bool_] | None
+
+
+class Groups(NamedTuple):
+    """Patches that see each other, set by set. at: (patches,) where each is among the members of all sets, one set
+    after the other.
+    """
+
+    sets: tuple[GroupSet, ...]
     at: Index
 
 
@@ -128,11 +137,13 @@ def once_each(pictures: Sequence[Patches]) -> tuple[list[Patches], Index | None]
 def whole_pictures(sizes: Sequence[tuple[int, int]], merge: int) -> Groups:
     """Each patch sees its picture. sizes: rows and columns of the blocks of all pictures."""
     counts = np.array([rows * columns * merge * merge for rows, columns in sizes])
-    return _grouped(np.arange(counts.sum(), dtype=np.int32), counts)
+    return _grouped(np.arange(counts.sum(), dtype=np.int32), counts, _set_of(counts))
 
 
 def windows(sizes: Sequence[tuple[int, int]], merge: int, side: int) -> Groups:
-    """Each patch sees its window of side * side blocks, cut off at the picture's right and lower edge."""
+    """Each patch sees its window of side * side blocks, cut off at the picture's right and lower edge. Windows are
+    small: all are one set.
+    """
     orders: list[Index] = []
     counts: list[NDArray[np.int64]] = []
     first = 0
@@ -144,14 +155,35 @@ def windows(sizes: Sequence[tuple[int, int]], merge: int, side: int) -> Groups:
         orders.append((first + (blocks[:, None] * merge * merge + within)).reshape(-1).astype(np.int32))
         counts.append(np.bincount(window) * merge * merge)
         first += rows * columns * merge * merge
-    return _grouped(np.concatenate(orders), np.concatenate(counts))
+    every = np.concatenate(counts)
+    return _grouped(np.concatenate(orders), every, np.zeros_like(every))
 
 
-def _grouped(order: Index, counts: NDArray[np.int64]) -> Groups:
-    """order: the patches of the first group, then those of the second, … counts: how many each has."""
-    real = np.arange(counts.max()) < counts[:, None]
-    members = np.zeros(real.shape, dtype=np.int32)
-    members[real] = order
+def _set_of(counts: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Which set each group is of. counts: how many patches each has."""
+    found = np.empty_like(counts)
+    number, largest = -1, np.inf
+    for group in np.argsort(-counts, kind="stable"):
+        if counts[group] < LIKE_SIZE * largest:
+            number, largest = number + 1, counts[group]
+        found[group] = number
+    return found
+
+
+def _grouped(order: Index, counts: NDArray[np.int64], set_of: NDArray[np.int64]) -> Groups:
+    """order: the patches of the first group, then those of the second, … counts: how many each has. set_of: the number
+    of each one's set.
+    """
+    sets: list[GroupSet] = []
     at = np.empty(len(order), dtype=np.int32)
-    at[order] = np.flatnonzero(real)
-    return Groups(members, None if real.all() else real, at)
+    set_of_patch = np.repeat(set_of, counts)
+    before = 0
+    for number in range(set_of.max() + 1):
+        widths = counts[set_of == number]
+        real = np.arange(widths.max()) < widths[:, None]
+        members = np.zeros(real.shape, dtype=np.int32)
+        members[real] = order[set_of_patch == number]
+        at[members[real]] = before + np.flatnonzero(real)
+        sets.append(GroupSet(members, None if real.all() else real))
+        before += real.size
+    return Groups(tuple(sets), at)

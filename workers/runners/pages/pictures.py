@@ -1,9 +1,10 @@
 """Pictures as they came, turned into what a vision model's processor takes."""
 
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterable
+from concurrent.futures import Future, ThreadPoolExecutor
 from io import BytesIO
 from os import cpu_count
-from typing import TypeGuard
+from typing import Any, TypeGuard
 
 from PIL import Image, ImageOps, UnidentifiedImageError
 
@@ -14,13 +15,19 @@ from jobs.types import Page
 MAX_PIXELS = 89_478_485
 """A quarter of a gigabyte in RGB, from which on Pillow warns and goes on. A file of 14 kB may hold more."""
 
-MAX_THREADS = 4
+MAX_THREADS = 8
 """For decoding: each may hold a picture of many megapixels."""
 
 
 def decoding_threads() -> ThreadPoolExecutor:
     """Those of a model; they start when first used."""
     return ThreadPoolExecutor(min(MAX_THREADS, cpu_count() or 1), thread_name_prefix="pictures")
+
+
+def leave(decoding: Iterable[Future[Any]]) -> None:
+    """What is not decoded yet, is not to be."""
+    for each in decoding:
+        each.cancel()
 
 
 def blank_picture() -> bytes:
@@ -45,7 +52,7 @@ def decode(data: bytes, param: str) -> Image.Image:
             _check(opened, param)
             opened.load()
             return _on_white(ImageOps.exif_transpose(opened))
-    except InvalidInput:
+    except (InvalidInput, MemoryError):  # the latter is not the picture's fault
         raise
     except UnidentifiedImageError as error:
         raise InvalidInput("An image is in no format that can be read.", param=param) from error

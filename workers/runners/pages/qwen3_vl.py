@@ -15,9 +15,10 @@ from mlx_vlm.models.qwen3_vl.language import Qwen3VLModel
 from mlx_vlm.models.qwen3_vl.vision import VisionModel
 
 from workers.runners.embed.encoders import ExactGelu
-from workers.runners.pages.items import Row, add_to_pictures, padded, positions_of, put_pictures
+from workers.runners.pages.items import Row, add_to_pictures, positions_of, put_pictures, tokens_of
 from workers.runners.pages.patches import Patches, corners, once_each, whole_pictures
-from workers.runners.pages.tower import GroupAttention, Pixels, embed_patches, rotation_of
+from workers.runners.pages.pixels import Pixels
+from workers.runners.pages.tower import GroupAttention, embed_patches, rotation_of
 
 
 class Qwen3VL(nn.Module):
@@ -51,7 +52,7 @@ class Qwen3VL(nn.Module):
         mask: with "causal" a real token never sees padding, which is on the right. states: of each layer, the keys
         and values of what comes before, to which it adds its own (mlx-vlm's caches); None where nothing does.
         """
-        tokens = padded([each.ids for each in rows], width, self._image_token)
+        tokens = tokens_of([each.ids for each in rows], width, self._image_token)
         hidden = self.language.embed_tokens(mx.array(tokens.ids))
         found: list[mx.array] = []
         if pictures := [picture for each in rows for picture in each.pictures]:

@@ -16,9 +16,9 @@ from workers.runners.architecture import check_config
 from workers.runners.folder import max_tokens_of, read_json
 from workers.runners.pages.files import processor_of
 from workers.runners.pages.patches import Cut
+from workers.runners.pages.pixels import Pixels
 from workers.runners.pages.qwen3_vl import Qwen3VL
-from workers.runners.pages.tower import Pixels
-from workers.runners.weights import fill, read_weights, renamed, rows_of
+from workers.runners.weights import fill, head_rows, read_weights, renamed
 
 NAMES = (
     (re.compile(r"^(?:model\.)?(?:visual|vision_tower)\."), "vision."),
@@ -80,7 +80,7 @@ class Qwen3VLFiles(NamedTuple):
         if kernel is not None and kernel.ndim == 5 and kernel.shape[-1] != self.vision.in_channels:
             weights["vision.patch_embed.proj.weight"] = kernel.transpose(0, 2, 3, 4, 1)
         if answers:
-            weights["score.weight"] = rows_of(self._heads, weights, answers, quantisation)
+            weights["score.weight"] = head_rows(self._heads, weights, answers, quantisation)
         network = Qwen3VL(self.vision, self.text, self.pixels, self.image_token, rows=len(answers))
         body = {name: weight for name, weight in weights.items() if not name.startswith("lm_head.")}
         return fill(network, body, self.folder, quantisation)

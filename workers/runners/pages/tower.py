@@ -4,44 +4,68 @@ Nothing is kept from one batch to the next: what a batch needs comes with it.
 """
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import mlx.core as mx
 import numpy as np
 from numpy.typing import NDArray
 
-from workers.runners.pages.patches import Groups, places
+from workers.runners.pages.patches import Groups, GroupSet, places
+from workers.runners.pages.pixels import Pixels
 
 ROTARY_BASE = 10_000.0
 """No checkpoint names another."""
+
+FUSED_SIZES = (64, 80, 128)
+"""Head sizes for which MLX has a fused attention on Metal: others are computed with all scores kept in memory."""
 
 Rotation = tuple[mx.array, mx.array]
 """Cosines and sines, (patches, 1, head size)."""
 
 
-class Pixels(NamedTuple):
-    """How a checkpoint wants its colours, per channel, of values from 0 to 1."""
-
-    mean: tuple[float, ...]
-    std: tuple[float, ...]
-
-
 class GroupAttention:
-    """Between patches of a group, all groups at once."""
+    """Between patches of a group, all groups of a set at once."""
 
     def __init__(self, groups: Groups) -> None:
-        self._members = mx.array(groups.members)
+        self._sets = [_on_device(each) for each in groups.sets]
         self._at = mx.array(groups.at)
-        self._seen = None if groups.real is None else mx.array(groups.real[:, None, None, :])  # pyright: ignore[reportArgumentType]
+        self._fills_heads = on_metal()
 
     def __call__(self, layer: Any, hidden: mx.array, rotation: Rotation) -> mx.array:
         """layer: mlx-vlm's, for its weights. hidden: (patches, size)."""
         patches, size = hidden.shape
         q, k, v = layer.qkv(hidden).reshape(patches, 3, layer.num_heads, -1).transpose(1, 0, 2, 3)
         q, k = _rotated(q, *rotation), _rotated(k, *rotation)
-        q, k, v = (each[self._members].transpose(0, 2, 1, 3) for each in (q, k, v))
-        out = mx.fast.scaled_dot_product_attention(q, k, v, scale=layer.scale, mask=self._seen)
-        return layer.proj(out.transpose(0, 2, 1, 3).reshape(-1, size)[self._at])
+        head = q.shape[-1]
+        if self._fills_heads and fused_size(head) != head:
+            q, k, v = (mx.pad(each, [(0, 0), (0, 0), (0, fused_size(head) - head)]) for each in (q, k, v))
+        found: list[mx.array] = []
+        for members, seen in self._sets:
+            own = (each[members].transpose(0, 2, 1, 3) for each in (q, k, v))
+            out = mx.fast.scaled_dot_product_attention(*own, scale=layer.scale, mask=seen)
+            found.append(out[..., :head].transpose(0, 2, 1, 3).reshape(-1, size))
+        whole = found[0] if len(found) == 1 else mx.concatenate(found)
+        return layer.proj(whole[self._at])
+
+
+def on_metal() -> bool:
+    """Whether Apple's GPU computes."""
+    return mx.metal.is_available() and mx.default_device().type == mx.DeviceType.gpu
+
+
+def fused_size(head: int) -> int:
+    """The head size at which Metal's fused attention takes heads of this one, zeros behind; the same where none does.
+
+    Why not the library's own ensure_fused_sdpa (0.7.10): it compiles anew for each shape, which pictures of all sizes
+    have without end, and fills up on other devices, too.
+    """
+    return next((size for size in FUSED_SIZES if head <= size), head)
+
+
+def _on_device(groups: GroupSet) -> tuple[mx.array, mx.array | None]:
+    """Members, and which of them are seen, for all heads and patches."""
+    seen = None if groups.real is None else mx.array(groups.real[:, None, None, :])  # pyright: ignore[reportArgumentType]
+    return mx.array(groups.members), seen
 
 
 def embed_patches(values: NDArray[np.uint8], kernel: mx.array, pixels: Pixels) -> mx.array:

@@ -99,7 +99,7 @@ class PageReader:
 
     def read(self, jobs: Sequence[RerankJob]) -> Sequence[list[PagePair] | JobError]:
         """Pictures of all jobs are decoded at once, each only once, while all pairs are tokenised together."""
-        asked = [caught(question_of, job) for job in jobs]
+        asked = [caught(page_question_of, job) for job in jobs]
         questions = [each for each in asked if isinstance(each, PageQuestion)]
         looks = self._looks([picture for each in questions for picture in each.pictures])
         texts = [each.head + document.text + SUFFIX for each in questions for document in each.documents]
@@ -159,7 +159,7 @@ class PageReader:
         return np.delete(body, text[len(kept) :])
 
 
-def question_of(job: RerankJob) -> PageQuestion:
+def page_question_of(job: RerankJob) -> PageQuestion:
     """Raises InvalidInput for a document or query that holds nothing, and where there is no document."""
     if not job.documents:
         raise InvalidInput("There is no document: send at least one.", param="documents")
@@ -182,7 +182,7 @@ def _side(name: str, param: str, passage: Passage) -> Side:
 
 def _checked(name: str, param: str, text: str) -> None:
     try:
-        refuse_marks([text], QWEN_MARKS)
+        refuse_marks(text, QWEN_MARKS)
     except JobError as error:
         raise _named(error, name, param) from error
 

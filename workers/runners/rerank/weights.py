@@ -5,7 +5,7 @@ from typing import Any
 
 from workers.runners.architecture import library_config
 from workers.runners.rerank.networks import PairNetwork, build_network
-from workers.runners.weights import fill, read_weights, rows_of, without_buffers
+from workers.runners.weights import fill, head_rows, read_weights, without_buffers
 
 HEADS = ("lm_head", "model.embed_tokens", "embed_tokens")
 """What files call a language model's head; many models share it with the table of embeddings."""
@@ -21,5 +21,5 @@ def load_network(folder: Path, config: dict[str, Any], answers: tuple[int, int] 
     quantisation = config.get("quantization")
     network = build_network(library_config(config), rows=2 if answers else 1)
     if answers:
-        weights["score.weight"] = rows_of(HEADS, weights, answers, quantisation)
+        weights["score.weight"] = head_rows(HEADS, weights, answers, quantisation)
     return fill(network, without_buffers(network.sanitize(weights)), folder, quantisation)
