@@ -140,8 +140,10 @@ def test_rounded_shapes_change_no_score(
 
 
 def test_beginnings_of_queries_with_pictures_are_computed_once_and_change_no_logit(
-    runner: RerankRunner, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
+    monkeypatch.setattr("workers.runners.rerank.pages.plans_per_shape", lambda: False)
+    runner = opened(make(tmp_path / NAME))
     asked = [
         job((ImagePart(page(4)), TextPart("red fox")), "dog", (ImagePart(page(0)),), "cat and snow"),
         job((ImagePart(page(5)), TextPart("red fox")), "dog", "old horse"),
