@@ -1,7 +1,7 @@
 """For a machine with a GPU: pages read by the shape of ColQwen2.5-3B in bf16, random weights.
 
 Ceiling: the same pages in process, decoded beforehand, in the best of several batch sizes. Served: one page a request,
-32 callers, several API and client processes; the worker decodes what it is sent.
+from as many callers as fill two batches and four, several API and client processes; the worker decodes what it is sent.
 
 BENCH_PAGES_CHECKPOINT: the folder of the checkpoint, written if it is not there. BENCH_PAGES_PLAN=SMALL: a tiny shape
 and few pages, to try this on a CPU.
@@ -34,9 +34,9 @@ FIELD, LETTER, LINE = 62, 6, 30
 """Pixels: sides of a coloured field and of a text's specks, and from one line of text to the next."""
 QUALITY = 90
 
-CALLERS = 32
+CALLERS = (32, 64)
 API_PROCESSES, CLIENT_PROCESSES = 4, 4
-WARM_UP_CALLERS = (1, 2, 4, 8, 16)
+WARM_UP_CALLERS = (1, 2, 4, 8, 16, 32)
 LOG_SHOWN = 8000
 """Characters of the worker's log, where serving failed."""
 BATCH = re.compile(r"batch done .*batch_size=(\d+)")
@@ -55,7 +55,7 @@ class Plan(NamedTuple):
 
 
 PLANS = {
-    "COLQWEN_3B": Plan("COLQWEN_3B", pictures=64, ceiling=192, warm_up=192, served=768),
+    "COLQWEN_3B": Plan("COLQWEN_3B", pictures=64, ceiling=192, warm_up=192, served=576),
     "SMALL": Plan("SMALL", pictures=8, ceiling=16, warm_up=32, served=64),
 }
 
@@ -85,11 +85,16 @@ async def measure(repeats: int) -> list[Row]:
         pictures = Path(scratch) / "pictures"
         await asyncio.to_thread(_write_pictures, pictures, plan.pictures)
         ceilings: list[Ceiling] = []
-        served: list[Served] = []
+        served: dict[int, list[Served]] = {callers: [] for callers in CALLERS}
         for _ in range(repeats):
             ceilings.append(await ceiling(folder, pictures, plan.ceiling))
-            served.append(await serve(folder, pictures, plan, Path(scratch) / "worker.log"))
-    return [*_ceiling_rows(ceilings), _served_row(ceilings, served)]
+            found = await serve(folder, pictures, plan, Path(scratch) / "worker.log")
+            for callers, own in found.items():
+                served[callers].append(own)
+    return [
+        *_ceiling_rows(ceilings),
+        *(_served_row(ceilings, own, callers) for callers, own in served.items()),
+    ]
 
 
 def _ceiling_rows(ceilings: list[Ceiling]) -> Iterator[Row]:
@@ -102,7 +107,7 @@ def _ceiling_rows(ceilings: list[Ceiling]) -> Iterator[Row]:
     yield Row("decoded and cut up, no device", {"pages/s": rate})
 
 
-def _served_row(ceilings: list[Ceiling], served: list[Served]) -> Row:
+def _served_row(ceilings: list[Ceiling], served: list[Served], callers: int) -> Row:
     parts = [each.load.per_s / top.pages_per_s[top.best] for each, top in zip(served, ceilings, strict=True)]
     figures = {
         "pages/s": median([each.load.per_s for each in served]),
@@ -111,7 +116,7 @@ def _served_row(ceilings: list[Ceiling], served: list[Served]) -> Row:
         "tokens per page": ceilings[0].page_tokens,
         "p50 ms": median([each.load.latency_ms(0.5) for each in served]),
     }
-    return Row(f"served, {CALLERS} at once", figures)
+    return Row(f"served, {callers} at once", figures)
 
 
 async def ceiling(folder: Path, pictures: Path, pages: int) -> Ceiling:
@@ -120,18 +125,22 @@ async def ceiling(folder: Path, pictures: Path, pages: int) -> Ceiling:
     )
 
 
-async def serve(folder: Path, pictures: Path, plan: Plan, log: Path) -> Served:
-    """log: the worker's, which says how large its batches were."""
+async def serve(folder: Path, pictures: Path, plan: Plan, log: Path) -> dict[int, Served]:
+    """By callers. log: the worker's, which says how large its batches were."""
     bodies = [_body(folder.name, path.read_bytes()) for path in sorted(pictures.iterdir())]
     async with _stack(folder, log) as port:
         for callers in WARM_UP_CALLERS:  # every shape is planned once
             await _load(port, bodies[:callers], callers, 2 * callers, processes=1)
-        await _load(port, bodies, CALLERS, plan.warm_up)
-        before = log.stat().st_size
-        load = await _load(port, bodies, CALLERS, plan.served)
-        with log.open(encoding="utf-8") as file:
-            file.seek(before)
-            sizes = [int(size) for size in BATCH.findall(file.read())]
+        await _load(port, bodies, CALLERS[-1], plan.warm_up)
+        return {callers: await _measured(port, bodies, callers, plan.served, log) for callers in CALLERS}
+
+
+async def _measured(port: int, bodies: list[bytes], callers: int, pages: int, log: Path) -> Served:
+    before = log.stat().st_size
+    load = await _load(port, bodies, callers, pages)
+    with log.open(encoding="utf-8") as file:
+        file.seek(before)
+        sizes = [int(size) for size in BATCH.findall(file.read())]
     assert sum(sizes) == load.requests, "the log names other batches than those measured"
     return Served(load, mean(sizes))
 

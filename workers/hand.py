@@ -185,17 +185,11 @@ class Hand:
     def next_batch(
         self, timeout_s: float, *, at_least: int = 1, budget: Budget | None = None
     ) -> Batch | None:
-        """The next batch for the device; None if not as many items as that came in time, or budget holds no batch.
-
-        The rest of a job that runs is enough by itself: it waits for nothing more.
-        """
+        """The next batch for the device; None if not as many items as that came in time, or budget holds no batch."""
         with self._lock:
             if timeout_s and not any(self._pools.values()):
                 self.work.wait(timeout_s)
-            waiting = [pool for (model, _), pool in self._pools.items() if model in self._limits]
-            if sum(map(len, waiting)) < at_least and not any(
-                entry.held.running for pool in waiting for entry in pool
-            ):
+            if sum(len(pool) for (model, _), pool in self._pools.items() if model in self._limits) < at_least:
                 return None
             chosen_queue = self._choose()
             if chosen_queue is None:

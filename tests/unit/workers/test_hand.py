@@ -40,19 +40,6 @@ def test_a_large_job_shares_batches_and_completes_when_its_last_item_has():
     assert hand.record(second.entries, [b""] * 6) == [large]
 
 
-def test_the_rest_of_a_job_that_runs_is_a_batch_however_small():
-    hand = Hand({"m": LIMITS}, starvation_s=5)
-    offer(hand, claim("a"), [10] * 10)
-    assert hand.next_batch(0) is not None
-    offer(hand, claim("b"), [10] * 3)
-    assert hand.next_batch(0, at_least=10) is None  # more may come
-    offer(hand, claim("c"), [10] * 9)
-    second = hand.next_batch(0, at_least=10)
-    assert second is not None and len(second.entries) == 10
-    rest = hand.next_batch(0, at_least=10)
-    assert rest is not None and len(rest.entries) == 2
-
-
 def test_a_lower_lane_leaves_room_for_the_higher_ones():
     hand = Hand({"m": LIMITS}, starvation_s=5)
     offer(hand, claim("a", Lane.BULK), [10] * 100)
