@@ -2,15 +2,39 @@
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from jobs.errors import InvalidInput
 
 
+class Module(NamedTuple):
+    """One of sentence-transformers'. kind: its class. folder: where its files are."""
+
+    kind: str
+    folder: Path
+
+
 def read_json(path: Path) -> dict[str, Any]:
     """The file's object, {} where there is no file. Raises InvalidInput for what is not JSON."""
+    return _read(path) if path.is_file() else {}
+
+
+def modules_of(folder: Path) -> list[Module]:
+    """What modules.json lists, in order; [] where there is none. Raises InvalidInput."""
+    path = folder / "modules.json"
     if not path.is_file():
-        return {}
+        return []
+    try:
+        return [
+            Module(str(each["type"]).rsplit(".", 1)[-1], folder / str(each["path"])) for each in _read(path)
+        ]
+    except (KeyError, TypeError) as error:
+        raise InvalidInput(
+            f"{path} is no list of modules with their types and paths.", param="model"
+        ) from error
+
+
+def _read(path: Path) -> Any:
     try:
         return json.loads(path.read_text(encoding="utf-8"))
     except ValueError as error:

@@ -168,3 +168,12 @@ def test_irregular_layer_pattern_is_refused():
     kinds = ["full_attention", "sliding_attention", "full_attention", "full_attention"]
     with pytest.raises(InvalidInput, match="irregular"):
         library_config({"model_type": "modernbert", "num_hidden_layers": 4, "layer_types": kinds})
+
+
+@pytest.mark.parametrize(
+    "text", ["[", "{}x", '[{"type": "Transformer"}]', '{"type": "Transformer", "path": ""}']
+)
+def test_broken_list_of_modules_is_named(tmp_path: Path, text: str):
+    (tmp_path / "modules.json").write_text(text)
+    with pytest.raises(InvalidInput, match=r"modules\.json"):
+        read_recipe(tmp_path, {"model_type": "bert", "max_position_embeddings": 512})

@@ -1,6 +1,5 @@
 """How a sentence-transformers folder says its vectors are made: pooling, dense layers, prompts, limits."""
 
-import json
 import logging
 import re
 from dataclasses import dataclass
@@ -9,7 +8,7 @@ from typing import Any
 
 from jobs.errors import InvalidInput
 from jobs.types import EmbedJob
-from workers.runners.folder import max_tokens_of, read_json
+from workers.runners.folder import max_tokens_of, modules_of, read_json
 
 logger = logging.getLogger(__name__)
 
@@ -94,21 +93,18 @@ def read_recipe(folder: Path, config: dict[str, Any]) -> Recipe:
 
 def _modules(folder: Path, config: dict[str, Any]) -> tuple[str, tuple[Path, ...]]:
     """The pooling mode and the dense layers. Only Transformer, Pooling, Dense…, Normalize can be run."""
-    listing = folder / "modules.json"
-    if not listing.is_file():
-        pooled = folder / "1_Pooling"
-        return _pooling(pooled, config), ()
-    modules = json.loads(listing.read_text(encoding="utf-8"))
-    modules = [(str(entry["type"]).rsplit(".", 1)[-1], str(entry["path"])) for entry in modules]
-    kinds = " ".join(kind for kind, _ in modules)
+    modules = modules_of(folder)
+    if not modules:
+        return _pooling(folder / "1_Pooling", config), ()
+    kinds = " ".join(each.kind for each in modules)
     if not re.fullmatch(r"Transformer Pooling( Dense)*( Normalize)?", kinds):
         raise InvalidInput(
             f"{folder}: its modules.json asks for {kinds!r}. "
             "Supported: Transformer, Pooling, any number of Dense, Normalize, in this order.",
             param="model",
         )
-    dense = tuple(folder / path for kind, path in modules if kind == "Dense")
-    return _pooling(folder / modules[1][1], config), dense
+    dense = tuple(each.folder for each in modules if each.kind == "Dense")
+    return _pooling(modules[1].folder, config), dense
 
 
 def _pooling(folder: Path, config: dict[str, Any]) -> str:

@@ -133,6 +133,8 @@ class GenerateRunner:
         )
 
     def _tokens_known(self, model: Any, text_config: Mapping[str, Any]) -> int:
+        if "vocab_size" not in text_config:
+            raise InvalidInput(f"{self._files.folder / 'config.json'} names no vocab_size.", param="model")
         return int(text_config["vocab_size"])
 
     def _abilities(self) -> tuple[str, ...]:

@@ -1,6 +1,5 @@
 """An LFM2-ColBERT folder, as PyLate or an MLX conversion writes it, opened."""
 
-import json
 import re
 import string
 from functools import partial
@@ -14,7 +13,7 @@ from jobs.errors import InvalidInput
 from workers.runners.architecture import check_config
 from workers.runners.embed.pooling import Dense
 from workers.runners.embed.weights import load_dense
-from workers.runners.folder import max_tokens_of, read_json
+from workers.runners.folder import max_tokens_of, modules_of, read_json
 from workers.runners.late.lfm2 import ColLfm2
 from workers.runners.late.marks import LFM2_PROJECTIONS
 from workers.runners.late.model import LateModel
@@ -97,21 +96,17 @@ def _projection(folder: Path, weights: dict[str, mx.array]) -> Dense:
 
 
 def _dense_folders(folder: Path) -> list[Path]:
-    listing = folder / "modules.json"
-    if not listing.is_file():
+    modules = modules_of(folder)
+    if not modules:
         return [folder / "1_Dense"] if (folder / "1_Dense" / "config.json").is_file() else []
-    modules = [
-        (str(entry["type"]).rsplit(".", 1)[-1], str(entry["path"]))
-        for entry in json.loads(listing.read_text(encoding="utf-8"))
-    ]
-    kinds = " ".join(kind for kind, _ in modules)
+    kinds = " ".join(each.kind for each in modules)
     if not re.fullmatch(r"Transformer( Dense)+", kinds):
         raise InvalidInput(
             f"{folder}: its modules.json asks for {kinds!r}. Supported of a multi-vector model: Transformer, and Dense "
             "any number of times.",
             param="model",
         )
-    return [folder / path for kind, path in modules if kind == "Dense"]
+    return [each.folder for each in modules if each.kind == "Dense"]
 
 
 def _reads_both_ways(folder: Path, config: dict[str, Any]) -> bool:
