@@ -2,9 +2,10 @@
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeVar, runtime_checkable
 
-from jobs.errors import JobError
+from jobs.errors import InvalidInput, JobError
 from jobs.generation import FinishReason
 from jobs.types import ModelInfo, Result
 from workers.runners.generate.answer import Answer
@@ -65,12 +66,18 @@ def caught(function: Callable[..., T], *arguments: Any) -> T | JobError:
 
 
 @contextmanager
-def named(place: str) -> Iterator[None]:
-    """A JobError that comes of it says where it was."""
+def named(place: str, param: str | None = None) -> Iterator[None]:
+    """A JobError that comes of it says where it was. param: the field at fault; None for the error's own."""
     try:
         yield
     except JobError as error:
-        raise type(error)(f"{place}: {error.message}", param=error.param) from error
+        raise type(error)(f"{place}: {error.message}", param=param or error.param) from error
+
+
+def check_finite(outcomes: Iterable[object], folder: Path, made: str) -> None:
+    """Raises InvalidInput for the weights of a folder that made an unsound outcome of a sample. made: vectors, …"""
+    if any(isinstance(each, JobError) for each in outcomes):
+        raise InvalidInput(f"{folder}: the model makes {made} that are not finite.", param="model")
 
 
 def succeeded(outcomes: Iterable[T | JobError]) -> list[T]:

@@ -41,6 +41,12 @@ def _read(path: Path) -> Any:
         raise InvalidInput(f"{path} is not valid JSON.", param="model") from error
 
 
+def special_token(names: dict[str, Any], kind: str) -> str | None:
+    """names: tokenizer_config.json, which has a token as a text, or as an object with more about it. kind: eos, …"""
+    token = names.get(f"{kind}_token")
+    return token.get("content") if isinstance(token, dict) else token
+
+
 def no_weights(file: Path, error: Exception) -> InvalidInput:
     """For a file that should hold weights, and what was said when it was opened."""
     return InvalidInput(

@@ -115,7 +115,12 @@ def fill(
         model.load_weights(list(weights.items()), strict=True)
     except ValueError as error:
         raise InvalidInput(f"{folder}: the weights do not fit config.json: {error}", param="model") from error
-    if mx.default_device() == mx.Device(mx.cpu):
-        model.set_dtype(mx.float32)  # a CPU multiplies half precision many times slower, and less exactly
+    suit_device(model)
     model.eval()
     return model
+
+
+def suit_device(model: nn.Module) -> None:
+    """A CPU multiplies half precision many times slower, and less exactly. Packed integers stay as they are."""
+    if mx.default_device() == mx.Device(mx.cpu):
+        model.set_dtype(mx.float32)

@@ -2,6 +2,7 @@
 folder's sentence-transformers files say.
 """
 
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -12,11 +13,12 @@ from mlx_lm.utils import load_adapters, load_model
 from tokenizers import Tokenizer
 
 from jobs.errors import InvalidInput
-from workers.runners.embed.model import EmbedModel, Network
+from workers.runners.embed.model import EmbedModel, Encoder, Network
 from workers.runners.embed.recipe import Recipe, read_recipe
 from workers.runners.embed.tap import tap_last_norm
 from workers.runners.embed.weights import load_dense
-from workers.runners.folder import read_json
+from workers.runners.folder import read_json, special_token
+from workers.runners.weights import suit_device
 
 MAX_TOKENS = 8192
 """Read of an input, whatever longer contexts a model's files allow: it is read in one pass, for which some families
@@ -86,8 +88,7 @@ def _check_end(folder: Path) -> None:
     config it ends each text with a token, whose state may be the vector, and by tokenizer.json it does not.
     """
     names = read_json(folder / "tokenizer_config.json")
-    end = names.get("eos_token")
-    end = end.get("content") if isinstance(end, dict) else end
+    end = special_token(names, "eos")
     path = folder / "tokenizer.json"
     if not names.get("add_eos_token") or not isinstance(end, str) or not path.is_file():
         return
@@ -109,12 +110,6 @@ def check_reads_onwards(folder: Path, config: dict[str, Any]) -> None:
             "be served as a text generator's mean.",
             param="model",
         )
-
-
-def suit_device(model: nn.Module) -> None:
-    """A CPU multiplies half precision many times slower, and less exactly. Packed integers stay as they are."""
-    if mx.default_device() == mx.Device(mx.cpu):
-        model.set_dtype(mx.float32)
 
 
 def _tokens_known(folder: Path, config: dict[str, Any]) -> int:
@@ -140,10 +135,16 @@ def _loaded(folder: Path, adapter: Path | None) -> Any:
 
 
 def _network(folder: Path, adapter: Path | None, recipe: Recipe) -> Network:
-    model = _loaded(folder, adapter)
+    return network_of(folder, _loaded(folder, adapter), TextGenerator, recipe)
+
+
+def network_of(folder: Path, model: nn.Module, tapped: Callable[[Any], Encoder], recipe: Recipe) -> Network:
+    """The library's model, its weights not read yet, as one that embeds. tapped: makes it an encoder. Raises
+    InvalidInput.
+    """
     suit_device(model)
     try:
-        encoder = TextGenerator(model)
+        encoder = tapped(model)
         encoder.hidden(
             mx.zeros((1, 2), dtype=mx.int32), None
         )  # nothing is computed, but what cannot be, is found

@@ -11,6 +11,7 @@ from workers.runners.embed.pooling import Dense
 from workers.runners.embed.recipe import Recipe, read_recipe
 from workers.runners.embed.weights import load_dense, load_encoder
 from workers.runners.folder import read_json
+from workers.runners.lazy_weights import module_of
 
 
 class Encoder(Protocol):
@@ -31,8 +32,7 @@ class Network(NamedTuple):
 
     @property
     def modules(self) -> tuple[nn.Module, ...]:
-        assert isinstance(self.encoder, nn.Module)
-        return (self.encoder, *self.dense)
+        return (module_of(self.encoder), *self.dense)
 
 
 class EmbedModel(NamedTuple):

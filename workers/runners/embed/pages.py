@@ -11,7 +11,7 @@ import numpy as np
 from jobs.errors import InvalidInput, JobError
 from jobs.generation import ImagePart, TextPart
 from jobs.types import EmbedJob, EmbedResult, ModelInfo, Page
-from workers.runners.base import caught, named, succeeded
+from workers.runners.base import caught, check_finite, named, succeeded
 from workers.runners.embed.page_prompts import INSTRUCTION, TurnPrompts, system_words
 from workers.runners.embed.pooling import normalise, pool
 from workers.runners.embed.recipe import Recipe, read_recipe
@@ -78,11 +78,7 @@ class PageEmbedRunner:
             self._prompts.text("a", INSTRUCTION, "none"),
             self._prompts.page(Page((ImagePart(blank_picture()),)), INSTRUCTION),
         ]
-        for outcome in self.run(samples):
-            if isinstance(outcome, JobError):
-                raise InvalidInput(
-                    f"{self._files.folder}: the model makes vectors that are not finite.", param="model"
-                )
+        check_finite(self.run(samples), self._files.folder, "vectors")
 
     def unload(self) -> None:
         self._network = None

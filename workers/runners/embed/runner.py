@@ -10,7 +10,7 @@ import numpy as np
 
 from jobs.errors import InvalidInput, JobError
 from jobs.types import EmbedJob, EmbedResult, ModelInfo, Page
-from workers.runners.base import caught, succeeded
+from workers.runners.base import caught, check_finite, succeeded
 from workers.runners.embed.model import EmbedModel, Network, open_embedding_model
 from workers.runners.embed.pooling import normalise, pool
 from workers.runners.embed.vectors import Sizes, Vector, checked, result_of
@@ -71,9 +71,7 @@ class EmbedRunner:
         """Raises InvalidInput for weights that make no sound vector."""
         self._network = self._network or self._open()
         yield from read(*self._network.modules)
-        outcome = self.run([self._sample()])[0]  # builds lazy tables, too
-        if isinstance(outcome, JobError):
-            raise InvalidInput(f"{self._folder}: the model makes vectors that are not finite.", param="model")
+        check_finite(self.run([self._sample()]), self._folder, "vectors")  # builds lazy tables, too
 
     def unload(self) -> None:
         self._network = None
@@ -121,8 +119,13 @@ class EmbedRunner:
         real = None if int(lengths.min()) == longest else mx.arange(longest) < on_device[:, None]
         assert self._network is not None, "loaded first"
         encoder = self._network.encoder
-        vectors = pool(encoder.hidden(mx.array(ids), real), on_device, self._recipe.pooling)
-        for dense in (*self._network.dense, *getattr(encoder, "dense", ())):
+        return self._pooled(encoder.hidden(mx.array(ids), real), on_device)
+
+    def _pooled(self, hidden: mx.array, lengths: mx.array) -> mx.array:
+        """Of hidden states (items, tokens, size), of which so many are real."""
+        assert self._network is not None, "loaded first"
+        vectors = pool(hidden, lengths, self._recipe.pooling)
+        for dense in (*self._network.dense, *getattr(self._network.encoder, "dense", ())):
             vectors = dense(vectors)
         return normalise(vectors.astype(mx.float32))
 

@@ -20,14 +20,12 @@ from PIL import Image
 from jobs.errors import InputTooLong, InvalidInput, JobError
 from jobs.generation import ImagePart, TextPart
 from jobs.types import EmbedJob, Page
-from workers.runners.base import caught
-from workers.runners.embed.generators import check_reads_onwards, recipe_of, suit_device, text_config_of
+from workers.runners.base import caught, check_finite
+from workers.runners.embed.generators import check_reads_onwards, network_of, recipe_of, text_config_of
 from workers.runners.embed.model import EmbedModel, Network
-from workers.runners.embed.pooling import normalise, pool
 from workers.runners.embed.recipe import Recipe
 from workers.runners.embed.runner import EmbedItem, EmbedRunner
 from workers.runners.embed.tap import tap_last_norm
-from workers.runners.embed.weights import load_dense
 from workers.runners.folder import read_json
 from workers.runners.generate.picture_prefill import SeenPrompt
 from workers.runners.generate.picture_prompts import PicturePrompts
@@ -92,8 +90,7 @@ class SeeingEmbedRunner(EmbedRunner):
         if "vision" not in self.info.abilities:
             return
         page = self._page(Page((ImagePart(blank_picture()),)), "")
-        if isinstance(self.run([page])[0], JobError):
-            raise InvalidInput(f"{self._folder}: the model makes vectors that are not finite.", param="model")
+        check_finite(self.run([page]), self._folder, "vectors")
 
     def prepare(self, jobs: Sequence[EmbedJob]) -> Sequence[list[EmbedItem] | JobError]:
         """Pictures of all jobs are decoded at once, which releases the GIL; each page is then cut up by itself."""
@@ -143,11 +140,9 @@ class SeeingEmbedRunner(EmbedRunner):
         assert self._network is not None, "loaded first"
         encoder = self._network.encoder
         assert isinstance(encoder, SeeingGenerator)
-        vectors = pool(encoder.seen(item), mx.array([item.length]), self._recipe.pooling)
-        for dense in self._network.dense:
-            vectors = dense(vectors)
-        mx.async_eval(vectors)  # the device begins, while the next page is prepared
-        return normalise(vectors.astype(mx.float32))
+        vector = self._pooled(encoder.seen(item), mx.array([item.length]))
+        mx.async_eval(vector)  # the device begins, while the next page is prepared
+        return vector
 
 
 def open_seeing_generator(folder: Path) -> tuple[EmbedModel, PicturePrompts]:
@@ -181,15 +176,4 @@ def _picture(encoded: bytes) -> Image.Image:
 
 
 def _network(folder: Path, recipe: Recipe) -> Network:
-    model = open_vision_model(folder.name, folder)
-    suit_device(model)
-    try:
-        encoder = SeeingGenerator(model)
-        encoder.hidden(
-            mx.zeros((1, 2), dtype=mx.int32), None
-        )  # nothing is computed, but what cannot be, is found
-    except InvalidInput as error:
-        raise InvalidInput(f"{folder.name} cannot embed: {error.message}", param="model") from error
-    except (ValueError, KeyError, AttributeError, TypeError) as error:
-        raise InvalidInput(f"{folder.name} cannot embed: {error}.", param="model") from error
-    return Network(encoder, [load_dense(path) for path in recipe.dense])
+    return network_of(folder, open_vision_model(folder.name, folder), SeeingGenerator, recipe)

@@ -18,7 +18,7 @@ from workers.runners.late.colqwen import ColQwen
 from workers.runners.late.marks import COLQWEN_PROJECTIONS
 from workers.runners.late.model import LateModel, query_prefix
 from workers.runners.late.prompts import QUERY_PREFIX, PagePrompts, Words
-from workers.runners.pages.files import processor_of
+from workers.runners.pages.files import processor_of, put_channels_last
 from workers.runners.pages.looks import QWEN_MARKS, look
 from workers.runners.pages.patches import MAX_PIXELS, Cut
 from workers.runners.pages.pixels import Pixels
@@ -65,9 +65,7 @@ class ColQwenFiles(NamedTuple):
         weights = renamed(read_weights(self.folder), NAMES, UNUSED)
         if "projection.weight" not in weights:
             raise InvalidInput(f"{self.folder} has no projection of ColQwen2.5.", param="model")
-        kernel = weights.get("vision.patch_embed.proj.weight")
-        if kernel is not None and kernel.ndim == 5 and kernel.shape[-1] != self.vision.in_channels:
-            weights["vision.patch_embed.proj.weight"] = kernel.transpose(0, 2, 3, 4, 1)
+        put_channels_last(weights, "vision.patch_embed.proj.weight", self.vision.in_channels)
         network = ColQwen(
             self.vision, self.text, weights["projection.weight"].shape[0], self.pixels, self.image_token
         )

@@ -13,7 +13,7 @@ from jobs.errors import InvalidInput
 from workers.runners.architecture import check_config
 from workers.runners.embed.pooling import Dense
 from workers.runners.embed.weights import load_dense
-from workers.runners.folder import max_tokens_of, modules_of, read_json
+from workers.runners.folder import max_tokens_of, modules_of, read_json, special_token
 from workers.runners.late.lfm2 import ColLfm2
 from workers.runners.late.marks import LFM2_PROJECTIONS
 from workers.runners.late.model import LateModel
@@ -131,7 +131,7 @@ def _marking(folder: Path, tokenizer: ModelTokenizer, written: dict[str, Any]) -
     """
     names = read_json(folder / "tokenizer_config.json")
     fills = written.get("do_query_expansion", True)
-    filling = next(filter(None, (_special(names, kind) for kind in ("mask", "eos", "pad"))), None)
+    filling = next(filter(None, (special_token(names, kind) for kind in ("mask", "eos", "pad"))), None)
     if fills and (filling is None or names.get("padding_side") == "left"):
         raise InvalidInput(
             f"{folder}: its queries are to be filled up, and its tokenizer_config.json has them filled up on the left, "
@@ -139,7 +139,7 @@ def _marking(folder: Path, tokenizer: ModelTokenizer, written: dict[str, Any]) -
             param="model",
         )
     words = written.get("skiplist_words")
-    unknown = tokenizer.token_id(_special(names, "unk") or "")
+    unknown = tokenizer.token_id(special_token(names, "unk") or "")
     skipped = (tokenizer.token_id(word) for word in (string.punctuation if words is None else words))
     return Marking(
         query=_mark(folder, tokenizer, written.get("query_prefix", "[Q] ")),
@@ -160,12 +160,6 @@ def _mark(folder: Path, tokenizer: ModelTokenizer, token: str) -> int | None:
     if found is None:
         raise InvalidInput(f"{folder}: its tokenizer.json knows no {token!r}.", param="model")
     return found
-
-
-def _special(names: dict[str, Any], kind: str) -> str | None:
-    """tokenizer_config.json has it as a text, or as an object with more about it."""
-    token = names.get(f"{kind}_token")
-    return token.get("content") if isinstance(token, dict) else token
 
 
 def _settings(config: dict[str, Any]) -> ModelConfig:

@@ -9,14 +9,14 @@ from typing import Any
 
 import mlx.core as mx
 import numpy as np
-from mlx import nn
 from numpy.typing import NDArray
 
 from jobs.errors import InternalError, InvalidInput, JobError
 from jobs.generation import ImagePart
 from jobs.rerank import RerankJob, RerankResult
 from jobs.types import EmbedJob, EmbedResult, ModelInfo, Page
-from workers.runners.base import caught, named, succeeded
+from workers.runners.base import caught, check_finite, named, succeeded
+from workers.runners.embed.vectors import MAX_NORM_ERROR
 from workers.runners.late.colidefics_files import open_colidefics
 from workers.runners.late.colqwen_files import open_colqwen
 from workers.runners.late.interaction import embeddings_of, joined, ranking
@@ -24,13 +24,11 @@ from workers.runners.late.lfm2_files import open_lfm2
 from workers.runners.late.marks import Family
 from workers.runners.late.model import LateItem, Network
 from workers.runners.late.prompts import texts_of
-from workers.runners.lazy_weights import read, release, size_bytes
+from workers.runners.lazy_weights import module_of, read, release, size_bytes
 from workers.runners.pages.pictures import blank_picture, decoding_threads, is_pictured, leave
 from workers.shapes import plans_per_shape, rounded_length
 
 Vectors = NDArray[np.float32]
-
-MAX_NORM_ERROR = 1e-3
 
 OPENERS = {"colqwen2_5": open_colqwen, "colidefics3": open_colidefics, "lfm2_colbert": open_lfm2}
 
@@ -48,7 +46,7 @@ class MultiVectorRunner:
         self._folder = folder
         self._prompts, self._open, max_tokens, self._sees = OPENERS[family](folder)
         self._network: Network | None = self._open()
-        self.weight_bytes = size_bytes(_module(self._network))
+        self.weight_bytes = size_bytes(module_of(self._network))
         self._threads = decoding_threads()
         self._rounds_shapes = plans_per_shape()
         self.info = ModelInfo(
@@ -63,15 +61,11 @@ class MultiVectorRunner:
     def load(self) -> Iterator[None]:
         """Raises InvalidInput for weights that make no sound vectors."""
         self._network = self._network or self._open()
-        yield from read(_module(self._network))
+        yield from read(module_of(self._network))
         samples = [self._prompts.text("a", is_query=True, truncate="none")]
         if self._sees:
             samples.append(self._prompts.page(Page((ImagePart(blank_picture()),))))
-        for outcome in self.run(samples):
-            if isinstance(outcome, JobError):
-                raise InvalidInput(
-                    f"{self._folder}: the model makes vectors that are not finite.", param="model"
-                )
+        check_finite(self.run(samples), self._folder, "vectors")
 
     def unload(self) -> None:
         self._network = None
@@ -167,11 +161,6 @@ class MultiVectorRunner:
 
 def _embeddings_of(job: EmbedJob | RerankJob) -> tuple[EmbedJob, ...]:
     return embeddings_of(job) if isinstance(job, RerankJob) else (job,)
-
-
-def _module(network: Network) -> nn.Module:
-    assert isinstance(network, nn.Module)
-    return network
 
 
 def _checked(vectors: Vectors) -> Vectors | JobError:

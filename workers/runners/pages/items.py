@@ -46,9 +46,14 @@ class Row(NamedTuple):
 def row(item: PageItem, start: int = 0, end: int | None = None) -> Row:
     """From token `start` up to `end`, neither of which may be within a picture."""
     end = item.length if end is None else end
+    positions = rotary_positions(item.length, item.grids)[:, start:end]
+    return Row(item.ids[start:end], pictures_within(item, start, end), positions)
+
+
+def pictures_within(item: PageItem, start: int, end: int) -> tuple[Any, ...]:
+    """Those that begin from token `start` on and before `end`."""
     shown = zip(item.pictures, item.grids, strict=True)
-    pictures = tuple(picture for picture, grid in shown if start <= grid.first < end)
-    return Row(item.ids[start:end], pictures, rotary_positions(item.length, item.grids)[:, start:end])
+    return tuple(picture for picture, grid in shown if start <= grid.first < end)
 
 
 class Tokens(NamedTuple):

@@ -14,7 +14,7 @@ from mlx_vlm.models.qwen3_vl.config import TextConfig, VisionConfig
 from jobs.errors import InvalidInput
 from workers.runners.architecture import check_config
 from workers.runners.folder import max_tokens_of, read_json
-from workers.runners.pages.files import processor_of
+from workers.runners.pages.files import processor_of, put_channels_last
 from workers.runners.pages.patches import Cut
 from workers.runners.pages.pixels import Pixels
 from workers.runners.pages.qwen3_vl import Qwen3VL
@@ -76,9 +76,7 @@ class Qwen3VLFiles(NamedTuple):
         """
         weights = renamed(read_weights(self.folder), NAMES, UNUSED)
         quantisation = renamed(self.config.get("quantization") or {}, NAMES, UNUSED)
-        kernel = weights.get("vision.patch_embed.proj.weight")
-        if kernel is not None and kernel.ndim == 5 and kernel.shape[-1] != self.vision.in_channels:
-            weights["vision.patch_embed.proj.weight"] = kernel.transpose(0, 2, 3, 4, 1)
+        put_channels_last(weights, "vision.patch_embed.proj.weight", self.vision.in_channels)
         if answers:
             weights["score.weight"] = head_rows(self._heads, weights, answers, quantisation)
         network = Qwen3VL(self.vision, self.text, self.pixels, self.image_token, rows=len(answers))

@@ -17,8 +17,8 @@ import numpy as np
 from jobs.errors import InvalidInput, JobError
 from jobs.generation import ImagePart, TextPart
 from jobs.rerank import Passage, RerankJob
-from workers.runners.base import caught
-from workers.runners.pages.items import PageItem, row
+from workers.runners.base import caught, named
+from workers.runners.pages.items import PageItem, pictures_within
 from workers.runners.pages.looks import QWEN_MARKS, Look, grids_of, look, refuse_marks
 from workers.runners.pages.patches import Cut
 from workers.runners.pages.pictures import decode, decoding_threads
@@ -65,8 +65,7 @@ class PagePair(PageItem):
 
     @property
     def beginning(self) -> Hashable:
-        begun = row(self, end=self.shared)
-        return begun.ids.tobytes(), tuple(map(id, begun.pictures))
+        return self.ids[: self.shared].tobytes(), tuple(map(id, pictures_within(self, 0, self.shared)))
 
 
 class PagePromptTokenizer(PromptTokenizer):
@@ -181,22 +180,14 @@ def _side(name: str, param: str, passage: Passage) -> Side:
 
 
 def _checked(name: str, param: str, text: str) -> None:
-    try:
+    with named(name, param):
         refuse_marks(text, QWEN_MARKS)
-    except JobError as error:
-        raise _named(error, name, param) from error
 
 
 def _seen(side: Side, looks: Looks) -> list[Look]:
     """Waits for them. Raises InvalidInput for what is no picture."""
-    try:
+    with named(side.name, side.param):
         return [looks[each].result() for each in side.pictures]
-    except JobError as error:
-        raise _named(error, side.name, side.param) from error
-
-
-def _named(error: JobError, name: str, param: str) -> JobError:
-    return type(error)(f"{name}: {error.message}", param=param)
 
 
 def _look(data: bytes, cut: Cut) -> Look:

@@ -6,15 +6,14 @@ from typing import Any
 
 import mlx.core as mx
 import numpy as np
-from mlx import nn
 from numpy.typing import NDArray
 
-from jobs.errors import InternalError, InvalidInput, JobError
+from jobs.errors import InternalError, JobError
 from jobs.rerank import RerankJob, RerankResult
 from jobs.types import ModelInfo
-from workers.runners.base import Item, succeeded
+from workers.runners.base import Item, check_finite, succeeded
 from workers.runners.folder import read_json
-from workers.runners.lazy_weights import read, release, size_bytes
+from workers.runners.lazy_weights import module_of, read, release, size_bytes
 from workers.runners.rerank.model import Network, RerankModel
 from workers.runners.rerank.pages import PAGE_TYPE, open_pages
 from workers.runners.rerank.texts import open_texts
@@ -35,7 +34,7 @@ class RerankRunner:
         self._folder = folder
         self._model = _open(folder)
         self._network: Network | None = self._model.network()
-        self.weight_bytes = size_bytes(_module(self._network))
+        self.weight_bytes = size_bytes(module_of(self._network))
         self.info = ModelInfo(
             id=model_id,
             task="rerank",
@@ -48,12 +47,11 @@ class RerankRunner:
     def load(self) -> Iterator[None]:
         """Raises InvalidInput for weights that make no sound score."""
         self._network = self._network or self._model.network()
-        yield from read(_module(self._network))
+        yield from read(module_of(self._network))
         [items] = self._model.reader.read([self._model.sample])
         if isinstance(items, JobError):
             raise items
-        if any(isinstance(each, JobError) for each in self.run(items)):  # builds lazy tables, too
-            raise InvalidInput(f"{self._folder}: the model makes scores that are not finite.", param="model")
+        check_finite(self.run(items), self._folder, "scores")  # builds lazy tables, too
 
     def unload(self) -> None:
         self._network = None
@@ -92,11 +90,6 @@ class RerankRunner:
 def _open(folder: Path) -> RerankModel:
     config = read_json(folder / "config.json")
     return (open_pages if config.get("model_type") == PAGE_TYPE else open_texts)(folder, config)
-
-
-def _module(network: Network) -> nn.Module:
-    assert isinstance(network, nn.Module)
-    return network
 
 
 def _checked(logits: NDArray[np.float32]) -> list[float | JobError]:
