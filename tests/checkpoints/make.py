@@ -132,12 +132,10 @@ def _modernbert(folder: Path, draw: Draw) -> None:
     _write_modules(folder, "pooling_mode_mean_tokens")
 
 
-def _qwen3(folder: Path, draw: Draw) -> None:
-    tokenizer = vocabularies.byte_bpe(["<|endoftext|>", "<|im_start|>", "<|im_end|>"], [], ["<|endoftext|>"])
-    vocab = tokenizer.get_vocab_size() + 5  # the real table has more rows than the tokenizer has tokens, too
-    decoder_weights(draw, vocab, layers=3, head_dim=16, around=1.0, norms=("input", "post_attention"))
-    config = {
-        **common("qwen3", "Qwen3ForCausalLM", vocab, layers=3, positions=256),
+def qwen3_config(vocab: int, *, positions: int, end: int) -> dict[str, Any]:
+    """end: the token that ends a text."""
+    return {
+        **common("qwen3", "Qwen3ForCausalLM", vocab, layers=3, positions=positions),
         "hidden_act": "silu",
         "head_dim": 16,
         "num_key_value_heads": 2,
@@ -149,8 +147,15 @@ def _qwen3(folder: Path, draw: Draw) -> None:
         "use_sliding_window": False,
         "sliding_window": None,
         "bos_token_id": 0,
-        "eos_token_id": 0,
+        "eos_token_id": end,
     }
+
+
+def _qwen3(folder: Path, draw: Draw) -> None:
+    tokenizer = vocabularies.byte_bpe(["<|endoftext|>", "<|im_start|>", "<|im_end|>"], [], ["<|endoftext|>"])
+    vocab = tokenizer.get_vocab_size() + 5  # the real table has more rows than the tokenizer has tokens, too
+    decoder_weights(draw, vocab, layers=3, head_dim=16, around=1.0, norms=("input", "post_attention"))
+    config = qwen3_config(vocab, positions=256, end=0)
     write_model(
         folder, config, draw.weights, tokenizer, {"pad_token": "<|endoftext|>", "model_max_length": 131072}
     )

@@ -6,10 +6,12 @@ python -m tests.checkpoints.qwen3_vl FOLDER writes it in all layouts.
 
 import re
 import sys
+from io import BytesIO
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+from PIL import Image
 from safetensors.numpy import save_file
 
 from tests.checkpoints import vocabularies
@@ -119,6 +121,15 @@ def make(folder: Path, layout: str = "transformers", *, tied: bool = True) -> Pa
 def page(number: int) -> bytes:
     """A PNG of the size PAGES[number]."""
     return painted(*PAGES[number], [SEED, 228, number])
+
+
+def content_of(part: str | int) -> dict[str, Any]:
+    """A text, or the picture of a number, as published code takes it in a message."""
+    if isinstance(part, str):
+        return {"type": "text", "text": part}
+    block = (2 * PATCH) ** 2
+    image = Image.open(BytesIO(page(part)))
+    return {"type": "image", "image": image, "min_pixels": 4 * block, "max_pixels": MAX_BLOCKS * block}
 
 
 def _config(layout: str, vocab: int, ids: dict[str, int | None], *, tied: bool) -> dict[str, Any]:

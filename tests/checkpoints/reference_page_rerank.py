@@ -11,25 +11,21 @@ https://huggingface.co/Qwen/Qwen3-VL-Reranker-2B). Each pair is computed alone, 
 
 import tempfile
 from collections.abc import Sequence
-from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch  # pyright: ignore[reportMissingImports]
 import transformers
-from PIL import Image
 from qwen_vl_utils.vision_process import process_vision_info  # pyright: ignore[reportMissingImports]
 
 from tests.checkpoints.page_pairs import INSTRUCTION, OVERLONG, PAIRS, Parts, make
-from tests.checkpoints.qwen3_vl import MAX_BLOCKS, PATCH, POSITIONS, page
+from tests.checkpoints.qwen3_vl import PATCH, POSITIONS, content_of
 from tests.checkpoints.versions import GOLDEN, write_versions
 
 PACKAGES = ("torch", "torchvision", "transformers", "qwen-vl-utils", "pillow")
 
 OWN_INSTRUCTION = "Given a search query, retrieve relevant candidates that answer the query."
-LEAST = 4 * (2 * PATCH) ** 2
-MOST = MAX_BLOCKS * (2 * PATCH) ** 2
 """What is published allows 1280 blocks or 1800; the small model's files ask for fewer."""
 ENDING = "<|im_end|>\n<|im_start|>assistant\n"
 """Of what is cut it is kept: the published code's last five tokens, which are more in the small vocabulary."""
@@ -86,15 +82,8 @@ def _conversation(query: Parts, document: Parts, instruction: str) -> list[dict[
     parts = (f"<Instruct>: {instruction}", "<Query>:", *query, "\n<Document>:", *document)
     return [
         {"role": "system", "content": [{"type": "text", "text": system}]},
-        {"role": "user", "content": [_content(part) for part in parts]},
+        {"role": "user", "content": [content_of(part) for part in parts]},
     ]
-
-
-def _content(part: str | int) -> dict[str, Any]:
-    if isinstance(part, str):
-        return {"type": "text", "text": part}
-    image = Image.open(BytesIO(page(part)))
-    return {"type": "image", "image": image, "min_pixels": LEAST, "max_pixels": MOST}
 
 
 def main() -> None:

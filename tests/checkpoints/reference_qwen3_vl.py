@@ -11,23 +11,19 @@ https://github.com/QwenLM/Qwen3-VL-Embedding). Each input is computed alone, and
 
 import tempfile
 import unicodedata
-from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch  # pyright: ignore[reportMissingImports]
 import transformers
-from PIL import Image
 from qwen_vl_utils.vision_process import process_vision_info  # pyright: ignore[reportMissingImports]
 
-from tests.checkpoints.qwen3_vl import ASKED, MAX_BLOCKS, PATCH, Asked, make, page
+from tests.checkpoints.qwen3_vl import ASKED, PATCH, Asked, content_of, make
 from tests.checkpoints.versions import GOLDEN, write_versions
 
 PACKAGES = ("torch", "torchvision", "transformers", "qwen-vl-utils", "pillow")
 
-LEAST = 4 * (2 * PATCH) ** 2
-MOST = MAX_BLOCKS * (2 * PATCH) ** 2
 """What is published allows 1800 blocks; the small model's files ask for fewer."""
 
 
@@ -52,18 +48,11 @@ def _conversation(instruction: str | None, parts: tuple[str | int, ...]) -> list
     told = (instruction or "").strip()
     if told and not unicodedata.category(told[-1]).startswith("P"):
         told += "."
-    content = [_content(part) for part in parts if part != ""] or [{"type": "text", "text": "NULL"}]
+    content = [content_of(part) for part in parts if part != ""] or [{"type": "text", "text": "NULL"}]
     return [
         {"role": "system", "content": [{"type": "text", "text": told or "Represent the user's input."}]},
         {"role": "user", "content": content},
     ]
-
-
-def _content(part: str | int) -> dict[str, Any]:
-    if isinstance(part, str):
-        return {"type": "text", "text": part}
-    image = Image.open(BytesIO(page(part)))
-    return {"type": "image", "image": image, "min_pixels": LEAST, "max_pixels": MOST}
 
 
 def main() -> None:

@@ -18,6 +18,7 @@ from tests.checkpoints.make import (
     bert_weights,
     common,
     decoder_weights,
+    qwen3_config,
     write_json,
     write_model,
 )
@@ -141,21 +142,7 @@ def _qwen3(folder: Path, draw: Draw) -> None:
     vocab = tokenizer.get_vocab_size() + 5  # the real table has more rows than the tokenizer has tokens, too
     decoder_weights(draw, vocab, layers=3, head_dim=16, around=1.0, norms=("input", "post_attention"))
     weights = {f"model.{name}": weight for name, weight in draw.weights.items()}
-    config = {
-        **common("qwen3", "Qwen3ForCausalLM", vocab, layers=3, positions=448),
-        "hidden_act": "silu",
-        "head_dim": 16,
-        "num_key_value_heads": 2,
-        "rms_norm_eps": 1e-06,
-        "rope_theta": 1000000,
-        "rope_scaling": None,
-        "tie_word_embeddings": True,
-        "attention_bias": False,
-        "use_sliding_window": False,
-        "sliding_window": None,
-        "bos_token_id": 0,
-        "eos_token_id": 2,
-    }
+    config = qwen3_config(vocab, positions=448, end=2)
     write_model(
         folder, config, weights, tokenizer, {"pad_token": "<|endoftext|>", "model_max_length": 131072}
     )

@@ -8,11 +8,12 @@ from typing import Any
 import mlx.core as mx
 import numpy as np
 import pytest
-from safetensors.numpy import load_file, save_file
+from safetensors.numpy import load_file
 
 from jobs.errors import InputTooLong, InternalError, InvalidInput, JobError
 from jobs.types import EmbedJob, EmbedResult, Truncate
 from tests.checkpoints.make import make, write_json
+from tests.checkpoints.weights import changed_weights
 from workers.runners.base import loaded
 from workers.runners.embed.runner import EmbedItem, EmbedRunner
 
@@ -172,10 +173,9 @@ def test_it_runs_in_another_thread_than_it_was_loaded_in(bert: EmbedRunner):
 
 def test_unsound_vector_fails_its_item_alone(folders: Path):
     folder = make("bert", folders / "unsound")
-    weights = load_file(folder / "model.safetensors")
-    fox = 90
-    weights["embeddings.word_embeddings.weight"][fox] = np.nan
-    save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
+    with changed_weights(folder) as weights:
+        fox = 90
+        weights["embeddings.word_embeddings.weight"][fox] = np.nan
     runner = loaded(EmbedRunner("unsound", folder))
     sound, broken, other = runner.run(
         [EmbedItem(np.asarray(ids, np.int32)) for ids in ([2, 70, 3], [2, fox], [2, 3])]
@@ -189,18 +189,16 @@ def test_unsound_vector_fails_its_item_alone(folders: Path):
 
 def test_weights_without_a_sound_vector_are_refused_at_load(folders: Path):
     folder = make("bert", folders / "broken")
-    weights = load_file(folder / "model.safetensors")
-    weights["embeddings.LayerNorm.weight"][:] = np.nan
-    save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
+    with changed_weights(folder) as weights:
+        weights["embeddings.LayerNorm.weight"][:] = np.nan
     with pytest.raises(InvalidInput, match="not finite"):
         loaded(EmbedRunner("broken", folder))
 
 
 def test_missing_weight_is_refused_at_load(folders: Path):
     folder = make("bert", folders / "missing")
-    weights = load_file(folder / "model.safetensors")
-    del weights["encoder.layer.1.output.dense.bias"]
-    save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
+    with changed_weights(folder) as weights:
+        del weights["encoder.layer.1.output.dense.bias"]
     with pytest.raises(InvalidInput, match=r"encoder\.layer\.1\.output\.dense\.bias"):
         loaded(EmbedRunner("missing", folder))
 

@@ -27,6 +27,7 @@ from tests.checkpoints.lfm2_colbert import (
     QUERY_LENGTH,
     make,
 )
+from tests.checkpoints.weights import changed_weights
 from tests.parity import GOLDEN as FOLDER
 from tests.parity import least_cosine, outcomes
 from workers.models import open_runner
@@ -224,11 +225,10 @@ def test_weights_leave_and_come_back(tmp_path: Path):
 def test_kernel_of_even_size_is_centred_as_the_reference_does(tmp_path: Path):
     """Two of four taps lie before the token, one behind it (torch: padding of size // 2, cut at the end)."""
     folder = make(tmp_path / "m", "lfm2.5")
-    weights = load_file(folder / "model.safetensors")
-    for name, kernel in weights.items():
-        if kernel.ndim == 3:  # the same kernel as before, with a tap of no weight
-            weights[name] = np.concatenate([np.zeros_like(kernel[..., :1]), kernel], axis=-1)
-    save_file(weights, folder / "model.safetensors")
+    with changed_weights(folder) as weights:
+        for name, kernel in weights.items():
+            if kernel.ndim == 3:  # the same kernel as before, with a tap of no weight
+                weights[name] = np.concatenate([np.zeros_like(kernel[..., :1]), kernel], axis=-1)
     runner = opened(rewritten(folder, "config.json", conv_L_cache=4))
     for found, expected in zip(outcomes(runner, prepared(runner)), GOLDEN["lfm2.5"].vectors, strict=True):
         assert least_cosine(found, expected) >= MIN_COSINE
@@ -283,9 +283,8 @@ def test_modules_that_cannot_be_run_are_refused(tmp_path: Path):
 
 def test_missing_weights_are_named(tmp_path: Path):
     folder = make(tmp_path / "m")
-    weights = load_file(folder / "model.safetensors")
-    del weights["layers.1.self_attn.q_layernorm.weight"]
-    save_file(weights, folder / "model.safetensors")
+    with changed_weights(folder) as weights:
+        del weights["layers.1.self_attn.q_layernorm.weight"]
     with pytest.raises(InvalidInput, match=r"layers\.1\.self_attn\.q_layernorm\.weight"):
         open_runner(str(folder), Settings())
 
@@ -293,9 +292,8 @@ def test_missing_weights_are_named(tmp_path: Path):
 def test_missing_norm_is_named(tmp_path: Path):
     """The projection of a conversion is as wide as it."""
     folder = make(tmp_path / "m", "lfm2", "mlx")
-    weights = load_file(folder / "model.safetensors")
-    del weights["embedding_norm.weight"]
-    save_file(weights, folder / "model.safetensors")
+    with changed_weights(folder) as weights:
+        del weights["embedding_norm.weight"]
     with pytest.raises(InvalidInput, match="embedding_norm") as caught:
         open_runner(str(folder), Settings())
     assert caught.value.param == "model"

@@ -21,6 +21,7 @@ from tests import parity
 from tests.checkpoints import colidefics
 from tests.checkpoints.colqwen import DIMENSIONS, DOCUMENTS, LAYOUTS, PAGES, QUERIES, make, page
 from tests.checkpoints.vision import make as make_vision
+from tests.checkpoints.weights import changed_weights
 from tests.parity import GOLDEN, least_cosine, outcomes
 from tests.pictures import plain
 from workers.models import load_runner, open_runner
@@ -306,18 +307,16 @@ def test_what_would_be_computed_wrongly_is_refused(tmp_path: Path, change: dict[
 
 def test_missing_weights_are_named(tmp_path: Path):
     folder = make(tmp_path / "m")
-    weights = load_file(folder / "model.safetensors")
-    del weights["visual.merger.ln_q.weight"]
-    save_file(weights, folder / "model.safetensors")
+    with changed_weights(folder) as weights:
+        del weights["visual.merger.ln_q.weight"]
     with pytest.raises(InvalidInput, match=r"vision\.merger\.ln_q\.weight"):
         open_runner(str(folder), Settings())
 
 
 def test_weights_that_make_no_sound_vector_are_refused_when_loaded(tmp_path: Path):
     folder = make(tmp_path / "m")
-    weights = load_file(folder / "model.safetensors")
-    weights["custom_text_proj.bias"][:] = np.nan
-    save_file(weights, folder / "model.safetensors")
+    with changed_weights(folder) as weights:
+        weights["custom_text_proj.bias"][:] = np.nan
     with pytest.raises(InvalidInput, match="not finite"):
         load_runner(str(folder), Settings())
 

@@ -20,6 +20,7 @@ from tests import parity
 from tests.checkpoints.make import write_json
 from tests.checkpoints.qwen3_vl import ASKED, HIDDEN, LAYOUTS, POSITIONS, make, page
 from tests.checkpoints.vision import make as make_vision
+from tests.checkpoints.weights import changed_weights
 from tests.parity import least_cosine, outcomes
 from tests.pictures import plain
 from workers.models import load_runner, open_runner
@@ -290,18 +291,16 @@ def test_pooling_of_another_kind_is_refused(tmp_path: Path):
 
 def test_missing_weights_are_named(tmp_path: Path):
     folder = make(tmp_path / "qwen3-vl-embedding")
-    weights = load_file(folder / "model.safetensors")
-    del weights["model.visual.deepstack_merger_list.1.norm.weight"]
-    save_file(weights, folder / "model.safetensors")
+    with changed_weights(folder) as weights:
+        del weights["model.visual.deepstack_merger_list.1.norm.weight"]
     with pytest.raises(InvalidInput, match=r"vision\.deepstack_merger_list\.1\.norm\.weight"):
         open_runner(str(folder), Settings())
 
 
 def test_weights_that_make_no_sound_vector_are_refused_when_loaded(tmp_path: Path):
     folder = make(tmp_path / "qwen3-vl-embedding")
-    weights = load_file(folder / "model.safetensors")
-    weights["model.visual.merger.linear_fc2.bias"][:] = np.nan
-    save_file(weights, folder / "model.safetensors")
+    with changed_weights(folder) as weights:
+        weights["model.visual.merger.linear_fc2.bias"][:] = np.nan
     with pytest.raises(InvalidInput, match="not finite"):
         load_runner(str(folder), Settings())
 

@@ -24,6 +24,7 @@ from tests.checkpoints import qwen3_vl
 from tests.checkpoints.make import write_json
 from tests.checkpoints.page_pairs import INSTRUCTION, NAME, OVERLONG, PAIRS, make, passage
 from tests.checkpoints.qwen3_vl import LAYOUTS, page
+from tests.checkpoints.weights import changed_weights
 from tests.running_worker import INTERACTIVE, LIMITS, working_queue
 from workers.models import open_runner
 from workers.runners.base import loaded
@@ -276,9 +277,8 @@ def test_table_of_embeddings_is_the_head_where_the_files_say_so(tmp_path: Path):
 
 def test_missing_head_is_refused(tmp_path: Path):
     folder = make(tmp_path / NAME)
-    weights = load_file(folder / "model.safetensors")
-    del weights["lm_head.weight"]
-    save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
+    with changed_weights(folder) as weights:
+        del weights["lm_head.weight"]
     with pytest.raises(InvalidInput, match="score"):
         open_runner(str(folder), Settings())
 
@@ -309,9 +309,8 @@ def test_weights_that_make_no_sound_score_are_refused_when_loaded(tmp_path: Path
     """Also where only pictures break it."""
     for name in ("lm_head.weight", "model.visual.merger.norm.bias"):
         folder = make(tmp_path / name / NAME)
-        weights = load_file(folder / "model.safetensors")
-        weights[name][:] = np.nan
-        save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
+        with changed_weights(folder) as weights:
+            weights[name][:] = np.nan
         with pytest.raises(InvalidInput, match="not finite"):
             opened(folder)
 

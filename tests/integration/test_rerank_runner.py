@@ -14,6 +14,7 @@ from jobs.generation import ImagePart, TextPart
 from jobs.rerank import Passage, RerankJob, RerankResult
 from tests.checkpoints.make import write_json
 from tests.checkpoints.rerankers import make
+from tests.checkpoints.weights import changed_weights
 from workers.runners.base import loaded, succeeded
 from workers.runners.rerank.beginnings import STEP, beginnings_of, common_beginning
 from workers.runners.rerank.item import RerankItem
@@ -210,10 +211,9 @@ def test_rounded_shapes_change_no_score(folders: Path, qwen3: RerankRunner, monk
 
 def test_unsound_score_fails_its_item_alone(folders: Path):
     folder = make("bert", folders / "unsound")
-    weights = load_file(folder / "model.safetensors")
-    fox = 90
-    weights["bert.embeddings.word_embeddings.weight"][fox] = np.nan
-    save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
+    with changed_weights(folder) as weights:
+        fox = 90
+        weights["bert.embeddings.word_embeddings.weight"][fox] = np.nan
     runner = loaded(RerankRunner("unsound", folder))
     pairs = [np.asarray(ids, np.int32) for ids in ([2, 3, 70, 3], [2, 3, fox], [2, 3, 3])]
     sound, broken, other = runner.run([RerankItem(ids, np.zeros_like(ids)) for ids in pairs])
@@ -225,9 +225,8 @@ def test_unsound_score_fails_its_item_alone(folders: Path):
 
 def test_weights_without_a_sound_score_are_refused_at_load(folders: Path):
     folder = make("bert", folders / "broken")
-    weights = load_file(folder / "model.safetensors")
-    weights["classifier.weight"][:] = np.nan
-    save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
+    with changed_weights(folder) as weights:
+        weights["classifier.weight"][:] = np.nan
     with pytest.raises(InvalidInput, match="not finite"):
         loaded(RerankRunner("broken", folder))
 
@@ -242,9 +241,8 @@ def test_weights_without_a_sound_score_are_refused_at_load(folders: Path):
 )
 def test_missing_weight_is_refused_before_load(folders: Path, name: str, weight: str):
     folder = make(name, folders / f"{name}-missing")
-    weights = load_file(folder / "model.safetensors")
-    del weights[weight]
-    save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
+    with changed_weights(folder) as weights:
+        del weights[weight]
     with pytest.raises(InvalidInput, match=weight):
         RerankRunner("missing", folder)
 
