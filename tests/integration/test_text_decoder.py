@@ -8,8 +8,8 @@ import pytest
 
 from jobs.errors import JobError
 from jobs.generation import Chat, Choice, GenerateJob, GenerateResult, Message, Sampling, TextPart
+from tests.writing import answer_to
 from workers.runners.base import decoder_of, loaded
-from workers.runners.generate.answer import Answer
 from workers.runners.generate.runner import GenerateRunner, ModelFiles
 
 FOLDER = Path(__file__).parents[2] / "examples" / "tiny_chat" / "model"
@@ -41,12 +41,6 @@ def ask(question: str, *, filler: int = 0, max_tokens: int = 60, sampling: Sampl
         sampling=sampling,
         **more,  # pyright: ignore[reportArgumentType]
     )
-
-
-def answer_to(runner: GenerateRunner, job: GenerateJob) -> Answer:
-    [prepared] = runner.prepare([job])
-    assert not isinstance(prepared, JobError | GenerateResult)
-    return prepared[0]
 
 
 def write_alone(runner: GenerateRunner, job: GenerateJob) -> list[int]:

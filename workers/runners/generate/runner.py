@@ -19,6 +19,7 @@ from workers.runners.generate.answer import Answer
 from workers.runners.generate.chances import Chances
 from workers.runners.generate.constraint import JsonConstraint
 from workers.runners.generate.decoder import Choosers, TextDecoder
+from workers.runners.generate.ends import end_ids, turn_end
 from workers.runners.generate.grammar import JSON_TOOLS, Grammars
 from workers.runners.generate.markup import NORMAL, REASONING, Markup, initial_kind, transitions_of
 from workers.runners.generate.penalties import check_bias, processors_for
@@ -77,6 +78,8 @@ class GenerateRunner:
         self.weight_bytes = size_bytes(*self._network.modules)
         self._tokenizer = tokenizer = self._read_tokenizer(self._network.model, config)
         self._text_tokenizer = _backend(tokenizer, folder)
+        if (end := turn_end(tokenizer, self._text_tokenizer)) is not None:
+            tokenizer.eos_token_ids = {*tokenizer.eos_token_ids, end}
         if files.draft:
             _check_same_tokenizer(self._text_tokenizer, files.draft)
         text_config: dict[str, Any] = {**config, **config.get("text_config", {})}
@@ -120,7 +123,7 @@ class GenerateRunner:
             raise InvalidInput(f"{self._id} cannot be loaded by mlx-lm: {error}.", param="model") from error
 
     def _read_tokenizer(self, model: Any, config: Mapping[str, Any]) -> TokenizerWrapper:
-        return load_tokenizer(self._files.folder, eos_token_ids=config.get("eos_token_id"))
+        return load_tokenizer(self._files.folder, eos_token_ids=end_ids(self._files.folder, config))
 
     def _new_decoder(self, network: Network) -> Decoder:
         return TextDecoder(

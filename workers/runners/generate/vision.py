@@ -11,7 +11,7 @@ from mlx_vlm.utils import load_image_processor, load_model, load_processor
 from jobs.errors import InvalidInput
 from jobs.generation import GenerateJob
 from workers.runners.base import Decoder
-from workers.runners.folder import read_json
+from workers.runners.generate.ends import end_ids
 from workers.runners.generate.picture_prompts import PicturePrompts
 from workers.runners.generate.prompts import Reading
 from workers.runners.generate.runner import GenerateRunner, Network
@@ -77,7 +77,8 @@ def open_prompts(
             processor.image_processor = own
     except Exception as error:  # as for configs
         raise InvalidInput(f"{name} cannot be loaded by mlx-vlm: {error}.", param="model") from error
-    tokenizer = load_tokenizer(folder, _template_of(processor), eos_token_ids=_end_ids(folder, config))
+    ends = end_ids(folder, config, getattr(processor, "additional_eos_token_ids", None) or ())
+    tokenizer = load_tokenizer(folder, _template_of(processor), eos_token_ids=ends)
     image_ids = [config[key] for key in IMAGE_IDS if isinstance(config.get(key), int)]
     return tokenizer, PicturePrompts(tokenizer, processor, image_ids, tokens_known(model))
 
@@ -92,14 +93,3 @@ def _template_of(processor: Any) -> dict[str, Any]:
     own = getattr(getattr(processor, "tokenizer", None), "chat_template", None)
     template = getattr(processor, "chat_template", None) or own
     return {"chat_template": template} if template else {}
-
-
-def _end_ids(folder: Path, config: Mapping[str, Any]) -> list[int] | None:
-    """All tokens that the folder's files call an end; None where it is left to the tokenizer."""
-    generation = folder / "generation_config.json"
-    sources = [config, config.get("text_config") or {}, read_json(generation) if generation.is_file() else {}]
-    found: set[int] = set()
-    for source in sources:
-        ends = source.get("eos_token_id")
-        found.update([ends] if isinstance(ends, int) else ends or [])
-    return sorted(found) or None
