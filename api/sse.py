@@ -20,10 +20,11 @@ class Chunks(abc.ABC):
 
     An event's number goes with its last chunk only, so that a caller who comes back with it has missed none.
     resumable: False where there is no such number, because several jobs are in one stream.
+    waiting: a comment. Behind a number an empty line is an event without data to some clients, such as OpenAI's own;
+    without numbers it keeps the comment apart from the next chunk for those that split the stream at empty lines.
     """
 
     media_type = "text/event-stream"
-    waiting = b": waiting\n\n"
 
     def __init__(
         self,
@@ -42,6 +43,7 @@ class Chunks(abc.ABC):
         self.tail = b'],"usage":null}\n\n' if include_usage else b"]}\n\n"
         self._include_usage = include_usage
         self._resumable = resumable
+        self.waiting = b": waiting\n" if resumable else b": waiting\n\n"
         self._tally = Tally()
 
     @abc.abstractmethod

@@ -59,6 +59,7 @@ class StreamResponse(Response):
             try:
                 with HangUp(request):
                     await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})
+                    self._stream.note_told()
                     await self._send_events(request, send)
             except (
                 ClientDisconnect,
@@ -75,6 +76,7 @@ class StreamResponse(Response):
             body, more = await self._next(request)
             if body or not more:
                 await send({"type": "http.response.body", "body": body, "more_body": more})
+                self._stream.note_told()
 
     async def _next(self, request: Request) -> tuple[bytes, bool]:
         """What to write next, and whether there is more after it."""
@@ -82,12 +84,12 @@ class StreamResponse(Response):
             events = await self._stream.take()
             if events is None:
                 return self._dialect.end(), False
-            if not events:
-                return self._dialect.waiting, True
-            parts = [self._write(event) for event in events]
+            body = b"".join([self._write(event) for event in events])
         except Exception as error:  # noqa: BLE001 - the edge of a request whose status is sent already
             return self._dialect.failure(foreseen(error, request)), False
-        return parts[0] if len(parts) == 1 else b"".join(parts), True
+        if not body and self._stream.is_overdue:
+            body = self._dialect.waiting
+        return body, True
 
     def _write(self, event: StreamEvent) -> bytes:
         written = self._dialect.encode(event)

@@ -17,7 +17,14 @@ from jobs.generation import GenerateJob, Pieces
 from jobs.settings import Settings
 
 KEEP_ALIVE_S = 10.0
-"""A stream without news for this long says that it lives: proxies close what is silent for 30 s or 60 s."""
+"""A caller that was told nothing for this long is told that the stream lives: proxies close what is silent for 30 s
+or 60 s.
+"""
+
+STATUS_WITHIN_S = 25.0
+"""A stream that has no first event by then begins without one, for the same proxies. Until then an error has its own
+status.
+"""
 
 MOST_READ_AHEAD = 256
 """Events held for a caller that reads slower than they come; the log keeps the others."""
@@ -34,7 +41,7 @@ class StreamEvent(NamedTuple):
 class EventStream:
     """The events of one or more jobs until all have ended. One task per job reads; close it with `aclose`.
 
-    cancels: whether the jobs end when the caller goes.
+    cancels: whether the jobs end when the caller goes. keep_alive_s: how long the caller may be told nothing.
     """
 
     def __init__(
@@ -46,11 +53,13 @@ class EventStream:
         self._keep_alive_s = keep_alive_s
         self._loop = asyncio.get_running_loop()
         self._events: list[StreamEvent] = []
+        self._begun = False
         self._error: Exception | None = None
         self._news = asyncio.Event()
         self._room = asyncio.Event()
         self._told_at = self._loop.time()
         self._timer = self._loop.call_later(keep_alive_s, self._tick)
+        self._start_limit: asyncio.TimerHandle | None = None
         self._readers = [asyncio.create_task(self._read(*numbered)) for numbered in enumerate(job_ids)]
         self._open = len(self._readers)
 
@@ -66,8 +75,12 @@ class EventStream:
         if self._error and not self._events:
             await self._give_up(self._error)
 
+    def limit_start(self, timeout_s: float, error: ResultTimeout) -> None:
+        """A stream that has no event by then ends with the error, and its jobs with it if they are its alone."""
+        self._start_limit = self._loop.call_later(timeout_s, self._end_unbegun, error)
+
     async def take(self) -> list[StreamEvent] | None:
-        """All that has come, at least one event; none after KEEP_ALIVE_S without news; None after the end.
+        """All that has come, which may be nothing where `is_overdue`; None after the end.
 
         Raises a job's JobError once the events before it are taken.
         """
@@ -76,12 +89,20 @@ class EventStream:
         self._news.clear()
         if self._events:
             events, self._events = self._events, []
-            self._told_at = self._loop.time()
             self._room.set()
             return events
         if self._error:
             await self._give_up(self._error)
         return [] if self._open else None
+
+    @property
+    def is_overdue(self) -> bool:
+        """Whether the caller has been told nothing for keep_alive_s."""
+        return self._loop.time() >= self._told_at + self._keep_alive_s
+
+    def note_told(self) -> None:
+        """Something was written to the caller. Events alone do not count: all of their text may be held back."""
+        self._told_at = self._loop.time()
 
     async def abandon(self) -> None:
         """The caller is gone, or will not get the rest: the jobs end, if they are its alone."""
@@ -90,6 +111,8 @@ class EventStream:
 
     async def aclose(self) -> None:
         self._timer.cancel()
+        if self._start_limit is not None:
+            self._start_limit.cancel()
         for reader in self._readers:
             reader.cancel()
         await asyncio.gather(*self._readers, return_exceptions=True)
@@ -109,6 +132,7 @@ class EventStream:
                     if self._error:
                         break  # another job's; nothing is to come before it any more
                     self._events.append(StreamEvent(place, number, pieces))
+                    self._begun = True
                     self._news.set()
                     while len(self._events) >= MOST_READ_AHEAD:
                         self._room.clear()
@@ -120,16 +144,21 @@ class EventStream:
             self._news.set()
 
     async def _give_up(self, error: Exception) -> NoReturn:
-        if len(self.job_ids) > 1:
-            await self.abandon()  # nobody will read what the others answer
+        if len(self.job_ids) > 1 or isinstance(error, ResultTimeout):
+            await self.abandon()  # nobody will read what they answer
         raise error
 
-    def _tick(self) -> None:
-        now = self._loop.time()
-        if now >= self._told_at + self._keep_alive_s:
-            self._told_at = now
+    def _end_unbegun(self, error: ResultTimeout) -> None:
+        if not self._begun:
+            self._error = self._error or error
             self._news.set()
-        self._timer = self._loop.call_at(self._told_at + self._keep_alive_s, self._tick)
+
+    def _tick(self) -> None:
+        due = self._told_at + self._keep_alive_s
+        if self.is_overdue:
+            self._news.set()
+            due = self._loop.time() + self._keep_alive_s
+        self._timer = self._loop.call_at(due, self._tick)
 
 
 async def open_stream(
@@ -137,7 +166,8 @@ async def open_stream(
 ) -> EventStream | Accepted:
     """Submits streaming jobs, one request's work, and waits for their first event. The caller closes the stream.
 
-    Honours Prefer and Idempotency-Key as `perform` does; raises what that does. `wait` is for the first event.
+    Honours Prefer and Idempotency-Key as `perform` does; raises what that does. `wait` is for the first event: after
+    STATUS_WITHIN_S of it the stream is there without one, except where a job's id is preferred to a long wait.
     """
     terms = terms_of(request, settings)
     if len(jobs) > 1:
@@ -146,21 +176,25 @@ async def open_stream(
     if terms.wait_s is None:
         return await accept(queue, job_ids[0], jobs[0], terms)
     stream = EventStream(queue, job_ids, cancels=terms.cancels)
+    status_within_s = terms.wait_s if terms.respond_async else min(terms.wait_s, STATUS_WITHIN_S)
     try:
         with HangUp(request):
-            await stream.begin(terms.wait_s)
+            await stream.begin(status_within_s)
     except (ClientDisconnect, asyncio.CancelledError):
         await stream.aclose()
         await stream.abandon()
         raise
     except (ResultTimeout, QueueUnavailable) as error:
+        timeout = timeout_of_keyed(job_ids[0], terms.wait_s) if terms.keyed else ResultTimeout()
+        if isinstance(error, ResultTimeout) and status_within_s < terms.wait_s:
+            stream.limit_start(terms.wait_s - status_within_s, timeout)
+            return stream
         await stream.aclose()
         if terms.respond_async:
             return await accept(queue, job_ids[0], jobs[0], terms)
         if isinstance(error, ResultTimeout):
             await stream.abandon()
-            if terms.keyed:
-                raise timeout_of_keyed(job_ids[0], terms.wait_s) from error
+            raise timeout from error
         raise
     except Exception:
         await stream.aclose()

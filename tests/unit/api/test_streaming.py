@@ -45,21 +45,41 @@ async def test_an_error_comes_after_the_events_before_it(queue: ScriptedQueue):
             await take(stream)
 
 
-async def test_a_silent_stream_says_now_and_then_that_it_lives(queue: ScriptedQueue):
+async def test_a_silent_stream_is_overdue_now_and_then(queue: ScriptedQueue):
     async with EventStream(queue, ["j"], cancels=False, keep_alive_s=0.02) as stream:
         for _ in range(3):
             assert await take(stream) == []
+            assert stream.is_overdue
+            stream.note_told()
         queue.script.put_nowait(EVENT)
         assert await take(stream) == [1]
         assert await take(stream) == []
 
 
-async def test_a_busy_stream_needs_no_sign_of_life(queue: ScriptedQueue):
-    async with EventStream(queue, ["j"], cancels=False, keep_alive_s=0.5) as stream:
-        for number in range(1, 31):
+async def test_events_that_the_caller_is_not_told_leave_it_overdue(queue: ScriptedQueue):
+    async with EventStream(queue, ["j"], cancels=False, keep_alive_s=0.02) as stream:
+        while not stream.is_overdue:
             queue.script.put_nowait(EVENT)
-            assert await take(stream) == [number]
-            await asyncio.sleep(0.03)
+            assert await take(stream) != []
+            await asyncio.sleep(0.005)
+
+
+async def test_a_stream_without_a_start_ends_with_its_error(queue: ScriptedQueue):
+    async with EventStream(queue, ["j"], cancels=False) as stream:
+        stream.limit_start(0.01, ResultTimeout("too late"))
+        with pytest.raises(ResultTimeout, match="too late"):
+            await take(stream)
+
+
+async def test_a_stream_that_has_started_may_take_longer(queue: ScriptedQueue):
+    async with EventStream(queue, ["j"], cancels=True, keep_alive_s=0.02) as stream:
+        queue.script.put_nowait(EVENT)
+        await stream.begin(10)
+        stream.limit_start(0.01, ResultTimeout())
+        assert await take(stream) == [1]
+        for _ in range(5):
+            assert await take(stream) == []
+            stream.note_told()
 
 
 async def test_a_stream_does_not_begin_without_an_event(queue: ScriptedQueue):
