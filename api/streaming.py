@@ -12,6 +12,7 @@ from api.hang_up import HangUp
 from api.queue import Queue
 from api.submission import cancel_all, submit_all, terms_of
 from api.waiting import Accepted, accept, refuse_async, timeout_of_keyed
+from jobs.cancelling import cancel_and_wait
 from jobs.errors import QueueUnavailable, ResultTimeout
 from jobs.generation import GenerateJob, Pieces
 from jobs.settings import Settings
@@ -113,9 +114,7 @@ class EventStream:
         self._timer.cancel()
         if self._start_limit is not None:
             self._start_limit.cancel()
-        for reader in self._readers:
-            reader.cancel()
-        await asyncio.gather(*self._readers, return_exceptions=True)
+        await cancel_and_wait(*self._readers)
 
     async def __aenter__(self) -> Self:
         return self

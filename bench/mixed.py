@@ -17,6 +17,7 @@ from bench.corpus import CORPORA, bodies
 from bench.report import Row, median, quantile_ms
 from bench.stack import api, free_port, peer, process, python, redis_server, until_answers
 from bench.stream_client import Stream, read_streams
+from jobs.cancelling import cancel_and_wait
 from workers.model_names import resolve
 
 EMBEDDER = "all-MiniLM-L6-v2"
@@ -61,9 +62,7 @@ class Flood:
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await cancel_and_wait(*self._tasks)
 
     async def _call(self, turns: Iterator[bytes]) -> None:
         loop = asyncio.get_running_loop()

@@ -47,7 +47,8 @@ async def process(
         if child.returncode is None:
             child.send_signal(signal.SIGTERM)
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(child.wait(), 20)
+                async with asyncio.timeout(20):
+                    await child.wait()
         if child.returncode is None:
             child.kill()
 

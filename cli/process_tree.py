@@ -1,12 +1,12 @@
 """Runs supervised children together until Ctrl-C, then stops them in order."""
 
 import asyncio
-import contextlib
 import logging
 import signal
 from collections.abc import Coroutine, Sequence
 from typing import Any
 
+from jobs.cancelling import cancel_and_wait
 from workers.supervisor import Supervisor
 
 log = logging.getLogger(__name__)
@@ -43,9 +43,7 @@ async def run_tree(stages: Sequence[Sequence[Supervisor]], beside: Coroutine[Any
                 supervisor.stop()
             await asyncio.gather(*(running[supervisor] for supervisor in stage))
     finally:
-        waiting.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await companion
+        await cancel_and_wait(waiting, companion)
     return max(task.result() for task in running.values())
 
 

@@ -12,6 +12,7 @@ import redis.asyncio
 from redis.exceptions import RedisError
 
 from jobs import keys, record
+from jobs.cancelling import cancel_and_wait
 from jobs.types import JobView, Lane, LaneStats, ModelInfo, QueueStats, WorkerStats
 
 log = logging.getLogger(__name__)
@@ -69,8 +70,7 @@ class Census:
 
     async def aclose(self) -> None:
         if self._asking is not None:
-            self._asking.cancel()
-            await asyncio.gather(self._asking, return_exceptions=True)
+            await cancel_and_wait(self._asking)
 
     def _fresh(self) -> bool:
         return time.monotonic() - self._asked_at < MODELS_FRESH_S

@@ -10,6 +10,7 @@ from redis.backoff import ExponentialWithJitterBackoff
 from redis.retry import Retry
 
 from jobs.data_folder import DataFolder
+from jobs.redis_connections import connection_options
 from jobs.server import RedisServer
 from jobs.settings import Settings
 
@@ -45,7 +46,6 @@ def connect_async(url: str) -> redis.asyncio.Redis:
 
     A thousand callers at once share a few connections and wait their turn.
     """
-    pool = redis.asyncio.BlockingConnectionPool.from_url(
-        url, max_connections=32, timeout=10, retry=AsyncRetry(_BACKOFF, _RETRIES), **_OPTIONS
-    )
+    options: dict[str, Any] = _OPTIONS | {"retry": AsyncRetry(_BACKOFF, _RETRIES)} | connection_options(url)
+    pool = redis.asyncio.BlockingConnectionPool(max_connections=32, timeout=10, **options)
     return redis.asyncio.Redis.from_pool(pool)

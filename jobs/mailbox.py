@@ -13,6 +13,7 @@ import redis.asyncio
 from redis.exceptions import RedisError, ResponseError
 
 from jobs import keys
+from jobs.cancelling import cancel_and_wait
 from jobs.feed import SAFETY_POLL_S, Feed, parse_told
 
 log = logging.getLogger(__name__)
@@ -45,9 +46,7 @@ class Mailbox:
         self._tasks = [asyncio.create_task(self._listen()), asyncio.create_task(self._poll())]
 
     async def aclose(self) -> None:
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await cancel_and_wait(*self._tasks)
 
     def expect(self, job_id: str) -> asyncio.Future[Mail]:
         """A future of the job's outcome; give it to `forget` in the end."""

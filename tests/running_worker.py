@@ -1,9 +1,7 @@
 """A whole worker in a thread of the test, on a fake model."""
 
-import asyncio
 import threading
-import time
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 
 from jobs.connection import connect, connect_async
@@ -11,6 +9,7 @@ from jobs.queue import JobQueue
 from jobs.settings import Settings
 from jobs.types import EmbedJob, EmbedResult, Lane, Result, SubmitOptions
 from tests.fake_runner import DIMENSIONS
+from tests.waiting import PATIENCE_S, until_async
 from workers.batching import BatchLimits
 from workers.residents import resident
 from workers.runners.base import Runner
@@ -56,7 +55,7 @@ def started(worker: ThreadWorker) -> Iterator[None]:
         yield
     finally:
         worker.stop()
-        thread.join(20)
+        thread.join(PATIENCE_S)
         assert not thread.is_alive()
 
 
@@ -84,23 +83,9 @@ def job(*texts: str) -> EmbedJob:
     return EmbedJob(model="fake", inputs=texts)
 
 
-async def until_async(condition: Callable, timeout_s: float = 10) -> None:
-    deadline = time.monotonic() + timeout_s
-    while not await condition():
-        assert time.monotonic() < deadline, "it did not happen in time"
-        await asyncio.sleep(0.01)
-
-
-async def until(condition: Callable[[], bool], timeout_s: float = 10) -> None:
-    async def asked() -> bool:
-        return condition()
-
-    await until_async(asked, timeout_s)
-
-
 async def run(queue: JobQueue, *texts: str, options: SubmitOptions = INTERACTIVE) -> EmbedResult:
     ticket = await queue.submit(job(*texts), options)
-    return embedded(await queue.wait(ticket.id, 10))
+    return embedded(await queue.wait(ticket.id, PATIENCE_S))
 
 
 def embedded(result: Result) -> EmbedResult:

@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -19,16 +19,10 @@ import redis
 from jobs import keys
 from jobs.connection import connect
 from jobs.server import RedisServer
+from tests.waiting import PATIENCE_S, wait_until
 
 ROOT = Path(__file__).parents[1]
 MODEL = "all-MiniLM-L6-v2"
-
-
-def wait_until(condition: Callable[[], object], timeout_s: float = 20) -> None:
-    deadline = time.monotonic() + timeout_s
-    while not condition():
-        assert time.monotonic() < deadline, "it did not happen in time"
-        time.sleep(0.01)
 
 
 class Program:
@@ -49,7 +43,7 @@ class Program:
     def said(self) -> str:
         return self._log.read_text(errors="replace")
 
-    def wait_for(self, pattern: str, timeout_s: float = 30) -> re.Match[str]:
+    def wait_for(self, pattern: str, timeout_s: float = PATIENCE_S) -> re.Match[str]:
         """The first match in what it has said, once there is one."""
         deadline = time.monotonic() + timeout_s
         while not (found := re.search(pattern, self.said, re.MULTILINE)):
@@ -66,7 +60,7 @@ class Program:
         self.process.send_signal(signal.SIGCONT)
         self.process.terminate()
         try:
-            return self.process.wait(20)
+            return self.process.wait(PATIENCE_S)
         except subprocess.TimeoutExpired:
             self.process.kill()
             raise
@@ -94,7 +88,7 @@ class Stack:
             self.worker = self.run("worker", *(each for model in self._models for each in ("--model", model)))
             self.api = self.run("serve", "--port", "0")
             self.url = self._url_of(self.api)
-            wait_until(lambda: self.status("/ready") == 200, 60)
+            wait_until(lambda: self.status("/ready") == 200)
         except BaseException:
             self.__exit__(None, None, None)
             raise

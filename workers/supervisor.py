@@ -69,7 +69,8 @@ class Supervisor:
             delay_s = restart_delay_s(len(deaths))
             log.error("%s ended (%s); it is started again in %g s", self.name, _cause(code), delay_s)
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._stopping.wait(), delay_s)
+                async with asyncio.timeout(delay_s):
+                    await self._stopping.wait()
         return 0
 
     async def _run_child(self) -> int:

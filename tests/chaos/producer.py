@@ -12,6 +12,7 @@ from pathlib import Path
 
 import msgspec
 
+from jobs.cancelling import cancel_and_wait
 from jobs.connection import connect_async
 from jobs.errors import JobCanceled, JobError, QueueUnavailable, ResultTimeout, UnknownJob
 from jobs.queue import JobQueue
@@ -74,7 +75,8 @@ class Producer:
                 task.add_done_callback(following.discard)
             number += count
             try:
-                await asyncio.wait_for(self.stopping.wait(), self.plan.burst_every_s)
+                async with asyncio.timeout(self.plan.burst_every_s):
+                    await self.stopping.wait()
             except TimeoutError:
                 continue
         await asyncio.gather(*following)
@@ -180,8 +182,7 @@ async def main() -> None:
     side = [asyncio.create_task(obey(producer)), asyncio.create_task(report(producer))]
     await producer.run()
     options.notes.write_bytes(msgspec.json.encode(producer.notes))
-    for task in side:
-        task.cancel()
+    await cancel_and_wait(*side)
 
 
 if __name__ == "__main__":

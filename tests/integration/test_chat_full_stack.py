@@ -14,7 +14,8 @@ import openai
 import pytest
 from PIL import Image
 
-from tests.stack import MODEL, Stack, wait_until
+from tests.stack import MODEL, Stack
+from tests.waiting import wait_until
 
 LEASE_S = 1
 FOLDER = Path(__file__).parents[2] / "examples" / "tiny_chat" / "model"

@@ -13,7 +13,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from tests.stack import ROOT, Stack, wait_until
+from tests.stack import ROOT, Stack
+from tests.waiting import wait_until
 
 EXAMPLES = ROOT / "examples"
 Run = Callable[..., str]

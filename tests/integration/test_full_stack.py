@@ -10,7 +10,8 @@ from urllib.parse import urlsplit
 import httpx
 import pytest
 
-from tests.stack import MODEL, Stack, wait_until
+from tests.stack import MODEL, Stack
+from tests.waiting import wait_until
 
 
 @pytest.fixture(scope="module")

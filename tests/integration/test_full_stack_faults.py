@@ -7,7 +7,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from tests.stack import Stack, wait_until
+from tests.stack import Stack
+from tests.waiting import wait_until
 
 LEASE_S = 2
 LONG_WORK = [f"{n} " + "a long walk along the river and over the hills " * 8 for n in range(60)]

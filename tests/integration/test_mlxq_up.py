@@ -17,6 +17,8 @@ import httpx
 import psutil
 import pytest
 
+from tests.waiting import wait_until
+
 ROOT = Path(__file__).parents[2]
 
 
@@ -112,13 +114,6 @@ def answers(url: str) -> bool:
         return embed(url).status_code == 200
     except httpx.TransportError:
         return False
-
-
-def wait_until(condition: Callable[[], object], timeout_s: float = 30) -> None:
-    deadline = time.monotonic() + timeout_s
-    while not condition():
-        assert time.monotonic() < deadline, "condition not met in time"
-        time.sleep(0.02)
 
 
 def gone(processes: list[psutil.Process]) -> bool:

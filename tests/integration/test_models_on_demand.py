@@ -21,16 +21,8 @@ from jobs.settings import Settings
 from jobs.types import EmbedJob, Lane, Result, SubmitOptions
 from tests.fake_generator import FakeGenerator
 from tests.fake_runner import FakeRunner
-from tests.running_worker import (
-    INTERACTIVE,
-    LIMITS,
-    ThreadWorker,
-    embedded,
-    started,
-    until,
-    until_async,
-    working_queue,
-)
+from tests.running_worker import INTERACTIVE, LIMITS, ThreadWorker, embedded, started, working_queue
+from tests.waiting import until, until_async
 from workers.models import load_runner
 from workers.residents import Residents
 from workers.runners.base import Runner

@@ -3,7 +3,6 @@ import re
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import psutil
@@ -12,15 +11,9 @@ import pytest
 from jobs.connection import connect
 from jobs.data_folder import DataFolderInUse, RedisServerError
 from jobs.server import RedisServer, find_binary
+from tests.waiting import wait_until
 
 ROOT = Path(__file__).parents[2]
-
-
-def wait_until(condition, timeout_s: float = 10) -> None:
-    deadline = time.monotonic() + timeout_s
-    while not condition():
-        assert time.monotonic() < deadline, "condition not met in time"
-        time.sleep(0.01)
 
 
 def test_it_answers_on_a_private_unix_socket_and_on_no_port(tmp_path: Path):

@@ -22,6 +22,7 @@ from jobs.server import RedisServer
 from jobs.settings import Settings
 from jobs.types import EmbedJob, Lane, ModelInfo, SubmitOptions
 from tests.chaos.plan import MODEL
+from tests.waiting import wait_until
 
 JOB = EmbedJob(model=MODEL, inputs=("plain",))
 
@@ -96,20 +97,13 @@ def test_a_worker_that_slept_past_its_record_is_seen_again(
     command += ["--parent-fd", str(pipe.read_fd), "--folder", str(tmp_path), "--settings", '{"lease_s": 1}']
     with subprocess.Popen(command, pass_fds=(pipe.read_fd,), env=os.environ) as worker:
         try:
-            _until(lambda: redis_client.keys(keys.worker("*")))
+            wait_until(lambda: redis_client.keys(keys.worker("*")))
             # What Redis and any other worker's sweep, or `rq info`, do to a worker that slept too long:
             for key in redis_client.smembers(keys.WORKERS):
                 redis_client.delete(key)
                 redis_client.srem(keys.WORKERS, key)
 
-            _until(lambda: redis_client.smembers(keys.WORKERS))
+            wait_until(lambda: redis_client.smembers(keys.WORKERS))
         finally:
             worker.kill()
     pipe.close()
-
-
-def _until(condition: Callable[[], object], timeout_s: float = 10) -> None:
-    deadline = time.monotonic() + timeout_s
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.05)

@@ -22,15 +22,8 @@ from jobs.serializer import MsgpackSerializer
 from jobs.server import RedisServer
 from jobs.types import SubmitOptions
 from tests.fake_runner import DIMENSIONS, FakeRunner, expected_vector
-from tests.running_worker import (
-    ThreadWorker,
-    has_status,
-    job,
-    run,
-    until,
-    until_async,
-    vectors,
-)
+from tests.running_worker import ThreadWorker, has_status, job, run, vectors
+from tests.waiting import until, until_async
 from workers.ledger import Ledger
 
 

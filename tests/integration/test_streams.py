@@ -14,7 +14,8 @@ from jobs.queue import JobQueue
 from jobs.server import RedisServer
 from jobs.types import Lane, SubmitOptions
 from tests.fake_generator import FakeGenerator
-from tests.running_worker import INTERACTIVE, SETTINGS, ThreadWorker, running_worker, until
+from tests.running_worker import INTERACTIVE, SETTINGS, ThreadWorker, running_worker
+from tests.waiting import until, within
 from workers.ledger import Ledger
 
 
@@ -164,7 +165,7 @@ async def test_events_that_were_not_heard_are_read_from_the_log(queue: JobQueue)
 
     queue._mailbox._open = deaf
     ticket = await queue.submit(ask("some text that is long enough", max_tokens=100), INTERACTIVE)
-    events = await asyncio.wait_for(read(queue, ticket.id), 10)
+    events = await within(read(queue, ticket.id))
     assert text_of(events) == ("some text that is long enough" * 4)[:100]
 
 
@@ -249,7 +250,7 @@ async def test_bulk_answers_leave_places_for_interactive_ones(queue: JobQueue, g
     await until(lambda: len(generator.decoder) == SETTINGS.max_answers * 3 // 4)
     await asyncio.sleep(0.1)
     assert len(generator.decoder) == SETTINGS.max_answers * 3 // 4
-    assert (await asyncio.wait_for(answer(queue, "quick"), 3)).choices[0].text == "quick"
+    assert (await within(answer(queue, "quick"))).choices[0].text == "quick"
     for ticket in bulk:
         await queue.cancel(ticket.id)
 

@@ -3,12 +3,12 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import psutil
 import pytest
 
+from tests.waiting import wait_until
 from workers.supervisor import CONFIGURATION_ERROR, Supervisor, restart_delay_s
 
 ROOT = Path(__file__).parents[2]
@@ -116,7 +116,4 @@ def test_a_child_ends_when_its_parent_is_killed(stubborn: bool):
     process.wait()
     process.stdout.close()
 
-    deadline = time.monotonic() + 10
-    while psutil.pid_exists(pid) and psutil.Process(pid).status() != psutil.STATUS_ZOMBIE:
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
+    wait_until(lambda: not psutil.pid_exists(pid) or psutil.Process(pid).status() == psutil.STATUS_ZOMBIE)

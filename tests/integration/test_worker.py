@@ -15,17 +15,8 @@ from jobs.queue import JobQueue
 from jobs.server import RedisServer
 from jobs.types import EmbedResult, Lane, SubmitOptions
 from tests.fake_runner import FakeRunner, expected_vector
-from tests.running_worker import (
-    INTERACTIVE,
-    SETTINGS,
-    has_status,
-    job,
-    run,
-    running_worker,
-    until,
-    until_async,
-    vectors,
-)
+from tests.running_worker import INTERACTIVE, SETTINGS, has_status, job, run, running_worker, vectors
+from tests.waiting import until, until_async
 from workers.worker import HUNG
 
 

@@ -1,6 +1,5 @@
 """Anthropic's messages as named server-sent events."""
 
-import asyncio
 import json
 from typing import Any
 
@@ -18,6 +17,7 @@ from jobs.testing import MemoryQueue
 from jobs.testing_generation import CHAT_MODEL
 from tests.unit.api.chatting import HELLO, Caller, ScriptedQueue
 from tests.unit.api.conftest import Connect
+from tests.waiting import within
 
 STREAM: dict[str, Any] = {"model": CHAT_MODEL.id, "messages": HELLO, "max_tokens": 100, "stream": True}
 USAGE = {
@@ -193,7 +193,7 @@ async def test_a_stream_that_is_refused_has_a_proper_status(connect: Connect):
 
 async def test_a_caller_who_hangs_up_takes_its_job_with_it(script: ScriptedQueue, app: FastAPI):
     caller = Caller(app, "POST", "/v1/messages", STREAM)
-    await asyncio.wait_for(script.listening.wait(), 10)
+    await within(script.listening.wait())
     caller.hang_up()
     await caller.ended()
     assert len(script.canceled) == 1

@@ -33,6 +33,7 @@ from tests.unit.api.chatting import (
     sent_events,
 )
 from tests.unit.api.conftest import Connect
+from tests.waiting import within
 
 STREAM: dict[str, Any] = {**CHAT, "stream": True}
 
@@ -149,7 +150,7 @@ async def test_events_that_are_there_together_share_a_write(script: ScriptedQueu
 
 async def test_nothing_is_sent_before_the_first_event(script: ScriptedQueue, app: FastAPI):
     caller = Caller(app, "POST", "/v1/chat/completions", STREAM)
-    await asyncio.wait_for(script.listening.wait(), 10)
+    await within(script.listening.wait())
     await asyncio.sleep(0.01)
     assert not caller.is_answered
     script.script.put_nowait(said(word("a")))
@@ -277,7 +278,7 @@ async def test_a_caller_who_hangs_up_before_the_first_event_takes_its_job_with_i
     script: ScriptedQueue, app: FastAPI
 ):
     caller = Caller(app, "POST", "/v1/chat/completions", STREAM)
-    await asyncio.wait_for(script.listening.wait(), 10)
+    await within(script.listening.wait())
     caller.hang_up()
     await caller.ended()
     assert len(script.canceled) == 1

@@ -14,6 +14,7 @@ from jobs.settings import Settings
 from jobs.testing import MODEL, MemoryQueue
 from jobs.testing_rerank import RERANK_MODEL
 from jobs.types import EmbedJob, SubmitOptions
+from tests.waiting import within
 
 Send = Callable[..., Awaitable[asyncio.StreamWriter]]
 
@@ -59,7 +60,7 @@ async def serving(queue: MemoryQueue) -> AsyncIterator[int]:
     app = create_app(queue, Settings())
     server = Server(uvicorn.Config(app, port=0, log_level="error", ws="none", timeout_graceful_shutdown=1))
     task = asyncio.create_task(server.serve())
-    await asyncio.wait_for(server.listening.wait(), 10)
+    await within(server.listening.wait())
     yield server.servers[0].sockets[0].getsockname()[1]
     server.should_exit = True
     await task
@@ -74,7 +75,7 @@ async def send(queue: WatchedQueue) -> AsyncIterator[Send]:
             raw = json.dumps(body).encode() if body else b""
             lines = [f"{method} {path} HTTP/1.1", "Host: mlxq", f"Content-Length: {len(raw)}", *headers]
             writer.write("\r\n".join([*lines, "", ""]).encode() + raw)
-            await asyncio.wait_for(queue.waited.wait(), 10)
+            await within(queue.waited.wait())
             return writer
 
         yield send_request
@@ -102,14 +103,14 @@ async def test_the_job_of_a_caller_that_hung_up_is_canceled(
 ):
     writer = await send("POST", path, body)
     writer.close()
-    await asyncio.wait_for(queue.given_up.wait(), 10)
+    await within(queue.given_up.wait())
     assert len(queue.canceled) == 1
 
 
 async def test_the_job_of_a_caller_that_stays_is_not_canceled(queue: WatchedQueue, send: Send):
     writer = await send("POST", "/v1/embeddings", WORK)
     with pytest.raises(TimeoutError):
-        await asyncio.wait_for(queue.given_up.wait(), 0.3)
+        await within(queue.given_up.wait(), 0.3)
     writer.close()
 
 
@@ -117,7 +118,7 @@ async def test_the_job_of_a_caller_that_stays_is_not_canceled(queue: WatchedQueu
 async def test_a_job_made_to_outlive_its_caller_is_not_canceled(queue: WatchedQueue, send: Send, header: str):
     writer = await send("POST", "/v1/embeddings", WORK, header)
     writer.close()
-    await asyncio.wait_for(queue.left.wait(), 10)
+    await within(queue.left.wait())
     queue.release()
     assert not queue.given_up.is_set()
     assert [
@@ -129,5 +130,5 @@ async def test_a_long_poll_that_was_left_ends_and_cancels_nothing(queue: Watched
     ticket = await queue.submit(EmbedJob(model=MODEL.id, inputs=("a",)), SubmitOptions())
     writer = await send("GET", f"/v1/jobs/{ticket.id}?wait=60")
     writer.close()
-    await asyncio.wait_for(queue.left.wait(), 10)
+    await within(queue.left.wait())
     assert not queue.given_up.is_set()

@@ -8,6 +8,7 @@ from api.streaming import MOST_READ_AHEAD, EventStream
 from jobs.errors import JobError, ResultTimeout
 from jobs.generation import Piece, Pieces
 from tests.unit.api.chatting import ScriptedQueue
+from tests.waiting import within
 
 EVENT = Pieces(1, 0, (Piece(text="a"),))
 
@@ -110,7 +111,7 @@ async def test_no_more_is_read_than_a_slow_caller_may_have_before_it(queue: Scri
 async def test_a_closed_stream_leaves_nothing_behind(queue: ScriptedQueue):
     before = asyncio.all_tasks()
     stream = EventStream(queue, ["j", "k"], cancels=False)
-    await asyncio.wait_for(queue.listening.wait(), 10)
+    await within(queue.listening.wait())
     await stream.aclose()
     assert queue.left.is_set()
     assert asyncio.all_tasks() == before
