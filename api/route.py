@@ -1,5 +1,6 @@
 """A FastAPI route whose endpoint takes the Request itself and returns a Response."""
 
+import asyncio
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, cast
 
@@ -8,8 +9,12 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from api.errors import Envelope, Fault, error_response, openai_envelope
+from jobs.errors import ServerStopping
 
 Endpoint = Callable[[Request], Awaitable[Response]]
+
+STOPPING = "the server is stopping"
+"""Message of a cancel that a request is to be answered after: with 503."""
 
 
 class DirectRoute(APIRoute):
@@ -37,3 +42,7 @@ async def answer(request: Request, work: Awaitable[Response], envelope: Envelope
         return await work
     except Exception as error:  # noqa: BLE001 - the edge of a request
         return error_response(error, request, envelope)
+    except asyncio.CancelledError as error:
+        if STOPPING not in error.args:
+            raise
+        return error_response(ServerStopping(), request, envelope)

@@ -11,9 +11,9 @@ from starlette.requests import ClientDisconnect, Request
 from api.hang_up import HangUp
 from api.queue import Queue
 from api.submission import cancel_all, submit_all, terms_of
-from api.waiting import Accepted, accept, refuse_async, timeout_of_keyed
+from api.waiting import Accepted, accept, refuse_async, stopping_of_keyed, timeout_of_keyed
 from jobs.cancelling import cancel_and_wait
-from jobs.errors import QueueUnavailable, ResultTimeout
+from jobs.errors import QueueUnavailable, ResultTimeout, ServerStopping
 from jobs.generation import GenerateJob, Pieces
 from jobs.settings import Settings
 
@@ -143,7 +143,7 @@ class EventStream:
             self._news.set()
 
     async def _give_up(self, error: Exception) -> NoReturn:
-        if len(self.job_ids) > 1 or isinstance(error, ResultTimeout):
+        if len(self.job_ids) > 1 or isinstance(error, ResultTimeout | ServerStopping):
             await self.abandon()  # nobody will read what they answer
         raise error
 
@@ -194,6 +194,8 @@ async def open_stream(
         if isinstance(error, ResultTimeout):
             await stream.abandon()
             raise timeout from error
+        if isinstance(error, ServerStopping) and terms.keyed:
+            raise stopping_of_keyed(job_ids[0]) from error
         raise
     except Exception:
         await stream.aclose()

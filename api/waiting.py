@@ -11,7 +11,7 @@ from api.hang_up import HangUp
 from api.queue import Queue
 from api.submission import Terms, cancel, cancel_all, submit, submit_all, task_of, terms_of
 from api.together import all_of
-from jobs.errors import InvalidInput, JobError, QueueUnavailable, ResultTimeout
+from jobs.errors import InvalidInput, JobError, QueueUnavailable, ResultTimeout, ServerStopping
 from jobs.settings import Settings
 from jobs.types import Job, JobView, Result, SubmitOptions
 
@@ -36,7 +36,7 @@ async def perform(queue: Queue, settings: Settings, request: Request, job: Job) 
     """Does the job of a work endpoint as the headers Prefer and Idempotency-Key ask.
 
     Raises whatever `submit` and the queue's `wait` raise; ResultTimeout where the wait is over; ClientDisconnect
-    where the caller hung up. In both of these cases the job is canceled, if its terms say so.
+    where the caller hung up; ServerStopping. In these three cases the job is canceled, if its terms say so.
     """
     terms = terms_of(request, settings)
     ticket = await submit(queue, job, terms.options)
@@ -45,11 +45,13 @@ async def perform(queue: Queue, settings: Settings, request: Request, job: Job) 
     wait_s = terms.wait_s or 0
     try:
         return Done(ticket.id, await watch(queue, request, ticket.id, wait_s))
-    except (ResultTimeout, ClientDisconnect, asyncio.CancelledError) as error:
+    except (ResultTimeout, ServerStopping, ClientDisconnect, asyncio.CancelledError) as error:
         if terms.cancels:
             await cancel(queue, ticket.id)
         elif isinstance(error, ResultTimeout):
             raise timeout_of_keyed(ticket.id, wait_s) from error
+        elif isinstance(error, ServerStopping):
+            raise stopping_of_keyed(ticket.id) from error
         raise
 
 
@@ -99,6 +101,14 @@ def timeout_of_keyed(job_id: str, wait_s: float) -> ResultTimeout:
     return ResultTimeout(
         f"The job did not finish in {wait_s:g} s and goes on. Send the same request with the same "
         f"Idempotency-Key again, or ask GET /v1/jobs/{job_id}."
+    )
+
+
+def stopping_of_keyed(job_id: str) -> ServerStopping:
+    """What a caller is told whose job outlives this server."""
+    return ServerStopping(
+        "The server is stopping; the job is kept. Send the same request with the same Idempotency-Key again in a "
+        f"moment, or ask GET /v1/jobs/{job_id}."
     )
 
 

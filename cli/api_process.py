@@ -4,36 +4,24 @@ import argparse
 import asyncio
 import socket
 
-import uvicorn
 import uvloop
 
 from api.app import create_app
 from api.fetch.callers_images import CallersImages
+from cli.api_server import STOP_S, ApiServer
 from jobs.connection import connect_async, redis_url
 from jobs.log import set_up_logging
 from jobs.parent import exit_with_parent
 from jobs.queue import JobQueue
 from jobs.settings import Settings
 
-GRACE_S = 5
-
 
 async def answer(listener: socket.socket, settings: Settings) -> None:
-    """Until SIGTERM; requests in flight then get GRACE_S to end."""
+    """Until SIGTERM; then requests in flight are ended as ApiServer says."""
     images = CallersImages(settings)
-    app = create_app(JobQueue(connect_async(redis_url(settings)), settings), settings, images)
-    config = uvicorn.Config(
-        app,
-        http="httptools",
-        ws="none",
-        lifespan="on",
-        access_log=False,
-        log_config=None,
-        server_header=False,
-        timeout_graceful_shutdown=GRACE_S,
-    )
+    queue = JobQueue(connect_async(redis_url(settings)), settings)
     try:
-        await uvicorn.Server(config).serve(sockets=[listener])
+        await ApiServer(create_app(queue, settings, images), queue).serve(sockets=[listener])
     finally:
         await images.aclose()
 
@@ -43,7 +31,7 @@ def main() -> None:
     parser.add_argument("--listen-fd", type=int, required=True)
     parser.add_argument("--parent-fd", type=int, required=True)
     options = parser.parse_args()
-    exit_with_parent(options.parent_fd, grace_s=GRACE_S + 1)
+    exit_with_parent(options.parent_fd, grace_s=STOP_S + 1)
     settings = Settings()
     set_up_logging(settings.log_level)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:

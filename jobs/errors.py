@@ -8,6 +8,7 @@ JobError
 │   └── IdempotencyConflict
 ├── Overloaded              the caller must come back later
 ├── QueueUnavailable
+│   └── ServerStopping
 ├── NoWorker
 ├── ResultTimeout           nobody is to blame yet
 ├── JobCanceled
@@ -100,6 +101,12 @@ class QueueUnavailable(JobError):
     """Redis cannot be reached. Try again in a moment."""
 
     code = "queue_unavailable"
+
+
+class ServerStopping(QueueUnavailable):
+    """The server is stopping. Send the request again in a moment."""
+
+    code = "server_stopping"
 
 
 class NoWorker(JobError):

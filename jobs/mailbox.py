@@ -14,6 +14,7 @@ from redis.exceptions import RedisError, ResponseError
 
 from jobs import keys
 from jobs.cancelling import cancel_and_wait
+from jobs.errors import ServerStopping
 from jobs.feed import SAFETY_POLL_S, Feed, parse_told
 
 log = logging.getLogger(__name__)
@@ -41,6 +42,7 @@ class Mailbox:
         self._admitted: set[str] = set()
         self._missed: set[str] = set()
         self._tasks: list[asyncio.Task[None]] = []
+        self._stopping = False
 
     async def start(self) -> None:
         self._tasks = [asyncio.create_task(self._listen()), asyncio.create_task(self._poll())]
@@ -51,8 +53,21 @@ class Mailbox:
     def expect(self, job_id: str) -> asyncio.Future[Mail]:
         """A future of the job's outcome; give it to `forget` in the end."""
         future: asyncio.Future[Mail] = asyncio.get_running_loop().create_future()
+        if self._stopping:
+            future.set_exception(ServerStopping())
         self._waiting.setdefault(job_id, []).append(future)
         return future
+
+    def stop_waiting(self) -> None:
+        """Futures that wait, and those to come, fail with ServerStopping."""
+        self._stopping = True
+        for futures in self._waiting.values():
+            for future in futures:
+                if not future.done():
+                    future.set_exception(ServerStopping())
+        for feeds in self._feeds.values():
+            for feed in feeds:
+                feed.nudge()
 
     def admitted(self, job_id: str) -> None:
         """The expected job has been in Redis; from now on its absence is an outcome."""

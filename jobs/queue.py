@@ -64,6 +64,10 @@ class JobQueue:
         await self._census.aclose()
         await self._redis.aclose()
 
+    def stop_waiting(self) -> None:
+        """Before the process ends: whoever waits for a job or reads its stream, or is about to, gets ServerStopping."""
+        self._mailbox.stop_waiting()
+
     async def submit(self, job: Job, options: SubmitOptions) -> Ticket:
         """Put a job into its queue.
 

@@ -17,6 +17,7 @@ STATUSES = [
     (errors.IdempotencyConflict(), 409, "invalid_request_error"),
     (errors.Overloaded(retry_after_s=7), 429, "rate_limit_error"),
     (errors.QueueUnavailable(), 503, "server_error"),
+    (errors.ServerStopping(), 503, "server_error"),
     (errors.NoWorker(), 503, "server_error"),
     (errors.ResultTimeout(), 504, "server_error"),
     (errors.JobCanceled(), 409, "invalid_request_error"),
@@ -60,7 +61,12 @@ async def test_a_failed_job_is_answered_like_a_refused_one(connect: Connect):
 
 @pytest.mark.parametrize(
     ("error", "retry_after"),
-    [(errors.Overloaded(retry_after_s=7), "7"), (errors.QueueUnavailable(), "1"), (errors.NoWorker(), "1")],
+    [
+        (errors.Overloaded(retry_after_s=7), "7"),
+        (errors.QueueUnavailable(), "1"),
+        (errors.ServerStopping(), "1"),
+        (errors.NoWorker(), "1"),
+    ],
 )
 async def test_who_may_come_back_is_told_when(connect: Connect, error: errors.JobError, retry_after: str):
     reply = await connect(MemoryQueue(refusal=error)).post("/v1/embeddings", json=WORK)
