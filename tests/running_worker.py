@@ -29,6 +29,20 @@ class ThreadWorker(BatchWorker):
     def stop(self) -> None:
         self._stop_requested = True
 
+    @property
+    def is_paused(self) -> bool:
+        """It has seen that the queue is suspended."""
+        return self._feeder.paused
+
+    @property
+    def jobs_in_hand(self) -> int:
+        return len(self._hand)
+
+    @property
+    def items_ready(self) -> int:
+        """Prepared, and waiting for the device."""
+        return sum(len(pool) for pool in self._hand._pools.values())
+
 
 @contextmanager
 def running_worker(

@@ -14,6 +14,7 @@ from typing import Any
 import redis
 
 from jobs import keys
+from jobs.cancelling import cancel_and_wait
 from jobs.connection import connect, connect_async
 from jobs.server import RedisServer
 from tests.chaos.audit import Audit
@@ -30,7 +31,6 @@ from tests.chaos.report import Report
 SETTLE_S = 120
 MAX_OPEN = 100
 """Jobs on their way when the last fault comes: few, so that their time to settle is not that of a backlog."""
-SLACK_S = 1.0
 TURN_PAUSE_S = 0.5
 
 
@@ -61,7 +61,7 @@ class Driver:
             urls = (self._server.url, await self._proxy.start())
             stack.push_async_callback(self._proxy.aclose)
             watching = asyncio.create_task(self._watch.run())
-            stack.callback(watching.cancel)
+            stack.push_async_callback(cancel_and_wait, watching)
             workers = Workers(self._plan, urls, self._folder)
             stack.push_async_callback(workers.stop)
             await all_ready(self._client, workers, self._plan.workers)
@@ -141,14 +141,12 @@ class Driver:
         await asyncio.to_thread(audit.run, self._direct, brief)
         problems = {**audit.problems, "told twice": self._watch.repeated}
         self._garbage.clear()
-        await asyncio.sleep(plan.brief_ttl_s + plan.sweep_s + SLACK_S)
+        await asyncio.sleep(plan.brief_ttl_s + plan.sweep_s)
         await all_ready(self._client, workers, plan.workers)
         problems["unseen"] = [*self._unseen(await announced(self._client))]
-        problems["left behind"] = await asyncio.to_thread(
-            lambda: [*left_behind(self._direct, plan.keep_ttl_s)]
-        )
+        problems["left behind"] = await self._left_behind()
         settled = audit.settled(since_s)
-        allowed_s = plan.lease_s + SLACK_S
+        allowed_s = plan.lease_s + plan.slack_s
         problems["late"] = [f"{s:.2f} s after the last fault: {each}" for s, each in settled if s > allowed_s]
         acknowledged = [note for note in notes if note.id]
         return Report(
@@ -169,6 +167,15 @@ class Driver:
             worker_starts=workers.log.read_text().count("worker starts"),
             problems=problems,
         )
+
+    async def _left_behind(self) -> list[str]:
+        """Keys that are still there when there has been time enough to clear them up."""
+        deadline = time.monotonic() + self._plan.slack_s
+        while True:
+            found = await asyncio.to_thread(lambda: [*left_behind(self._direct, self._plan.keep_ttl_s)])
+            if not found or time.monotonic() > deadline:
+                return found
+            await asyncio.sleep(0.1)
 
     def _unseen(self, pids: set[int]) -> list[str]:
         """Live workers that `rq info` does not know."""

@@ -15,7 +15,7 @@ NEVER = {
     "wrong": "the right vectors come for the right job, told as stored",
     "surprising": "innocent jobs finish, the others fail with their own code",
     "told twice": "no waiter is told twice",
-    "late": "innocent jobs settle within the lease and a second of the last fault",
+    "late": "innocent jobs settle within the lease, and the slack of the plan, after the last fault",
     "unseen": "rq knows every live worker",
     "left behind": "no lease, execution or other key outlives its ttl",
 }

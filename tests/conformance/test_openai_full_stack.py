@@ -95,14 +95,14 @@ def test_an_error_of_one_request_leaves_its_neighbours_alone(stack: Stack):
             ).json()["id"]
             for text in ("fine", TOO_LONG, "fine, too")
         ]
-    jobs = [stack.job(job_id, wait=20) for job_id in ids]
+    jobs = [stack.job(job_id, wait=60) for job_id in ids]
     assert [job["status"] for job in jobs] == ["finished", "failed", "finished"]
     assert jobs[1]["error"]["code"] == "context_length_exceeded"
 
 
 def test_a_full_queue_is_a_rate_limit_with_a_time_to_come_back(stack: Stack):
     limited = openai.OpenAI(
-        base_url=f"{stack.serve(queue_limit=1)}/v1", api_key="unused", max_retries=0, timeout=30
+        base_url=f"{stack.serve(queue_limit=1)}/v1", api_key="unused", max_retries=0, timeout=60
     )
     with limited, stack.suspended():
         first = limited.post(

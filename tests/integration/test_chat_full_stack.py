@@ -104,7 +104,7 @@ def test_a_reader_that_leaves_ends_the_answer(stack: Stack):
     with stack.http.stream("POST", f"{stack.url}/v1/chat/completions", json=body(STORY)) as reply:
         job_id = reply.headers["x-job-id"]
         next(events(reply))
-    wait_until(lambda: stack.job(job_id)["status"] == "canceled", 5)
+    wait_until(lambda: stack.job(job_id)["status"] == "canceled")
 
 
 def test_many_chats_at_once_each_get_their_own_answer(client: openai.OpenAI):

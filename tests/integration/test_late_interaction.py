@@ -40,14 +40,14 @@ async def test_documents_and_pages_are_ranked_by_their_best_matches(
     async with working_queue(redis_server.url, runner) as queue:
         for query, vectors in zip(QUERIES, QUERY_VECTORS, strict=True):
             ticket = await queue.submit(RerankJob("m", query, SHOWN), INTERACTIVE)
-            result = await queue.wait(ticket.id, 30)
+            result = await queue.wait(ticket.id, 60)
             assert isinstance(result, RerankResult)
             scores = np.frombuffer(result.scores, dtype="<f4")
             # A query of twenty tokens adds up twenty cosines, each right to 5e-4 (pictures are scaled by Pillow).
             assert scores == pytest.approx(best_matches(vectors), abs=len(vectors) * 5e-4)
             assert result.tokens == tuple(len(vectors) + len(each) for each in DOCUMENT_VECTORS)
         ticket = await queue.submit(EmbedJob("m", QUERIES), INTERACTIVE)
-        assert embedded(await queue.wait(ticket.id, 30)).counts == tuple(map(len, QUERY_VECTORS))
+        assert embedded(await queue.wait(ticket.id, 60)).counts == tuple(map(len, QUERY_VECTORS))
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,7 @@ import httpx
 import psutil
 import pytest
 
-from tests.waiting import wait_until
+from tests.waiting import PATIENCE_S, wait_until
 
 ROOT = Path(__file__).parents[2]
 
@@ -45,7 +45,7 @@ class Tree:
         for line in self.process.stdout:
             self._lines.put(line)
 
-    def wait_for(self, pattern: str, timeout_s: float = 60) -> re.Match[str]:
+    def wait_for(self, pattern: str, timeout_s: float = PATIENCE_S) -> re.Match[str]:
         """The first thing said from now on that matches."""
         deadline = time.monotonic() + timeout_s
         while True:
@@ -76,7 +76,7 @@ class Tree:
         if self.process.poll() is None:
             self.process.kill()
         self.process.wait()
-        self._reader.join(10)
+        self._reader.join(PATIENCE_S)
         assert self.process.stdout is not None
         self.process.stdout.close()
 
@@ -106,7 +106,7 @@ def up(start: Callable[..., Tree], tmp_path: Path, minilm: Path) -> Callable[...
 
 
 def embed(url: str) -> httpx.Response:
-    return httpx.post(f"{url}/v1/embeddings", json={"model": "minilm", "input": "Hello"}, timeout=30)
+    return httpx.post(f"{url}/v1/embeddings", json={"model": "minilm", "input": "Hello"}, timeout=PATIENCE_S)
 
 
 def answers(url: str) -> bool:
@@ -130,7 +130,7 @@ def test_up_answers_when_it_says_ready_and_one_signal_ends_every_process(up: Cal
 
     tree.process.send_signal(signal.SIGINT)
 
-    assert tree.process.wait(30) == 0
+    assert tree.process.wait(PATIENCE_S) == 0
     assert gone([*chain(*children.values())])
 
 
@@ -164,7 +164,7 @@ def test_a_model_that_does_not_exist_ends_it_with_the_reason(start: Callable[...
     tree = start("up", "--port", "0", "--data", str(tmp_path / "data"), "--model", str(tmp_path / "no-model"))
 
     tree.wait_for("no-model.*")
-    assert tree.process.wait(60) == 78
+    assert tree.process.wait(PATIENCE_S) == 78
 
 
 def test_a_second_up_on_the_same_folder_is_refused_and_told_why(
@@ -175,7 +175,7 @@ def test_a_second_up_on_the_same_folder_is_refused_and_told_why(
     second = start("up", "--port", "0", "--data", str(tmp_path))
 
     second.wait_for(f"^mlxq: .* in use by mlxq \\(pid {first.process.pid}\\)")
-    assert second.process.wait(30) == 1
+    assert second.process.wait(PATIENCE_S) == 1
 
 
 def test_serve_starts_without_redis_and_says_so(start: Callable[..., Tree], tmp_path: Path):

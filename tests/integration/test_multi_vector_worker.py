@@ -43,7 +43,7 @@ async def test_worker_embeds_pages_and_texts_together_and_outlives_bad_pictures(
 
         async def ask(job: EmbedJob) -> EmbedResult:
             ticket = await queue.submit(job, INTERACTIVE)
-            return embedded(await queue.wait(ticket.id, 30))
+            return embedded(await queue.wait(ticket.id, 60))
 
         asked = [
             EmbedJob("m", QUERIES),
@@ -98,5 +98,5 @@ async def test_odd_pictures_are_read_as_what_they_show(
     async with working_queue(redis_server.url, runner) as queue:
         for odd, plain in pairs:
             ticket = await queue.submit(pages(odd, plain), INTERACTIVE)
-            found, expected = parts(embedded(await queue.wait(ticket.id, 30)))
+            found, expected = parts(embedded(await queue.wait(ticket.id, 60)))
             assert least_cosine(found, expected) >= 0.999

@@ -65,7 +65,7 @@ async def test_an_interactive_job_that_nobody_waits_for_is_forgotten_when_it_end
     await other.cancel(ticket.id)
     await other.aclose()
 
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):
         while queue._mailbox._waiting or queue._expected:
             await asyncio.sleep(0.05)
 

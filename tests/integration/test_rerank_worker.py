@@ -51,7 +51,7 @@ async def test_jobs_share_batches_and_an_overlong_document_fails_its_own(
 
         async def scores(asked: RerankJob) -> np.ndarray:
             ticket = await queue.submit(asked, INTERACTIVE)
-            found = await queue.wait(ticket.id, 30)
+            found = await queue.wait(ticket.id, 60)
             assert isinstance(found, RerankResult)
             return np.frombuffer(found.scores, "<f4")
 

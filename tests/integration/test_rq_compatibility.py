@@ -23,7 +23,7 @@ from jobs.server import RedisServer
 from jobs.types import SubmitOptions
 from tests.fake_runner import DIMENSIONS, FakeRunner, expected_vector
 from tests.running_worker import ThreadWorker, has_status, job, run, vectors
-from tests.waiting import until, until_async
+from tests.waiting import PATIENCE_S, until, until_async
 from workers.ledger import Ledger
 
 
@@ -46,7 +46,7 @@ async def test_rq_shutdown_is_a_warm_stop(
     process = subprocess.Popen([sys.executable, str(script), redis_server.url, "other"], cwd=Path.cwd())
     await until(lambda: any(w.name == "other" for w in Worker.all(redis_client)), 30)
     send_shutdown_command(redis_client, "other")
-    assert process.wait(10) == 0
+    assert process.wait(60) == 0
     assert not any(w.name == "other" for w in Worker.all(redis_client))
 
 
@@ -76,7 +76,7 @@ async def test_a_job_whose_workers_died_gets_its_failure_callback_and_releases_i
     await until(lambda: len(runner.batches) == 1)
     Ledger(redis_client, "another", lease_s=1, max_crashes=1).reclaim(hung=worker._hand.claims())
     with pytest.raises(WorkerLost):
-        await queue.wait(lost.id, 10)
+        await queue.wait(lost.id, PATIENCE_S)
     await until(lambda: redis_client.llen("callbacks") == 1 and child.get_status() == "queued")
     assert callbacks(redis_client) == {lost.id: "WorkerLost"}
     await until(lambda: not redis_client.exists(keys.FOLLOWUPS))
@@ -91,7 +91,7 @@ async def test_a_job_that_expired_in_the_queue_gets_its_failure_callback(
     redis_client.hset(expired.key, "mlxq_expires_at", time.time() - 1)
     lane.enqueue_job(expired)
     with pytest.raises(JobExpired):
-        await queue.wait(expired.id, 10)
+        await queue.wait(expired.id, PATIENCE_S)
     await until(lambda: redis_client.llen("callbacks") == 1)
     assert callbacks(redis_client) == {expired.id: "JobExpired"}
 
@@ -112,9 +112,9 @@ async def test_jobs_may_be_enqueued_through_rq_itself_with_callbacks_and_retries
     lane = Queue("embed:fake:default", connection=redis_client, serializer=MsgpackSerializer)
     good = lane.enqueue("mlxq.run", job("text"), on_success=Callback(remember_success))
     bad = lane.enqueue("mlxq.run", job("raise"), on_failure=Callback(remember_failure), retry=Retry(max=1))
-    assert vectors(await queue.wait(good.id, 10)) == [expected_vector("text")]
+    assert vectors(await queue.wait(good.id, PATIENCE_S)) == [expected_vector("text")]
     with pytest.raises(InternalError):
-        await queue.wait(bad.id, 10)
+        await queue.wait(bad.id, PATIENCE_S)
     assert callbacks(redis_client) == {good.id: DIMENSIONS, bad.id: "InternalError"}
     good.refresh()
     assert dict(good.return_value() or {})["dimensions"] == DIMENSIONS
@@ -128,7 +128,7 @@ async def test_callbacks_that_cannot_be_imported_harm_nobody_else(queue: JobQueu
     ]
     for each in broken:
         with pytest.raises(InternalError):
-            await queue.wait(each.id, 10)
+            await queue.wait(each.id, PATIENCE_S)
     assert vectors(await run(queue, "next")) == [expected_vector("next")]
 
 
@@ -148,7 +148,7 @@ def remember_failure(job: RqJob, connection: redis.Redis, kind: type, *_: object
 async def test_a_stock_rq_job_in_our_queue_fails_with_advice(queue: JobQueue, redis_client: redis.Redis):
     foreign = Queue("embed:fake:default", connection=redis_client).enqueue(print, "hello")
     with pytest.raises(UnreadableJob):
-        await queue.wait(foreign.id, 10)
+        await queue.wait(foreign.id, PATIENCE_S)
 
 
 async def test_rq_info_and_exporter_tell_the_truth(
@@ -186,14 +186,16 @@ async def test_rq_info_and_exporter_tell_the_truth(
     assert exported["rq_jobs", "embed:fake:interactive", "finished"] == 1
     assert [key[1:3] for key in exported if key[0] == "rq_workers"] == [(worker.name, "busy")]
     runner.gate.set()
-    await queue.wait(running.id, 10)
+    await queue.wait(running.id, PATIENCE_S)
 
 
-async def test_a_suspended_worker_takes_nothing(queue: JobQueue, redis_client: redis.Redis):
+async def test_a_suspended_worker_takes_nothing(
+    queue: JobQueue, worker: ThreadWorker, redis_client: redis.Redis
+):
     redis_client.set(keys.SUSPENDED, 1)
-    await asyncio.sleep(0.6)
+    await until(lambda: worker.is_paused)
     ticket = await queue.submit(job("later"), SubmitOptions())
     await asyncio.sleep(0.5)
     assert (await queue.view(ticket.id)).status == "queued"
     redis_client.delete(keys.SUSPENDED)
-    assert vectors(await queue.wait(ticket.id, 10))
+    assert vectors(await queue.wait(ticket.id, PATIENCE_S))

@@ -98,7 +98,7 @@ def test_after_an_error_no_more_of_the_jobs_pictures_are_decoded(
 
     def slow(data: bytes, param: str) -> Image.Image:
         if data != b"broken":
-            assert refused.wait(30)
+            assert refused.wait(60)
         decoded.append(data)
         return decode(data, param)
 

@@ -36,7 +36,7 @@ async def test_worker_answers_chats_with_and_without_pictures_together(
 
         async def answer(asked: GenerateJob) -> GenerateResult:
             ticket = await queue.submit(asked, INTERACTIVE)
-            found = await queue.wait(ticket.id, 30)
+            found = await queue.wait(ticket.id, 60)
             assert isinstance(found, GenerateResult)
             return found
 

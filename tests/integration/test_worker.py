@@ -15,8 +15,17 @@ from jobs.queue import JobQueue
 from jobs.server import RedisServer
 from jobs.types import EmbedResult, Lane, SubmitOptions
 from tests.fake_runner import FakeRunner, expected_vector
-from tests.running_worker import INTERACTIVE, SETTINGS, has_status, job, run, running_worker, vectors
-from tests.waiting import until, until_async
+from tests.running_worker import (
+    INTERACTIVE,
+    SETTINGS,
+    ThreadWorker,
+    has_status,
+    job,
+    run,
+    running_worker,
+    vectors,
+)
+from tests.waiting import PATIENCE_S, until, until_async
 from workers.worker import HUNG
 
 
@@ -27,26 +36,31 @@ async def test_every_job_gets_its_own_vectors_in_order(queue: JobQueue):
         assert vectors(result) == [expected_vector(text) for text in each]
 
 
-async def test_jobs_that_wait_together_share_batches(queue: JobQueue, runner: FakeRunner):
+async def test_jobs_that_wait_together_share_batches(
+    queue: JobQueue, worker: ThreadWorker, runner: FakeRunner
+):
     runner.gate.clear()
     blocker = asyncio.create_task(run(queue, "first"))
     await until(lambda: runner.batches == [["first"]])
     others = [asyncio.create_task(run(queue, f"text {n}")) for n in range(10)]
-    await asyncio.sleep(0.3)
+    await until(lambda: worker.items_ready == 10)
     runner.gate.set()
     await asyncio.gather(blocker, *others)
     assert [len(batch) for batch in runner.batches] == [1, 10]
 
 
-async def test_a_large_bulk_job_does_not_hold_up_an_interactive_one(queue: JobQueue, runner: FakeRunner):
+async def test_a_large_bulk_job_does_not_hold_up_an_interactive_one(
+    queue: JobQueue, worker: ThreadWorker, runner: FakeRunner
+):
     runner.gate.clear()
     bulk = await queue.submit(job(*[f"{'b' * 20} {n}" for n in range(500)]), SubmitOptions(lane=Lane.BULK))
     await until(lambda: len(runner.batches) == 1)
+    items_ready = worker.items_ready
     asked = asyncio.create_task(run(queue, "interactive"))
-    await asyncio.sleep(0.3)
+    await until(lambda: worker.items_ready == items_ready + 1)
     runner.gate.set()
     await asked
-    assert len(vectors(await queue.wait(bulk.id, 10))) == 500
+    assert len(vectors(await queue.wait(bulk.id, PATIENCE_S))) == 500
     assert "interactive" in runner.batches[1]
     assert len(runner.batches) > 10
 
@@ -75,7 +89,7 @@ async def test_a_failed_run_is_retried_with_backoff_and_then_failed(
     ticket = await queue.submit(job("raise"), SubmitOptions(retries=1))
     await until_async(lambda: has_status(queue, ticket.id, "scheduled"))
     with pytest.raises(InternalError):
-        await queue.wait(ticket.id, 10)
+        await queue.wait(ticket.id, PATIENCE_S)
     assert (await queue.view(ticket.id)).attempts == 2
     assert redis_client.xlen(keys.results(ticket.id)) == 1
 
@@ -90,12 +104,14 @@ async def test_a_job_over_its_time_limit_fails_while_the_device_is_still_busy(
     assert vectors(await run(queue, "next"))
 
 
-async def test_canceling_a_running_job_frees_the_device_from_its_rest(queue: JobQueue, runner: FakeRunner):
+async def test_canceling_a_running_job_frees_the_device_from_its_rest(
+    queue: JobQueue, worker: ThreadWorker, runner: FakeRunner
+):
     runner.gate.clear()
     ticket = await queue.submit(job(*["x" * 100] * 50), SubmitOptions())
     await until(lambda: len(runner.batches) == 1)
     assert await queue.cancel(ticket.id)
-    await asyncio.sleep(0.3)
+    await until(lambda: worker.jobs_in_hand == 0)
     runner.gate.set()
     await run(queue, "next")
     assert len(runner.batches) == 2
@@ -112,7 +128,7 @@ async def test_sigterm_gives_the_waiting_jobs_back_at_once(
         tickets = [await client.submit(job(f"{n}" * 200), SubmitOptions()) for n in range(6)]
         await until(lambda: len(runner.batches) == 1)
         first.stop()
-        await until(lambda: redis_client.llen(keys.queue("embed:fake:default")) == 5, 2)
+        await until(lambda: redis_client.llen(keys.queue("embed:fake:default")) == 5)
         given_back = keys.names(redis_client.lrange(keys.queue("embed:fake:default"), 0, -1))
         assert given_back == [ticket.id for ticket in tickets[1:]]
     assert (await client.view(tickets[0].id)).status == "finished"
@@ -141,18 +157,18 @@ async def _is_drained(queue: JobQueue) -> bool:
 
 
 async def test_fresh_interactive_work_does_not_wait_for_all_suspects(
-    queue: JobQueue, redis_client: redis.Redis, runner: FakeRunner
+    queue: JobQueue, worker: ThreadWorker, redis_client: redis.Redis, runner: FakeRunner
 ):
     redis_client.set(keys.SUSPENDED, 1)
-    await asyncio.sleep(0.6)
+    await until(lambda: worker.is_paused)
     suspects = [await queue.submit(job(f"s{n}"), SubmitOptions(lane=Lane.BULK)) for n in range(20)]
     for ticket in suspects:
         redis_client.hset(keys.job(ticket.id), "mlxq_crashes", 2)
     asked = await queue.submit(job("interactive"), INTERACTIVE)
     redis_client.delete(keys.SUSPENDED)
-    await queue.wait(asked.id, 10)
+    await queue.wait(asked.id, PATIENCE_S)
     for ticket in suspects:
-        await queue.wait(ticket.id, 10)
+        await queue.wait(ticket.id, PATIENCE_S)
     assert [batch for batch in runner.batches[:3] if batch == ["interactive"]] == [["interactive"]]
     assert all(len(batch) == 1 for batch in runner.batches)
 
@@ -164,9 +180,9 @@ async def test_a_worker_whose_tokeniser_hangs_leaves_and_its_jobs_go_on(
     client = JobQueue(connect_async(redis_server.url), SETTINGS)
     await client.start()
     process = subprocess.Popen([sys.executable, str(script), redis_server.url, "hanging"], cwd=Path.cwd())
-    await until_async(client.ready, 30)
+    await until_async(client.ready)
     ticket = await client.submit(job("hang in prepare"), SubmitOptions())
-    assert await asyncio.to_thread(process.wait, 20) == HUNG
+    assert await asyncio.to_thread(process.wait, PATIENCE_S) == HUNG
     assert (await client.view(ticket.id)).status == "queued"
     assert redis_client.hget(keys.job(ticket.id), "mlxq_crashes") == b"1"  # it is tried apart from others now
     await client.aclose()

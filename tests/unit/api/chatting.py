@@ -116,7 +116,7 @@ class Caller:
         self.task = asyncio.ensure_future(app(scope, self._receive, self._send))
 
     async def message(self) -> Message:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             return await self._sent.get()
 
     async def body(self) -> bytes:
@@ -124,7 +124,7 @@ class Caller:
         return (await self.message())["body"]
 
     async def ended(self) -> None:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             await self.task
 
     @property

@@ -105,7 +105,7 @@ async def test_a_long_poll_ends_with_the_job(connect: Connect):
     client = connect(DoneOnceWaitedFor(held=True))
     job_id = (await submit(client)).json()["id"]
     assert (await client.get(f"/v1/jobs/{job_id}")).json()["status"] == "queued"
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         assert (await client.get(f"/v1/jobs/{job_id}?wait=60")).json()["status"] == "finished"
 
 

@@ -20,7 +20,7 @@ def queue() -> ScriptedQueue:
 
 async def take(stream: EventStream) -> list[int] | None:
     """Numbers of the events."""
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         events = await stream.take()
     return None if events is None else [event.number for event in events]
 
@@ -129,7 +129,7 @@ async def test_one_job_that_fails_ends_the_reading_of_the_others():
                 yield number, EVENT
 
     stream = EventStream(Endless(), ["good", "bad"], cancels=False)
-    async with stream, asyncio.timeout(10):
+    async with stream, asyncio.timeout(60):
         with pytest.raises(JobError, match="broken"):
             await read_slowly(stream)
 

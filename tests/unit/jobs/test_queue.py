@@ -76,19 +76,19 @@ async def test_a_submitted_job_is_claimed_finished_and_its_result_awaited(queue:
     (claim,), _ = claim_all(ledger)
     assert record.decode_job(claim.data) == job()
     assert finish(ledger, claim) == (set(), [])
-    assert await queue.wait(ticket.id, 5) == RESULT
+    assert await queue.wait(ticket.id, 60) == RESULT
 
 
 async def test_a_result_that_came_before_anyone_waited_is_found(queue: JobQueue, ledger: Ledger):
     ticket = await queue.submit(job(), SubmitOptions())
     (claim,), _ = claim_all(ledger)
     finish(ledger, claim)
-    assert await queue.wait(ticket.id, 5) == RESULT
+    assert await queue.wait(ticket.id, 60) == RESULT
 
 
 async def test_two_waiters_get_the_same_result(queue: JobQueue, ledger: Ledger):
     ticket = await queue.submit(job(), SubmitOptions())
-    waits = [asyncio.create_task(queue.wait(ticket.id, 5)) for _ in range(2)]
+    waits = [asyncio.create_task(queue.wait(ticket.id, 60)) for _ in range(2)]
     (claim,), _ = claim_all(ledger)
     finish(ledger, claim)
     assert await asyncio.gather(*waits) == [RESULT, RESULT]
@@ -370,7 +370,7 @@ async def test_a_waiter_is_told_that_its_job_has_vanished(queue: JobQueue, serve
     ticket = await queue.submit(job(), SubmitOptions(awaited=True))
     fakeredis.FakeRedis(server=server).flushall()
     with pytest.raises(UnknownJob):
-        await queue.wait(ticket.id, 10)
+        await queue.wait(ticket.id, 60)
 
 
 class AwayRedis(fakeredis.FakeAsyncRedis):

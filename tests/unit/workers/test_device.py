@@ -67,8 +67,8 @@ def run(texts: list[str], depth: int) -> tuple[NotingRunner, list[Held]]:
     )
     thread = threading.Thread(target=loop.run)
     thread.start()
-    assert done.wait(10)
-    thread.join(10)
+    assert done.wait(60)
+    thread.join(60)
     return runner, complete
 
 
