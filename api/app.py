@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
+from typing import Any
 
 from fastapi import FastAPI
 from starlette.exceptions import HTTPException
@@ -19,10 +20,20 @@ from api.health import Health
 from api.images import ImageSource
 from api.job_events import JobEvents
 from api.jobs import Jobs
+from api.openapi import document
 from api.queue import Queue
-from api.route import DirectRoute
 from api.similarity_maps import SimilarityMaps
 from jobs.settings import Settings
+
+
+class _Application(FastAPI):
+    """FastAPI parses no bodies here, so it cannot describe them: the document is ours."""
+
+    def openapi(self) -> dict[str, Any]:
+        """Made when it is first asked for."""
+        if self.openapi_schema is None:
+            self.openapi_schema = document(self.routes)
+        return self.openapi_schema
 
 
 def create_app(queue: Queue, settings: Settings, images: ImageSource | None = None) -> FastAPI:
@@ -39,8 +50,7 @@ def create_app(queue: Queue, settings: Settings, images: ImageSource | None = No
         finally:
             await queue.aclose()
 
-    app = FastAPI(title="mlxq", lifespan=lifespan, exception_handlers={HTTPException: http_exception})
-    app.router.route_class = DirectRoute
+    app = _Application(title="mlxq", lifespan=lifespan, exception_handlers={HTTPException: http_exception})
     cohere = Cohere(queue, settings)
     # Routes are tried in this order: the busiest first.
     for part in (

@@ -1,12 +1,12 @@
 """What a caller sent: read within a limit, decoded strictly, refused with the field's name."""
 
 import re
-from typing import Any, NoReturn, TypeVar
+from typing import NoReturn, TypeVar
 
 import msgspec
 from starlette.requests import ClientDisconnect, Request
 
-from api.errors import RequestError
+from api.errors import BodyTooLarge
 from jobs.errors import InvalidInput
 
 T = TypeVar("T")
@@ -17,7 +17,7 @@ _MISSING = re.compile(r"Object missing required field `(?P<name>\w+)`")
 
 
 async def read_body(request: Request, limit_bytes: int) -> bytes:
-    """The whole body. Raises RequestError 413 above the limit, ClientDisconnect where the caller hung up."""
+    """The whole body. Raises BodyTooLarge above the limit, ClientDisconnect where the caller hung up."""
     announced = request.headers.get("content-length", "")
     if announced.isdecimal() and (len(announced) > 18 or int(announced) > limit_bytes):
         raise _too_large(limit_bytes)
@@ -57,23 +57,6 @@ def decode_query(request: Request, shape: type[T]) -> T:
         _refuse(error)
 
 
-def schema_of(shape: Any) -> dict[str, Any]:
-    """JSON schema of a struct with every reference resolved in place, as OpenAPI's `requestBody` needs it."""
-    schema = msgspec.json.schema(shape)
-    definitions = schema.pop("$defs", {})
-
-    def resolve(node: Any) -> Any:
-        if isinstance(node, dict):
-            if "$ref" in node:
-                return resolve(definitions[str(node["$ref"]).removeprefix("#/$defs/")])  # pyright: ignore[reportUnknownArgumentType]
-            return {key: resolve(value) for key, value in node.items()}  # pyright: ignore[reportUnknownVariableType]
-        if isinstance(node, list):
-            return [resolve(value) for value in node]  # pyright: ignore[reportUnknownVariableType]
-        return node
-
-    return resolve(schema)
-
-
 def _refuse(error: msgspec.ValidationError) -> NoReturn:
     match = _PLACE.fullmatch(str(error))
     what, path = (match["what"], match["path"]) if match else (str(error), None)
@@ -85,5 +68,5 @@ def _refuse(error: msgspec.ValidationError) -> NoReturn:
     raise InvalidInput(f"{path}: {what}.", param=re.split(r"[.\[]", path, maxsplit=1)[0]) from error
 
 
-def _too_large(limit_bytes: int) -> RequestError:
-    return RequestError(413, "body_too_large", f"The body is larger than {limit_bytes} bytes.")
+def _too_large(limit_bytes: int) -> BodyTooLarge:
+    return BodyTooLarge(f"The body is larger than {limit_bytes} bytes.")

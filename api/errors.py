@@ -6,7 +6,7 @@ OpenAI's, {"error": {"message", "type", "param", "code"}}, unless a dialect brin
 import logging
 from collections.abc import Callable
 from http import HTTPStatus
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 import msgspec
 from starlette.exceptions import HTTPException
@@ -35,9 +35,38 @@ _STATUS: dict[type[errors.JobError], int] = {
 # nginx's word for a caller that hung up; nobody is left to read it.
 _CLIENT_GONE = 499
 _RETRY_UNAVAILABLE_S = 1
-# OpenAI's clients send a 409 or 5xx again, twice, unless told not to: these would only fail again, at a price.
+
+
+class RequestError(Exception):
+    """A request refused by the API itself, before or beside any job. The docstring is the default message."""
+
+    status: ClassVar[int]
+    code: ClassVar[str]
+
+    def __init__(self, message: str | None = None, *, param: str | None = None) -> None:
+        self.message = message or (type(self).__doc__ or "").strip()
+        self.param = param
+        super().__init__(self.message)
+
+
+class BodyTooLarge(RequestError):
+    """The body is larger than this server reads."""
+
+    status = 413
+    code = "body_too_large"
+
+
+class JobAlreadyEnded(RequestError):
+    """The job has already ended."""
+
+    status = 409
+    code = "job_already_ended"
+
+
+# OpenAI's clients send a 409 or 5xx again, twice, unless told not to.
 _NO_RETRY = {"X-Should-Retry": "false"}
-_FINAL = (
+FINAL = (
+    JobAlreadyEnded,
     errors.IdempotencyConflict,
     errors.JobCanceled,
     errors.JobExpired,
@@ -47,17 +76,9 @@ _FINAL = (
     errors.UnreadableJob,
     errors.WorkerLost,
 )
-
-
-class RequestError(Exception):
-    """A request refused by the API itself, before or beside any job."""
-
-    def __init__(self, status: int, code: str, message: str, param: str | None = None) -> None:
-        self.status = status
-        self.code = code
-        self.message = message
-        self.param = param
-        super().__init__(message)
+"""Errors that would only come again, at a price: the reply says not to try again."""
+LATER = (errors.Overloaded, errors.QueueUnavailable, errors.NoWorker)
+"""Errors that pass: the reply says when to try again."""
 
 
 class Fault(NamedTuple):
@@ -99,7 +120,7 @@ def error_response(error: Exception, request: Request, envelope: Envelope = open
     headers: dict[str, str] | None = None
     if isinstance(error, RequestError):
         fault = Fault(error.status, error.code, error.message, error.param)
-        headers = _NO_RETRY if error.status == HTTPStatus.CONFLICT else None
+        headers = _NO_RETRY if isinstance(error, FINAL) else None
     elif isinstance(error, HTTPException):
         code = HTTPStatus(error.status_code).name.lower()
         fault = Fault(error.status_code, code, f"{error.detail}: {request.method} {request.url.path}")
@@ -124,8 +145,14 @@ def foreseen(error: Exception, request: Request) -> errors.JobError:
 
 def fault_of(error: errors.JobError) -> Fault:
     """What is told of an error, also in the midst of a reply."""
-    status = next(_STATUS[cls] for cls in type(error).__mro__ if cls in _STATUS)
-    return Fault(status, error.code, error.message, error.param)
+    return Fault(status_of(type(error)), error.code, error.message, error.param)
+
+
+def status_of(kind: type[errors.JobError | RequestError]) -> int:
+    """Of HTTP."""
+    if issubclass(kind, RequestError):
+        return kind.status
+    return next(_STATUS[cls] for cls in kind.__mro__ if cls in _STATUS)
 
 
 async def http_exception(request: Request, error: Exception) -> Response:
@@ -134,11 +161,11 @@ async def http_exception(request: Request, error: Exception) -> Response:
 
 
 def _retry_headers(error: errors.JobError) -> dict[str, str] | None:
-    if isinstance(error, _FINAL):
+    if isinstance(error, FINAL):
         return _NO_RETRY
     if isinstance(error, errors.Overloaded):
         return {"Retry-After": str(error.retry_after_s)}
-    if isinstance(error, errors.QueueUnavailable | errors.NoWorker):
+    if isinstance(error, LATER):
         return {"Retry-After": str(_RETRY_UNAVAILABLE_S)}
     return None
 

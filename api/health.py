@@ -7,17 +7,24 @@ from fastapi import FastAPI
 from starlette.requests import Request
 from starlette.responses import Response
 
+from api.errors import ErrorReply
+from api.operation import Operation, reading
 from api.queue import Queue
-from jobs.errors import QueueUnavailable
+from api.route import add_route
+from jobs.errors import InternalError, QueueUnavailable
 from jobs.settings import Settings
 from jobs.types import LaneStats, QueueStats, WorkerStats
 
-_ALIVE = b'{"status":"ok"}'
+
+class Life(msgspec.Struct, frozen=True):
+    """What /health says, always."""
+
+    status: Literal["ok"] = "ok"
 
 
-class Readiness(msgspec.Struct, frozen=True, omit_defaults=True):
+class Readiness(msgspec.Struct, frozen=True):
     status: Literal["ready", "not ready"]
-    reason: str | None = None
+    reason: str | msgspec.UnsetType = msgspec.UNSET
 
 
 class Totals(msgspec.Struct, frozen=True):
@@ -44,15 +51,20 @@ class StatsReply(msgspec.Struct, frozen=True, kw_only=True):
     workers: tuple[WorkerStats, ...]
 
 
+_ALIVE = msgspec.json.encode(Life())
+_HEALTH = Operation("GET", "health", {200: (Life,)}, ())
+_READY = Operation("GET", "health", {200: (Readiness,), 503: (Readiness, ErrorReply)}, (InternalError,))
+
+
 class Health:
     def __init__(self, queue: Queue, settings: Settings) -> None:
         self._queue = queue
         self._settings = settings
 
     def add_routes(self, app: FastAPI) -> None:
-        app.add_api_route("/health", self.health, methods=["GET"], tags=["health"])
-        app.add_api_route("/ready", self.ready, methods=["GET"], tags=["health"])
-        app.add_api_route("/v1/queue/stats", self.stats, methods=["GET"], tags=["health"])
+        add_route(app, "/health", self.health, _HEALTH)
+        add_route(app, "/ready", self.ready, _READY)
+        add_route(app, "/v1/queue/stats", self.queue_stats, reading("health", StatsReply))
 
     async def health(self, request: Request) -> Response:
         """This process is alive; says nothing about Redis or workers."""
@@ -66,7 +78,7 @@ class Health:
             return _readiness_response(Readiness("not ready", error.message))
         return _readiness_response(Readiness("ready") if alive else Readiness("not ready", "No live worker."))
 
-    async def stats(self, request: Request) -> Response:
+    async def queue_stats(self, request: Request) -> Response:
         """Totals, every queue, every live worker."""
         stats = await self._queue.stats()
         reply = StatsReply(

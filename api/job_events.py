@@ -9,11 +9,15 @@ from starlette.responses import Response
 
 from api.body import decode_query
 from api.dialects.openai.chat_chunks import ChatChunks
+from api.dialects.openai.chat_routes import CHAT_STREAM
 from api.hang_up import HangUp
 from api.jobs import job_id_of
+from api.operation import ASKS, Header, Operation
 from api.queue import Queue
+from api.route import add_route
 from api.stream_response import StreamResponse
 from api.streaming import KEEP_ALIVE_S, EventStream
+from jobs import errors
 from jobs.errors import InvalidInput, ResultTimeout
 
 _MAX_DIGITS = 18
@@ -26,12 +30,41 @@ class EventsQuery(msgspec.Struct, frozen=True, kw_only=True):
     include_usage: bool = False
 
 
+_LAST_EVENT_ID = Header(
+    "Last-Event-ID",
+    "Number of the last event that the caller has; goes before `after`.",
+    {"type": "string", "pattern": f"^[0-9]{{1,{_MAX_DIGITS}}}$"},
+)
+_STREAM = Operation(
+    "GET",
+    "jobs",
+    {200: ()},
+    # A job that fails before its first event is answered with its error.
+    (
+        InvalidInput,
+        errors.InputTooLong,
+        errors.UnknownJob,
+        errors.JobCanceled,
+        errors.JobStopped,
+        errors.JobExpired,
+        errors.TimeLimitExceeded,
+        errors.WorkerLost,
+        errors.ModelNotLoadable,
+        errors.UnreadableJob,
+        *ASKS,
+    ),
+    query=EventsQuery,
+    headers=(_LAST_EVENT_ID,),
+    stream=CHAT_STREAM,
+)
+
+
 class JobEvents:
     def __init__(self, queue: Queue) -> None:
         self._queue = queue
 
     def add_routes(self, app: FastAPI) -> None:
-        app.add_api_route("/v1/jobs/{job_id}/events", self.stream_events, methods=["GET"], tags=["jobs"])
+        add_route(app, "/v1/jobs/{job_id}/events", self.stream_events, _STREAM)
 
     async def stream_events(self, request: Request) -> Response:
         """The chunks of a streaming generation, as /v1/chat/completions would send them; hanging up ends nothing."""

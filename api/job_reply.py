@@ -1,17 +1,25 @@
 """A job as HTTP shows it."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
 import msgspec
 from starlette.responses import Response
 
-from api.dialects.jina.rerank import encode_jina
-from api.dialects.openai.chat_reply import encode_chat
-from api.dialects.openai.embedding_reply import Encoding, Form, encode_embeddings
+from api.dialects.jina.rerank import JinaReply, encode_jina
+from api.dialects.openai.chat_reply import ChatReply, encode_chat
+from api.dialects.openai.embedding_reply import EmbeddingReply, Encoding, Form, encode_embeddings
 from api.waiting import Accepted
 from jobs.generation import GenerateResult
 from jobs.rerank import RerankResult
 from jobs.types import JobView, Result
+
+_RESULTS = (EmbeddingReply, ChatReply, JinaReply)
+JobResult = Annotated[
+    msgspec.Raw,
+    msgspec.Meta(
+        extra_json_schema={"anyOf": [{"$ref": f"#/components/schemas/{each.__name__}"} for each in _RESULTS]}
+    ),
+]
 
 
 class JobFailure(msgspec.Struct, frozen=True):
@@ -40,7 +48,7 @@ class JobReply(msgspec.Struct, frozen=True, kw_only=True):
     ended_at: float | None
     worker: str | None
     metadata: dict[str, str]
-    result: msgspec.Raw | None
+    result: JobResult | None
     error: JobFailure | None
 
 

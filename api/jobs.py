@@ -2,7 +2,7 @@
 
 import contextlib
 import re
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
 from fastapi import FastAPI
@@ -15,12 +15,13 @@ from api.dialects.openai.chat import ChatRequest, chat_job
 from api.dialects.openai.completion import CompletionRequest, completion_jobs
 from api.dialects.openai.embedding import EmbeddingRequest, embed_job
 from api.dialects.openai.embedding_reply import Encoding
-from api.errors import RequestError
+from api.errors import JobAlreadyEnded
 from api.images import ImageSource
 from api.inputs import Inputs
-from api.job_reply import JobListReply, accepted_response, job_reply
-from api.openapi import request_body
+from api.job_reply import JobListReply, JobReply, accepted_response, job_reply
+from api.operation import ASKS, IDEMPOTENCY_KEY, SUBMITS, Operation, reading
 from api.queue import Queue
+from api.route import add_route
 from api.submission import async_options, idempotency_key, submit
 from api.waiting import Accepted, view_of_submitted, watch
 from jobs.errors import InvalidInput, JobError, UnknownJob
@@ -76,6 +77,41 @@ class JobListQuery(msgspec.Struct, frozen=True, kw_only=True):
     offset: Annotated[int, msgspec.Meta(ge=0, le=10_000)] = 0
 
 
+def _body(name: str, task: str, work: type[msgspec.Struct]) -> type[msgspec.Struct]:
+    """The whole body for one kind of work, to be shown: it is read as a JobRequest and as `work`."""
+    fields = {
+        field.name: field for field in (*msgspec.structs.fields(work), *msgspec.structs.fields(JobRequest))
+    }
+    shown = set(fields) - (
+        {"encoding_format", "prompt"} - {field.name for field in msgspec.structs.fields(work)}
+    )
+    kinds: list[tuple[str, Any] | tuple[str, Any, Any]] = [("task", Literal[task])]
+    for field in fields.values():
+        if field.name in shown - {"task"}:
+            required = field.required
+            kinds.append((field.name, field.type) if required else (field.name, field.type, field.default))
+    return msgspec.defstruct(name, kinds, kw_only=True, frozen=True)
+
+
+_CREATE = Operation(
+    "POST",
+    "jobs",
+    {202: (JobReply,)},
+    SUBMITS,
+    body=(
+        _body("EmbedJobRequest", "embed", EmbeddingRequest),
+        _body("ChatJobRequest", "generate", ChatRequest),
+        _body("CompletionJobRequest", "generate", CompletionRequest),
+        _body("RerankJobRequest", "rerank", JinaRequest),
+    ),
+    example={"task": "embed", "model": "all-MiniLM-L6-v2", "input": ["A meal."], "lane": "bulk"},
+    headers=(IDEMPOTENCY_KEY,),
+)
+_LIST = reading("jobs", JobListReply, InvalidInput, query=JobListQuery)
+_RETRIEVE = reading("jobs", JobReply, InvalidInput, UnknownJob, query=JobQuery)
+_CANCEL = Operation("DELETE", "jobs", {200: (JobReply,)}, (UnknownJob, JobAlreadyEnded, *ASKS))
+
+
 class Jobs:
     def __init__(self, queue: Queue, settings: Settings, images: ImageSource | None) -> None:
         self._queue = queue
@@ -88,21 +124,10 @@ class Jobs:
         self._rerank_decoder = msgspec.json.Decoder(JinaRequest)
 
     def add_routes(self, app: FastAPI) -> None:
-        app.add_api_route(
-            "/v1/jobs",
-            self.create_job,
-            methods=["POST"],
-            status_code=202,
-            tags=["jobs"],
-            openapi_extra={
-                "requestBody": request_body(
-                    JobRequest, CompletionRequest, ChatRequest, JinaRequest, EmbeddingRequest
-                )
-            },
-        )
-        app.add_api_route("/v1/jobs", self.list_jobs, methods=["GET"], tags=["jobs"])
-        app.add_api_route("/v1/jobs/{job_id}", self.retrieve_job, methods=["GET"], tags=["jobs"])
-        app.add_api_route("/v1/jobs/{job_id}", self.cancel_job, methods=["DELETE"], tags=["jobs"])
+        add_route(app, "/v1/jobs", self.create_job, _CREATE)
+        add_route(app, "/v1/jobs", self.list_jobs, _LIST)
+        add_route(app, "/v1/jobs/{job_id}", self.retrieve_job, _RETRIEVE)
+        add_route(app, "/v1/jobs/{job_id}", self.cancel_job, _CANCEL)
 
     async def create_job(self, request: Request) -> Response:
         """Queues the work and answers at once with the job's id."""
@@ -166,7 +191,7 @@ class Jobs:
         """Cancels a queued or running job."""
         job_id = job_id_of(request)
         if not await self._queue.cancel(job_id):
-            raise RequestError(409, "job_already_ended", "The job has already ended.")
+            raise JobAlreadyEnded
         return await _job_response(await self._queue.view(job_id))
 
 

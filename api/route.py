@@ -2,13 +2,15 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine
-from typing import Any, cast
+from typing import Any, ClassVar, cast
 
+from fastapi import FastAPI
 from fastapi.routing import APIRoute
 from starlette.requests import Request
 from starlette.responses import Response
 
-from api.errors import Envelope, Fault, error_response, openai_envelope
+from api.errors import Envelope, ErrorReply, Fault, error_response, openai_envelope
+from api.operation import Operation
 from jobs.errors import ServerStopping
 
 Endpoint = Callable[[Request], Awaitable[Response]]
@@ -20,8 +22,15 @@ STOPPING = "the server is stopping"
 class DirectRoute(APIRoute):
     """Skips FastAPI's parsing and dependency solving, and turns every exception into the error envelope.
 
-    get_route_handler is FastAPI's documented hook for that.
+    get_route_handler is FastAPI's documented hook for that. operation: what the OpenAPI document says of it.
+    error_shapes: the types of what `envelope` writes.
     """
+
+    error_shapes: ClassVar[tuple[type, ...]] = (ErrorReply,)
+
+    def __init__(self, path: str, endpoint: Endpoint, operation: Operation) -> None:
+        super().__init__(path, endpoint, methods=[operation.method], response_model=None)
+        self.operation = operation
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         endpoint = cast(Endpoint, self.endpoint)
@@ -32,8 +41,15 @@ class DirectRoute(APIRoute):
         return handle
 
     def envelope(self, fault: Fault) -> bytes:
-        """How an error is written; a dialect that has another way overrides it."""
+        """How an error is written; a dialect that has another way overrides it, and error_shapes."""
         return openai_envelope(fault)
+
+
+def add_route(
+    app: FastAPI, path: str, endpoint: Endpoint, operation: Operation, kind: type[DirectRoute] = DirectRoute
+) -> None:
+    """kind: the dialect's."""
+    app.router.routes.append(kind(path, endpoint, operation))
 
 
 async def answer(request: Request, work: Awaitable[Response], envelope: Envelope) -> Response:

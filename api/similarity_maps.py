@@ -10,17 +10,21 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from api.body import decode_body, read_body
-from api.dialects.openai.embedding_reply import Usage
+from api.dialects.openai.embedding_reply import PromptUsage
 from api.images import ImageReference, ImageSource, load_images
 from api.job_reply import accepted_response
-from api.openapi import work_endpoint
+from api.operation import work
 from api.queue import Queue
+from api.route import add_route
 from api.served import served_model
 from api.waiting import Accepted, perform
 from jobs.errors import InternalError, InvalidInput
 from jobs.generation import ImagePart
 from jobs.settings import Settings
 from jobs.types import EmbedJob, EmbedResult, Page, Result
+
+# The smallest picture: a PNG of one pixel.
+_DOT = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAAAAAA6fptVAAAACklEQVR4nGNgAAAAAgABSK+kcQAAAABJRU5ErkJggg=="
 
 
 class SimilarityMapsRequest(msgspec.Struct, frozen=True, kw_only=True):
@@ -38,7 +42,15 @@ class SimilarityMapsReply(msgspec.Struct, frozen=True, kw_only=True):
     rows: int
     columns: int
     maps: list[list[list[float]]]
-    usage: Usage
+    usage: PromptUsage
+
+
+_COMPARE = work(
+    "pages",
+    SimilarityMapsRequest,
+    SimilarityMapsReply,
+    example={"model": "PAGE-MODEL", "query": "total due", "image": _DOT},
+)
 
 
 class SimilarityMaps:
@@ -51,9 +63,9 @@ class SimilarityMaps:
         self._decoder = msgspec.json.Decoder(SimilarityMapsRequest)
 
     def add_routes(self, app: FastAPI) -> None:
-        app.add_api_route("/v1/similarity-maps", self.compare, **work_endpoint(SimilarityMapsRequest))
+        add_route(app, "/v1/similarity-maps", self.create_similarity_maps, _COMPARE)
 
-    async def compare(self, request: Request) -> Response:
+    async def create_similarity_maps(self, request: Request) -> Response:
         """Cosines between each vector of a query and each patch of a page."""
         raw = await read_body(request, self._settings.max_body_bytes)
         asked = decode_body(self._decoder, raw)
@@ -98,7 +110,7 @@ def encode_maps(result: Result, model: str) -> bytes:
         rows=grid.rows,
         columns=grid.columns,
         maps=[[[_cosine(word, patch) for patch in row] for row in rows] for word in vectors[:words]],
-        usage=Usage(prompt_tokens=tokens, total_tokens=tokens),
+        usage=PromptUsage(prompt_tokens=tokens, total_tokens=tokens),
     )
     return msgspec.json.encode(reply)
 

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Sequence
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 
@@ -11,6 +11,9 @@ from jobs.generation import Tool
 
 JsonObject = dict[str, Any]
 """JSON that is the model's or the template's to understand: a schema, variables."""
+
+JsonText = Annotated[msgspec.Raw, msgspec.Meta(extra_json_schema={"type": "object"})]
+"""A JSON object that goes into a reply as it is."""
 
 _NAME = re.compile(r"[a-zA-Z0-9_.-]{1,128}")
 _NO_PARAMETERS = Tool("").parameters

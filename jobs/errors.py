@@ -176,3 +176,6 @@ def _leaves(cls: type[JobError]) -> list[type[JobError]]:
 
 
 _BY_CODE: dict[str, type[JobError]] = {cls.code: cls for cls in _leaves(JobError)}
+
+ALL = tuple(cls for cls in _BY_CODE.values() if cls is not JobError)
+"""Every error that a job, or asking for one, can end with."""

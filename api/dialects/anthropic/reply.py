@@ -6,6 +6,7 @@ import msgspec
 
 from api.errors import Fault
 from api.tool_input import tool_input
+from api.tools import JsonText
 from api.usage import Tally
 from jobs.errors import InternalError
 from jobs.generation import Choice, FinishReason, GenerateResult
@@ -43,7 +44,7 @@ class TextReply(msgspec.Struct, frozen=True, tag="text"):
 class ToolUseReply(msgspec.Struct, frozen=True, tag="tool_use"):
     id: str
     name: str
-    input: msgspec.Raw
+    input: JsonText
 
 
 BlockReply = ThinkingReply | TextReply | ToolUseReply

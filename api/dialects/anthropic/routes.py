@@ -1,29 +1,51 @@
 """Anthropic's dialect: /v1/messages and /v1/messages/count_tokens."""
 
-from functools import partial
-
 import msgspec
 from fastapi import FastAPI
 from starlette.requests import Request
 from starlette.responses import Response
 
 from api.body import decode_body, read_body
-from api.dialects.anthropic.events import AnthropicEvents
-from api.dialects.anthropic.reply import anthropic_envelope, encode_count, encode_message
+from api.dialects.anthropic.events import AnthropicEvents, Event
+from api.dialects.anthropic.reply import (
+    AnthropicError,
+    CountReply,
+    MessageReply,
+    anthropic_envelope,
+    encode_count,
+    encode_message,
+)
 from api.dialects.anthropic.request import CountRequest, MessagesRequest, count_job, messages_job
 from api.errors import Fault
 from api.images import ImageSource
 from api.job_reply import accepted_response
-from api.openapi import work_endpoint
+from api.operation import Stream, work
 from api.queue import Queue
-from api.route import DirectRoute
+from api.route import DirectRoute, add_route
 from api.stream_response import StreamResponse
 from api.streaming import open_stream
 from api.waiting import Accepted, perform
 from jobs.settings import Settings
 
+_EXAMPLE = {"model": "CHAT-MODEL", "max_tokens": 100, "messages": [{"role": "user", "content": "Say hello."}]}
+_CREATE = work(
+    "anthropic",
+    MessagesRequest,
+    MessageReply,
+    example=_EXAMPLE,
+    stream=Stream(
+        "text/event-stream",
+        Event,
+        "With `stream`: server-sent events, from `message_start` to `message_stop`. After an error in their midst "
+        "comes the event `error`, with an AnthropicError.",
+    ),
+)
+_COUNT = work("anthropic", CountRequest, CountReply, example=_EXAMPLE)
+
 
 class AnthropicRoute(DirectRoute):
+    error_shapes = (AnthropicError,)
+
     def envelope(self, fault: Fault) -> bytes:
         return anthropic_envelope(fault)
 
@@ -39,9 +61,8 @@ class Anthropic:
         self._count_decoder = msgspec.json.Decoder(CountRequest)
 
     def add_routes(self, app: FastAPI) -> None:
-        add = partial(app.router.add_api_route, route_class_override=AnthropicRoute)
-        add("/v1/messages", self.create_message, **work_endpoint(MessagesRequest))
-        add("/v1/messages/count_tokens", self.count_tokens, **work_endpoint(CountRequest))
+        add_route(app, "/v1/messages", self.create_message, _CREATE, AnthropicRoute)
+        add_route(app, "/v1/messages/count_tokens", self.count_tokens, _COUNT, AnthropicRoute)
 
     async def create_message(self, request: Request) -> Response:
         """The answer to a chat: now, as a stream, or a job's id with `Prefer: respond-async`."""

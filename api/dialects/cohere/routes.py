@@ -1,25 +1,37 @@
 """Cohere's dialect: /v2/rerank, and what of /v1/rerank is Cohere's."""
 
-from functools import partial
-
 import msgspec
 from fastapi import FastAPI
 from starlette.requests import Request
 from starlette.responses import Response
 
 from api.body import decode_body, read_body
-from api.dialects.cohere.reply import cohere_envelope, encode_cohere
+from api.dialects.cohere.reply import CohereError, CohereReply, cohere_envelope, encode_cohere
 from api.dialects.cohere.rerank import CohereV1Request, CohereV2Request, cohere_v1_job, cohere_v2_job
 from api.errors import Fault
 from api.job_reply import accepted_response
-from api.openapi import work_endpoint
+from api.operation import work
 from api.queue import Queue
-from api.route import DirectRoute
+from api.route import DirectRoute, add_route
 from api.waiting import Accepted, perform
 from jobs.settings import Settings
 
+_RERANK_V2 = work(
+    "rerank",
+    CohereV2Request,
+    CohereReply,
+    example={
+        "model": "RERANK-MODEL",
+        "query": "What is a fox?",
+        "documents": ["A whale.", "A red animal."],
+        "top_n": 1,
+    },
+)
+
 
 class CohereRoute(DirectRoute):
+    error_shapes = (CohereError,)
+
     def envelope(self, fault: Fault) -> bytes:
         return cohere_envelope(fault)
 
@@ -32,8 +44,7 @@ class Cohere:
         self._v2_decoder = msgspec.json.Decoder(CohereV2Request)
 
     def add_routes(self, app: FastAPI) -> None:
-        add = partial(app.router.add_api_route, route_class_override=CohereRoute)
-        add("/v2/rerank", self.rerank_v2, **work_endpoint(CohereV2Request))
+        add_route(app, "/v2/rerank", self.rerank_v2, _RERANK_V2, CohereRoute)
 
     async def rerank_v1(self, request: Request) -> Response:
         """Documents by how well they answer a query, in the manner of Cohere's first version."""

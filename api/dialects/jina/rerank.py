@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import msgspec
 from msgspec import UNSET, UnsetType
 
-from api.dialects.openai.embedding_reply import Usage
+from api.dialects.openai.embedding_reply import PromptUsage
 from api.errors import Fault
 from api.images import ImageSource
 from api.passages import GivenPassage, PassageField, TextOrImage
@@ -43,7 +43,7 @@ class JinaResult(msgspec.Struct, frozen=True, kw_only=True):
 
 class JinaReply(msgspec.Struct, frozen=True, kw_only=True):
     model: str
-    usage: Usage
+    usage: PromptUsage
     results: list[JinaResult]
 
 
@@ -79,7 +79,7 @@ def encode_jina(
         )
         for place, score in ranked(scores, top_n)
     ]
-    usage = Usage(prompt_tokens=scores.tokens, total_tokens=scores.tokens)
+    usage = PromptUsage(prompt_tokens=scores.tokens, total_tokens=scores.tokens)
     return msgspec.json.encode(JinaReply(model=model, usage=usage, results=results))
 
 

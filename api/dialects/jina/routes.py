@@ -1,28 +1,40 @@
 """Jina's dialect: /v1/rerank, a path that it shares with Cohere's."""
 
-from functools import partial
-
 import msgspec
 from fastapi import FastAPI
 from starlette.requests import Request
 from starlette.responses import Response
 
 from api.body import decode_body, read_body
-from api.dialects.cohere.reply import cohere_envelope
-from api.dialects.cohere.rerank import CohereMarks, is_cohere_body, is_cohere_client
+from api.dialects.cohere.reply import CohereError, CohereReply, cohere_envelope
+from api.dialects.cohere.rerank import CohereMarks, CohereV1Request, is_cohere_body, is_cohere_client
 from api.dialects.cohere.routes import Cohere
-from api.dialects.jina.rerank import JinaRequest, encode_jina, jina_envelope, jina_job
+from api.dialects.jina.rerank import JinaError, JinaReply, JinaRequest, encode_jina, jina_envelope, jina_job
 from api.errors import Fault
 from api.images import ImageSource
 from api.job_reply import accepted_response
-from api.openapi import work_endpoint
+from api.operation import work
 from api.queue import Queue
-from api.route import DirectRoute, answer
+from api.route import DirectRoute, add_route, answer
 from api.waiting import Accepted, perform
 from jobs.settings import Settings
 
+_RERANK = work(
+    "rerank",
+    (JinaRequest, CohereV1Request),
+    (JinaReply, CohereReply),
+    example={
+        "model": "RERANK-MODEL",
+        "query": "What is a fox?",
+        "documents": ["A whale.", "A red animal."],
+        "top_n": 1,
+    },
+)
+
 
 class JinaRoute(DirectRoute):
+    error_shapes = (JinaError, CohereError)
+
     def envelope(self, fault: Fault) -> bytes:
         return jina_envelope(fault)
 
@@ -39,8 +51,7 @@ class Jina:
         self._marks_decoder = msgspec.json.Decoder(CohereMarks)
 
     def add_routes(self, app: FastAPI) -> None:
-        add = partial(app.router.add_api_route, route_class_override=JinaRoute)
-        add("/v1/rerank", self.rerank, **work_endpoint(JinaRequest))
+        add_route(app, "/v1/rerank", self.rerank, _RERANK, JinaRoute)
 
     async def rerank(self, request: Request) -> Response:
         """Documents by how well they answer a query; a request that is Cohere's gets Cohere's reply.

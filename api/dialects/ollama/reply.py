@@ -9,6 +9,7 @@ import msgspec
 from api.errors import Fault
 from api.logprobs import ChosenLogprob, chat_logprobs
 from api.tool_input import tool_input
+from api.tools import JsonText
 from jobs.errors import InternalError
 from jobs.generation import Choice, FinishReason, GenerateResult, Piece
 from jobs.types import Result
@@ -24,7 +25,7 @@ _NS = 1_000_000_000
 
 class OllamaFunctionReply(msgspec.Struct, frozen=True):
     name: str
-    arguments: msgspec.Raw
+    arguments: JsonText
 
 
 class OllamaCallReply(msgspec.Struct, frozen=True):

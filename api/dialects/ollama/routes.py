@@ -1,7 +1,6 @@
 """Ollama's dialect: /api/chat, /api/generate, and what its clients ask besides."""
 
 import time
-from functools import partial
 from importlib.metadata import version
 
 import msgspec
@@ -14,6 +13,9 @@ from api.dialects.ollama.chat import OllamaChatRequest, ollama_chat_job
 from api.dialects.ollama.generate import OllamaGenerateRequest, ollama_generate_job
 from api.dialects.ollama.lines import OllamaLines
 from api.dialects.ollama.models import (
+    OllamaLoadedModels,
+    OllamaModels,
+    ShowReply,
     ShowRequest,
     VersionReply,
     list_loaded,
@@ -21,22 +23,52 @@ from api.dialects.ollama.models import (
     served_id,
     show_model,
 )
-from api.dialects.ollama.reply import OllamaWriter, ollama_envelope
-from api.errors import Fault
+from api.dialects.ollama.reply import OllamaError, OllamaReply, OllamaWriter, ollama_envelope
+from api.errors import BodyTooLarge, Fault
 from api.images import ImageSource
 from api.job_reply import accepted_response
-from api.openapi import request_body, work_endpoint
+from api.operation import Operation, Stream, reading, work
 from api.queue import Queue
-from api.route import DirectRoute
+from api.route import DirectRoute, add_route
 from api.stream_response import StreamResponse
 from api.streaming import open_stream
 from api.waiting import Accepted, perform
-from jobs.errors import InvalidInput
+from jobs.errors import InvalidInput, NoWorker, UnknownModel
 from jobs.generation import GenerateJob
 from jobs.settings import Settings
 
+_LINES = Stream(
+    "application/x-ndjson",
+    OllamaReply,
+    "Unless `stream` is false: an OllamaReply a line, or, after an error in their midst, an OllamaError.",
+)
+_CHAT = work(
+    "ollama",
+    OllamaChatRequest,
+    OllamaReply,
+    example={
+        "model": "CHAT-MODEL",
+        "messages": [{"role": "user", "content": "Say hello."}],
+        "stream": False,
+    },
+    stream=_LINES,
+)
+_GENERATE = work(
+    "ollama",
+    OllamaGenerateRequest,
+    OllamaReply,
+    example={"model": "CHAT-MODEL", "prompt": "Say hello.", "stream": False},
+    stream=_LINES,
+)
+_SHOW = reading("ollama", ShowReply, InvalidInput, BodyTooLarge, UnknownModel, NoWorker)._replace(
+    method="POST", body=(ShowRequest,), example={"model": "CHAT-MODEL"}
+)
+_VERSION = Operation("GET", "ollama", {200: (VersionReply,)}, ())
+
 
 class OllamaRoute(DirectRoute):
+    error_shapes = (OllamaError,)
+
     def envelope(self, fault: Fault) -> bytes:
         return ollama_envelope(fault)
 
@@ -53,16 +85,17 @@ class Ollama:
         self._show_decoder = msgspec.json.Decoder(ShowRequest)
 
     def add_routes(self, app: FastAPI) -> None:
-        add = partial(app.router.add_api_route, route_class_override=OllamaRoute)
-        add("/api/chat", self.chat, **work_endpoint(OllamaChatRequest))
-        add("/api/generate", self.generate, **work_endpoint(OllamaGenerateRequest))
-        shown = {"requestBody": request_body(ShowRequest)}
-        add("/api/show", self.show, methods=["POST"], tags=["models"], openapi_extra=shown)
-        add("/api/tags", self.tags, methods=["GET"], tags=["models"])
-        add("/api/ps", self.loaded, methods=["GET"], tags=["models"])
-        add("/api/version", self.version, methods=["GET"], tags=["health"])
+        for path, endpoint, operation in (
+            ("/api/chat", self.ollama_chat, _CHAT),
+            ("/api/generate", self.ollama_generate, _GENERATE),
+            ("/api/show", self.ollama_show, _SHOW),
+            ("/api/tags", self.ollama_tags, reading("ollama", OllamaModels)),
+            ("/api/ps", self.ollama_ps, reading("ollama", OllamaLoadedModels)),
+            ("/api/version", self.ollama_version, _VERSION),
+        ):
+            add_route(app, path, endpoint, operation, OllamaRoute)
 
-    async def chat(self, request: Request) -> Response:
+    async def ollama_chat(self, request: Request) -> Response:
         """The answer to a chat: a stream of JSON lines or, with `stream` false, one JSON object."""
         started_ns = time.monotonic_ns()
         raw = await read_body(request, self._settings.max_body_bytes)
@@ -70,7 +103,7 @@ class Ollama:
         job = await ollama_chat_job(asked, self._images)
         return await self._answer(request, job, OllamaWriter(asked.model, chat=True), started_ns)
 
-    async def generate(self, request: Request) -> Response:
+    async def ollama_generate(self, request: Request) -> Response:
         """The answer to one prompt: a stream of JSON lines or, with `stream` false, one JSON object."""
         started_ns = time.monotonic_ns()
         raw = await read_body(request, self._settings.max_body_bytes)
@@ -78,7 +111,7 @@ class Ollama:
         job = await ollama_generate_job(asked, self._images)
         return await self._answer(request, job, OllamaWriter(asked.model, chat=False), started_ns)
 
-    async def show(self, request: Request) -> Response:
+    async def ollama_show(self, request: Request) -> Response:
         """One model."""
         raw = await read_body(request, self._settings.max_body_bytes)
         asked = decode_body(self._show_decoder, raw)
@@ -87,16 +120,16 @@ class Ollama:
             raise InvalidInput("Missing field: model.", param="model")
         return _json(msgspec.json.encode(show_model(name, await self._queue.models())))
 
-    async def tags(self, request: Request) -> Response:
+    async def ollama_tags(self, request: Request) -> Response:
         """Every model that a live worker serves."""
         return _json(msgspec.json.encode(list_models(await self._queue.models())))
 
-    async def loaded(self, request: Request) -> Response:
+    async def ollama_ps(self, request: Request) -> Response:
         """Those of them that are in memory."""
         models, stats = await self._queue.models(), await self._queue.stats()
         return _json(msgspec.json.encode(list_loaded(models, stats.workers)))
 
-    async def version(self, request: Request) -> Response:
+    async def ollama_version(self, request: Request) -> Response:
         """That of mlxq."""
         return _json(msgspec.json.encode(VersionReply(version("mlxq"))))
 

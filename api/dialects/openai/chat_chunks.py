@@ -5,9 +5,10 @@ from typing import Literal
 import msgspec
 
 from api.dialects.openai.chat_reply import FunctionReply, chat_id
-from api.logprobs import chat_logprobs
+from api.logprobs import ChatLogprobs, chat_logprobs
 from api.sse import Chunks
-from jobs.generation import Piece
+from api.usage import Usage
+from jobs.generation import FinishReason, Piece
 
 Unset = msgspec.UnsetType
 UNSET = msgspec.UNSET
@@ -31,6 +32,24 @@ class Delta(msgspec.Struct, frozen=True, kw_only=True):
     reasoning_content: str | Unset = UNSET
     content: str | Unset = UNSET
     tool_calls: list[CallDelta] | Unset = UNSET
+
+
+class ChunkChoice(msgspec.Struct, frozen=True, kw_only=True):
+    index: int
+    delta: Delta
+    logprobs: ChatLogprobs | None
+    finish_reason: FinishReason | None
+
+
+class ChatChunk(msgspec.Struct, frozen=True, kw_only=True):
+    """What ChatChunks writes. usage: null but in the last one, which has no choices, where it is asked for."""
+
+    id: str
+    object: Literal["chat.completion.chunk"] = "chat.completion.chunk"
+    created: int
+    model: str
+    choices: list[ChunkChoice]
+    usage: Usage | Unset | None = UNSET
 
 
 class ChatChunks(Chunks):

@@ -26,7 +26,7 @@ class CallReply(msgspec.Struct, frozen=True, kw_only=True):
     function: FunctionReply
 
 
-class MessageReply(msgspec.Struct, frozen=True, kw_only=True):
+class ChatMessageReply(msgspec.Struct, frozen=True, kw_only=True):
     """content: null where the model only called tools."""
 
     role: Literal["assistant"] = "assistant"
@@ -38,7 +38,7 @@ class MessageReply(msgspec.Struct, frozen=True, kw_only=True):
 
 class ChatChoice(msgspec.Struct, frozen=True, kw_only=True):
     index: int
-    message: MessageReply
+    message: ChatMessageReply
     logprobs: ChatLogprobs | None
     finish_reason: FinishReason
 
@@ -78,7 +78,7 @@ def call_replies(calls: Sequence[ToolCall]) -> list[CallReply]:
 
 
 def _choice(index: int, choice: Choice) -> ChatChoice:
-    message = MessageReply(
+    message = ChatMessageReply(
         content=None if choice.tool_calls and not choice.text else choice.text,
         reasoning_content=choice.reasoning or UNSET,
         tool_calls=call_replies(choice.tool_calls) or UNSET,

@@ -9,19 +9,43 @@ from starlette.responses import Response
 
 from api.body import decode_body, read_body
 from api.dialects.openai.chat import ChatRequest, chat_job, wants_usage
-from api.dialects.openai.chat_chunks import ChatChunks
-from api.dialects.openai.chat_reply import encode_chat
+from api.dialects.openai.chat_chunks import ChatChunk, ChatChunks
+from api.dialects.openai.chat_reply import ChatReply, encode_chat
 from api.dialects.openai.completion import CompletionRequest, completion_jobs
-from api.dialects.openai.completion_chunks import CompletionChunks
-from api.dialects.openai.completion_reply import encode_completion
+from api.dialects.openai.completion_chunks import CompletionChunk, CompletionChunks
+from api.dialects.openai.completion_reply import CompletionReply, encode_completion
 from api.images import ImageSource
 from api.job_reply import accepted_response
-from api.openapi import work_endpoint
+from api.operation import Stream, work
 from api.queue import Queue
+from api.route import add_route
 from api.stream_response import StreamResponse
 from api.streaming import open_stream
 from api.waiting import Accepted, perform, perform_all
 from jobs.settings import Settings
+
+CHAT_STREAM = Stream(
+    "text/event-stream",
+    ChatChunk,
+    "With `stream`: server-sent events, each with a ChatChunk, and `[DONE]` at the end. After an error in their midst "
+    "comes an ErrorReply, and no `[DONE]`.",
+)
+_CHAT = work(
+    "openai",
+    ChatRequest,
+    ChatReply,
+    example={"model": "CHAT-MODEL", "messages": [{"role": "user", "content": "Say hello."}]},
+    stream=CHAT_STREAM,
+)
+_COMPLETION = work(
+    "openai",
+    CompletionRequest,
+    CompletionReply,
+    example={"model": "CHAT-MODEL", "prompt": "One, two,", "max_tokens": 8},
+    stream=CHAT_STREAM._replace(
+        item=CompletionChunk, description=CHAT_STREAM.description.replace("ChatChunk", "CompletionChunk")
+    ),
+)
 
 
 class OpenAIChat:
@@ -35,8 +59,8 @@ class OpenAIChat:
         self._completion_decoder = msgspec.json.Decoder(CompletionRequest)
 
     def add_routes(self, app: FastAPI) -> None:
-        app.add_api_route("/v1/chat/completions", self.create_chat_completion, **work_endpoint(ChatRequest))
-        app.add_api_route("/v1/completions", self.create_completion, **work_endpoint(CompletionRequest))
+        add_route(app, "/v1/chat/completions", self.create_chat_completion, _CHAT)
+        add_route(app, "/v1/completions", self.create_completion, _COMPLETION)
 
     async def create_chat_completion(self, request: Request) -> Response:
         """The answer to a chat: now, as a stream, or a job's id with `Prefer: respond-async`."""

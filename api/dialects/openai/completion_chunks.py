@@ -1,15 +1,35 @@
 """OpenAI's text completion, chunk by chunk, as server-sent events."""
 
 from collections.abc import Sequence
+from typing import Literal
 
 import msgspec
 
 from api.dialects.openai.completion_reply import completion_id
-from api.logprobs import completion_logprobs
+from api.logprobs import CompletionLogprobs, completion_logprobs
 from api.sse import Chunks
-from jobs.generation import Piece
+from api.usage import Usage
+from jobs.generation import FinishReason, Piece
 
 _encode = msgspec.json.Encoder().encode
+
+
+class CompletionChunkChoice(msgspec.Struct, frozen=True, kw_only=True):
+    index: int
+    text: str
+    logprobs: CompletionLogprobs | None
+    finish_reason: FinishReason | None
+
+
+class CompletionChunk(msgspec.Struct, frozen=True, kw_only=True):
+    """What CompletionChunks writes. usage: as in ChatChunk."""
+
+    id: str
+    object: Literal["text_completion"] = "text_completion"
+    created: int
+    model: str
+    choices: list[CompletionChunkChoice]
+    usage: Usage | msgspec.UnsetType | None = msgspec.UNSET
 
 
 class CompletionChunks(Chunks):

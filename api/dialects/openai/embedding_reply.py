@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Iterator, Sequence
-from typing import Literal, NamedTuple, cast
+from typing import Annotated, Any, Literal, NamedTuple, cast
 
 import msgspec
 from msgspec import UNSET, UnsetType
@@ -20,6 +20,20 @@ _encoder = msgspec.json.Encoder()
 
 _Vector = list[float] | list[int]
 
+_NUMBERS = {"type": "array", "items": {"type": "number"}}
+_Shown = Annotated[  # msgspec describes no union of two lists
+    Any,
+    msgspec.Meta(
+        extra_json_schema={
+            "anyOf": [
+                _NUMBERS,
+                {"type": "array", "items": _NUMBERS},
+                {"type": "string", "contentEncoding": "base64"},
+            ]
+        }
+    ),
+]
+
 
 class Form(NamedTuple):
     """How vectors are shown. grids: with the places of a picture's vectors."""
@@ -29,7 +43,9 @@ class Form(NamedTuple):
     grids: bool = False
 
 
-class Usage(msgspec.Struct, frozen=True):
+class PromptUsage(msgspec.Struct, frozen=True):
+    """Of work that writes nothing: all tokens are read."""
+
     prompt_tokens: int
     total_tokens: int
 
@@ -41,9 +57,18 @@ class Embedding(msgspec.Struct, frozen=True, kw_only=True):
 
     object: Literal["embedding"] = "embedding"
     index: int
-    embedding: _Vector | list[_Vector] | bytes | memoryview
-    shape: tuple[int, int] | UnsetType = UNSET
+    embedding: _Shown
+    shape: Annotated[tuple[int, ...], msgspec.Meta(min_length=2, max_length=2)] | UnsetType = UNSET
     patch_grids: Sequence[PatchGrid] | UnsetType = UNSET
+
+
+class EmbeddingReply(msgspec.Struct, frozen=True, kw_only=True):
+    """What encode_embeddings writes."""
+
+    object: Literal["list"] = "list"
+    data: list[Embedding]
+    model: str
+    usage: PromptUsage
 
 
 async def encode_embeddings(result: Result, model: str, form: Form) -> bytes:
@@ -65,7 +90,7 @@ async def encode_embeddings(result: Result, model: str, form: Form) -> bytes:
     return b'{"object":"list","data":[%b],"model":%b,"usage":%b}' % (
         b",".join(slices),
         _encoder.encode(model),
-        _encoder.encode(Usage(prompt_tokens=tokens, total_tokens=tokens)),
+        _encoder.encode(PromptUsage(prompt_tokens=tokens, total_tokens=tokens)),
     )
 
 

@@ -9,13 +9,15 @@ from starlette.responses import Response
 
 from api.body import decode_body, read_body
 from api.dialects.openai.embedding import EmbeddingRequest, embed_job
-from api.dialects.openai.embedding_reply import encode_embeddings
+from api.dialects.openai.embedding_reply import EmbeddingReply, encode_embeddings
 from api.images import ImageSource
 from api.job_reply import accepted_response
-from api.openapi import work_endpoint
+from api.operation import reading, work
 from api.queue import Queue
+from api.route import add_route
 from api.served import served_model
 from api.waiting import Accepted, perform
+from jobs.errors import NoWorker, UnknownModel
 from jobs.settings import Settings
 from jobs.types import ModelInfo
 
@@ -40,6 +42,14 @@ class ModelListReply(msgspec.Struct, frozen=True, kw_only=True):
     data: list[ModelReply]
 
 
+_EMBED = work(
+    "openai",
+    EmbeddingRequest,
+    EmbeddingReply,
+    example={"model": "all-MiniLM-L6-v2", "input": ["A meal.", "A rocket."]},
+)
+
+
 class OpenAI:
     """images: who looks at pictures; None where nobody does."""
 
@@ -50,13 +60,10 @@ class OpenAI:
         self._decoder = msgspec.json.Decoder(EmbeddingRequest)
 
     def add_routes(self, app: FastAPI) -> None:
-        app.add_api_route(
-            "/v1/embeddings",
-            self.create_embeddings,
-            **work_endpoint(EmbeddingRequest),
-        )
-        app.add_api_route("/v1/models", self.list_models, methods=["GET"], tags=["models"])
-        app.add_api_route("/v1/models/{model_id:path}", self.retrieve_model, methods=["GET"], tags=["models"])
+        retrieve = reading("openai", ModelReply, UnknownModel, NoWorker)
+        add_route(app, "/v1/embeddings", self.create_embeddings, _EMBED)
+        add_route(app, "/v1/models", self.list_models, reading("openai", ModelListReply))
+        add_route(app, "/v1/models/{model_id:path}", self.retrieve_model, retrieve)
 
     async def create_embeddings(self, request: Request) -> Response:
         """One vector per input, now, or a job's id with `Prefer: respond-async`."""

@@ -1,7 +1,7 @@
 """The reranking body of Hugging Face's text-embeddings-inference, in and out."""
 
 from collections.abc import Sequence
-from typing import Literal
+from typing import Annotated
 
 import msgspec
 from msgspec import UNSET, UnsetType
@@ -17,6 +17,10 @@ _ERROR_TYPES = {429: "Overloaded", 503: "Unhealthy"}
 _SERVER_ERROR = 500
 
 
+# No enum: makers of clients would name two of its words alike.
+Direction = Annotated[str, msgspec.Meta(pattern="^([Ll]eft|[Rr]ight)$")]
+
+
 class TeiRequest(msgspec.Struct, frozen=True, kw_only=True):
     """The body of POST /rerank. Fields it does not name are ignored. model: not TEI's own, which serves but one."""
 
@@ -25,7 +29,7 @@ class TeiRequest(msgspec.Struct, frozen=True, kw_only=True):
     raw_scores: bool | None = None
     return_text: bool | None = None
     truncate: bool | None = None
-    truncation_direction: Literal["left", "right", "Left", "Right"] | None = None
+    truncation_direction: Direction | None = None
     instruction: str | None = None
     model: str | None = None
 

@@ -1,24 +1,31 @@
 """The dialect of Hugging Face's text-embeddings-inference: /rerank."""
 
-from functools import partial
-
 import msgspec
 from fastapi import FastAPI
 from starlette.requests import Request
 from starlette.responses import Response
 
 from api.body import decode_body, read_body
-from api.dialects.tei.rerank import TeiRequest, encode_tei, tei_envelope, tei_job
+from api.dialects.tei.rerank import TeiError, TeiRank, TeiRequest, encode_tei, tei_envelope, tei_job
 from api.errors import Fault
 from api.job_reply import accepted_response
-from api.openapi import work_endpoint
+from api.operation import work
 from api.queue import Queue
-from api.route import DirectRoute
+from api.route import DirectRoute, add_route
 from api.waiting import Accepted, perform
 from jobs.settings import Settings
 
+_RERANK = work(
+    "rerank",
+    TeiRequest,
+    list[TeiRank],
+    example={"model": "RERANK-MODEL", "query": "What is a fox?", "texts": ["A whale.", "A red animal."]},
+)
+
 
 class TeiRoute(DirectRoute):
+    error_shapes = (TeiError,)
+
     def envelope(self, fault: Fault) -> bytes:
         return tei_envelope(fault)
 
@@ -30,10 +37,9 @@ class Tei:
         self._decoder = msgspec.json.Decoder(TeiRequest)
 
     def add_routes(self, app: FastAPI) -> None:
-        add = partial(app.router.add_api_route, route_class_override=TeiRoute)
-        add("/rerank", self.rerank, **work_endpoint(TeiRequest))
+        add_route(app, "/rerank", self.rerank_texts, _RERANK, TeiRoute)
 
-    async def rerank(self, request: Request) -> Response:
+    async def rerank_texts(self, request: Request) -> Response:
         """Texts by how well they answer a query."""
         raw = await read_body(request, self._settings.max_body_bytes)
         asked = decode_body(self._decoder, raw)

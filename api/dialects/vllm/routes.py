@@ -8,13 +8,25 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from api.body import decode_body, read_body
-from api.dialects.vllm.score import ScoreRequest, encode_scores, score_jobs
+from api.dialects.vllm.score import ScoreReply, ScoreRequest, encode_scores, score_jobs
 from api.images import ImageSource
 from api.job_reply import accepted_response
-from api.openapi import work_endpoint
+from api.operation import work
 from api.queue import Queue
+from api.route import add_route
 from api.waiting import Accepted, perform, perform_all
 from jobs.settings import Settings
+
+_SCORE = work(
+    "rerank",
+    ScoreRequest,
+    ScoreReply,
+    example={
+        "model": "RERANK-MODEL",
+        "text_1": "What is a fox?",
+        "text_2": ["A whale.", "A red animal."],
+    },
+)
 
 
 class Vllm:
@@ -27,7 +39,7 @@ class Vllm:
         self._decoder = msgspec.json.Decoder(ScoreRequest)
 
     def add_routes(self, app: FastAPI) -> None:
-        app.add_api_route("/v1/score", self.score, **work_endpoint(ScoreRequest))
+        add_route(app, "/v1/score", self.score, _SCORE)
 
     async def score(self, request: Request) -> Response:
         """How well the second of each pair answers the first, in the pairs' order."""

@@ -5,7 +5,7 @@ from typing import Literal, NamedTuple
 
 import msgspec
 
-from api.dialects.openai.embedding_reply import Usage
+from api.dialects.openai.embedding_reply import PromptUsage
 from api.images import ImageSource
 from api.passages import GivenPassage, PassageField, TextOrImage, load_passages
 from api.rerank import check_count, model_or_sole, scores_of
@@ -62,7 +62,7 @@ class ScoreReply(msgspec.Struct, frozen=True, kw_only=True):
     created: int
     model: str
     data: list[Score]
-    usage: Usage
+    usage: PromptUsage
 
 
 async def score_jobs(
@@ -112,7 +112,7 @@ def encode_scores(
         created=created,
         model=jobs[0].job.model,
         data=[Score(index=place, score=found[place]) for place in range(len(found))],
-        usage=Usage(prompt_tokens=tokens, total_tokens=tokens),
+        usage=PromptUsage(prompt_tokens=tokens, total_tokens=tokens),
     )
     return msgspec.json.encode(reply)
 

@@ -1,0 +1,73 @@
+"""JSON schemas of the types that go in and out, as components of an OpenAPI document."""
+
+import inspect
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import msgspec
+
+COMPONENTS = "#/components/schemas/"
+
+Schema = dict[str, Any]
+
+
+class Schemas:
+    """Structs and enums are components with the names of their classes.
+
+    asked: types of requests. told: types of replies; in a struct that is only of replies every field is required whose
+    default is not UNSET, for it is always written.
+    """
+
+    def __init__(self, asked: Iterable[Any], told: Iterable[Any]) -> None:
+        asked, told = list(asked), list(told)
+        shapes = list(dict.fromkeys([*asked, *told]))
+        made, self.components = described(shapes)
+        self._made = dict(zip(shapes, made, strict=True))
+        in_replies = self._used([self._made[shape] for shape in told])
+        for name in in_replies - self._used([self._made[shape] for shape in asked]):
+            _require_what_is_written(self.components[name])
+
+    def one_of(self, shapes: Sequence[Any]) -> Schema:
+        found = [self._made[shape] for shape in shapes]
+        return found[0] if len(found) == 1 else {"anyOf": found}
+
+    def _used(self, schemas: Iterable[Schema]) -> set[str]:
+        """Names of the components that these refer to, and of those that they refer to in turn."""
+        found: set[str] = set()
+        left = {name for schema in schemas for name in _references(schema)}
+        while left:
+            name = left.pop()
+            found.add(name)
+            left |= set(_references(self.components[name])) - found
+        return found
+
+
+def described(shapes: Sequence[Any]) -> tuple[tuple[Schema, ...], dict[str, Schema]]:
+    """The schema of each, and the components to which they refer."""
+    schemas, components = msgspec.json.schema_components(shapes, ref_template=COMPONENTS + "{name}")
+    for component in components.values():
+        if "description" in component:
+            component["description"] = inspect.cleandoc(component["description"])
+    return schemas, dict(sorted(components.items()))
+
+
+def _references(node: Any) -> list[str]:
+    if isinstance(node, dict):
+        items: dict[str, Any] = node  # pyright: ignore[reportUnknownVariableType]
+        own = [items["$ref"].removeprefix(COMPONENTS)] if "$ref" in items else []
+        return own + [name for value in items.values() for name in _references(value)]
+    if isinstance(node, list):
+        values: list[Any] = node  # pyright: ignore[reportUnknownVariableType]
+        return [name for value in values for name in _references(value)]
+    return []
+
+
+def _require_what_is_written(component: Schema) -> None:
+    properties: dict[str, Schema] = component.get("properties", {})
+    written = [name for name, schema in properties.items() if "default" in schema]
+    for name in written:
+        del properties[name]["default"]
+    if written:
+        component["required"] = [
+            name for name in properties if name in {*component.get("required", ()), *written}
+        ]
