@@ -30,6 +30,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     from cli.configuration import ConfigurationError, load_settings
     from jobs.data_folder import RedisServerError
     from jobs.log import set_up_logging
+    from workers.backend import NoBackend
+    from workers.supervisor import CONFIGURATION_ERROR
 
     try:
         settings = load_settings(options)
@@ -42,6 +44,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except ConfigurationError as error:
         print(f"mlxq: {error}", file=sys.stderr)
         return 2
+    except NoBackend as error:
+        print(f"mlxq: {error}", file=sys.stderr)
+        return CONFIGURATION_ERROR
     except (RedisServerError, OSError) as error:
         print(f"mlxq: {error}", file=sys.stderr)
         return 1

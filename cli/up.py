@@ -19,6 +19,7 @@ from jobs.data_folder import RedisServerError
 from jobs.parent import ParentPipe
 from jobs.server import RedisServer
 from jobs.settings import Settings
+from workers.backend import check_backend
 
 log = logging.getLogger(__name__)
 
@@ -26,7 +27,11 @@ POLL_S = 0.2
 
 
 def up(settings: Settings) -> int:
-    """Stops in the order worker (which finishes its batch), API, Redis. Raises: RedisServerError, OSError."""
+    """Stops in the order worker (which finishes its batch), API, Redis.
+
+    Raises: NoBackend, RedisServerError, OSError.
+    """
+    check_backend()
     with listen(settings.host, settings.port) as listener:
         redis = own_server(settings)
         if redis is None:

@@ -6,9 +6,13 @@ from cli.process_tree import run_tree
 from cli.processes import worker_supervisor
 from jobs.parent import ParentPipe
 from jobs.settings import Settings
+from workers.backend import check_backend
 
 
 def worker(settings: Settings) -> int:
+    """Raises: NoBackend."""
+    check_backend()
+
     async def run() -> int:
         return await run_tree([[worker_supervisor(settings, ParentPipe())]], asyncio.sleep(0))
 

@@ -9,6 +9,7 @@ import socket
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
+from importlib import import_module
 
 import redis
 from pydantic import ValidationError
@@ -47,6 +48,11 @@ def main() -> int:
 def run(settings: Settings) -> int:
     """Load the models, then work until told to stop. Everything that touches MLX happens in one thread."""
     with ThreadPoolExecutor(max_workers=1, thread_name_prefix="device") as device:
+        try:
+            device.submit(import_module, "mlx.core").result()
+        except ImportError as error:
+            print(f"mlxq worker: MLX cannot be loaded: {error}", file=sys.stderr)
+            return CONFIGURATION_ERROR
         try:
             return run_on(device, settings)
         finally:

@@ -76,8 +76,8 @@ def _resolve_name(spec: str) -> LocalModel:
     folder = Path(spec).expanduser()
     if (folder / "config.json").is_file():
         return LocalModel(folder.resolve().name, folder.resolve())
-    if spec in BUNDLED_NAMES and (bundled := _bundled()):
-        return LocalModel(spec, bundled)
+    if spec in BUNDLED_NAMES:
+        return LocalModel(spec, _bundled() or _hub_folder(BUNDLED_NAMES[-1]))
     if folder.is_dir():
         raise UnknownModel(
             f"The folder {spec} holds no config.json, so it is not a model's folder.", param="model"

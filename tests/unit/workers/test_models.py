@@ -53,6 +53,16 @@ def test_alias_renames_a_folder(folder: Path):
     )
 
 
+def test_the_demos_model_is_taken_from_the_hub_where_its_package_is_not_installed(
+    hub_cache: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr("workers.model_names.BUNDLED_PACKAGE", "no_such_package")
+    files = {"config.json": "{}", "tokenizer.json": "{}", "model.safetensors": ""}
+    cached = cache_model(hub_cache, "sentence-transformers/all-MiniLM-L6-v2", files)
+
+    assert resolve("all-MiniLM-L6-v2") == LocalModel("all-MiniLM-L6-v2", cached)
+
+
 def test_adapter_and_draft_are_named_behind_a_comma(folder: Path, tmp_path: Path):
     adapter = tmp_path / "lora"
     adapter.mkdir()
