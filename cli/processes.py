@@ -6,7 +6,7 @@ import sys
 from cli.configuration import child_environ
 from jobs.parent import ParentPipe
 from jobs.settings import Settings
-from workers.openblas import preload_openblas
+from workers.openblas.preload import preload_openblas
 from workers.supervisor import Supervisor
 
 # -P keeps the user's folder out of sys.path, where an `api` or a `jobs` of their own may lie.

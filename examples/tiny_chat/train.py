@@ -1,6 +1,6 @@
 """Trains tiny-chat and writes examples/tiny_chat/model/. Half an hour on two slow cores, with the same seed each time.
 
-LD_PRELOAD="$(.venv/bin/python -m workers.openblas)" .venv/bin/python -m examples.tiny_chat.train
+.venv/bin/python -m workers.openblas .venv/bin/python -m examples.tiny_chat.train
 """
 
 import argparse
