@@ -94,9 +94,39 @@ class Sampling(msgspec.Struct, frozen=True):
 
 
 class JsonFormat(msgspec.Struct, frozen=True, tag="json"):
-    """The answer is JSON. schema: JSON schema that it fulfils, as text; None for any object."""
+    """The answer is JSON. schema: JSON schema that it fulfils, as text; None for any object.
+
+    param: the request's field that it came in, named in errors; so it is in the other formats.
+    """
 
     schema: str | None = None
+    param: str = "response_format"
+
+
+class RegexFormat(msgspec.Struct, frozen=True, tag="regex"):
+    """The whole answer matches a regular expression, without look-around and back-references."""
+
+    pattern: str
+    param: str = "response_format"
+
+
+class ChoiceFormat(msgspec.Struct, frozen=True, tag="choice"):
+    """The answer is one of the texts."""
+
+    choices: tuple[str, ...]
+    param: str = "response_format"
+
+
+class GrammarFormat(msgspec.Struct, frozen=True, tag="grammar"):
+    """The answer follows a grammar in llguidance's Lark syntax (its first rule is `start`) or in llama.cpp's GBNF
+    (`root ::= …`).
+    """
+
+    grammar: str
+    param: str = "response_format"
+
+
+AnswerFormat = JsonFormat | RegexFormat | ChoiceFormat | GrammarFormat
 
 
 class GenerateJob(msgspec.Struct, frozen=True, tag="generate", tag_field="task"):
@@ -117,7 +147,7 @@ class GenerateJob(msgspec.Struct, frozen=True, tag="generate", tag_field="task")
     max_tokens: int | None = None
     stop: tuple[str, ...] = ()
     logprobs: int | None = None
-    format: JsonFormat | None = None
+    format: AnswerFormat | None = None
     stream: bool = False
     echo: bool = False
     keep_alive_s: float | None = None

@@ -11,7 +11,7 @@ from tokenizers import Tokenizer
 from transformers import PreTrainedTokenizerFast
 
 from jobs.errors import InvalidInput
-from jobs.generation import JsonFormat, Tool
+from jobs.generation import AnswerFormat, ChoiceFormat, GrammarFormat, JsonFormat, RegexFormat, Tool
 from tests.checkpoints import vocabularies
 from tests.constrained import (
     END,
@@ -51,17 +51,93 @@ def grammars() -> Grammars:
         ('{"not": {}}', "not"),
         ('{"not": {}, "x-guidance": {"lenient": true}}', "not"),
         ('{"enum": []}', "Unsatisfiable"),
-        ('{"const": NaN}', "cannot be enforced"),
+        ('{"const": NaN}', "not a JSON schema"),
         ('{"$ref": "https://example.org/schema"}', "does not fetch"),
         ('{"type": "string", "pattern": "(?=a)b"}', "look-around"),
-        ('{"a":' * 100_000 + "1" + "}" * 100_000, "recursion"),
-        ('{"a":' * 500 + "1" + "}" * 500, "recursion"),
+        ('{"a":' * 100_000 + "1" + "}" * 100_000, "600001 characters"),
+        ('{"a":' * 500 + "1" + "}" * 500, "nested more than 100 deep"),
+        ('{"$ref": "#"}', "nothing can fulfil it"),
     ],
 )
 def test_schema_that_cannot_be_enforced_names_its_field(grammars: Grammars, schema: str, message: str):
     with pytest.raises(InvalidInput, match=re.escape(message)) as caught:
-        grammars.json(JsonFormat(schema))
+        grammars.answer(JsonFormat(schema))
     assert caught.value.param == "response_format"
+
+
+TOO_MUCH: list[dict[str, Any]] = [
+    {"properties": {f"p{i}": {} for i in range(800)}},
+    {"type": "array", "items": {}, "minItems": 10**30},
+    {"type": "string", "maxLength": 10**12},
+    {"type": "string", "pattern": "(" * 4000},
+    {"type": "string", "pattern": "^((((a{100}){100}){100}){100})$"},
+    {"type": "integer", "multipleOf": 2_000_003},
+    {"allOf": [{"pattern": f"^.*{chr(97 + i % 26)}.{{{i}}}"} for i in range(30)]},
+    {"allOf": [{"anyOf": [{"properties": {f"{k}{i}": {}}} for k in "ab"]} for i in range(30)]},
+    {"anyOf": [{"properties": {f"p{i}": {} for i in range(40)}, "type": "object"} for _ in range(60)]},
+    {"properties": {f"p{i}": {"properties": {f"q{j}": {} for j in range(300)}} for i in range(300)}},
+    {"$defs": {f"a{i}": {"allOf": [{"$ref": f"#/$defs/a{i + 1}"}] * 2} for i in range(30)}, "$ref": "#/$defs/a0"},
+    {"$ref": "#/$defs/a", "$defs": {"a": {"allOf": [{"$ref": "#/$defs/a"}, {"type": "integer"}]}}},
+    {"properties": 5}, {"required": 5}, {"type": 5}, {"items": 5}, {"$ref": 5}, {"enum": 5}, {"minLength": -1},
+    {"pattern": 5}, {"format": "zip-code"}, {"if": {}}, {"dependentRequired": {"a": ["b"]}}, {"$schema": "http://no"},
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("schema", TOO_MUCH, ids=lambda schema: json.dumps(schema)[:40])
+def test_schema_that_is_wrong_or_too_much_is_refused_at_once(grammars: Grammars, schema: dict[str, Any]):
+    with pytest.raises(InvalidInput) as caught:
+        grammars.answer(JsonFormat(json.dumps(schema), "format"))
+    assert caught.value.param == "format"
+    assert len(caught.value.message) < 500 and "\n" not in caught.value.message
+
+
+@pytest.mark.parametrize(
+    "schema", [TOO_MUCH[0], TOO_MUCH[8], {"properties": {"a": {"multipleOf": 2_000_003}}}, {"if": {}}]
+)
+def test_tool_whose_schema_is_wrong_or_too_much_is_named(grammars: Grammars, schema: dict[str, Any]):
+    with pytest.raises(InvalidInput) as caught:
+        grammars.tool_calls([CLOCK, Tool("big", "", json.dumps(schema))], JSON_TOOLS)
+    assert caught.value.param == "tools"
+    assert len(caught.value.message) < 500 and "\n" not in caught.value.message
+
+
+@pytest.mark.parametrize(
+    ("form", "right", "wrong"),
+    [
+        (RegexFormat("[a-c]+-\\d"), "abc-7", "abd"),
+        (RegexFormat("^yes|no$"), "no", "on"),
+        (ChoiceFormat(("red fox", 'a "b" \n\x7f')), 'a "b" \n\x7f', "red  "),
+        (GrammarFormat('start: "a" B+\nB: /[0-9]/'), "a77", "a7b"),
+        (GrammarFormat('root ::= "the " color ("," color)*\ncolor ::= "red" | "blue" [0-9]?'), "the red,blue7", "sky"),
+    ],
+)  # fmt: skip
+def test_answer_has_the_format_that_is_asked_for(
+    grammars: Grammars, form: AnswerFormat, right: str, wrong: str
+):
+    assert after(grammars.answer(form), right).complete
+    assert after(grammars.answer(form), wrong).failure is not None
+    seen = text_of(answer(grammars.answer(form), 1)) if not isinstance(form, RegexFormat) else right
+    assert after(grammars.answer(form), seen).complete
+
+
+@pytest.mark.parametrize(
+    "form",
+    [
+        RegexFormat("(?=a)b", "guided_regex"),
+        RegexFormat("[", "guided_regex"),
+        RegexFormat("a{1000000}", "guided_regex"),
+        RegexFormat("(((a{100}){100}){100}){100}", "guided_regex"),
+        GrammarFormat("nonsense", "guided_regex"),
+        GrammarFormat("start: other", "guided_regex"),
+        GrammarFormat('root ::= "a', "guided_regex"),
+        GrammarFormat('rule ::= "a"', "guided_regex"),
+        GrammarFormat("root ::= " + "(" * 5000, "guided_regex"),
+    ],
+)
+def test_format_that_cannot_be_enforced_names_its_field(grammars: Grammars, form: AnswerFormat):
+    with pytest.raises(InvalidInput) as caught:
+        grammars.answer(form)
+    assert caught.value.param == "guided_regex"
 
 
 WEATHER = Tool(
@@ -152,21 +228,21 @@ def test_transformers_tokenizer_serves_as_well_as_its_own_backend(grammars: Gram
     truncating.enable_padding(length=30)
     wrapped = Grammars(PreTrainedTokenizerFast(tokenizer_object=truncating), [END, TURN])
     form = json_form(PERSON)
-    assert answer(wrapped.json(form), 2) == answer(grammars.json(form), 2)
+    assert answer(wrapped.answer(form), 2) == answer(grammars.answer(form), 2)
     assert truncating.truncation is not None
 
 
 @pytest.mark.parametrize(("tokenizer", "eos"), [(object(), [END]), (TOKENIZER, []), (TOKENIZER, [10**6])])
 def test_model_without_a_tokenizer_or_an_end_token_is_refused(tokenizer: object, eos: list[int]):
     with pytest.raises(InvalidInput, match=r"tokenizer\.json"):
-        Grammars(tokenizer, eos).json(JsonFormat())
+        Grammars(tokenizer, eos).answer(JsonFormat())
 
 
 def test_tokenizer_that_marks_spaces_and_falls_back_to_bytes_is_understood():
     tokenizer = vocabularies.gemma_bpe()
     end, tokens = 1, list[int]()
     assert tokenizer.id_to_token(end) == "<eos>"
-    constraint = Grammars(tokenizer, [end]).json(json_form({"const": "a red fox ü"}))
+    constraint = Grammars(tokenizer, [end]).answer(json_form({"const": "a red fox ü"}))
     while end not in tokens:
         logits = constraint(mx.array([9, *tokens]), mx.arange(tokenizer.get_vocab_size())[None] * 1.0)
         tokens.append(most_probable(logits))
@@ -176,13 +252,13 @@ def test_tokenizer_that_marks_spaces_and_falls_back_to_bytes_is_understood():
 
 def test_tokenizer_of_an_unknown_kind_is_refused():
     with pytest.raises(InvalidInput, match="decoder") as caught:
-        Grammars(vocabularies.unigram(), [2]).json(JsonFormat())
+        Grammars(vocabularies.unigram(), [2]).answer(JsonFormat())
     assert caught.value.param == "model"
 
 
 def test_constraints_made_in_other_threads_are_used_here():
     grammars, made = Grammars(TOKENIZER, [END]), list[JsonConstraint]()
-    threads = [threading.Thread(target=lambda: made.append(grammars.json(JsonFormat()))) for _ in range(4)]
+    threads = [threading.Thread(target=lambda: made.append(grammars.answer(JsonFormat()))) for _ in range(4)]
     for thread in threads:
         thread.start()
     for thread in threads:

@@ -60,7 +60,7 @@ def insert(generator: Any, grammars: Grammars, which: list[int]) -> dict[int, in
     """Which request each uid is."""
     prompts = [REQUESTS[i][0] for i in which]
     processors = [
-        [*processors_for(sampling, len(prompt)), *([grammars.json(form)] if form else [])]
+        [*processors_for(sampling, len(prompt)), *([grammars.answer(form)] if form else [])]
         for prompt, sampling, form in (REQUESTS[i] for i in which)
     ]
     uids = generator.insert(
@@ -113,7 +113,7 @@ def test_constrained_rows_of_a_batch_are_json(model: llama.Model, grammars: Gram
         if answers[i][-1] == END:
             value = json.loads(TOKENIZER.decode(answers[i]))
             assert len(value) >= 4 and set(value) <= {"red fox", 17}
-        replayed = grammars.json(FORM, generated=[token for token in answers[i] if token != END])
+        replayed = grammars.answer(FORM, generated=[token for token in answers[i] if token != END])
         assert replayed.failure is None
         assert replayed.complete == (answers[i][-1] == END)
 

@@ -7,6 +7,7 @@ from jobs.errors import JobError
 from jobs.generation import GenerateJob, Pieces
 
 if TYPE_CHECKING:  # it needs MLX's libraries, which a worker of other models does without
+    from workers.runners.generate.constraint import JsonConstraint
     from workers.runners.generate.transcript import Transcript
 
 
@@ -18,12 +19,13 @@ class Answer:
     thread adds to it. transcript: another thread's; the device's only asks whether it is complete.
     failure: why it cannot be completed, noted by the device's thread. cached_tokens: how many of the prompt's tokens
     needed no computing; known once it has begun. pictures: what a vision model's processor made of the prompt's
-    pictures, by its own names; None where there are none.
+    pictures, by its own names; None where there are none. constraint: what holds it to a format, before its beginning;
+    each start takes one of its own from there.
     """
 
     def __init__(
         self, job: GenerateJob, ids: Sequence[int], max_tokens: int, transcript: "Transcript",
-        pictures: Mapping[str, Any] | None = None,
+        pictures: Mapping[str, Any] | None = None, constraint: "JsonConstraint | None" = None,
     ) -> None:  # fmt: skip
         self.job = job
         self.ids = list(ids)
@@ -31,6 +33,7 @@ class Answer:
         self.max_tokens = max_tokens
         self.transcript = transcript
         self.pictures = pictures
+        self.constraint = constraint
         self.generated: list[int] = []
         self.cached_tokens = 0
         self.failure: JobError | None = None

@@ -10,11 +10,16 @@ from llguidance import LLMatcher
 from numpy.typing import NDArray
 
 from jobs.errors import InternalError, InvalidInput, JobError
+from workers.runners.generate.json_numbers import NumberRun, NumberTokens
 
 Words = NDArray[np.uint32]
 
 ALL = np.uint32(0xFFFFFFFF)
-TOO_COMPLEX = ("ParserTooComplex", "LexerTooComplex")
+LEFT = "doesn't satisfy the grammar"
+"""In llguidance's words: a token came that the mask forbids. All its other errors are the grammar's."""
+
+LIMITED = ("too many", "Too many", "too big", "too large", "limit", "max is")
+"""Words of its errors where a limit was reached."""
 
 
 class JsonConstraint:
@@ -32,13 +37,18 @@ class JsonConstraint:
         param: str = "response_format",
         after: Sequence[int] | None = None,
         generated: Sequence[int] = (),
+        numbers: NumberTokens | None = None,
     ) -> None:
-        """matcher: at its grammar's start, this answer's own. eos: the end tokens it knows.
+        """matcher: at its grammar's start, this answer's own. eos: the end tokens it knows. numbers: of an answer that
+        is JSON, whose numbers are to end.
 
         after: token ids after which the grammar begins, such as those of </think>; until then anything but an end
         token may come. None: it begins at once. generated: tokens of this answer that are already there.
         """
         self._matcher = matcher
+        self._unused = matcher.deep_copy()
+        self._numbers = numbers
+        self._run = NumberRun(numbers) if numbers else None
         self._eos = tuple(eos)
         self._param = param
         self._after = tuple(after or ())
@@ -48,15 +58,25 @@ class JsonConstraint:
         for token in generated:
             self.advance(token)
 
+    def restarted(self, generated: Sequence[int] = ()) -> "JsonConstraint":
+        """The same for another answer, or for one that goes on after `generated`. Takes microseconds."""
+        return JsonConstraint(
+            self._unused.deep_copy(),
+            self._eos,
+            param=self._param,
+            after=self._after,
+            generated=generated,
+            numbers=self._numbers,
+        )
+
     @property
     def failure(self) -> JobError | None:
         """Why the grammar could not be followed to the end."""
         if not self._matcher.is_error():
             return None
-        reason = self._matcher.stop_reason()
-        if reason in TOO_COMPLEX:
-            return InvalidInput("The schema is too complex to be enforced.", param=self._param)
-        return InternalError(f"The answer left its grammar ({reason}).")
+        if LEFT in self._matcher.get_error():
+            return InternalError("The answer left its grammar.")
+        return too_complex(self._matcher, self._param)
 
     @property
     def complete(self) -> bool:
@@ -83,6 +103,8 @@ class JsonConstraint:
         """Take in a token of the answer."""
         if not self._waits:
             self._matcher.consume_token(token)
+            if self._run:
+                self._run.advance(token)
             return
         self._tail.append(token)
         self._waits = tuple(self._tail) != self._after
@@ -97,7 +119,30 @@ class JsonConstraint:
             return words
         known = np.frombuffer(self._matcher.compute_bitmask(), np.uint32)[: len(words)]
         words[: len(known)] = known
-        return words
+        return self._run.narrow(words) if self._run else words
+
+
+def too_complex(matcher: LLMatcher, param: str) -> InvalidInput:
+    """What a caller is told of a matcher that failed by its grammar."""
+    return InvalidInput(
+        f"The answer cannot be held to {param}: {reason_of(matcher.get_error())}.", param=param
+    )
+
+
+def reason_of(message: str) -> str:
+    """llguidance's error in one line, without what it quotes from the grammar."""
+    if "panic" in message:
+        return "it is too complex"
+    if "NoExtension" in message:
+        return "nothing can fulfil it"
+    lines = [line for line in message.splitlines() if line and not line.startswith((" ", "<", "^"))]
+    told = (
+        [lines[0], *(line for line in lines[1:] if line.startswith("error:"))]
+        if lines
+        else ["it is too complex"]
+    )
+    found = " ".join(told).split("; consider")[0].split("; try")[0].rstrip(" .:")[:300]
+    return f"it is too complex ({found})" if any(word in found for word in LIMITED) else found
 
 
 def start(tokens: mx.array, logits: mx.array) -> None:

@@ -1,24 +1,46 @@
-"""Grammars of constrained answers: JSON by a schema, and calls of a request's tools."""
+"""Grammars of constrained answers: JSON by a schema, other formats, and calls of a request's tools."""
 
 import json
 import re
 import threading
-from collections.abc import Sequence
+from collections import OrderedDict
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from llguidance import LLMatcher, LLParserLimits, LLTokenizer
+from llguidance.gbnf_to_lark import any_to_lark
 from tokenizers import Tokenizer
 
 from jobs.errors import InvalidInput
-from jobs.generation import JsonFormat, Tool
-from workers.runners.generate.constraint import JsonConstraint
+from jobs.format_limits import check_format, check_tools, read_schema
+from jobs.generation import AnswerFormat, ChoiceFormat, GrammarFormat, JsonFormat, RegexFormat, Tool
+from workers.runners.generate.closed_schema import closed
+from workers.runners.generate.constraint import JsonConstraint, reason_of, too_complex
+from workers.runners.generate.json_numbers import NumberTokens, number_tokens
 
-# A line break with its indent, or one space. Unbounded whitespace is where small models get lost until max_tokens.
-WHITESPACE = r"\r?\n[ \t]{0,64}| "
+# A line break with the indent of eight levels, or one space: pretty or compact, and no more. Unbounded whitespace is
+# where small models get lost until max_tokens.
+WHITESPACE = r"\r?\n[ \t]{0,32}| "
 UNUSABLE = "this model's answers cannot be held to a schema"
+
+# A tenth of llguidance's own: what reaches them has taken 0.2 s, and what people write stays far below.
 # Verbose errors quote the answer and the schema.
-LIMITS = LLParserLimits(verbose_errors=False)
+LIMITS = LLParserLimits(
+    initial_lexer_fuel=300_000,
+    step_lexer_fuel=20_000,
+    step_max_items=20_000,
+    max_grammar_size=100_000,
+    verbose_errors=False,
+)
+
+KEPT, USES = 16, 16
+"""Compiled grammars that are kept, and answers of one. Those share what its lexer has seen so far, which is fast, but
+is also one memory, limited for all of them together.
+"""
+
+BEGINNINGS = ("", '{"', '["', '"')
+"""Of JSON: what a grammar is too complex for shows there, mostly."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +63,9 @@ JSON_TOOLS = CallText('<tool_call>\n{"name": "', '", "arguments": ', "}\n</tool_
 class Grammars:
     """Makes the constraints of one model's answers. Thread-safe; the first one takes a second for a large vocabulary.
 
-    tokenizer: a tokenizers.Tokenizer, or transformers' fast tokenizer around one. eos: ids that end an answer.
+    Compiling leaves Python's other threads running, and ends within about a second whatever the caller wrote. The last
+    grammars are kept. tokenizer: a tokenizers.Tokenizer, or transformers' fast tokenizer around one. eos: ids that end
+    an answer.
     """
 
     def __init__(self, tokenizer: Any, eos: Sequence[int]) -> None:
@@ -49,17 +73,30 @@ class Grammars:
         self._eos = tuple(eos)
         self._lock = threading.Lock()
         self._loaded: _Loaded | None = None
+        self._kept: OrderedDict[str, tuple[LLMatcher, int]] = OrderedDict()  # and answers it may still have
 
-    def json(
-        self, form: JsonFormat, *, after: Sequence[int] | None = None, generated: Sequence[int] = ()
+    def answer(
+        self, form: AnswerFormat, *, after: Sequence[int] | None = None, generated: Sequence[int] = ()
     ) -> JsonConstraint:
-        """The whole answer is JSON; `after` and `generated` as in JsonConstraint.
+        """The whole answer has the format; `after` and `generated` as in JsonConstraint.
 
-        Raises InvalidInput (response_format) for a schema that is wrong, or has keywords that cannot be enforced.
+        Raises InvalidInput, naming the field, for a format that is wrong or too complex, or has keywords that cannot be
+        enforced.
         """
-        param = "response_format"
-        schema = _schema('{"type": "object"}' if form.schema is None else form.schema, param, "the schema")
-        return self._constraint(f"start: %json {schema}", param, after, generated)
+        check_format(form)
+        if isinstance(form, JsonFormat):
+            schema = _schema(
+                '{"type": "object"}' if form.schema is None else form.schema, form.param, "the schema"
+            )
+            grammar = LLMatcher.grammar_from_json_schema(schema)
+        elif isinstance(form, RegexFormat):
+            grammar = LLMatcher.grammar_from_regex(form.pattern)
+        else:
+            grammar = LLMatcher.grammar_from_lark(_lark(form))
+        matcher = self._compiled(grammar)
+        if matcher.is_error():
+            raise too_complex(matcher, form.param)
+        return self._constraint(matcher, form.param, after, generated, is_json=isinstance(form, JsonFormat))
 
     def tool_calls(
         self,
@@ -73,28 +110,62 @@ class Grammars:
     ) -> JsonConstraint:
         """The whole answer is a call of one of the tools (of the one named), or, if parallel, one call or more.
 
-        Raises InvalidInput: tool_choice where there is no such tool, tools for a schema as in `json`.
+        Raises InvalidInput: tool_choice where there is no such tool, tools for a schema as in `answer`.
         """
         chosen = [tool for tool in tools if name is None or tool.name == name]
         if not chosen:
             known = ", ".join(tool.name for tool in tools) or "none"
             wanted = "a tool is to be called" if name is None else f"no tool is called {name!r}"
             raise InvalidInput(f"{wanted}; the request's tools: {known}.", param="tool_choice")
+        check_tools(chosen)
         added = self._load().added
         rules = [f"call_{i}: {_call(tool, text, added)}" for i, tool in enumerate(chosen)]
         more = f"({_literal(text.between, added)} call)*" if parallel else ""
         any_call = " | ".join(f"call_{i}" for i in range(len(chosen)))
         lark = "\n".join((f"start: call {more}", f"call: {any_call}", *rules))
-        return self._constraint(lark, "tools", after, generated)
+        beginnings = [f'{_beginning(tool, text)}{{"' for tool in chosen]
+        matcher = self._compiled(LLMatcher.grammar_from_lark(lark), beginnings)
+        if matcher.is_error():
+            raise _tools_error(chosen, matcher)
+        return self._constraint(matcher, "tools", after, generated, is_json=True)
+
+    def _compiled(self, grammar: str, beginnings: Iterable[str] = BEGINNINGS) -> LLMatcher:
+        """This answer's own, at its start; or with an error, which also is there for what fails after a beginning."""
+        tokenizer = self._load().tokenizer
+        with self._lock:
+            kept, left = self._kept.pop(grammar, (None, 0))
+            if kept is not None:
+                if left > 1:
+                    self._kept[grammar] = (kept, left - 1)
+                return kept.deep_copy()
+        matcher = LLMatcher(tokenizer, grammar, log_level=0, limits=LIMITS)
+        for beginning in beginnings:
+            tried = matcher.deep_copy()
+            tried.try_consume_tokens(tokenizer.tokenize_str(beginning, parse_special=True))
+            if not tried.is_error():
+                tried.compute_bitmask()
+            if tried.is_error():
+                return tried
+        with self._lock:
+            self._kept[grammar] = (matcher.deep_copy(), USES - 1)
+            while len(self._kept) > KEPT:
+                self._kept.popitem(last=False)
+        return matcher
 
     def _constraint(
-        self, lark: str, param: str, after: Sequence[int] | None, generated: Sequence[int]
+        self,
+        matcher: LLMatcher,
+        param: str,
+        after: Sequence[int] | None,
+        generated: Sequence[int],
+        *,
+        is_json: bool,
     ) -> JsonConstraint:
-        grammar = LLMatcher.grammar_from_lark(lark)
-        matcher = LLMatcher(self._load().tokenizer, grammar, log_level=0, limits=LIMITS)
-        if matcher.is_error():
-            raise InvalidInput(f"the answer cannot be held to it: {matcher.get_error()}", param=param)
-        return JsonConstraint(matcher, self._load().eos, param=param, after=after, generated=generated)
+        loaded = self._load()
+        numbers = loaded.numbers if is_json else None
+        return JsonConstraint(
+            matcher, loaded.eos, param=param, after=after, generated=generated, numbers=numbers
+        )
 
     def _load(self) -> "_Loaded":
         with self._lock:
@@ -108,6 +179,7 @@ class _Loaded:
     """llguidance's own form of a tokenizer; ids of its added tokens by their text; ids that end an answer."""
 
     tokenizer: LLTokenizer
+    numbers: NumberTokens
     added: dict[str, int]
     eos: tuple[int, ...]
 
@@ -120,37 +192,59 @@ def _load(source: Any, eos: Sequence[int]) -> _Loaded:
         raise InvalidInput(f"{UNUSABLE}: it needs a tokenizer.json and an end token.", param="model")
     added = {token.content: i for i, token in source.get_added_tokens_decoder().items()}
     try:
-        return _Loaded(LLTokenizer(source.to_str(), eos_token=list(known)), added, known)
+        tokenizer = LLTokenizer(source.to_str(), eos_token=list(known))
     except ValueError as error:
         raise InvalidInput(f"{UNUSABLE}: {error}", param="model") from error
+    numbers = number_tokens(tokenizer.vocab_size, lambda token: tokenizer.decode_bytes([token]))
+    return _Loaded(tokenizer, numbers, added, known)
 
 
 def _schema(text: str, param: str, what: str, **defaults: str) -> str:
-    """A JSON schema with our own options of llguidance in it, after a check that it can be enforced.
+    """A JSON schema, closed and with our own options of llguidance in it, after a check that it is not too large.
 
     defaults: keywords that it need not have. what: how messages call it. Raises InvalidInput.
     """
+    schema = read_schema(text, param, what)
     try:
-        schema = json.loads(text)
-        if not isinstance(schema, dict):
-            raise ValueError("it must be a JSON object")
         own = {"whitespace_pattern": WHITESPACE, "lenient": False}
-        checked = json.dumps({**defaults, **schema, "x-guidance": own})
-        failed, messages = LLMatcher.validate_grammar_with_warnings(
-            LLMatcher.grammar_from_json_schema(checked), limits=LIMITS
-        )
+        return json.dumps({**defaults, **closed(schema), "x-guidance": own})
     except (ValueError, RecursionError) as error:
-        raise InvalidInput(f"{what} is not a JSON schema: {error}", param=param) from error
-    if failed:
-        raise InvalidInput(f"{what} cannot be enforced: {messages[0]}", param=param)
-    return checked
+        raise InvalidInput(f"{what} is too complex: {error}.", param=param) from error
+
+
+def _tools_error(tools: Sequence[Tool], matcher: LLMatcher) -> InvalidInput:
+    """Names the tool whose schema cannot be enforced, if it is one's."""
+    for tool in tools:
+        what = f"the schema of {tool.name}"
+        grammar = LLMatcher.grammar_from_json_schema(_schema(tool.parameters, "tools", what, type="object"))
+        failed, messages = LLMatcher.validate_grammar_with_warnings(grammar, limits=LIMITS)
+        if failed:
+            return InvalidInput(f"{what} cannot be enforced: {reason_of(messages[0])}.", param="tools")
+    return too_complex(matcher, "tools")
+
+
+def _lark(form: ChoiceFormat | GrammarFormat) -> str:
+    """Raises InvalidInput for a grammar that is neither Lark nor GBNF."""
+    if isinstance(form, ChoiceFormat):
+        texts = (json.dumps(each, ensure_ascii=False).replace("\x7f", "\\u007f") for each in form.choices)
+        return f"start: CHOICE\nCHOICE: {' | '.join(texts)}"
+    if "::=" not in form.grammar:
+        return form.grammar
+    try:
+        return any_to_lark(form.grammar)
+    except Exception as error:  # the converter raises no class of its own for most
+        raise InvalidInput(f"the grammar is not GBNF: {str(error)[:300]}.", param=form.param) from error
 
 
 def _call(tool: Tool, text: CallText, added: dict[str, int]) -> str:
     """The Lark expression of one call."""
     schema = _schema(tool.parameters, "tools", f"the schema of {tool.name}", type="object")
-    begin = _literal(text.begin + json.dumps(tool.name, ensure_ascii=False)[1:-1] + text.middle, added)
-    return f"{begin} %json {schema} {_literal(text.end, added)}"
+    return f"{_literal(_beginning(tool, text), added)} %json {schema} {_literal(text.end, added)}"
+
+
+def _beginning(tool: Tool, text: CallText) -> str:
+    """A call up to its arguments."""
+    return text.begin + json.dumps(tool.name, ensure_ascii=False)[1:-1] + text.middle
 
 
 def _literal(text: str, added: dict[str, int]) -> str:

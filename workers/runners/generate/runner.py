@@ -168,11 +168,16 @@ class GenerateRunner:
                 return GenerateResult(choices=(), prompt_tokens=len(ids))
             check_bias(job.sampling.logit_bias, self._vocab_size)
             room = self._room(job, len(ids))
-            self._constraint(job, ids)  # what cannot be enforced is refused now
+            constraints = [
+                self._constraint(job, ids) for _ in range(job.n)
+            ]  # what cannot be enforced is refused now
             script = self._script(job, ids)
         except JobError as error:
             return error
-        return [Answer(job, ids, room, Transcript(script, choice), pictures) for choice in range(job.n)]
+        return [
+            Answer(job, ids, room, Transcript(script, choice), pictures, constraint)
+            for choice, constraint in enumerate(constraints)
+        ]
 
     def _read(self, job: GenerateJob) -> Reading:
         return Reading(prompt_ids(self._tokenizer, job, self._vocab_size))
@@ -213,13 +218,11 @@ class GenerateRunner:
         sampling = answer.job.sampling
         prompt, written = answer.ids[: answer.prompt_tokens], answer.ids[answer.prompt_tokens :]
         processors = processors_for(sampling, prompt_tokens=len(prompt))
-        if constraint := self._constraint(answer.job, prompt, written):
-            processors.append(constraint)
+        if answer.constraint is not None:
+            processors.append(answer.constraint.restarted(written))
         return sampler_for(sampling, answer.transcript.choice, len(written)), processors
 
-    def _constraint(
-        self, job: GenerateJob, prompt: Sequence[int], written: Sequence[int] = ()
-    ) -> JsonConstraint | None:
+    def _constraint(self, job: GenerateJob, prompt: Sequence[int]) -> JsonConstraint | None:
         """What holds the answer to a schema or to calling a tool. Raises InvalidInput."""
         chat = job.prompt if isinstance(job.prompt, Chat) else None
         must_call = chat is not None and bool(chat.tools) and chat.tool_choice == "required"
@@ -229,7 +232,7 @@ class GenerateRunner:
         after = self._tokenizer.think_end_tokens if thinks else None
         if chat is None or not must_call:
             assert job.format is not None
-            return self._grammars.json(job.format, after=after, generated=written)
+            return self._grammars.answer(job.format, after=after)
         if self._tokenizer.init_kwargs.get("tool_parser_type") != "json_tools":
             raise InvalidInput(
                 "This model's way of calling tools cannot be enforced: use tool_choice auto.",
@@ -241,7 +244,6 @@ class GenerateRunner:
             name=chat.tool_name,
             parallel=chat.parallel_tool_calls,
             after=after,
-            generated=written,
         )
 
 
