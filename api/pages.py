@@ -40,7 +40,7 @@ async def load_pages(
     """
     if image_url is None and not any(map(_may_show, given)):
         return given  # pyright: ignore[reportReturnType]: no objects among them
-    sees = "vision" in (await served_model(queue, model)).abilities
+    sees = "vision" in (await served_model(queue, model, "embed")).abilities
     shown = [_read(each, f"input[{place}]", image_url, sees=sees) for place, each in enumerate(given)]
     references = [each.picture for each in shown if each.picture]
     if references and not sees:

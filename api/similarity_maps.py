@@ -77,7 +77,7 @@ class SimilarityMaps:
         return Response(body, media_type="application/json")
 
     async def _job(self, asked: SimilarityMapsRequest) -> EmbedJob:
-        abilities = (await served_model(self._queue, asked.model)).abilities
+        abilities = (await served_model(self._queue, asked.model, "embed")).abilities
         if not {"multi_vector", "vision"} <= set(abilities):
             raise InvalidInput(
                 f"The model {asked.model} has no vectors for parts of a picture: use a multi-vector model that sees.",

@@ -12,6 +12,7 @@ from starlette.requests import Request
 from api.prefer import parse_prefer
 from api.queue import Queue
 from jobs.errors import InvalidInput, JobError
+from jobs.model_names import find_model
 from jobs.settings import Settings
 from jobs.types import Job, Lane, SubmitOptions, Ticket
 
@@ -56,15 +57,15 @@ def terms_of(request: Request, settings: Settings) -> Terms:
 
 async def submit(queue: Queue, job: Job, options: SubmitOptions) -> Ticket:
     """Raises what the queue's submit raises, and InvalidInput for a model that does another task."""
-    await _check_task(queue, job)
-    return await queue.submit(job, options)
+    [named] = await _named([job], queue)
+    return await queue.submit(named, options)
 
 
 async def submit_all(queue: Queue, jobs: Sequence[Job], options: SubmitOptions) -> list[str]:
     """The ids of several jobs of one model, one request's work: all are queued, or none."""
-    await _check_task(queue, jobs[0])
+    named = await _named(jobs, queue)
     outcomes = await asyncio.gather(
-        *(queue.submit(job, _numbered(options, place)) for place, job in enumerate(jobs)),
+        *(queue.submit(job, _numbered(options, place)) for place, job in enumerate(named)),
         return_exceptions=True,
     )
     tickets = [each for each in outcomes if isinstance(each, Ticket)]
@@ -111,16 +112,22 @@ def task_of(job: Job) -> str:
     return str(job.__struct_config__.tag)
 
 
-async def _check_task(queue: Queue, job: Job) -> None:
-    """A model that is not there at all is the queue's to refuse."""
-    task = task_of(job)
-    tasks = [task for info in await queue.models() if info.id == job.model for task in info.tasks]
-    if tasks and task not in tasks:
+async def _named(jobs: Sequence[Job], queue: Queue) -> Sequence[Job]:
+    """Jobs of one model, under the model's id. One that is not there at all is the queue's to refuse.
+
+    Raises InvalidInput for a model that does another task, and for a name that means several.
+    """
+    task, name = task_of(jobs[0]), jobs[0].model
+    info = find_model(name, await queue.models(), task)
+    if info is None:
+        return jobs
+    if task not in info.tasks:
         raise InvalidInput(
-            f"The model {job.model!r} is not for this task ({task}) but for {tasks[0]}: "
-            f"send it to {_ENDPOINTS.get(tasks[0], 'another endpoint')}.",
+            f"The model {name!r} is not for this task ({task}) but for {info.task}: "
+            f"send it to {_ENDPOINTS.get(info.task, 'another endpoint')}.",
             param="model",
         )
+    return jobs if info.id == name else [msgspec.structs.replace(job, model=info.id) for job in jobs]
 
 
 def _numbered(options: SubmitOptions, place: int) -> SubmitOptions:

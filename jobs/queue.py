@@ -24,10 +24,10 @@ from jobs.errors import (
     QueueUnavailable,
     ResultTimeout,
     UnknownJob,
-    UnknownModel,
 )
 from jobs.feed import Event, Numbered, unheard_too
 from jobs.mailbox import ENDED, MISSING, Mail, Mailbox
+from jobs.model_names import unknown_model
 from jobs.scripts import script
 from jobs.settings import Settings
 from jobs.types import Job, JobView, Lane, ModelInfo, QueueStats, Result, SubmitOptions, Ticket
@@ -225,13 +225,11 @@ class JobQueue:
     async def _check_model(self, model: str) -> None:
         if model in self._census.known_models():
             return
-        names = {info.id for info in await self.models()}
-        if not names:
+        models = await self.models()
+        if not models:
             raise NoWorker
-        if model not in names:
-            raise UnknownModel(
-                f"No worker serves the model {model!r}. There are: {', '.join(sorted(names))}.", param="model"
-            )
+        if all(info.id != model for info in models):
+            raise unknown_model(model, models)
 
     async def _admit(
         self, job_id: str, queue: str, job: Job, options: SubmitOptions, channel: str

@@ -20,9 +20,9 @@ from jobs.errors import (
     Overloaded,
     ResultTimeout,
     UnknownJob,
-    UnknownModel,
 )
 from jobs.generation import GenerateJob, Pieces, TextPart
+from jobs.model_names import unknown_model
 from jobs.rerank import RerankJob
 from jobs.testing_generation import memory_answer, memory_events
 from jobs.testing_rerank import memory_ranking
@@ -171,7 +171,7 @@ class MemoryQueue:
         if not self._models:
             raise NoWorker
         if job.model not in self._models:
-            raise UnknownModel(f"No model {job.model!r}. There is: {', '.join(self._models)}.", param="model")
+            raise unknown_model(job.model, self._models.values())
         key = options.idempotency_key
         if key in self._keys:
             if self._records[self._keys[key]].job != job:

@@ -88,7 +88,7 @@ class ModelInfo(msgspec.Struct, frozen=True):
     dimensions: size of the vector (0: it makes none). min_dimensions: smallest Matryoshka cut, None where the model
     allows no cut. max_tokens: longest input, in tokens, special tokens included; for a generator, its context.
     prompts: names that `prompt_name` may take. abilities: of a generator: vision, tools, reasoning; of an embedder:
-    vision, multi_vector; of a reranker: vision.
+    vision, multi_vector; of a reranker: vision. hub_name: ORGANISATION/NAME on Hugging Face; empty: not known.
     """
 
     id: str
@@ -99,6 +99,7 @@ class ModelInfo(msgspec.Struct, frozen=True):
     min_dimensions: int | None = None
     prompts: tuple[str, ...] = ()
     abilities: tuple[str, ...] = ()
+    hub_name: str = ""
 
     @property
     def tasks(self) -> tuple[str, ...]:

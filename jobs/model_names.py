@@ -1,0 +1,72 @@
+"""Which served model a request's name means: its id, its Hugging Face name, or either but for capital letters."""
+
+from collections.abc import Callable, Iterable, Sequence
+from difflib import get_close_matches
+
+from jobs.errors import InvalidInput, UnknownModel
+from jobs.types import ModelInfo
+
+
+def find_model(name: str, models: Sequence[ModelInfo], task: str | None = None) -> ModelInfo | None:
+    """None where no model is meant. task: of two that are meant, the one that does it.
+
+    Tried in turn: the id; the id but for capital letters; the Hugging Face name; that without its organisation, or the
+    id of a model whose organisation is not known. Raises InvalidInput where a name means several models.
+    """
+    if not name:
+        return None
+    exact = [info for info in models if info.id == name]
+    if exact:
+        return next((info for info in exact if task in info.tasks), exact[0])
+    wanted = name.casefold()
+    for means in _WAYS:
+        found = [info for info in models if means(info, wanted)]
+        if len(found) > 1 and task:
+            found = [info for info in found if task in info.tasks] or found
+        if len({info.id for info in found}) > 1:
+            ids = " or ".join(info.id for info in found)
+            raise InvalidInput(f"The model {name!r} may be {ids}: name one of them.", param="model")
+        if found:
+            return found[0]
+    return None
+
+
+def unknown_model(name: str, models: Iterable[ModelInfo]) -> UnknownModel:
+    """What a caller is told whose name means none of these, which are at least one."""
+    ids = sorted({info.id for info in models})
+    near = nearest(name, ids)
+    meant = f" Did you mean {near!r}?" if near else ""
+    return UnknownModel(
+        f"No worker serves the model {name!r}.{meant} There is: {', '.join(ids)}.", param="model"
+    )
+
+
+def nearest(name: str, names: Iterable[str]) -> str | None:
+    """The name that was probably meant, if any is near."""
+    names = list(names)
+    spellings = {_last(each.casefold()): each for each in names} | {each.casefold(): each for each in names}
+    wanted = name.casefold()
+    found = get_close_matches(wanted, spellings, n=1) or get_close_matches(_last(wanted), spellings, n=1)
+    return spellings[found[0]] if found else None
+
+
+def _last(name: str) -> str:
+    return name.rpartition("/")[2]
+
+
+def _is_id(info: ModelInfo, wanted: str) -> bool:
+    return info.id.casefold() == wanted
+
+
+def _is_hub_name(info: ModelInfo, wanted: str) -> bool:
+    return info.hub_name.casefold() == wanted
+
+
+def _is_last_part(info: ModelInfo, wanted: str) -> bool:
+    names = (info.id.casefold(), info.hub_name.casefold())
+    if "/" not in wanted:
+        return wanted in map(_last, names)
+    return not any("/" in name for name in names) and names[0] == _last(wanted)
+
+
+_WAYS: tuple[Callable[[ModelInfo, str], bool], ...] = (_is_id, _is_hub_name, _is_last_part)

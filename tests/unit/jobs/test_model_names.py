@@ -1,0 +1,76 @@
+import pytest
+
+from jobs.errors import InvalidInput
+from jobs.model_names import find_model, nearest, unknown_model
+from jobs.types import ModelInfo
+
+
+def model(name: str, task: str = "embed", hub_name: str = "") -> ModelInfo:
+    return ModelInfo(id=name, task=task, created=0, dimensions=1, max_tokens=1, hub_name=hub_name)
+
+
+SERVED = (
+    model("all-MiniLM-L6-v2", hub_name="sentence-transformers/all-MiniLM-L6-v2"),
+    model("Qwen/Qwen3-0.6B", "generate", hub_name="Qwen/Qwen3-0.6B"),
+    model("poet", "generate", hub_name="mlx-community/Qwen3-4B-4bit"),
+    model("vectors", "embed", hub_name="mlx-community/Qwen3-4B-4bit"),
+    model("bge-small-en-v1.5"),
+    model("Twin", "rerank", hub_name="one/twin-a"),
+    model("other", "rerank", hub_name="two/twin-a"),
+)
+
+
+@pytest.mark.parametrize(
+    ("name", "means"),
+    [
+        ("all-MiniLM-L6-v2", "all-MiniLM-L6-v2"),
+        ("ALL-minilm-l6-V2", "all-MiniLM-L6-v2"),
+        ("sentence-transformers/all-MiniLM-L6-v2", "all-MiniLM-L6-v2"),
+        ("Sentence-Transformers/All-MiniLM-L6-v2", "all-MiniLM-L6-v2"),
+        ("qwen/qwen3-0.6b", "Qwen/Qwen3-0.6B"),
+        ("qwen3-0.6b", "Qwen/Qwen3-0.6B"),
+        ("BAAI/bge-small-en-v1.5", "bge-small-en-v1.5"),
+        ("ONE/TWIN-A", "Twin"),
+        ("other/Qwen3-0.6B", None),
+        ("elsewhere/all-MiniLM-L6-v2", None),
+        ("all-MiniLM", None),
+        ("", None),
+    ],
+)
+def test_a_name_means_the_model_that_it_names_somehow(name: str, means: str | None):
+    found = find_model(name, SERVED)
+    assert (found and found.id) == means
+
+
+def test_the_task_decides_between_two_uses_of_one_model():
+    for task, means in (("generate", "poet"), ("embed", "vectors")):
+        found = find_model("mlx-community/qwen3-4b-4bit", SERVED, task)
+        assert found and found.id == means
+
+
+def test_a_name_of_several_models_is_refused_with_their_ids():
+    with pytest.raises(InvalidInput, match="may be Twin or other"):
+        find_model("twin-a", SERVED, "rerank")
+    with pytest.raises(InvalidInput, match="may be poet or vectors"):
+        find_model("mlx-community/Qwen3-4B-4bit", SERVED)
+
+
+def test_capital_letters_decide_where_ids_differ_in_nothing_else():
+    pair = (model("a"), model("A"))
+    assert [find_model(name, pair) for name in "aA"] == list(pair)
+
+
+@pytest.mark.parametrize(
+    ("name", "meant"),
+    [
+        ("all-MiniLM-L6", "all-MiniLM-L6-v2"),
+        ("sentence-transformers/all-minilm-l12-v2", "all-MiniLM-L6-v2"),
+        ("Qwen3-0.5B", "Qwen/Qwen3-0.6B"),
+        ("gpt-4o", None),
+    ],
+)
+def test_an_unknown_name_is_told_the_nearest(name: str, meant: str | None):
+    assert nearest(name, [info.id for info in SERVED]) == meant
+    message = unknown_model(name, SERVED).message
+    assert ("Did you mean" in message) == (meant is not None)
+    assert "There is: Qwen/Qwen3-0.6B, Twin, all-MiniLM-L6-v2" in message
