@@ -1,0 +1,88 @@
+"""A newcomer's first minutes, on a busy machine: `python3 -m tests.fresh_clone --load 8 --times 3`.
+
+Clones the repository, with nothing but Python on the PATH, and runs the README's own commands in it, beside as many
+busy processes as asked. Prints how long each took. Needs the standard library alone.
+"""
+
+import argparse
+import contextlib
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+COMMANDS = ("make demo", "make test")
+
+
+@contextlib.contextmanager
+def busy(processes: int) -> Iterator[None]:
+    """So many processes that compute, on top of whatever else the machine does."""
+    started = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(processes)]
+    try:
+        yield
+    finally:
+        for process in started:
+            process.kill()
+            process.wait()
+
+
+def clone_to(folder: Path) -> None:
+    """What is committed."""
+    subprocess.run(["git", "clone", "--quiet", "--no-hardlinks", str(ROOT), str(folder)], check=True)
+
+
+def bare_environ() -> dict[str, str]:
+    """Of a shell in which no tool of this project is to be found."""
+    kept = {name: value for name, value in os.environ.items() if name != "VIRTUAL_ENV"}
+    path = [
+        each for each in kept.get("PATH", os.defpath).split(os.pathsep) if not Path(each, "mlxq").exists()
+    ]
+    return kept | {"PATH": os.pathsep.join(path)}
+
+
+def run(command: str, folder: Path, log: Path) -> tuple[int, float]:
+    """Exit code, seconds. What it says goes to the log."""
+    started = time.monotonic()
+    with log.open("w") as out:
+        done = subprocess.run(
+            command.split(), cwd=folder, env=bare_environ(), stdin=subprocess.DEVNULL, stdout=out, stderr=out
+        )
+    return done.returncode, time.monotonic() - started
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(prog="python3 -m tests.fresh_clone", description=__doc__)
+    parser.add_argument("--load", type=int, default=8, metavar="N", help="busy processes beside (8)")
+    parser.add_argument(
+        "--times", type=int, default=3, metavar="N", help="fresh clones, one after the other (3)"
+    )
+    parser.add_argument(
+        "--command", action="append", dest="commands", help="instead of make demo and make test"
+    )
+    options = parser.parse_args(arguments)
+    failures = 0
+    for turn in range(1, options.times + 1):
+        with tempfile.TemporaryDirectory(prefix="mlxq-clone-") as name, busy(options.load):
+            folder = Path(name) / "mlxq"
+            clone_to(folder)
+            for command in options.commands or COMMANDS:
+                log = Path(name) / "said.log"
+                code, seconds = run(command, folder, log)
+                said = log.read_text(errors="replace").splitlines()
+                load = os.getloadavg()[0]
+                print(
+                    f"{turn}  {command:12} exit {code}  {seconds:6.0f} s  load {load:4.1f}  {said[-1:]}",
+                    flush=True,
+                )
+                if code:
+                    failures += 1
+                    print("\n".join(said[-80:]), flush=True)
+    return 1 if failures else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
