@@ -50,7 +50,7 @@ def completion_logprobs(given: Sequence[TokenLogprobs], start: int = 0) -> tuple
     offsets: list[int] = []
     for each in given:
         offsets.append(start)
-        start += len(each.chosen.text)
+        start += 0 if each.hidden else len(each.chosen.text)
     found = CompletionLogprobs(
         tokens=[_name(each.chosen) for each in given],
         token_logprobs=[_finite(each.chosen.logprob) for each in given],

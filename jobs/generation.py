@@ -20,11 +20,15 @@ class ImagePart(msgspec.Struct, frozen=True, tag="image"):
 
 
 class ToolCall(msgspec.Struct, frozen=True):
-    """A call of a function by the model. arguments: a JSON object, as text."""
+    """A call of a function by the model. arguments: a JSON object, as text.
+
+    cut: max_tokens ended the answer within the call: arguments is the beginning of such a text, and may be empty.
+    """
 
     id: str
     name: str
     arguments: str
+    cut: bool = False
 
 
 class Message(msgspec.Struct, frozen=True):
@@ -135,6 +139,7 @@ class GenerateJob(msgspec.Struct, frozen=True, tag="generate", tag_field="task")
     n: answers. max_tokens: of one answer; None as far as the model's context reaches. stop: texts that end an answer
     and are no part of it. logprobs: how many alternatives to tell for each token (0: only the token's own
     probability); None: none. stream: pieces are told as they come, and kept for whoever reads them later.
+    skip_special_tokens: special tokens of the model's tokenizer are left out of the answer's text.
     echo: the prompt is put before the answer. keep_alive_s: how long the model stays loaded after this, infinity for
     ever, None: the server's own setting. count_only: the prompt's tokens are counted, and nothing is written; the
     prompt may then be empty.
@@ -149,6 +154,7 @@ class GenerateJob(msgspec.Struct, frozen=True, tag="generate", tag_field="task")
     logprobs: int | None = None
     format: AnswerFormat | None = None
     stream: bool = False
+    skip_special_tokens: bool = True
     echo: bool = False
     keep_alive_s: float | None = None
     count_only: bool = False
@@ -163,18 +169,23 @@ class TokenChance(msgspec.Struct, frozen=True):
 
 
 class TokenLogprobs(msgspec.Struct, frozen=True):
-    """The chosen token, and the most probable ones in its place, most probable first."""
+    """The chosen token, and the most probable ones in its place, most probable first.
+
+    hidden: the token is no part of the answer's text, because special tokens are left out.
+    """
 
     chosen: TokenChance
     top: tuple[TokenChance, ...] = ()
+    hidden: bool = False
 
 
 class Piece(msgspec.Struct, frozen=True, array_like=True):
     """What an answer grew by. Pieces of one answer, put one after the other, are the answer.
 
     choice: which of the n answers. tokens: the token ids it was read from (also of withheld text, as of a tool call
-    that is not complete yet). tool_calls: complete calls. finish_reason: on an answer's last piece. stop: there, too:
-    the caller's stop text that ended it; None at an end marker.
+    that is not complete yet). tool_calls: complete calls; on an answer's last piece one that is cut, too.
+    finish_reason: on an answer's last piece. stop: there, too: the caller's stop text that ended it; None at an end
+    marker.
     """
 
     choice: int = 0

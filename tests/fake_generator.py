@@ -92,7 +92,7 @@ class FakeGenerator(Weightless):
         ids = self._tokenizer.encode(text).ids
         if job.count_only:
             return GenerateResult(choices=(), prompt_tokens=len(ids))
-        script = Script(self._tokenizer, partial(Markup, {NORMAL: [(each, None) for each in job.stop]}), ())
+        script = Script(self._tokenizer, partial(Markup, {NORMAL: []}), (), stop=job.stop)
         return [Answer(job, ids, job.max_tokens or len(ids), Transcript(script, n)) for n in range(job.n)]
 
     def assemble(

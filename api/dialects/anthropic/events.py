@@ -146,13 +146,14 @@ class AnthropicEvents:
         return [*events, BlockStart(self._index, empty), BlockDelta(self._index, delta)]
 
     def _call(self, call: ToolCall) -> list[Event]:
-        """A whole block: the model's calls are told when they are complete."""
+        """A whole block: the model's calls are told when they are complete, or the answer is over."""
         events = self._close()
         self._index += 1
+        written = call.arguments if call.cut else bytes(tool_input(call)).decode()
         return [
             *events,
             BlockStart(self._index, ToolUseReply(call.id, call.name, _NO_INPUT)),
-            BlockDelta(self._index, InputDelta(bytes(tool_input(call)).decode())),
+            BlockDelta(self._index, InputDelta(written)),
             BlockStop(self._index),
         ]
 

@@ -5,7 +5,7 @@ from typing import Literal
 import msgspec
 
 from api.errors import Fault
-from api.tool_input import tool_input
+from api.tool_input import begun_input
 from api.tools import JsonText
 from api.usage import Tally
 from jobs.errors import InternalError
@@ -143,5 +143,5 @@ def _content(choice: Choice) -> list[BlockReply]:
         blocks.append(ThinkingReply(choice.reasoning))
     if choice.text:
         blocks.append(TextReply(choice.text))
-    blocks += [ToolUseReply(call.id, call.name, tool_input(call)) for call in choice.tool_calls]
+    blocks += [ToolUseReply(call.id, call.name, begun_input(call)) for call in choice.tool_calls]
     return blocks

@@ -59,7 +59,8 @@ class ChatRequest(SamplingRequest, frozen=True, kw_only=True):
     """The body of POST /v1/chat/completions. Fields it does not name are ignored, as OpenAI's clients may send any.
 
     role_mapping: prefixes of the roles, for a model without a chat template. chat_template_kwargs: variables of the
-    chat template; enable_thinking and reasoning_effort are two of them by themselves.
+    chat template; enable_thinking and reasoning_effort are two of them by themselves. skip_special_tokens: unless it is
+    false, the model's special tokens are no part of the answer's text.
     """
 
     model: str
@@ -80,6 +81,7 @@ class ChatRequest(SamplingRequest, frozen=True, kw_only=True):
     chat_template_kwargs: JsonObject | None = None
     enable_thinking: bool | None = None
     reasoning_effort: str | None = None
+    skip_special_tokens: bool | None = None
     functions: tuple[JsonObject, ...] | None = None
     modalities: tuple[str, ...] | None = None
 
@@ -116,6 +118,7 @@ async def chat_job(asked: ChatRequest, images: ImageSource | None) -> GenerateJo
         logprobs=(asked.top_logprobs or 0) if asked.logprobs else None,
         format=answer_format,
         stream=bool(asked.stream),
+        skip_special_tokens=asked.skip_special_tokens is not False,
     )
 
 

@@ -17,7 +17,8 @@ DEFAULT_MAX_TOKENS = 16
 class CompletionRequest(SamplingRequest, frozen=True, kw_only=True):
     """The body of POST /v1/completions. Fields it does not name are ignored, as OpenAI's clients may send any.
 
-    logprobs: how many alternatives to tell for each token, besides its own probability.
+    logprobs: how many alternatives to tell for each token, besides its own probability. skip_special_tokens: unless it
+    is false, the model's special tokens are no part of the answer's text.
     """
 
     model: str
@@ -29,6 +30,7 @@ class CompletionRequest(SamplingRequest, frozen=True, kw_only=True):
     logprobs: Annotated[int, msgspec.Meta(ge=0, le=5)] | None = None
     echo: bool | None = None
     suffix: str | None = None
+    skip_special_tokens: bool | None = None
     stream: bool | None = None
     stream_options: StreamOptions | None = None
 
@@ -48,6 +50,7 @@ def completion_jobs(asked: CompletionRequest, max_prompts: int) -> list[Generate
             stop=stop,
             logprobs=asked.logprobs,
             stream=bool(asked.stream),
+            skip_special_tokens=asked.skip_special_tokens is not False,
             echo=bool(asked.echo),
         )
         for prompt in prompts

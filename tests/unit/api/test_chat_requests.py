@@ -20,7 +20,7 @@ from jobs.generation import (
 )
 from jobs.testing import MODEL, MemoryQueue
 from jobs.testing_generation import CHAT_MODEL
-from tests.unit.api.chatting import HELLO, chat, last_chat, last_job
+from tests.unit.api.chatting import HELLO, chat, complete, last_chat, last_job
 from tests.unit.api.conftest import Connect
 
 TOOL: dict[str, Any] = {"type": "function", "function": {"name": "look_up"}}
@@ -78,6 +78,21 @@ async def test_sampling_travels_with_the_job(chat_client: httpx.AsyncClient, gen
         presence_penalty=-2, presence_context=10, frequency_penalty=2, frequency_context=20,
         logit_bias={17: -100, 4: 2.5},
     )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("given", "skips"), [({}, True), ({"skip_special_tokens": None}, True), ({"skip_special_tokens": True}, True),
+                         ({"skip_special_tokens": False}, False)]
+)  # fmt: skip
+async def test_special_tokens_are_left_out_unless_it_is_said_not_to(
+    chat_client: httpx.AsyncClient, generator: MemoryQueue, given: dict[str, Any], skips: bool
+):
+    for ask in (chat, complete):
+        assert (await ask(chat_client, **given)).status_code == 200
+        assert last_job(generator).skip_special_tokens == skips
+    body = {"task": "generate", "model": CHAT_MODEL.id, "messages": HELLO, **given}
+    assert (await chat_client.post("/v1/jobs", json=body)).status_code == 202
+    assert last_job(generator).skip_special_tokens == skips
 
 
 async def test_a_share_of_nothing_is_the_most_probable_token(
@@ -267,6 +282,7 @@ async def test_images_come_as_parts_between_texts(chat_client: httpx.AsyncClient
         ({"logit_bias": {"a": 1}}, "logit_bias", "`int`"),
         ({"logit_bias": {"-1": 1}}, "logit_bias", ">= 0"),
         ({"logit_bias": {"1": 101}}, "logit_bias", "<= 100"),
+        ({"skip_special_tokens": "no"}, "skip_special_tokens", "skip_special_tokens: "),
         ({"stop": ""}, "stop", "empty text"),
         ({"stop": ["a", ""]}, "stop", "empty text"),
         ({"stop": ["a"] * 17}, "stop", "at most 16"),

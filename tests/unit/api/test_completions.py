@@ -144,6 +144,20 @@ async def test_logprobs_have_the_old_shape(chat_client: httpx.AsyncClient):
     }
 
 
+async def test_a_hidden_token_has_no_characters_of_the_text(connect: Connect):
+    class Hiding(MemoryQueue):
+        async def wait(self, job_id: str, timeout_s: float):
+            tokens = [("one", False), ("<|end|>", True), (" two", False)]
+            chances = [
+                TokenLogprobs(TokenChance(text, text.encode(), -0.5), (), hidden) for text, hidden in tokens
+            ]
+            return GenerateResult((Choice("one two", "stop", 3, logprobs=tuple(chances)),), 1)
+
+    [choice] = (await complete(connect(Hiding(models=(CHAT_MODEL,))), logprobs=0)).json()["choices"]
+    assert choice["logprobs"]["tokens"] == ["one", "<|end|>", " two"]
+    assert choice["logprobs"]["text_offset"] == [0, 3, 3]
+
+
 async def test_logprobs_of_a_stream_go_on_counting_characters(chat_client: httpx.AsyncClient):
     reply = await complete(chat_client, prompt=["one two three", "a"], logprobs=0, stream=True)
     offsets: dict[int, list[int]] = {0: [], 1: []}

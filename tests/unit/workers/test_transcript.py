@@ -2,49 +2,20 @@
 
 import json
 from collections.abc import Sequence
-from functools import partial
 
 import pytest
-from tokenizers import Tokenizer
+from tokenizers import Tokenizer, models
 
 from jobs.generation import Choice, Piece
 from tests.fake_generator import byte_tokenizer
-from workers.runners.generate.markup import NORMAL, REASONING, TOOL, Markup, Transitions
-from workers.runners.generate.transcript import Script, Transcript
-
-TOOLS: Transitions = {
-    NORMAL: [("<think>", REASONING), ("<tool_call>", TOOL)],
-    REASONING: [("</think>", NORMAL), ("<tool_call>", TOOL)],
-    TOOL: [("</tool_call>", NORMAL)],
-}
+from tests.transcripts import TOOLS, script_of, write
+from workers.runners.generate.markup import REASONING
+from workers.runners.generate.transcript import Transcript
 
 
 @pytest.fixture(scope="module")
 def tokenizer() -> Tokenizer:
     return byte_tokenizer()
-
-
-def write(
-    tokenizer: Tokenizer, text: str, *, stop: Sequence[str] = (), transitions: Transitions | None = None,
-    initial: str = NORMAL, end: bool = True, one_call: bool = False,
-) -> tuple[Transcript, list[Piece]]:  # fmt: skip
-    """The transcript of a text that comes byte by byte, and its pieces."""
-    edges = dict(transitions or {NORMAL: []})
-    edges[NORMAL] = [*edges[NORMAL], *((each, None) for each in stop)]
-    script = Script(tokenizer, partial(Markup, edges, initial), (), parse=json.loads, one_call=one_call,
-                    markers=("<tool_call>", "</tool_call>"))  # fmt: skip
-    transcript = Transcript(script)
-    pieces: list[Piece] = []
-    ids = tokenizer.encode(text).ids
-    for n, token in enumerate(ids):
-        transcript.add(token, "length" if n + 1 == len(ids) and not end else None)
-        if piece := transcript.take():
-            pieces.append(piece)
-    if end:
-        transcript.add(0, "stop")
-        if piece := transcript.take():
-            pieces.append(piece)
-    return transcript, pieces
 
 
 def whole(transcript: Transcript) -> Choice:
@@ -64,7 +35,7 @@ def test_no_piece_holds_half_a_character(tokenizer: Tokenizer):
 
 
 def test_a_character_cut_off_by_the_length_is_marked_as_such(tokenizer: Tokenizer):
-    script = Script(tokenizer, partial(Markup, {NORMAL: []}), ())
+    script = script_of(tokenizer)
     transcript = Transcript(script)
     first, second = tokenizer.encode("é").ids
     transcript.add(first, "length")
@@ -101,11 +72,13 @@ def test_an_answer_and_its_last_piece_tell_which_stop_text_ended_it(
 
 
 def test_a_stop_text_behind_markers_in_the_same_breath_is_told_as_it_is():
-    stops: Transitions = {NORMAL: [*TOOLS[NORMAL], ("k>N", None), ("N", None)], REASONING: TOOLS[REASONING]}
-    markup = Markup(stops)
-    assert [text for _, text in markup.read("one<think>N</think>N more")] == ["one", "N", ""]
-    assert markup.stop == "N"
-    assert markup.read("and more") == []
+    whole_words = Tokenizer(models.WordLevel({"one<think>N</think>N more": 0, "and more": 1}, "and more"))
+    transcript = Transcript(script_of(whole_words, TOOLS, stop=["k>N", "N"]))
+    transcript.add(0)
+    transcript.add(1)
+    piece = transcript.take()
+    assert piece == Piece(text="one", reasoning="N", tokens=(0,), finish_reason="stop", stop="N")
+    assert transcript.take() is None
 
 
 def test_the_length_is_no_stop_text(tokenizer: Tokenizer):
@@ -114,7 +87,7 @@ def test_the_length_is_no_stop_text(tokenizer: Tokenizer):
 
 
 def test_a_stop_text_that_shows_only_at_the_end_ends_the_answer_all_the_same(tokenizer: Tokenizer):
-    script = Script(tokenizer, partial(Markup, {NORMAL: [("\ufffd", None)]}), ())
+    script = script_of(tokenizer, stop=["\ufffd"])
     transcript = Transcript(script)
     transcript.add(tokenizer.encode("é").ids[0], "length")
     transcript.take()
@@ -175,20 +148,12 @@ def test_a_tool_call_that_cannot_be_read_is_given_back_as_text(tokenizer: Tokeni
     assert whole(transcript).finish_reason == "stop"
 
 
-def test_a_tool_call_cut_off_by_the_length_is_no_call(tokenizer: Tokenizer):
-    transcript, _ = write(tokenizer, '<tool_call>{"name": "f"', transitions=TOOLS, end=False)
-    assert not whole(transcript).tool_calls
-    assert '{"name": "f"' in whole(transcript).text
-    assert whole(transcript).finish_reason == "length"
-
-
 def test_another_worker_goes_on_where_the_first_one_stopped(tokenizer: Tokenizer):
     text = "<think>a😀b</think> The end. STO no. STOP more"
     full, _ = write(tokenizer, text, stop=["STOP"], transitions=TOOLS)
     ids = tokenizer.encode(text).ids
-    edges = {**TOOLS, NORMAL: [*TOOLS[NORMAL], ("STOP", None)]}
     for cut in range(len(ids) + 1):
-        script = Script(tokenizer, partial(Markup, edges, NORMAL), ())
+        script = script_of(tokenizer, TOOLS, stop=["STOP"])
         first, second = Transcript(script), Transcript(script)
         told: list[Piece] = []
         for token in ids[:cut]:

@@ -3,7 +3,7 @@
 Built on mlx-lm's TextStateMachine, which finds markers in text (not in tokens) and holds back what may become one.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
 from mlx_lm.generate import TextStateMachine
@@ -28,13 +28,25 @@ class Segment(NamedTuple):
 class Markup:
     """A reader of one answer. stop: the stop text that was met; it and all behind it are not given out."""
 
-    def __init__(self, transitions: Transitions, initial: str = NORMAL) -> None:
-        self._state = TextStateMachine(_with_endings(transitions)).make_state(initial)
+    def __init__(self, transitions: Transitions, initial: str = NORMAL, stop: Sequence[str] = ()) -> None:
+        """stop: texts that end the answer in text of any kind, also where they are markers."""
+        edges = _with_stops(transitions, stop)
+        self._marks = tuple(text for kind in edges.values() for text, _ in kind)
+        self._state = TextStateMachine(_with_endings(edges)).make_state(initial)
         self.stop: str | None = None
 
     @property
     def stopped(self) -> bool:
         return self.stop is not None
+
+    @property
+    def in_call(self) -> bool:
+        """Whether what comes next belongs to a call of a tool, as far as is known."""
+        return self._state[0] == TOOL
+
+    def knows(self, name: str) -> bool:
+        """Whether a special token is a marker or a stop text, or a part of one."""
+        return any(name in mark for mark in self._marks)
 
     def read(self, text: str) -> list[Segment]:
         if self.stopped:
@@ -54,6 +66,13 @@ class Markup:
         return [Segment(kind or NORMAL, text)]
 
 
+def _with_stops(transitions: Transitions, stop: Sequence[str]) -> Transitions:
+    return {
+        kind: [*((text, None) for text in stop), *(edge for edge in edges if edge[0] not in stop)]
+        for kind, edges in transitions.items()
+    }
+
+
 def _with_endings(transitions: Transitions) -> dict[str, list[tuple[str, str]]]:
     """Each stop text leads to a kind of its own, which nothing ends."""
     stops = {text for edges in transitions.values() for text, target in edges if target is None}
@@ -63,11 +82,21 @@ def _with_endings(transitions: Transitions) -> dict[str, list[tuple[str, str]]]:
     return found
 
 
-def transitions_of(
-    tokenizer: TokenizerWrapper, *, reasoning: bool, tools: bool, stop: Sequence[str]
-) -> Transitions:
-    """The model's own markers, as far as they are wanted, and the caller's stop texts (in the answer only)."""
-    found: Transitions = {NORMAL: [(text, None) for text in stop]}
+def part_stops(
+    stop: Sequence[str], transitions: Transitions, specials: Iterable[str]
+) -> tuple[list[str], list[str]]:
+    """The caller's stop texts that name a marker or a special token, and the others.
+
+    The former are none of the text that is shown, so they are looked for in all that the model writes.
+    """
+    marks = {text for edges in transitions.values() for text, _ in edges}.union(specials) if stop else ()
+    named = [text for text in stop if any(mark in text for mark in marks)]
+    return named, [text for text in stop if text not in named]
+
+
+def transitions_of(tokenizer: TokenizerWrapper, *, reasoning: bool, tools: bool) -> Transitions:
+    """The model's own markers, as far as they are wanted."""
+    found: Transitions = {NORMAL: []}
     if reasoning and tokenizer.has_thinking:
         found[NORMAL].append((str(tokenizer.think_start), REASONING))
         found[REASONING] = [(str(tokenizer.think_end), NORMAL)]

@@ -21,10 +21,18 @@ from workers.runners.generate.constraint import JsonConstraint
 from workers.runners.generate.decoder import Choosers, TextDecoder
 from workers.runners.generate.ends import end_ids, turn_end
 from workers.runners.generate.grammar import JSON_TOOLS, Grammars
-from workers.runners.generate.markup import NORMAL, REASONING, Markup, initial_kind, transitions_of
+from workers.runners.generate.markup import (
+    NORMAL,
+    REASONING,
+    Markup,
+    initial_kind,
+    part_stops,
+    transitions_of,
+)
 from workers.runners.generate.penalties import check_bias, processors_for
 from workers.runners.generate.prompts import Reading, prompt_ids, prompt_text, tool_schemas
 from workers.runners.generate.sampling import sampler_for
+from workers.runners.generate.tool_calls import CallReader
 from workers.runners.generate.transcript import Script, Transcript
 from workers.runners.lazy_weights import read, release, size_bytes
 
@@ -80,6 +88,7 @@ class GenerateRunner:
         self._text_tokenizer = _backend(tokenizer, folder)
         if (end := turn_end(tokenizer, self._text_tokenizer)) is not None:
             tokenizer.eos_token_ids = {*tokenizer.eos_token_ids, end}
+        self._specials = _specials(self._text_tokenizer)
         if files.draft:
             _check_same_tokenizer(self._text_tokenizer, files.draft)
         text_config: dict[str, Any] = {**config, **config.get("text_config", {})}
@@ -196,23 +205,27 @@ class GenerateRunner:
     def _script(self, job: GenerateJob, ids: Sequence[int]) -> Script:
         chat = job.prompt if isinstance(job.prompt, Chat) else None
         tools = chat is not None and bool(chat.tools) and chat.tool_choice != "none"
-        transitions = transitions_of(self._tokenizer, reasoning=chat is not None, tools=tools, stop=job.stop)
+        transitions = transitions_of(self._tokenizer, reasoning=chat is not None, tools=tools)
         initial = initial_kind(self._tokenizer, ids) if chat is not None else NORMAL
+        named, others = part_stops(job.stop, transitions, self._specials.values())
         script = Script(
             self._text_tokenizer,
-            partial(Markup, transitions, initial),
+            partial(Markup, transitions, initial, named),
             tuple(ids),
             lead=prompt_text(self._tokenizer, job.prompt)
             if job.echo and isinstance(job.prompt, Prompt)
             else "",
+            stop=others,
+            specials=self._specials if job.skip_special_tokens else {},
         )
         if chat is None or not tools:
             return script
-        return script.with_tools(
+        reader = CallReader(
             _tool_parser(self._tokenizer.tool_parser, tool_schemas(chat.tools)),
-            one_call=not chat.parallel_tool_calls,
+            [tool.name for tool in chat.tools],
             markers=(str(self._tokenizer.tool_call_start), str(self._tokenizer.tool_call_end)),
         )
+        return script.with_tools(reader, one_call=not chat.parallel_tool_calls)
 
     def _choosers(self, answer: Answer) -> Choosers:
         sampling = answer.job.sampling
@@ -263,6 +276,12 @@ def _open_model(folder: Path) -> Any:
 
 def _tool_parser(parse: Any, schemas: Iterable[Any]) -> Callable[[str], Any]:
     return lambda text: parse(text, list(schemas))
+
+
+def _specials(tokenizer: Tokenizer) -> dict[int, str]:
+    """The texts of its special tokens, by their ids."""
+    added = tokenizer.get_added_tokens_decoder()
+    return {token: each.content for token, each in added.items() if each.special}
 
 
 def _backend(tokenizer: TokenizerWrapper, folder: Path) -> Tokenizer:

@@ -1,17 +1,16 @@
 """One answer as it is written: tokens in, pieces of text, reasoning and tool calls out."""
 
-import json
 import logging
-import secrets
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
 
+import msgspec
 from tokenizers import Tokenizer
 from tokenizers.decoders import DecodeStream
 
 from jobs.generation import Choice, FinishReason, Piece, TokenLogprobs, ToolCall
 from workers.runners.generate.markup import NORMAL, REASONING, TOOL, Markup, Segment
+from workers.runners.generate.tool_calls import CallReader
 
 log = logging.getLogger(__name__)
 
@@ -21,28 +20,27 @@ CONTEXT = 6
 MAX_WITHHELD = 16
 """After so many tokens there is a piece also without text, so that a successor need not write them again."""
 
-ParseToolCall = Callable[[str], Any]
-
 
 @dataclass(frozen=True, slots=True)
 class Script:
     """How an answer is to be read: the same for all answers to a job.
 
-    prompt: its ids. lead: text that is put before the answer.
-    parse: the model's own reader of a tool call's text. one_call: end with the first
-    call. markers: what stands around a tool call, to give it back as text where it cannot be read.
+    prompt: its ids. lead: text that is put before the answer. stop: texts that end the answer, looked for in what is
+    shown of it. specials: tokens that are left out of the text, by id, and their texts. calls: reader of tool calls;
+    None where there are no tools. one_call: end with the first call.
     """
 
     tokenizer: Tokenizer
     markup: Callable[[], Markup]
     prompt: tuple[int, ...]
     lead: str = ""
-    parse: ParseToolCall | None = None
+    stop: Sequence[str] = ()
+    specials: Mapping[int, str] = field(default_factory=dict[int, str])
+    calls: CallReader | None = None
     one_call: bool = False
-    markers: tuple[str, str] = ("", "")
 
-    def with_tools(self, parse: ParseToolCall, *, one_call: bool, markers: tuple[str, str]) -> "Script":
-        return replace(self, parse=parse, one_call=one_call, markers=markers)
+    def with_tools(self, calls: CallReader, *, one_call: bool) -> "Script":
+        return replace(self, calls=calls, one_call=one_call)
 
 
 @dataclass(slots=True)
@@ -68,10 +66,12 @@ class Transcript:
         self.stop: str | None = None
         self._script = script
         self._markup = script.markup()
+        self._stops = Markup({NORMAL: []}, stop=script.stop)
         self._stream = DecodeStream(skip_special_tokens=False)
         for token in script.prompt[-CONTEXT:]:
             self._stream.step(script.tokenizer, token)
         self._undecoded: list[int] = []
+        self._marks: set[str] = set()  # special tokens that came and may become a marker
         self._tool_text: str | None = None
         self._fresh = True  # no text yet, or a marker before it: white space there is not meant
         self._trims = False
@@ -86,11 +86,13 @@ class Transcript:
             return
         self.tokens.append(token)
         self._growth.tokens.append(token)
-        if logprobs is not None and finish != "stop":
-            self._growth.logprobs.append(logprobs)
         if finish != "stop":
-            self._read(self._decode(token))
-        if self._markup.stopped or self._has_enough_calls():
+            hidden = self._hides(token)
+            if logprobs is not None:
+                self._growth.logprobs.append(msgspec.structs.replace(logprobs, hidden=hidden))
+            text = self._decode(token)
+            self._read(text.removesuffix(self._script.specials[token]) if hidden else text)
+        if self._stopped or self._has_enough_calls():
             finish = "stop"
         if finish is not None:
             self._finish(finish)
@@ -140,6 +142,20 @@ class Transcript:
             stop=self.stop,
         )
 
+    @property
+    def _stopped(self) -> bool:
+        return self._markup.stopped or self._stops.stopped
+
+    def _hides(self, token: int) -> bool:
+        """Whether it is a special token that means nothing here. In a call it may be a part of the model's notation."""
+        name = self._script.specials.get(token)
+        if name is None or self._markup.in_call:
+            return False
+        if self._markup.knows(name):
+            self._marks.add(name)
+            return False
+        return True
+
     def _decode(self, token: int) -> str:
         text = self._stream.step(self._script.tokenizer, token)
         if text is None:
@@ -159,56 +175,67 @@ class Transcript:
             elif self._tool_text is not None:
                 self._end_tool_call()
             if kind == REASONING:
-                self._growth.reasoning.append(text)
+                self._growth.reasoning.append(self._without_marks(text))
                 self._trims = True
             elif kind == NORMAL:
-                self._add_text(text)
+                self._add_text(self._without_marks(text))
+            if self._stops.stopped:
+                return
             if n + 1 < len(segments):  # a marker follows
+                self._show(self._stops.close())
                 self._fresh = self._trims = True
+
+    def _without_marks(self, text: str) -> str:
+        """Without special tokens that became no marker."""
+        for name in self._marks:
+            text = text.replace(name, "")
+        return text
 
     def _add_text(self, text: str) -> None:
         if self._fresh and self._trims:
             text = text.lstrip()
         if text:
             self._fresh = False
-            self._growth.text.append(text)
+            self._show(self._stops.read(text))
 
-    def _end_tool_call(self) -> None:
+    def _show(self, segments: Sequence[Segment]) -> None:
+        self._growth.text += [text for _, text in segments]
+
+    def _end_tool_call(self, finish: FinishReason | None = None) -> None:
+        """finish: why there is no end marker."""
         text, self._tool_text = self._tool_text or "", None
-        try:
-            assert self._script.parse is not None
-            parsed = self._script.parse(text)
-            calls = parsed if isinstance(parsed, list) else [parsed]
-            self._growth.calls += [_tool_call(call) for call in calls]
-        except Exception:
-            # Whatever a model's parser raises: the caller gets what the model wrote.
-            log.warning("a tool call could not be read", extra={"characters": len(text)}, exc_info=True)
-            before, behind = self._script.markers
-            self._growth.text.append(before + text + behind)
+        reader = self._script.calls
         self._trims = self._fresh = True
+        if reader is None:
+            self._growth.text.append(text)
+            return
+        if finish == "length":
+            self._growth.calls += reader.read_cut(text)
+            return
+        try:
+            self._growth.calls += reader.read(text)
+        except Exception as error:  # noqa: BLE001
+            # Whatever a model's parser raises: the caller gets what the model wrote.
+            kind = type(error).__name__
+            log.warning("a tool call could not be read", extra={"characters": len(text), "error": kind})
+            before, behind = reader.markers
+            self._growth.text.append(before + text + ("" if finish else behind))
 
     def _has_enough_calls(self) -> bool:
         return self._script.one_call and bool(self._growth.calls)
 
     def _finish(self, finish: FinishReason) -> None:
-        if self._undecoded and not self._markup.stopped:
+        if self._undecoded and not self._stopped:
             self._read(self._script.tokenizer.decode(self._undecoded, skip_special_tokens=False))
-        self.stop = self._markup.stop
+        if not self._stopped:
+            self._sort(self._markup.close())
+        self._show(self._stops.close())
+        self.stop = self._markup.stop if self._stops.stop is None else self._stops.stop
         if self.stop is not None:
             finish = "stop"  # also where the length is reached with it
-        self._sort(self._markup.close())
         if self._tool_text is not None:
-            self._end_tool_call()
+            self._end_tool_call(finish)
         if self._script.one_call:
             del self._growth.calls[1:]
         called = self._growth.calls or any(piece.tool_calls for piece in self._pieces)
         self.finish_reason = "tool_calls" if called and finish == "stop" else finish
-
-
-def _tool_call(call: dict[str, Any]) -> ToolCall:
-    """What mlx-lm's parsers return: {"name", "arguments"}, the arguments as an object or as its JSON text."""
-    arguments = call["arguments"]
-    text = arguments if isinstance(arguments, str) else json.dumps(arguments, ensure_ascii=False)
-    return ToolCall(
-        id=call.get("id") or f"call_{secrets.token_hex(12)}", name=str(call["name"]), arguments=text
-    )
