@@ -51,5 +51,5 @@ lock: setup  ## make the pins again from pyproject.toml (for every platform, wit
 	  --no-emit-find-links --upgrade --extra cuda --extra dev -c requirements.txt pyproject.toml -o requirements-cuda.txt
 
 clean:  ## remove .venv and caches
-	rm -rf .venv .pytest_cache .ruff_cache dist
+	rm -rf .venv .pytest_cache .ruff_cache dist tests/conformance/node/node_modules
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -7,7 +7,7 @@ from functools import partial
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 
 from jobs.errors import InvalidInput, JobError
-from jobs.generation import Choice, GenerateJob, GenerateResult, Prompt
+from jobs.generation import Chat, Choice, GenerateJob, GenerateResult, TextPart
 from jobs.types import ModelInfo
 from workers.runners.base import NewToken, Weightless
 from workers.runners.generate.answer import Answer
@@ -79,8 +79,8 @@ class FakeGenerator(Weightless):
     def __init__(self, model: str = "fake-chat") -> None:
         self.info = ModelInfo(id=model, task="generate", created=0, dimensions=0, max_tokens=10_000)
         self.decoder = FakeDecoder()
-        self._tokenizer = byte_tokenizer()
-        self.chances = Chances(self._tokenizer)
+        self.tokenizer = byte_tokenizer()
+        self.chances = Chances(self.tokenizer)
 
     def prepare(self, jobs: Sequence[GenerateJob]) -> Sequence[list[Answer] | GenerateResult | JobError]:
         return [self._prepare(job) for job in jobs]
@@ -89,11 +89,15 @@ class FakeGenerator(Weightless):
         text = _prompt(job)
         if text == "invalid":
             return InvalidInput("not this one", param="prompt")
-        ids = self._tokenizer.encode(text).ids
+        ids = self.tokenizer.encode(text).ids
         if job.count_only:
             return GenerateResult(choices=(), prompt_tokens=len(ids))
-        script = Script(self._tokenizer, partial(Markup, {NORMAL: []}), (), stop=job.stop)
+        script = self.script(job)
         return [Answer(job, ids, job.max_tokens or len(ids), Transcript(script, n)) for n in range(job.n)]
+
+    def script(self, job: GenerateJob) -> Script:
+        """How its answers are read."""
+        return Script(self.tokenizer, partial(Markup, {NORMAL: []}), (), stop=job.stop)
 
     def assemble(
         self, job: GenerateJob, items: Sequence[Answer], outcomes: Sequence[Choice]
@@ -107,6 +111,8 @@ class FakeGenerator(Weightless):
 
 
 def _prompt(job: GenerateJob) -> str:
-    assert isinstance(job.prompt, Prompt)
+    """Of a chat the last message."""
+    if isinstance(job.prompt, Chat):
+        return "".join(part.text for part in job.prompt.messages[-1].content if isinstance(part, TextPart))
     assert isinstance(job.prompt.content, str)
     return job.prompt.content

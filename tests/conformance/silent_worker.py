@@ -1,0 +1,83 @@
+"""A worker whose model writes the prompt again, slowly: `silent_worker.py REDIS_URL MODEL PACE_S MOST`.
+
+PACE_S: seconds between two tokens of an answer, which are a byte each. MOST: so many tokens of each answer are
+written, and then no more, though the worker works on; 0 for all.
+"""
+
+import json
+import sys
+import threading
+import time
+from functools import partial
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parents[2]))
+
+from jobs.connection import connect
+from jobs.generation import Chat, GenerateJob
+from jobs.settings import Settings
+from tests.fake_generator import FakeDecoder, FakeGenerator
+from workers.batching import BatchLimits
+from workers.residents import resident
+from workers.runners.base import NewToken
+from workers.runners.generate.answer import Answer
+from workers.runners.generate.markup import NORMAL, TOOL, Markup
+from workers.runners.generate.tool_calls import CallReader
+from workers.runners.generate.transcript import Script
+from workers.worker import BatchWorker
+
+MARKERS = ("<call>", "</call>")
+"""Around a tool call: {"name", "arguments"}."""
+
+
+class SlowDecoder(FakeDecoder):
+    def __init__(self, pace_s: float, most: int) -> None:
+        super().__init__()
+        self._pace_s = pace_s
+        self._most = most
+        self._next_at: dict[int, float] = {}
+
+    def insert(self, answer: Answer) -> int:
+        uid = super().insert(answer)
+        self._next_at[uid] = time.monotonic()
+        return uid
+
+    def step(self, seconds: float) -> list[NewToken]:
+        threading.Event().wait(0.01)
+        return [token for uid, answer in list(self._answers.items()) if (token := self._next(uid, answer))]
+
+    def _next(self, uid: int, answer: Answer) -> NewToken | None:
+        at, now = answer.written + len(answer.generated), time.monotonic()
+        if now < self._next_at[uid] or at == self._most:
+            return None
+        self._next_at[uid] = now + self._pace_s
+        if at < answer.prompt_tokens:
+            return NewToken(uid, answer.ids[at], None, None)
+        del self._answers[uid]
+        return NewToken(uid, answer.ids[0], "stop", None)
+
+
+class SlowGenerator(FakeGenerator):
+    def __init__(self, model: str, pace_s: float, most: int) -> None:
+        super().__init__(model)
+        self.decoder = SlowDecoder(pace_s, most or -1)
+
+    def script(self, job: GenerateJob) -> Script:
+        if not (isinstance(job.prompt, Chat) and job.prompt.tools):
+            return super().script(job)
+        before, behind = MARKERS
+        markup = partial(Markup, {NORMAL: [(before, TOOL)], TOOL: [(behind, NORMAL)]})
+        calls = CallReader(json.loads, (), MARKERS)
+        return Script(self.tokenizer, markup, ()).with_tools(calls, one_call=False)
+
+
+if __name__ == "__main__":
+    url, model, pace_s, most = sys.argv[1:]
+    worker = BatchWorker(
+        connect(url),
+        resident({model: SlowGenerator(model, float(pace_s), int(most))}),
+        {model: BatchLimits(tokens=256, items=64, padding=0.5, free_padding=64)},
+        Settings(),
+        lambda work: work(),
+    )
+    sys.exit(0 if worker.work() else 1)
