@@ -51,6 +51,8 @@ class Markup:
     def read(self, text: str) -> list[Segment]:
         if self.stopped:
             return []
+        if not self._marks:
+            return [Segment(self._state[0] or NORMAL, text)]
         self._state, segments = TextStateMachine.split(self._state, text)
         kind, _ = segments[-1]
         if kind.startswith(_ENDED_BY):

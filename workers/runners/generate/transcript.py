@@ -91,7 +91,7 @@ class Transcript:
             if logprobs is not None:
                 self._growth.logprobs.append(msgspec.structs.replace(logprobs, hidden=hidden))
             text = self._decode(token)
-            self._read(text.removesuffix(self._script.specials[token]) if hidden else text)
+            self._read(text.removesuffix(self._alone(token)) if hidden else text)
         if self._stopped or self._has_enough_calls():
             finish = "stop"
         if finish is not None:
@@ -163,6 +163,10 @@ class Transcript:
             return ""
         self._undecoded.clear()
         return text
+
+    def _alone(self, token: int) -> str:
+        """A token's text by itself."""
+        return self._script.tokenizer.decode([token], skip_special_tokens=False)
 
     def _read(self, text: str) -> None:
         if text:
