@@ -329,13 +329,14 @@ async def test_vectors_in_every_form_are_as_documented(connect: Connect, fields:
 async def test_rerankings_in_every_form_are_as_documented(connect: Connect):
     client = connect(MemoryQueue(MODELS))
     documents = ["a fox", {"text": "a whale"}]
-    for path, fields in (
+    forms: list[tuple[str, dict[str, Any]]] = [
         ("/v1/rerank", {"documents": documents}),
         ("/v1/rerank", {"documents": documents, "max_chunks_per_doc": 1, "return_documents": True}),
         ("/v2/rerank", {}),
         ("/rerank", {"return_text": True}),
         ("/v1/score", {"text_1": ["a fox", "a whale"]}),
-    ):
+    ]
+    for path, fields in forms:
         reply = await ask(client, DOCUMENTED.endpoint_of("POST", path), **fields)
         assert reply.status_code == 200, reply.text
         DOCUMENTED.check(reply)
