@@ -7,7 +7,7 @@ BIN := .venv/bin
 # On Linux, MLX's CPU wheel links a slow BLAS; the worker's launcher preloads a fast one, and this runs tests the same way.
 WITH_BLAS = $(BIN)/python -m workers.openblas
 
-.PHONY: help setup demo test check bench chaos lock clean
+.PHONY: help setup demo test check bench chaos fuzz lock clean
 
 help:  ## this list
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' Makefile
@@ -42,6 +42,9 @@ bench: setup  ## the README's numbers
 
 chaos: setup  ## the long chaos run: 50,000 jobs and more, 100 kills and more
 	@$(WITH_BLAS) $(BIN)/python -m tests.chaos --long $(ARGS)
+
+fuzz: setup  ## five minutes of requests that schemathesis makes from /openapi.json; ARGS="--minutes 1"
+	@$(PRELOAD) $(BIN)/python -m tests.fuzz $(ARGS)
 
 lock: setup  ## make the pins again from pyproject.toml (for every platform, without registry addresses)
 	@$(BIN)/python -m pip install -q --disable-pip-version-check uv

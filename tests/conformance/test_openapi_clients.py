@@ -43,8 +43,8 @@ def test_a_generated_client_embeds_chats_and_waits_for_a_job(stack: Stack, tmp_p
     document.write_bytes(stack.http.get(f"{stack.url}/openapi.json").content)
 
     made = run(
-        "tool", "run", "--from", GENERATOR, "openapi-python-client", "generate", "--path", document,
-        "--fail-on-warning", cwd=tmp_path,
+        "tool", "run", "--python", sys.executable, "--from", GENERATOR,
+        "openapi-python-client", "generate", "--path", document, "--fail-on-warning", cwd=tmp_path,
     )  # fmt: skip
     assert "arning" not in made
 
