@@ -399,6 +399,17 @@ async def test_what_is_told_of_models_and_the_service_is_as_documented(
             DOCUMENTED.check(await ask(client, endpoint))
 
 
+async def test_a_name_that_may_mean_two_models_is_refused_as_documented(connect: Connect):
+    two = tuple(msgspec.structs.replace(CHAT_MODEL, id=name) for name in ("one/chat", "two/chat"))
+    client = connect(MemoryQueue(two))
+    for endpoint in DOCUMENTED.endpoints:
+        if "model" in (endpoint.example or {}):
+            DOCUMENTED.check(await ask(client, endpoint, model="chat"))
+    reply = await client.get("/v1/models/chat")
+    assert reply.status_code == 400
+    DOCUMENTED.check(reply)
+
+
 async def test_the_document_is_made_when_it_is_first_asked_for_and_kept():
     app = create_app(MemoryQueue(), Settings())
     assert app.openapi_schema is None
