@@ -75,6 +75,7 @@ class Transcript:
         self._tool_text: str | None = None
         self._fresh = True  # no text yet, or a marker before it: white space there is not meant
         self._trims = False
+        self._space = ""  # white space at the beginning, left out if a marker is next
         self._growth = _Growth(text=[script.lead] if script.lead else [])
         self._pieces: list[Piece] = []
 
@@ -188,6 +189,7 @@ class Transcript:
             if n + 1 < len(segments):  # a marker follows
                 self._show(self._stops.close())
                 self._fresh = self._trims = True
+                self._space = ""
 
     def _without_marks(self, text: str) -> str:
         """Without special tokens that became no marker."""
@@ -198,6 +200,11 @@ class Transcript:
     def _add_text(self, text: str) -> None:
         if self._fresh and self._trims:
             text = text.lstrip()
+        elif self._fresh and self._markup.parts:
+            text, self._space = self._space + text, ""
+            if not text.strip():
+                self._space = text
+                return
         if text:
             self._fresh = False
             self._show(self._stops.read(text))
@@ -233,6 +240,7 @@ class Transcript:
             self._read(self._script.tokenizer.decode(self._undecoded, skip_special_tokens=False))
         if not self._stopped:
             self._sort(self._markup.close())
+        self._show(self._stops.read(self._space))
         self._show(self._stops.close())
         self.stop = self._markup.stop if self._stops.stop is None else self._stops.stop
         if self.stop is not None:
