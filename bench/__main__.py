@@ -11,6 +11,7 @@ from bench.report import show
 SECTIONS = {
     "engine": "The queue alone: no-op jobs, mlxq against stock RQ SimpleWorker",
     "http": "HTTP /v1/embeddings with a no-op model, against a bare FastAPI route",
+    "blas": "Matrix products of MLX on a CPU, as a worker computes them, against numpy's",
     "batches": "Batches: what padding they hold, and whether they change a vector",
     "texts": "all-MiniLM-L6-v2 served, against the same model called in process",
     "rerank": "Reranking by a cross-encoder of MiniLM's shape, random weights, against the same called in process",

@@ -4,7 +4,6 @@ import argparse
 import signal
 import sys
 from collections.abc import Sequence
-from typing import NoReturn
 
 EPILOG = "Every option is also an environment variable, and there are more of those: see `mlxq settings`."
 
@@ -29,10 +28,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             from cli.worker import worker as run
 
     from cli.configuration import ConfigurationError, load_settings
-    from cli.redis_state import RedisRefused
     from jobs.data_folder import RedisServerError
     from jobs.log import set_up_logging
-    from jobs.redis_url import hide_urls
     from workers.backend import NoBackend
     from workers.supervisor import CONFIGURATION_ERROR
 
@@ -47,21 +44,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except ConfigurationError as error:
         print(f"mlxq: {error}", file=sys.stderr)
         return 2
-    except (NoBackend, RedisRefused) as error:
+    except NoBackend as error:
         print(f"mlxq: {error}", file=sys.stderr)
         return CONFIGURATION_ERROR
     except (RedisServerError, OSError) as error:
-        print(f"mlxq: {hide_urls(str(error))}", file=sys.stderr)
+        print(f"mlxq: {error}", file=sys.stderr)
         return 1
-
-
-class _Parser(argparse.ArgumentParser):
-    """Quotes no Redis URL, wherever it was put."""
-
-    def error(self, message: str) -> NoReturn:
-        from jobs.redis_url import hide_urls
-
-        super().error(hide_urls(message))
 
 
 def print_version() -> int:
@@ -73,7 +61,9 @@ def print_version() -> int:
 
 def build_parser() -> argparse.ArgumentParser:
     """Values stay texts here: Settings checks them, whether they came from an option or a variable."""
-    parser = _Parser(prog="mlxq", description="Job-queue batch engine for MLX models.", epilog=EPILOG)
+    parser = argparse.ArgumentParser(
+        prog="mlxq", description="Job-queue batch engine for MLX models.", epilog=EPILOG
+    )
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
 
     def command(name: str, text: str) -> argparse.ArgumentParser:

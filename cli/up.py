@@ -13,11 +13,10 @@ from urllib.error import HTTPError
 from cli.listener import listen, local_url
 from cli.process_tree import run_tree
 from cli.processes import api_supervisors, worker_supervisor
-from cli.redis_state import check_redis
+from cli.redis_state import shown_url, warn_if_away
 from jobs.connection import own_server
 from jobs.data_folder import RedisServerError
 from jobs.parent import ParentPipe
-from jobs.redis_url import shown_url
 from jobs.server import RedisServer
 from jobs.settings import Settings
 from workers.backend import check_backend
@@ -36,7 +35,7 @@ def up(settings: Settings) -> int:
     with listen(settings.host, settings.port) as listener:
         redis = own_server(settings)
         if redis is None:
-            check_redis(settings.redis_url or "")
+            warn_if_away(settings.redis_url or "")
             return asyncio.run(_run(settings, listener, None))
         with redis:
             settings = settings.model_copy(update={"redis_url": redis.url})
@@ -62,20 +61,15 @@ async def _run(settings: Settings, listener: socket.socket, redis: RedisServer |
 
 async def _keep_running(redis: RedisServer) -> None:
     """Redis is started again after a crash: its append-only file holds all but the last second."""
-    said = ""
     while True:
         await asyncio.sleep(POLL_S)
-        if redis.running:
-            said = ""
-            continue
-        if not said:
-            log.error(said := "Redis ended; it is started again")
-        try:
-            await asyncio.to_thread(redis.start)
-        except (RedisServerError, OSError) as error:
-            if (why := f"Redis could not be started: {error}") != said:  # once, not with every try
-                log.error(said := why)
-            await asyncio.sleep(1)
+        if not redis.running:
+            log.error("Redis ended; it is started again")
+            try:
+                await asyncio.to_thread(redis.start)
+            except (RedisServerError, OSError) as error:
+                log.error("Redis could not be started: %s", error)
+                await asyncio.sleep(1)
 
 
 async def _announce_if_possible(url: str) -> None:

@@ -4,17 +4,14 @@ import asyncio
 
 from cli.process_tree import run_tree
 from cli.processes import worker_supervisor
-from cli.redis_state import check_redis
-from jobs.connection import redis_url
 from jobs.parent import ParentPipe
 from jobs.settings import Settings
 from workers.backend import check_backend
 
 
 def worker(settings: Settings) -> int:
-    """Raises: NoBackend, RedisRefused."""
+    """Raises: NoBackend."""
     check_backend()
-    check_redis(redis_url(settings))
 
     async def run() -> int:
         return await run_tree([[worker_supervisor(settings, ParentPipe())]], asyncio.sleep(0))

@@ -83,14 +83,14 @@ README.md says the rest; examples/ has a script for each task.""")
 @contextmanager
 def mlxq_up(folder: Path) -> Iterator[str]:
     """`mlxq up` on a free port; its URL. Its log goes to a file, shown only if it does not start."""
-    print("Starting Redis, the API and a worker (`mlxq up`) ...", flush=True)
+    print("Starting Redis, the API and a worker (`mlxq up`) ", end="", flush=True)
     command = [sys.executable, "-m", "cli.main", "up", "--port", "0", "--data", str(folder)]
     command += ["--model", MODEL, "--model", f"{CHAT}={CHAT_FOLDER}"]
     environ = {
         name: value for name, value in os.environ.items() if name != "REDIS_URL"
     }  # not into your own Redis
     log = folder / "mlxq.log"
-    started = time.monotonic()
+    started, dots = time.monotonic(), 0  # one for each second
     with log.open("w") as out:  # in a session of its own: Ctrl-C reaches this script, which then stops it
         process = subprocess.Popen(
             command, cwd=ROOT, env=environ, stdout=out, stderr=subprocess.STDOUT, start_new_session=True
@@ -100,9 +100,12 @@ def mlxq_up(folder: Path) -> Iterator[str]:
             said := re.search(r"^Ready after.*\n  curl (http://[^/]+)/", log.read_text(), re.MULTILINE)
         ):
             if process.poll() is not None:
-                sys.exit(f"mlxq did not start:\n{log.read_text()}")
+                sys.exit(f"\nmlxq did not start:\n{log.read_text()}")
             time.sleep(0.05)
-        print(f"Ready after {time.monotonic() - started:.1f} s on {said[1]}.\n")
+            if time.monotonic() - started > dots:
+                dots += 1
+                print(".", end="", flush=True)
+        print(f"\nReady after {time.monotonic() - started:.1f} s on {said[1]}.\n")
         yield said[1]
     finally:
         process.terminate()

@@ -5,6 +5,7 @@ import logging
 import math
 import os
 import secrets
+import socket
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -15,19 +16,15 @@ from pydantic import ValidationError
 from pydantic_settings import SettingsError
 from redis.exceptions import RedisError
 
-from jobs.connection import connect, own_folder, redis_url
+from jobs.connection import connect, redis_url
 from jobs.errors import InvalidInput, JobError
 from jobs.log import set_up_logging
-from jobs.outage import Outage, cause_of, is_final
 from jobs.parent import exit_with_parent
 from jobs.settings import Settings
-from workers.dead_worker import worker_name
-from workers.ledger import Ledger
 from workers.limits import batch_limits, device_is_gpu, limit_cache, weight_budget_bytes
 from workers.models import open_runner
 from workers.residents import Residents
 from workers.runners.base import Runner
-from workers.starting import starting
 from workers.supervisor import CONFIGURATION_ERROR
 
 log = logging.getLogger("workers")
@@ -36,7 +33,6 @@ log = logging.getLogger("workers")
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m workers")
     parser.add_argument("--parent-fd", type=int, help="end when the process at this pipe's other end does")
-    parser.add_argument("--token", help="the end of the worker's name, by which the launcher knows it")
     options = parser.parse_args()
     if options.parent_fd is not None:
         exit_with_parent(options.parent_fd)
@@ -46,10 +42,10 @@ def main() -> int:
         print(f"mlxq worker: {error}", file=sys.stderr)
         return CONFIGURATION_ERROR
     set_up_logging(settings.log_level)
-    return run(settings, worker_name(os.getpid(), options.token or secrets.token_hex(4)))
+    return run(settings)
 
 
-def run(settings: Settings, name: str) -> int:
+def run(settings: Settings) -> int:
     """Load the models, then work until told to stop. Everything that touches MLX happens in one thread."""
     with ThreadPoolExecutor(max_workers=1, thread_name_prefix="device") as device:
         try:
@@ -58,31 +54,23 @@ def run(settings: Settings, name: str) -> int:
             print(f"mlxq worker: MLX cannot be loaded: {error}", file=sys.stderr)
             return CONFIGURATION_ERROR
         try:
-            return run_on(device, settings, name)
+            return run_on(device, settings)
         finally:
             device.submit(release_device).result()
 
 
-def run_on(device: ThreadPoolExecutor, settings: Settings, name: str) -> int:
-    try:
-        connection = connect(redis_url(settings))
-    except ValueError as error:
-        print(f"mlxq worker: {error}", file=sys.stderr)
-        return CONFIGURATION_ERROR
-    outage = Outage(own_folder(settings))
+def run_on(device: ThreadPoolExecutor, settings: Settings) -> int:
     try:
         device.submit(limit_cache).result()
-        with starting(Ledger(connection, name, lease_s=settings.lease_s, max_crashes=1), settings.lease_s):
-            residents = device.submit(open_models, settings).result()
+        residents = device.submit(open_models, settings).result()
         limits = device.submit(batch_limits, settings).result()
     except JobError as error:
         print(f"mlxq worker: {error.message}", file=sys.stderr)
         return CONFIGURATION_ERROR
     from workers.worker import BatchWorker
 
-    if (refusal := wait_for_redis(connection, outage)) is not None:
-        print(f"mlxq worker: {refusal}", file=sys.stderr)
-        return CONFIGURATION_ERROR
+    connection = connect(redis_url(settings))
+    wait_for_redis(connection)
     worker = BatchWorker(
         connection,
         residents,
@@ -90,23 +78,20 @@ def run_on(device: ThreadPoolExecutor, settings: Settings, name: str) -> int:
         settings,
         lambda work: device.submit(work).result(),
         depth=2 if device.submit(device_is_gpu).result() else 1,
-        name=name,
-        outage=outage,
+        name=f"{socket.gethostname()}.{os.getpid()}.{secrets.token_hex(2)}",
     )
     log.info("serving", extra={"models": ",".join(residents.runners), "batch_tokens": limits.tokens})
     return 0 if worker.work() else 1
 
 
-def wait_for_redis(connection: redis.Redis, outage: Outage) -> str | None:
-    """RQ's constructor needs it; the models stay loaded meanwhile. Returns why there is no use in waiting."""
+def wait_for_redis(connection: redis.Redis) -> None:
+    """RQ's constructor needs it; the models stay loaded meanwhile."""
     while True:
         try:
             connection.ping()
-            return None
+            return
         except RedisError as error:
-            if is_final(error):
-                return f"Redis refuses us: {cause_of(error)}. Set it in REDIS_URL or --redis."
-            outage.note(error)
+            log.warning("waiting for Redis", extra={"error": str(error)})
             time.sleep(1)
 
 

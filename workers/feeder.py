@@ -76,7 +76,7 @@ class Feeder:
                 if self.paused or not self._feed():
                     self._bell.wait(self._listen_for, self._may_feed, self._pause_s)
             except RedisError as error:
-                self._ledger.outage.note(error)
+                log.warning("cannot claim jobs", extra={"error": str(error)})
                 time.sleep(0.2)
         self._swapping.stop()
 
@@ -216,5 +216,5 @@ class Feeder:
             except RedisError as error:
                 if self._stopping:
                     raise
-                self._ledger.outage.note(error)
+                log.warning("cannot read a stream, trying again", extra={"error": str(error)})
                 time.sleep(0.2)

@@ -18,7 +18,6 @@ from rq.worker.base import WorkerStatus
 
 from jobs import keys
 from jobs.errors import JobStopped, TimeLimitExceeded
-from jobs.outage import Outage, cause_of
 from jobs.serializer import MsgpackSerializer
 from jobs.settings import Settings
 from jobs.types import LANES, WorkerStats
@@ -40,8 +39,6 @@ from workers.writer import Writer
 log = logging.getLogger(__name__)
 
 TICK_S = 0.1
-PAUSE_S = 0.5
-"""Between two tries to listen for RQ's commands."""
 HUNG = 70
 """Exit status of a worker whose device hung (EX_SOFTWARE)."""
 
@@ -65,7 +62,6 @@ class BatchWorker(SimpleWorker):
         *,
         depth: int = 1,
         name: str | None = None,
-        outage: Outage | None = None,
     ) -> None:
         runners = residents.runners
         queues = [
@@ -83,13 +79,8 @@ class BatchWorker(SimpleWorker):
         self._residents = residents
         self._on_device = on_device
         self._ledger = Ledger(
-            connection,
-            self.name,
-            lease_s=settings.lease_s,
-            max_crashes=settings.max_crashes,
-            outage=outage,
+            connection, self.name, lease_s=settings.lease_s, max_crashes=settings.max_crashes
         )
-        self._outage = self._ledger.outage
         batching = {model: each for model, each in runners.items() if isinstance(each, BatchRunner)}
         generators = {model: each for model, each in runners.items() if isinstance(each, Generator)}
         self._hand = Hand(
@@ -172,13 +163,6 @@ class BatchWorker(SimpleWorker):
         else:
             self._hand.drop([job_id])
 
-    def _pubsub_exception_handler(self, exc: Exception, pubsub: Any, pubsub_thread: Any) -> None:
-        """Listening for commands goes on when Redis is back; RQ's own handler gives up where it only was silent."""
-        if not isinstance(exc, RedisError | OSError):
-            raise exc
-        self._outage.note(exc)
-        time.sleep(PAUSE_S)
-
     # The pulse
 
     def _tick(self) -> None:
@@ -194,7 +178,6 @@ class BatchWorker(SimpleWorker):
                 self._finisher.fail(held, TimeLimitExceeded())
             if self._is_due("announce", min(1.0, self._settings.lease_s / 4)):
                 self._give_sign_of_life()
-                self._outage.end()
             if self._is_due("renew", min(0.25, self._settings.lease_s / 4)):
                 # Before reclaiming: our own may be late after a sleep.
                 self._lose(self._ledger.renew(self._hand.claims()))
@@ -203,7 +186,7 @@ class BatchWorker(SimpleWorker):
             if self._is_due("sweep", self._settings.sweep_s):
                 self._sweep()
         except RedisError as error:
-            self._outage.note(error)
+            log.warning("Redis does not answer", extra={"error": str(error)})
             # Leases ran on while it was away: their owners renew before anybody reclaims.
             self._due["renew"] = 0.0
             self._reclaims_from = time.monotonic() + self._settings.lease_s / 2
@@ -258,19 +241,13 @@ class BatchWorker(SimpleWorker):
     # Beginning and end
 
     def _start_when_redis_answers(self) -> None:
-        tried = False
         while not self._stop_requested:
             try:
-                if self.pubsub_thread is None:
-                    if tried:  # an earlier try may have got as far as RQ's record
-                        self.connection.delete(self.key)
-                    tried = True
-                    self.bootstrap(self._settings.log_level)
+                self.bootstrap(self._settings.log_level)
                 self._give_sign_of_life()
-                self._outage.end()
                 return
             except RedisError as error:
-                self._outage.note(error)
+                log.warning("waiting for Redis", extra={"error": str(error)})
                 time.sleep(1)
 
     def _spawn(self, name: str, run: Callable[[], None]) -> threading.Thread:
@@ -310,10 +287,7 @@ class BatchWorker(SimpleWorker):
         try:
             self._ledger.release(claims)
         except RedisError as error:
-            log.warning(
-                "cannot give jobs back, their leases will run out",
-                extra={"jobs": len(claims), "cause": cause_of(error)},
-            )
+            log.warning("cannot give jobs back, their leases will run out", extra={"error": str(error)})
 
     def _die_hung(self) -> None:
         """A call does not return: nothing in this process can stop it. Hand the jobs over, then leave."""
@@ -336,4 +310,4 @@ class BatchWorker(SimpleWorker):
             self._ledger.withdraw()
             self.teardown()
         except RedisError as error:
-            log.warning("could not sign off", extra={"cause": cause_of(error)})
+            log.warning("could not sign off", extra={"error": str(error)})

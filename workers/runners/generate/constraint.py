@@ -10,7 +10,7 @@ from llguidance import LLMatcher
 from numpy.typing import NDArray
 
 from jobs.errors import InternalError, InvalidInput, JobError
-from workers.runners.generate.json_runs import JsonRuns, JsonTokens
+from workers.runners.generate.json_numbers import NumberRun, NumberTokens
 
 Words = NDArray[np.uint32]
 
@@ -37,18 +37,18 @@ class JsonConstraint:
         param: str = "response_format",
         after: Sequence[int] | None = None,
         generated: Sequence[int] = (),
-        json_tokens: JsonTokens | None = None,
+        numbers: NumberTokens | None = None,
     ) -> None:
-        """matcher: at its grammar's start, this answer's own. eos: the end tokens it knows.
+        """matcher: at its grammar's start, this answer's own. eos: the end tokens it knows. numbers: of an answer that
+        is JSON, whose numbers are to end.
 
-        json_tokens: of an answer that is JSON, whose numbers and white space are to end.
         after: token ids after which the grammar begins, such as those of </think>; until then anything but an end
         token may come. None: it begins at once. generated: tokens of this answer that are already there.
         """
         self._matcher = matcher
         self._unused = matcher.deep_copy()
-        self._json_tokens = json_tokens
-        self._runs = JsonRuns(json_tokens) if json_tokens else None
+        self._numbers = numbers
+        self._run = NumberRun(numbers) if numbers else None
         self._eos = tuple(eos)
         self._param = param
         self._after = tuple(after or ())
@@ -66,7 +66,7 @@ class JsonConstraint:
             param=self._param,
             after=self._after,
             generated=generated,
-            json_tokens=self._json_tokens,
+            numbers=self._numbers,
         )
 
     @property
@@ -103,8 +103,8 @@ class JsonConstraint:
         """Take in a token of the answer."""
         if not self._waits:
             self._matcher.consume_token(token)
-            if self._runs:
-                self._runs.advance(token)
+            if self._run:
+                self._run.advance(token)
             return
         self._tail.append(token)
         self._waits = tuple(self._tail) != self._after
@@ -119,7 +119,7 @@ class JsonConstraint:
             return words
         known = np.frombuffer(self._matcher.compute_bitmask(), np.uint32)[: len(words)]
         words[: len(known)] = known
-        return self._runs.narrow(words) if self._runs else words
+        return self._run.narrow(words) if self._run else words
 
 
 def too_complex(matcher: LLMatcher, param: str) -> InvalidInput:
