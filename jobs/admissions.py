@@ -19,17 +19,22 @@ _Pending = tuple[Sequence[str | bytes | int], int, asyncio.Future[Verdict]]
 
 
 class Admissions:
-    """The way into the queues, one ADMIT at a time."""
+    """The way into the queues: one ADMIT at a time, and one more with a large job, for which no other waits."""
 
     def __init__(self, redis: redis.asyncio.Redis, *, limit: int, idempotency_ttl_s: int) -> None:
         self._admit = redis.register_script(script("admit"))
         self._settings = (limit, idempotency_ttl_s)
         self._pending: list[_Pending] = []
         self._flushing: asyncio.Task[None] | None = None
+        self._alone = asyncio.Lock()
 
     async def admit(self, args: Sequence[str | bytes | int], size_bytes: int) -> Verdict:
         """Run ADMIT for one job's arguments (see lua/admit.lua). Raises RedisError."""
         verdict: asyncio.Future[Verdict] = asyncio.get_running_loop().create_future()
+        if size_bytes > MAX_BYTES:
+            async with self._alone:
+                await self._send([(args, size_bytes, verdict)])
+            return await verdict
         self._pending.append((args, size_bytes, verdict))
         if self._flushing is None:
             self._flushing = asyncio.create_task(self._flush())

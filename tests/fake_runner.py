@@ -25,7 +25,7 @@ class FakeItem(msgspec.Struct, frozen=True):
 
 class FakeRunner(Weightless):
     """Texts: "raise" breaks its batch, "nan" fails alone, "unpreparable" fails and "hang in prepare" hangs in
-    prepare, "invalid" is refused.
+    prepare until `prepare_gate` is set, "invalid" is refused.
 
     `gate` (set at first) holds the device while cleared. `batches` notes what ran together.
     """
@@ -34,6 +34,7 @@ class FakeRunner(Weightless):
         self.info = ModelInfo(id=model, task="embed", created=0, dimensions=DIMENSIONS, max_tokens=512)
         self.gate = threading.Event()
         self.gate.set()
+        self.prepare_gate = threading.Event()
         self.batches: list[list[str]] = []
 
     def prepare(self, jobs: Sequence[EmbedJob]) -> Sequence[list[FakeItem] | JobError]:
@@ -42,7 +43,7 @@ class FakeRunner(Weightless):
     def _prepare(self, job: EmbedJob) -> list[FakeItem] | JobError:
         texts = [text for text in job.inputs if isinstance(text, str)]
         if "hang in prepare" in texts:
-            threading.Event().wait()
+            self.prepare_gate.wait()
         if "unpreparable" in texts:
             raise RuntimeError("prepare breaks")
         if "invalid" in texts:

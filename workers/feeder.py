@@ -1,24 +1,19 @@
-"""Claims jobs and tokenises them, so that the next batch is ready when the device asks for it."""
+"""Claims jobs and has them prepared, so that the next batch is ready when the device asks for it."""
 
 import logging
 import threading
 import time
-from collections.abc import Callable, Sequence
-from typing import Any
 
 from redis.exceptions import RedisError
 
-from jobs import keys, record
-from jobs.errors import InternalError, InvalidInput, JobError
+from jobs import keys
 from jobs.generation import Pieces
-from jobs.types import LANES, Result
+from jobs.types import LANES
 from workers.bell import POLL_S, Bell
-from workers.hand import Hand, Held
+from workers.hand import Hand
 from workers.ledger import Claim, Ledger, Room
-from workers.progress import Progress
+from workers.preparing import Preparing
 from workers.residents import Residents
-from workers.runners.base import Runner
-from workers.runners.generate.answer import Answer
 from workers.swapping import Swapping
 
 log = logging.getLogger(__name__)
@@ -41,20 +36,13 @@ class Feeder:
         hand: Hand,
         ledger: Ledger,
         residents: Residents,
-        fail: Callable[[Held, JobError], None],
-        end: Callable[[Held, Result], None],
-        progress: Progress,
-        *,
-        prepare_timeout_s: float,
+        preparing: Preparing,
     ) -> None:
         self._hand = hand
         self._ledger = ledger
         self._residents = residents
         self._runners = residents.runners
-        self._fail = fail
-        self._end = end
-        self._progress = progress
-        self._prepare_timeout_s = prepare_timeout_s
+        self._preparing = preparing
         tasks = sum(len(runner.info.tasks) for runner in residents.runners.values())
         self._bell = Bell(hand, ledger, markers=tasks * len(LANES))
         self._stopping = False
@@ -153,61 +141,12 @@ class Feeder:
         return bool(taken.claims)
 
     def _take(self, claims: list[Claim]) -> None:
-        if not claims:
-            return
-        readable: dict[str, list[Held]] = {}
-        for held in self._hand.hold(claims):
-            try:
-                held.job = record.decode_job(held.claim.data)
-            except JobError as error:
-                self._hand.decline(held)
-                self._fail(held, error)
-            else:
-                readable.setdefault(held.model, []).append(held)
-        for model, helds in readable.items():
-            self._prepare(self._runners[model], helds)
-
-    def _prepare(self, runner: Runner, helds: list[Held]) -> None:
-        if error := self._residents.failure(runner.info.id):
-            for held in helds:
-                self._hand.decline(held)
-                self._fail(held, error)
-            return
-        jobs = [held.job for held in helds if held.job is not None]
-        self._progress.begin(self._prepare_timeout_s)
-        try:
-            prepared = runner.prepare(jobs)
-        except Exception:  # one job must not take its neighbours down
-            if len(helds) > 1:
-                for held in helds:
-                    self._prepare(runner, [held])
-                return
-            log.exception("job cannot be prepared", extra={"job_id": helds[0].claim.id})
-            prepared = [InternalError()]
-        finally:
-            self._progress.end()
-        for held, items in zip(helds, prepared, strict=True):
-            if isinstance(items, Result):
-                self._hand.decline(held)
-                self._end(held, items)
-                continue
-            if not isinstance(items, JobError) and held.claim.told:
-                self._go_on(held, items)
-            if not items:
-                items = InvalidInput("The job has no inputs.", param="input")
-            if isinstance(items, JobError):
-                self._hand.decline(held)
-                self._fail(held, items)
-            else:
-                self._hand.offer(held, items)
-
-    def _go_on(self, held: Held, answers: Sequence[Any]) -> None:
-        """An earlier execution has told some of the answers: they go on from there."""
-        told = self._told(held.claim)
-        for answer in answers:
-            assert isinstance(answer, Answer), "only generating jobs have streams"
-            answer.go_on_from(told)
-        held.told = len(told)
+        """What is claimed is prepared in other threads: this one only claims."""
+        helds = self._hand.hold(claims)
+        for held in helds:
+            if held.claim.told:
+                held.told_before = self._told(held.claim)
+        self._preparing.add(helds)
 
     def _told(self, claim: Claim) -> list[Pieces]:
         while True:

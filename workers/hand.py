@@ -7,6 +7,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple, Protocol
 
 from jobs import keys
+from jobs.generation import Pieces
 from jobs.types import LANES, Job, Lane
 from workers.batching import BatchLimits, ModelLane, choose_queue, pack
 from workers.ledger import Claim
@@ -21,6 +22,12 @@ MAX_JOBS = 1024
 CLAIMED_AHEAD = 4
 """A generating model's worker holds a quarter more jobs than it writes answers: the next one is tokenised already."""
 
+LARGE_SHARE = 8
+"""A large job counts as an eighth of a batch until it is prepared: others must not wait for it."""
+
+MAX_LARGE = 64
+"""Large jobs that wait to be prepared for a generating model; they take no answer's place until they are."""
+
 RESERVED = 4
 """A quarter of the answers written at a time is kept for the interactive lane."""
 
@@ -33,10 +40,15 @@ def _share(slots: int, lane: Lane) -> int:
 class Held:
     """A claimed job and how far it is."""
 
-    def __init__(self, claim: Claim, model: str, lane: Lane) -> None:
+    def __init__(self, claim: Claim, model: str, lane: Lane, order: int, cost: int) -> None:
+        """order: smaller was claimed earlier. cost: tokens of room that it takes until it is prepared."""
         self.claim = claim
         self.model = model
         self.lane = lane
+        self.order = order
+        self.cost = cost
+        self.prepared = False
+        self.told_before: Sequence[Pieces] = ()  # of its stream, by an earlier execution
         self.claimed_at = time.monotonic()
         self.deadline = math.inf
         self.job: Job | None = None
@@ -46,6 +58,16 @@ class Held:
         self.running = 0
         self.settling = False
         self.told = 0  # events of its stream so far
+
+    @property
+    def rank(self) -> tuple[int, int]:
+        """Smaller is served earlier."""
+        return LANES.index(self.lane), self.order
+
+    @property
+    def is_large(self) -> bool:
+        """Whether its claim has left it in Redis, to be fetched when it is prepared."""
+        return self.claim.data is None
 
 
 class Entry(NamedTuple):
@@ -119,11 +141,6 @@ class Hand:
         with self._lock:
             return [held.claim for held in self._held.values() if held.running]
 
-    def unprepared(self) -> list[Claim]:
-        """Executions that are claimed and not tokenised yet."""
-        with self._lock:
-            return [held.claim for held in self._held.values() if not held.items and not held.settling]
-
     def rooms(self, model: str) -> list[tuple[Lane, int, int]]:
         """(lane, tokens, jobs) that may still be claimed. Lower lanes take no room that higher ones use, but a lane
         with nothing here always has room for half a batch: it must get its turn.
@@ -145,7 +162,11 @@ class Hand:
 
     def _slot_rooms(self, model: str) -> list[tuple[Lane, int, int]]:
         slots = self._slots[model]
-        held = sum(max(1, len(held.items)) for held in self._held.values() if held.model == model)
+        mine = [each for each in self._held.values() if each.model == model]
+        waiting = sum(each.is_large and not each.prepared for each in mine)
+        if waiting >= MAX_LARGE:
+            return [(lane, 0, 0) for lane in LANES]
+        held = sum(max(1, len(each.items)) for each in mine) - waiting
         ahead = max(1, slots // CLAIMED_AHEAD)
         return [(lane, 1 << 30, _share(slots, lane) + ahead - held) for lane in LANES]
 
@@ -156,31 +177,45 @@ class Hand:
             for claim in claims:
                 parsed = keys.parse_queue_name(claim.queue)
                 assert parsed is not None, "only our queues are claimed from"
-                held = Held(claim, parsed[1], parsed[2])
+                self._order += 1
+                held = Held(claim, parsed[1], parsed[2], self._order, claim.cost)
+                if held.is_large and held.model in self._limits:
+                    held.cost = min(held.cost, self._limits[held.model].tokens // LARGE_SHARE)
                 self._held[claim.id] = held
-                self._incoming[held.model, held.lane] += claim.cost
+                self._incoming[held.model, held.lane] += held.cost
                 taken.append(held)
         return taken
 
     def offer(self, held: Held, items: Sequence[Any]) -> None:
-        """Tokenised: the items wait for the device."""
+        """Tokenised: the items wait for the device, unless the job was given up or prepared by another meanwhile."""
         with self._lock:
-            self._incoming[held.model, held.lane] -= held.claim.cost
-            if self._held.get(held.claim.id) is not held:
-                return  # canceled meanwhile
+            if held.prepared or not self.is_wanted(held):
+                return
+            self._no_longer_incoming(held)
+            held.told = len(held.told_before)
             held.items, held.outcomes, held.unfinished = items, [None] * len(items), len(items)
-            self._order += 1
             pool = self._pools[held.model, held.lane]
             if not pool:
                 self._served_at[held.model, held.lane] = time.monotonic()
-            pool += [Entry(item.length, self._order, held.lane, held, n) for n, item in enumerate(items)]
+            pool += [Entry(item.length, held.order, held.lane, held, n) for n, item in enumerate(items)]
             self.work.notify()
 
-    def decline(self, held: Held) -> None:
-        """It cannot be run: it holds no room any more, only its lease until the failure is written."""
+    def decline(self, held: Held) -> bool:
+        """It needs no device: it holds no room any more, only its lease until its end is written. False where it was
+        given up or prepared meanwhile.
+        """
         with self._lock:
+            if held.prepared or not self.is_wanted(held):
+                return False
             held.settling = True
-            self._incoming[held.model, held.lane] -= held.claim.cost
+            self._no_longer_incoming(held)
+            return True
+
+    def _no_longer_incoming(self, held: Held) -> None:
+        if not held.prepared:
+            held.prepared = True
+            self._incoming[held.model, held.lane] -= held.cost
+            self._made_room()
 
     def next_batch(
         self, timeout_s: float, *, at_least: int = 1, budget: Budget | None = None
@@ -291,6 +326,7 @@ class Hand:
         dropped = [held for held in found if not held.settling]
         for held in dropped:
             del self._held[held.claim.id]
+            self._no_longer_incoming(held)
         self._remove_entries(dropped)
         return dropped
 
@@ -307,6 +343,7 @@ class Hand:
             found = [held for job_id in job_ids if (held := self._held.get(job_id)) and not held.settling]
             for held in found:
                 held.settling = True
+                self._no_longer_incoming(held)
             self._remove_entries(found)
             return found
 

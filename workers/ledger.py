@@ -30,7 +30,7 @@ Verdict = Literal["finished", "failed", "stopped", "retry", "release"]
 
 class Claim(NamedTuple):
     """One execution of one job, as claimed. streams: pieces of its result are told as they come. told: events of it
-    that an earlier execution has told.
+    that an earlier execution has told. data: None of a large job, which is read by `Ledger.data`.
     """
 
     id: str
@@ -101,6 +101,11 @@ class Ledger:
         waits, rows, backlog = self._scripts["claim"](args=args)
         self._prefix = _new_prefix()  # only now: until the reply is here, the same call is repeated
         return Claims([_read_claim(row) for row in rows], bool(waits), frozenset(keys.names(backlog)))
+
+    def data(self, claim: Claim) -> bytes | None:
+        """A large job, which its claim did not bring along; None where it is gone."""
+        found: Any = self._redis.hget(keys.job(claim.id), "data")
+        return found
 
     def wait_for_work(self, wake_keys: Sequence[str], timeout_s: float) -> None:
         """Block until a marker says there is work, `ring` is called, or the time is over."""

@@ -9,6 +9,7 @@ from tokenizers import Tokenizer, normalizers
 
 from jobs.errors import InputTooLong, InvalidInput
 from jobs.types import Truncate
+from workers.excerpts import Excerpt, Excerpts, Side
 
 Ids = NDArray[np.int32]
 
@@ -28,8 +29,14 @@ def same_start(a: Ids, b: Ids) -> int:
     return int(differing[0]) if len(differing) else size
 
 
-# The tokenizer keeps a string, offsets and masks per token (some 200 bytes): slices bound what is alive at once.
-SLICE_CHARS = 1_000_000
+SLICE_CHARS = 32_768
+"""Characters that are tokenised in one call, on all cores. The library's threads are shared by everybody who tokenises,
+so a call must be short: a job of millions of characters takes turns with others. It also bounds what is alive at once
+(some 200 bytes per token).
+"""
+
+SLICE_IDS = 65_536
+"""A caller's token ids that are looked at in one go: Python's lock is held meanwhile."""
 
 
 class ModelTokenizer:
@@ -46,6 +53,7 @@ class ModelTokenizer:
         self._tokenizer.no_padding()
         if lowercase:
             self._lowercase()
+        self._excerpts = Excerpts(self._tokenizer, lambda texts: list(self.encode(texts)))
         self.max_tokens = max_tokens
         self.vocab_size = vocab_size
         self.prefix, self.suffix = self._specials()
@@ -53,7 +61,7 @@ class ModelTokenizer:
             raise InvalidInput(f"A limit of {max_tokens} tokens leaves no room for a text.")
 
     def encode(self, texts: Sequence[str]) -> Iterator[Ids]:
-        """Each text's ids with special tokens, in order. One call of the tokenizer per million characters."""
+        """Each text's ids with special tokens, in order."""
         start = chars = 0
         for end, text in enumerate(texts):
             chars += len(text)
@@ -62,13 +70,53 @@ class ModelTokenizer:
                 start, chars = end, len(text)
         yield from self._encode_slice(texts[start:])
 
+    def excerpt(self, text: str, side: Side = "end") -> Excerpt:
+        """What the model reads as it reads the text, once both are cut to the limit. What it leaves out of a long text
+        is never tokenised (see workers.excerpts).
+        """
+        return self._excerpts.of(text, self.max_tokens + 1, side)
+
+    def shortened(self, text: str, truncate: Truncate, prompt: str = "") -> str:
+        """The text, or a part of it for which `cut` gives the same. prompt: what is read before it.
+
+        Raises InputTooLong where truncate is "none" and the text certainly too long, or the prompt is.
+        """
+        if self.excerpt(prompt).overlong:
+            raise InputTooLong(
+                f"the prompt has more than {self.max_tokens} tokens and leaves no room for text: the model reads at "
+                f"most {self.max_tokens}. Shorten the instruction.",
+                param="input",
+            )
+        found = self.excerpt(text, "start" if truncate == "start" else "end")
+        if found.overlong and truncate == "none":
+            raise self._too_long(f"more than {self.max_tokens}")
+        return found.text
+
+    def check_page(self, texts: Sequence[str]) -> None:
+        """Raises InputTooLong for a page, which is never cut, whose texts alone are certainly too long."""
+        if self.excerpt("".join(texts)).overlong:
+            raise InputTooLong(
+                f"the page has more than {self.max_tokens} tokens, and the model reads at most {self.max_tokens}.",
+                param="input",
+            )
+
+    def shortened_ids(self, ids: Sequence[int], truncate: Truncate) -> Sequence[int]:
+        """The same for a caller's token ids."""
+        most = self.max_tokens + len(self.prefix) + len(self.suffix)
+        if len(ids) <= 2 * most:
+            return ids
+        if truncate == "none":
+            raise self._too_long(str(len(ids)))
+        return [*ids[:most], *ids[-most:]]
+
     def wrap(self, ids: Sequence[int], prompt: str) -> tuple[Ids, int]:
         """What the model reads for a caller's token ids, and how many tokens of it are the prompt.
 
         The ids' own special tokens at either end are taken as such. The prompt is tokenised apart from the ids.
         Raises InvalidInput for ids outside the vocabulary.
         """
-        if min(ids, default=0) < 0 or max(ids, default=0) >= self.vocab_size or not self._knows(ids):
+        slices = (ids[at : at + SLICE_IDS] for at in range(0, len(ids), SLICE_IDS))
+        if not all(self._knows(each) for each in slices):
             raise InvalidInput(
                 f"a token id is outside the model's vocabulary (0 to {self.vocab_size - 1}). "
                 "Use the model's own tokenizer, or send text.",
@@ -84,7 +132,9 @@ class ModelTokenizer:
 
     def prompt_tokens(self, prompt: str, text: str) -> int:
         """How many tokens of prompt + text the prompt has a part in."""
-        encoding = self._tokenizer.encode(prompt + text, add_special_tokens=False)
+        encoding = self._tokenizer.encode(
+            prompt + text[: self._excerpts.beginning_chars], add_special_tokens=False
+        )
         return sum(begin < len(prompt) for begin, _ in encoding.offsets)
 
     def cut(self, ids: Ids, prompt_tokens: int, truncate: Truncate, tail_tokens: int = 0) -> Ids:
@@ -94,11 +144,7 @@ class ModelTokenizer:
         prompt alone fills the limit.
         """
         if truncate == "none":
-            raise InputTooLong(
-                f"{len(ids)} tokens, and the model reads at most {self.max_tokens}. "
-                'Shorten it, or set `truncate` to "end" or "start".',
-                param="input",
-            )
+            raise self._too_long(str(len(ids)))
         head = len(self.prefix) + prompt_tokens
         end = len(ids) - tail_tokens - len(self.suffix)
         room = self.max_tokens - head - (len(ids) - end)
@@ -117,8 +163,20 @@ class ModelTokenizer:
         return self._tokenizer.token_to_id(token)
 
     def _encode_slice(self, texts: Sequence[str]) -> Iterator[Ids]:
+        if (
+            len(texts) == 1 and len(texts[0]) > SLICE_CHARS
+        ):  # in this thread: it would keep others from the library's
+            yield np.asarray(self._tokenizer.encode(texts[0]).ids, dtype=np.int32)
+            return
         for encoding in self._tokenizer.encode_batch_fast(list(texts)):
             yield np.asarray(encoding.ids, dtype=np.int32)
+
+    def _too_long(self, tokens: str) -> InputTooLong:
+        return InputTooLong(
+            f"{tokens} tokens, and the model reads at most {self.max_tokens}. "
+            'Shorten it, or set `truncate` to "end" or "start".',
+            param="input",
+        )
 
     def _specials(self) -> tuple[Ids, Ids]:
         """The special tokens that the tokenizer puts before and after every text."""
@@ -134,6 +192,8 @@ class ModelTokenizer:
 
     def _knows(self, ids: Sequence[int]) -> bool:
         """The embedding table may have more rows than the tokenizer has tokens; those rows were never trained."""
+        if min(ids) < 0 or max(ids) >= self.vocab_size:
+            return False
         known = self._tokenizer.get_vocab_size()
         return all(self._tokenizer.id_to_token(token) is not None for token in set(ids) if token >= known)
 

@@ -29,6 +29,7 @@ from workers.finisher import Finisher
 from workers.hand import Hand, Held
 from workers.ledger import Claim, Ledger
 from workers.pace import Pace
+from workers.preparing import Preparing
 from workers.progress import Progress
 from workers.rates import DrainRates
 from workers.residents import Residents
@@ -47,7 +48,7 @@ class BatchWorker(SimpleWorker):
     """Drains all lanes of its models' queues in batches.
 
     `work` runs the pulse in the main thread (signals, leases, time limits); feeder, device and finisher each have
-    a thread. `on_device(f)` must run f in the thread that owns the device. depth: see DeviceLoop.
+    a thread, and a few prepare. `on_device(f)` must run f in the thread that owns the device. depth: see DeviceLoop.
     """
 
     log_job_description = False
@@ -89,19 +90,18 @@ class BatchWorker(SimpleWorker):
             slots=dict.fromkeys(generators, settings.max_answers),
         )
         self._progress = Progress()
-        self._feeding = Progress()
         self._rates = DrainRates()
         self._bridge = RqBridge(connection, self._ledger)
         self._finisher = Finisher(self._hand, self._ledger, residents, self._rates, self._bridge)
-        self._feeder = Feeder(
+        self._preparing = Preparing(
             self._hand,
             self._ledger,
             residents,
             self._finisher.fail,
             self._finisher.end,
-            self._feeding,
-            prepare_timeout_s=settings.batch_timeout_s,
+            timeout_s=settings.batch_timeout_s,
         )
+        self._feeder = Feeder(self._hand, self._ledger, residents, self._preparing)
         self._writer = Writer(self._hand, self._ledger, generators, self._finisher.complete)
         self._device = DeviceLoop(
             self._hand,
@@ -134,6 +134,7 @@ class BatchWorker(SimpleWorker):
                 self._tick()
             self._drain(threads)
         finally:
+            self._preparing.stop()
             self._feeder.stop()  # also when a second signal or an error cut the warm shutdown short
             self._device.stop()
             self._writer.stop()
@@ -170,8 +171,9 @@ class BatchWorker(SimpleWorker):
         gap_s, self._ticked_at = time.monotonic() - self._ticked_at, time.monotonic()
         if gap_s > 10 * TICK_S:
             self._progress.forgive(gap_s)
-            self._feeding.forgive(gap_s)
-        if self._progress.stalled or self._feeding.stalled:
+            self._preparing.forgive(gap_s)
+        self._preparing.look_after()
+        if self._progress.stalled or self._preparing.is_stuck:
             self._die_hung()
         try:
             for held in self._hand.overdue():
@@ -266,6 +268,7 @@ class BatchWorker(SimpleWorker):
         """Finish the batch on the device; give everything else back at once."""
         log.info("stopping: finishing the batch, giving the rest back")
         self._feeder.stop()
+        self._preparing.stop()
         self._give_back(self._hand.give_up_waiting())
         self._device.stop()
         while threads["device"].is_alive() or threads["feeder"].is_alive():
@@ -295,8 +298,6 @@ class BatchWorker(SimpleWorker):
         if self._residents.is_loading:  # the load hangs, not they
             self._release(hung)
             hung = []
-        if self._feeding.stalled:
-            hung += self._hand.unprepared()
         log.error("a call hung, worker leaves", extra={"jobs": len(hung)})
         try:
             self._ledger.reclaim(hung=hung)

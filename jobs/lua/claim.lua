@@ -5,8 +5,8 @@
 -- mode 'suspect' takes suspects from the queues' heads and nothing else: whoever is with one when it kills its worker
 --   is suspected too. Those suspected once go together, those suspected again each alone.
 -- Repeated with the same prefix (its reply was lost), it gives the same claims again.
--- Returns {1 if a suspect waits, {{id, execution, queue, HMGET of FIELDS, events of its stream}…}, {queues with more}}.
-local FIELDS = {'data', 'timeout', 'result_ttl', 'mlxq_crashes', 'mlxq_cost', 'retries_left', 'retry_intervals',
+-- Returns {1 if a suspect waits, {{id, execution, queue, data (none of a large job) and FIELDS, events of its stream}…}, {queues with more}}.
+local FIELDS = {'timeout', 'result_ttl', 'mlxq_crashes', 'mlxq_cost', 'retries_left', 'retry_intervals',
   'success_callback_name', 'failure_callback_name', 'stopped_callback_name', 'webhooks', 'mlxq_streams'}
 local DONE = {finished = true, failed = true, canceled = true, stopped = true}
 local worker, iso, lease, max_jobs, prefix, mode = ARGV[1], ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4]), ARGV[5], ARGV[6]
@@ -15,9 +15,13 @@ local claimed, mail, suspect_waits = {}, {}, 0
 local memory_key = 'mlxq:claimed:' .. worker
 local memory = {prefix}
 
+local INLINE_BYTES = 65536                                       -- a larger job is read by the worker: it would hold up all others
+
 local function row(id, execution, queue)
-  local fields = redis.call('HMGET', 'rq:job:' .. id, unpack(FIELDS))
-  return {id, execution, queue, fields, fields[#FIELDS] and sure('XLEN', 'mlxq:stream:' .. id) or 0}
+  local job_key = 'rq:job:' .. id
+  local small = redis.call('HSTRLEN', job_key, 'data') <= INLINE_BYTES
+  local fields = redis.call('HMGET', job_key, small and 'data' or 'no data', unpack(FIELDS))
+  return {id, execution, queue, fields, fields[#fields] and sure('XLEN', 'mlxq:stream:' .. id) or 0}
 end
 
 local function recall()
@@ -36,13 +40,13 @@ if recall() then return {mode == 'suspect' and #claimed > 0 and 1 or 0, claimed,
 
 local function claimable(queue, id)
   local job_key = 'rq:job:' .. id
-  local head = redis.pcall('HMGET', job_key, 'status', 'data', 'mlxq_execution', 'mlxq_expires_at')
+  local head = redis.pcall('HMGET', job_key, 'status', 'mlxq_execution', 'mlxq_expires_at')
   if head.err then
     redis.call('ZADD', 'rq:failed:' .. queue, t + 86400, id)     -- not even a hash: out of the way, but visible
     return false
   end
-  local status, data, execution, expires_at = head[1], head[2], head[3], head[4]
-  if not status and not data then return false end               -- expired or deleted meanwhile
+  local status, execution, expires_at = head[1], head[2], head[3]
+  if not status and redis.call('HEXISTS', job_key, 'data') == 0 then return false end               -- expired or deleted meanwhile
   if DONE[status] then return false end
   if execution and redis.call('ZSCORE', 'mlxq:leases', id .. ':' .. execution) then return false end  -- listed twice
   if expires_at and tonumber(expires_at) < t then

@@ -1,9 +1,6 @@
 """The whole worker, its threads and a real Redis; only the model is a fake."""
 
 import asyncio
-import subprocess
-import sys
-from pathlib import Path
 
 import pytest
 import redis
@@ -26,7 +23,6 @@ from tests.running_worker import (
     vectors,
 )
 from tests.waiting import PATIENCE_S, until, until_async
-from workers.worker import HUNG
 
 
 async def test_every_job_gets_its_own_vectors_in_order(queue: JobQueue):
@@ -171,21 +167,6 @@ async def test_fresh_interactive_work_does_not_wait_for_all_suspects(
         await queue.wait(ticket.id, PATIENCE_S)
     assert [batch for batch in runner.batches[:3] if batch == ["interactive"]] == [["interactive"]]
     assert all(len(batch) == 1 for batch in runner.batches)
-
-
-async def test_a_worker_whose_tokeniser_hangs_leaves_and_its_jobs_go_on(
-    redis_server: RedisServer, redis_client: redis.Redis
-):
-    script = Path(__file__).with_name("worker_process.py")
-    client = JobQueue(connect_async(redis_server.url), SETTINGS)
-    await client.start()
-    process = subprocess.Popen([sys.executable, str(script), redis_server.url, "hanging"], cwd=Path.cwd())
-    await until_async(client.ready)
-    ticket = await client.submit(job("hang in prepare"), SubmitOptions())
-    assert await asyncio.to_thread(process.wait, PATIENCE_S) == HUNG
-    assert (await client.view(ticket.id)).status == "queued"
-    assert redis_client.hget(keys.job(ticket.id), "mlxq_crashes") == b"1"  # it is tried apart from others now
-    await client.aclose()
 
 
 async def test_no_key_is_left_when_the_results_have_expired(queue: JobQueue, redis_client: redis.Redis):

@@ -47,10 +47,10 @@ class TurnPrompts:
         head = _head(system)
         if isinstance(value, str):
             refuse_marks(value, QWEN_MARKS)
-            value = value or EMPTY
+            value = self._tokenizer.shortened(value or EMPTY, truncate, head)
             ids, before = next(self._tokenizer.encode([head + value + TAIL])), None
         else:
-            ids, before = self._wrapped(value, head)
+            ids, before = self._wrapped(self._tokenizer.shortened_ids(value, truncate), head)
         if len(ids) > self._tokenizer.max_tokens:
             if before is None:
                 before = self._tokenizer.prompt_tokens(head, str(value)) if truncate != "none" else 0
@@ -61,7 +61,9 @@ class TurnPrompts:
         """Pictures and texts in their order, with nothing between them. system: the words of the system's turn. Raises
         InvalidInput.
         """
-        refuse_marks("".join(part.text for part in page.parts if isinstance(part, TextPart)), QWEN_MARKS)
+        texts = [part.text for part in page.parts if isinstance(part, TextPart)]
+        self._tokenizer.check_page(texts)
+        refuse_marks("".join(texts), QWEN_MARKS)
         looks: list[Look] = []
         content = ""
         for part in page.parts:
@@ -84,7 +86,7 @@ class TurnPrompts:
             raise InvalidInput("the list of token ids is empty.", param="input")
         if any(mark in value for mark in self._marks):
             raise InvalidInput("the token ids hold the one that stands for a picture.", param="input")
-        ids, before = self._tokenizer.wrap([int(token) for token in value], head)
+        ids, before = self._tokenizer.wrap(value, head)
         end = len(ids) - len(self._tokenizer.suffix)
         return np.concatenate((ids[:end], self._tail, ids[end:])), before
 

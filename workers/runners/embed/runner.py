@@ -3,14 +3,15 @@
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import mlx.core as mx
+import msgspec
 import numpy as np
 
 from jobs.errors import InvalidInput, JobError
 from jobs.types import EmbedJob, EmbedResult, ModelInfo, Page
-from workers.runners.base import caught, check_finite, succeeded
+from workers.runners.base import caught, check_finite, named, succeeded
 from workers.runners.embed.model import EmbedModel, Network, open_embedding_model
 from workers.runners.embed.pooling import normalise, pool
 from workers.runners.embed.vectors import Sizes, Vector, checked, result_of
@@ -28,6 +29,13 @@ class EmbedItem:
     @property
     def length(self) -> int:
         return len(self.ids)
+
+
+class Asked(NamedTuple):
+    """A job whose long inputs are shortened, and what is read before each of its texts."""
+
+    job: EmbedJob
+    prompt: str
 
 
 class EmbedRunner:
@@ -79,18 +87,14 @@ class EmbedRunner:
 
     def prepare(self, jobs: Sequence[EmbedJob]) -> Sequence[list[EmbedItem] | JobError]:
         """Every text of every job tokenised together, so that all cores work on them."""
-        prompts = [caught(self._prompt, job) for job in jobs]
-        texts = [
-            prompt + value
-            for job, prompt in zip(jobs, prompts, strict=True)
-            if isinstance(prompt, str)
-            for value in job.inputs
-            if isinstance(value, str)
-        ]
-        encoded = self._tokenizer.encode(texts)
+        asked = [caught(self._asked, job) for job in jobs]
+        found = [each for each in asked if isinstance(each, Asked)]
+        encoded = self._tokenizer.encode(
+            [each.prompt + value for each in found for value in each.job.inputs if isinstance(value, str)]
+        )
         return [
-            prompt if isinstance(prompt, JobError) else self._items(job, prompt, encoded)
-            for job, prompt in zip(jobs, prompts, strict=True)
+            each if isinstance(each, JobError) else self._items(each.job, each.prompt, encoded)
+            for each in asked
         ]
 
     def run(self, items: Sequence[EmbedItem]) -> Sequence[Vector | JobError]:
@@ -133,6 +137,22 @@ class EmbedRunner:
         """Cut to the job's dimensions and renormalised. Raises the first item's error, if any has one."""
         return result_of(succeeded(outcomes), job.dimensions, tuple(item.length for item in items))
 
+    def _asked(self, job: EmbedJob) -> Asked:
+        """Raises InvalidInput."""
+        prompt = self._prompt(job)
+        return Asked(msgspec.structs.replace(job, inputs=tuple(self._shortened(job, prompt))), prompt)
+
+    def _shortened(self, job: EmbedJob, prompt: str) -> Iterator[str | tuple[int, ...] | Page]:
+        """The inputs, without most of what is cut off. Raises InputTooLong."""
+        for index, value in enumerate(job.inputs):
+            with named(f"Input {index}"):
+                if isinstance(value, str):
+                    yield self._tokenizer.shortened(value, job.truncate, prompt)
+                elif isinstance(value, Page):
+                    yield value
+                else:
+                    yield tuple(self._tokenizer.shortened_ids(value, job.truncate))
+
     def _items(self, job: EmbedJob, prompt: str, encoded: Iterator[Ids]) -> list[EmbedItem] | JobError:
         """Takes this job's texts from `encoded`, all of them even after an error: the next job's follow."""
         outcome: list[EmbedItem] | JobError = []
@@ -157,9 +177,10 @@ class EmbedRunner:
         """What the model reads for one input, within its limit."""
         prompt_tokens: int | None = 0 if not prompt else None
         if ids is None:
+            assert not isinstance(value, str), "texts are tokenised by now"
             if not value:
                 raise InvalidInput("the list of token ids is empty.", param="input")
-            ids, prompt_tokens = self._tokenizer.wrap([int(token) for token in value], prompt)
+            ids, prompt_tokens = self._tokenizer.wrap(value, prompt)
         if not len(ids):
             raise InvalidInput("the text is empty, and this model reads nothing of it.", param="input")
         if len(ids) <= self._tokenizer.max_tokens:

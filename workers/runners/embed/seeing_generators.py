@@ -117,6 +117,7 @@ class SeeingEmbedRunner(EmbedRunner):
         if "vision" not in self.info.abilities:
             raise InvalidInput("of this model, texts are served, and no pictures.", param="input")
         begun = page if isinstance(page, BegunPage) else self._begin(page)
+        self._tokenizer.check_page([part.text for part in page.parts if isinstance(part, TextPart)])
         decoded = iter(begun.pictures)
         parts = [part.text if isinstance(part, TextPart) else next(decoded).result() for part in page.parts]
         reading = self._prompts.page([prompt, *parts] if prompt else parts, "input")

@@ -58,6 +58,10 @@ class PicturePrompts:
             return self._pictured(self._marked(job.prompt), job.prompt.images, "images", whole=False)
         return Reading(prompt_ids(self._tokenizer, job, self._vocab_size))
 
+    def text_of(self, chat: Chat) -> str:
+        """The chat as the model's template writes it, with a mark for each picture. Raises InvalidInput."""
+        return str(render(self._tokenizer, chat, self._placing.content, tokenize=False))
+
     def page(self, parts: Sequence[str | Image.Image], param: str) -> Reading:
         """Decoded pictures and texts in their order, outside of any chat. Raises InvalidInput, naming `param`."""
         if self._placing.mark is None:

@@ -39,6 +39,16 @@ def prompt_ids(tokenizer: TokenizerWrapper, job: GenerateJob, vocab_size: int) -
     return ids
 
 
+def prompt_size(prompt: Chat | Prompt) -> int:
+    """Characters of its texts, or how many token ids it is."""
+    if isinstance(prompt, Prompt):
+        return len(prompt.content)
+    texts = [part.text for turn in prompt.messages for part in turn.content if isinstance(part, TextPart)]
+    written = [call.arguments for turn in prompt.messages for call in turn.tool_calls]
+    reasons = [turn.reasoning or "" for turn in prompt.messages]
+    return sum(map(len, [*texts, *written, *reasons, *(tool.parameters for tool in prompt.tools)]))
+
+
 def prompt_text(tokenizer: TokenizerWrapper, prompt: Prompt) -> str:
     """The prompt as text, for a caller who wants it before the answer."""
     content = prompt.content

@@ -5,6 +5,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import numpy as np
 from mlx import nn
 from mlx_lm.tokenizer_utils import TokenizerWrapper
 from mlx_lm.utils import load_adapters, load_model, load_tokenizer
@@ -13,6 +14,7 @@ from tokenizers import Tokenizer
 from jobs.errors import InputTooLong, InvalidInput, JobError
 from jobs.generation import Chat, Choice, GenerateJob, GenerateResult, Prompt
 from jobs.types import ModelInfo
+from workers.excerpts import Excerpts
 from workers.runners.base import Decoder, succeeded
 from workers.runners.folder import read_json
 from workers.runners.generate.answer import Answer
@@ -30,11 +32,20 @@ from workers.runners.generate.markup import (
     transitions_of,
 )
 from workers.runners.generate.penalties import check_bias, processors_for
-from workers.runners.generate.prompts import Reading, prompt_ids, prompt_text, tool_schemas
+from workers.runners.generate.prompts import (
+    Reading,
+    message_text,
+    prompt_ids,
+    prompt_size,
+    prompt_text,
+    render,
+    tool_schemas,
+)
 from workers.runners.generate.sampling import sampler_for
 from workers.runners.generate.tool_calls import CallReader
 from workers.runners.generate.transcript import Script, Transcript
 from workers.runners.lazy_weights import read, release, size_bytes
+from workers.tokens import Ids
 
 SAMPLE = "Whoever reads this, in 2,048 tokens or fewer: naïve façades; def f(x): return x ** 2"
 """Two tokenizers that read it alike are taken for the same."""
@@ -95,6 +106,7 @@ class GenerateRunner:
         self._grammars = Grammars(self._text_tokenizer, sorted(tokenizer.eos_token_ids))
         self.chances = Chances(self._text_tokenizer)
         self._vocab_size = self._tokens_known(self._network.model, text_config)
+        self._excerpts = Excerpts(self._text_tokenizer, self._encode)
         self._context = int(text_config.get("max_position_embeddings") or 0) or (1 << 30)
         self._decoder: Decoder | None = self._new_decoder(self._network)  # refuses what it cannot run
         self.info = ModelInfo(
@@ -171,6 +183,7 @@ class GenerateRunner:
 
     def _answers(self, job: GenerateJob) -> list[Answer] | GenerateResult | JobError:
         try:
+            self._check_length(job)
             ids, pictures = self._read(job)
             if job.count_only:
                 self._room(job, len(ids))
@@ -191,16 +204,38 @@ class GenerateRunner:
     def _read(self, job: GenerateJob) -> Reading:
         return Reading(prompt_ids(self._tokenizer, job, self._vocab_size))
 
+    def _check_length(self, job: GenerateJob) -> None:
+        """Raises InputTooLong for a prompt that has certainly too many tokens, without reading all of it."""
+        if prompt_size(job.prompt) <= self._context:
+            return
+        if isinstance(job.prompt, Prompt) and not isinstance(job.prompt.content, str):
+            raise self._too_long(job, str(len(job.prompt.content)))
+        text = self._text_of(job.prompt) if isinstance(job.prompt, Chat) else str(job.prompt.content)
+        if self._excerpts.of(text, self._context).overlong:
+            raise self._too_long(job, f"at least {self._context}")
+
+    def _encode(self, texts: Sequence[str]) -> list[Ids]:
+        return [
+            np.asarray(self._tokenizer.encode(text, add_special_tokens=False), np.int32) for text in texts
+        ]
+
+    def _text_of(self, chat: Chat) -> str:
+        """The chat as the model's template writes it. Raises InvalidInput."""
+        return str(render(self._tokenizer, chat, message_text, tokenize=False))
+
     def _room(self, job: GenerateJob, prompt_tokens: int) -> int:
         """Tokens that an answer may have. Raises InputTooLong."""
         room = self._context - prompt_tokens
         if room < 1:
-            raise InputTooLong(
-                f"The prompt has {prompt_tokens} tokens, and the model's context is {self._context}. "
-                "Shorten it: nothing is cut off silently.",
-                param="messages" if isinstance(job.prompt, Chat) else "prompt",
-            )
+            raise self._too_long(job, str(prompt_tokens))
         return room if job.max_tokens is None else min(room, job.max_tokens)
+
+    def _too_long(self, job: GenerateJob, tokens: str) -> InputTooLong:
+        return InputTooLong(
+            f"The prompt has {tokens} tokens, and the model's context is {self._context}. "
+            "Shorten it: nothing is cut off silently.",
+            param="messages" if isinstance(job.prompt, Chat) else "prompt",
+        )
 
     def _script(self, job: GenerateJob, ids: Sequence[int]) -> Script:
         chat = job.prompt if isinstance(job.prompt, Chat) else None

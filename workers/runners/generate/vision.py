@@ -9,7 +9,7 @@ from mlx_lm.tokenizer_utils import load as load_tokenizer
 from mlx_vlm.utils import load_image_processor, load_model, load_processor
 
 from jobs.errors import InvalidInput
-from jobs.generation import GenerateJob
+from jobs.generation import Chat, GenerateJob
 from workers.runners.base import Decoder
 from workers.runners.generate.ends import end_ids
 from workers.runners.generate.picture_prompts import PicturePrompts
@@ -56,6 +56,9 @@ class VisionRunner(GenerateRunner):
 
     def _read(self, job: GenerateJob) -> Reading:
         return self._prompts.read(job)
+
+    def _text_of(self, chat: Chat) -> str:
+        return self._prompts.text_of(chat)
 
 
 def open_vision_model(name: str, folder: Path) -> Any:

@@ -72,6 +72,7 @@ class PagePrompts:
     def page(self, page: Page) -> PageItem:
         """A page with pictures. Raises InvalidInput."""
         texts = [part.text for part in page.parts if isinstance(part, TextPart)]
+        self._pages.check_page(texts)
         refuse_marks("".join(texts), self._words.marks)
         looks = {
             place: self._look(decode(part.data, "input"))
@@ -98,8 +99,9 @@ class PagePrompts:
         if not isinstance(value, str):
             if self._image_token in value:
                 raise InvalidInput("the token ids hold the one that stands for a picture.", param="input")
-            return self._texts.wrap([int(token) for token in value], prefix)
+            return self._texts.wrap(self._texts.shortened_ids(value, truncate), prefix)
         refuse_marks(value, self._words.marks)
+        value = self._texts.shortened(value, truncate, prefix)
         ids = next(self._texts.encode([prefix + value]))
         if len(ids) <= self._texts.max_tokens or truncate == "none":
             return ids, 0

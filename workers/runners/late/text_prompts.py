@@ -61,7 +61,7 @@ class TextPrompts:
 
     def text(self, value: str | tuple[int, ...], *, is_query: bool, truncate: Truncate) -> TextItem:
         """Raises InvalidInput."""
-        ids = self._read(value)
+        ids = self._read(value, truncate)
         if len(ids) > self._tokenizer.max_tokens:
             ids = self._tokenizer.cut(ids, 0, truncate)
         mark = self._marking.query if is_query else self._marking.document
@@ -79,10 +79,10 @@ class TextPrompts:
         """Raises InvalidInput: there is nothing that could look at a picture."""
         raise InvalidInput("this model reads texts, and no pictures.", param="input")
 
-    def _read(self, value: str | tuple[int, ...]) -> Ids:
-        if isinstance(value, str):
-            return next(self._tokenizer.encode([value.strip()]))  # so were the texts of training
-        return self._tokenizer.wrap([int(token) for token in value], "")[0]
+    def _read(self, value: str | tuple[int, ...], truncate: Truncate) -> Ids:
+        if isinstance(value, str):  # stripped, as the texts of training were
+            return next(self._tokenizer.encode([self._tokenizer.shortened(value.strip(), truncate)]))
+        return self._tokenizer.wrap(self._tokenizer.shortened_ids(value, truncate), "")[0]
 
     def _filled(self, ids: Ids) -> Ids:
         missing = min(self._marking.query_length, self._max_tokens) - len(ids)

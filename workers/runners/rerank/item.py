@@ -7,7 +7,7 @@ from typing import NamedTuple, Protocol
 from jobs.errors import InputTooLong, InvalidInput, JobError
 from jobs.generation import TextPart
 from jobs.rerank import Passage, RerankJob
-from workers.tokens import Ids
+from workers.tokens import Ids, ModelTokenizer
 
 
 class Question(NamedTuple):
@@ -62,6 +62,37 @@ def _text(passage: Passage, name: str, param: str) -> str:
     if len(texts) < len(passage):
         raise InvalidInput(f"{name} holds a picture, and the model reads texts only.", param=param)
     return "".join(texts)
+
+
+def shortened(tokenizer: ModelTokenizer, document: str, place: int, *, truncate: bool) -> str:
+    """The document, or a part of it that makes the same pair; place as in `fitted`. Raises InputTooLong."""
+    found = tokenizer.excerpt(document)
+    if found.overlong and not truncate:
+        raise InputTooLong(
+            f"Document {place}: more than {tokenizer.max_tokens} tokens with the query, and the model reads at most "
+            f"{tokenizer.max_tokens}. Shorten it, or set `truncate`.",
+            param="documents",
+        )
+    return found.text
+
+
+def with_documents(question: Question, tokenizer: ModelTokenizer) -> Question:
+    """The question, its long documents shortened. Raises InputTooLong."""
+    documents = [
+        shortened(tokenizer, document, place, truncate=question.truncate)
+        for place, document in enumerate(question.documents)
+    ]
+    return question._replace(documents=tuple(documents))
+
+
+def check_query(tokenizer: ModelTokenizer, text: str) -> None:
+    """text: the query, with what is before it. Raises InputTooLong for one that certainly leaves no room."""
+    if tokenizer.excerpt(text).overlong:
+        raise InputTooLong(
+            f"The query takes more than {tokenizer.max_tokens} tokens with its template, which leaves no room for a "
+            f"document: the model reads at most {tokenizer.max_tokens}. Shorten the query or the instruction.",
+            param="query",
+        )
 
 
 def fitted(

@@ -12,6 +12,7 @@ from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
+import msgspec
 import numpy as np
 
 from jobs.errors import InvalidInput, JobError
@@ -22,7 +23,7 @@ from workers.runners.pages.items import PageItem, pictures_within
 from workers.runners.pages.looks import QWEN_MARKS, Look, grids_of, look, refuse_marks
 from workers.runners.pages.patches import Cut
 from workers.runners.pages.pictures import decode, decoding_threads
-from workers.runners.rerank.item import fitted
+from workers.runners.rerank.item import check_query, fitted, shortened
 from workers.runners.rerank.prompts import NO, PREFIX, YES, PromptTokenizer
 from workers.tokens import Ids, same_start
 
@@ -98,13 +99,31 @@ class PageReader:
 
     def read(self, jobs: Sequence[RerankJob]) -> Sequence[list[PagePair] | JobError]:
         """Pictures of all jobs are decoded at once, each only once, while all pairs are tokenised together."""
-        asked = [caught(page_question_of, job) for job in jobs]
+        asked = [caught(self._question, job) for job in jobs]
         questions = [each for each in asked if isinstance(each, PageQuestion)]
         looks = self._looks([picture for each in questions for picture in each.pictures])
         texts = [each.head + document.text + SUFFIX for each in questions for document in each.documents]
         bodies = self._tokenizer.encode(texts)
         items = iter([self._read(each, bodies, looks) for each in questions])
         return [each if isinstance(each, JobError) else next(items) for each in asked]
+
+    def _question(self, job: RerankJob) -> PageQuestion:
+        """Raises InvalidInput."""
+        documents = [self._shortened(each, n, job.truncate) for n, each in enumerate(job.documents)]
+        question = page_question_of(msgspec.structs.replace(job, documents=tuple(documents)))
+        check_query(self._tokenizer, question.head)
+        return question
+
+    def _shortened(self, passage: Passage, place: int, truncate: bool) -> Passage:
+        """Each text is shortened by itself: pictures part them for the tokenizer, too. Raises InputTooLong."""
+        if isinstance(passage, str):
+            return shortened(self._tokenizer, passage, place, truncate=truncate)
+        return tuple(
+            TextPart(shortened(self._tokenizer, part.text, place, truncate=truncate))
+            if isinstance(part, TextPart)
+            else part
+            for part in passage
+        )
 
     def _looks(self, pictures: Sequence[bytes]) -> Looks:
         """Decoding and scaling pictures release the GIL."""

@@ -7,7 +7,8 @@ from typing import NamedTuple
 import numpy as np
 
 from jobs.errors import InvalidInput, JobError
-from workers.runners.rerank.item import Question, RerankItem, fitted
+from workers.runners.base import caught
+from workers.runners.rerank.item import Question, RerankItem, check_query, fitted, with_documents
 from workers.tokens import Ids, ModelTokenizer
 
 
@@ -71,9 +72,17 @@ class PairReader:
             )
 
     def read(self, questions: Sequence[Question]) -> Sequence[list[RerankItem] | JobError]:
-        texts = [text for each in questions for text in (each.query, *each.documents)]
+        found = [caught(self._shortened, question) for question in questions]
+        texts = [
+            text for each in found if isinstance(each, Question) for text in (each.query, *each.documents)
+        ]
         contents = self._tokenizer.contents(texts)
-        return [self._read(question, contents) for question in questions]
+        return [each if isinstance(each, JobError) else self._read(each, contents) for each in found]
+
+    def _shortened(self, question: Question) -> Question:
+        """Raises InputTooLong."""
+        check_query(self._tokenizer, question.query)
+        return with_documents(question, self._tokenizer)
 
     def _read(self, question: Question, contents: Iterator[Ids]) -> list[RerankItem] | JobError:
         """Takes all of this question's texts from `contents`, even after an error: the next question's follow."""

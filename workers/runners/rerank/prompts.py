@@ -6,7 +6,8 @@ from pathlib import Path
 import numpy as np
 
 from jobs.errors import InvalidInput, JobError
-from workers.runners.rerank.item import Question, RerankItem, fitted
+from workers.runners.base import caught
+from workers.runners.rerank.item import Question, RerankItem, check_query, fitted, with_documents
 from workers.tokens import Ids, ModelTokenizer, same_start
 
 # https://huggingface.co/Qwen/Qwen3-Reranker-0.6B, "Transformers Usage"
@@ -55,14 +56,22 @@ class PromptReader:
         self.answers = (self._tokenizer.id_of(NO), self._tokenizer.id_of(YES))
 
     def read(self, questions: Sequence[Question]) -> Sequence[list[RerankItem] | JobError]:
-        heads = [_head(each) for each in questions]
+        found = [caught(self._shortened, each) for each in questions]
         texts = [
-            head + document
-            for head, each in zip(heads, questions, strict=True)
+            _head(each) + document
+            for each in found
+            if isinstance(each, Question)
             for document in each.documents
         ]
         bodies = self._tokenizer.encode(texts)
-        return [self._read(each, head, bodies) for head, each in zip(heads, questions, strict=True)]
+        return [
+            each if isinstance(each, JobError) else self._read(each, _head(each), bodies) for each in found
+        ]
+
+    def _shortened(self, question: Question) -> Question:
+        """Raises InputTooLong."""
+        check_query(self._tokenizer, _head(question))
+        return with_documents(question, self._tokenizer)
 
     def _read(self, question: Question, head: str, bodies: Iterator[Ids]) -> list[RerankItem] | JobError:
         """Takes all of this question's texts from `bodies`, even after an error: the next question's follow."""

@@ -1,0 +1,227 @@
+"""Preparing jobs beside each other: one whose text takes for ever holds up nobody, and fails alone."""
+
+import asyncio
+import subprocess
+import sys
+import threading
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+import redis
+
+from jobs import keys
+from jobs.connection import connect, connect_async
+from jobs.errors import TimeLimitExceeded
+from jobs.generation import GenerateJob, GenerateResult, JsonFormat, Prompt
+from jobs.queue import JobQueue
+from jobs.server import RedisServer
+from jobs.settings import Settings
+from jobs.types import SubmitOptions, Ticket
+from tests.fake_generator import FakeGenerator
+from tests.fake_runner import FakeRunner, expected_vector
+from tests.running_worker import (
+    INTERACTIVE,
+    LIMITS,
+    SETTINGS,
+    ThreadWorker,
+    has_status,
+    job,
+    open_queue,
+    run,
+    running_worker,
+    started,
+    vectors,
+)
+from tests.waiting import PATIENCE_S, until, until_async
+from workers import preparing
+from workers.residents import resident
+from workers.worker import HUNG
+
+SHORT = Settings(lease_s=1, sweep_s=0.5, batch_timeout_s=3)
+HANGS = "hang in prepare"
+LARGE = "x" * 100_000
+"""More than a claim brings along."""
+
+
+@pytest.fixture
+async def runner() -> AsyncIterator[FakeRunner]:
+    made = FakeRunner()
+    yield made
+    made.prepare_gate.set()  # its threads end with the test
+
+
+@asynccontextmanager
+async def open_queue_of(url: str) -> AsyncIterator[JobQueue]:
+    """A client, whether there is a worker or not."""
+    queue = JobQueue(connect_async(url), SETTINGS)
+    await queue.start()
+    yield queue
+    await queue.aclose()
+
+
+async def submit(queue: JobQueue, *texts: str) -> Ticket:
+    return await queue.submit(job(*texts), INTERACTIVE)
+
+
+async def claimed_together(client: redis.Redis, queue: JobQueue, *texts: str) -> list[Ticket]:
+    """One job each, which wait in the queue until all are there."""
+    client.set(keys.SUSPENDED, 1)
+    await until(
+        lambda: b"suspended" in [client.hget(each, "state") for each in client.smembers(keys.WORKERS)]
+    )  # pyright: ignore
+    tickets = [await submit(queue, text) for text in texts]
+    client.delete(keys.SUSPENDED)
+    return tickets
+
+
+async def test_a_job_that_hangs_in_its_tokeniser_holds_up_no_other(
+    redis_server: RedisServer, redis_client: redis.Redis, runner: FakeRunner
+):
+    with running_worker(redis_server.url, runner):
+        async with open_queue(redis_server.url) as queue:
+            hanging = await submit(queue, HANGS)
+            await until_async(lambda: has_status(queue, hanging.id, "started"))
+            for text in ("a", "b", LARGE):
+                assert vectors(await run(queue, text)) == [expected_vector(text)]
+            runner.prepare_gate.set()
+            assert vectors(await queue.wait(hanging.id, PATIENCE_S)) == [expected_vector(HANGS)]
+
+
+async def test_jobs_that_are_prepared_together_with_one_that_hangs_go_on(
+    redis_server: RedisServer, redis_client: redis.Redis, runner: FakeRunner
+):
+    with running_worker(redis_server.url, runner):
+        async with open_queue(redis_server.url) as queue:
+            texts = ["a", HANGS, "b", LARGE, "c"]
+            tickets = await claimed_together(redis_client, queue, *texts)
+            for n in (0, 2, 3, 4):
+                assert vectors(await queue.wait(tickets[n].id, PATIENCE_S)) == [expected_vector(texts[n])]
+            assert (await queue.view(tickets[1].id)).status == "started"
+            runner.prepare_gate.set()
+            assert vectors(await queue.wait(tickets[1].id, PATIENCE_S)) == [expected_vector(HANGS)]
+
+
+async def test_a_job_that_cannot_be_prepared_in_time_fails_alone_and_at_once(
+    redis_server: RedisServer, redis_client: redis.Redis, runner: FakeRunner
+):
+    with running_worker(redis_server.url, runner, SHORT):
+        async with open_queue(redis_server.url) as queue:
+            hanging, large = await submit(queue, HANGS), await submit(queue, HANGS, LARGE)
+            for ticket in (hanging, large):
+                with pytest.raises(TimeLimitExceeded):
+                    await queue.wait(ticket.id, PATIENCE_S)
+                assert (await queue.view(ticket.id)).attempts == 1
+            assert vectors(await run(queue, "next")) == [expected_vector("next")]
+
+
+async def test_a_hanging_job_can_be_canceled(
+    redis_server: RedisServer, redis_client: redis.Redis, runner: FakeRunner
+):
+    with running_worker(redis_server.url, runner) as worker:
+        async with open_queue(redis_server.url) as queue:
+            hanging = await submit(queue, HANGS)
+            await until_async(lambda: has_status(queue, hanging.id, "started"))
+            assert await queue.cancel(hanging.id)
+            await until(lambda: not len(worker._hand))
+            runner.prepare_gate.set()
+            assert vectors(await run(queue, "next")) == [expected_vector("next")]
+            assert (await queue.view(hanging.id)).status == "canceled"
+            assert all(HANGS not in batch for batch in runner.batches)
+
+
+async def test_a_worker_that_stops_gives_a_hanging_job_back(
+    redis_server: RedisServer, redis_client: redis.Redis, runner: FakeRunner
+):
+    async with open_queue_of(redis_server.url) as queue:
+        with running_worker(redis_server.url, runner):
+            await until_async(queue.ready)
+            hanging = await submit(queue, HANGS)
+            await until_async(lambda: has_status(queue, hanging.id, "started"))
+        assert (await queue.view(hanging.id)).status == "queued"
+        assert redis_client.hget(keys.job(hanging.id), "mlxq_crashes") is None
+
+
+async def test_a_worker_with_too_many_hanging_jobs_is_started_anew(
+    redis_server: RedisServer, redis_client: redis.Redis
+):
+    script = Path(__file__).with_name("worker_process.py")
+    client = JobQueue(connect_async(redis_server.url), SETTINGS)
+    await client.start()
+    process = subprocess.Popen([sys.executable, str(script), redis_server.url, "hanging"], cwd=Path.cwd())
+    try:
+        await until_async(client.ready)
+        tickets = [await client.submit(job(HANGS), SubmitOptions()) for _ in range(preparing.MAX_STUCK)]
+        assert await asyncio.to_thread(process.wait, PATIENCE_S) == HUNG
+    finally:
+        process.kill()
+    views = [await client.view(ticket.id) for ticket in tickets]
+    assert {view.status for view in views} <= {"failed", "queued", "started"}
+    await client.aclose()
+
+
+async def test_rooms_are_free_again_after_jobs_that_could_not_be_prepared(
+    redis_server: RedisServer, redis_client: redis.Redis, runner: FakeRunner
+):
+    with running_worker(redis_server.url, runner, SHORT) as worker:
+        async with open_queue(redis_server.url) as queue:
+            before = worker._hand.rooms("fake")
+            for texts in (
+                (HANGS,),
+                (HANGS, LARGE),
+                ("invalid",),
+                ("invalid", LARGE),
+                ("unpreparable", LARGE),
+            ):
+                with pytest.raises(Exception):  # noqa: B017, PT011  # each for its own reason
+                    await queue.wait((await submit(queue, *texts)).id, PATIENCE_S)
+            await until(lambda: not len(worker._hand))
+            runner.prepare_gate.set()
+            assert worker._hand.rooms("fake") == before
+
+
+async def test_an_answer_whose_grammar_takes_long_holds_up_no_other(
+    redis_server: RedisServer, redis_client: redis.Redis
+):
+    generator = SlowGrammars()
+    model = generator.info.id
+    worker = ThreadWorker(
+        connect(redis_server.url), resident({model: generator}), {}, SETTINGS, lambda work: work()
+    )
+    with started(worker):
+        async with open_queue(redis_server.url) as queue:
+            held = GenerateJob(model=model, prompt=Prompt("held"), format=JsonFormat())
+            constrained = [await queue.submit(held, INTERACTIVE) for _ in range(preparing.SLOW_THREADS + 1)]
+            for n in range(3):
+                ticket = await queue.submit(GenerateJob(model=model, prompt=Prompt(f"free {n}")), INTERACTIVE)
+                assert isinstance(await queue.wait(ticket.id, PATIENCE_S), GenerateResult)
+            generator.compiled.set()
+            for ticket in constrained:
+                await queue.wait(ticket.id, PATIENCE_S)
+
+
+async def test_large_jobs_take_no_room_that_others_need(
+    redis_server: RedisServer, redis_client: redis.Redis, runner: FakeRunner
+):
+    with running_worker(redis_server.url, runner) as worker:
+        async with open_queue(redis_server.url) as queue:
+            texts = [HANGS, "x" * (100 * LIMITS.tokens * 4)]
+            hanging = [await submit(queue, *texts) for _ in range(preparing.SLOW_THREADS + 2)]
+            await until(lambda: len(worker._hand) == len(hanging))
+            assert vectors(await run(queue, "small")) == [expected_vector("small")]
+            for ticket in hanging:
+                await queue.cancel(ticket.id)
+
+
+class SlowGrammars(FakeGenerator):
+    """A grammar is compiled once the test says so."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.compiled = threading.Event()
+
+    def _prepare(self, job: GenerateJob):
+        if job.format is not None:
+            self.compiled.wait()
+        return super()._prepare(job)

@@ -1,0 +1,271 @@
+"""Turns claimed jobs into items for the device, in threads of its own: no job waits for another one's text."""
+
+import logging
+import os
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from redis.exceptions import RedisError
+
+from jobs import record
+from jobs.errors import InternalError, InvalidInput, JobError, TimeLimitExceeded
+from jobs.generation import Chat, GenerateJob
+from jobs.types import Job, Result
+from workers.hand import Hand, Held
+from workers.ledger import Ledger
+from workers.residents import Residents
+from workers.runners.generate.answer import Answer
+
+log = logging.getLogger(__name__)
+
+PATIENCE_S = 0.5
+"""Jobs that are prepared together take milliseconds. After so long, one of them is at fault: each is tried alone."""
+
+MAX_JOBS = 256
+MAX_BYTES = 1 << 18
+"""Of jobs that are prepared together."""
+
+SLOW_THREADS = min(8, max(2, os.cpu_count() or 1))
+"""For jobs that are prepared one at a time: large ones, and those with grammars."""
+
+MAX_STUCK = 8
+"""Calls that do not return. Nothing in this process can stop them, so a worker with more of them is started anew."""
+
+
+@dataclass(eq=False)
+class _Call:
+    """Jobs of one model that are being prepared in one thread. deadline: for a single one, by time.monotonic.
+    replaced: another thread has taken this one's place, which ends with the call.
+    """
+
+    helds: list[Held]
+    began: float
+    deadline: float
+    slow: bool
+    replaced: bool = False
+
+
+class Preparing:
+    """Two lines. In the quick one a thread takes all that waits for a model, so that all cores work on it. In the slow
+    one each job has a thread to itself.
+
+    fail, end: for a job that is not for the device after all. timeout_s: for one job.
+    """
+
+    def __init__(
+        self,
+        hand: Hand,
+        ledger: Ledger,
+        residents: Residents,
+        fail: Callable[[Held, JobError], None],
+        end: Callable[[Held, Result], None],
+        *,
+        timeout_s: float,
+    ) -> None:
+        self._hand = hand
+        self._ledger = ledger
+        self._residents = residents
+        self._fail = fail
+        self._end = end
+        self._timeout_s = timeout_s
+        self._changed = threading.Condition()
+        self._quick: list[Held] = []
+        self._slow: list[Held] = []
+        self._calls: list[_Call] = []
+        self._stopping = False
+        self._quick_threads = self._slow_threads = 0
+
+    def stop(self) -> None:
+        """Threads end after what they are at."""
+        with self._changed:
+            self._stopping = True
+            self._changed.notify_all()
+
+    def add(self, helds: Sequence[Held]) -> None:
+        """Have these jobs prepared: highest lane first, then in their order."""
+        with self._changed:
+            for held in helds:
+                self._queue(held, slow=held.claim.data is None)
+            self._changed.notify_all()
+
+    def look_after(self) -> None:
+        """Called often: sees to calls that take long. Jobs that cannot be prepared in time fail."""
+        now = time.monotonic()
+        with self._changed:
+            late = [call for call in self._calls if now > call.deadline]
+            for call in self._calls:
+                if not call.slow and not call.replaced and now > call.began + PATIENCE_S:
+                    self._replace(call)
+            for call in late:
+                if not call.replaced:
+                    self._replace(call)
+        for call in late:
+            if len(call.helds) == 1:
+                self._give_up(call.helds[0])
+
+    def forgive(self, seconds: float) -> None:
+        """The whole process slept (SIGSTOP, a closed lid): not the jobs' fault."""
+        with self._changed:
+            for call in self._calls:
+                call.began += seconds
+                call.deadline += seconds
+
+    @property
+    def is_stuck(self) -> bool:
+        """Whether so many calls hang that the process should be started anew."""
+        now = time.monotonic()
+        with self._changed:
+            return sum(now > call.deadline for call in self._calls) >= MAX_STUCK
+
+    # The two lines. All of it is called with the lock.
+
+    def _queue(self, held: Held, *, slow: bool) -> None:
+        line = self._slow if slow else self._quick
+        line.append(held)
+        line.sort(key=lambda each: each.rank)
+        if slow and self._slow_threads < min(SLOW_THREADS, len(self._slow)):
+            self._slow_threads += 1
+            self._start_thread(self._take_slow)
+        elif not slow and not self._quick_threads:
+            self._quick_threads = 1
+            self._start_thread(self._take_quick)
+
+    def _take_quick(self) -> _Call | None:
+        if not self._quick:
+            return None
+        model, helds, size_bytes = self._quick[0].model, list[Held](), 0
+        for held in self._quick:
+            if held.model == model and len(helds) < MAX_JOBS and size_bytes < MAX_BYTES:
+                helds.append(held)
+                size_bytes += len(held.claim.data or b"")
+        taken = set(map(id, helds))
+        self._quick = [held for held in self._quick if id(held) not in taken]
+        return self._call(helds, slow=False)
+
+    def _take_slow(self) -> _Call | None:
+        return self._call([self._slow.pop(0)], slow=True) if self._slow else None
+
+    def _call(self, helds: list[Held], *, slow: bool) -> _Call:
+        now = time.monotonic()
+        limit_s = min(self._timeout_s, helds[0].claim.time_limit_s) if len(helds) == 1 else self._timeout_s
+        call = _Call(helds, now, now + limit_s, slow)
+        self._calls.append(call)
+        return call
+
+    def _replace(self, call: _Call) -> None:
+        """Go on in another thread; of several jobs, find the one at fault."""
+        call.replaced = True
+        if not self._stopping:
+            self._start_thread(self._take_slow if call.slow else self._take_quick)
+        if len(call.helds) > 1:
+            for held in call.helds:
+                self._queue(held, slow=True)
+            self._changed.notify_all()
+
+    # In threads of their own
+
+    def _start_thread(self, take: Callable[[], _Call | None]) -> None:
+        threading.Thread(target=self._run, args=(take,), name="preparing", daemon=True).start()
+
+    def _run(self, take: Callable[[], _Call | None]) -> None:
+        call: _Call | None = None
+        while call is None or not call.replaced:
+            with self._changed:
+                while (call := take()) is None and not self._stopping:
+                    self._changed.wait()
+                if call is None:
+                    return
+            try:
+                self._prepare([held for held in call.helds if self._is_due(held)], call)
+            except Exception:
+                log.exception("jobs could not be prepared", extra={"jobs": len(call.helds)})
+                for held in call.helds:
+                    self._refuse(held, InternalError())
+            with self._changed:
+                self._calls.remove(call)
+
+    def _is_due(self, held: Held) -> bool:
+        return not held.prepared and self._hand.is_wanted(held)
+
+    def _prepare(self, helds: Sequence[Held], call: _Call) -> None:
+        readable = [held for held in helds if self._read(held, call)]
+        if readable:
+            self._hand_over(readable, self._prepared(readable))
+
+    def _read(self, held: Held, call: _Call) -> bool:
+        """Decode the job. False where it is refused, or is one for the slow line."""
+        claim = held.claim
+        if error := self._residents.failure(held.model):
+            self._refuse(held, error)
+            return False
+        data = self._data(held) if held.is_large else claim.data
+        if self._stopping:  # it is given back
+            return False
+        try:
+            held.job = record.decode_job(data)
+        except JobError as error:
+            self._refuse(held, error)
+            return False
+        if not call.slow and _takes_long(held.job):
+            with self._changed:
+                self._queue(held, slow=True)
+                self._changed.notify_all()
+            return False
+        return True
+
+    def _data(self, held: Held) -> bytes | None:
+        """A large job's, which the claim left in Redis. Waits for Redis as long as the job is ours."""
+        while True:
+            try:
+                return self._ledger.data(held.claim)
+            except RedisError:
+                if self._stopping or not self._hand.is_wanted(held):
+                    return None
+                time.sleep(0.2)
+
+    def _prepared(self, helds: Sequence[Held]) -> Sequence[Sequence[Any] | Result | JobError]:
+        runner = self._residents.runners[helds[0].model]
+        jobs = [held.job for held in helds]
+        try:
+            return runner.prepare(jobs)
+        except Exception:  # one job must not take its neighbours down
+            if len(helds) > 1:
+                return [self._prepared([held])[0] for held in helds]
+            log.exception("job cannot be prepared", extra={"job_id": helds[0].claim.id})
+            return [InternalError()]
+
+    def _hand_over(
+        self, helds: Sequence[Held], prepared: Sequence[Sequence[Any] | Result | JobError]
+    ) -> None:
+        for held, items in zip(helds, prepared, strict=True):
+            if isinstance(items, Result):
+                if self._hand.decline(held):
+                    self._end(held, items)
+            elif isinstance(items, JobError):
+                self._refuse(held, items)
+            elif not items:
+                self._refuse(held, InvalidInput("The job has no inputs.", param="input"))
+            else:
+                for answer in items if held.told_before else ():
+                    assert isinstance(answer, Answer), "only generating jobs have streams"
+                    answer.go_on_from(held.told_before)
+                self._hand.offer(held, items)
+
+    def _refuse(self, held: Held, error: JobError) -> None:
+        if self._hand.decline(held):
+            self._fail(held, error)
+
+    def _give_up(self, held: Held) -> None:
+        if not held.prepared and self._hand.is_wanted(held):
+            log.error("a job takes too long to prepare", extra={"job_id": held.claim.id})
+            self._refuse(held, TimeLimitExceeded("The input could not be made ready within the time limit."))
+
+
+def _takes_long(job: Job) -> bool:
+    """Whether it may take long to prepare however short it is: a grammar is compiled for it."""
+    if not isinstance(job, GenerateJob):
+        return False
+    return job.format is not None or (isinstance(job.prompt, Chat) and job.prompt.tool_choice == "required")
