@@ -323,3 +323,38 @@ def test_a_bare_prompt_ends_where_the_models_files_say(stack: Stack, stream: boo
     lines = stack.http.post(f"{stack.url}/api/generate", json=body).text.splitlines()
     assert "".join(json.loads(line)["response"] for line in lines) == " Paris."
     assert json.loads(lines[-1])["done_reason"] == "stop"
+
+
+def content_of(line: dict[str, Any]) -> str:
+    """What a line or an event of any dialect adds to the answer."""
+    if "choices" in line:
+        [choice] = line["choices"]
+        return (choice.get("delta") or choice.get("message", {})).get("content") or ""
+    if "content" in line:
+        return "".join(block.get("text", "") for block in line["content"])
+    return line.get("delta", {}).get("text", "") or line.get("message", {}).get("content") or ""
+
+
+@pytest.mark.parametrize("stream", [False, True])
+@pytest.mark.parametrize(
+    ("path", "limits"),
+    [
+        ("/v1/chat/completions", {"stop": ["\n", " is"], "temperature": 0}),
+        ("/v1/messages", {"stop_sequences": ["\n", " is"], "temperature": 0, "max_tokens": 60}),
+        (
+            "/api/chat",
+            {"options": {"stop": ["\n", " is"], "temperature": 0, "repeat_last_n": 0}, "think": True},
+        ),
+    ],
+)
+def test_stop_texts_end_what_is_shown_in_every_dialect(
+    stack: Stack, path: str, limits: dict[str, Any], stream: bool
+):
+    messages = [{"role": "user", "content": "What is 4 plus 3?"}]
+    body = {"model": "tiny-chat", "messages": messages, "stream": stream, **limits}
+    reply = stack.http.post(f"{stack.url}{path}", json=body).text
+    lines = [line.removeprefix("data: ") for line in reply.splitlines()]
+    told = [json.loads(line) for line in lines if line.startswith("{")]
+    assert "".join(map(content_of, told)) == "4 plus 3"
+    if path == "/v1/messages":
+        assert '"stop_reason":"stop_sequence","stop_sequence":" is"' in reply
