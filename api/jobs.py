@@ -9,6 +9,7 @@ from fastapi import FastAPI
 from starlette.requests import Request
 from starlette.responses import Response
 
+from api.access_log import note_jobs
 from api.body import decode_body, decode_query, read_body
 from api.dialects.jina.rerank import JinaRequest, jina_job
 from api.dialects.openai.chat import ChatRequest, chat_job
@@ -143,6 +144,7 @@ class Jobs:
             metadata=asked.metadata or {},
         )
         ticket = await submit(self._queue, job, options)
+        note_jobs(request, [ticket.id])
         view = await view_of_submitted(self._queue, ticket.id, job, options)
         return await accepted_response(Accepted(view), asked.encoding_format)
 

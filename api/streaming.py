@@ -8,6 +8,7 @@ from typing import NamedTuple, NoReturn, Self
 
 from starlette.requests import ClientDisconnect, Request
 
+from api.access_log import note_jobs
 from api.hang_up import HangUp
 from api.queue import Queue
 from api.submission import cancel_all, submit_all, terms_of
@@ -172,6 +173,7 @@ async def open_stream(
     if len(jobs) > 1:
         refuse_async(terms)
     job_ids = await submit_all(queue, jobs, terms.options)
+    note_jobs(request, job_ids)
     if terms.wait_s is None:
         return await accept(queue, job_ids[0], jobs[0], terms)
     stream = EventStream(queue, job_ids, cancels=terms.cancels)

@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from starlette.requests import ClientDisconnect, Request
 
+from api.access_log import note_jobs
 from api.hang_up import HangUp
 from api.queue import Queue
 from api.submission import Terms, cancel, cancel_all, submit, submit_all, task_of, terms_of
@@ -40,6 +41,7 @@ async def perform(queue: Queue, settings: Settings, request: Request, job: Job) 
     """
     terms = terms_of(request, settings)
     ticket = await submit(queue, job, terms.options)
+    note_jobs(request, [ticket.id])
     if terms.respond_async:
         return await _result_or_view(queue, request, ticket.id, job, terms)
     wait_s = terms.wait_s or 0
@@ -64,6 +66,7 @@ async def perform_all(queue: Queue, settings: Settings, request: Request, jobs: 
     refuse_async(terms)
     wait_s = terms.wait_s or 0
     job_ids = await submit_all(queue, jobs, terms.options)
+    note_jobs(request, job_ids)
     try:
         with HangUp(request):
             results = await all_of(queue.wait(job_id, wait_s) for job_id in job_ids)

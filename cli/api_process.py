@@ -6,6 +6,7 @@ import socket
 
 import uvloop
 
+from api.access_log import AccessLog
 from api.app import create_app
 from api.fetch.callers_images import CallersImages
 from cli.api_server import STOP_S, ApiServer
@@ -21,7 +22,8 @@ async def answer(listener: socket.socket, settings: Settings) -> None:
     images = CallersImages(settings)
     queue = JobQueue(connect_async(redis_url(settings)), settings)
     try:
-        await ApiServer(create_app(queue, settings, images), queue).serve(sockets=[listener])
+        app = create_app(queue, settings, images)
+        await ApiServer(AccessLog(app) if settings.access_log else app, queue).serve(sockets=[listener])
     finally:
         await images.aclose()
 

@@ -5,6 +5,8 @@ import signal
 import sys
 from collections.abc import Sequence
 
+from cli.parser import Parser
+
 EPILOG = "Every option is also an environment variable, and there are more of those: see `mlxq settings`."
 
 
@@ -28,6 +30,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             from cli.worker import worker as run
 
     from cli.configuration import ConfigurationError, load_settings
+    from cli.models import CannotServe
     from jobs.data_folder import RedisServerError
     from jobs.log import set_up_logging
     from workers.backend import NoBackend
@@ -42,14 +45,27 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:  # before or after the children ran; while they run it is a signal like another
         return 130
     except ConfigurationError as error:
-        print(f"mlxq: {error}", file=sys.stderr)
+        complain(error)
         return 2
-    except NoBackend as error:
-        print(f"mlxq: {error}", file=sys.stderr)
+    except (NoBackend, CannotServe) as error:
+        complain(error)
         return CONFIGURATION_ERROR
     except (RedisServerError, OSError) as error:
-        print(f"mlxq: {error}", file=sys.stderr)
+        complain(error)
         return 1
+
+
+def complain(error: object) -> None:
+    from jobs.colour import paint
+
+    print(f"{paint('mlxq:', 'red', sys.stderr)} {error}", file=sys.stderr)
+
+
+class _Version(argparse.Action):
+    """argparse's own wants the version before anybody asks for it."""
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: object) -> None:
+        parser.exit(print_version())
 
 
 def print_version() -> int:
@@ -61,9 +77,8 @@ def print_version() -> int:
 
 def build_parser() -> argparse.ArgumentParser:
     """Values stay texts here: Settings checks them, whether they came from an option or a variable."""
-    parser = argparse.ArgumentParser(
-        prog="mlxq", description="Job-queue batch engine for MLX models.", epilog=EPILOG
-    )
+    parser = Parser(prog="mlxq", description="Job-queue batch engine for MLX models.", epilog=EPILOG)
+    parser.add_argument("--version", action=_Version, nargs=0, help="print the version and exit")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
 
     def command(name: str, text: str) -> argparse.ArgumentParser:

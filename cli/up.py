@@ -4,16 +4,21 @@ import asyncio
 import json
 import logging
 import socket
+import sys
 import time
 import urllib.request
+from collections.abc import Sequence
 from http.client import HTTPException
 from typing import Any
 from urllib.error import HTTPError
 
 from cli.listener import listen, local_url
+from cli.models import served_names
 from cli.process_tree import run_tree
 from cli.processes import api_supervisors, worker_supervisor
 from cli.redis_state import shown_url, warn_if_away
+from cli.try_out import commands
+from jobs.colour import paint
 from jobs.connection import own_server
 from jobs.data_folder import RedisServerError
 from jobs.parent import ParentPipe
@@ -29,30 +34,35 @@ POLL_S = 0.2
 def up(settings: Settings) -> int:
     """Stops in the order worker (which finishes its batch), API, Redis.
 
-    Raises: NoBackend, RedisServerError, OSError.
+    Raises: NoBackend, CannotServe, RedisServerError, OSError.
     """
     check_backend()
+    names = served_names(settings)
+    if settings.access_log is None:
+        settings = settings.model_copy(update={"access_log": True})
     with listen(settings.host, settings.port) as listener:
         redis = own_server(settings)
         if redis is None:
             warn_if_away(settings.redis_url or "")
-            return asyncio.run(_run(settings, listener, None))
+            return asyncio.run(_run(settings, listener, None, names))
         with redis:
             settings = settings.model_copy(update={"redis_url": redis.url})
-            return asyncio.run(_run(settings, listener, redis))
+            return asyncio.run(_run(settings, listener, redis, names))
 
 
-async def _run(settings: Settings, listener: socket.socket, redis: RedisServer | None) -> int:
+async def _run(
+    settings: Settings, listener: socket.socket, redis: RedisServer | None, names: Sequence[str]
+) -> int:
     pipe = ParentPipe()
     stages = [[worker_supervisor(settings, pipe)], api_supervisors(settings, listener, pipe)]
     url = local_url(listener)
-    print(f"mlxq starts on {url}", flush=True)
+    print(f"{paint('mlxq', 'bold', sys.stdout)} starts on {url}", flush=True)
     print(f"  Redis   {shown_url(settings.redis_url or '')}{' (its own)' if redis else ''}")
     print(f"  models  {', '.join(settings.models)}", flush=True)
 
     async def beside() -> None:
         async with asyncio.TaskGroup() as group:
-            group.create_task(_announce_if_possible(url))
+            group.create_task(_announce_if_possible(url, names))
             if redis is not None:
                 group.create_task(_keep_running(redis))
 
@@ -72,24 +82,28 @@ async def _keep_running(redis: RedisServer) -> None:
                 await asyncio.sleep(1)
 
 
-async def _announce_if_possible(url: str) -> None:
+async def _announce_if_possible(url: str, names: Sequence[str]) -> None:
     """A greeting that fails must not end what runs beside it."""
     try:
-        await _announce(url)
+        await _announce(url, names)
     except Exception:
         log.exception("The service could not be announced")
 
 
-async def _announce(url: str) -> None:
-    """Says when the first request can be answered, and how to send it."""
+async def _announce(url: str, names: Sequence[str]) -> None:
+    """Says when the first request can be answered, and how to send it. names: of the models that are ours."""
     started = time.monotonic()
     while await asyncio.to_thread(_get, f"{url}/ready") is None:  # noqa: ASYNC110 - it is another process
         await asyncio.sleep(POLL_S)
     listed: Any = await asyncio.to_thread(_get, f"{url}/v1/models") or {}
-    models: Any = listed.get("data") or [{"id": "MODEL"}]
-    body = json.dumps({"model": models[0]["id"], "input": "Hello, world"})
-    print(f"Ready after {time.monotonic() - started:.1f} s. Try:")
-    print(f"  curl {url}/v1/embeddings -H 'Content-Type: application/json' -d '{body}'")
+    models = sorted(
+        (each for each in listed.get("data") or () if each.get("id") in names),
+        key=lambda model: names.index(model["id"]),
+    )
+    ready = paint(f"Ready after {time.monotonic() - started:.1f} s.", "green", sys.stdout)
+    print(f"{ready} Try:" if models else ready)
+    for command in commands(url, models):
+        print(f"  {command}")
     print(f"API documentation: {url}/docs. Ctrl-C ends everything.", flush=True)
 
 

@@ -1,17 +1,29 @@
 """`mlxq worker`: one worker, restarted when it dies."""
 
 import asyncio
+import logging
 
+from cli.models import served_names
 from cli.process_tree import run_tree
 from cli.processes import worker_supervisor
+from jobs.data_folder import DataFolder
 from jobs.parent import ParentPipe
 from jobs.settings import Settings
 from workers.backend import check_backend
 
+log = logging.getLogger(__name__)
+
 
 def worker(settings: Settings) -> int:
-    """Raises: NoBackend."""
+    """Raises: NoBackend, CannotServe."""
     check_backend()
+    served_names(settings)
+    if settings.redis_url is None and not DataFolder(settings.data / "redis").is_served():
+        log.warning(
+            "No Redis runs in %s: the worker waits for it. Start `mlxq up` with this --data, or set REDIS_URL "
+            "(or --redis) to the Redis of your `mlxq serve`.",
+            settings.data,
+        )
 
     async def run() -> int:
         return await run_tree([[worker_supervisor(settings, ParentPipe())]], asyncio.sleep(0))

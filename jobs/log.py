@@ -1,6 +1,9 @@
 """How our processes log: an event is a sentence plus fields, on one line of stderr."""
 
 import logging
+import sys
+
+from jobs.colour import bleach, paint, shows_colours
 
 _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
 
@@ -9,7 +12,15 @@ class EventFormatter(logging.Formatter):
     """Puts the fields given as `extra` behind the sentence: `worker.started worker=a1 models=2`."""
 
     def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - logging's name
+        level = record.levelname
+        if record.levelno >= logging.WARNING:
+            record.levelname = paint(
+                level, "red" if record.levelno >= logging.ERROR else "yellow", sys.stderr
+            )
         line = super().formatMessage(record)
+        if not shows_colours(sys.stderr):
+            line = bleach(line)  # RQ paints its own
+        record.levelname = level
         fields = [f"{name}={value}" for name, value in vars(record).items() if name not in _STANDARD]
         return " ".join([line, *fields])
 

@@ -49,6 +49,11 @@ class Settings(BaseSettings):
         default="INFO", pattern="^(DEBUG|INFO|WARNING|ERROR)$", description="Least severe event logged."
     )
 
+    access_log: bool | None = Field(
+        default=None,
+        description="A line in the log for each request. Unset: `mlxq up` does, `mlxq serve` does not.",
+    )
+
     queue_limit: int = Field(
         default=100_000,
         ge=1,

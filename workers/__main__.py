@@ -8,6 +8,7 @@ import secrets
 import socket
 import sys
 import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from importlib import import_module
 
@@ -22,6 +23,7 @@ from jobs.log import set_up_logging
 from jobs.parent import exit_with_parent
 from jobs.settings import Settings
 from workers.limits import batch_limits, device_is_gpu, limit_cache, weight_budget_bytes
+from workers.model_check import check_names
 from workers.models import open_runner
 from workers.residents import Residents
 from workers.runners.base import Runner
@@ -33,6 +35,7 @@ log = logging.getLogger("workers")
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m workers")
     parser.add_argument("--parent-fd", type=int, help="end when the process at this pipe's other end does")
+    parser.add_argument("--check", action="store_true", help="open the models, load nothing, and end")
     options = parser.parse_args()
     if options.parent_fd is not None:
         exit_with_parent(options.parent_fd)
@@ -42,11 +45,11 @@ def main() -> int:
         print(f"mlxq worker: {error}", file=sys.stderr)
         return CONFIGURATION_ERROR
     set_up_logging(settings.log_level)
-    return run(settings)
+    return run(settings, check if options.check else run_on)
 
 
-def run(settings: Settings) -> int:
-    """Load the models, then work until told to stop. Everything that touches MLX happens in one thread."""
+def run(settings: Settings, work: Callable[[ThreadPoolExecutor, Settings], int]) -> int:
+    """Everything that touches MLX happens in one thread. Returns the exit code."""
     with ThreadPoolExecutor(max_workers=1, thread_name_prefix="device") as device:
         try:
             device.submit(import_module, "mlx.core").result()
@@ -54,19 +57,25 @@ def run(settings: Settings) -> int:
             print(f"mlxq worker: MLX cannot be loaded: {error}", file=sys.stderr)
             return CONFIGURATION_ERROR
         try:
-            return run_on(device, settings)
+            return work(device, settings)
+        except JobError as error:
+            print(f"mlxq worker: {error.message}", file=sys.stderr)
+            return CONFIGURATION_ERROR
         finally:
             device.submit(release_device).result()
 
 
+def check(device: ThreadPoolExecutor, settings: Settings) -> int:
+    """Open the models and load nothing. Raises JobError."""
+    device.submit(open_models, settings).result()
+    return 0
+
+
 def run_on(device: ThreadPoolExecutor, settings: Settings) -> int:
-    try:
-        device.submit(limit_cache).result()
-        residents = device.submit(open_models, settings).result()
-        limits = device.submit(batch_limits, settings).result()
-    except JobError as error:
-        print(f"mlxq worker: {error.message}", file=sys.stderr)
-        return CONFIGURATION_ERROR
+    """Load the models, then work until told to stop. Raises JobError where they cannot be loaded."""
+    device.submit(limit_cache).result()
+    residents = device.submit(load_models, settings).result()
+    limits = device.submit(batch_limits, settings).result()
     from workers.worker import BatchWorker
 
     connection = connect(redis_url(settings))
@@ -102,25 +111,37 @@ def release_device() -> None:
     mx.clear_streams()
 
 
-def open_models(settings: Settings) -> Residents:
-    """All models of the settings, as many of them in memory as there is room for. Raises JobError."""
-    runners: dict[str, Runner] = {}
-    for spec in settings.models:
-        runner = open_runner(spec, settings)
-        if runner.info.id in runners:
-            raise InvalidInput(
-                f"Two models are called {runner.info.id}: give one of them another name, as ALIAS=MODEL.",
-                param="model",
-            )
-        runners[runner.info.id] = runner
+def open_models(settings: Settings) -> tuple[dict[str, Runner], int]:
+    """All models of the settings, their weights not read yet, and the memory for weights. Raises JobError."""
+    opened = [open_or_refuse(spec, settings) for spec in settings.models]
+    check_names(runner.info.id for runner in opened)
     budget_bytes = weight_budget_bytes(settings)
-    for model, runner in runners.items():
+    for runner in opened:
         if runner.weight_bytes > budget_bytes:
             raise InvalidInput(
-                f"{model} needs {runner.weight_bytes:,} bytes of memory, and models may take {budget_bytes:,}. "
-                "Set MLXQ_MODEL_BYTES to allow more, or serve a smaller or quantised one.",
+                f"{runner.info.id} needs {runner.weight_bytes:,} bytes of memory, and models may take "
+                f"{budget_bytes:,}. Set MLXQ_MODEL_BYTES to allow more, or serve a smaller or quantised one.",
                 param="model",
             )
+    return {runner.info.id: runner for runner in opened}, budget_bytes
+
+
+def open_or_refuse(spec: str, settings: Settings) -> Runner:
+    """What a library cannot open it will not open the next time: that is a wrong model, too. Raises JobError."""
+    try:
+        return open_runner(spec, settings)
+    except JobError:
+        raise
+    except Exception as error:
+        log.debug("a model cannot be opened", exc_info=True, extra={"model": spec})
+        raise InvalidInput(
+            f"{spec} cannot be opened: {type(error).__name__}: {' '.join(str(error).split())}", param="model"
+        ) from error
+
+
+def load_models(settings: Settings) -> Residents:
+    """As many of the models in memory as there is room for. Raises JobError."""
+    runners, budget_bytes = open_models(settings)
     residents = Residents(
         runners,
         budget_bytes=budget_bytes,

@@ -48,6 +48,16 @@ def reranks(model: LocalModel) -> bool:
     return marked or any(str(each).endswith("ForSequenceClassification") for each in architectures)
 
 
+def unknown_type(model: LocalModel, model_type: str) -> InvalidInput:
+    """For a model that nobody here can run."""
+    return InvalidInput(
+        f"{model.id} is of type {model_type!r}, which cannot be served. Served are text generators that mlx-lm knows, "
+        f"vision models that mlx-vlm knows, embedding models of the types {', '.join(EMBED_TYPES)}, and rerankers: "
+        f"classifiers of the types {', '.join(RERANK_TYPES)}, and Qwen3-Reranker and Qwen3-VL-Reranker.",
+        param="model",
+    )
+
+
 def _names(model: LocalModel) -> str:
     """All that the model is called, in lower case. With a task, its alias tells what it is for, not what it is."""
     return _folder_names(model) if model.task else f"{model.id.lower()} {_folder_names(model)}"

@@ -8,14 +8,13 @@ import msgspec
 from jobs.errors import InvalidInput
 from jobs.settings import Settings
 from workers.model_kinds import (
-    EMBED_TYPES,
     PAGE_EMBED_TYPES,
-    RERANK_TYPES,
     config_of,
     embeds,
     reranks,
     sees,
     type_of,
+    unknown_type,
 )
 from workers.model_names import LocalModel, resolve
 from workers.runners.base import Runner, loaded
@@ -90,13 +89,7 @@ def writes_with_pictures(model: LocalModel, model_type: str) -> bool:
         if importlib.util.find_spec(f"mlx_vlm.models.{get_model_type(config_of(model))}"):
             return True
     if not writes:
-        raise InvalidInput(
-            f"{model.id} is of type {model_type!r}, which cannot be served. Served are text generators that mlx-lm "
-            "knows, vision models that mlx-vlm knows, embedding models of the types "
-            f"{', '.join(EMBED_TYPES)}, and rerankers: classifiers of the types {', '.join(RERANK_TYPES)}, and "
-            "Qwen3-Reranker and Qwen3-VL-Reranker.",
-            param="model",
-        )
+        raise unknown_type(model, model_type)
     return False
 
 

@@ -59,12 +59,18 @@ class Residents:
     def begin(self) -> None:
         """On the device's thread: load the models there is room for, in their order. Raises what loading does."""
         free = self._budget_bytes
+        fitting = list[str]()
         for model, runner in self.runners.items():
             if runner.weight_bytes <= free:
-                started = time.monotonic()
-                loaded(runner)
-                self._settle_in(model, time.monotonic() - started)
+                fitting.append(model)
                 free -= runner.weight_bytes
+        for number, model in enumerate(fitting, 1):
+            runner = self.runners[model]
+            size = _gigabytes(runner.weight_bytes)
+            log.info("loading %s (%d of %d, %s GB)", model, number, len(fitting), size)
+            started = time.monotonic()
+            loaded(runner)
+            self._settle_in(model, time.monotonic() - started)
 
     def serves(self, model: str) -> bool:
         """Whether its jobs are to be claimed now: it is in memory and stays, or cannot be loaded (so they fail)."""
@@ -235,6 +241,12 @@ def resident(runners: Mapping[str, Runner]) -> Residents:
     found = Residents(runners, budget_bytes=sum(runner.weight_bytes for runner in runners.values()))
     found.begin()
     return found
+
+
+def _gigabytes(size_bytes: int) -> str:
+    """Two significant digits, and no fraction from ten on."""
+    size = size_bytes / 1e9
+    return f"{size:.2g}" if size < 10 else f"{size:.0f}"
 
 
 def _reason(error: Exception) -> str:

@@ -16,7 +16,7 @@ from jobs.generation import Chat, GenerateJob, GenerateResult, Message, Sampling
 from jobs.settings import Settings
 from jobs.types import EmbedJob
 from tests.checkpoints.make import make
-from workers.__main__ import open_models
+from workers.__main__ import load_models
 from workers.models import load_runner, open_runner
 from workers.runners.base import NewToken, decoder_of, loaded
 from workers.runners.embed.runner import EmbedRunner
@@ -168,7 +168,7 @@ def test_an_embedder_has_no_adapter(adapter: Path):
 def test_models_that_do_not_fit_together_wait_outside(tmp_path: Path):
     bert = make("bert", tmp_path / "bert")
     size_bytes = open_runner(str(TINY_CHAT), Settings()).weight_bytes
-    residents = open_models(Settings(models=(str(TINY_CHAT), str(bert)), model_bytes=size_bytes))
+    residents = load_models(Settings(models=(str(TINY_CHAT), str(bert)), model_bytes=size_bytes))
     assert [each.id for each in residents.report()] == ["model"]
     assert list(residents.runners) == ["model", "bert"]
     assert not residents.is_settled
@@ -176,12 +176,12 @@ def test_models_that_do_not_fit_together_wait_outside(tmp_path: Path):
 
 def test_a_model_that_can_never_fit_is_refused_at_the_start():
     with pytest.raises(InvalidInput, match=r"model needs [\d,]+ bytes of memory, and models may take 1,000"):
-        open_models(Settings(models=(str(TINY_CHAT),), model_bytes=1000))
+        load_models(Settings(models=(str(TINY_CHAT),), model_bytes=1000))
 
 
 def test_two_models_of_one_name_are_refused(adapter: Path):
     with pytest.raises(InvalidInput, match="Two models are called model"):
-        open_models(Settings(models=(str(TINY_CHAT), f"{TINY_CHAT},adapter={adapter}")))
+        load_models(Settings(models=(str(TINY_CHAT), f"{TINY_CHAT},adapter={adapter}")))
 
 
 def test_weights_that_are_no_numbers_write_no_answer(tmp_path: Path):

@@ -1,3 +1,4 @@
+import io
 import os
 import subprocess
 import sys
@@ -12,6 +13,7 @@ from cli.listener import listen, local_url
 from cli.main import build_parser, main
 from cli.redis_state import shown_url
 from cli.up import _announce_if_possible
+from jobs.colour import bleach, paint
 from jobs.settings import Settings
 
 ROOT = Path(__file__).parents[2]
@@ -105,7 +107,7 @@ def test_a_password_is_not_shown():
     assert shown_url("unix:///run/redis.sock?password=secret") == "unix:///run/redis.sock"
 
 
-@pytest.mark.parametrize("arguments", [["--help"], ["up", "--help"], ["version"]])
+@pytest.mark.parametrize("arguments", [["--help"], ["up", "--help"], ["version"], ["--version"]])
 def test_the_command_answers_from_another_folder(arguments: list[str], tmp_path: Path):
     environ = {**os.environ, "PYTHONPATH": str(ROOT)}
     run = subprocess.run(
@@ -132,5 +134,44 @@ async def test_no_answer_about_models_ends_what_runs_beside_the_greeting(body: b
 
     with ThreadingHTTPServer(("127.0.0.1", 0), Answer) as server:
         Thread(target=server.serve_forever, daemon=True).start()
-        await _announce_if_possible(f"http://127.0.0.1:{server.server_port}")
+        await _announce_if_possible(f"http://127.0.0.1:{server.server_port}", ["m"])
         server.shutdown()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "meant"),
+    [
+        (["upp"], "Did you mean up?"),
+        (["Worker"], "Did you mean worker?"),
+        (["settigns"], "Did you mean settings?"),
+        (["up", "--modle", "x"], "Did you mean --model?"),
+        (["up", "--prot=80"], "Did you mean --port?"),
+        (["serve", "--api-proceses", "2"], "Did you mean --api-processes?"),
+        (["worker", "--prot", "80"], None),  # it has none
+        (["zzz"], None),
+    ],
+)
+def test_a_misspelt_command_or_option_is_told_the_nearest(
+    arguments: list[str], meant: str | None, capsys: pytest.CaptureFixture[str]
+):
+    with pytest.raises(SystemExit) as ended:
+        main(arguments)
+
+    said = capsys.readouterr().err
+    assert ended.value.code == 2
+    assert meant in said if meant else "Did you mean" not in said
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+def test_colours_are_for_terminals_that_want_them(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    assert paint("mlxq:", "red", Terminal()) == "\x1b[31mmlxq:\x1b[0m"
+    assert bleach(paint("mlxq:", "red", Terminal())) == "mlxq:"
+    assert paint("mlxq:", "red", io.StringIO()) == "mlxq:"
+    monkeypatch.setenv("NO_COLOR", "1")
+    assert paint("mlxq:", "red", Terminal()) == "mlxq:"
