@@ -24,6 +24,9 @@ from tests.waiting import PATIENCE_S, wait_until
 ROOT = Path(__file__).parents[1]
 MODEL = "all-MiniLM-L6-v2"
 
+READY_S = 180
+"""A worker imports MLX and reads its models first; with ten programs on each core that takes a minute."""
+
 
 class Program:
     """A running program; what it says goes to a file."""
@@ -88,7 +91,7 @@ class Stack:
             self.worker = self.run("worker", *(each for model in self._models for each in ("--model", model)))
             self.api = self.run("serve", "--port", "0")
             self.url = self._url_of(self.api)
-            wait_until(lambda: self.status("/ready") == 200)
+            wait_until(lambda: self.status("/ready") == 200, READY_S)
         except BaseException:
             self.__exit__(None, None, None)
             raise

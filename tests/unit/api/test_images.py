@@ -18,16 +18,17 @@ ENCODED = base64.b64encode(PICTURE).decode()
 
 
 class Pictures:
-    """Serves b"picture of URL"; an address with "bad" in it is refused, but only after the others have begun."""
+    """Serves b"picture of URL" after a while; an address with "bad" in it is refused, once the others have begun."""
 
-    def __init__(self) -> None:
+    def __init__(self, after_s: float = 0.01) -> None:
+        self._after_s = after_s
         self.asked: list[str] = []
         self.dropped: list[str] = []
 
     async def fetch(self, url: str, *, param: str) -> bytes:
         self.asked.append(url)
         try:
-            await asyncio.sleep(0 if "bad" in url else 0.01)
+            await asyncio.sleep(0 if "bad" in url else self._after_s)
         except asyncio.CancelledError:
             self.dropped.append(url)
             raise
@@ -92,7 +93,7 @@ async def test_addresses_are_fetched_side_by_side_and_put_in_their_places():
 
 
 async def test_one_address_that_fails_drops_the_others():
-    source = Pictures()
+    source = Pictures(after_s=600)
     with pytest.raises(InvalidInput, match="bad"):
         await load("http://a/1", "http://bad", "http://a/2", source=source)
     assert source.dropped == ["http://a/1", "http://a/2"]
