@@ -14,7 +14,7 @@ WITH_BLAS = $(BIN)/python -m workers.openblas
 COMPILE = $(BIN)/uv pip compile -q --universal --python-version 3.11 --no-annotate --no-header --no-emit-index-url \
   --no-emit-find-links pyproject.toml
 
-.PHONY: help setup tools demo test check bench chaos lock clean
+.PHONY: help setup tools demo test check bench chaos fuzz lock clean
 
 help:  ## this list
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' Makefile
@@ -60,6 +60,9 @@ bench: tools  ## the README's numbers
 
 chaos: tools  ## the long chaos run: 50,000 jobs and more, 100 kills and more
 	@$(WITH_BLAS) $(BIN)/python -m tests.chaos --long $(ARGS)
+
+fuzz: tools  ## five minutes of requests that schemathesis makes from /openapi.json; ARGS="--minutes 1"
+	@$(WITH_BLAS) $(BIN)/python -m tests.fuzz $(ARGS)
 
 lock: tools  ## make the pins again from pyproject.toml (for every platform, without registry addresses)
 	@$(COMPILE) --upgrade --extra cpu -o requirements.txt

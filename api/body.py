@@ -62,10 +62,16 @@ def _refuse(error: msgspec.ValidationError) -> NoReturn:
     what, path = (match["what"], match["path"]) if match else (str(error), None)
     missing = _MISSING.fullmatch(what)
     if missing:
-        raise InvalidInput(f"Missing field: {missing['name']}.", param=missing["name"]) from error
+        name = f"{path}.{missing['name']}" if path else missing["name"]
+        raise InvalidInput(f"Missing field: {name}.", param=_top(name)) from error
     if not path:
         raise InvalidInput(f"{what}.") from error
-    raise InvalidInput(f"{path}: {what}.", param=re.split(r"[.\[]", path, maxsplit=1)[0]) from error
+    raise InvalidInput(f"{path}: {what}.", param=_top(path)) from error
+
+
+def _top(path: str) -> str:
+    """The field of the body in which a place is."""
+    return re.split(r"[.\[]", path, maxsplit=1)[0]
 
 
 def _too_large(limit_bytes: int) -> BodyTooLarge:

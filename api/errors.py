@@ -35,6 +35,7 @@ _STATUS: dict[type[errors.JobError], int] = {
 # nginx's word for a caller that hung up; nobody is left to read it.
 _CLIENT_GONE = 499
 _RETRY_UNAVAILABLE_S = 1
+_RETRY_NO_WORKER_S = 5
 
 
 class RequestError(Exception):
@@ -165,6 +166,8 @@ def _retry_headers(error: errors.JobError) -> dict[str, str] | None:
         return _NO_RETRY
     if isinstance(error, errors.Overloaded):
         return {"Retry-After": str(error.retry_after_s)}
+    if isinstance(error, errors.NoWorker):
+        return {"Retry-After": str(_RETRY_NO_WORKER_S)}
     if isinstance(error, LATER):
         return {"Retry-After": str(_RETRY_UNAVAILABLE_S)}
     return None

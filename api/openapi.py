@@ -186,7 +186,8 @@ def _reply(status: int, each: _Documented, schemas: Schemas) -> dict[str, Any]:
     reply: dict[str, Any] = {"description": HTTPStatus(status).phrase, "content": content}
     if status == HTTPStatus.OK and operation.stream:
         content[operation.stream.media_type] = {
-            "schema": {"type": "string", "description": operation.stream.description},
+            # Without a type: some readers take it for the text of the whole stream, some for that of one event.
+            "schema": {"description": operation.stream.description},
             "x-item-schema": schemas.one_of([operation.stream.item, *each.route.error_shapes]),
         }
         reply["headers"] = _HEADERS_OF_STREAM

@@ -19,14 +19,16 @@ class Queue(Protocol):
         ...
 
     async def wait(self, job_id: str, timeout_s: float) -> Result:
-        """Raises the job's own JobError, UnknownJob, or ResultTimeout, which leaves the job alone."""
+        """Raises the job's own JobError, UnknownJob, or what leaves the job alone: ResultTimeout, and NoWorker where
+        the job was submitted to be waited for and no worker has served its model for a while.
+        """
         ...
 
     def stream(self, job_id: str, after: int = 0) -> AsyncGenerator[tuple[int, Pieces]]:
         """A streaming generation's events from number `after` + 1 on, each with its number; ends when the job does.
 
         Raises the job's own JobError (also after some events), UnknownJob, and InvalidInput for a job that does not
-        stream. Close it (contextlib.aclosing) to stop listening; the job goes on.
+        stream, and NoWorker as `wait` does. Close it (contextlib.aclosing) to stop listening; the job goes on.
         """
         ...
 
@@ -48,4 +50,6 @@ class Queue(Protocol):
 
     async def models(self) -> tuple[ModelInfo, ...]: ...
 
-    async def ready(self) -> bool: ...
+    async def ready(self) -> bool:
+        """Whether there is a live worker. Answers within two seconds."""
+        ...

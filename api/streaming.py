@@ -12,9 +12,9 @@ from api.access_log import note_jobs
 from api.hang_up import HangUp
 from api.queue import Queue
 from api.submission import cancel_all, submit_all, terms_of
-from api.waiting import Accepted, accept, refuse_async, stopping_of_keyed, timeout_of_keyed
+from api.waiting import Accepted, accept, of_keyed, refuse_async, stopping_of_keyed
 from jobs.cancelling import cancel_and_wait
-from jobs.errors import QueueUnavailable, ResultTimeout, ServerStopping
+from jobs.errors import NoWorker, QueueUnavailable, ResultTimeout, ServerStopping
 from jobs.generation import GenerateJob, Pieces
 from jobs.settings import Settings
 
@@ -77,7 +77,7 @@ class EventStream:
         if self._error and not self._events:
             await self._give_up(self._error)
 
-    def limit_start(self, timeout_s: float, error: ResultTimeout) -> None:
+    def limit_start(self, timeout_s: float, error: ResultTimeout | NoWorker) -> None:
         """A stream that has no event by then ends with the error, and its jobs with it if they are its alone."""
         self._start_limit = self._loop.call_later(timeout_s, self._end_unbegun, error)
 
@@ -144,11 +144,11 @@ class EventStream:
             self._news.set()
 
     async def _give_up(self, error: Exception) -> NoReturn:
-        if len(self.job_ids) > 1 or isinstance(error, ResultTimeout | ServerStopping):
+        if len(self.job_ids) > 1 or isinstance(error, ResultTimeout | NoWorker | ServerStopping):
             await self.abandon()  # nobody will read what they answer
         raise error
 
-    def _end_unbegun(self, error: ResultTimeout) -> None:
+    def _end_unbegun(self, error: ResultTimeout | NoWorker) -> None:
         if not self._begun:
             self._error = self._error or error
             self._news.set()
@@ -186,7 +186,7 @@ async def open_stream(
         await stream.abandon()
         raise
     except (ResultTimeout, QueueUnavailable) as error:
-        timeout = timeout_of_keyed(job_ids[0], terms.wait_s) if terms.keyed else ResultTimeout()
+        timeout = of_keyed(ResultTimeout(), job_ids[0], terms.wait_s) if terms.keyed else ResultTimeout()
         if isinstance(error, ResultTimeout) and status_within_s < terms.wait_s:
             stream.limit_start(terms.wait_s - status_within_s, timeout)
             return stream
@@ -198,6 +198,11 @@ async def open_stream(
             raise timeout from error
         if isinstance(error, ServerStopping) and terms.keyed:
             raise stopping_of_keyed(job_ids[0]) from error
+        raise
+    except NoWorker as error:
+        await stream.aclose()
+        if terms.keyed:
+            raise of_keyed(error, job_ids[0], terms.wait_s) from error
         raise
     except Exception:
         await stream.aclose()

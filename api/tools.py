@@ -7,6 +7,7 @@ from typing import Annotated, Any
 import msgspec
 
 from jobs.errors import InvalidInput
+from jobs.format_limits import check_tools
 from jobs.generation import Tool
 
 JsonObject = dict[str, Any]
@@ -34,11 +35,13 @@ def tool(
 
 
 def check_choice(tools: Sequence[Tool], *, must_call: bool, name: str | None, param: str) -> None:
-    """Raises InvalidInput where a call is asked for that no tool can answer."""
+    """Raises InvalidInput where a call is asked for that no tool can answer, or by a schema that is too large."""
     if must_call and not tools:
         raise InvalidInput(f"{param} asks for a call, but there are no tools.", param=param)
     if name is not None and name not in [each.name for each in tools]:
         raise InvalidInput(f"{param} names {name[:200]!r}, which is none of the tools.", param=param)
+    if must_call:
+        check_tools([each for each in tools if name in (None, each.name)])
 
 
 def call_arguments(text: str, *, place: str, param: str) -> str:

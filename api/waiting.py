@@ -12,7 +12,7 @@ from api.hang_up import HangUp
 from api.queue import Queue
 from api.submission import Terms, cancel, cancel_all, submit, submit_all, task_of, terms_of
 from api.together import all_of
-from jobs.errors import InvalidInput, JobError, QueueUnavailable, ResultTimeout, ServerStopping
+from jobs.errors import InvalidInput, JobError, NoWorker, QueueUnavailable, ResultTimeout, ServerStopping
 from jobs.settings import Settings
 from jobs.types import Job, JobView, Result, SubmitOptions
 
@@ -36,8 +36,9 @@ class Accepted(NamedTuple):
 async def perform(queue: Queue, settings: Settings, request: Request, job: Job) -> Done | Accepted:
     """Does the job of a work endpoint as the headers Prefer and Idempotency-Key ask.
 
-    Raises whatever `submit` and the queue's `wait` raise; ResultTimeout where the wait is over; ClientDisconnect
-    where the caller hung up; ServerStopping. In these three cases the job is canceled, if its terms say so.
+    Raises whatever `submit` and the queue's `wait` raise: ResultTimeout where the wait is over, and NoWorker where
+    there is nobody to wait for; ClientDisconnect where the caller hung up; ServerStopping. In these four cases the job
+    is canceled, if its terms say so.
     """
     terms = terms_of(request, settings)
     ticket = await submit(queue, job, terms.options)
@@ -47,11 +48,11 @@ async def perform(queue: Queue, settings: Settings, request: Request, job: Job) 
     wait_s = terms.wait_s or 0
     try:
         return Done(ticket.id, await watch(queue, request, ticket.id, wait_s))
-    except (ResultTimeout, ServerStopping, ClientDisconnect, asyncio.CancelledError) as error:
+    except (ResultTimeout, NoWorker, ServerStopping, ClientDisconnect, asyncio.CancelledError) as error:
         if terms.cancels:
             await cancel(queue, ticket.id)
-        elif isinstance(error, ResultTimeout):
-            raise timeout_of_keyed(ticket.id, wait_s) from error
+        elif isinstance(error, ResultTimeout | NoWorker):
+            raise of_keyed(error, ticket.id, wait_s) from error
         elif isinstance(error, ServerStopping):
             raise stopping_of_keyed(ticket.id) from error
         raise
@@ -94,17 +95,17 @@ async def accept(queue: Queue, job_id: str, job: Job, terms: Terms) -> Accepted:
 
 
 async def watch(queue: Queue, request: Request, job_id: str, timeout_s: float) -> Result:
-    """Waits for the job while the caller does. Raises the job's error, ResultTimeout, ClientDisconnect."""
+    """Waits for the job while the caller does. Raises the job's error, ResultTimeout, NoWorker, ClientDisconnect."""
     with HangUp(request):
         return await queue.wait(job_id, timeout_s)
 
 
-def timeout_of_keyed(job_id: str, wait_s: float) -> ResultTimeout:
+def of_keyed(error: ResultTimeout | NoWorker, job_id: str, wait_s: float) -> ResultTimeout | NoWorker:
     """What a caller is told whose job outlives the wait."""
-    return ResultTimeout(
-        f"The job did not finish in {wait_s:g} s and goes on. Send the same request with the same "
-        f"Idempotency-Key again, or ask GET /v1/jobs/{job_id}."
-    )
+    ask = f"Send the same request with the same Idempotency-Key again, or ask GET /v1/jobs/{job_id}."
+    if isinstance(error, NoWorker):
+        return NoWorker(f"{error.message} The job is kept for the next one. {ask}")
+    return ResultTimeout(f"The job did not finish in {wait_s:g} s and goes on. {ask}")
 
 
 def stopping_of_keyed(job_id: str) -> ServerStopping:

@@ -10,7 +10,7 @@ from api.access_log import AccessLog
 from api.app import create_app
 from api.fetch.callers_images import CallersImages
 from cli.api_server import STOP_S, ApiServer
-from jobs.connection import connect_async, redis_url
+from jobs.connection import connect_async, own_folder, redis_url
 from jobs.log import set_up_logging
 from jobs.parent import exit_with_parent
 from jobs.queue import JobQueue
@@ -20,7 +20,7 @@ from jobs.settings import Settings
 async def answer(listener: socket.socket, settings: Settings) -> None:
     """Until SIGTERM; then requests in flight are ended as ApiServer says."""
     images = CallersImages(settings)
-    queue = JobQueue(connect_async(redis_url(settings)), settings)
+    queue = JobQueue(connect_async(redis_url(settings)), settings, own_folder(settings))
     try:
         app = create_app(queue, settings, images)
         await ApiServer(AccessLog(app) if settings.access_log else app, queue).serve(sockets=[listener])

@@ -9,7 +9,7 @@ from typing import Any
 from pydantic import ValidationError
 from pydantic_settings import SettingsError
 
-from jobs.connection import connect
+from jobs.redis_url import checked_url, hide_urls
 from jobs.settings import Settings
 
 _OPTIONS = {"redis_url": "--redis", "models": "--model"}
@@ -43,13 +43,15 @@ def load_settings(options: argparse.Namespace) -> Settings:
     except ValidationError as error:
         first = error.errors()[0]
         field = _field(str(first["loc"][0]))
-        raise ConfigurationError(f"{_name(field, given)}={first['input']}: {first['msg']}.") from error
+        raise ConfigurationError(
+            f"{_name(field, given)}={hide_urls(str(first['input']))}: {first['msg']}."
+        ) from error
     except SettingsError as error:
         raise ConfigurationError(_unparsed(given)) from error
     if settings.redis_url is not None:
         try:
-            connect(settings.redis_url)  # parses the URL, sends nothing
-        except ValueError as error:  # the URL itself stays out of the message: it may hold a password
+            checked_url(settings.redis_url)
+        except ValueError as error:  # which quotes nothing of it
             raise ConfigurationError(f"{_name('redis_url', given)}: {error}") from error
     return settings
 
@@ -67,7 +69,7 @@ def _name(field: str, given: dict[str, Any]) -> str:
 def _unparsed(given: dict[str, Any]) -> str:
     """pydantic-settings does not say which text it could not read; it parses lists alone."""
     field = next(field for field in _LISTS if not _is_json(os.environ.get(variable(field), "[]")))
-    return f"{_name(field, given)}={os.environ[variable(field)]}: Not a JSON list, such as {_LISTS[field]}."
+    return f"{_name(field, given)}={hide_urls(os.environ[variable(field)])}: Not a JSON list, such as {_LISTS[field]}."
 
 
 def _is_json(text: str) -> bool:

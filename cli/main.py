@@ -31,8 +31,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     from cli.configuration import ConfigurationError, load_settings
     from cli.models import CannotServe
+    from cli.redis_state import RedisRefused
     from jobs.data_folder import RedisServerError
     from jobs.log import set_up_logging
+    from jobs.redis_url import hide_urls
     from workers.backend import NoBackend
     from workers.supervisor import CONFIGURATION_ERROR
 
@@ -47,11 +49,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except ConfigurationError as error:
         complain(error)
         return 2
-    except (NoBackend, CannotServe) as error:
+    except (NoBackend, CannotServe, RedisRefused) as error:
         complain(error)
         return CONFIGURATION_ERROR
     except (RedisServerError, OSError) as error:
-        complain(error)
+        complain(hide_urls(str(error)))
         return 1
 
 

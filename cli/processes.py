@@ -1,11 +1,14 @@
 """The children of `mlxq`: what they are started with."""
 
+import asyncio
+import secrets
 import socket
 import sys
 
 from cli.configuration import child_environ
 from jobs.parent import ParentPipe
 from jobs.settings import Settings
+from workers.dead_worker import free_leases, worker_name
 from workers.openblas.preload import preload_openblas
 from workers.supervisor import Supervisor
 
@@ -25,11 +28,19 @@ def api_supervisors(settings: Settings, listener: socket.socket, pipe: ParentPip
 
 
 def worker_supervisor(settings: Settings, pipe: ParentPipe) -> Supervisor:
-    """The worker may finish its batch before it stops, so it gets as long as a batch may take."""
+    """The worker may finish its batch before it stops, so it gets as long as a batch may take. If it dies, the jobs it
+    had in hand go back to their queues at once.
+    """
+    token = secrets.token_hex(4)
+
+    async def free(pid: int) -> None:
+        await asyncio.to_thread(free_leases, settings, worker_name(pid, token))
+
     return Supervisor(
         "worker",
-        (*_PYTHON, "workers", "--parent-fd", f"{pipe.read_fd}"),
+        (*_PYTHON, "workers", "--parent-fd", f"{pipe.read_fd}", "--token", token),
         preload_openblas(child_environ(settings)),
         pass_fds=(pipe.read_fd,),
         stop_s=settings.batch_timeout_s,
+        on_death=free,
     )

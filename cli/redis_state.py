@@ -1,30 +1,40 @@
-# pyright: reportUnknownMemberType=false
-"""What a user is told about Redis."""
+"""What a user is told about Redis before anything is started."""
 
-import contextlib
+import asyncio
 import logging
 
-from redis.exceptions import RedisError
-
-from jobs.connection import connect
+from jobs.connection import connect_async
+from jobs.probe import Probe, RedisUnusable
 
 log = logging.getLogger(__name__)
 
 
-def shown_url(url: str) -> str:
-    """Without user, password and query (which may hold a password too)."""
-    scheme, mark, rest = url.partition("?")[0].partition("://")
-    return f"{scheme}{mark}{rest.rpartition('@')[2]}"
+class RedisRefused(Exception):
+    """Redis wants another user or password: trying again would not help."""
 
 
-def warn_if_away(url: str) -> None:
-    """The API starts without Redis and answers 503 until it is there; say so at once."""
-    with contextlib.closing(connect(url)) as client:
+def check_redis(url: str) -> None:
+    """Ask Redis once. What runs without it waits for it, so one that is away is only warned of, at once.
+
+    Raises: RedisRefused.
+    """
+    try:
+        asyncio.run(_ask(url))
+    except RedisUnusable as error:
+        if error.is_final:
+            raise RedisRefused(
+                f"{error} Put them into the URL (REDIS_URL or --redis): redis://user:password@host:port"
+            ) from error
+        log.warning(
+            "%s It is waited for; requests are answered 503 meanwhile. Start it, or set REDIS_URL to another.",
+            error,
+        )
+
+
+async def _ask(url: str) -> None:
+    async with connect_async(url) as client:
+        probe = Probe(client)
         try:
-            client.ping()
-        except RedisError as error:
-            log.warning(
-                "Redis cannot be reached (%s): requests are answered 503 until it is there. "
-                "Start it, or set REDIS_URL to another.",
-                error,
-            )
+            await probe.ask(lambda: asyncio.sleep(0))
+        finally:
+            await probe.aclose()

@@ -5,9 +5,10 @@ import asyncio
 from cli.listener import listen, local_url
 from cli.process_tree import run_tree
 from cli.processes import api_supervisors
-from cli.redis_state import shown_url, warn_if_away
+from cli.redis_state import check_redis
 from jobs.connection import redis_url
 from jobs.parent import ParentPipe
+from jobs.redis_url import shown_url
 from jobs.settings import Settings
 
 
@@ -17,9 +18,9 @@ def serve(settings: Settings) -> int:
 
     with listen(settings.host, settings.port) as listener:
         url = redis_url(settings)
+        check_redis(url)
         print(
             f"mlxq serves {local_url(listener)}, with the Redis at {shown_url(url)}. Ctrl-C ends it.",
             flush=True,
         )
-        warn_if_away(url)
         return asyncio.run(run())

@@ -16,12 +16,13 @@ from cli.listener import listen, local_url
 from cli.models import served_names
 from cli.process_tree import run_tree
 from cli.processes import api_supervisors, worker_supervisor
-from cli.redis_state import shown_url, warn_if_away
+from cli.redis_state import check_redis
 from cli.try_out import commands
 from jobs.colour import paint
 from jobs.connection import own_server
 from jobs.data_folder import RedisServerError
 from jobs.parent import ParentPipe
+from jobs.redis_url import shown_url
 from jobs.server import RedisServer
 from jobs.settings import Settings
 from workers.backend import check_backend
@@ -34,7 +35,7 @@ POLL_S = 0.2
 def up(settings: Settings) -> int:
     """Stops in the order worker (which finishes its batch), API, Redis.
 
-    Raises: NoBackend, CannotServe, RedisServerError, OSError.
+    Raises: NoBackend, CannotServe, RedisRefused, RedisServerError, OSError.
     """
     check_backend()
     names = served_names(settings)
@@ -43,7 +44,7 @@ def up(settings: Settings) -> int:
     with listen(settings.host, settings.port) as listener:
         redis = own_server(settings)
         if redis is None:
-            warn_if_away(settings.redis_url or "")
+            check_redis(settings.redis_url or "")
             return asyncio.run(_run(settings, listener, None, names))
         with redis:
             settings = settings.model_copy(update={"redis_url": redis.url})
@@ -71,15 +72,20 @@ async def _run(
 
 async def _keep_running(redis: RedisServer) -> None:
     """Redis is started again after a crash: its append-only file holds all but the last second."""
+    said = ""
     while True:
         await asyncio.sleep(POLL_S)
-        if not redis.running:
-            log.error("Redis ended; it is started again")
-            try:
-                await asyncio.to_thread(redis.start)
-            except (RedisServerError, OSError) as error:
-                log.error("Redis could not be started: %s", error)
-                await asyncio.sleep(1)
+        if redis.running:
+            said = ""
+            continue
+        if not said:
+            log.error(said := "Redis ended; it is started again")
+        try:
+            await asyncio.to_thread(redis.start)
+        except (RedisServerError, OSError) as error:
+            if (why := f"Redis could not be started: {error}") != said:  # once, not with every try
+                log.error(said := why)
+            await asyncio.sleep(1)
 
 
 async def _announce_if_possible(url: str, names: Sequence[str]) -> None:

@@ -6,6 +6,8 @@ import logging
 from cli.models import served_names
 from cli.process_tree import run_tree
 from cli.processes import worker_supervisor
+from cli.redis_state import check_redis
+from jobs.connection import redis_url
 from jobs.data_folder import DataFolder
 from jobs.parent import ParentPipe
 from jobs.settings import Settings
@@ -15,7 +17,7 @@ log = logging.getLogger(__name__)
 
 
 def worker(settings: Settings) -> int:
-    """Raises: NoBackend, CannotServe."""
+    """Raises: NoBackend, CannotServe, RedisRefused."""
     check_backend()
     served_names(settings)
     if settings.redis_url is None and not DataFolder(settings.data / "redis").is_served():
@@ -24,6 +26,8 @@ def worker(settings: Settings) -> int:
             "(or --redis) to the Redis of your `mlxq serve`.",
             settings.data,
         )
+    else:
+        check_redis(redis_url(settings))
 
     async def run() -> int:
         return await run_tree([[worker_supervisor(settings, ParentPipe())]], asyncio.sleep(0))

@@ -105,6 +105,14 @@ class Census:
         found = [_readable(decode_worker, raw, keys.worker(name)) for name, raw in pairs]
         return [worker for worker in found if worker is not None]
 
+    async def attendance(self) -> tuple[list[WorkerStats], bool]:
+        """The live workers, and whether another one is about to be."""
+        pipeline = self._redis.pipeline(transaction=False)
+        pipeline.time()
+        pipeline.zrange(keys.STARTING, -1, -1, withscores=True)
+        (seconds, _), last = await pipeline.execute()
+        return await self.workers(), bool(last) and last[0][1] > seconds
+
     async def drain_rate(self, queue: str) -> float:
         """Jobs per second that the live workers took from a queue lately."""
         return sum(worker.drain_rate.get(queue, 0.0) for worker in await self.workers())

@@ -1,16 +1,20 @@
 # pyright: reportUnknownMemberType=false
 """How everyone reaches Redis: which one, and clients with the right time-outs."""
 
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import redis
 import redis.asyncio
 from redis.asyncio.retry import Retry as AsyncRetry
-from redis.backoff import ExponentialWithJitterBackoff
+from redis.backoff import ExponentialWithJitterBackoff, NoBackoff
 from redis.retry import Retry
 
 from jobs.data_folder import DataFolder
+from jobs.outage import is_final
 from jobs.redis_connections import connection_options
+from jobs.redis_url import checked_url
 from jobs.server import RedisServer
 from jobs.settings import Settings
 
@@ -26,6 +30,28 @@ _OPTIONS: dict[str, Any] = {
 }
 
 
+class _Retry(Retry):
+    """Tries again what may go well the next time: not with a password that was refused."""
+
+    def call_with_retry(
+        self, do: Any, fail: Any, is_retryable: Any = None, with_failure_count: bool = False
+    ) -> Any:
+        return super().call_with_retry(do, fail, _both(is_retryable), with_failure_count)
+
+
+class _AsyncRetry(AsyncRetry):
+    """The same for asyncio."""
+
+    async def call_with_retry(
+        self, do: Any, fail: Any, is_retryable: Any = None, with_failure_count: bool = False
+    ) -> Any:
+        return await super().call_with_retry(do, fail, _both(is_retryable), with_failure_count)
+
+
+def _both(is_retryable: Callable[[Exception], bool] | None) -> Callable[[Exception], bool]:
+    return lambda error: not is_final(error) and (is_retryable is None or is_retryable(error))
+
+
 def redis_url(settings: Settings) -> str:
     """REDIS_URL, else the socket of the Redis that `mlxq up` starts in the data folder."""
     return settings.redis_url or DataFolder(settings.data / "redis").url
@@ -36,16 +62,45 @@ def own_server(settings: Settings) -> RedisServer | None:
     return None if settings.redis_url else RedisServer(settings.data / "redis")
 
 
+def own_folder(settings: Settings) -> Path | None:
+    """Where our own Redis keeps its data; None where another's is used."""
+    folder = DataFolder(settings.data / "redis")
+    return folder.path if redis_url(settings) == folder.url else None
+
+
 def connect(url: str) -> redis.Redis:
-    """A blocking client. Replies are bytes. Raises: ValueError for a URL that is none."""
-    return redis.Redis.from_url(url, retry=Retry(_BACKOFF, _RETRIES), **_OPTIONS)
+    """A blocking client. Replies are bytes. Raises: ValueError for a URL that is none, without quoting it."""
+    return redis.Redis.from_url(checked_url(url), retry=_Retry(_BACKOFF, _RETRIES), **_OPTIONS)
+
+
+def connect_once(url: str) -> redis.Redis:
+    """A blocking client that tries everything once, and waits no longer than two seconds."""
+    return redis.Redis.from_url(
+        checked_url(url), retry=Retry(NoBackoff(), 0), socket_connect_timeout=2, socket_timeout=2
+    )
 
 
 def connect_async(url: str) -> redis.asyncio.Redis:
-    """An asyncio client. Replies are bytes. Raises: ValueError for a URL that is none.
+    """An asyncio client. Replies are bytes. Raises: ValueError for a URL that is none, without quoting it.
 
     A thousand callers at once share a few connections and wait their turn.
     """
-    options: dict[str, Any] = _OPTIONS | {"retry": AsyncRetry(_BACKOFF, _RETRIES)} | connection_options(url)
+    options: dict[str, Any] = (
+        _OPTIONS | {"retry": _AsyncRetry(_BACKOFF, _RETRIES)} | connection_options(checked_url(url))
+    )
     pool = redis.asyncio.BlockingConnectionPool(max_connections=32, timeout=10, **options)
     return redis.asyncio.Redis.from_pool(pool)
+
+
+def impatient(client: redis.asyncio.Redis, timeout_s: float) -> redis.asyncio.Redis:
+    """A client of the same Redis that tries everything once, and no longer than this."""
+    pool = client.connection_pool
+    options: dict[str, Any] = pool.connection_kwargs | {
+        "retry": AsyncRetry(NoBackoff(), 0),
+        "socket_connect_timeout": timeout_s,
+        "socket_timeout": timeout_s,
+    }
+    options.pop("timeout", None)
+    return redis.asyncio.Redis.from_pool(
+        redis.asyncio.ConnectionPool(connection_class=pool.connection_class, **options)
+    )

@@ -5,6 +5,7 @@ import hashlib
 import os
 import socket
 from pathlib import Path
+from urllib.parse import quote
 
 SOCKET_PATH_BYTES = 103  # sun_path is 104 bytes with its final NUL on macOS, 108 on Linux
 
@@ -24,7 +25,7 @@ class DataFolder:
         self.path = path.absolute()
         self.log = self.path / "redis.log"
         self.socket = _socket_path(self.path)
-        self.url = f"unix://{self.socket}"
+        self.url = f"unix://{quote(str(self.socket))}"
         self._lock: int | None = None
 
     def hold(self) -> None:

@@ -98,7 +98,7 @@ class Overloaded(JobError):
 
 
 class QueueUnavailable(JobError):
-    """Redis cannot be reached. Try again in a moment."""
+    """Redis cannot be used. Try again in a moment."""
 
     code = "queue_unavailable"
 

@@ -7,6 +7,8 @@ from jobs.types import LANES, Lane
 
 LEASES = "mlxq:leases"
 MODELS = "mlxq:models"
+STARTING = "mlxq:starting"
+"""Workers that load their models and serve none yet, each by the time (of Redis, in seconds) until which that holds."""
 FOLLOWUPS = "mlxq:followups"
 QUEUES = "rq:queues"
 WORKERS = "rq:workers"
@@ -54,6 +56,10 @@ def registry(status: str, queue_name: str) -> str:
 
 def wake(queue_name: str) -> str:
     return f"mlxq:wake:{queue_name}"
+
+
+def execution(member: str) -> str:
+    return f"rq:execution:{member}"
 
 
 def bell(worker_name: str) -> str:

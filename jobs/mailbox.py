@@ -16,6 +16,7 @@ from jobs import keys
 from jobs.cancelling import cancel_and_wait
 from jobs.errors import ServerStopping
 from jobs.feed import SAFETY_POLL_S, Feed, parse_told
+from jobs.outage import Outage
 
 log = logging.getLogger(__name__)
 
@@ -34,8 +35,10 @@ _decode = msgspec.msgpack.Decoder(list[tuple[str, str, bytes]]).decode
 class Mailbox:
     """Futures of job outcomes, resolved by pub/sub or, failing that, by a poll once a second."""
 
-    def __init__(self, redis: redis.asyncio.Redis) -> None:
+    def __init__(self, redis: redis.asyncio.Redis, outage: Outage | None = None) -> None:
+        """outage: told of a lost connection; its end is for others to see."""
         self._redis = redis
+        self._outage = outage or Outage()
         self.channel = f"mlxq:reply:{secrets.token_hex(8)}"
         self._waiting: dict[str, list[asyncio.Future[Mail]]] = {}
         self._feeds: dict[str, list[Feed]] = {}
@@ -113,7 +116,7 @@ class Mailbox:
                         if message["type"] == "message":
                             self._open(message["data"])
             except (RedisError, OSError) as error:
-                log.warning("reply channel lost, subscribing again", extra={"error": str(error)})
+                self._outage.note(error)
             except Exception:
                 log.exception("listening to the reply channel failed, subscribing again")
             await asyncio.sleep(0.2)

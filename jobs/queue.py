@@ -5,7 +5,8 @@ import contextlib
 import functools
 import logging
 from collections.abc import AsyncGenerator
-from typing import Any
+from pathlib import Path
+from typing import Any, NamedTuple
 
 import msgspec
 import redis.asyncio
@@ -28,13 +29,23 @@ from jobs.errors import (
 from jobs.feed import Event, Numbered, unheard_too
 from jobs.mailbox import ENDED, MISSING, Mail, Mailbox
 from jobs.model_names import unknown_model
+from jobs.outage import Outage, cause_of
+from jobs.probe import RedisUnusable
 from jobs.scripts import script
 from jobs.settings import Settings
 from jobs.types import Job, JobView, Lane, ModelInfo, QueueStats, Result, SubmitOptions, Ticket
+from jobs.watch import Watch
 
 log = logging.getLogger(__name__)
 
 _CANCELED = msgspec.msgpack.encode(JobCanceled().failure())
+
+
+class _Need(NamedTuple):
+    """Somebody waits for work of this model, but only so long while no worker serves it or Redis cannot be used."""
+
+    model: str
+    patience_s: float
 
 
 def _expire(future: asyncio.Future[Mail]) -> None:
@@ -45,21 +56,31 @@ def _expire(future: asyncio.Future[Mail]) -> None:
 class JobQueue:
     """One per process. Every method raises QueueUnavailable while Redis is away, and works again when it is back."""
 
-    def __init__(self, redis: redis.asyncio.Redis, settings: Settings) -> None:
+    def __init__(
+        self, redis: redis.asyncio.Redis, settings: Settings, data_folder: Path | None = None
+    ) -> None:
+        """data_folder: of our own Redis; `ready` names it where its disk is full."""
         self._redis = redis
+        self._settings = settings
+        self._outage = Outage(data_folder)
+        self._watch = Watch(redis, self._outage, self._end_hopeless)
+        self._needs: dict[asyncio.Future[Mail], _Need] = {}
         self._admissions = Admissions(
             redis, limit=settings.queue_limit, idempotency_ttl_s=settings.idempotency_ttl_s
         )
-        self._mailbox = Mailbox(redis)
+        self._mailbox = Mailbox(redis, self._outage)
         self._census = Census(redis, limit=settings.queue_limit)
         self._cancel = redis.register_script(script("cancel"))
         self._attach = redis.register_script(script("attach"))
         self._expected: dict[str, asyncio.Future[Mail]] = {}
+        self._models: dict[str, str] = {}  # of the jobs that are about to be waited for
 
     async def start(self) -> None:
         await self._mailbox.start()
+        await self._watch.start()
 
     async def aclose(self) -> None:
+        await self._watch.aclose()
         await self._mailbox.aclose()
         await self._census.aclose()
         await self._redis.aclose()
@@ -84,6 +105,8 @@ class JobQueue:
         except BaseException:
             self._unexpect(job_id)
             raise
+        if options.awaited and verdict in ("created", "existing"):
+            self._models[value] = job.model
         if verdict == "created":
             return Ticket(id=job_id, created=True)
         self._unexpect(job_id)
@@ -96,12 +119,15 @@ class JobQueue:
     async def wait(self, job_id: str, timeout_s: float) -> Result:
         """The job's result, as soon as it is there.
 
-        Raises: the job's own JobError, ResultTimeout (the job goes on), UnknownJob.
+        Raises: the job's own JobError, UnknownJob, and what leaves the job alone: ResultTimeout; and, where the job was
+        submitted to be waited for, NoWorker or QueueUnavailable when a worker or Redis is away for worker_wait_s.
         """
         future = self._expected.pop(job_id, None)
         told = future is not None
         future = future or self._mailbox.expect(job_id)
         timer = asyncio.get_running_loop().call_later(timeout_s, _expire, future)
+        model = self._models.pop(job_id, None)
+        self._need(future, model, self._settings.worker_wait_s)
         try:
             status, body = (None, None) if told else await self._ended_before(job_id)
             self._mailbox.admitted(job_id)
@@ -109,6 +135,7 @@ class JobQueue:
                 status, body = await future
         finally:
             timer.cancel()
+            self._needs.pop(future, None)
             self._mailbox.forget(job_id, future)
         return await self._outcome(job_id, status, body)
 
@@ -116,12 +143,15 @@ class JobQueue:
         """A streaming generation's events from number `after` + 1 on, each with its number; ends when the job does.
 
         Raises: the job's own JobError (also after some events), UnknownJob, InvalidInput for a job that does not
-        stream.
+        stream, and NoWorker and QueueUnavailable as `wait` does. After the first event that takes wait_s: an answer
+        that has begun outlives its worker.
         """
         future = self._expected.pop(job_id, None)
         told = future is not None
         future = future or self._mailbox.expect(job_id)
         feed = self._mailbox.follow(job_id)
+        model = self._models.pop(job_id, None)
+        self._need(future, model, self._settings.worker_wait_s)
         try:
             if not told:
                 await self._check_streams(job_id)
@@ -132,9 +162,11 @@ class JobQueue:
             reading = unheard_too(feed, future, functools.partial(self._read_log, job_id), after)
             async with contextlib.aclosing(reading) as events:
                 async for event in events:
+                    self._need(future, model, self._settings.wait_s)
                     yield event.read()
             status, body = future.result()
         finally:
+            self._needs.pop(future, None)
             self._mailbox.unfollow(job_id, feed)
             self._mailbox.forget(job_id, future)
         if status != "finished":
@@ -191,17 +223,43 @@ class JobQueue:
             return await self._census.models()
 
     async def ready(self) -> bool:
-        """Whether a worker gave a sign of life within its lease."""
-        async with self._reaching_redis():
-            return bool(await self._census.workers())
+        """Whether a worker gave a sign of life within its lease. Answers within two seconds, whatever Redis does.
+
+        Raises: QueueUnavailable, which names the cause.
+        """
+        try:
+            return bool(await self._watch.workers())
+        except RedisUnusable as error:
+            raise QueueUnavailable(str(error)) from error
+
+    def _need(self, future: asyncio.Future[Mail], model: str | None, patience_s: float) -> None:
+        """End this wait where no worker serves the model or Redis cannot be used, now or later."""
+        if model is not None:
+            self._needs[future] = _Need(model, patience_s)
+            self._end_if_hopeless(future, self._needs[future])
+
+    def _end_hopeless(self) -> None:
+        for future, need in self._needs.items():
+            self._end_if_hopeless(future, need)
+
+    def _end_if_hopeless(self, future: asyncio.Future[Mail], need: _Need) -> None:
+        absent_s = self._watch.absent_s(need.model)
+        if future.done():
+            return
+        if self._outage.lasts_s >= need.patience_s:
+            future.set_exception(_unavailable(self._outage.cause))
+        elif absent_s >= need.patience_s:
+            future.set_exception(NoWorker(f"No worker has served {need.model} for {absent_s:.0f} s."))
 
     @contextlib.asynccontextmanager
     async def _reaching_redis(self) -> AsyncGenerator[None]:
+        if self._outage.is_lasting:  # nobody needs to wait for what is known
+            raise _unavailable(self._outage.cause)
         try:
             yield
         except (RedisError, OSError) as error:
             if not _is_wrong_type(error):
-                raise QueueUnavailable from error
+                raise _unavailable(cause_of(error)) from error
             log.exception("a key in Redis holds what is not ours")
             raise InternalError from error
 
@@ -260,6 +318,7 @@ class JobQueue:
         )
 
     def _unexpect(self, job_id: str) -> None:
+        self._models.pop(job_id, None)
         if future := self._expected.pop(job_id, None):
             self._mailbox.forget(job_id, future)
 
@@ -312,6 +371,10 @@ class JobQueue:
         if isinstance(loaded, record.Blob):
             raise InternalError
         return loaded
+
+
+def _unavailable(cause: str | None) -> QueueUnavailable:
+    return QueueUnavailable(f"Redis cannot be used ({cause}). Try again in a moment.")
 
 
 def _is_wrong_type(error: Exception) -> bool:

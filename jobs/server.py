@@ -16,6 +16,7 @@ from redis.exceptions import BusyLoadingError, RedisError
 from redis.retry import Retry
 
 from jobs.data_folder import DataFolder, RedisServerError
+from jobs.outage import DISK_FULL, cause_of, is_full, placed
 
 log = logging.getLogger(__name__)
 
@@ -177,8 +178,11 @@ class RedisServer:
                 except (RedisError, OSError) as error:
                     if time.monotonic() > deadline and not loading:
                         raise RedisServerError(
-                            f"Redis does not answer: {error}. {self._folder.log_end()}"
+                            f"Redis does not start: {cause_of(error)}. {self._folder.log_end()}"
                         ) from error
                 if (code := self._process.poll()) is not None:
-                    raise RedisServerError(f"Redis ended with exit code {code}. {self._folder.log_end()}")
+                    why = f"Redis ended with exit code {code}"
+                    if is_full(self._folder.path):
+                        why = placed(DISK_FULL, self._folder.path)
+                    raise RedisServerError(f"{why}. {self._folder.log_end()}")
                 time.sleep(POLL_S)

@@ -18,6 +18,7 @@ class Settings(BaseSettings):
 
     redis_url: str | None = Field(
         default=None,
+        repr=False,  # it may hold a password
         validation_alias=AliasChoices("REDIS_URL", "MLXQ_REDIS_URL", "redis_url"),
         description="Redis to use. Unset: a redis-server or valkey-server on PATH, else the embedded Valkey.",
     )
@@ -67,6 +68,10 @@ class Settings(BaseSettings):
     )
     wait_s: Seconds = Field(
         default=300, description="Longest a synchronous request waits for its result before 504."
+    )
+    worker_wait_s: Seconds = Field(
+        default=10,
+        description="How long a synchronous request waits without a live worker before 503; a restart takes less.",
     )
     sync_result_ttl_s: int = Field(
         default=60,

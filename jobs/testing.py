@@ -135,7 +135,8 @@ class MemoryQueue:
     """The interface of JobQueue over a dict.
 
     held: jobs stay queued until `release`. refusal: what every call raises, as if Redis were away.
-    failure: what every job ends with. limit: jobs that may be held; more are Overloaded.
+    failure: what every job ends with. unserved: no worker has been there for long.
+    limit: jobs that may be held; more are Overloaded.
     """
 
     def __init__(
@@ -145,9 +146,11 @@ class MemoryQueue:
         held: bool = False,
         refusal: JobError | None = None,
         failure: JobError | None = None,
+        unserved: bool = False,
         limit: int = 100_000,
     ) -> None:
         self.held = held
+        self.unserved = unserved
         self.refusal = refusal
         self.loaded = {info.id: LoadedModel(info.id, 0, None) for info in models}
         self.failure = failure
@@ -197,6 +200,7 @@ class MemoryQueue:
 
     async def wait(self, job_id: str, timeout_s: float) -> Result:
         record = self._record(job_id)
+        self._check_served(record)
         try:
             async with asyncio.timeout(timeout_s):
                 await record.ended.wait()
@@ -210,6 +214,7 @@ class MemoryQueue:
         record = self._record(job_id)
         if not (isinstance(record.job, GenerateJob) and record.job.stream):
             raise InvalidInput("This job does not stream.", param="stream")
+        self._check_served(record)
         await record.ended.wait()
         for number, event in enumerate(record.events[after:], after + 1):
             yield number, event
@@ -291,11 +296,15 @@ class MemoryQueue:
 
     async def ready(self) -> bool:
         self._check()
-        return bool(self._models)
+        return bool(self._models) and not self.unserved
 
     def _check(self) -> None:
         if self.refusal:
             raise self.refusal
+
+    def _check_served(self, record: _Record) -> None:
+        if self.unserved and record.options.awaited and not record.ended.is_set():
+            raise NoWorker
 
     def _record(self, job_id: str) -> _Record:
         self._check()

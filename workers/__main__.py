@@ -5,11 +5,11 @@ import logging
 import math
 import os
 import secrets
-import socket
 import sys
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from importlib import import_module
 
 import redis
@@ -17,16 +17,20 @@ from pydantic import ValidationError
 from pydantic_settings import SettingsError
 from redis.exceptions import RedisError
 
-from jobs.connection import connect, redis_url
+from jobs.connection import connect, own_folder, redis_url
 from jobs.errors import InvalidInput, JobError
 from jobs.log import set_up_logging
+from jobs.outage import Outage, cause_of, is_final
 from jobs.parent import exit_with_parent
 from jobs.settings import Settings
+from workers.dead_worker import worker_name
+from workers.ledger import Ledger
 from workers.limits import batch_limits, device_is_gpu, limit_cache, weight_budget_bytes
 from workers.model_check import check_names
 from workers.models import open_runner
 from workers.residents import Residents
 from workers.runners.base import Runner
+from workers.starting import starting
 from workers.supervisor import CONFIGURATION_ERROR
 
 log = logging.getLogger("workers")
@@ -36,6 +40,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m workers")
     parser.add_argument("--parent-fd", type=int, help="end when the process at this pipe's other end does")
     parser.add_argument("--check", action="store_true", help="open the models, load nothing, and end")
+    parser.add_argument("--token", help="the end of the worker's name, by which the launcher knows it")
     options = parser.parse_args()
     if options.parent_fd is not None:
         exit_with_parent(options.parent_fd)
@@ -45,7 +50,10 @@ def main() -> int:
         print(f"mlxq worker: {error}", file=sys.stderr)
         return CONFIGURATION_ERROR
     set_up_logging(settings.log_level)
-    return run(settings, check if options.check else run_on)
+    if options.check:
+        return run(settings, check)
+    name = worker_name(os.getpid(), options.token or secrets.token_hex(4))
+    return run(settings, partial(run_on, name=name))
 
 
 def run(settings: Settings, work: Callable[[ThreadPoolExecutor, Settings], int]) -> int:
@@ -71,15 +79,23 @@ def check(device: ThreadPoolExecutor, settings: Settings) -> int:
     return 0
 
 
-def run_on(device: ThreadPoolExecutor, settings: Settings) -> int:
+def run_on(device: ThreadPoolExecutor, settings: Settings, name: str) -> int:
     """Load the models, then work until told to stop. Raises JobError where they cannot be loaded."""
+    try:
+        connection = connect(redis_url(settings))
+    except ValueError as error:
+        print(f"mlxq worker: {error}", file=sys.stderr)
+        return CONFIGURATION_ERROR
+    outage = Outage(own_folder(settings))
     device.submit(limit_cache).result()
-    residents = device.submit(load_models, settings).result()
+    with starting(Ledger(connection, name, lease_s=settings.lease_s, max_crashes=1), settings.lease_s):
+        residents = device.submit(load_models, settings).result()
     limits = device.submit(batch_limits, settings).result()
     from workers.worker import BatchWorker
 
-    connection = connect(redis_url(settings))
-    wait_for_redis(connection)
+    if (refusal := wait_for_redis(connection, outage)) is not None:
+        print(f"mlxq worker: {refusal}", file=sys.stderr)
+        return CONFIGURATION_ERROR
     worker = BatchWorker(
         connection,
         residents,
@@ -87,20 +103,23 @@ def run_on(device: ThreadPoolExecutor, settings: Settings) -> int:
         settings,
         lambda work: device.submit(work).result(),
         depth=2 if device.submit(device_is_gpu).result() else 1,
-        name=f"{socket.gethostname()}.{os.getpid()}.{secrets.token_hex(2)}",
+        name=name,
+        outage=outage,
     )
     log.info("serving", extra={"models": ",".join(residents.runners), "batch_tokens": limits.tokens})
     return 0 if worker.work() else 1
 
 
-def wait_for_redis(connection: redis.Redis) -> None:
-    """RQ's constructor needs it; the models stay loaded meanwhile."""
+def wait_for_redis(connection: redis.Redis, outage: Outage) -> str | None:
+    """RQ's constructor needs it; the models stay loaded meanwhile. Returns why there is no use in waiting."""
     while True:
         try:
             connection.ping()
-            return
+            return None
         except RedisError as error:
-            log.warning("waiting for Redis", extra={"error": str(error)})
+            if is_final(error):
+                return f"Redis refuses us: {cause_of(error)}. Set it in REDIS_URL or --redis."
+            outage.note(error)
             time.sleep(1)
 
 

@@ -64,7 +64,7 @@ class Feeder:
                 if self.paused or not self._feed():
                     self._bell.wait(self._listen_for, self._may_feed, self._pause_s)
             except RedisError as error:
-                log.warning("cannot claim jobs", extra={"error": str(error)})
+                self._ledger.outage.note(error)
                 time.sleep(0.2)
         self._swapping.stop()
 
@@ -155,5 +155,5 @@ class Feeder:
             except RedisError as error:
                 if self._stopping:
                     raise
-                log.warning("cannot read a stream, trying again", extra={"error": str(error)})
+                self._ledger.outage.note(error)
                 time.sleep(0.2)

@@ -10,6 +10,7 @@ from redis.exceptions import RedisError, ResponseError
 
 from jobs.errors import InternalError, JobError, JobStopped
 from jobs.generation import GenerateJob
+from jobs.outage import is_refused_write
 from jobs.types import Result
 from workers import rq_bridge
 from workers.hand import Hand, Held
@@ -27,7 +28,7 @@ MAX_FOLLOWUPS = 100
 """Ended jobs seen to in one sweep: results wait meanwhile."""
 
 MAX_REFUSALS = 50
-"""Ten seconds of a full or read-only Redis."""
+"""Ten seconds of a Redis that refuses a command for no cause that may pass."""
 
 GIVE_UP_S = 10
 """How long a worker that is to stop waits for Redis to take its results."""
@@ -136,17 +137,18 @@ class Finisher:
     def _insist(self, write: Callable[[], _T]) -> _T:
         """Redis away or full: a computed result waits for it. Its lease is renewed meanwhile, or runs out in Redis.
 
-        Raises RedisError when the worker stops and Redis stays away, or when it keeps refusing: that is a defect.
+        Raises RedisError when the worker stops and Redis stays away, or when it keeps refusing for another cause than
+        that it takes no writes: that is a defect.
         """
         refused = 0
         while True:
             try:
                 return write()
             except RedisError as error:
-                refused += isinstance(error, ResponseError)
+                refused += isinstance(error, ResponseError) and not is_refused_write(error)
                 if refused > MAX_REFUSALS or time.monotonic() > self._give_up_at:
                     raise
-                log.warning("cannot write results, trying again", extra={"error": str(error)})
+                self._ledger.outage.note(error)
                 time.sleep(0.2)
 
     def _write(self, batch: Sequence[_Done], settlements: Sequence[Settlement]) -> None:
@@ -168,11 +170,11 @@ class Finisher:
         try:
             self._follow_up(self._ledger.take_followups(MAX_FOLLOWUPS))
         except RedisError as error:
-            log.warning("cannot look for follow-ups", extra={"error": str(error)})
+            self._ledger.outage.note(error)
 
     def _follow_up(self, job_ids: Sequence[str]) -> None:
         try:
             for job_id in job_ids:
                 self._bridge.follow_up(job_id)
         except RedisError as error:
-            log.warning("follow-ups are left to a later sweep", extra={"error": str(error)})
+            self._ledger.outage.note(error)  # the others are left to a later sweep

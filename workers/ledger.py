@@ -13,6 +13,7 @@ from jobs.census import Announcement, decode_worker
 from jobs.errors import Failure, InternalError, JobError, JobExpired, WorkerLost
 from jobs.feed import decode_pieces
 from jobs.generation import Pieces
+from jobs.outage import Outage
 from jobs.scripts import script
 from jobs.types import ModelInfo, Result, WorkerStats
 
@@ -81,8 +82,18 @@ class Settlement(NamedTuple):
 class Ledger:
     """Claims, leases and settlements of one worker. Every method may raise redis.RedisError; all may be repeated."""
 
-    def __init__(self, connection: redis.Redis, worker: str, *, lease_s: float, max_crashes: int) -> None:
+    def __init__(
+        self,
+        connection: redis.Redis,
+        worker: str,
+        *,
+        lease_s: float,
+        max_crashes: int,
+        outage: Outage | None = None,
+    ) -> None:
+        """outage: told by whoever meets an error here, and of its end."""
         self._redis = connection
+        self.outage = outage or Outage()
         self.worker = worker
         self._prefix = _new_prefix()
         self._lease_s = lease_s
@@ -185,9 +196,45 @@ class Ledger:
 
     def reclaim(self, hung: Iterable[Claim] = ()) -> tuple[int, int]:
         """Requeue what lost its worker, and `hung` at once. Returns (requeued, failed for good)."""
-        args = [record.timestamp(), self._max_crashes, *self._lost, *(claim.member for claim in hung)]
+        return self._reclaim("all", [claim.member for claim in hung])
+
+    def reclaim_own(self) -> tuple[int, int]:
+        """For whoever knows that this worker is dead: requeue what it had in hand, and take its sign of life back.
+        Touches no other worker's jobs. Returns (requeued, failed for good).
+        """
+        members = keys.names(self._redis.zrange(keys.LEASES, 0, -1))  # pyright: ignore[reportArgumentType]
+        requeued = failed = 0
+        # Each goes to the front of its queue: the last first keeps their order.
+        for end in range(len(members), 0, -MAX_RELEASED):
+            own = self._own(members[max(0, end - MAX_RELEASED) : end])
+            if own:
+                counts = self._reclaim("these", own)
+                requeued, failed = requeued + counts[0], failed + counts[1]
+        self._redis.zrem(keys.STARTING, self.worker)
+        self.withdraw()
+        return requeued, failed
+
+    def _own(self, members: Sequence[str]) -> list[str]:
+        pipeline = self._redis.pipeline(transaction=False)
+        for member in members:
+            pipeline.hget(keys.execution(member), "worker_name")
+        owners = pipeline.execute()
+        return [
+            member for member, owner in zip(members, owners, strict=True) if owner == self.worker.encode()
+        ]
+
+    def _reclaim(self, which: str, members: Sequence[str]) -> tuple[int, int]:
+        args = [record.timestamp(), self._max_crashes, *self._lost, which, *members]
         requeued, failed = self._scripts["reclaim"](args=args)
         return len(requeued), len(failed)
+
+    def announce_start(self) -> None:
+        """Say that this worker loads its models and will serve them; holds as long as a lease."""
+        seconds, _ = self._redis.time()
+        pipeline = self._redis.pipeline(transaction=False)
+        pipeline.zadd(keys.STARTING, {self.worker: seconds + self._lease_s})
+        pipeline.zremrangebyscore(keys.STARTING, "-inf", seconds)
+        pipeline.execute()
 
     def promote(self, queues: Sequence[str]) -> int:
         """Requeue the retries that are due."""
@@ -197,6 +244,7 @@ class Ledger:
         """Give a sign of life that lasts as long as a lease."""
         pipeline = self._redis.pipeline(transaction=False)
         pipeline.set(keys.worker(self.worker), record.pack(stats), px=int(self._lease_s * 1000))
+        pipeline.zrem(keys.STARTING, self.worker)
         for info in models:
             announcement = Announcement(info=info, seen_at=stats.seen_at)
             pipeline.hset(keys.MODELS, info.id, record.pack(announcement))

@@ -5,7 +5,7 @@ import contextlib
 import logging
 import signal
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 log = logging.getLogger(__name__)
 
@@ -31,8 +31,11 @@ class Supervisor:
         *,
         pass_fds: Sequence[int] = (),
         stop_s: float = 30,
+        on_death: Callable[[int], Awaitable[None]] | None = None,
     ) -> None:
-        """name: for the log. stop_s: how long a stopped child may take before it is killed."""
+        """name: for the log. stop_s: how long a stopped child may take before it is killed. on_death: called with the
+        pid of a child that ended in any way but exit code 0; the next one does not wait for it.
+        """
         self.name = name
         self._command = command
         self._environ = environ
@@ -41,6 +44,8 @@ class Supervisor:
         self._stopping = asyncio.Event()
         self._killing = asyncio.Event()
         self._process: asyncio.subprocess.Process | None = None
+        self._on_death = on_death
+        self._seeing_to: set[asyncio.Task[None]] = set()
 
     @property
     def pid(self) -> int | None:
@@ -58,9 +63,17 @@ class Supervisor:
 
     async def run(self) -> int:
         """Returns 0 once stopped, or CONFIGURATION_ERROR if that is how the child ended."""
+        try:
+            return await self._keep_alive()
+        finally:
+            await asyncio.gather(*self._seeing_to)
+
+    async def _keep_alive(self) -> int:
         deaths: list[float] = []
         while not self._stopping.is_set():
             code = await self._run_child()
+            if code != 0 and self._process is not None:
+                self._see_to_death(self._process.pid)
             if self._stopping.is_set():
                 break
             if code == CONFIGURATION_ERROR:
@@ -93,6 +106,12 @@ class Supervisor:
             _send(self._process, signal.SIGKILL)
         return await ended
 
+    def _see_to_death(self, pid: int) -> None:
+        if self._on_death is not None:
+            task = asyncio.create_task(_guarded(self._on_death(pid), self.name))
+            self._seeing_to.add(task)
+            task.add_done_callback(self._seeing_to.discard)
+
     @staticmethod
     async def _first(ended: asyncio.Task[int], event: asyncio.Event, timeout_s: float | None) -> bool:
         """Waits for either, or the time-out. True if the child has ended."""
@@ -100,6 +119,13 @@ class Supervisor:
         await asyncio.wait([ended, waiting], timeout=timeout_s, return_when=asyncio.FIRST_COMPLETED)
         waiting.cancel()
         return ended.done()
+
+
+async def _guarded(work: Awaitable[None], name: str) -> None:
+    try:
+        await work
+    except Exception:
+        log.exception("what was to follow the death of a child failed", extra={"child": name})
 
 
 def _send(process: asyncio.subprocess.Process, number: signal.Signals) -> None:

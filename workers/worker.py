@@ -18,6 +18,7 @@ from rq.worker.base import WorkerStatus
 
 from jobs import keys
 from jobs.errors import JobStopped, TimeLimitExceeded
+from jobs.outage import Outage, cause_of
 from jobs.serializer import MsgpackSerializer
 from jobs.settings import Settings
 from jobs.types import LANES, WorkerStats
@@ -40,6 +41,8 @@ from workers.writer import Writer
 log = logging.getLogger(__name__)
 
 TICK_S = 0.1
+PAUSE_S = 0.5
+"""Between two tries to listen for RQ's commands."""
 HUNG = 70
 """Exit status of a worker whose device hung (EX_SOFTWARE)."""
 
@@ -63,6 +66,7 @@ class BatchWorker(SimpleWorker):
         *,
         depth: int = 1,
         name: str | None = None,
+        outage: Outage | None = None,
     ) -> None:
         runners = residents.runners
         queues = [
@@ -80,8 +84,13 @@ class BatchWorker(SimpleWorker):
         self._residents = residents
         self._on_device = on_device
         self._ledger = Ledger(
-            connection, self.name, lease_s=settings.lease_s, max_crashes=settings.max_crashes
+            connection,
+            self.name,
+            lease_s=settings.lease_s,
+            max_crashes=settings.max_crashes,
+            outage=outage,
         )
+        self._outage = self._ledger.outage
         batching = {model: each for model, each in runners.items() if isinstance(each, BatchRunner)}
         generators = {model: each for model, each in runners.items() if isinstance(each, Generator)}
         self._hand = Hand(
@@ -164,6 +173,13 @@ class BatchWorker(SimpleWorker):
         else:
             self._hand.drop([job_id])
 
+    def _pubsub_exception_handler(self, exc: Exception, pubsub: Any, pubsub_thread: Any) -> None:
+        """Listening for commands goes on when Redis is back; RQ's own handler gives up where it only was silent."""
+        if not isinstance(exc, RedisError | OSError):
+            raise exc
+        self._outage.note(exc)
+        time.sleep(PAUSE_S)
+
     # The pulse
 
     def _tick(self) -> None:
@@ -180,6 +196,7 @@ class BatchWorker(SimpleWorker):
                 self._finisher.fail(held, TimeLimitExceeded())
             if self._is_due("announce", min(1.0, self._settings.lease_s / 4)):
                 self._give_sign_of_life()
+                self._outage.end()
             if self._is_due("renew", min(0.25, self._settings.lease_s / 4)):
                 # Before reclaiming: our own may be late after a sleep.
                 self._lose(self._ledger.renew(self._hand.claims()))
@@ -188,7 +205,7 @@ class BatchWorker(SimpleWorker):
             if self._is_due("sweep", self._settings.sweep_s):
                 self._sweep()
         except RedisError as error:
-            log.warning("Redis does not answer", extra={"error": str(error)})
+            self._outage.note(error)
             # Leases ran on while it was away: their owners renew before anybody reclaims.
             self._due["renew"] = 0.0
             self._reclaims_from = time.monotonic() + self._settings.lease_s / 2
@@ -243,13 +260,19 @@ class BatchWorker(SimpleWorker):
     # Beginning and end
 
     def _start_when_redis_answers(self) -> None:
+        tried = False
         while not self._stop_requested:
             try:
-                self.bootstrap(self._settings.log_level)
+                if self.pubsub_thread is None:
+                    if tried:  # an earlier try may have got as far as RQ's record
+                        self.connection.delete(self.key)
+                    tried = True
+                    self.bootstrap(self._settings.log_level)
                 self._give_sign_of_life()
+                self._outage.end()
                 return
             except RedisError as error:
-                log.warning("waiting for Redis", extra={"error": str(error)})
+                self._outage.note(error)
                 time.sleep(1)
 
     def _spawn(self, name: str, run: Callable[[], None]) -> threading.Thread:
@@ -290,7 +313,10 @@ class BatchWorker(SimpleWorker):
         try:
             self._ledger.release(claims)
         except RedisError as error:
-            log.warning("cannot give jobs back, their leases will run out", extra={"error": str(error)})
+            log.warning(
+                "cannot give jobs back, their leases will run out",
+                extra={"jobs": len(claims), "cause": cause_of(error)},
+            )
 
     def _die_hung(self) -> None:
         """A call does not return: nothing in this process can stop it. Hand the jobs over, then leave."""
@@ -311,4 +337,4 @@ class BatchWorker(SimpleWorker):
             self._ledger.withdraw()
             self.teardown()
         except RedisError as error:
-            log.warning("could not sign off", extra={"error": str(error)})
+            log.warning("could not sign off", extra={"cause": cause_of(error)})

@@ -130,7 +130,7 @@ class Writer:
             except RedisError as error:
                 if self._stopping:
                     return set()
-                log.warning("cannot tell streams, trying again", extra={"error": str(error)})
+                self._ledger.outage.note(error)
                 time.sleep(RETRY_S)
 
     def _hand_on(self, grown: _Grown) -> None:

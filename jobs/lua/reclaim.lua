@@ -1,9 +1,16 @@
 -- RECLAIM: executions whose lease ran out (worker killed, frozen or hung): back to the queue's front, or failed for good.
--- ARGV: iso now, max crashes, exc_string and failure for the last crash, then members whose lease ends now.
+-- ARGV: iso now, max crashes, exc_string and failure for the last crash, which ('all': those whose lease ran out, and
+--   these; 'these': no others), then members whose lease ends now.
 -- Returns {requeued ids, failed ids}.
-for at = 5, #ARGV do redis.call('ZADD', 'mlxq:leases', 'XX', 0, ARGV[at]) end
-local iso, max_crashes = ARGV[1], tonumber(ARGV[2])
-local expired = redis.call('ZRANGEBYSCORE', 'mlxq:leases', '-inf', now(), 'LIMIT', 0, 500)
+local iso, max_crashes, which = ARGV[1], tonumber(ARGV[2]), ARGV[5]
+local expired = {}
+for at = 6, #ARGV do
+  if redis.call('ZSCORE', 'mlxq:leases', ARGV[at]) then
+    redis.call('ZADD', 'mlxq:leases', 0, ARGV[at])
+    expired[#expired + 1] = ARGV[at]
+  end
+end
+if which == 'all' then expired = redis.call('ZRANGEBYSCORE', 'mlxq:leases', '-inf', now(), 'LIMIT', 0, 500) end
 local requeued, failed, mail = {}, {}, {}
 for n = #expired, 1, -1 do                                       -- last first: the front keeps the order
   local id, execution = string.match(expired[n], '^(.*):([^:]*)$')

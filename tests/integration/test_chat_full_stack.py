@@ -3,6 +3,7 @@
 import base64
 import io
 import json
+import re
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -358,3 +359,83 @@ def test_stop_texts_end_what_is_shown_in_every_dialect(
     assert "".join(map(content_of, told)) == "4 plus 3"
     if path == "/v1/messages":
         assert '"stop_reason":"stop_sequence","stop_sequence":" is"' in reply
+
+
+COSTLY = {
+    "type": "object",
+    "properties": {"a": {"type": "string", "pattern": "^((((a{100}){100}){100}){100})$"}},
+    "required": ["a"],
+}
+"""Compiled at once, and too complex where the text begins."""
+
+
+@pytest.mark.parametrize(
+    ("path", "fields"),
+    [
+        ("/v1/chat/completions", {"response_format": {"type": "json_schema", "json_schema": {"schema": COSTLY}}}),
+        ("/v1/completions", {"guided_json": COSTLY}),
+        ("/v1/messages", {"output_config": {"format": {"type": "json_schema", "schema": COSTLY}}, "max_tokens": 50}),
+        ("/api/chat", {"format": COSTLY, "stream": False}),
+        ("/v1/completions", {"guided_regex": "(?=a)b"}),
+        ("/v1/messages", {"output_format": {"type": "json_schema", "schema": {"not": {}}}, "max_tokens": 50}),
+        ("/api/chat", {"format": {"if": {}}, "stream": False}),
+    ],
+)  # fmt: skip
+def test_a_schema_that_cannot_be_held_to_is_a_400(stack: Stack, path: str, fields: dict[str, Any]):
+    asked = {"prompt": "Tell me"} if path == "/v1/completions" else {"messages": STORY}
+    reply = stack.http.post(f"{stack.url}{path}", json={"model": "tiny-chat", **asked, **fields})
+    assert reply.status_code == 400, reply.text
+    assert "cannot be held to" in reply.text
+
+
+def test_a_jobs_schema_that_cannot_be_held_to_is_its_error(stack: Stack):
+    asked = {"task": "generate", "model": "tiny-chat", "messages": STORY, "guided_json": COSTLY}
+    job_id = stack.http.post(f"{stack.url}/v1/jobs", json=asked).json()["id"]
+    wait_until(lambda: stack.job(job_id)["status"] == "failed")
+    error = stack.job(job_id)["error"]
+    assert (error["code"], error["param"]) == ("invalid_input", "guided_json")
+
+
+@pytest.mark.parametrize(
+    ("fields", "pattern"),
+    [
+        ({"guided_choice": ["a red fox", "a blue whale"]}, "a red fox|a blue whale"),
+        ({"guided_regex": "[a-c]{3}-[0-9]{2}"}, "[a-c]{3}-[0-9]{2}"),
+        ({"grammar": 'root ::= "it is " color\ncolor ::= "red" | "blue"'}, "it is (red|blue)"),
+        ({"structured_outputs": {"grammar": 'start: "it is " ("red" | "blue")'}}, "it is (red|blue)"),
+    ],
+)
+def test_an_answer_has_the_format_that_its_request_names(stack: Stack, fields: dict[str, Any], pattern: str):
+    for path, asked in (("chat/completions", {"messages": STORY}), ("completions", {"prompt": "Tell me"})):
+        body = {"model": "tiny-chat", "max_tokens": 50, "enable_thinking": False, **asked, **fields}
+        reply = stack.http.post(f"{stack.url}/v1/{path}", json=body)
+        assert reply.status_code == 200, reply.text
+        choice = reply.json()["choices"][0]
+        text = choice["message"]["content"] if "message" in choice else choice["text"]
+        assert re.fullmatch(pattern, text), text
+        assert choice["finish_reason"] == "stop"
+
+
+def test_an_open_schema_comes_to_an_end(client: openai.OpenAI):
+    """The texts are bounded: where this model is to begin a JSON text, it is at a loss and repeats itself."""
+    text = {"type": "string", "maxLength": 10}
+    person = {
+        "type": "object",
+        "properties": {"name": text, "age": {"type": "integer"}},
+        "required": ["name"],
+    }
+    schema = {"type": "object", "properties": {"people": {"type": "array", "items": person, "maxItems": 1}}}
+    messages: Any = [{"role": "user", "content": "Tell me about a person."}]
+    for seed in range(12):
+        reply = client.chat.completions.create(
+            model="tiny-chat",
+            messages=messages,
+            seed=seed,
+            max_tokens=120,
+            response_format={"type": "json_schema", "json_schema": {"name": "people", "schema": schema}},
+            extra_body={"enable_thinking": False},
+        )
+        assert reply.choices[0].finish_reason == "stop", reply.choices[0].message.content
+        found = json.loads(reply.choices[0].message.content or "")
+        assert set(found) <= {"people"}
+        assert all(set(each) <= {"name", "age"} for each in found.get("people", ()))

@@ -110,6 +110,7 @@ def test_a_turns_end_in_the_chat_template_is_one_of_them(folder: Path):
         (" <|im_end|>\n<|endoftext|>", {END, IM_END}),  # as Phi's
         ("<|im_end|>more<|endoftext|>", {END}),
         ("<|im_start|>user", {END}),
+        ("</think>", {END}),
         ("\n", {END}),
         ("", {END}),
         ("{{ raise_exception('no assistant') }}", {END}),

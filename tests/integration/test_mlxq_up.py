@@ -180,8 +180,8 @@ def test_a_second_up_on_the_same_folder_is_refused_and_told_why(
 
 def test_serve_starts_without_redis_and_says_so(start: Callable[..., Tree], tmp_path: Path):
     tree = start("serve", "--port", "0", "--redis", f"unix://{tmp_path}/none.sock")
+    tree.wait_for("Redis cannot be used: not reachable: no such socket")
     url = tree.wait_for(r"serves (http\S+),")[1]
-    tree.wait_for("Redis cannot be reached")
 
     wait_until(lambda: is_up(url))
 

@@ -47,6 +47,46 @@ async def test_a_child_that_dies_is_replaced(tmp_path: Path):
     assert not psutil.pid_exists(int(second))
 
 
+async def test_who_is_to_know_of_a_death_is_told_the_pid_and_does_not_hold_the_next_child_up(tmp_path: Path):
+    told: list[int] = []
+    release = asyncio.Event()
+
+    async def on_death(pid: int) -> None:
+        told.append(pid)
+        await release.wait()
+        raise RuntimeError("which ends nothing")
+
+    command = noting(tmp_path / "pids", "time.sleep(60)")
+    supervisor = Supervisor("child", command, os.environ, on_death=on_death)
+    running = asyncio.create_task(supervisor.run())
+    [first] = await lines_of(tmp_path / "pids", 1)
+
+    os.kill(int(first), signal.SIGKILL)
+    await lines_of(tmp_path / "pids", 2)
+    assert told == [int(first)]
+    release.set()
+    supervisor.stop()
+
+    assert await running == 0
+
+
+async def test_a_child_that_ends_well_is_no_death(tmp_path: Path):
+    told: list[int] = []
+
+    async def on_death(pid: int) -> None:
+        told.append(pid)
+
+    then = "signal.signal(15, lambda *_: sys.exit(0))\nopen(os.environ['UP'], 'w').write('up\\n')\ntime.sleep(60)"
+    environ = {**os.environ, "UP": str(tmp_path / "up")}
+    supervisor = Supervisor("child", noting(tmp_path / "pids", then), environ, on_death=on_death)
+    running = asyncio.create_task(supervisor.run())
+    await lines_of(tmp_path / "up", 1)
+    supervisor.stop()
+
+    assert await running == 0
+    assert told == []
+
+
 async def test_a_configuration_error_is_not_tried_again(tmp_path: Path):
     supervisor = Supervisor(
         "child", noting(tmp_path / "pids", f"sys.exit({CONFIGURATION_ERROR})"), os.environ

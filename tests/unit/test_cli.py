@@ -11,9 +11,9 @@ import pytest
 from cli.configuration import ConfigurationError, child_environ, load_settings
 from cli.listener import listen, local_url
 from cli.main import build_parser, main
-from cli.redis_state import shown_url
 from cli.up import _announce_if_possible
 from jobs.colour import bleach, paint
+from jobs.redis_url import shown_url
 from jobs.settings import Settings
 
 ROOT = Path(__file__).parents[2]

@@ -1,15 +1,17 @@
 """Anthropic's bodies of /v1/messages and of its count of tokens: read, checked, and turned into a job."""
 
-from typing import Literal
+from typing import Any, Literal
 
 import msgspec
 
+from api.answer_format import OtherFormats, json_format, refuse_given
 from api.dialects.anthropic.messages import AnthropicMessage, TextBlock, anthropic_messages, system_message
 from api.images import ImageSource
 from api.sampling import Count, MaxTokens, SamplingRequest, Share, sampling, stops
 from api.template_options import template_options
 from api.tools import JsonObject, check_choice, tool
 from jobs.errors import InvalidInput
+from jobs.format_limits import check_format
 from jobs.generation import Chat, GenerateJob, JsonFormat, Tool, ToolChoice
 
 
@@ -36,9 +38,12 @@ class Thinking(msgspec.Struct, frozen=True, kw_only=True):
     type: Literal["enabled", "disabled", "adaptive", "between_tools"]
 
 
-class OutputFormat(msgspec.Struct, frozen=True, kw_only=True):
+class OutputFormat(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     type: Literal["json_schema"]
     schema: JsonObject
+    name: str | None = None
+    description: str | None = None
+    strict: bool | None = None
 
 
 class OutputConfig(msgspec.Struct, frozen=True, kw_only=True):
@@ -48,8 +53,11 @@ class OutputConfig(msgspec.Struct, frozen=True, kw_only=True):
     format: OutputFormat | None = None
 
 
-class CountRequest(msgspec.Struct, frozen=True, kw_only=True):
-    """The body of POST /v1/messages/count_tokens. Fields it does not name are ignored."""
+class CountRequest(OtherFormats, frozen=True, kw_only=True):
+    """The body of POST /v1/messages/count_tokens. Fields it does not name are ignored.
+
+    output_format: what output_config.format was before. The format of an answer takes no tokens.
+    """
 
     model: str
     messages: tuple[AnthropicMessage, ...]
@@ -58,6 +66,8 @@ class CountRequest(msgspec.Struct, frozen=True, kw_only=True):
     tool_choice: AnthropicChoice | None = None
     thinking: Thinking | None = None
     output_config: OutputConfig | None = None
+    output_format: OutputFormat | None = None
+    format: Any = None
 
 
 class MessagesRequest(CountRequest, frozen=True, kw_only=True):
@@ -78,7 +88,7 @@ _CHOICES: dict[str, ToolChoice] = {"auto": "auto", "any": "required", "tool": "r
 async def messages_job(asked: MessagesRequest, images: ImageSource | None) -> GenerateJob:
     """The job that a request asks for; fetches the images it names. Raises InvalidInput naming the field."""
     stop = stops(asked.stop_sequences, "stop_sequences")
-    answer_format = asked.output_config and asked.output_config.format
+    form = _format(asked)
     return GenerateJob(
         model=asked.model,
         prompt=await _chat(asked, images),
@@ -87,9 +97,25 @@ async def messages_job(asked: MessagesRequest, images: ImageSource | None) -> Ge
         ),
         max_tokens=asked.max_tokens,
         stop=stop,
-        format=JsonFormat(msgspec.json.encode(answer_format.schema).decode()) if answer_format else None,
+        format=form,
         stream=bool(asked.stream),
     )
+
+
+def _format(asked: MessagesRequest) -> JsonFormat | None:
+    refuse_given(asked, ("format", *OtherFormats.__struct_fields__), "output_config.format")
+    given = asked.output_config and asked.output_config.format
+    if given and asked.output_format:
+        raise InvalidInput(
+            "output_config.format and output_format contradict each other.", param="output_format"
+        )
+    param = "output_config" if given else "output_format"
+    given = given or asked.output_format
+    if given is None:
+        return None
+    form = json_format(given.schema, param)
+    check_format(form)
+    return form
 
 
 async def count_job(asked: CountRequest, images: ImageSource | None) -> GenerateJob:

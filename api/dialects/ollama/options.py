@@ -2,14 +2,16 @@
 
 import math
 import re
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
 
+from api.answer_format import json_format
 from api.sampling import Penalty, Repetition, SamplingRequest, Seed, Share, Stop, Temperature, sampling
 from api.template_options import template_options
 from api.tools import JsonObject
 from jobs.errors import InvalidInput
+from jobs.format_limits import check_format
 from jobs.generation import JsonFormat, Sampling
 
 # What Go's time.ParseDuration reads: "5m", "1h30m", "-1ns"; the bare number is ours.
@@ -32,7 +34,7 @@ class OllamaOptions(msgspec.Struct, frozen=True, kw_only=True):
 
     num_predict: longest answer in tokens; no limit where not positive. top_k: all where not positive. seed: none
     where negative. repeat_last_n: how many of the last tokens the three penalties look at; 0: no penalties,
-    -1: all tokens.
+    -1: all tokens. The last three are refused.
     """
 
     num_predict: Annotated[int, msgspec.Meta(ge=-2, le=2**31 - 1)] | None = None
@@ -46,6 +48,9 @@ class OllamaOptions(msgspec.Struct, frozen=True, kw_only=True):
     repeat_last_n: Annotated[int, msgspec.Meta(ge=-1, le=2**31 - 1)] | None = None
     presence_penalty: Penalty | None = None
     frequency_penalty: Penalty | None = None
+    format: Any = None
+    json_schema: Any = None
+    grammar: Any = None
 
 
 def ollama_sampling(asked: OllamaOptions) -> Sampling:
@@ -74,15 +79,17 @@ def max_tokens_of(asked: OllamaOptions) -> int | None:
     return asked.num_predict if asked.num_predict is not None and asked.num_predict > 0 else None
 
 
-def json_format(asked: Format | None) -> JsonFormat | None:
-    """Raises InvalidInput for any word but "json"."""
+def ollama_format(asked: Format | None) -> JsonFormat | None:
+    """Raises InvalidInput for any word but "json", and for a schema that is too large."""
     if not asked and not isinstance(asked, dict):
         return None
     if isinstance(asked, dict):
-        return JsonFormat(msgspec.json.encode(asked).decode())
+        form = json_format(asked, "format")
+        check_format(form)
+        return form
     if asked != "json":
         raise InvalidInput(f'format is "json" or a JSON schema, not {asked[:100]!r}.', param="format")
-    return JsonFormat()
+    return JsonFormat(param="format")
 
 
 def think_options(asked: Think | None) -> str:

@@ -4,14 +4,15 @@ from typing import Annotated
 
 import msgspec
 
+from api.answer_format import OtherFormats, refuse_given
 from api.dialects.ollama.options import (
     Format,
     KeepAlive,
     OllamaOptions,
     Think,
-    json_format,
     keep_alive_s,
     max_tokens_of,
+    ollama_format,
     ollama_sampling,
 )
 from api.sampling import stops
@@ -19,7 +20,7 @@ from jobs.errors import InvalidInput
 from jobs.generation import Chat, GenerateJob, Prompt
 
 
-class OllamaRequest(msgspec.Struct, frozen=True, kw_only=True):
+class OllamaRequest(OtherFormats, frozen=True, kw_only=True):
     """keep_alive: seconds, or a duration such as "5m". stream: true unless said otherwise."""
 
     model: str
@@ -35,6 +36,8 @@ class OllamaRequest(msgspec.Struct, frozen=True, kw_only=True):
 def ollama_job(asked: OllamaRequest, prompt: Chat | Prompt) -> GenerateJob:
     """Raises InvalidInput naming the field."""
     options = asked.options or OllamaOptions()
+    refuse_given(asked, OtherFormats.__struct_fields__, "format")
+    refuse_given(options, ("format", "json_schema", "grammar"), "format beside the options")
     if asked.top_logprobs and not asked.logprobs:
         raise InvalidInput("top_logprobs needs logprobs = true.", param="top_logprobs")
     return GenerateJob(
@@ -43,7 +46,7 @@ def ollama_job(asked: OllamaRequest, prompt: Chat | Prompt) -> GenerateJob:
         sampling=ollama_sampling(options),
         max_tokens=max_tokens_of(options),
         stop=stops(options.stop, "options.stop"),
-        format=json_format(asked.format),
+        format=ollama_format(asked.format),
         logprobs=(asked.top_logprobs or 0) if asked.logprobs else None,
         stream=asked.stream is not False,
         keep_alive_s=keep_alive_s(asked.keep_alive),

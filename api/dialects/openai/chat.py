@@ -5,13 +5,14 @@ from typing import Annotated, Literal
 
 import msgspec
 
+from api.answer_format import FormatRequest, answer_format
 from api.dialects.openai.chat_messages import ChatMessage, chat_messages
 from api.images import ImageSource
-from api.sampling import Answers, MaxTokens, SamplingRequest, Stop, sampling, stops
+from api.sampling import Answers, MaxTokens, Stop, sampling, stops
 from api.template_options import template_options
 from api.tools import JsonObject, check_choice, tool
 from jobs.errors import InvalidInput
-from jobs.generation import Chat, GenerateJob, JsonFormat, Tool, ToolChoice
+from jobs.generation import Chat, GenerateJob, Tool, ToolChoice
 
 
 class FunctionSpec(msgspec.Struct, frozen=True, kw_only=True):
@@ -37,25 +38,11 @@ class NamedTool(msgspec.Struct, frozen=True, kw_only=True):
     function: NamedFunction
 
 
-class AnswerSchema(msgspec.Struct, frozen=True, kw_only=True):
-    """schema: None for any JSON object. strict: the schema is kept to in either case."""
-
-    name: str | None = None
-    description: str | None = None
-    schema: JsonObject | None = None
-    strict: bool | None = None
-
-
-class ResponseFormat(msgspec.Struct, frozen=True, kw_only=True):
-    type: Literal["text", "json_object", "json_schema"]
-    json_schema: AnswerSchema | None = None
-
-
 class StreamOptions(msgspec.Struct, frozen=True, kw_only=True):
     include_usage: bool | None = None
 
 
-class ChatRequest(SamplingRequest, frozen=True, kw_only=True):
+class ChatRequest(FormatRequest, frozen=True, kw_only=True):
     """The body of POST /v1/chat/completions. Fields it does not name are ignored, as OpenAI's clients may send any.
 
     role_mapping: prefixes of the roles, for a model without a chat template. chat_template_kwargs: variables of the
@@ -71,7 +58,6 @@ class ChatRequest(SamplingRequest, frozen=True, kw_only=True):
     stop: Stop | None = None
     logprobs: bool | None = None
     top_logprobs: Annotated[int, msgspec.Meta(ge=0, le=20)] | None = None
-    response_format: ResponseFormat | None = None
     tools: tuple[ChatTool, ...] | None = None
     tool_choice: Literal["auto", "none", "required"] | NamedTool | None = None
     parallel_tool_calls: bool | None = None
@@ -91,7 +77,7 @@ async def chat_job(asked: ChatRequest, images: ImageSource | None) -> GenerateJo
     _refuse_unsupported(asked)
     tools = _tools(asked.tools or ())
     choice, tool_name = _tool_choice(asked, tools)
-    answer_format = _json_format(asked.response_format)
+    form = answer_format(asked)
     options = template_options(
         asked.chat_template_kwargs,
         "chat_template_kwargs",
@@ -116,7 +102,7 @@ async def chat_job(asked: ChatRequest, images: ImageSource | None) -> GenerateJo
         max_tokens=asked.max_completion_tokens or asked.max_tokens,
         stop=stop,
         logprobs=(asked.top_logprobs or 0) if asked.logprobs else None,
-        format=answer_format,
+        format=form,
         stream=bool(asked.stream),
         skip_special_tokens=asked.skip_special_tokens is not False,
     )
@@ -158,14 +144,3 @@ def _tool_choice(asked: ChatRequest, tools: Sequence[Tool]) -> tuple[ToolChoice,
         choice, name = "required", choice.function.name
     check_choice(tools, must_call=choice == "required", name=name, param="tool_choice")
     return choice, name
-
-
-def _json_format(asked: ResponseFormat | None) -> JsonFormat | None:
-    if asked is None or asked.type == "text":
-        return None
-    if asked.type == "json_object":
-        return JsonFormat()
-    if asked.json_schema is None:
-        raise InvalidInput("response_format.json_schema is missing.", param="response_format")
-    schema = asked.json_schema.schema
-    return JsonFormat(None if schema is None else msgspec.json.encode(schema).decode())

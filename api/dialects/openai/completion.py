@@ -4,9 +4,10 @@ from typing import Annotated
 
 import msgspec
 
+from api.answer_format import FormatRequest, answer_format
 from api.dialects.openai.chat import StreamOptions
 from api.inputs import Inputs, split_inputs
-from api.sampling import Answers, MaxTokens, SamplingRequest, Stop, sampling, stops
+from api.sampling import Answers, MaxTokens, Stop, sampling, stops
 from jobs.errors import InvalidInput
 from jobs.generation import GenerateJob, Prompt
 
@@ -14,7 +15,7 @@ DEFAULT_MAX_TOKENS = 16
 """OpenAI's own."""
 
 
-class CompletionRequest(SamplingRequest, frozen=True, kw_only=True):
+class CompletionRequest(FormatRequest, frozen=True, kw_only=True):
     """The body of POST /v1/completions. Fields it does not name are ignored, as OpenAI's clients may send any.
 
     logprobs: how many alternatives to tell for each token, besides its own probability. skip_special_tokens: unless it
@@ -39,7 +40,7 @@ def completion_jobs(asked: CompletionRequest, max_prompts: int) -> list[Generate
     """One job per prompt, in the prompts' order. Raises InvalidInput naming the field."""
     _refuse_unsupported(asked)
     prompts = split_inputs(asked.prompt, max_prompts, "prompt")
-    shaping, stop = sampling(asked), stops(asked.stop)
+    shaping, stop, form = sampling(asked), stops(asked.stop), answer_format(asked)
     return [
         GenerateJob(
             model=asked.model,
@@ -49,6 +50,7 @@ def completion_jobs(asked: CompletionRequest, max_prompts: int) -> list[Generate
             max_tokens=asked.max_tokens or DEFAULT_MAX_TOKENS,
             stop=stop,
             logprobs=asked.logprobs,
+            format=form,
             stream=bool(asked.stream),
             skip_special_tokens=asked.skip_special_tokens is not False,
             echo=bool(asked.echo),

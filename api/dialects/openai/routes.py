@@ -17,7 +17,7 @@ from api.queue import Queue
 from api.route import add_route
 from api.served import served_model
 from api.waiting import Accepted, perform
-from jobs.errors import NoWorker, UnknownModel
+from jobs.errors import InvalidInput, NoWorker, UnknownModel
 from jobs.settings import Settings
 from jobs.types import ModelInfo
 
@@ -60,7 +60,7 @@ class OpenAI:
         self._decoder = msgspec.json.Decoder(EmbeddingRequest)
 
     def add_routes(self, app: FastAPI) -> None:
-        retrieve = reading("openai", ModelReply, UnknownModel, NoWorker)
+        retrieve = reading("openai", ModelReply, InvalidInput, UnknownModel, NoWorker)
         add_route(app, "/v1/embeddings", self.create_embeddings, _EMBED)
         add_route(app, "/v1/models", self.list_models, reading("openai", ModelListReply))
         add_route(app, "/v1/models/{model_id:path}", self.retrieve_model, retrieve)

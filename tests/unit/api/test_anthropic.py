@@ -127,7 +127,7 @@ async def test_what_shapes_the_answer_is_in_the_job(chat_client: httpx.AsyncClie
     job = last_job(generator)
     assert job.sampling == Sampling(temperature=0.5, top_p=0.9, top_k=7)
     assert (job.max_tokens, job.stop, job.stream, job.count_only) == (100, ("END",), False, False)
-    assert job.format == JsonFormat('{"type":"object"}')
+    assert job.format == JsonFormat('{"type":"object"}', "output_config")
 
 
 @pytest.mark.parametrize(

@@ -65,7 +65,7 @@ async def test_a_failed_job_is_answered_like_a_refused_one(connect: Connect):
         (errors.Overloaded(retry_after_s=7), "7"),
         (errors.QueueUnavailable(), "1"),
         (errors.ServerStopping(), "1"),
-        (errors.NoWorker(), "1"),
+        (errors.NoWorker(), "5"),
     ],
 )
 async def test_who_may_come_back_is_told_when(connect: Connect, error: errors.JobError, retry_after: str):

@@ -189,7 +189,12 @@ async def test_a_chats_request_becomes_a_job(chat_client: httpx.AsyncClient, gen
         options={"num_predict": 5, "stop": ["END"], "num_ctx": 4096, "num_gpu": 1, "temperature": 0},
     )
     job = last_job(generator)
-    assert (job.max_tokens, job.stop, job.keep_alive_s, job.format) == (5, ("END",), 300, JsonFormat())
+    assert (job.max_tokens, job.stop, job.keep_alive_s, job.format) == (
+        5,
+        ("END",),
+        300,
+        JsonFormat(param="format"),
+    )
     assert (job.stream, job.sampling.temperature) == (True, 0)
     tools = last_chat(generator).tools
     assert [(tool.name, tool.description, tool.parameters) for tool in tools] == [

@@ -7,9 +7,9 @@ import pytest
 
 from api.dialects.ollama.options import (
     OllamaOptions,
-    json_format,
     keep_alive_s,
     max_tokens_of,
+    ollama_format,
     ollama_sampling,
     think_options,
 )
@@ -118,12 +118,12 @@ def test_a_duration_that_is_none_is_refused(asked: float | str):
 
 def test_a_format_is_any_json_or_a_schema():
     schema = {"type": "object"}
-    assert json_format(None) is json_format("") is None
-    assert json_format("json") == JsonFormat()
-    found = json_format(schema)
+    assert ollama_format(None) is ollama_format("") is None
+    assert ollama_format("json") == JsonFormat(param="format")
+    found = ollama_format(schema)
     assert found and found.schema and json.loads(found.schema) == schema
     with pytest.raises(InvalidInput, match="xml"):
-        json_format("xml")
+        ollama_format("xml")
 
 
 @pytest.mark.parametrize(

@@ -329,13 +329,14 @@ async def test_vectors_in_every_form_are_as_documented(connect: Connect, fields:
 async def test_rerankings_in_every_form_are_as_documented(connect: Connect):
     client = connect(MemoryQueue(MODELS))
     documents = ["a fox", {"text": "a whale"}]
-    for path, fields in (
+    forms: list[tuple[str, dict[str, Any]]] = [
         ("/v1/rerank", {"documents": documents}),
         ("/v1/rerank", {"documents": documents, "max_chunks_per_doc": 1, "return_documents": True}),
         ("/v2/rerank", {}),
         ("/rerank", {"return_text": True}),
         ("/v1/score", {"text_1": ["a fox", "a whale"]}),
-    ):
+    ]
+    for path, fields in forms:
         reply = await ask(client, DOCUMENTED.endpoint_of("POST", path), **fields)
         assert reply.status_code == 200, reply.text
         DOCUMENTED.check(reply)
@@ -396,6 +397,17 @@ async def test_what_is_told_of_models_and_the_service_is_as_documented(
     for endpoint in DOCUMENTED.endpoints:
         if endpoint.method == "GET" and "job_id" not in endpoint.path:
             DOCUMENTED.check(await ask(client, endpoint))
+
+
+async def test_a_name_that_may_mean_two_models_is_refused_as_documented(connect: Connect):
+    two = tuple(msgspec.structs.replace(CHAT_MODEL, id=name) for name in ("one/chat", "two/chat"))
+    client = connect(MemoryQueue(two))
+    for endpoint in DOCUMENTED.endpoints:
+        if "model" in (endpoint.example or {}):
+            DOCUMENTED.check(await ask(client, endpoint, model="chat"))
+    reply = await client.get("/v1/models/chat")
+    assert reply.status_code == 400
+    DOCUMENTED.check(reply)
 
 
 async def test_the_document_is_made_when_it_is_first_asked_for_and_kept():

@@ -147,3 +147,25 @@ async def test_a_request_that_the_server_aborts_takes_its_job_with_it(connect: C
     with pytest.raises(asyncio.CancelledError):
         await request
     assert len(queue.canceled) == 1
+
+
+async def test_without_a_worker_the_caller_is_told_to_come_back_and_the_job_is_canceled(connect: Connect):
+    queue = MemoryQueue(held=True, unserved=True)
+    reply = await post(connect(queue))
+    assert (reply.status_code, reply.json()["error"]["code"]) == (503, "no_worker")
+    assert int(reply.headers["retry-after"]) > 1
+    assert len(queue.canceled) == 1
+
+
+async def test_without_a_worker_a_keyed_job_is_kept_and_the_caller_told_how_to_find_it(connect: Connect):
+    queue = MemoryQueue(held=True, unserved=True)
+    reply = await post(connect(queue), Idempotency_Key="k")
+    assert reply.status_code == 503
+    assert "same Idempotency-Key" in reply.json()["error"]["message"]
+    assert not queue.canceled
+
+
+async def test_without_a_worker_asynchronous_work_is_taken(connect: Connect):
+    queue = MemoryQueue(held=True, unserved=True)
+    assert (await post(connect(queue), Prefer="respond-async, wait=0")).status_code == 202
+    assert not queue.canceled

@@ -9,7 +9,7 @@ import pytest
 from redis.asyncio.client import Pipeline
 from redis.exceptions import ConnectionError as RedisConnectionError
 
-from jobs import keys, record
+from jobs import keys, record, watch
 from jobs.census import Announcement
 from jobs.errors import (
     IdempotencyConflict,
@@ -24,10 +24,12 @@ from jobs.errors import (
     UnknownModel,
     WorkerLost,
 )
+from jobs.generation import GenerateJob, Prompt
 from jobs.queue import JobQueue
 from jobs.scripts import script
 from jobs.settings import Settings
 from jobs.types import EmbedJob, EmbedResult, Lane, ModelInfo, SubmitOptions, WorkerStats
+from tests.waiting import within
 from workers.ledger import Ledger, Room, Settlement, failed
 
 INFO = ModelInfo(id="m", task="embed", created=1, dimensions=1, max_tokens=512)
@@ -468,3 +470,105 @@ async def test_unreadable_announcements_are_skipped_and_logged(
     assert [worker.name for worker in (await queue.stats()).workers] == ["w1"]
     assert await queue.ready()
     assert {keys.MODELS, keys.worker("w2"), keys.worker("w3")} == {r.__dict__["key"] for r in caplog.records}
+
+
+async def test_a_dead_workers_jobs_go_back_to_the_front_as_crashed_and_no_one_elses(
+    queue: JobQueue, ledger: Ledger, server: fakeredis.FakeServer
+):
+    redis = fakeredis.FakeRedis(server=server)
+    other = Ledger(redis, "w1x", lease_s=10, max_crashes=3)
+    ids = [(await queue.submit(job(str(n)), SubmitOptions())).id for n in range(3)]
+    first, *_ = claim_all(ledger)[0]
+    theirs = await queue.submit(job("theirs"), SubmitOptions())
+    (held,), _ = claim_all(other)
+
+    assert ledger.reclaim_own() == (3, 0)
+    assert ledger.reclaim_own() == (0, 0)
+
+    assert sorted(raw.decode() for raw in redis.lrange(keys.queue(QUEUE), 0, -1)) == sorted(ids)  # pyright: ignore
+    assert {redis.hget(keys.job(job_id), "mlxq_crashes") for job_id in ids} == {b"1"}
+    assert (await queue.view(theirs.id)).status == "started"
+    assert finish(ledger, first) == ({ids[0]}, [])  # its lease is gone
+    assert finish(other, held) == (set(), [])
+    assert not redis.exists(keys.worker("w1"))
+
+
+async def test_freeing_a_dead_workers_jobs_leaves_leases_alone_that_ran_out_meanwhile(
+    queue: JobQueue, ledger: Ledger, server: fakeredis.FakeServer
+):
+    redis = fakeredis.FakeRedis(server=server)
+    late = await queue.submit(job(), SubmitOptions())
+    (held,), _ = claim_all(Ledger(redis, "late", lease_s=10, max_crashes=3))
+    redis.zadd(keys.LEASES, {held.member: 0})  # as after a time without Redis: its owner renews it first
+
+    assert ledger.reclaim_own() == (0, 0)
+    assert (await queue.view(late.id)).status == "started"
+
+
+async def test_all_of_many_jobs_of_a_dead_worker_go_back(server: fakeredis.FakeServer, ledger: Ledger):
+    queue = JobQueue(fakeredis.FakeAsyncRedis(server=server), Settings())
+    ids = [(await queue.submit(job(str(n)), SubmitOptions())).id for n in range(600)]
+    while ledger.claim([Room(QUEUE, 1 << 30, 200)], max_jobs=200, suspect=False).claims:
+        pass
+    assert ledger.reclaim_own() == (600, 0)
+    redis = fakeredis.FakeRedis(server=server)
+    assert sorted(raw.decode() for raw in redis.lrange(keys.queue(QUEUE), 0, -1)) == sorted(ids)  # pyright: ignore
+    await queue.aclose()
+
+
+@pytest.fixture
+async def hurried(
+    server: fakeredis.FakeServer, ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> AsyncIterator[JobQueue]:
+    """A queue whose callers wait a moment for a worker, and whose only worker has just died."""
+    monkeypatch.setattr(watch, "LOOK_S", 0.02)
+    queue = JobQueue(fakeredis.FakeAsyncRedis(server=server), Settings(worker_wait_s=0.1, wait_s=60))
+    await queue.start()
+    ledger.withdraw()
+    yield queue
+    await queue.aclose()
+
+
+async def test_who_waits_is_told_when_no_worker_has_been_there_for_a_while(hurried: JobQueue):
+    ticket = await hurried.submit(job(), SubmitOptions(awaited=True))
+    with pytest.raises(NoWorker, match="No worker has served m"):
+        await within(hurried.wait(ticket.id, 1000))
+    assert (await hurried.view(ticket.id)).status == "queued"
+
+    again = await hurried.submit(job(), SubmitOptions(awaited=True))
+    with pytest.raises(NoWorker):  # at once, now that it is known
+        await within(hurried.wait(again.id, 1000))
+
+
+async def test_a_stream_without_a_worker_ends_before_its_first_event(hurried: JobQueue):
+    story = GenerateJob(model="m", prompt=Prompt("a"), stream=True)
+    ticket = await hurried.submit(story, SubmitOptions(awaited=True))
+    with pytest.raises(NoWorker):
+        async for _ in hurried.stream(ticket.id):
+            pass
+
+
+async def test_who_comes_back_with_a_key_is_told_too(hurried: JobQueue):
+    options = SubmitOptions(awaited=True, idempotency_key="k")
+    first = await hurried.submit(job(), options)
+    second = await hurried.submit(job(), options)
+    assert (second.id, second.created) == (first.id, False)
+    with pytest.raises(NoWorker):
+        await within(hurried.wait(second.id, 1000))
+
+
+async def test_who_asks_for_a_job_of_another_waits_as_long_as_they_said(hurried: JobQueue):
+    ticket = await hurried.submit(job(), SubmitOptions())
+    with pytest.raises(ResultTimeout):
+        await hurried.wait(ticket.id, 0.5)
+
+
+async def test_a_worker_that_loads_its_models_is_waited_for(hurried: JobQueue, ledger: Ledger):
+    ledger.announce_start()
+    ticket = await hurried.submit(job(), SubmitOptions(awaited=True))
+    waiting = asyncio.create_task(hurried.wait(ticket.id, 1000))
+    await asyncio.sleep(0.5)
+    assert not waiting.done()
+    (claim,), _ = claim_all(ledger)
+    finish(ledger, claim)
+    assert await within(waiting) == RESULT

@@ -166,6 +166,12 @@ def test_arguments_in_json_are_what_the_model_wrote(text: str, arguments: str | 
     assert read_cut_calls(text, json.loads, NAMES) == [FoundCall("get_time", arguments, cut=True)]
 
 
+def test_json_in_an_argument_is_no_call():
+    text = '<function=get_weather>\n<parameter=city>\n{"name": "get_time", "arguments": {"a'
+    coder = next(each for each in NOTATIONS if each.reader == "qwen3_coder")
+    assert read_cut_calls(text, reader_of(coder), NAMES) == [FoundCall("get_weather", "{", cut=True)]
+
+
 def test_call_that_lacks_only_its_end_is_whole():
     text = '{"name": "get_time", "arguments": {"city": "Lima"}'
     assert read_cut_calls(text, json.loads, NAMES) == [FoundCall("get_time", '{"city": "Lima"}')]

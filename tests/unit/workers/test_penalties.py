@@ -87,6 +87,26 @@ def test_bfloat16_logits_are_penalised_in_float32():
     assert penalised(Sampling(repetition_penalty=penalty), [], mx.bfloat16)[1] == -2.0 * penalty
 
 
+@pytest.mark.parametrize(
+    "sampling",
+    [
+        *(Sampling(repetition_penalty=value) for value in (5e-324, 1e-300, 1e-38, 1e-10, 10.0)),
+        *(Sampling(frequency_penalty=value) for value in (-2.0, 5e-324, 2.0)),
+        *(Sampling(presence_penalty=value) for value in (-2.0, 5e-324, 2.0)),
+        Sampling(logit_bias={0: 100.0, 1: -100.0}, repetition_penalty=5e-324, frequency_penalty=-2.0),
+    ],
+)
+@pytest.mark.parametrize("dtype", [mx.float32, mx.float16, mx.bfloat16])
+def test_logits_stay_numbers_whatever_a_request_may_ask_for(sampling: Sampling, dtype: mx.Dtype):
+    found = mx.array([penalised(sampling, [0, 1, 2] * 100, dtype)])
+    assert mx.isfinite(found).all() and mx.isfinite(mx.logsumexp(found))
+
+
+def test_the_smallest_repetition_penalty_keeps_the_order_of_the_tokens_that_came():
+    found = penalised(Sampling(repetition_penalty=5e-324, repetition_context=0), [2])
+    assert sorted(range(5), key=found.__getitem__)[-2:] == [2, 0]
+
+
 def test_given_logits_are_not_changed():
     logits = mx.array([LOGITS])
     everything = Sampling(

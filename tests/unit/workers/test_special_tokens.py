@@ -4,7 +4,7 @@ import json
 from collections.abc import Mapping, Sequence
 
 import pytest
-from tokenizers import Tokenizer
+from tokenizers import Tokenizer, decoders, models
 
 from jobs.generation import Choice, TokenChance, TokenLogprobs
 from tests.fake_generator import byte_tokenizer
@@ -65,6 +65,21 @@ def test_a_special_token_is_no_text(
 def test_special_tokens_are_text_where_they_are_not_to_be_left_out(tokenizer: Tokenizer):
     answer = written(tokenizer, {}, "<|im_start|>", "one", "<|end▁of▁text|>")
     assert answer.text == "<|im_start|>one<|end▁of▁text|>"
+
+
+@pytest.mark.parametrize("name", ["<|end|>", "<|end▁of▁text|>"])
+def test_a_sentencepiece_text_keeps_its_spaces_around_one(name: str):
+    """Its decoder makes spaces of the signs in the token's own name, too."""
+    words = ["<unk>", "▁one", "▁two", *(f"<0x{byte:02X}>" for byte in range(256))]
+    pieces = Tokenizer(
+        models.BPE({word: n for n, word in enumerate(words)}, [], unk_token="<unk>", byte_fallback=True)
+    )
+    kinds = (decoders.Replace("▁", " "), decoders.ByteFallback(), decoders.Fuse(), decoders.Strip(" ", 1, 0))
+    setattr(pieces, "decoder", decoders.Sequence(list(kinds)))  # noqa: B010  # which pyright does not know to be settable
+    pieces.add_special_tokens([name])
+    special = pieces.get_vocab_size() - 1
+    transcript, _ = write_ids(script_of(pieces, specials={special: name}), [1, special, 2], end=False)
+    assert transcript.choice_so_far().text == "one two"
 
 
 def test_text_that_only_spells_a_special_token_stays(tokenizer: Tokenizer, specials: Mapping[int, str]):

@@ -7,7 +7,7 @@ import pytest
 from tokenizers import Tokenizer
 
 from tests.fake_generator import byte_tokenizer
-from tests.transcripts import TOOLS, script_of, write
+from tests.transcripts import TOOLS, script_of, write, write_ids
 from workers.runners.generate.markup import NORMAL, REASONING
 from workers.runners.generate.transcript import Transcript
 
@@ -29,6 +29,37 @@ def test_white_space_between_thoughts_and_answer_stops_nothing(tokenizer: Tokeni
     )
     answer = transcript.choice_so_far()
     assert (answer.reasoning, answer.text, answer.stop) == ("hm", "Twelve", None)
+
+
+@pytest.mark.parametrize("stop", ["\n", " "])
+def test_white_space_before_thoughts_or_calls_is_none_of_the_answer(tokenizer: Tokenizer, stop: str):
+    """GLM-4.5 begins its thoughts with a line break."""
+    for stops in ([stop], []):
+        transcript, _ = write(tokenizer, f"\n <think>hm</think>\n{OSLO}", stop=stops, transitions=TOOLS)
+        answer = transcript.choice_so_far()
+        assert (answer.reasoning, answer.text, len(answer.tool_calls)) == ("hm", "", 1)
+        transcript, _ = write(tokenizer, f"\n {OSLO}", stop=stops, transitions=TOOLS)
+        assert (transcript.choice_so_far().text, len(transcript.choice_so_far().tool_calls)) == ("", 1)
+
+
+@pytest.mark.parametrize(("text", "end"), [("\n One", True), (" \n", True), ("\n\n", False), ("\n<t", False)])
+def test_white_space_at_the_beginning_stays_where_no_marker_follows(
+    tokenizer: Tokenizer, text: str, end: bool
+):
+    transcript, _ = write(tokenizer, text, transitions=TOOLS, end=end)
+    assert transcript.choice_so_far().text == text
+    transcript, _ = write(tokenizer, text, stop=["\n"], transitions=TOOLS, end=end)
+    answer = transcript.choice_so_far()
+    assert (answer.text, answer.stop, answer.finish_reason) == (text.partition("\n")[0], "\n", "stop")
+
+
+def test_answers_to_one_job_stop_each_by_itself(tokenizer: Tokenizer):
+    script = script_of(tokenizer, TOOLS, stop=["END"])
+    written = [
+        write_ids(script, tokenizer.encode(text).ids)[0] for text in ("one EN", "D two", "three END four")
+    ]
+    assert [transcript.choice_so_far().text for transcript in written] == ["one EN", "D two", "three "]
+    assert [transcript.stop for transcript in written] == [None, None, "END"]
 
 
 def test_white_space_in_the_answer_stops_it_also_after_thoughts(tokenizer: Tokenizer):

@@ -10,7 +10,7 @@ from llguidance import LLMatcher
 from numpy.typing import NDArray
 
 from jobs.errors import InternalError, InvalidInput, JobError
-from workers.runners.generate.json_numbers import NumberRun, NumberTokens
+from workers.runners.generate.json_runs import JsonRuns, JsonTokens
 
 Words = NDArray[np.uint32]
 
@@ -37,18 +37,18 @@ class JsonConstraint:
         param: str = "response_format",
         after: Sequence[int] | None = None,
         generated: Sequence[int] = (),
-        numbers: NumberTokens | None = None,
+        json_tokens: JsonTokens | None = None,
     ) -> None:
-        """matcher: at its grammar's start, this answer's own. eos: the end tokens it knows. numbers: of an answer that
-        is JSON, whose numbers are to end.
+        """matcher: at its grammar's start, this answer's own. eos: the end tokens it knows.
 
+        json_tokens: of an answer that is JSON, whose numbers and white space are to end.
         after: token ids after which the grammar begins, such as those of </think>; until then anything but an end
         token may come. None: it begins at once. generated: tokens of this answer that are already there.
         """
         self._matcher = matcher
         self._unused = matcher.deep_copy()
-        self._numbers = numbers
-        self._run = NumberRun(numbers) if numbers else None
+        self._json_tokens = json_tokens
+        self._runs = JsonRuns(json_tokens) if json_tokens else None
         self._eos = tuple(eos)
         self._param = param
         self._after = tuple(after or ())
@@ -66,7 +66,7 @@ class JsonConstraint:
             param=self._param,
             after=self._after,
             generated=generated,
-            numbers=self._numbers,
+            json_tokens=self._json_tokens,
         )
 
     @property
@@ -103,8 +103,8 @@ class JsonConstraint:
         """Take in a token of the answer."""
         if not self._waits:
             self._matcher.consume_token(token)
-            if self._run:
-                self._run.advance(token)
+            if self._runs:
+                self._runs.advance(token)
             return
         self._tail.append(token)
         self._waits = tuple(self._tail) != self._after
@@ -119,7 +119,7 @@ class JsonConstraint:
             return words
         known = np.frombuffer(self._matcher.compute_bitmask(), np.uint32)[: len(words)]
         words[: len(known)] = known
-        return self._run.narrow(words) if self._run else words
+        return self._runs.narrow(words) if self._runs else words
 
 
 def too_complex(matcher: LLMatcher, param: str) -> InvalidInput:

@@ -32,6 +32,9 @@ _HEADS = (
 )
 """What comes before arguments that are JSON."""
 
+_OPENING = re.compile(r"[\s\[]*(?:<\|tool_call_begin\|>\s*)?")
+"""What may come before the first of them."""
+
 _LONGEST_ESCAPE = len(r"\u00e9")
 
 _CLOSINGS = ("</function>", "</invoke>", "</atem:invoke>", "<|close|>call<|sep|>", "")
@@ -72,6 +75,8 @@ def _as_text(arguments: Any) -> str:
 def _json_calls(text: str, head: re.Pattern[str]) -> Iterator[FoundCall]:
     decoder, at = json.JSONDecoder(), 0
     while found := head.search(text, at):
+        if at == 0 and not _OPENING.fullmatch(text, 0, found.start()):
+            return  # it stands in an argument of another notation
         call_id = found.groupdict().get("id")
         try:
             arguments, at = decoder.raw_decode(text, found.end())

@@ -8,6 +8,7 @@ from mlx_lm.tokenizer_utils import TokenizerWrapper
 from tokenizers import Tokenizer
 
 from workers.runners.folder import read_json
+from workers.runners.generate.markup import transitions_of
 
 _ANSWER = "mlxq answer"
 """What an assistant is made to say, to see what the chat template puts behind it."""
@@ -30,14 +31,17 @@ def turn_end(tokenizer: TokenizerWrapper, backend: Tokenizer) -> int | None:
     """The token of the tokenizer's own with which the chat template ends an assistant's turn.
 
     No file need call it an end: there are models that end with <|im_end|> while all files say <|endoftext|>.
-    None where no such token is right behind the turn, or more of the template follows it. backend: the same tokenizer.
+    None where no such token is right behind the turn, where it marks parts of an answer, or where more of the template
+    follows it. backend: the same tokenizer.
     """
     if not tokenizer.has_chat_template:
         return None
     behind = _behind(tokenizer, lambda text: text) or _behind(tokenizer, lambda text: [_part(text)])
     encoded = backend.encode(behind, add_special_tokens=False)
     ids = [each for each in encoded.ids if backend.decode([each], skip_special_tokens=False).strip()]
-    if not ids or ids[0] not in backend.get_added_tokens_decoder():
+    end = backend.get_added_tokens_decoder().get(ids[0]) if ids else None
+    edges = transitions_of(tokenizer, reasoning=True, tools=True).values()
+    if end is None or any(end.content in mark for kind in edges for mark, _ in kind):
         return None
     return ids[0] if set(ids[1:]) <= {ids[0], *tokenizer.eos_token_ids} else None
 

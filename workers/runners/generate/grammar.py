@@ -17,7 +17,7 @@ from jobs.format_limits import check_format, check_tools, read_schema
 from jobs.generation import AnswerFormat, ChoiceFormat, GrammarFormat, JsonFormat, RegexFormat, Tool
 from workers.runners.generate.closed_schema import closed
 from workers.runners.generate.constraint import JsonConstraint, reason_of, too_complex
-from workers.runners.generate.json_numbers import NumberTokens, number_tokens
+from workers.runners.generate.json_runs import JsonTokens, json_tokens
 
 # A line break with the indent of eight levels, or one space: pretty or compact, and no more. Unbounded whitespace is
 # where small models get lost until max_tokens.
@@ -162,9 +162,9 @@ class Grammars:
         is_json: bool,
     ) -> JsonConstraint:
         loaded = self._load()
-        numbers = loaded.numbers if is_json else None
+        tokens = loaded.json_tokens if is_json else None
         return JsonConstraint(
-            matcher, loaded.eos, param=param, after=after, generated=generated, numbers=numbers
+            matcher, loaded.eos, param=param, after=after, generated=generated, json_tokens=tokens
         )
 
     def _load(self) -> "_Loaded":
@@ -179,7 +179,7 @@ class _Loaded:
     """llguidance's own form of a tokenizer; ids of its added tokens by their text; ids that end an answer."""
 
     tokenizer: LLTokenizer
-    numbers: NumberTokens
+    json_tokens: JsonTokens
     added: dict[str, int]
     eos: tuple[int, ...]
 
@@ -195,8 +195,8 @@ def _load(source: Any, eos: Sequence[int]) -> _Loaded:
         tokenizer = LLTokenizer(source.to_str(), eos_token=list(known))
     except ValueError as error:
         raise InvalidInput(f"{UNUSABLE}: {error}", param="model") from error
-    numbers = number_tokens(tokenizer.vocab_size, lambda token: tokenizer.decode_bytes([token]))
-    return _Loaded(tokenizer, numbers, added, known)
+    tokens = json_tokens(tokenizer.vocab_size, lambda token: tokenizer.decode_bytes([token]))
+    return _Loaded(tokenizer, tokens, added, known)
 
 
 def _schema(text: str, param: str, what: str, **defaults: str) -> str:

@@ -26,12 +26,15 @@ class Segment(NamedTuple):
 
 
 class Markup:
-    """A reader of one answer. stop: the stop text that was met; it and all behind it are not given out."""
+    """A reader of one answer. stop: the stop text that was met; it and all behind it are not given out. parts: whether
+    there are markers, which part an answer into kinds.
+    """
 
     def __init__(self, transitions: Transitions, initial: str = NORMAL, stop: Sequence[str] = ()) -> None:
         """stop: texts that end the answer in text of any kind, also where they are markers."""
         edges = _with_stops(transitions, stop)
         self._marks = tuple(text for kind in edges.values() for text, _ in kind)
+        self.parts = any(target is not None for kind in edges.values() for _, target in kind)
         self._state = TextStateMachine(_with_endings(edges)).make_state(initial)
         self.stop: str | None = None
 
@@ -51,6 +54,8 @@ class Markup:
     def read(self, text: str) -> list[Segment]:
         if self.stopped:
             return []
+        if not self._marks:
+            return [Segment(self._state[0] or NORMAL, text)]
         self._state, segments = TextStateMachine.split(self._state, text)
         kind, _ = segments[-1]
         if kind.startswith(_ENDED_BY):

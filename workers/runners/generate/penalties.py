@@ -12,6 +12,9 @@ from jobs.generation import Sampling
 # (prompt and generated tokens (tokens,), logits (1, vocabulary)) to logits: mlx-lm's interface, once per step and row.
 LogitsProcessor = Callable[[mx.array, mx.array], mx.array]
 
+# Below this a repetition penalty only ever picks tokens that came before, and dividing by it may overflow.
+LEAST_REPETITION_PENALTY = 1e-6
+
 
 def processors_for(sampling: Sampling, prompt_tokens: int) -> list[LogitsProcessor]:
     """The processors of one answer, none where nothing is asked; logits come out as float32, the ones given are kept.
@@ -26,9 +29,8 @@ def processors_for(sampling: Sampling, prompt_tokens: int) -> list[LogitsProcess
         ids, values = mx.array([*sampling.logit_bias]), mx.array([*sampling.logit_bias.values()], mx.float32)
         processors.append(partial(_add_bias, ids, values))
     if sampling.repetition_penalty != 1:
-        processors.append(
-            partial(_penalise_repetition, sampling.repetition_penalty, sampling.repetition_context)
-        )
+        penalty = max(sampling.repetition_penalty, LEAST_REPETITION_PENALTY)
+        processors.append(partial(_penalise_repetition, penalty, sampling.repetition_context))
     if sampling.frequency_penalty:
         processors.append(
             partial(

@@ -75,6 +75,7 @@ class Transcript:
         self._tool_text: str | None = None
         self._fresh = True  # no text yet, or a marker before it: white space there is not meant
         self._trims = False
+        self._space = ""  # white space at the beginning, left out if a marker is next
         self._growth = _Growth(text=[script.lead] if script.lead else [])
         self._pieces: list[Piece] = []
 
@@ -91,7 +92,7 @@ class Transcript:
             if logprobs is not None:
                 self._growth.logprobs.append(msgspec.structs.replace(logprobs, hidden=hidden))
             text = self._decode(token)
-            self._read(text.removesuffix(self._script.specials[token]) if hidden else text)
+            self._read(text.removesuffix(self._alone(token)) if hidden else text)
         if self._stopped or self._has_enough_calls():
             finish = "stop"
         if finish is not None:
@@ -164,6 +165,10 @@ class Transcript:
         self._undecoded.clear()
         return text
 
+    def _alone(self, token: int) -> str:
+        """A token's text by itself."""
+        return self._script.tokenizer.decode([token], skip_special_tokens=False)
+
     def _read(self, text: str) -> None:
         if text:
             self._sort(self._markup.read(text))
@@ -184,6 +189,7 @@ class Transcript:
             if n + 1 < len(segments):  # a marker follows
                 self._show(self._stops.close())
                 self._fresh = self._trims = True
+                self._space = ""
 
     def _without_marks(self, text: str) -> str:
         """Without special tokens that became no marker."""
@@ -194,6 +200,11 @@ class Transcript:
     def _add_text(self, text: str) -> None:
         if self._fresh and self._trims:
             text = text.lstrip()
+        elif self._fresh and self._markup.parts:
+            text, self._space = self._space + text, ""
+            if not text.strip():
+                self._space = text
+                return
         if text:
             self._fresh = False
             self._show(self._stops.read(text))
@@ -229,6 +240,7 @@ class Transcript:
             self._read(self._script.tokenizer.decode(self._undecoded, skip_special_tokens=False))
         if not self._stopped:
             self._sort(self._markup.close())
+        self._show(self._stops.read(self._space))
         self._show(self._stops.close())
         self.stop = self._markup.stop if self._stops.stop is None else self._stops.stop
         if self.stop is not None:

@@ -1,6 +1,7 @@
-"""Numbers of JSON come to an end, whatever the model would like."""
+"""Numbers and white space of JSON come to an end, whatever the model would like."""
 
 import json
+import re
 from typing import Any
 
 import mlx.core as mx
@@ -86,6 +87,30 @@ def test_digits_of_texts_and_of_what_the_caller_has_bounded_go_on(grammars: Gram
     assert ids("5")[0] in _allowed(after(constant, '["' + digits[:40]))
     regex = after(grammars.answer(RegexFormat("[0-9]+")), digits)
     assert ids("5")[0] in _allowed(regex)
+
+
+@pytest.mark.parametrize("loved", [" ", "\n ", "\n\t", "\n", "\r\n "])
+def test_white_space_is_that_of_indented_json(grammars: Grammars, loved: str):
+    schema = {
+        "type": "object",
+        "properties": {"a": {"type": "array", "items": {"type": "null"}, "minItems": 1}},
+        "required": ["a"],
+    }
+    text = loving(grammars.answer(json_form(schema)), loved)
+    assert set(json.loads(text)) == {"a"}
+    assert len(text) < 60, text
+    runs = re.findall(r"\s+", text)
+    assert runs and max(map(len, runs)) <= 2 + 2 * 4
+
+
+@pytest.mark.parametrize("indent", [None, 0, 1, 2, 4, "\t"])
+def test_indented_json_may_come_token_by_token(grammars: Grammars, indent: int | str | None):
+    value = {"a": [1, {"b": [{"c": None}, [[]]]}], "d": {}}
+    constraint = grammars.answer(JsonFormat())
+    for token in ids(json.dumps(value, indent=indent)):
+        assert token in _allowed(constraint)
+        constraint.advance(token)
+    assert constraint.complete
 
 
 def test_resumed_number_ends_where_it_would_have(grammars: Grammars):

@@ -1,0 +1,200 @@
+"""The format that an answer is to have: read wherever callers of OpenAI, vLLM, SGLang and llama.cpp put it."""
+
+from collections.abc import Sequence
+from typing import Any, Literal
+
+import msgspec
+
+from api.sampling import SamplingRequest
+from api.tools import JsonObject
+from jobs.errors import InvalidInput
+from jobs.format_limits import check_format
+from jobs.generation import AnswerFormat, ChoiceFormat, GrammarFormat, JsonFormat, RegexFormat
+
+GivenSchema = str | JsonObject
+"""A JSON schema, or its text."""
+
+_WRAPPER = frozenset({"name", "description", "schema", "strict"})
+
+
+class AnswerSchema(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """schema: None for any JSON object. strict: the schema is kept to in either case."""
+
+    name: str | None = None
+    description: str | None = None
+    schema: JsonObject | None = None
+    strict: bool | None = None
+
+
+class ResponseFormat(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """json_schema: an AnswerSchema or, as some clients have it, the schema alone. schema: in the place of either."""
+
+    type: Literal["text", "json_object", "json_schema"]
+    json_schema: JsonObject | None = None
+    schema: JsonObject | None = None
+    name: str | None = None
+    description: str | None = None
+    strict: bool | None = None
+
+
+class StructuredOutputs(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """vLLM's. One of the first five. The others are so in any case."""
+
+    json: GivenSchema | None = None
+    json_object: bool | None = None
+    regex: str | None = None
+    choice: tuple[str, ...] | None = None
+    grammar: str | None = None
+    disable_fallback: bool | None = None
+    disable_additional_properties: bool | None = None
+
+
+class FormatRequest(SamplingRequest, frozen=True, kw_only=True):
+    """The fields of OpenAI's generation bodies on the answer's format, and those that other servers' clients send.
+
+    At most one may be there. guided_*, structured_outputs: vLLM's. json_schema, grammar: llama.cpp's; regex, ebnf:
+    SGLang's. The last five are refused.
+    """
+
+    response_format: ResponseFormat | None = None
+    structured_outputs: StructuredOutputs | None = None
+    guided_json: GivenSchema | None = None
+    guided_regex: str | None = None
+    guided_choice: tuple[str, ...] | None = None
+    guided_grammar: str | None = None
+    json_schema: GivenSchema | None = None
+    regex: str | None = None
+    ebnf: str | None = None
+    grammar: str | None = None
+    guided_whitespace_pattern: Any = None
+    structural_tag: Any = None
+    format: Any = None
+    output_format: Any = None
+    extra_body: Any = None
+
+
+class OtherFormats(msgspec.Struct, frozen=True, kw_only=True):
+    """Fields of other dialects on the answer's format: refused, for an answer without it would be of no use."""
+
+    response_format: Any = None
+    structured_outputs: Any = None
+    guided_json: Any = None
+    guided_regex: Any = None
+    guided_choice: Any = None
+    guided_grammar: Any = None
+    json_schema: Any = None
+    regex: Any = None
+    ebnf: Any = None
+    grammar: Any = None
+    extra_body: Any = None
+
+
+def answer_format(asked: FormatRequest) -> AnswerFormat | None:
+    """Raises InvalidInput, naming the field, for a format that is wrong, too large, or contradicted by another."""
+    refuse_given(
+        asked,
+        ("guided_whitespace_pattern", "structural_tag", "format", "output_format", "extra_body"),
+        "response_format",
+    )
+    given = [*_openai(asked.response_format), *_vllm(asked), *_others(asked)]
+    if len(given) > 1:
+        names = ", ".join(form.param for form in given)
+        raise InvalidInput(
+            f"An answer has one format; these contradict each other: {names}.", param=given[1].param
+        )
+    for form in given:
+        check_format(form)
+    return given[0] if given else None
+
+
+def json_format(schema: GivenSchema, param: str) -> JsonFormat:
+    return JsonFormat(schema if isinstance(schema, str) else msgspec.json.encode(schema).decode(), param)
+
+
+def refuse_given(asked: msgspec.Struct, fields: Sequence[str], instead: str) -> None:
+    """Raises InvalidInput for the first field that is given and not read. instead: where its content belongs."""
+    for field in fields:
+        if getattr(asked, field) is not None:
+            raise InvalidInput(_REFUSED.get(field, f"{field} is not read here. Send {instead}."), param=field)
+
+
+_REFUSED = {
+    "extra_body": "extra_body is for OpenAI's Python client, which puts its fields beside the others. Put them there.",
+    "guided_whitespace_pattern": "guided_whitespace_pattern: the white space of JSON cannot be chosen.",
+}
+
+
+def _openai(asked: ResponseFormat | None) -> list[AnswerFormat]:
+    if asked is None:
+        return []
+    if asked.type != "json_schema" and asked.json_schema is not None:
+        raise _wrong("json_schema needs the type json_schema")
+    if asked.type == "text":
+        if asked.schema is not None:
+            raise _wrong("schema needs the type json_schema")
+        return []
+    if asked.schema is not None and asked.json_schema is not None:
+        raise _wrong("schema and json_schema contradict each other")
+    schema = asked.schema if asked.json_schema is None else _unwrapped(asked.json_schema)
+    if asked.type == "json_schema" and asked.schema is None and asked.json_schema is None:
+        raise _wrong("json_schema is missing")
+    return [JsonFormat() if schema is None else json_format(schema, "response_format")]
+
+
+def _unwrapped(given: JsonObject) -> JsonObject | None:
+    """The schema in what json_schema holds. Whatever has keywords of a schema, and no schema in it, is one itself."""
+    if "schema" not in given and given.keys() - _WRAPPER:
+        return given
+    try:
+        return msgspec.convert(given, AnswerSchema).schema
+    except msgspec.ValidationError as error:
+        raise _wrong(f"json_schema: {error}") from error
+
+
+def _wrong(what: str) -> InvalidInput:
+    return InvalidInput(f"response_format.{what}.", param="response_format")
+
+
+def _vllm(asked: FormatRequest) -> list[AnswerFormat]:
+    whole, param = asked.structured_outputs or StructuredOutputs(), "structured_outputs"
+    found = _forms(param, whole.json, whole.regex, whole.choice, whole.grammar)
+    if whole.json_object:
+        found.append(JsonFormat(param=param))
+    if asked.structured_outputs is not None and not found:
+        raise InvalidInput("structured_outputs names no format.", param=param)
+    return [
+        *found,
+        *_forms("guided_json", schema=asked.guided_json),
+        *_forms("guided_regex", regex=asked.guided_regex),
+        *_forms("guided_choice", choice=asked.guided_choice),
+        *_forms("guided_grammar", grammar=asked.guided_grammar),
+    ]
+
+
+def _others(asked: FormatRequest) -> list[AnswerFormat]:
+    return [
+        *_forms("json_schema", schema=asked.json_schema),
+        *_forms("regex", regex=asked.regex),
+        *_forms("ebnf", grammar=asked.ebnf),
+        *_forms("grammar", grammar=asked.grammar),
+    ]
+
+
+def _forms(
+    param: str,
+    schema: GivenSchema | None = None,
+    regex: str | None = None,
+    choice: tuple[str, ...] | None = None,
+    grammar: str | None = None,
+) -> list[AnswerFormat]:
+    """Those that are given. An empty text of a pattern or grammar stands for none, as in llama.cpp."""
+    found: list[AnswerFormat] = []
+    if schema is not None:
+        found.append(json_format(schema, param))
+    if regex:
+        found.append(RegexFormat(regex, param))
+    if choice is not None:
+        found.append(ChoiceFormat(choice, param))
+    if grammar:
+        found.append(GrammarFormat(grammar, param))
+    return found

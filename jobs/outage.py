@@ -1,0 +1,194 @@
+"""What is wrong with Redis, in a few words without secrets, and one line in the log for each time that something is."""
+
+import errno
+import logging
+import os
+import re
+import socket
+import ssl
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from redis import exceptions
+
+log = logging.getLogger(__name__)
+
+LATE_S = 1.0
+"""An error that comes so soon after the end of an outage still belongs to it."""
+
+RESTART_S = 2.0
+"""A server that is restarted is back sooner."""
+
+DISK_FULL = "disk full"
+_SILENT, _UNREACHABLE, _MISMATCH = "it does not answer", "not reachable", "TLS mismatch: "
+_GONE = (_SILENT, _UNREACHABLE, _MISMATCH)
+
+_CODE = re.compile(r"\b(MISCONF|OOM|READONLY|LOADING|NOPERM|NOAUTH|WRONGPASS)\b")
+_FULL = os.strerror(errno.ENOSPC)  # Redis quotes it
+_NO_ROOM_BYTES = 1 << 20
+
+_AUTHENTICATION = (
+    exceptions.AuthenticationError,
+    exceptions.AuthorizationError,
+    exceptions.NoPermissionError,
+)
+_NO_WRITES = ("MISCONF", "OOM", "READONLY")
+_REFUSED = ("NOAUTH", "WRONGPASS", "NOPERM")
+
+
+def is_final(error: BaseException) -> bool:
+    """Whether trying again with the same user and password changes nothing."""
+    return isinstance(error, _AUTHENTICATION) or _code(error) in _REFUSED
+
+
+def is_refused_write(error: BaseException) -> bool:
+    """Whether Redis takes no writes for now: a full disk or memory, a replica."""
+    return _code(error) in _NO_WRITES or isinstance(
+        error, exceptions.OutOfMemoryError | exceptions.ReadOnlyError
+    )
+
+
+def is_reply(error: BaseException) -> bool:
+    """Whether Redis itself said so: the connection is in order."""
+    return _code(error) is not None or isinstance(
+        error, exceptions.ResponseError | exceptions.AuthenticationError
+    )
+
+
+def cause_of(error: BaseException, folder: Path | None = None) -> str:
+    """Why Redis cannot be used. Of what the error says, nothing is quoted: it may name a user, or commands with their
+    arguments. folder: of our own Redis, which tells whether its disk is full.
+    """
+    code = _code(error)
+    if isinstance(error, _AUTHENTICATION) or code in _REFUSED:
+        return _refusal(error, code)
+    if isinstance(error, exceptions.BusyLoadingError) or code == "LOADING":
+        return "it is loading its data"
+    if isinstance(error, exceptions.ReadOnlyError) or code == "READONLY":
+        return "read-only replica"
+    if isinstance(error, exceptions.OutOfMemoryError) or code == "OOM":
+        return "its memory is full"
+    if code == "MISCONF":
+        return _disk(str(error), folder)
+    if isinstance(error, exceptions.ResponseError):
+        return "it refuses a command"
+    return _of_connection(error)
+
+
+def is_full(folder: Path) -> bool:
+    """Whether the folder's disk has no room left."""
+    try:
+        room = os.statvfs(folder)
+    except OSError:
+        return False
+    return room.f_bavail * room.f_frsize < _NO_ROOM_BYTES
+
+
+def placed(cause: str, folder: Path | None) -> str:
+    """For operators: with the folder whose disk is full."""
+    return f"{cause}: {folder}" if folder and cause == DISK_FULL else cause
+
+
+class Outage:
+    """Whether Redis can be used by this process: says so in the log when that ends and when it is so again, once each,
+    however many threads meet it.
+    """
+
+    def __init__(self, folder: Path | None = None) -> None:
+        """folder: of our own Redis."""
+        self.folder = folder
+        self.cause: str | None = None
+        self._lock = threading.Lock()
+        self._began_at = 0.0
+        self._ended_at = float("-inf")
+
+    def note(self, error: BaseException) -> None:
+        """Redis did not do what it was asked."""
+        self.begin(cause_of(error, self.folder))
+
+    @property
+    def lasts_s(self) -> float:
+        """0 while Redis can be used."""
+        return 0.0 if self.cause is None else time.monotonic() - self._began_at
+
+    @property
+    def is_lasting(self) -> bool:
+        """Whether Redis has not answered for longer than a restart takes."""
+        return self.cause is not None and self.cause.startswith(_GONE) and self.lasts_s > RESTART_S
+
+    def begin(self, cause: str) -> None:
+        """The cause: one of `cause_of`."""
+        with self._lock:
+            now = time.monotonic()
+            if self.cause is None and now < self._ended_at + LATE_S:
+                return
+            news, self.cause = self.cause is None, cause
+            if not news:
+                return
+            self._began_at = now
+        log.error("Redis cannot be used: %s", placed(cause, self.folder))
+
+    def end(self) -> None:
+        """Redis takes reads and writes."""
+        with self._lock:
+            if self.cause is None:
+                return
+            self.cause = None
+            self._ended_at = time.monotonic()
+        log.warning("Redis can be used again", extra={"after_s": round(self._ended_at - self._began_at, 1)})
+
+
+def _code(error: BaseException) -> str | None:
+    """Redis's word for it: redis-py keeps some apart, and a script's error has it in its midst."""
+    if not isinstance(error, exceptions.ResponseError | exceptions.ConnectionError):
+        return None
+    if known := getattr(error, "status_code", None):
+        return known
+    found = _CODE.search(str(error)) if isinstance(error, exceptions.ResponseError) else None
+    return found[1] if found else None
+
+
+def _refusal(error: BaseException, code: str | None) -> str:
+    if code == "NOAUTH":
+        return "it asks for a password and none was given"
+    if isinstance(error, exceptions.NoPermissionError) or code == "NOPERM":
+        return "its user may not do what mlxq needs"
+    return "wrong user name or password"
+
+
+def _disk(said: str, folder: Path | None) -> str:
+    if _FULL in said or (folder is not None and is_full(folder)):
+        return DISK_FULL
+    return "it cannot write to its disk"
+
+
+def _of_connection(error: BaseException) -> str:
+    for each in _chain(error):
+        match each:
+            case ssl.SSLCertVerificationError():
+                return "its certificate is not trusted"
+            case ssl.SSLError():
+                return f"{_MISMATCH}rediss:// is for ports with TLS, redis:// for those without"
+            case ConnectionRefusedError():
+                return f"{_UNREACHABLE}: connection refused"
+            case FileNotFoundError():
+                return f"{_UNREACHABLE}: no such socket"
+            case socket.gaierror():
+                return f"{_UNREACHABLE}: unknown host"
+            case PermissionError():
+                return f"{_UNREACHABLE}: no permission for its socket"
+            case TimeoutError() | exceptions.TimeoutError():
+                return _SILENT
+            case _:
+                pass
+    if "max number of clients" in str(error):
+        return "it has too many clients"
+    return f"{_UNREACHABLE}: it closes the connection" if "closed by server" in str(error) else _UNREACHABLE
+
+
+def _chain(error: BaseException | None) -> Iterator[BaseException]:
+    while error is not None:
+        yield error
+        error = error.__cause__ or error.__context__

@@ -1,0 +1,90 @@
+# pyright: reportUnknownMemberType=false
+"""Asks Redis with little patience whether it can be used, and finds out why not."""
+
+import asyncio
+import contextlib
+import ssl
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import TypeVar
+
+import redis.asyncio
+
+from jobs.connection import impatient
+from jobs.outage import cause_of, is_final, is_reply, placed
+
+T = TypeVar("T")
+
+ANSWER_S = 1.2
+"""How long Redis may take for its answers: with a second look, a probe is over in less than two seconds."""
+
+SECOND_LOOK_S = 0.4
+
+_NO_KEY = "mlxq:probe"
+
+
+class RedisUnusable(Exception):
+    """Redis cannot be used. cause: why, in a few words without secrets. is_final: whether it stays so with the same
+    user and password. folder: of our own Redis.
+    """
+
+    def __init__(self, cause: str, *, is_final: bool, folder: Path | None) -> None:
+        self.cause = cause
+        self.is_final = is_final
+        super().__init__(f"Redis cannot be used: {placed(cause, folder)}.")
+
+
+class Probe:
+    """On connections of its own, so that it does not queue behind work."""
+
+    def __init__(self, client: redis.asyncio.Redis, folder: Path | None = None) -> None:
+        """folder: of our own Redis; it is named where its disk is full."""
+        self.redis = impatient(client, ANSWER_S)
+        self._folder = folder
+
+    async def ask(self, question: Callable[[], Awaitable[T]]) -> T:
+        """What the question, sent through `redis`, gives. Raises RedisUnusable, also where Redis takes no writes."""
+        try:
+            async with asyncio.timeout(ANSWER_S):
+                # No such key is ever there, so this changes nothing; but where no write is taken, it is refused.
+                await self.redis.set(_NO_KEY, b"", xx=True)
+                return await question()
+        except Exception as error:  # also of redis-py's parser, where the other end is no Redis
+            found = None if is_reply(error) else await self._mismatch()
+            cause = found or cause_of(error, self._folder)
+            raise RedisUnusable(cause, is_final=is_final(error), folder=self._folder) from error
+
+    async def aclose(self) -> None:
+        await self.redis.aclose()
+
+    async def _mismatch(self) -> str | None:
+        """TLS at one end only looks like silence, or like a closed connection: ask the port the other way."""
+        pool = self.redis.connection_pool
+        host, port = pool.connection_kwargs.get("host"), pool.connection_kwargs.get("port", 6379)
+        if host is None:
+            return None
+        look = (
+            _speaks_plainly if issubclass(pool.connection_class, redis.asyncio.SSLConnection) else _speaks_tls
+        )
+        with contextlib.suppress(OSError, EOFError):  # among these: the time-out, and ssl.SSLError
+            async with asyncio.timeout(SECOND_LOOK_S):
+                return await look(host, port)
+        return None
+
+
+async def _speaks_plainly(host: str, port: int) -> str | None:
+    reader, writer = await asyncio.open_connection(host, port)
+    try:
+        writer.write(b"PING\r\n")
+        said = await reader.read(16)
+    finally:
+        writer.close()
+    return "TLS mismatch: the port speaks no TLS, use redis://" if said[:1] in (b"+", b"-") else None
+
+
+async def _speaks_tls(host: str, port: int) -> str | None:
+    context = ssl.create_default_context()
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE  # nothing secret is sent
+    _, writer = await asyncio.open_connection(host, port, ssl=context)
+    writer.close()
+    return "TLS mismatch: the port speaks TLS, use rediss://"

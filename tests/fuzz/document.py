@@ -1,0 +1,96 @@
+"""The API's document, narrowed so that fuzzing it takes little time: models that are there, few and short answers."""
+
+from typing import Any
+
+import msgspec
+
+from tests.fuzz.models import EMBEDDER, GENERATOR, PAGES, RERANKER
+
+MODELS = {
+    "EmbeddingRequest": EMBEDDER,
+    "EmbedJobRequest": EMBEDDER,
+    "ChatRequest": GENERATOR,
+    "ChatJobRequest": GENERATOR,
+    "CompletionRequest": GENERATOR,
+    "CompletionJobRequest": GENERATOR,
+    "MessagesRequest": GENERATOR,
+    "CountRequest": GENERATOR,
+    "OllamaChatRequest": GENERATOR,
+    "OllamaGenerateRequest": GENERATOR,
+    "ShowRequest": GENERATOR,
+    "JinaRequest": RERANKER,
+    "RerankJobRequest": RERANKER,
+    "CohereV1Request": RERANKER,
+    "CohereV2Request": RERANKER,
+    "TeiRequest": RERANKER,
+    "ScoreRequest": RERANKER,
+    "SimilarityMapsRequest": PAGES,
+}
+"""By the class of the request."""
+MAX_TOKENS = {"type": "integer", "minimum": 1, "maximum": 8}
+LIMITS: dict[str, dict[str, Any]] = {
+    "max_tokens": MAX_TOKENS,
+    "max_completion_tokens": MAX_TOKENS,
+    "n": {"type": "integer", "minimum": 1, "maximum": 2},
+    "query": {"type": "string", "minLength": 1},
+}
+LISTS = {"messages", "documents", "texts"}
+"""An empty one is refused."""
+REFUSED = {
+    "functions", "modalities", "suffix", "template", "context", "relevant_spans", "return_embeddings", "max_doc_length",
+    "max_query_length", "max_chunks_per_doc", "queries", "data_1", "items", "data_2", "best_of",
+}  # fmt: skip
+"""Fields that are always or nearly always refused, or exclude others."""
+TOOL_NAME = {"type": "string", "pattern": "^[a-zA-Z0-9_.-]{1,8}$"}
+KEYED = {"create_embeddings", "create_job", "create_message"}
+"""Where Idempotency-Key is sent: the fuzzer's few keys come again with other work, which is refused."""
+
+
+def narrowed(document: dict[str, Any]) -> dict[str, Any]:
+    """A copy. What a fuzzer sends against the schema is as wide as ever."""
+    found = msgspec.json.decode(msgspec.json.encode(document))
+    components = found["components"]["schemas"]
+    for name, model in MODELS.items():
+        _narrow_request(components[name], model)
+    components["OllamaOptions"]["properties"]["num_predict"] = MAX_TOKENS
+    picture = {"type": "string", "enum": [_example(found, "/v1/similarity-maps")["image"]]}
+    for name, field, schema in (
+        ("FunctionSpec", "name", TOOL_NAME),
+        ("AnthropicTool", "name", TOOL_NAME),
+        ("NamedFunction", "name", TOOL_NAME),
+        ("ImageUrl", "url", picture),
+        ("TextOrImage", "image", picture),
+        ("SimilarityMapsRequest", "image", picture),
+        ("ContentPart", "type", {"enum": ["text", "image_url"]}),
+    ):
+        components[name]["properties"][field] = schema
+    components["ChatMessage"]["required"] = ["role", "content"]
+    for path in found["paths"].values():
+        for operation in path.values():
+            _narrow_parameters(operation)
+    return found
+
+
+def _narrow_request(component: dict[str, Any], model: str) -> None:
+    properties = component["properties"]
+    properties["model"] = {"type": "string", "enum": [model]}
+    component["required"] = sorted({*component.get("required", ()), "model"})
+    properties |= {field: LIMITS[field] for field in LIMITS.keys() & properties.keys()}
+    for field in LISTS & properties.keys():
+        for schema in properties[field].get("anyOf", [properties[field]]):
+            schema["minItems"] = 1
+    for field in REFUSED & properties.keys():
+        del properties[field]
+
+
+def _narrow_parameters(operation: dict[str, Any]) -> None:
+    keyed = operation["operationId"] in KEYED
+    kept = [each for each in operation["parameters"] if each["name"] != "Idempotency-Key" or keyed]
+    for parameter in kept:
+        if parameter["name"] == "wait":
+            parameter["schema"]["maximum"] = 1
+    operation["parameters"] = kept
+
+
+def _example(document: dict[str, Any], path: str) -> dict[str, Any]:
+    return document["paths"][path]["post"]["requestBody"]["content"]["application/json"]["example"]

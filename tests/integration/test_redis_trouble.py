@@ -1,0 +1,389 @@
+"""What is wrong with Redis is named, at once, once, and without secrets; with real servers of the wrong kind."""
+
+import asyncio
+import contextlib
+import logging
+import os
+import re
+import signal
+import socket
+import ssl
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from urllib.parse import quote
+
+import httpx
+import pytest
+import redis
+
+from jobs.connection import connect, connect_async, impatient
+from jobs.errors import QueueUnavailable
+from jobs.probe import ANSWER_S, SECOND_LOOK_S, Probe, RedisUnusable
+from jobs.queue import JobQueue
+from jobs.server import RedisServer
+from jobs.settings import Settings
+from tests.stack import MODEL, ROOT, Program, Stack
+from tests.unit.api.web import certificate
+from tests.waiting import until_async, wait_until, within
+
+USER, PASSWORD = "canary", "sparrow#@/:finch"
+BIRDS = ("canary", "sparrow", "finch")
+
+
+@pytest.fixture(scope="module")
+def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """host:port of a real Redis that wants a password, and of which USER may do nothing but ask."""
+    with RedisServer(tmp_path_factory.mktemp("guarded") / "redis") as server:
+        with socket.create_server(("127.0.0.1", 0)) as free:
+            port = free.getsockname()[1]
+        with connect(server.url) as client:
+            client.config_set("port", port)
+            client.acl_setuser(USER, enabled=True, passwords=[f"+{PASSWORD}"], commands=["+ping", "+hello"])
+            client.acl_setuser(
+                "whole", enabled=True, passwords=[f"+{PASSWORD}"], commands=["+@all"], keys="*", channels="*"
+            )
+            client.config_set("requirepass", PASSWORD)
+        yield f"127.0.0.1:{port}"
+
+
+@contextmanager
+def silent_server() -> Iterator[str]:
+    """Takes connections and says nothing."""
+    with socket.create_server(("127.0.0.1", 0), backlog=100) as server:
+        yield f"127.0.0.1:{server.getsockname()[1]}"
+
+
+@contextmanager
+def saying_server(reply: bytes) -> Iterator[str]:
+    """Answers whatever comes with this."""
+    with socket.create_server(("127.0.0.1", 0), backlog=100) as server:
+
+        def serve() -> None:
+            while True:
+                try:
+                    client, _ = server.accept()
+                except OSError:
+                    return
+                with client, contextlib.suppress(OSError):
+                    client.recv(4096)
+                    client.sendall(reply)
+
+        threading.Thread(target=serve, daemon=True).start()
+        yield f"127.0.0.1:{server.getsockname()[1]}"
+
+
+@contextmanager
+def tls_server(folder: Path) -> Iterator[str]:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate("localhost", folder))
+    with socket.create_server(("127.0.0.1", 0), backlog=100) as server:
+
+        def serve() -> None:
+            while True:
+                try:
+                    client, _ = server.accept()
+                except OSError:
+                    return
+                with contextlib.suppress(OSError), context.wrap_socket(client, server_side=True) as wrapped:
+                    wrapped.recv(1)
+
+        threading.Thread(target=serve, daemon=True).start()
+        yield f"127.0.0.1:{server.getsockname()[1]}"
+
+
+async def cause_of(url: str) -> str:
+    async with connect_async(url) as client:
+        probe = Probe(client)
+        try:
+            with pytest.raises(RedisUnusable) as found:
+                await within(probe.ask(lambda: asyncio.sleep(0)))
+        finally:
+            await probe.aclose()
+    return found.value.cause
+
+
+def test_a_probe_is_over_in_less_than_two_seconds():
+    assert ANSWER_S + SECOND_LOOK_S < 2
+
+
+async def test_each_cause_is_named(guarded: str, tmp_path: Path):
+    with silent_server() as silent, tls_server(tmp_path) as tls:
+        causes = {
+            f"redis://{silent}": "it does not answer",
+            f"rediss://{silent}": "it does not answer",
+            f"redis://{tls}": "TLS mismatch: the port speaks TLS, use rediss://",
+            f"rediss://{tls}": "its certificate is not trusted",
+            f"rediss://{guarded}": "TLS mismatch: the port speaks no TLS, use redis://",
+            f"redis://{guarded}": "it asks for a password and none was given",
+            f"redis://:wrong@{guarded}": "wrong user name or password",
+            f"redis://{USER}:{quote(PASSWORD, safe='')}@{guarded}": "its user may not do what mlxq needs",
+            f"unix://{tmp_path}/none": "not reachable: no such socket",
+        }
+        assert {url: await cause_of(url) for url in causes} == causes
+    assert await cause_of(f"redis://{silent}") == "not reachable: connection refused"
+
+
+@pytest.mark.parametrize(
+    ("reply", "cause"),
+    [
+        (b"-LOADING Redis is loading the dataset in memory\r\n", "it is loading its data"),
+        (b"-MISCONF Errors writing to the AOF file: No space left on device\r\n", "disk full"),
+        (
+            b"-ERR unknown command 'HELLO', with args beginning with: '3' 'AUTH' 'canary'\r\n",
+            "it refuses a command",
+        ),
+        (b"HTTP/1.1 400 Bad Request\r\n\r\n", "not reachable"),
+    ],
+)
+async def test_what_others_answer_is_understood(reply: bytes, cause: str):
+    with saying_server(reply) as address:
+        assert await cause_of(f"redis://{address}") == cause
+
+
+async def test_a_replica_and_a_full_memory_are_named(tmp_path: Path):
+    with RedisServer(tmp_path / "redis") as server, connect(server.url) as client:
+        client.config_set("maxmemory", "1mb")
+        assert await cause_of(server.url) == "its memory is full"
+        client.config_set("maxmemory", "0")
+        client.replicaof("127.0.0.1", 1)
+        assert await cause_of(server.url) == "read-only replica"
+
+
+async def test_a_probe_changes_nothing_and_takes_no_one_elses_patience(
+    redis_server: RedisServer, redis_client: redis.Redis
+):
+    async with connect_async(redis_server.url) as client:
+        probe = Probe(client)
+        await probe.ask(lambda: asyncio.sleep(0))
+        await probe.aclose()
+        assert redis_client.dbsize() == 0
+        assert client.connection_pool.connection_kwargs["socket_timeout"] == 10
+        assert impatient(client, 1).connection_pool.connection_kwargs["socket_timeout"] == 1
+
+
+async def test_a_silent_redis_is_named_and_then_nobody_waits_for_it(caplog: pytest.LogCaptureFixture):
+    caplog.set_level(logging.INFO)
+    with silent_server() as silent:
+        queue = JobQueue(connect_async(f"redis://{silent}"), Settings())
+        await queue.start()
+        try:
+            with pytest.raises(QueueUnavailable, match="it does not answer"):
+                await within(queue.ready())
+
+            async def told_at_once() -> bool:
+                try:
+                    async with asyncio.timeout(2):
+                        await queue.models()
+                except QueueUnavailable as error:
+                    return "it does not answer" in error.message
+                except TimeoutError:
+                    return False  # one that began before it was known
+                raise AssertionError
+
+            await until_async(told_at_once)
+        finally:
+            await queue.aclose()
+    assert caplog.text.count("Redis cannot be used") == 1
+
+
+def ready(url: str) -> str:
+    try:
+        return httpx.get(f"{url}/ready", timeout=20).json().get("reason", "")
+    except httpx.TransportError:
+        return ""
+
+
+def test_ready_names_the_cause_in_a_real_process(tmp_path: Path, guarded: str):
+    """Where serve would not start with a wrong password: it was changed later."""
+    with silent_server() as silent:
+        api = Program(
+            tmp_path / "log", "-m", "cli.main", "serve", "--port", "0", REDIS_URL=f"redis://{silent}"
+        )
+        try:
+            url = api.wait_for(r"serves (http\S+),")[1]
+            wait_until(lambda: ready(url) == "Redis cannot be used: it does not answer.")
+            assert httpx.get(f"{url}/health", timeout=20).status_code == 200
+        finally:
+            api.stop()
+        assert "Traceback" not in api.said
+
+
+def run(*arguments: str, **environ: str) -> subprocess.CompletedProcess[str]:
+    clean = {name: value for name, value in os.environ.items() if name not in ("REDIS_URL", "MLXQ_REDIS_URL")}
+    return subprocess.run(
+        [sys.executable, "-m", "cli.main", *arguments],
+        cwd=ROOT,
+        env=clean | environ,
+        capture_output=True,
+        text=True,
+        timeout=100,
+    )
+
+
+@pytest.mark.parametrize("command", ["up", "serve", "worker"])
+@pytest.mark.parametrize("user", ["", f"{USER}:wrong@", f"{USER}:{quote(PASSWORD, safe='')}@"])
+def test_a_refused_user_ends_the_start_at_once_with_one_line(
+    command: str, user: str, guarded: str, tmp_path: Path
+):
+    ended = run(command, "--data", str(tmp_path), REDIS_URL=f"redis://{user}{guarded}", MLXQ_PORT="0")
+
+    assert ended.returncode == 78, ended
+    assert ended.stdout == ""
+    assert re.fullmatch(r"mlxq: Redis cannot be used: .*\n", ended.stderr), ended.stderr
+    assert ("password" if "finch" not in user else "may not do") in ended.stderr
+    assert not [bird for bird in BIRDS if bird in ended.stderr]
+
+
+@pytest.mark.parametrize("nasty", ["#", "@/", "[", "\u2100"])
+def test_no_process_says_any_part_of_a_password(nasty: str, guarded: str, tmp_path: Path):
+    url = f"redis://canary:sparrow{nasty}finch@{guarded}"
+    for arguments, code in (
+        (("serve",), 2),
+        (("worker", "--redis", url), 2),
+        (("up", "--redis-url", url), 2),  # there is no such option
+    ):
+        ended = run(*arguments, REDIS_URL=url, MLXQ_PORT="0", MLXQ_DATA=str(tmp_path))
+        said = ended.stdout + ended.stderr
+        assert not [bird for bird in BIRDS if bird in said], (arguments, said)
+        assert "Traceback" not in said
+        assert ended.returncode == code
+        assert "percent-encode" in said or "--redis-url" in said
+
+
+def test_the_settings_show_no_password():
+    said = run("settings", REDIS_URL="redis://canary:sparrow@host").stdout
+    assert "REDIS_URL" in said
+    assert not [bird for bird in BIRDS if bird in said]
+    assert not [bird for bird in BIRDS if bird in repr(Settings(redis_url="redis://canary:sparrow@host"))]
+
+
+def test_a_running_service_says_no_part_of_its_password(guarded: str, tmp_path: Path):
+    """While it works, while Redis is silent to it, and when the password is changed under it."""
+    url = f"redis://whole:{quote(PASSWORD, safe='')}@{guarded}"
+    api = Program(
+        tmp_path / "log", "-m", "cli.main", "serve", "--port", "0", REDIS_URL=url, MLXQ_LOG_LEVEL="DEBUG"
+    )
+    try:
+        here = api.wait_for(r"serves (http\S+),")[1]
+        wait_until(lambda: ready(here) == "No live worker.")
+        with connect(url) as client:
+            client.acl_setuser(
+                "whole",
+                reset_passwords=True,
+                passwords=["+another"],
+                enabled=True,
+                keys="*",
+                channels="*",
+                commands=["+@all"],
+            )
+            for each in client.client_list():
+                if each["id"] != str(client.client_id()):
+                    client.client_kill_filter(_id=each["id"])
+        wait_until(lambda: "wrong user name or password" in ready(here))
+        api.wait_for("Redis cannot be used: wrong user name or password")
+        with connect(f"redis://whole:another@{guarded}") as client:
+            client.acl_setuser(
+                "whole",
+                reset_passwords=True,
+                passwords=[f"+{PASSWORD}"],
+                enabled=True,
+                keys="*",
+                channels="*",
+                commands=["+@all"],
+            )
+        api.wait_for("Redis can be used again")
+    finally:
+        api.stop()
+    assert not [bird for bird in BIRDS if bird in api.said], api.said
+    assert api.said.count("Redis cannot be used") == 1
+
+
+@pytest.fixture
+def stack(tmp_path: Path) -> Iterator[Stack]:
+    with Stack(tmp_path, worker_wait_s=3) as stack:
+        yield stack
+
+
+def test_a_full_disk_is_named_once_and_when_there_is_room_everything_works_again(
+    stack: Stack, tmp_path: Path
+):
+    api = stack.run("serve", "--port", "0", "--data", str(tmp_path))  # knows the folder of its Redis
+    url = api.wait_for(r"serves (http\S+),")[1]
+    files = tmp_path / "redis" / "appendonlydir"
+    # The next part of the append-only file leads to a device that is full.
+    full = next_part(files)
+    full.symlink_to("/dev/full")
+    stack.redis.bgrewriteaof()
+    wait_until(lambda: refuses_writes(stack.redis))
+
+    wait_until(lambda: ready(url) == f"Redis cannot be used: disk full: {tmp_path / 'redis'}.")
+    reply = httpx.post(f"{url}/v1/embeddings", json={"model": MODEL, "input": "a"}, timeout=60)
+    assert (reply.status_code, reply.headers["retry-after"]) == (503, "1")
+    assert "disk full" in reply.text
+    assert str(tmp_path) not in reply.text  # folders are for operators
+    stack.worker.wait_for("Redis cannot be used: ")
+
+    full.unlink()
+    stack.redis.bgrewriteaof()
+    wait_until(lambda: not refuses_writes(stack.redis))
+    wait_until(lambda: ready(url) == "")
+    wait_until(lambda: stack.embed("again").status_code == 200)
+    for program in (api, stack.worker):
+        program.wait_for("Redis can be used again")
+        assert program.said.count("Redis cannot be used") == 1, program.said
+    assert stack.worker.said.count("ended (") == 0  # the worker lived through it
+
+
+def next_part(files: Path) -> Path:
+    number = max(
+        int(name[1]) for each in files.iterdir() if (name := re.search(r"\.(\d+)\.incr\.aof$", each.name))
+    )
+    return files / f"appendonly.aof.{number + 1}.incr.aof"
+
+
+def refuses_writes(client: redis.Redis) -> bool:
+    try:
+        client.set("anything", 1, px=1)
+    except redis.ResponseError:
+        return True
+    return False
+
+
+def test_redis_away_is_one_line_when_it_goes_and_one_when_it_is_back(stack: Stack):
+    stack.server.kill()
+    for program in (stack.api, stack.worker):
+        program.wait_for("Redis cannot be used: not reachable")
+    wait_until(lambda: ready(stack.url).startswith("Redis cannot be used: not reachable"))
+    stack.server.start()
+    wait_until(lambda: stack.status("/ready") == 200)
+    for program in (stack.api, stack.worker):
+        program.wait_for("Redis can be used again")
+        lines = [
+            line
+            for line in program.said.splitlines()
+            if "Redis" in line and ("ERROR" in line or "WARN" in line)
+        ]
+        assert len(lines) == 2, program.said
+        assert "Traceback" not in program.said
+
+
+@pytest.mark.parametrize("command", ["up", "serve", "worker"])
+def test_ctrl_c_while_redis_is_away_leaves_no_traceback(command: str, tmp_path: Path):
+    program = Program(
+        tmp_path / "log", "-m", "cli.main", command, REDIS_URL=f"unix://{tmp_path}/none", MLXQ_PORT="0"
+    )
+    try:
+        program.wait_for("Redis cannot be used: not reachable: no such socket")
+        if command != "serve":
+            program.wait_for(
+                "Redis cannot be used.*no such socket[\\s\\S]*Redis cannot be used.*no such socket"
+            )
+        program.process.send_signal(signal.SIGINT)
+        assert program.process.wait(60) in (0, 130)
+    finally:
+        program.stop()
+    assert "Traceback" not in program.said

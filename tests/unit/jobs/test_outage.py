@@ -1,0 +1,91 @@
+"""What is said when Redis cannot be used, and how often."""
+
+import logging
+import threading
+from pathlib import Path
+
+import pytest
+from redis import exceptions
+
+from jobs import outage
+from jobs.outage import Outage, cause_of, is_final, is_refused_write
+
+SECRETS = "canary"
+
+
+def chained(error: Exception, cause: Exception) -> Exception:
+    error.__cause__ = cause
+    return error
+
+
+@pytest.mark.parametrize(
+    ("error", "cause"),
+    [
+        (exceptions.AuthenticationError("Authentication required.", status_code="NOAUTH"), "asks for a password"),
+        (exceptions.AuthenticationError("invalid pair canary", status_code="WRONGPASS"), "wrong user name or password"),
+        (exceptions.NoPermissionError("User canary has no permissions"), "user may not"),
+        (exceptions.BusyLoadingError("loading"), "loading its data"),
+        (exceptions.ReadOnlyError("canary"), "read-only replica"),
+        (exceptions.OutOfMemoryError("canary"), "memory is full"),
+        (exceptions.ResponseError("MISCONF Errors writing to the AOF file: No space left on device"), "disk full"),
+        (exceptions.ResponseError("ERR Error running script: -MISCONF canary: No space left on device"), "disk full"),
+        (exceptions.ResponseError("MISCONF Redis is configured to save RDB snapshots"), "cannot write to its disk"),
+        (exceptions.ResponseError("unknown command HELLO, with args: 3 AUTH alice canary"), "refuses a command"),
+        (exceptions.TimeoutError("Timeout reading from canary:6379"), "does not answer"),
+        (chained(exceptions.ConnectionError("canary"), ConnectionRefusedError()), "connection refused"),
+        (exceptions.ConnectionError("Connection closed by server."), "closes the connection"),
+        (exceptions.ConnectionError("Error 99 connecting to canary"), "not reachable"),
+        (exceptions.InvalidResponse("Protocol Error: b'canary'"), "not reachable"),
+    ],
+)  # fmt: skip
+def test_each_cause_is_named_and_nothing_is_quoted(error: Exception, cause: str):
+    assert cause in cause_of(error)
+    assert SECRETS not in cause_of(error)
+
+
+def test_only_a_refused_user_is_final_and_only_refused_writes_pass():
+    wrong, full = exceptions.AuthenticationError(status_code="WRONGPASS"), exceptions.OutOfMemoryError()
+    assert (is_final(wrong), is_final(full), is_final(exceptions.ConnectionError())) == (True, False, False)
+    assert (is_refused_write(wrong), is_refused_write(full)) == (False, True)
+    assert not is_refused_write(exceptions.ResponseError("ERR no such thing"))
+
+
+def test_an_outage_is_logged_when_it_begins_and_when_it_ends_however_many_threads_meet_it(
+    caplog: pytest.LogCaptureFixture,
+):
+    caplog.set_level(logging.INFO)
+    state = Outage()
+
+    def meet() -> None:
+        for _ in range(50):
+            state.note(exceptions.TimeoutError("canary"))
+
+    threads = [threading.Thread(target=meet) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    state.end()
+    state.end()
+    state.note(exceptions.TimeoutError("late"))  # a call that began before the end
+
+    assert [record.getMessage() for record in caplog.records] == [
+        "Redis cannot be used: it does not answer",
+        "Redis can be used again",
+    ]
+
+
+def test_the_next_outage_is_logged_too(caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(outage, "LATE_S", 0)
+    state = Outage()
+    for _ in range(2):
+        state.note(exceptions.ReadOnlyError())
+        state.end()
+
+    assert caplog.text.count("read-only replica") == 2
+
+
+def test_a_full_disk_of_our_own_redis_is_named_by_its_folder(caplog: pytest.LogCaptureFixture):
+    Outage(Path("/data/redis")).note(exceptions.ResponseError("MISCONF Errors: No space left on device"))
+
+    assert "disk full: /data/redis" in caplog.text
