@@ -81,4 +81,6 @@ def look(http: httpx.Client, job_id: str) -> dict:
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:3])
+    if len(sys.argv) != 3:
+        sys.exit(__doc__)
+    main(*sys.argv[1:])

@@ -104,6 +104,20 @@ def test_bulk_jsonl_goes_on_where_it_was_stopped(run: Run, tmp_path: Path, stack
     assert finished_jobs(stack) == finished
 
 
+@pytest.mark.parametrize("arguments", [(), ("texts.jsonl",), ("a", "b", "c")])
+def test_an_example_that_needs_arguments_says_which(arguments: tuple[str, ...]):
+    done = subprocess.run(
+        [sys.executable, EXAMPLES / "bulk_jsonl.py", *arguments],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert "python examples/bulk_jsonl.py texts.jsonl vectors.jsonl" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
 def finished_jobs(stack: Stack) -> int:
     stats = stack.http.get(f"{stack.url}/v1/queue/stats").json()
     return sum(queue["finished"] for queue in stats["queues"])
