@@ -22,7 +22,13 @@ _JSON_OBJECT = msgspec.json.Decoder(JsonObject)
 
 
 def tool(
-    name: str, description: str | None, parameters: JsonObject | None, *, place: str, param: str
+    name: str,
+    description: str | None,
+    parameters: JsonObject | None,
+    strict: bool | None,
+    *,
+    place: str,
+    param: str,
 ) -> Tool:
     """Raises InvalidInput, naming the place, for what cannot be a function's name."""
     if not _NAME.fullmatch(name):
@@ -31,7 +37,7 @@ def tool(
             param=param,
         )
     schema = msgspec.json.encode(parameters).decode() if parameters else _NO_PARAMETERS
-    return Tool(name=name, description=description or "", parameters=schema)
+    return Tool(name=name, description=description or "", parameters=schema, strict=bool(strict))
 
 
 def check_choice(tools: Sequence[Tool], *, must_call: bool, name: str | None, param: str) -> None:
@@ -40,8 +46,7 @@ def check_choice(tools: Sequence[Tool], *, must_call: bool, name: str | None, pa
         raise InvalidInput(f"{param} asks for a call, but there are no tools.", param=param)
     if name is not None and name not in [each.name for each in tools]:
         raise InvalidInput(f"{param} names {name[:200]!r}, which is none of the tools.", param=param)
-    if must_call:
-        check_tools([each for each in tools if name in (None, each.name)])
+    check_tools([each for each in tools if each.strict or (must_call and name in (None, each.name))])
 
 
 def call_arguments(text: str, *, place: str, param: str) -> str:

@@ -43,11 +43,14 @@ class Message(msgspec.Struct, frozen=True):
 
 
 class Tool(msgspec.Struct, frozen=True):
-    """A function the model may call. parameters: JSON schema of its arguments, as text."""
+    """A function the model may call. parameters: JSON schema of its arguments, as text. strict: the arguments fulfil it
+    also where the model is free to call or not, if its way of calling is one that can be enforced.
+    """
 
     name: str
     description: str = ""
     parameters: str = '{"type":"object","properties":{}}'
+    strict: bool = False
 
 
 class Chat(msgspec.Struct, frozen=True, tag="chat"):

@@ -8,7 +8,7 @@ from tokenizers import AddedToken, Tokenizer
 
 from jobs.generation import JsonFormat
 from tests.checkpoints import vocabularies
-from workers.runners.generate.constraint import JsonConstraint, apply_mask
+from workers.runners.generate.constraint import GrammarConstraint, apply_mask
 
 END, TURN = 0, 1
 PADDING = 37
@@ -60,7 +60,7 @@ def most_probable(logits: mx.array) -> int:
     return int(np.array(logits).argmax())
 
 
-def answer(constraint: JsonConstraint, seed: int, limit: int = 3000) -> list[int]:
+def answer(constraint: GrammarConstraint, seed: int, limit: int = 3000) -> list[int]:
     """Tokens until an end token, which is left out: the most probable at each step."""
     model, tokens = Rambler(seed), list(PROMPT)
     for step in range(limit):
@@ -72,13 +72,13 @@ def answer(constraint: JsonConstraint, seed: int, limit: int = 3000) -> list[int
     raise AssertionError(f"no end: {text_of(tokens)}")
 
 
-def allowed(constraint: JsonConstraint) -> set[int]:
+def allowed(constraint: GrammarConstraint) -> set[int]:
     """What the mask leaves, of the whole padded vocabulary."""
     masked = apply_mask(mx.zeros((1, VOCAB_SIZE)), mx.array(constraint.mask(VOCAB_SIZE)[None]))
     return set(np.flatnonzero(np.array(masked)[0] == 0).tolist())
 
 
-def after(constraint: JsonConstraint, text: str) -> JsonConstraint:
+def after(constraint: GrammarConstraint, text: str) -> GrammarConstraint:
     for token in ids(text):
         constraint.advance(token)
     return constraint

@@ -439,3 +439,29 @@ def test_an_open_schema_comes_to_an_end(client: openai.OpenAI):
         found = json.loads(reply.choices[0].message.content or "")
         assert set(found) <= {"people"}
         assert all(set(each) <= {"name", "age"} for each in found.get("people", ()))
+
+
+@pytest.mark.parametrize("strict", [True, False])
+def test_a_strict_tool_is_called_by_its_schema(client: openai.OpenAI, strict: bool):
+    """Asked of Oslo, the model would say Oslo."""
+    cities = {"type": "object", "properties": {"city": {"enum": ["Rome", "Lima"]}}, "required": ["city"]}
+    tools: Any = [
+        {"type": "function", "function": {"name": "get_weather", "strict": strict, "parameters": cities}}
+    ]
+    messages: Any = [{"role": "user", "content": "What is the weather in Oslo?"}]
+    reply = client.chat.completions.create(
+        model="tiny-chat",
+        messages=messages,
+        tools=tools,
+        temperature=0,
+        extra_body={"enable_thinking": False},
+    )
+    [call] = reply.choices[0].message.tool_calls or []
+    assert call.type == "function"
+    assert (json.loads(call.function.arguments)["city"] in ("Rome", "Lima")) is strict
+    plain: Any = [{"role": "user", "content": "What is the capital of France?"}]
+    reply = client.chat.completions.create(
+        model="tiny-chat", messages=plain, tools=tools, temperature=0, extra_body={"enable_thinking": False}
+    )
+    assert reply.choices[0].finish_reason == "stop"
+    assert reply.choices[0].message.content

@@ -100,7 +100,7 @@ def choosers(answer: Answer) -> Choosers:
     sampling, prompt_tokens = answer.job.sampling, answer.prompt_tokens
     processors = processors_for(sampling, prompt_tokens)
     if answer.job.format is not None:
-        processors.append(GRAMMARS.json(answer.job.format))
+        processors.append(GRAMMARS.answer(answer.job.format))
     return sampler_for(sampling, skipped=answer.written), processors
 
 

@@ -22,6 +22,7 @@ class AnthropicTool(msgspec.Struct, frozen=True, kw_only=True):
     description: str | None = None
     input_schema: JsonObject | None = None
     type: str | None = None
+    strict: bool | None = None
 
 
 class AnthropicChoice(msgspec.Struct, frozen=True, kw_only=True):
@@ -152,4 +153,6 @@ def _tool(asked: AnthropicTool, place: str) -> Tool:
         raise InvalidInput(
             f"{place}: tools of type {asked.type[:100]!r} are not run here; there is custom.", param="tools"
         )
-    return tool(asked.name, asked.description, asked.input_schema, place=f"{place}.name", param="tools")
+    return tool(
+        asked.name, asked.description, asked.input_schema, asked.strict, place=f"{place}.name", param="tools"
+    )

@@ -31,6 +31,7 @@ async def ollama_chat_job(asked: OllamaChatRequest, images: ImageSource | None) 
             each.function.name,
             each.function.description,
             each.function.parameters,
+            each.function.strict,
             place=f"tools[{place}].function.name",
             param="tools",
         )

@@ -131,6 +131,7 @@ def _tools(given: Sequence[ChatTool]) -> tuple[Tool, ...]:
             each.function.name,
             each.function.description,
             each.function.parameters,
+            each.function.strict,
             place=f"tools[{place}].function.name",
             param="tools",
         )

@@ -7,10 +7,10 @@ from typing import Any
 import httpx
 import pytest
 
-from jobs.generation import AnswerFormat, ChoiceFormat, GrammarFormat, JsonFormat, RegexFormat
+from jobs.generation import AnswerFormat, ChoiceFormat, GrammarFormat, JsonFormat, RegexFormat, Tool
 from jobs.testing import MemoryQueue
 from jobs.testing_generation import CHAT_MODEL
-from tests.unit.api.chatting import HELLO, chat, complete, last_job
+from tests.unit.api.chatting import HELLO, chat, complete, last_chat, last_job
 
 Ask = Callable[..., Awaitable[httpx.Response]]
 
@@ -233,3 +233,19 @@ async def test_tools_that_have_to_be_called_are_measured(chat_client: httpx.Asyn
     refused = await chat(chat_client, tools=tools, tool_choice="required")
     assert refused.status_code == 400
     assert refused.json()["error"]["param"] == "tools"
+
+
+async def test_strict_tools_are_so_in_the_job_and_measured(
+    chat_client: httpx.AsyncClient, generator: MemoryQueue
+):
+    function = {"name": "t", "parameters": SCHEMA, "strict": True}
+    openai, anthropic = (
+        {"type": "function", "function": function},
+        {"name": "t", "input_schema": SCHEMA, "strict": True},
+    )
+    for ask, tool in ((chat, openai), (message, anthropic), (ollama_chat, openai)):
+        assert (await ask(chat_client, tools=[tool])).status_code == 200
+        assert last_chat(generator).tools == (Tool("t", "", TEXT, strict=True),)
+    wide = {"type": "function", "function": {**function, "parameters": WIDE}}
+    assert (await chat(chat_client, tools=[wide])).status_code == 400
+    assert (await message(chat_client, tools=[{**anthropic, "input_schema": WIDE}])).status_code == 400

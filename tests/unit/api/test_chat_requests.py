@@ -204,7 +204,7 @@ async def test_tools_travel_with_their_schemas(chat_client: httpx.AsyncClient, g
     found = last_chat(generator)
     properties = '"properties":{"ü":{"type":"number","maximum":1000000000000000000000000000000}}'
     assert found.tools == (
-        Tool("a-b_c", "Looks.", f'{{"type":"object",{properties}}}'),
+        Tool("a-b_c", "Looks.", f'{{"type":"object",{properties}}}', strict=True),
         Tool("look_up", "", '{"type":"object","properties":{}}'),
     )
     assert not found.parallel_tool_calls

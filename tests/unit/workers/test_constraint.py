@@ -26,7 +26,7 @@ from tests.constrained import (
     most_probable,
     text_of,
 )
-from workers.runners.generate.constraint import JsonConstraint, apply_mask
+from workers.runners.generate.constraint import GrammarConstraint, apply_mask
 from workers.runners.generate.grammar import USES, Grammars
 
 SCHEMAS: list[dict[str, Any]] = [
@@ -102,7 +102,7 @@ def test_random_logits_make_json_of_the_schema(grammars: Grammars, schema: dict[
         assert fulfils(json.loads(text), schema), text
 
 
-def wanders(constraint: JsonConstraint, seed: int, limit: int = 120) -> str | None:
+def wanders(constraint: GrammarConstraint, seed: int, limit: int = 120) -> str | None:
     """What a model of random logits writes that does not press for an end; None where there is none in `limit`."""
     random, tokens = np.random.default_rng(seed), list(PROMPT)
     for _ in range(limit):

@@ -6,6 +6,7 @@ import threading
 from typing import Any
 
 import mlx.core as mx
+import msgspec
 import pytest
 from tokenizers import Tokenizer
 from transformers import PreTrainedTokenizerFast
@@ -26,7 +27,7 @@ from tests.constrained import (
     most_probable,
     text_of,
 )
-from workers.runners.generate.constraint import JsonConstraint
+from workers.runners.generate.constraint import GrammarConstraint
 from workers.runners.generate.grammar import JSON_TOOLS, CallText, Grammars
 
 PERSON = {
@@ -205,6 +206,36 @@ def test_calls_wait_for_the_end_of_reasoning(grammars: Grammars):
     assert len(allowed(after(constraint, "clock</think>"))) == 1
 
 
+def test_strict_tool_is_called_by_its_schema_or_not_at_all(grammars: Grammars):
+    strict = msgspec.structs.replace(WEATHER, strict=True)
+    free = grammars.strict_calls([strict, CLOCK], JSON_TOOLS)
+    assert free is not None and free.complete
+    assert allowed(free) == set(range(VOCAB_SIZE))
+    told = after(free.restarted(), "the red fox {")
+    assert told.complete and {END, TURN} < allowed(told)
+    begun = after(free.restarted(), 'I look.\n<tool_call>\n{"name": "')
+    assert not begun.complete
+    assert not allowed(begun) & {END, TURN, *ids("x")}
+    calls = '<tool_call>\n{"name": "get_weather", "arguments": {"city": "Oslo"}}\n</tool_call>'
+    assert after(free.restarted(), calls).complete
+    assert after(free.restarted(ids(calls)), "\n" + calls).complete
+    wrong = after(free.restarted(), '<tool_call>\n{"name": "get_weather", "arguments": {"city": "')
+    assert not allowed(wrong) & set(ids("x"))
+    loose = '<tool_call>\n{"name": "clock", "arguments": {"anything": [1]}}\n</tool_call>'
+    assert after(free.restarted(), loose).complete
+    one = grammars.strict_calls([strict, CLOCK], JSON_TOOLS, parallel=False)
+    assert one is not None
+    assert allowed(after(one, calls)) == {END, TURN}
+
+
+def test_strict_tool_whose_schema_cannot_be_enforced_is_refused(grammars: Grammars):
+    with pytest.raises(InvalidInput, match="the schema of x") as caught:
+        grammars.strict_calls([CLOCK, Tool("x", parameters='{"not":{}}', strict=True)], JSON_TOOLS)
+    assert caught.value.param == "tools"
+    assert grammars.strict_calls([CLOCK, Tool("x", parameters='{"not":{}}')], JSON_TOOLS) is not None
+    assert grammars.strict_calls([Tool("x", strict=True)], CallText("call ", "", "")) is None
+
+
 @pytest.mark.parametrize(
     ("tools", "name", "param"),
     [
@@ -257,7 +288,7 @@ def test_tokenizer_of_an_unknown_kind_is_refused():
 
 
 def test_constraints_made_in_other_threads_are_used_here():
-    grammars, made = Grammars(TOKENIZER, [END]), list[JsonConstraint]()
+    grammars, made = Grammars(TOKENIZER, [END]), list[GrammarConstraint]()
     threads = [threading.Thread(target=lambda: made.append(grammars.answer(JsonFormat()))) for _ in range(4)]
     for thread in threads:
         thread.start()

@@ -13,7 +13,7 @@ from mlx_lm.models import llama
 from jobs.generation import JsonFormat, Sampling
 from tests.checkpoints import vocabularies
 from workers.runners.generate import grouped_decode
-from workers.runners.generate.constraint import JsonConstraint
+from workers.runners.generate.constraint import GrammarConstraint
 from workers.runners.generate.grammar import Grammars
 from workers.runners.generate.grouped_decode import GroupedGenerator
 from workers.runners.generate.penalties import processors_for
@@ -152,7 +152,7 @@ def test_last_tokens_are_read_once_per_step_for_all_constraints(
     while not generator.next()[1]:
         pass
     monkeypatch.setattr(grouped_decode, "start", lambda tokens, logits: reads.append(tokens.size))
-    monkeypatch.setattr(JsonConstraint, "__call__", lambda *_: single.append(1))
+    monkeypatch.setattr(GrammarConstraint, "__call__", lambda *_: single.append(1))
     for _ in range(2):
         generator.next()
     assert reads == [4] * 2

@@ -21,7 +21,7 @@ from tests.constrained import (
     most_probable,
     text_of,
 )
-from workers.runners.generate.constraint import JsonConstraint
+from workers.runners.generate.constraint import GrammarConstraint
 from workers.runners.generate.grammar import JSON_TOOLS, Grammars
 
 
@@ -30,7 +30,7 @@ def grammars() -> Grammars:
     return Grammars(TOKENIZER, [END, TURN])
 
 
-def loving(constraint: JsonConstraint, loved: str, limit: int = 400) -> str:
+def loving(constraint: GrammarConstraint, loved: str, limit: int = 400) -> str:
     """What a model writes that wants a character of `loved` at each step, and otherwise to come to an end."""
     logits = np.zeros((1, VOCAB_SIZE), np.float32)
     for rank, character in enumerate(('"', "]", "}")):
@@ -121,6 +121,6 @@ def test_resumed_number_ends_where_it_would_have(grammars: Grammars):
         assert whole[:kept] + loving(resumed, "5") == whole
 
 
-def _allowed(constraint: JsonConstraint) -> set[int]:
+def _allowed(constraint: GrammarConstraint) -> set[int]:
     words = constraint.mask(VOCAB_SIZE)
     return set(np.flatnonzero(np.unpackbits(words.view(np.uint8), bitorder="little")).tolist())

@@ -7,7 +7,7 @@ from jobs.errors import JobError
 from jobs.generation import GenerateJob, Pieces
 
 if TYPE_CHECKING:  # it needs MLX's libraries, which a worker of other models does without
-    from workers.runners.generate.constraint import JsonConstraint
+    from workers.runners.generate.constraint import GrammarConstraint
     from workers.runners.generate.transcript import Transcript
 
 
@@ -25,7 +25,7 @@ class Answer:
 
     def __init__(
         self, job: GenerateJob, ids: Sequence[int], max_tokens: int, transcript: "Transcript",
-        pictures: Mapping[str, Any] | None = None, constraint: "JsonConstraint | None" = None,
+        pictures: Mapping[str, Any] | None = None, constraint: "GrammarConstraint | None" = None,
     ) -> None:  # fmt: skip
         self.job = job
         self.ids = list(ids)

@@ -18,11 +18,11 @@ ALL = np.uint32(0xFFFFFFFF)
 LEFT = "doesn't satisfy the grammar"
 """In llguidance's words: a token came that the mask forbids. All its other errors are the grammar's."""
 
-LIMITED = ("too many", "Too many", "too big", "too large", "limit", "max is")
+LIMITED = ("fuel", "too many", "Too many", "too big", "too large", "limit", "max is")
 """Words of its errors where a limit was reached."""
 
 
-class JsonConstraint:
+class GrammarConstraint:
     """The grammar's state of one answer, and a logits processor (mlx-lm's interface). Put it after all others.
 
     The end tokens are allowed where the grammar may stop, and nothing else where it must. Ids that the tokenizer does
@@ -38,10 +38,12 @@ class JsonConstraint:
         after: Sequence[int] | None = None,
         generated: Sequence[int] = (),
         json_tokens: JsonTokens | None = None,
+        may_end: bool = False,
     ) -> None:
         """matcher: at its grammar's start, this answer's own. eos: the end tokens it knows.
 
-        json_tokens: of an answer that is JSON, whose numbers and white space are to end.
+        json_tokens: of an answer that is JSON, whose numbers and white space are to end. may_end: the answer may also
+        end before the grammar begins.
         after: token ids after which the grammar begins, such as those of </think>; until then anything but an end
         token may come. None: it begins at once. generated: tokens of this answer that are already there.
         """
@@ -49,6 +51,7 @@ class JsonConstraint:
         self._unused = matcher.deep_copy()
         self._json_tokens = json_tokens
         self._runs = JsonRuns(json_tokens) if json_tokens else None
+        self._may_end = may_end
         self._eos = tuple(eos)
         self._param = param
         self._after = tuple(after or ())
@@ -58,15 +61,16 @@ class JsonConstraint:
         for token in generated:
             self.advance(token)
 
-    def restarted(self, generated: Sequence[int] = ()) -> "JsonConstraint":
+    def restarted(self, generated: Sequence[int] = ()) -> "GrammarConstraint":
         """The same for another answer, or for one that goes on after `generated`. Takes microseconds."""
-        return JsonConstraint(
+        return GrammarConstraint(
             self._unused.deep_copy(),
             self._eos,
             param=self._param,
             after=self._after,
             generated=generated,
             json_tokens=self._json_tokens,
+            may_end=self._may_end,
         )
 
     @property
@@ -81,7 +85,9 @@ class JsonConstraint:
     @property
     def complete(self) -> bool:
         """Whether the answer, as it is, fulfils the grammar."""
-        return not self._waits and not self._matcher.is_error() and self._matcher.is_accepting()
+        if self._waits:
+            return self._may_end
+        return not self._matcher.is_error() and self._matcher.is_accepting()
 
     def __call__(self, tokens: mx.array, logits: mx.array) -> mx.array:
         """logits (1, vocabulary), with -inf for what may not come after `tokens` (prompt and answer)."""
@@ -114,7 +120,7 @@ class JsonConstraint:
         words = np.zeros(-(-vocab_size // 32), np.uint32)
         if self._waits:
             words[:] = ALL
-            for token in self._eos:
+            for token in () if self._may_end else self._eos:
                 words[token // 32] &= ~np.uint32(1 << token % 32)
             return words
         known = np.frombuffer(self._matcher.compute_bitmask(), np.uint32)[: len(words)]

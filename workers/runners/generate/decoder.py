@@ -13,7 +13,7 @@ from jobs.errors import JobError
 from workers.costs import CostModel
 from workers.runners.base import NewToken
 from workers.runners.generate.answer import Answer
-from workers.runners.generate.constraint import JsonConstraint
+from workers.runners.generate.constraint import GrammarConstraint
 from workers.runners.generate.grouped_decode import GroupedGenerator, check_numbers
 from workers.runners.generate.penalties import LogitsProcessor
 from workers.runners.generate.prefix_cache import Hit, Layers, PrefixCache
@@ -229,5 +229,5 @@ class TextDecoder:
 
 def _failure(processors: Sequence[LogitsProcessor]) -> JobError | None:
     """What kept a constraint from being followed to the end."""
-    failures = [each.failure for each in processors if isinstance(each, JsonConstraint)]
+    failures = [each.failure for each in processors if isinstance(each, GrammarConstraint)]
     return next((failure for failure in failures if failure), None)

@@ -1,5 +1,6 @@
 """Grammars of constrained answers: JSON by a schema, other formats, and calls of a request's tools."""
 
+import dataclasses
 import json
 import re
 import threading
@@ -10,13 +11,14 @@ from typing import Any
 
 from llguidance import LLMatcher, LLParserLimits, LLTokenizer
 from llguidance.gbnf_to_lark import any_to_lark
+from msgspec.structs import replace
 from tokenizers import Tokenizer
 
 from jobs.errors import InvalidInput
 from jobs.format_limits import check_format, check_tools, read_schema
 from jobs.generation import AnswerFormat, ChoiceFormat, GrammarFormat, JsonFormat, RegexFormat, Tool
 from workers.runners.generate.closed_schema import closed
-from workers.runners.generate.constraint import JsonConstraint, reason_of, too_complex
+from workers.runners.generate.constraint import GrammarConstraint, reason_of, too_complex
 from workers.runners.generate.json_runs import JsonTokens, json_tokens
 
 # A line break with the indent of eight levels, or one space: pretty or compact, and no more. Unbounded whitespace is
@@ -33,6 +35,8 @@ LIMITS = LLParserLimits(
     max_grammar_size=100_000,
     verbose_errors=False,
 )
+
+ANY_OBJECT = '{"type": "object"}'
 
 KEPT, USES = 16, 16
 """Compiled grammars that are kept, and answers of one. Those share what its lexer has seen so far, which is fast, but
@@ -61,11 +65,13 @@ JSON_TOOLS = CallText('<tool_call>\n{"name": "', '", "arguments": ', "}\n</tool_
 
 
 class Grammars:
-    """Makes the constraints of one model's answers. Thread-safe; the first one takes a second for a large vocabulary.
+    """Makes the constraints of one model's answers. Thread-safe.
 
     Compiling leaves Python's other threads running, and ends within about a second whatever the caller wrote. The last
-    grammars are kept. tokenizer: a tokenizers.Tokenizer, or transformers' fast tokenizer around one. eos: ids that end
-    an answer.
+    grammars are kept. For the first one llguidance reads the tokenizer: a second for 150,000 tokens, with Python's lock
+    held.
+
+    tokenizer: a tokenizers.Tokenizer, or transformers' fast tokenizer around one. eos: ids that end an answer.
     """
 
     def __init__(self, tokenizer: Any, eos: Sequence[int]) -> None:
@@ -77,17 +83,15 @@ class Grammars:
 
     def answer(
         self, form: AnswerFormat, *, after: Sequence[int] | None = None, generated: Sequence[int] = ()
-    ) -> JsonConstraint:
-        """The whole answer has the format; `after` and `generated` as in JsonConstraint.
+    ) -> GrammarConstraint:
+        """The whole answer has the format; `after` and `generated` as in GrammarConstraint.
 
         Raises InvalidInput, naming the field, for a format that is wrong or too complex, or has keywords that cannot be
         enforced.
         """
         check_format(form)
         if isinstance(form, JsonFormat):
-            schema = _schema(
-                '{"type": "object"}' if form.schema is None else form.schema, form.param, "the schema"
-            )
+            schema = _schema(ANY_OBJECT if form.schema is None else form.schema, form.param, "the schema")
             grammar = LLMatcher.grammar_from_json_schema(schema)
         elif isinstance(form, RegexFormat):
             grammar = LLMatcher.grammar_from_regex(form.pattern)
@@ -107,7 +111,7 @@ class Grammars:
         parallel: bool = True,
         after: Sequence[int] | None = None,
         generated: Sequence[int] = (),
-    ) -> JsonConstraint:
+    ) -> GrammarConstraint:
         """The whole answer is a call of one of the tools (of the one named), or, if parallel, one call or more.
 
         Raises InvalidInput: tool_choice where there is no such tool, tools for a schema as in `answer`.
@@ -118,16 +122,56 @@ class Grammars:
             wanted = "a tool is to be called" if name is None else f"no tool is called {name!r}"
             raise InvalidInput(f"{wanted}; the request's tools: {known}.", param="tool_choice")
         check_tools(chosen)
+        return self._calls(chosen, text, text.begin, after, generated, parallel=parallel)
+
+    def strict_calls(
+        self, tools: Sequence[Tool], text: CallText, *, parallel: bool = True, generated: Sequence[int] = ()
+    ) -> GrammarConstraint | None:
+        """The answer is free. Where it calls a tool, it is one of these, with arguments of its schema if it is strict.
+
+        None where no single token begins a call. Raises InvalidInput as `tool_calls`.
+        """
+        check_tools([tool for tool in tools if tool.strict])
+        marks = [(name, token) for name, token in self._load().added.items() if text.begin.startswith(name)]
+        if not marks:
+            return None
+        name, token = max(marks)
+        known = [tool if tool.strict else replace(tool, parameters=ANY_OBJECT) for tool in tools]
+        first = text.begin.removeprefix(name)
+        return self._calls(known, text, first, [token], generated, parallel=parallel, may_end=True)
+
+    def _calls(
+        self,
+        tools: Sequence[Tool],
+        text: CallText,
+        first: str,
+        after: Sequence[int] | None,
+        generated: Sequence[int],
+        *,
+        parallel: bool,
+        may_end: bool = False,
+    ) -> GrammarConstraint:
+        """first: how the first call begins."""
         added = self._load().added
-        rules = [f"call_{i}: {_call(tool, text, added)}" for i, tool in enumerate(chosen)]
-        more = f"({_literal(text.between, added)} call)*" if parallel else ""
-        any_call = " | ".join(f"call_{i}" for i in range(len(chosen)))
-        lark = "\n".join((f"start: call {more}", f"call: {any_call}", *rules))
-        beginnings = [f'{_beginning(tool, text)}{{"' for tool in chosen]
-        matcher = self._compiled(LLMatcher.grammar_from_lark(lark), beginnings)
+        begun = dataclasses.replace(text, begin=first)
+        any_first, any_call = (
+            " | ".join(f"{rule}_{i}" for i in range(len(tools))) for rule in ("first", "call")
+        )
+        lines = [f"start: first {f'({_literal(text.between, added)} call)*' if parallel else ''}"]
+        lines += [
+            f"first: {any_first}",
+            *(f"first_{i}: {_call(each, begun, added)}" for i, each in enumerate(tools)),
+        ]
+        if parallel:
+            lines += [
+                f"call: {any_call}",
+                *(f"call_{i}: {_call(each, text, added)}" for i, each in enumerate(tools)),
+            ]
+        beginnings = [f'{_beginning(tool, begun)}{{"' for tool in tools]
+        matcher = self._compiled(LLMatcher.grammar_from_lark("\n".join(lines)), beginnings)
         if matcher.is_error():
-            raise _tools_error(chosen, matcher)
-        return self._constraint(matcher, "tools", after, generated, is_json=True)
+            raise _tools_error(tools, matcher)
+        return self._constraint(matcher, "tools", after, generated, is_json=True, may_end=may_end)
 
     def _compiled(self, grammar: str, beginnings: Iterable[str] = BEGINNINGS) -> LLMatcher:
         """This answer's own, at its start; or with an error, which also is there for what fails after a beginning."""
@@ -160,11 +204,18 @@ class Grammars:
         generated: Sequence[int],
         *,
         is_json: bool,
-    ) -> JsonConstraint:
+        may_end: bool = False,
+    ) -> GrammarConstraint:
         loaded = self._load()
         tokens = loaded.json_tokens if is_json else None
-        return JsonConstraint(
-            matcher, loaded.eos, param=param, after=after, generated=generated, json_tokens=tokens
+        return GrammarConstraint(
+            matcher,
+            loaded.eos,
+            param=param,
+            after=after,
+            generated=generated,
+            json_tokens=tokens,
+            may_end=may_end,
         )
 
     def _load(self) -> "_Loaded":

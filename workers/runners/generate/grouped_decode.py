@@ -20,7 +20,7 @@ import numpy as np
 from mlx_lm.generate import BatchGenerator, GenerationBatch
 from mlx_lm.models.cache import trim_prompt_cache
 
-from workers.runners.generate.constraint import JsonConstraint, apply_mask, start
+from workers.runners.generate.constraint import GrammarConstraint, apply_mask, start
 from workers.runners.generate.penalties import LogitsProcessor
 from workers.runners.generate.rounded_prompts import RoundedPrompts
 from workers.runners.generate.sampling import choose
@@ -86,7 +86,7 @@ class GroupedBatch(GenerationBatch):
     """reported: uids of the rows whose log-probabilities are wanted. Those of the others are not computed: on a CPU
     that would take as long as the rest of a small model's step. prompts_wait: there will soon be more rows.
 
-    A row whose answer a JsonConstraint holds gets no proposals: the grammar's state cannot be taken back.
+    A row whose answer a GrammarConstraint holds gets no proposals: the grammar's state cannot be taken back.
     """
 
     reported: set[int]
@@ -103,7 +103,7 @@ class GroupedBatch(GenerationBatch):
         rows: Any = self
         if self.speculation is None or len(self.uids) != 1 or self.prompts_wait:
             return None
-        if any(isinstance(each, JsonConstraint) for each in rows.logits_processors[0] or ()):
+        if any(isinstance(each, GrammarConstraint) for each in rows.logits_processors[0] or ()):
             return None
         room = self.max_tokens[0] - self._num_tokens[0] - 1
         return self.speculation.propose(self.tokens[0], rows._next_tokens, room, rows.samplers[0])
@@ -257,7 +257,7 @@ def _masked_together(
         row: processor
         for row, own in enumerate(processors)
         for processor in own
-        if isinstance(processor, JsonConstraint)
+        if isinstance(processor, GrammarConstraint)
     }
     masks = StepMasks(constraints, last)
     return [
@@ -269,7 +269,7 @@ def _masked_together(
 class StepMasks:
     """What the constraints of a batch's rows allow at one step: worked out at the first use, for all rows."""
 
-    def __init__(self, constraints: dict[int, JsonConstraint], last: Any) -> None:
+    def __init__(self, constraints: dict[int, GrammarConstraint], last: Any) -> None:
         self._constraints = constraints
         self._last = last
         self._masks: dict[int, mx.array] = {}

@@ -19,7 +19,7 @@ from workers.runners.base import Decoder, succeeded
 from workers.runners.folder import read_json
 from workers.runners.generate.answer import Answer
 from workers.runners.generate.chances import Chances
-from workers.runners.generate.constraint import JsonConstraint
+from workers.runners.generate.constraint import GrammarConstraint
 from workers.runners.generate.decoder import Choosers, TextDecoder
 from workers.runners.generate.ends import end_ids, turn_end
 from workers.runners.generate.grammar import JSON_TOOLS, Grammars
@@ -190,9 +190,7 @@ class GenerateRunner:
                 return GenerateResult(choices=(), prompt_tokens=len(ids))
             check_bias(job.sampling.logit_bias, self._vocab_size)
             room = self._room(job, len(ids))
-            constraints = [
-                self._constraint(job, ids) for _ in range(job.n)
-            ]  # what cannot be enforced is refused now
+            constraints = [self._constraint(job, ids) for _ in range(job.n)]
             script = self._script(job, ids)
         except JobError as error:
             return error
@@ -270,29 +268,27 @@ class GenerateRunner:
             processors.append(answer.constraint.restarted(written))
         return sampler_for(sampling, answer.transcript.choice, len(written)), processors
 
-    def _constraint(self, job: GenerateJob, prompt: Sequence[int]) -> JsonConstraint | None:
-        """What holds the answer to a schema or to calling a tool. Raises InvalidInput."""
+    def _constraint(self, job: GenerateJob, prompt: Sequence[int]) -> GrammarConstraint | None:
+        """What holds the answer to a format, to calling a tool, or to a strict tool's schema. Raises InvalidInput."""
         chat = job.prompt if isinstance(job.prompt, Chat) else None
-        must_call = chat is not None and bool(chat.tools) and chat.tool_choice == "required"
-        if job.format is None and not must_call:
-            return None
+        tools = chat.tools if chat is not None and chat.tool_choice != "none" else ()
         thinks = chat is not None and initial_kind(self._tokenizer, prompt) == REASONING
         after = self._tokenizer.think_end_tokens if thinks else None
-        if chat is None or not must_call:
-            assert job.format is not None
-            return self._grammars.answer(job.format, after=after)
-        if self._tokenizer.init_kwargs.get("tool_parser_type") != "json_tools":
-            raise InvalidInput(
-                "This model's way of calling tools cannot be enforced: use tool_choice auto.",
-                param="tool_choice",
+        enforceable = self._tokenizer.init_kwargs.get("tool_parser_type") == "json_tools"
+        if chat is not None and tools and chat.tool_choice == "required":
+            if not enforceable:
+                raise InvalidInput(
+                    "This model's way of calling tools cannot be enforced: use tool_choice auto.",
+                    param="tool_choice",
+                )
+            return self._grammars.tool_calls(
+                tools, JSON_TOOLS, name=chat.tool_name, parallel=chat.parallel_tool_calls, after=after
             )
-        return self._grammars.tool_calls(
-            chat.tools,
-            JSON_TOOLS,
-            name=chat.tool_name,
-            parallel=chat.parallel_tool_calls,
-            after=after,
-        )
+        if job.format is not None:
+            return self._grammars.answer(job.format, after=after)
+        if chat is not None and enforceable and any(tool.strict for tool in tools):
+            return self._grammars.strict_calls(tools, JSON_TOOLS, parallel=chat.parallel_tool_calls)
+        return None
 
 
 def _check_same_tokenizer(own: Tokenizer, draft: Path) -> None:
