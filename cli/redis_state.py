@@ -9,6 +9,9 @@ from jobs.probe import Probe, RedisUnusable
 log = logging.getLogger(__name__)
 
 
+PATIENCE_S = 5.0
+
+
 class RedisRefused(Exception):
     """Redis wants another user or password: trying again would not help."""
 
@@ -35,6 +38,6 @@ async def _ask(url: str) -> None:
     async with connect_async(url) as client:
         probe = Probe(client)
         try:
-            await probe.ask(lambda: asyncio.sleep(0))
+            await probe.ask(lambda: asyncio.sleep(0), PATIENCE_S)
         finally:
             await probe.aclose()

@@ -1,5 +1,6 @@
 """The private folder of a Redis of our own: its lock, its socket, who uses it."""
 
+import errno
 import fcntl
 import hashlib
 import os
@@ -35,14 +36,21 @@ class DataFolder:
         """
         _make_private(self.path)
         _make_private(self.socket.parent)
-        handle = os.open(self.path / "lock", os.O_RDWR | os.O_CREAT, 0o600)
+        try:
+            handle = os.open(self.path / "lock", os.O_RDWR | os.O_CREAT, 0o600)
+        except OSError as error:
+            raise self._unusable(error) from error
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
             os.close(handle)
             raise self._in_use("mlxq", _read_pid(self.path / "lock")) from error
-        os.ftruncate(handle, 0)
-        os.pwrite(handle, f"{os.getpid()}\n".encode(), 0)
+        try:
+            os.ftruncate(handle, 0)
+            os.pwrite(handle, f"{os.getpid()}\n".encode(), 0)
+        except OSError as error:
+            os.close(handle)
+            raise self._unusable(error) from error
         self._lock = handle  # the lock ends with our process, so there is never a stale one
 
     def release(self) -> None:
@@ -51,7 +59,10 @@ class DataFolder:
         self._lock = None
 
     def note_server(self, pid: int) -> None:
-        (self.path / "redis.pid").write_text(f"{pid}\n")
+        try:
+            (self.path / "redis.pid").write_text(f"{pid}\n")
+        except OSError as error:
+            raise self._unusable(error) from error
 
     def served_by_other(self) -> DataFolderInUse:
         return self._in_use("a Redis server", _read_pid(self.path / "redis.pid"))
@@ -71,6 +82,11 @@ class DataFolder:
     def log_end(self) -> str:
         lines = self.log.read_text(errors="replace").splitlines()[-5:] if self.log.exists() else []
         return "\n".join([f"The end of {self.log}:", *lines]) if lines else ""
+
+    def _unusable(self, error: OSError) -> RedisServerError:
+        if error.errno == errno.ENOSPC:
+            return RedisServerError(f"disk full: {self.path}")
+        return RedisServerError(f"Cannot use the folder {self.path}: {error.strerror}")
 
     def _in_use(self, who: str, pid: int | None) -> DataFolderInUse:
         stop = f"Stop it (kill {pid})" if pid else "Stop it"
@@ -98,6 +114,8 @@ def _make_private(folder: Path) -> None:
             )
         folder.chmod(0o700)
     except OSError as error:
+        if error.errno == errno.ENOSPC:
+            raise RedisServerError(f"disk full: {folder}") from error
         raise RedisServerError(f"Cannot use the folder {folder}: {error}") from error
 
 

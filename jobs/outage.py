@@ -22,8 +22,9 @@ RESTART_S = 2.0
 """A server that is restarted is back sooner."""
 
 DISK_FULL = "disk full"
-_SILENT, _UNREACHABLE, _MISMATCH = "it does not answer", "not reachable", "TLS mismatch: "
-_GONE = (_SILENT, _UNREACHABLE, _MISMATCH)
+SILENT = "it does not answer"
+_UNREACHABLE, _MISMATCH = "not reachable", "TLS mismatch: "
+_GONE = (SILENT, _UNREACHABLE, _MISMATCH)
 
 _CODE = re.compile(r"\b(MISCONF|OOM|READONLY|LOADING|NOPERM|NOAUTH|WRONGPASS)\b")
 _FULL = os.strerror(errno.ENOSPC)  # Redis quotes it
@@ -180,7 +181,7 @@ def _of_connection(error: BaseException) -> str:
             case PermissionError():
                 return f"{_UNREACHABLE}: no permission for its socket"
             case TimeoutError() | exceptions.TimeoutError():
-                return _SILENT
+                return SILENT
             case _:
                 pass
     if "max number of clients" in str(error):

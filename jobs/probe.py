@@ -16,10 +16,11 @@ from jobs.outage import cause_of, is_final, is_reply, placed
 T = TypeVar("T")
 
 ANSWER_S = 1.2
-"""How long Redis may take for its answers: with a second look, a probe is over in less than two seconds."""
+"""How long Redis may take to answer a health check: with a second look, that is over in less than two seconds."""
 
 SECOND_LOOK_S = 0.4
 
+_SOCKET_S = 10
 _NO_KEY = "mlxq:probe"
 
 
@@ -39,13 +40,16 @@ class Probe:
 
     def __init__(self, client: redis.asyncio.Redis, folder: Path | None = None) -> None:
         """folder: of our own Redis; it is named where its disk is full."""
-        self.redis = impatient(client, ANSWER_S)
+        self.redis = impatient(client, _SOCKET_S)
         self._folder = folder
 
-    async def ask(self, question: Callable[[], Awaitable[T]]) -> T:
-        """What the question, sent through `redis`, gives. Raises RedisUnusable, also where Redis takes no writes."""
+    async def ask(self, question: Callable[[], Awaitable[T]], within_s: float = ANSWER_S) -> T:
+        """What the question, sent through `redis`, gives; this and a second look are over in within_s + SECOND_LOOK_S.
+
+        Raises: RedisUnusable, also where Redis takes no writes.
+        """
         try:
-            async with asyncio.timeout(ANSWER_S):
+            async with asyncio.timeout(within_s):
                 # No such key is ever there, so this changes nothing; but where no write is taken, it is refused.
                 await self.redis.set(_NO_KEY, b"", xx=True)
                 return await question()

@@ -10,14 +10,17 @@ import redis.asyncio
 from jobs.absences import Absences
 from jobs.cancelling import cancel_and_wait
 from jobs.census import Census
-from jobs.outage import Outage
-from jobs.probe import Probe, RedisUnusable
+from jobs.outage import SILENT, Outage
+from jobs.probe import ANSWER_S, Probe, RedisUnusable
 from jobs.types import WorkerStats
 
 LOOK_S = 1.0
 
+PATIENCE_S = 5.0
+"""A process that is busy with large bodies takes its time to read an answer: that is no outage of Redis."""
+
 _MISSES = 2
-"""So many looks in a row must fail: a process that was busy for a second misses one answer."""
+"""So many looks in a row must find it silent."""
 
 
 class Watch:
@@ -29,16 +32,17 @@ class Watch:
         self._outage = outage
         self._looked = looked
         self._absences = Absences()
-        self._counted_at = time.monotonic()
         self._misses = 0
-        self._looking: asyncio.Task[list[WorkerStats]] | None = None
+        self._found: list[WorkerStats] = []
+        self._found_at = float("-inf")
+        self._asking: asyncio.Task[list[WorkerStats]] | None = None
         self._watching: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
         self._watching = asyncio.create_task(self._watch())
 
     async def aclose(self) -> None:
-        await cancel_and_wait(*(task for task in (self._watching, self._looking) if task is not None))
+        await cancel_and_wait(*(task for task in (self._watching, self._asking) if task is not None))
         await self._probe.aclose()
 
     def absent_s(self, model: str) -> float:
@@ -46,41 +50,49 @@ class Watch:
         return self._absences.seconds(model)
 
     async def workers(self) -> list[WorkerStats]:
-        """The live ones, as they are now; in less than two seconds. Raises RedisUnusable."""
-        if self._looking is None or self._looking.done():
-            self._looking = asyncio.create_task(self._look())
-            self._looking.add_done_callback(_retrieve)
-        return await asyncio.shield(self._looking)
+        """The live ones, as they are now; in less than two seconds, so what was found a moment ago counts where that is
+        too short. Raises RedisUnusable.
+        """
+        if self._asking is None or self._asking.done():
+            self._asking = asyncio.create_task(self._ask())
+            self._asking.add_done_callback(_retrieve)
+        try:
+            return await asyncio.shield(self._asking)
+        except RedisUnusable as error:
+            if error.cause == SILENT and time.monotonic() < self._found_at + PATIENCE_S:
+                return self._found
+            raise
+
+    async def _ask(self) -> list[WorkerStats]:
+        workers, _ = await self._probe.ask(self._census.attendance, ANSWER_S)
+        return workers
 
     async def _watch(self) -> None:
         while True:
             with contextlib.suppress(RedisUnusable):
-                await self.workers()
+                await self._look()
+            self._looked()
             await asyncio.sleep(LOOK_S)
 
-    async def _look(self) -> list[WorkerStats]:
+    async def _look(self) -> None:
         try:
-            workers, starting = await self._probe.ask(self._census.attendance)
+            workers, starting = await self._probe.ask(self._census.attendance, PATIENCE_S)
         except RedisUnusable as error:
             self._misses += 1
-            if self._misses >= _MISSES:
+            if error.cause != SILENT or self._misses >= _MISSES:
                 self._outage.begin(error.cause)
-                self._looked()
             raise
         self._misses = 0
         self._outage.end()
         now = time.monotonic()
         live = {model for worker in workers for model in worker.models}
-        passed_s = min(
-            now - self._counted_at, 2 * LOOK_S
-        )  # a process that slept knows nothing of the time between
+        # A process that slept knows nothing of the time between.
+        passed_s = min(now - self._found_at, 2 * LOOK_S)
         self._absences.count(live, starting=starting, passed_s=passed_s)
-        self._counted_at = now
-        self._looked()
-        return workers
+        self._found, self._found_at = workers, now
 
 
-def _retrieve(look: asyncio.Task[list[WorkerStats]]) -> None:
+def _retrieve(task: asyncio.Task[list[WorkerStats]]) -> None:
     """Whoever asked may be gone."""
-    if not look.cancelled():
-        look.exception()
+    if not task.cancelled():
+        task.exception()

@@ -5,6 +5,7 @@ import os
 import signal
 import threading
 import time
+import traceback
 from collections.abc import Callable, Mapping
 from types import FrameType
 from typing import Any
@@ -279,6 +280,11 @@ class BatchWorker(SimpleWorker):
         def guarded() -> None:
             try:
                 run()
+            except RedisError as error:  # its text may quote a command, so only where it was raised is told
+                where = "".join(traceback.format_tb(error.__traceback__))
+                fields = {"thread_of": name, "cause": cause_of(error)}
+                log.error("thread died, worker stops: %s\n%s", type(error).__name__, where, extra=fields)
+                self._broken = True
             except BaseException:
                 log.exception("thread died, worker stops", extra={"thread_of": name})
                 self._broken = True
