@@ -32,10 +32,9 @@ LIMITS: dict[str, dict[str, Any]] = {
     "max_tokens": MAX_TOKENS,
     "max_completion_tokens": MAX_TOKENS,
     "n": {"type": "integer", "minimum": 1, "maximum": 2},
-    "query": {"type": "string", "minLength": 1},
 }
-LISTS = {"messages", "documents", "texts"}
-"""An empty one is refused."""
+FILLED = {"messages", "input", "prompt", "query", "documents", "texts", "text_1", "text_2"}
+"""Fields that are there in every request that has them, and whose lists and texts are not empty."""
 REFUSED = {
     "functions", "modalities", "suffix", "template", "context", "relevant_spans", "return_embeddings", "max_doc_length",
     "max_query_length", "max_chunks_per_doc", "queries", "data_1", "items", "data_2", "best_of",
@@ -65,6 +64,11 @@ def narrowed(document: dict[str, Any]) -> dict[str, Any]:
     ):
         components[name]["properties"][field] = schema
     components["ChatMessage"]["required"] = ["role", "content"]
+    _fill(components["ChatMessage"]["properties"]["content"])
+    _fill(components["TextOrImage"]["properties"]["text"])
+    components["TextOrImage"]["required"] = ["text"]
+    components["ChatJobRequest"]["properties"]["stream"] = {"type": "boolean", "enum": [True]}
+    components["ChatJobRequest"]["required"] += ["stream"]
     for path in found["paths"].values():
         for operation in path.values():
             _narrow_parameters(operation)
@@ -74,13 +78,24 @@ def narrowed(document: dict[str, Any]) -> dict[str, Any]:
 def _narrow_request(component: dict[str, Any], model: str) -> None:
     properties = component["properties"]
     properties["model"] = {"type": "string", "enum": [model]}
-    component["required"] = sorted({*component.get("required", ()), "model"})
+    component["required"] = sorted({"model", *component.get("required", ()), *(FILLED & properties.keys())})
     properties |= {field: LIMITS[field] for field in LIMITS.keys() & properties.keys()}
-    for field in LISTS & properties.keys():
-        for schema in properties[field].get("anyOf", [properties[field]]):
-            schema["minItems"] = 1
+    for field in FILLED & properties.keys():
+        _fill(properties[field])
     for field in REFUSED & properties.keys():
         del properties[field]
+
+
+def _fill(schema: dict[str, Any]) -> None:
+    kinds = [each for each in schema.get("anyOf", [schema]) if each != {"type": "null"}]
+    if "anyOf" in schema:
+        schema["anyOf"] = kinds
+    for kind in kinds:
+        if kind.get("type") == "string":
+            kind["minLength"] = 1
+        elif kind.get("type") == "array":
+            kind["minItems"] = 1
+            _fill(kind["items"])
 
 
 def _narrow_parameters(operation: dict[str, Any]) -> None:

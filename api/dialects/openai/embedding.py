@@ -25,7 +25,7 @@ class EmbeddingRequest(msgspec.Struct, frozen=True, kw_only=True):
     input: GivenPages
     encoding_format: Encoding | None = None
     output_dtype: OutputDtype = "float"
-    dimensions: Annotated[int, msgspec.Meta(ge=1)] | None = None
+    dimensions: Annotated[int, msgspec.Meta(ge=1, le=2**31 - 1)] | None = None
     user: str | None = None
     prompt_name: str | None = None
     instruction: str | None = None

@@ -265,6 +265,28 @@ async def test_examples_are_answered_and_what_is_wrong_is_refused_as_documented(
     DOCUMENTED.check(nobody)
 
 
+class PackingQueue(MemoryQueue):
+    """Jobs are packed, as on their way to Redis."""
+
+    async def submit(self, job: Job, options: SubmitOptions) -> Ticket:
+        msgspec.msgpack.encode((job, options))
+        return await super().submit(job, options)
+
+
+@pytest.mark.parametrize("endpoint", [each for each in DOCUMENTED.endpoints if each.example], ids=name_of)
+async def test_no_number_is_too_large_to_be_answered_as_documented(connect: Connect, endpoint: Endpoint):
+    client = connect(PackingQueue(MODELS))
+    schema = endpoint.said["requestBody"]["content"]["application/json"]["schema"]
+    for each in schema.get("anyOf", [schema]):
+        component = DOCUMENT["components"]["schemas"][each["$ref"].rpartition("/")[2]]
+        for name, said in component["properties"].items():
+            if '"integer"' in json.dumps(said) or '"number"' in json.dumps(said):
+                for number in (10**30, -(10**30)):
+                    reply = await ask(client, endpoint, **{name: number})
+                    assert reply.status_code < 500, (name, number)
+                    DOCUMENTED.check(reply)
+
+
 @pytest.mark.parametrize("endpoint", WORK, ids=name_of)
 async def test_work_that_waits_is_answered_as_documented(connect: Connect, endpoint: Endpoint):
     queue = MemoryQueue(MODELS, held=True, limit=2)
