@@ -77,13 +77,15 @@ def narrowed(document: dict[str, Any]) -> dict[str, Any]:
 
 def _narrow_request(component: dict[str, Any], model: str) -> None:
     properties = component["properties"]
+    for field in REFUSED & properties.keys():
+        del properties[field]
+    if "text_2" in properties:
+        del properties["documents"]  # another name of it
     properties["model"] = {"type": "string", "enum": [model]}
     component["required"] = sorted({"model", *component.get("required", ()), *(FILLED & properties.keys())})
     properties |= {field: LIMITS[field] for field in LIMITS.keys() & properties.keys()}
     for field in FILLED & properties.keys():
         _fill(properties[field])
-    for field in REFUSED & properties.keys():
-        del properties[field]
 
 
 def _fill(schema: dict[str, Any]) -> None:
