@@ -157,7 +157,7 @@ def test_tokens_are_counted(client: anthropic.Anthropic):
 def test_each_error_is_the_clients_own(client: anthropic.Anthropic, connect: Connect):
     with pytest.raises(anthropic.NotFoundError) as unknown:
         client.messages.create(**asked(model="none"))
-    message = "No model 'none'. There is: org/model, org/chat."
+    message = "No worker serves the model 'none'. There is: org/chat, org/model."
     assert unknown.value.body == {"type": "error", "error": {"type": "not_found_error", "message": message}}
     with pytest.raises(anthropic.BadRequestError, match="temperature"):
         client.messages.create(**asked(extra_body={"temperature": 2}))
