@@ -73,6 +73,8 @@ def cause_of(error: BaseException, folder: Path | None = None) -> str:
         return "its memory is full"
     if code == "MISCONF":
         return _disk(str(error), folder)
+    if "protected mode" in str(error):
+        return "it is in protected mode and takes local connections only"
     if isinstance(error, exceptions.ResponseError):
         return "it refuses a command"
     return _of_connection(error)

@@ -107,6 +107,19 @@ def test_a_password_is_not_shown():
     assert shown_url("unix:///run/redis.sock?password=secret") == "unix:///run/redis.sock"
 
 
+@pytest.mark.parametrize(
+    "arguments", [["serve", "--host", "{}"], ["serve", "--port", "{}"], ["up", "--redis-url={}"], ["{}"]]
+)
+def test_a_redis_url_in_a_wrong_place_is_not_quoted(arguments: list[str], capsys: pytest.CaptureFixture[str]):
+    try:
+        code = main([each.format("redis://:can ary@host") for each in arguments])
+    except SystemExit as ended:
+        code = ended.code
+
+    assert code in (1, 2)
+    assert "ary" not in "".join(capsys.readouterr())
+
+
 @pytest.mark.parametrize("arguments", [["--help"], ["up", "--help"], ["version"], ["--version"]])
 def test_the_command_answers_from_another_folder(arguments: list[str], tmp_path: Path):
     environ = {**os.environ, "PYTHONPATH": str(ROOT)}

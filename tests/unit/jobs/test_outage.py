@@ -31,6 +31,7 @@ def chained(error: Exception, cause: Exception) -> Exception:
         (exceptions.ResponseError("ERR Error running script: -MISCONF canary: No space left on device"), "disk full"),
         (exceptions.ResponseError("MISCONF Redis is configured to save RDB snapshots"), "cannot write to its disk"),
         (exceptions.ResponseError("unknown command HELLO, with args: 3 AUTH alice canary"), "refuses a command"),
+        (exceptions.ResponseError("DENIED Redis is running in protected mode"), "protected mode"),
         (exceptions.TimeoutError("Timeout reading from canary:6379"), "does not answer"),
         (chained(exceptions.ConnectionError("canary"), ConnectionRefusedError()), "connection refused"),
         (exceptions.ConnectionError("Connection closed by server."), "closes the connection"),

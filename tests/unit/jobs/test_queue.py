@@ -1,6 +1,7 @@
 """The queue client and the Lua scripts on fakeredis: no server."""
 
 import asyncio
+import contextlib
 import time
 from collections.abc import AsyncIterator
 
@@ -24,12 +25,12 @@ from jobs.errors import (
     UnknownModel,
     WorkerLost,
 )
-from jobs.generation import GenerateJob, Prompt
+from jobs.generation import GenerateJob, Piece, Pieces, Prompt
 from jobs.queue import JobQueue
 from jobs.scripts import script
 from jobs.settings import Settings
 from jobs.types import EmbedJob, EmbedResult, Lane, ModelInfo, SubmitOptions, WorkerStats
-from tests.waiting import within
+from tests.waiting import until, within
 from workers.ledger import Ledger, Room, Settlement, failed
 
 INFO = ModelInfo(id="m", task="embed", created=1, dimensions=1, max_tokens=512)
@@ -572,3 +573,17 @@ async def test_a_worker_that_loads_its_models_is_waited_for(hurried: JobQueue, l
     (claim,), _ = claim_all(ledger)
     finish(ledger, claim)
     assert await within(waiting) == RESULT
+
+
+async def test_a_stream_that_has_begun_outlives_its_worker(hurried: JobQueue, ledger: Ledger):
+    story = GenerateJob(model="m", prompt=Prompt("a"), stream=True)
+    ticket = await hurried.submit(story, SubmitOptions(awaited=True))
+    claims = ledger.claim([Room("generate:m:default", 10_000, 9)], max_jobs=9, suspect=False).claims
+    told = [Pieces(1, 0, (Piece(text=text),)) for text in ("one", "two")]
+    ledger.emit([(claims[0], 1, told[0])])
+
+    async with contextlib.aclosing(hurried.stream(ticket.id)) as events:
+        assert await within(anext(events)) == (1, told[0])
+        await until(lambda: hurried._watch.absent_s("m") > 0.5)
+        ledger.emit([(claims[0], 2, told[1])])
+        assert await within(anext(events)) == (2, told[1])
