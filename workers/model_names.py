@@ -155,6 +155,16 @@ def _how_to_get(name: str) -> str:
     )
 
 
+def _why(error: Exception) -> str:
+    """Why a download failed, in a few words."""
+    from huggingface_hub.errors import LocalEntryNotFoundError
+
+    if isinstance(error, LocalEntryNotFoundError):
+        return "the model hub cannot be reached"
+    response = getattr(error, "response", None)
+    return type(error).__name__ if response is None else f"the model hub answers {response.status_code}"
+
+
 def _hub_folder(name: str) -> Path:
     """The model's folder in the Hugging Face cache; downloaded only where it is not complete."""
     from huggingface_hub import snapshot_download
@@ -173,7 +183,7 @@ def _hub_folder(name: str) -> Path:
     except (HfHubHTTPError, LocalEntryNotFoundError, OSError) as error:
         raise UnknownModel(
             f"{name} is not a local folder, not in the Hugging Face cache, and could not be downloaded "
-            f"({type(error).__name__}).{_how_to_get(name)}",
+            f"({_why(error)}).{_how_to_get(name)}",
             param="model",
         ) from error
     if not _is_complete(folder):  # without a network, the hub's client returns what there is
