@@ -18,12 +18,12 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> Report:
             "--phases",
             "examples,fuzzing",
             "--max-examples",
-            "16",
+            "10",
             "--seed",
             SEED,
             "--generation-deterministic",
         ),
-        timeout_s=280,
+        timeout_s=500,
     )
     print(found)
     return found
