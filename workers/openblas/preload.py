@@ -1,13 +1,13 @@
 """The environment of a process that computes with MLX."""
 
 import logging
-from collections.abc import Callable, Mapping, Set
+from collections.abc import Callable, Mapping, Sequence, Set
 from contextlib import suppress
 from pathlib import Path
 
 from workers.openblas.core import better_cores, processor_flags
 from workers.openblas.library import find_openblas, needs_openblas
-from workers.openblas.product import Product, Unusable, measure
+from workers.openblas.product import Product, Unusable, ask_core, measure
 
 log = logging.getLogger(__name__)
 
@@ -21,6 +21,7 @@ CORE = "OPENBLAS_CORETYPE"
 CHECKED = "MLXQ_OPENBLAS_CHECKED"
 """Variable with the library that a parent of ours preloads, and has measured."""
 
+AskCore = Callable[[Mapping[str, str]], str | None]
 Measure = Callable[[Mapping[str, str], Path], Product]
 
 
@@ -41,7 +42,7 @@ def preload_openblas(environ: Mapping[str, str]) -> dict[str, str]:
     if environ.get(CHECKED) == str(library):
         return dict(environ)
     try:
-        return checked(with_library(environ, library), library, processor_flags(), measure)
+        return checked(with_library(environ, library), library, processor_flags(), ask_core, measure)
     except Unusable as error:
         log.warning(
             "An OpenBLAS is not used, so MLX will be about 14 times slower on this CPU: %s: %s",
@@ -69,37 +70,41 @@ def with_library(environ: Mapping[str, str], library: Path) -> dict[str, str]:
     return child
 
 
-def checked(environ: Mapping[str, str], library: Path, flags: Set[str], measure: Measure) -> dict[str, str]:
+def checked(
+    environ: Mapping[str, str], library: Path, flags: Set[str], ask_core: AskCore, measure: Measure
+) -> dict[str, str]:
     """`environ`, which preloads the library, with the kernels that suit the processor.
 
     flags: of the processor. Raises: Unusable.
     """
     child = {**environ, CHECKED: str(library)}
-    product = measure(child, library)
-    fields = {
+    fields: dict[str, object] = {}
+    product = None
+    if CORE in environ:
+        fields[CORE] = environ[CORE]
+    elif chosen := ask_core(child):
+        product = _better_product(child, library, better_cores(chosen, flags), measure)
+        if product is not None:
+            log.info(
+                "OpenBLAS took this processor for a %s; it gets the kernels of a %s", chosen, product.core
+            )
+            child[CORE] = str(product.core)
+    if product is None:
+        product = measure(child, library)
+    fields |= {
         "core": product.core,
         "gflops": round(product.gflops),
         "numpy_gflops": round(product.numpy_gflops),
     }
-    if CORE in environ:
-        fields[CORE] = environ[CORE]
-    elif better := _better_product(child, product, library, flags, measure):
-        log.info(
-            "OpenBLAS took this processor for a %s; it gets the kernels of a %s", product.core, better.core
-        )
-        child[CORE] = str(better.core)
-        fields |= {"core": better.core, "gflops": round(better.gflops)}
     log.info("MLX computes with the OpenBLAS %s", library, extra=fields)
     return child
 
 
 def _better_product(
-    environ: Mapping[str, str], found: Product, library: Path, flags: Set[str], measure: Measure
+    environ: Mapping[str, str], library: Path, cores: Sequence[str], measure: Measure
 ) -> Product | None:
-    """By kernels that suit the processor better, if there are any."""
-    if found.core is None or not found.is_dynamic:
-        return None
-    for core in better_cores(found.core, flags):
+    """With the kernels of the first of these cores that the library has and that work."""
+    for core in cores:
         with suppress(Unusable):
             product = measure({**environ, CORE: core}, library)
             if (

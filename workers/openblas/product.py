@@ -1,6 +1,7 @@
 """A matrix product of MLX, measured and compared with numpy's, in a process that preloads a library.
 
-That process runs this file by its path, so it imports nothing of ours. Its argument is the library's path.
+That process runs this file by its path, so it imports nothing of ours. Its argument is the library's path; without it
+the process only says for which processor OpenBLAS chose its kernels.
 """
 
 import ctypes
@@ -29,22 +30,39 @@ class Product:
     """What happened in that process.
 
     mapped: it has the library in memory. core: the processor that OpenBLAS chose its kernels for, if it says so.
-    is_dynamic: it has others. difference: from numpy's product. gflops, numpy_gflops: 10^9 operations per second.
+    difference: from numpy's product. gflops, numpy_gflops: 10^9 operations per second.
     """
 
     mapped: bool
     core: str | None
-    is_dynamic: bool
     difference: float
     gflops: float
     numpy_gflops: float
 
 
+def ask_core(environ: Mapping[str, str]) -> str | None:
+    """The processor that an OpenBLAS preloaded by `environ` chose its kernels for; None if it has no others.
+
+    In a process of its own, which takes about as long as Python's start. Raises: Unusable.
+    """
+    return json.loads(_run(environ, "-S", __file__))
+
+
 def measure(environ: Mapping[str, str], library: Path) -> Product:
     """In a process with `environ`, which takes about as long as importing numpy. Raises: Unusable."""
+    product = Product(**json.loads(_run(environ, __file__, str(library))))
+    if not product.mapped:
+        raise Unusable("the dynamic linker did not load it (it cannot where the path has a colon)")
+    if not product.difference < TOLERANCE:
+        raise Unusable(f"its product differs from numpy's by {product.difference:.1e}")
+    return product
+
+
+def _run(environ: Mapping[str, str], *arguments: str) -> str:
+    """What Python printed. Raises: Unusable."""
     try:
         run = subprocess.run(
-            [sys.executable, "-P", __file__, str(library)],
+            [sys.executable, "-P", *arguments],
             env=environ,
             stdin=subprocess.DEVNULL,
             capture_output=True,
@@ -56,12 +74,7 @@ def measure(environ: Mapping[str, str], library: Path) -> Product:
         raise Unusable(f"a product did not end within {TIMEOUT_S} s") from error
     if run.returncode != 0:
         raise Unusable(run.stderr.strip().rpartition("\n")[2] or f"a product ended with {run.returncode}")
-    product = Product(**json.loads(run.stdout))
-    if not product.mapped:
-        raise Unusable("the dynamic linker did not load it (it cannot where the path has a colon)")
-    if not product.difference < TOLERANCE:
-        raise Unusable(f"its product differs from numpy's by {product.difference:.1e}")
-    return product
+    return run.stdout
 
 
 def multiply(library: Path) -> Product:
@@ -75,15 +88,19 @@ def multiply(library: Path) -> Product:
     mlx_a, mlx_b = mx.array(a), mx.array(b)
     expected = a @ b
     found = np.array(mlx_a @ mlx_b)
-    config = _ask_openblas("openblas_get_config") or ""
     return Product(
         mapped=str(library.resolve()) in Path("/proc/self/maps").read_text(),
         core=_ask_openblas("openblas_get_corename"),
-        is_dynamic="DYNAMIC_ARCH" in config,
         difference=float(np.abs(found - expected).max() / np.abs(expected).max()),
         gflops=_gflops(lambda: mx.eval(mlx_a @ mlx_b)),
         numpy_gflops=_gflops(lambda: a @ b),
     )
+
+
+def core_if_dynamic() -> str | None:
+    """Of the OpenBLAS in this process."""
+    is_dynamic = "DYNAMIC_ARCH" in (_ask_openblas("openblas_get_config") or "")
+    return _ask_openblas("openblas_get_corename") if is_dynamic else None
 
 
 def _ask_openblas(function: str) -> str | None:
@@ -107,4 +124,4 @@ def _gflops(product: Callable[[], Any]) -> float:
 
 
 if __name__ == "__main__":
-    print(json.dumps(asdict(multiply(Path(sys.argv[1])))))
+    print(json.dumps(asdict(multiply(Path(sys.argv[1]))) if sys.argv[1:] else core_if_dynamic()))

@@ -12,17 +12,28 @@ from workers.openblas.product import Product, Unusable
 
 LIBRARY = Path("/lib/openblas.so")
 XEON = frozenset({"avx", "avx2", "fma", "avx512f", "avx512cd", "avx512bw", "avx512dq", "avx512vl"})
-GOOD = Product(mapped=True, core="Zen", is_dynamic=True, difference=1e-6, gflops=190, numpy_gflops=178)
+GOOD = Product(mapped=True, core="Zen", difference=1e-6, gflops=190, numpy_gflops=178)
 
 
 class Measured:
     """Stands for the process that multiplies: an OpenBLAS that takes every processor for a Prescott."""
 
-    def __init__(self, knows: tuple[str, ...] = (), default: Product = GOOD, dies_with: str = "") -> None:
+    def __init__(
+        self,
+        knows: tuple[str, ...] = (),
+        default: Product = GOOD,
+        *,
+        dies_with: str = "",
+        is_dynamic: bool = True,
+    ) -> None:
         self._knows = knows
         self._default = default
         self._dies_with = dies_with
+        self._is_dynamic = is_dynamic
         self.calls = 0
+
+    def ask_core(self, environ: Mapping[str, str]) -> str | None:
+        return self._default.core if self._is_dynamic else None
 
     def __call__(self, environ: Mapping[str, str], library: Path) -> Product:
         self.calls += 1
@@ -45,6 +56,7 @@ def _linux_cpu(monkeypatch: pytest.MonkeyPatch):
 def measured(monkeypatch: pytest.MonkeyPatch) -> Measured:
     measured = Measured()
     monkeypatch.setattr(preload, "find_openblas", lambda: LIBRARY)
+    monkeypatch.setattr(preload, "ask_core", measured.ask_core)
     monkeypatch.setattr(preload, "measure", measured)
     return measured
 
@@ -116,14 +128,17 @@ def test_a_folder_with_a_space_goes_another_way_than_the_others():
 
 
 def core_of(environ: Mapping[str, str], measured: Measured, flags: frozenset[str] = XEON) -> str | None:
-    return checked(environ, LIBRARY, flags, measured).get("OPENBLAS_CORETYPE")
+    return checked(environ, LIBRARY, flags, measured.ask_core, measured).get("OPENBLAS_CORETYPE")
 
 
 def test_kernels_for_an_old_processor_are_replaced(caplog: pytest.LogCaptureFixture):
     caplog.set_level("INFO")
 
-    assert core_of({}, Measured(("SkylakeX", "Haswell"), PRESCOTT)) == "SkylakeX"
+    measured = Measured(("SkylakeX", "Haswell"), PRESCOTT)
 
+    assert core_of({}, measured) == "SkylakeX"
+
+    assert measured.calls == 1
     assert "took this processor for a Prescott; it gets the kernels of a SkylakeX" in caplog.text
     fields = vars(caplog.records[-1])
     assert (fields["core"], fields["gflops"], fields["numpy_gflops"]) == ("SkylakeX", 190, 178)
@@ -142,8 +157,8 @@ def test_a_good_choice_is_kept_and_measured_once():
     assert measured.calls == 1
 
 
-def test_an_openblas_without_other_kernels_is_asked_once():
-    measured = Measured(("SkylakeX",), replace(PRESCOTT, is_dynamic=False))
+def test_an_openblas_without_other_kernels_is_measured_once():
+    measured = Measured(("SkylakeX",), PRESCOTT, is_dynamic=False)
 
     assert core_of({}, measured) is None
     assert measured.calls == 1
