@@ -15,7 +15,7 @@ from jobs.outage import cause_of, is_final, is_reply, placed
 
 T = TypeVar("T")
 
-ANSWER_S = 1.2
+ANSWER_S = 1.0
 """How long Redis may take to answer a health check: with a second look, that is over in less than two seconds."""
 
 SECOND_LOOK_S = 0.4
