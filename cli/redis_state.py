@@ -3,6 +3,7 @@
 import asyncio
 import logging
 
+from cli import event_loop
 from jobs.connection import connect_async
 from jobs.probe import Probe, RedisUnusable
 
@@ -22,7 +23,7 @@ def check_redis(url: str) -> None:
     Raises: RedisRefused.
     """
     try:
-        asyncio.run(_ask(url))
+        event_loop.run(_ask(url))
     except RedisUnusable as error:
         if error.is_final:
             raise RedisRefused(

@@ -2,6 +2,7 @@
 
 import asyncio
 
+from cli import event_loop
 from cli.listener import listen, local_url
 from cli.process_tree import run_tree
 from cli.processes import api_supervisors
@@ -23,4 +24,4 @@ def serve(settings: Settings) -> int:
             f"mlxq serves {local_url(listener)}, with the Redis at {shown_url(url)}. Ctrl-C ends it.",
             flush=True,
         )
-        return asyncio.run(run())
+        return event_loop.run(run())

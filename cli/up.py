@@ -12,6 +12,7 @@ from http.client import HTTPException
 from typing import Any
 from urllib.error import HTTPError
 
+from cli import event_loop
 from cli.listener import listen, local_url
 from cli.models import served_names
 from cli.process_tree import run_tree
@@ -45,10 +46,10 @@ def up(settings: Settings) -> int:
         redis = own_server(settings)
         if redis is None:
             check_redis(settings.redis_url or "")
-            return asyncio.run(_run(settings, listener, None, names))
+            return event_loop.run(_run(settings, listener, None, names))
         with redis:
             settings = settings.model_copy(update={"redis_url": redis.url})
-            return asyncio.run(_run(settings, listener, redis, names))
+            return event_loop.run(_run(settings, listener, redis, names))
 
 
 async def _run(

@@ -3,6 +3,7 @@
 import asyncio
 import logging
 
+from cli import event_loop
 from cli.models import served_names
 from cli.process_tree import run_tree
 from cli.processes import worker_supervisor
@@ -32,4 +33,4 @@ def worker(settings: Settings) -> int:
     async def run() -> int:
         return await run_tree([[worker_supervisor(settings, ParentPipe())]], asyncio.sleep(0))
 
-    return asyncio.run(run())
+    return event_loop.run(run())
