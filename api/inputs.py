@@ -6,7 +6,11 @@ from typing import Annotated
 import msgspec
 
 from api.passages import TextOrImage
-from jobs.errors import InvalidInput
+from api.queue import Queue
+from jobs.errors import InputTooLong, InvalidInput
+
+MANY_IDS = 1000
+"""Fewer are left to the worker, which knows best."""
 
 TokenId = Annotated[int, msgspec.Meta(ge=0, le=2**31 - 1)]
 Inputs = str | tuple[str | TokenId | tuple[TokenId, ...], ...]
@@ -43,6 +47,19 @@ def split_inputs(given: Inputs, max_inputs: int, field: str) -> tuple[str | tupl
         place = next(i for i, item in enumerate(given) if not item)
         raise InvalidInput(f"{field}[{place}] is empty.", param=field)
     return given  # pyright: ignore[reportReturnType]: one kind, and not int
+
+
+async def check_ids(queue: Queue, model: str, inputs: Sequence[object], field: str) -> None:
+    """Raises InputTooLong for token ids that are far too many for the model: megabytes of them keep a worker busy."""
+    for place, ids in enumerate(inputs):
+        if isinstance(ids, tuple) and len(ids) > MANY_IDS:  # pyright: ignore[reportUnknownArgumentType]
+            for info in await queue.models():
+                if info.id == model and len(ids) > 2 * info.max_tokens:  # special tokens do not count  # pyright: ignore[reportUnknownArgumentType]
+                    raise InputTooLong(
+                        f"Input {place}: {len(ids)} tokens, and the model reads at most {info.max_tokens}. "  # pyright: ignore[reportUnknownArgumentType]
+                        'Shorten it, or set `truncate` to "end" or "start".',
+                        param=field,
+                    )
 
 
 def check_at_most(given: Sequence[object], max_inputs: int, field: str) -> None:

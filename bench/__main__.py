@@ -17,6 +17,7 @@ SECTIONS = {
     "rerank": "Reranking by a cross-encoder of MiniLM's shape, random weights, against the same called in process",
     "chat": "Chat streams of a small model (4 layers, 256 wide), greedy, 75 tokens in, 128 out",
     "mixed": "Chat of the small model under a flood of MiniLM embeddings, 16 callers, one text each",
+    "flood": "An embedding and a chat client, one request at a time, beside a flood of what takes long to read",
     "draft": "One answer with a draft model, against the same model without (12 layers, 512 wide; draft: 1 layer)",
     "memory": "Memory of the processes over 100,000 requests",
 }

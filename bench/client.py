@@ -84,8 +84,11 @@ def post(path: str, body: bytes) -> bytes:
     return "\r\n".join([*head, "", ""]).encode() + body
 
 
-async def close_loop(host: str, port: int, requests: list[bytes], *, connections: int, total: int) -> Load:
-    """`total` requests, taken from the list in turn, over so many connections."""
+async def close_loop(
+    host: str, port: int, requests: list[bytes], *, connections: int, total: int, seconds: float | None = None
+) -> Load:
+    """`total` requests, taken from the list in turn, over so many connections; no more begin after so many seconds."""
+    until = time.perf_counter() + (seconds or 86_400)
     loop = asyncio.get_running_loop()
     opened = [(await loop.create_connection(Connection, host, port))[1] for _ in range(connections)]
     turns = iter(range(total))
@@ -96,17 +99,19 @@ async def close_loop(host: str, port: int, requests: list[bytes], *, connections
         nonlocal errors
         for turn in turns:
             began = time.perf_counter()
+            if began > until:
+                return
             status = await connection.send(requests[turn % len(requests)])
             latencies_s.append(time.perf_counter() - began)
             errors += status != 200
 
     began = time.perf_counter()
     await asyncio.gather(*map(work, opened))
-    seconds = time.perf_counter() - began
+    took_s = time.perf_counter() - began
     for connection in opened:
         if connection.transport:
             connection.transport.close()
-    return Load(total, seconds, latencies_s, errors)
+    return Load(len(latencies_s), took_s, latencies_s, errors)
 
 
 async def load_from_processes(
@@ -117,12 +122,14 @@ async def load_from_processes(
     total: int,
     processes: int = 1,
     path: str = "/v1/embeddings",
+    seconds: float | None = None,
 ) -> Load:
     """The closed loop from client processes of their own; rates add up over the slowest one's time."""
     plan = json.dumps(
         {
             "port": port,
             "path": path,
+            "seconds": seconds,
             "connections": connections // processes,
             "total": total // processes,
             "bodies": [body.decode() for body in bodies],
@@ -153,7 +160,14 @@ def main() -> None:
     plan = json.load(sys.stdin)
     requests = [post(plan["path"], body.encode()) for body in plan["bodies"]]
     load = uvloop.run(
-        close_loop("127.0.0.1", plan["port"], requests, connections=plan["connections"], total=plan["total"])
+        close_loop(
+            "127.0.0.1",
+            plan["port"],
+            requests,
+            connections=plan["connections"],
+            total=plan["total"],
+            seconds=plan["seconds"],
+        )
     )
     json.dump(load._asdict(), sys.stdout)
 

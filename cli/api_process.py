@@ -2,13 +2,16 @@
 
 import argparse
 import asyncio
+import os
 import socket
 
 import uvloop
+from starlette.types import ASGIApp
 
 from api.access_log import AccessLog
 from api.app import create_app
 from api.fetch.callers_images import CallersImages
+from api.large_bodies import LargeBodies
 from cli.api_server import STOP_S, ApiServer
 from jobs.connection import connect_async, own_folder, redis_url
 from jobs.log import set_up_logging
@@ -17,13 +20,20 @@ from jobs.queue import JobQueue
 from jobs.settings import Settings
 
 
-async def answer(listener: socket.socket, settings: Settings) -> None:
-    """Until SIGTERM; then requests in flight are ended as ApiServer says."""
+async def answer(listener: socket.socket, settings: Settings, large_port: int | None) -> None:
+    """Until SIGTERM; then requests in flight are ended as ApiServer says.
+
+    large_port: of the process that answers requests with large bodies; None where this one does.
+    """
     images = CallersImages(settings)
     queue = JobQueue(connect_async(redis_url(settings)), settings, own_folder(settings))
     try:
-        app = create_app(queue, settings, images)
-        await ApiServer(AccessLog(app) if settings.access_log else app, queue).serve(sockets=[listener])
+        app: ASGIApp = create_app(queue, settings, images)
+        if settings.access_log:
+            app = AccessLog(app)
+        if large_port is not None:  # that process logs what it answers
+            app = LargeBodies(app, large_port)
+        await ApiServer(app, queue).serve(sockets=[listener])
     finally:
         await images.aclose()
 
@@ -32,12 +42,15 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--listen-fd", type=int, required=True)
     parser.add_argument("--parent-fd", type=int, required=True)
+    parser.add_argument("--large-port", type=int, help="where requests with large bodies are answered")
+    parser.add_argument("--nice", type=int, default=0, help="leave the processor to others")
     options = parser.parse_args()
+    os.nice(options.nice)
     exit_with_parent(options.parent_fd, grace_s=STOP_S + 1)
     settings = Settings()
     set_up_logging(settings.log_level)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(answer(socket.socket(fileno=options.listen_fd), settings))
+        runner.run(answer(socket.socket(fileno=options.listen_fd), settings, options.large_port))
 
 
 if __name__ == "__main__":

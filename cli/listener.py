@@ -14,6 +14,11 @@ def listen(host: str, port: int) -> socket.socket:
         ) from error
 
 
+def listen_locally() -> socket.socket:
+    """On a free port of this machine, for other processes of ours."""
+    return listen("127.0.0.1", 0)
+
+
 def local_url(listener: socket.socket) -> str:
     """Where a client on this machine reaches it: a wildcard address becomes the loopback one."""
     host: str

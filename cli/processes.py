@@ -16,15 +16,37 @@ from workers.supervisor import Supervisor
 _PYTHON = (sys.executable, "-P", "-m")
 
 
-def api_supervisors(settings: Settings, listener: socket.socket, pipe: ParentPipe) -> list[Supervisor]:
-    """One per API process. They share the listening socket: the kernel spreads the connections."""
+LARGE_BODIES_NICE = 10
+"""What is large is read when nothing else wants the processor."""
+
+
+def api_supervisors(
+    settings: Settings, listener: socket.socket, large_listener: socket.socket, pipe: ParentPipe
+) -> list[Supervisor]:
+    """One per API process, and one for all their requests with large bodies. The former share the listening socket: the
+    kernel spreads the connections.
+    """
+    port = large_listener.getsockname()[1]
+    names = [f"API process {number}" for number in range(1, settings.api_processes + 1)]
+    found = [_api_supervisor(name, settings, listener, pipe, "--large-port", f"{port}") for name in names]
+    nice = ("--nice", f"{LARGE_BODIES_NICE}")
+    return [*found, _api_supervisor("API process for large bodies", settings, large_listener, pipe, *nice)]
+
+
+def _api_supervisor(
+    name: str, settings: Settings, listener: socket.socket, pipe: ParentPipe, *options: str
+) -> Supervisor:
     listen_fd, parent_fd = listener.fileno(), pipe.read_fd
-    command = (*_PYTHON, "cli.api_process", "--listen-fd", f"{listen_fd}", "--parent-fd", f"{parent_fd}")
-    environ = child_environ(settings)
-    return [
-        Supervisor(f"API process {number}", command, environ, pass_fds=(listen_fd, parent_fd), stop_s=10)
-        for number in range(1, settings.api_processes + 1)
-    ]
+    command = (
+        *_PYTHON,
+        "cli.api_process",
+        "--listen-fd",
+        f"{listen_fd}",
+        "--parent-fd",
+        f"{parent_fd}",
+        *options,
+    )
+    return Supervisor(name, command, child_environ(settings), pass_fds=(listen_fd, parent_fd), stop_s=10)
 
 
 def worker_supervisor(settings: Settings, pipe: ParentPipe) -> Supervisor:

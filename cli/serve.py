@@ -3,7 +3,7 @@
 import asyncio
 
 from cli import event_loop
-from cli.listener import listen, local_url
+from cli.listener import listen, listen_locally, local_url
 from cli.process_tree import run_tree
 from cli.processes import api_supervisors
 from cli.redis_state import check_redis
@@ -15,9 +15,9 @@ from jobs.settings import Settings
 
 def serve(settings: Settings) -> int:
     async def run() -> int:
-        return await run_tree([api_supervisors(settings, listener, ParentPipe())], asyncio.sleep(0))
+        return await run_tree([api_supervisors(settings, listener, large, ParentPipe())], asyncio.sleep(0))
 
-    with listen(settings.host, settings.port) as listener:
+    with listen(settings.host, settings.port) as listener, listen_locally() as large:
         url = redis_url(settings)
         check_redis(url)
         print(

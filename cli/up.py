@@ -13,7 +13,7 @@ from typing import Any
 from urllib.error import HTTPError
 
 from cli import event_loop
-from cli.listener import listen, local_url
+from cli.listener import listen, listen_locally, local_url
 from cli.models import served_names
 from cli.process_tree import run_tree
 from cli.processes import api_supervisors, worker_supervisor
@@ -42,22 +42,26 @@ def up(settings: Settings) -> int:
     names = served_names(settings)
     if settings.access_log is None:
         settings = settings.model_copy(update={"access_log": True})
-    with listen(settings.host, settings.port) as listener:
+    with listen(settings.host, settings.port) as listener, listen_locally() as large:
         redis = own_server(settings)
         if redis is None:
             check_redis(settings.redis_url or "")
-            return event_loop.run(_run(settings, listener, None, names))
+            return event_loop.run(_run(settings, (listener, large), None, names))
         with redis:
             settings = settings.model_copy(update={"redis_url": redis.url})
-            return event_loop.run(_run(settings, listener, redis, names))
+            return event_loop.run(_run(settings, (listener, large), redis, names))
 
 
 async def _run(
-    settings: Settings, listener: socket.socket, redis: RedisServer | None, names: Sequence[str]
+    settings: Settings,
+    listeners: tuple[socket.socket, socket.socket],
+    redis: RedisServer | None,
+    names: Sequence[str],
 ) -> int:
+    """listeners: of all requests, and of those with large bodies."""
     pipe = ParentPipe()
-    stages = [[worker_supervisor(settings, pipe)], api_supervisors(settings, listener, pipe)]
-    url = local_url(listener)
+    stages = [[worker_supervisor(settings, pipe)], api_supervisors(settings, *listeners, pipe)]
+    url = local_url(listeners[0])
     print(f"{paint('mlxq', 'bold', sys.stdout)} starts on {url}", flush=True)
     print(f"  Redis   {shown_url(settings.redis_url or '')}{' (its own)' if redis else ''}")
     print(f"  models  {', '.join(settings.models)}", flush=True)

@@ -1,7 +1,7 @@
 """Submitting many jobs at once without waiting for more: while one ADMIT is on its way, the next ones gather."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import redis.asyncio
 from redis.exceptions import RedisError
@@ -12,7 +12,10 @@ MAX_JOBS = 256
 """Jobs in one ADMIT: its time in Redis stays near a millisecond."""
 
 MAX_BYTES = 1 << 20
-"""Bytes in one ADMIT; a single larger job goes alone."""
+"""Bytes in one ADMIT."""
+
+PARTS_TTL_S = 60
+"""What is left of a large job whose caller or API process went away goes by itself."""
 
 Verdict = tuple[str, str]
 _Pending = tuple[Sequence[str | bytes | int], int, asyncio.Future[Verdict]]
@@ -22,6 +25,7 @@ class Admissions:
     """The way into the queues: one ADMIT at a time, and one more with a large job, for which no other waits."""
 
     def __init__(self, redis: redis.asyncio.Redis, *, limit: int, idempotency_ttl_s: int) -> None:
+        self._redis = redis
         self._admit = redis.register_script(script("admit"))
         self._settings = (limit, idempotency_ttl_s)
         self._pending: list[_Pending] = []
@@ -31,13 +35,23 @@ class Admissions:
     async def admit(self, args: Sequence[str | bytes | int], size_bytes: int) -> Verdict:
         """Run ADMIT for one job's arguments (see lua/admit.lua). Raises RedisError."""
         verdict: asyncio.Future[Verdict] = asyncio.get_running_loop().create_future()
-        if size_bytes > MAX_BYTES:
-            async with self._alone:
-                await self._send([(args, size_bytes, verdict)])
-            return await verdict
         self._pending.append((args, size_bytes, verdict))
         if self._flushing is None:
             self._flushing = asyncio.create_task(self._flush())
+        return await verdict
+
+    async def admit_large(
+        self, args: Sequence[str | bytes | int], job_key: str, parts: Mapping[str, bytes]
+    ) -> Verdict:
+        """The same for a job whose data is written first, part by part. Raises RedisError."""
+        verdict: asyncio.Future[Verdict] = asyncio.get_running_loop().create_future()
+        async with self._alone:
+            for name, part in parts.items():
+                pipeline = self._redis.pipeline(transaction=True)
+                pipeline.hset(job_key, name, part)  # pyright: ignore[reportArgumentType]: bytes are a value, too
+                pipeline.expire(job_key, PARTS_TTL_S)
+                await pipeline.execute()
+            await self._send([(args, 0, verdict)])
         return await verdict
 
     async def _flush(self) -> None:

@@ -292,7 +292,7 @@ class JobQueue:
     async def _admit(
         self, job_id: str, queue: str, job: Job, options: SubmitOptions, channel: str
     ) -> tuple[str, str]:
-        fields = record.encode(job, options, channel)
+        fields, parts = record.parted(record.encode(job, options, channel))
         idem = options.idempotency_key
         args = [
             job_id,
@@ -303,8 +303,10 @@ class JobQueue:
             len(fields),
             *fields,
         ]
-        size_bytes = len(fields[7]) if isinstance(fields[7], bytes) else 0
         async with self._reaching_redis():
+            if parts:
+                return await self._admissions.admit_large(args, keys.job(job_id), parts)
+            size_bytes = len(fields[7]) if isinstance(fields[7], bytes) else 0
             return await self._admissions.admit(args, size_bytes)
 
     async def _overloaded(self, queue: str, length: int) -> Overloaded:

@@ -26,6 +26,9 @@ FUNCTION = "mlxq.run"
 INLINE_BYTES = 64 * 1024
 """Results up to this size travel inside FINISH; larger ones are written before it (a script blocks Redis)."""
 
+PART_BYTES = 1 << 20
+"""A larger job lies in Redis in parts of this size: writing or reading all of it at once would hold everybody up."""
+
 PICTURE_TOKENS = 750
 """A page at the resolution that visual models read."""
 
@@ -37,6 +40,11 @@ class Blob(msgspec.Struct, frozen=True, tag="blob"):
 
     key: str
 
+
+_SAMPLE_BYTES = 1 << 16
+
+_DATA = 7
+"""Where the data is among what `encode` gives."""
 
 pack = msgspec.msgpack.Encoder().encode
 _decode_data = msgspec.msgpack.Decoder(tuple[str, None, tuple[Job], dict[str, Any]]).decode
@@ -121,6 +129,27 @@ def encode(job: Job, options: SubmitOptions, channel: str) -> list[str | bytes |
         delays = [RETRY_DELAYS_S[min(n, len(RETRY_DELAYS_S) - 1)] for n in range(options.retries)]
         fields += ["retries_left", options.retries, "retry_intervals", json.dumps(delays)]
     return fields
+
+
+def parted(fields: Sequence[str | bytes | int]) -> tuple[Sequence[str | bytes | int], Mapping[str, bytes]]:
+    """Fields as `encode` gives them, and the parts of a large job's data (field: value), which are written first.
+
+    Texts are compressed, as RQ does it: what Redis writes to its disk holds everybody up, too.
+    """
+    data = fields[_DATA]
+    if not isinstance(data, bytes) or len(data) <= PART_BYTES:
+        return fields, {}
+    if len(zlib.compress(data[:_SAMPLE_BYTES], 1)) < 0.7 * _SAMPLE_BYTES:  # texts, not pictures
+        data = zlib.compress(data, 1)
+    pieces = [data[at : at + PART_BYTES] for at in range(0, len(data), PART_BYTES)]
+    rest = [*fields, "mlxq_parts", len(pieces)]
+    rest[_DATA] = pack((FUNCTION, None, (), {}))
+    return rest, dict(zip(part_names(len(pieces)), pieces, strict=True))
+
+
+def part_names(parts: int) -> list[str]:
+    """Fields that hold a large job's data."""
+    return [f"mlxq_data_{n}" for n in range(parts)]
 
 
 def decode_job(data: bytes | None) -> Job:

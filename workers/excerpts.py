@@ -26,7 +26,7 @@ STEP_CHARS = 1009
 GROWTH = 16
 """A part with too few tokens is followed by one this much longer, so that all tries cost little beside the last."""
 
-COMPACTED_CHARS = 1 << 20
+COMPACTED_CHARS = 1 << 16
 """In one go: Python's lock is held meanwhile."""
 
 Encode = Callable[[Sequence[str]], Sequence[NDArray[np.int32]]]

@@ -31,7 +31,8 @@ Verdict = Literal["finished", "failed", "stopped", "retry", "release"]
 
 class Claim(NamedTuple):
     """One execution of one job, as claimed. streams: pieces of its result are told as they come. told: events of it
-    that an earlier execution has told. data: None of a large job, which is read by `Ledger.data`.
+    that an earlier execution has told. data: None of a large job, which is read by `Ledger.data`. parts: in how
+    many pieces it lies in Redis; 0 for one.
     """
 
     id: str
@@ -47,6 +48,7 @@ class Claim(NamedTuple):
     has_callbacks: bool
     streams: bool = False
     told: int = 0
+    parts: int = 0
 
     @property
     def member(self) -> str:
@@ -115,8 +117,9 @@ class Ledger:
 
     def data(self, claim: Claim) -> bytes | None:
         """A large job, which its claim did not bring along; None where it is gone."""
-        found: Any = self._redis.hget(keys.job(claim.id), "data")
-        return found
+        names = record.part_names(claim.parts) if claim.parts else ["data"]
+        found: list[Any] = [self._redis.hget(keys.job(claim.id), name) for name in names]
+        return None if None in found else b"".join(found)
 
     def wait_for_work(self, wake_keys: Sequence[str], timeout_s: float) -> None:
         """Block until a marker says there is work, `ring` is called, or the time is over."""
@@ -294,7 +297,7 @@ def _new_prefix() -> str:
 
 def _read_claim(row: list[Any]) -> Claim:
     job_id, execution, queue, fields, told = row
-    data, timeout, result_ttl, crashes, cost, retries_left, intervals, *callbacks, streams = fields
+    data, timeout, result_ttl, crashes, cost, retries_left, intervals, parts, *callbacks, streams = fields
     return Claim(
         id=job_id.decode(),
         execution=execution.decode(),
@@ -309,6 +312,7 @@ def _read_claim(row: list[Any]) -> Claim:
         has_callbacks=any(callbacks),
         streams=streams is not None,
         told=int(told),
+        parts=int(_number(parts, 0)),
     )
 
 

@@ -16,13 +16,14 @@ for n = 1, count do
       if seen[2] == fingerprint then verdict = {'existing', seen[1]} else verdict = {'conflict', seen[1]} end
     end
   end
-  if not verdict and redis.call('EXISTS', job_key) == 1 then verdict = {'created', id} end
+  if not verdict and redis.call('HEXISTS', job_key, 'status') == 1 then verdict = {'created', id} end
   if not verdict then
     local length = redis.call('LLEN', queue_key)
     if length >= limit then verdict = {'full', tostring(length)} end
   end
   if not verdict then
     redis.call('HSET', job_key, unpack(ARGV, first, first + width - 1))
+    redis.call('PERSIST', job_key)                                -- a large job's parts are there before it
     if ttl ~= '' then redis.call('HSET', job_key, 'mlxq_expires_at', string.format('%.3f', now() + tonumber(ttl))) end
     redis.call('SADD', 'rq:queues', queue_key)
     redis.call('RPUSH', queue_key, id)
@@ -33,6 +34,7 @@ for n = 1, count do
     wake(queue)
     verdict = {'created', id}
   end
+  if verdict[1] ~= 'created' then redis.call('DEL', job_key) end
   verdicts[n] = verdict
 end
 return verdicts

@@ -6,7 +6,7 @@
 --   is suspected too. Those suspected once go together, those suspected again each alone.
 -- Repeated with the same prefix (its reply was lost), it gives the same claims again.
 -- Returns {1 if a suspect waits, {{id, execution, queue, data (none of a large job) and FIELDS, events of its stream}…}, {queues with more}}.
-local FIELDS = {'timeout', 'result_ttl', 'mlxq_crashes', 'mlxq_cost', 'retries_left', 'retry_intervals',
+local FIELDS = {'timeout', 'result_ttl', 'mlxq_crashes', 'mlxq_cost', 'retries_left', 'retry_intervals', 'mlxq_parts',
   'success_callback_name', 'failure_callback_name', 'stopped_callback_name', 'webhooks', 'mlxq_streams'}
 local DONE = {finished = true, failed = true, canceled = true, stopped = true}
 local worker, iso, lease, max_jobs, prefix, mode = ARGV[1], ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4]), ARGV[5], ARGV[6]
@@ -21,6 +21,7 @@ local function row(id, execution, queue)
   local job_key = 'rq:job:' .. id
   local small = redis.call('HSTRLEN', job_key, 'data') <= INLINE_BYTES
   local fields = redis.call('HMGET', job_key, small and 'data' or 'no data', unpack(FIELDS))
+  if fields[8] then fields[1] = false end                         -- in parts: mlxq_data_0, mlxq_data_1, …
   return {id, execution, queue, fields, fields[#fields] and sure('XLEN', 'mlxq:stream:' .. id) or 0}
 end
 

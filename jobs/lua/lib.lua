@@ -78,6 +78,11 @@ end
 
 -- ttl as in RQ: -1 keeps for ever, 0 deletes at once, but for an hour if something is to follow.
 local function keep(job_key, id, registry, ttl, followed_up)
+  local parts = tonumber(redis.call('HGET', job_key, 'mlxq_parts') or '')
+  if parts then                                                   -- nobody reads a large job's text again
+    redis.call('HDEL', job_key, 'mlxq_parts')
+    for n = 0, parts - 1 do redis.call('HDEL', job_key, 'mlxq_data_' .. n) end
+  end
   if ttl == 0 and followed_up then ttl = 3600 end
   if ttl == 0 then
     redis.call('DEL', job_key, 'rq:results:' .. id, 'mlxq:stream:' .. id)

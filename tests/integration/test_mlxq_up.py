@@ -65,7 +65,7 @@ class Tree:
                 line = " ".join(child.cmdline())
                 for kind, word in (
                     ("redis", "-server "),
-                    ("api", "cli.api_process"),
+                    ("api", "--large-port"),
                     ("worker", "-m workers"),
                 ):
                     if word in line:

@@ -6,7 +6,7 @@ import msgspec
 
 from api.dialects.openai.embedding_reply import Encoding, Form
 from api.images import ImageSource
-from api.inputs import GivenPages, split_pages
+from api.inputs import GivenPages, check_ids, split_pages
 from api.number_formats import OutputDtype
 from api.pages import load_pages
 from api.queue import Queue
@@ -49,6 +49,8 @@ async def embed_job(
     if isinstance(truncate, bool):
         truncate = "end" if truncate else "none"
     given = split_pages(request.input, max_inputs, "input")
+    if truncate == "none":
+        await check_ids(queue, request.model, given, "input")
     return EmbedJob(
         model=request.model,
         inputs=await load_pages(queue, request.model, given, request.image_url, images),

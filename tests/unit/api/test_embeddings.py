@@ -126,3 +126,16 @@ async def test_an_unknown_model_is_answered_404_with_what_there_is(client: httpx
     reply = await client.post("/v1/embeddings", json={"model": "other", "input": "a"})
     assert reply.status_code == 404
     assert MODEL.id in reply.json()["error"]["message"]
+
+
+@pytest.mark.parametrize(("truncate", "status"), [("none", 400), ("end", 200), ("start", 200)])
+async def test_far_too_many_token_ids_are_refused_before_they_are_a_job(
+    client: httpx.AsyncClient, queue: MemoryQueue, truncate: str, status: int
+):
+    many = [[1], [7] * (2 * MODEL.max_tokens + 1001)]
+    reply = await embed(client, input=many, truncate=truncate)
+    assert reply.status_code == status
+    if status == 400:
+        assert reply.json()["error"]["code"] == "context_length_exceeded"
+        assert f"Input 1: {len(many[1])} tokens" in reply.json()["error"]["message"]
+        assert not queue.submitted

@@ -1,0 +1,132 @@
+"""An embedding and a chat client beside a flood: bodies of 30 MB, schemas of 800 properties, connections cut in one."""
+
+import asyncio
+import contextlib
+import json
+import os
+import sys
+import time
+from collections.abc import AsyncIterator
+from typing import NamedTuple
+
+import redis
+
+from bench.client import Load, load_from_processes
+from bench.report import Row, median, quantile_ms
+from bench.stack import ROOT, api, process, python, redis_server
+
+EMBEDDER = "all-MiniLM-L6-v2"
+GENERATOR = ROOT / "examples" / "tiny_chat" / "model"
+CHAT = "chat"
+WINDOW_S = 20
+WARM_UP = 20
+
+
+class Client(NamedTuple):
+    """What one client asks for, again and again."""
+
+    name: str
+    path: str
+    body: bytes
+
+
+CLIENTS = (
+    Client(
+        "embedding",
+        "/v1/embeddings",
+        json.dumps({"model": EMBEDDER, "input": "a red fox runs over the old street"}).encode(),
+    ),
+    Client(
+        "chat",
+        "/v1/chat/completions",
+        json.dumps(
+            {"model": CHAT, "max_tokens": 16, "messages": [{"role": "user", "content": "hello"}]}
+        ).encode(),
+    ),
+)
+
+
+async def measure(repeats: int) -> list[Row]:
+    found: dict[str, list[tuple[float, float]]] = {client.name: [] for client in CLIENTS}
+    floods: list[dict[str, int]] = []
+    for _ in range(repeats):
+        async with _serving() as (port, url):
+            await _run(port, WARM_UP, None)
+            alone = await _run(port, None, WINDOW_S)
+            async with _flood(port) as flood:
+                beside = await _run(port, None, WINDOW_S)
+            floods.append(flood)
+            await _until_drained(url)
+        for client, one, other in zip(CLIENTS, alone, beside, strict=True):
+            assert not one.errors and not other.errors, f"{client.name}: requests failed"
+            found[client.name].append(
+                (quantile_ms(one.latencies_s, 0.99), quantile_ms(other.latencies_s, 0.99))
+            )
+    rows = [
+        Row(
+            name,
+            {
+                "p99 ms alone": median([alone for alone, _ in runs]),
+                "beside the flood": median([beside for _, beside in runs]),
+                "ratio": median([beside / alone for alone, beside in runs]),
+            },
+        )
+        for name, runs in found.items()
+    ]
+    kinds = dict.fromkeys(kind for flood in floods for kind in flood)
+    rows.append(
+        Row("the flood, requests", {kind: median([each.get(kind, 0) for each in floods]) for kind in kinds})
+    )
+    return rows
+
+
+@contextlib.asynccontextmanager
+async def _serving() -> AsyncIterator[tuple[int, str]]:
+    with redis_server() as url:
+        command = ("-m", "cli.main", "worker", "--model", EMBEDDER, "--model", f"{CHAT}={GENERATOR}")
+        async with process(*python(*command), REDIS_URL=url), api(url) as port:
+            yield port, url
+
+
+async def _run(port: int, total: int | None, seconds: float | None) -> list[Load]:
+    """Both clients at once, for so many requests or so long."""
+    return await asyncio.gather(
+        *[
+            load_from_processes(
+                port,
+                [client.body],
+                connections=1,
+                total=total or 1_000_000,
+                path=client.path,
+                seconds=seconds,
+            )
+            for client in CLIENTS
+        ]
+    )
+
+
+@contextlib.asynccontextmanager
+async def _flood(port: int) -> AsyncIterator[dict[str, int]]:
+    """Runs in a process of its own. Afterwards: how many requests of each kind got each status."""
+    told: dict[str, int] = {}
+    child = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "bench.flood_callers", str(port), EMBEDDER, CHAT,
+        stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, cwd=ROOT,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+    )  # fmt: skip
+    assert child.stdout is not None
+    try:
+        await child.stdout.readline()  # its bodies are made
+        yield told
+    finally:
+        output, _ = await child.communicate(b"")  # its input ends, and so does it
+        told.update(json.loads(output))
+
+
+async def _until_drained(url: str, timeout_s: float = 60) -> None:
+    """Nothing is left of the flood: no job in a queue, none in a worker."""
+    client = redis.Redis.from_url(url)
+    deadline = time.monotonic() + timeout_s
+    while any(client.llen(key) for key in client.smembers("rq:queues")) or client.zcard("mlxq:leases"):  # pyright: ignore
+        assert time.monotonic() < deadline, "jobs of the flood are left"
+        await asyncio.sleep(0.1)
