@@ -31,6 +31,8 @@ MAX_PATTERN_CHARACTERS = 4_096
 MAX_MULTIPLE, MAX_MULTIPLES = 10_000, 100_000
 """Least common multiple of all multipleOf (powers of ten are free), and their sum: remainders are states."""
 
+MAX_MULTIPLE_DIGITS = 20
+"""Of a multipleOf that is an integer; llguidance reads 19."""
 
 MAX_CHOICES = 10_000
 MAX_GRAMMAR_CHARACTERS, MAX_RULES = 32_768, 500
@@ -151,8 +153,15 @@ def _list(value: Any) -> Sequence[Any]:
 
 
 def _coefficient(value: Any) -> int:
-    """The digits of a multipleOf, without the zeros at their end: of 250 and of 0.25 it is 25."""
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value) or not value:
+    """The digits of a multipleOf, without the zeros at their end: of 250 and of 0.25 it is 25.
+
+    Raises ValueError for an integer that is too large: it may be larger than any float, or than Python prints.
+    """
+    if isinstance(value, bool) or not isinstance(value, int | float) or not value:
+        return 1
+    if isinstance(value, int) and abs(value) >= 10**MAX_MULTIPLE_DIGITS:
+        raise ValueError(f"a multipleOf has more than {MAX_MULTIPLE_DIGITS} digits")
+    if not math.isfinite(value):
         return 1
     digits = "".join(map(str, Decimal(repr(value)).as_tuple().digits)).rstrip("0")
     return int(digits[:20])

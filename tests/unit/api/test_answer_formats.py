@@ -249,3 +249,27 @@ async def test_strict_tools_are_so_in_the_job_and_measured(
     wide = {"type": "function", "function": {**function, "parameters": WIDE}}
     assert (await chat(chat_client, tools=[wide])).status_code == 400
     assert (await message(chat_client, tools=[{**anthropic, "input_schema": WIDE}])).status_code == 400
+
+
+LARGE_MULTIPLE = {"type": "integer", "multipleOf": 10**400}
+LARGE_FUNCTION = {"name": "f", "parameters": LARGE_MULTIPLE}
+
+
+@pytest.mark.parametrize(
+    ("ask", "fields"),
+    [
+        *((ask, {"guided_json": LARGE_MULTIPLE}) for ask in OPENAI),
+        *((ask, {"response_format": {"type": "json_schema", "schema": LARGE_MULTIPLE}}) for ask in OPENAI),
+        (message, {"output_config": {"format": {"type": "json_schema", "schema": LARGE_MULTIPLE}}}),
+        (message, {"tools": [{"name": "f", "input_schema": LARGE_MULTIPLE, "strict": True}]}),
+        (chat, {"tools": [{"type": "function", "function": LARGE_FUNCTION}], "tool_choice": "required"}),
+        (ollama_chat, {"format": LARGE_MULTIPLE}),
+        (ollama_generate, {"format": LARGE_MULTIPLE}),
+    ],
+)  # fmt: skip
+async def test_a_number_too_large_for_a_float_is_refused(
+    chat_client: httpx.AsyncClient, ask: Ask, fields: dict[str, Any]
+):
+    reply = await ask(chat_client, **fields)
+    assert reply.status_code == 400, reply.text
+    assert "a multipleOf has more than 20 digits" in reply.text

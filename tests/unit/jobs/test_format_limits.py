@@ -39,6 +39,12 @@ def nested(depth: int) -> dict[str, Any]:
         ({"multipleOf": 999_983}, "more than 10000 remainders"),
         ({"multipleOf": 0.123457}, "more than 10000 remainders"),
         ({"allOf": [{"multipleOf": 997}, {"multipleOf": 991}]}, "more than 10000 remainders"),
+        *(
+            ({"multipleOf": sign * 10**zeros}, "a multipleOf has more than 20 digits")
+            for zeros in (20, 308, 309, 400, 4000)
+            for sign in (1, -1)
+        ),
+        ({"properties": {"a": {"multipleOf": 10**309 + 1}}}, "a multipleOf has more than 20 digits"),
         ([{}], "must be a JSON object"),
         ("{}", "must be a JSON object"),
     ],
@@ -58,6 +64,7 @@ def test_schema_too_complex_is_refused_with_its_field(schema: Any, message: str)
         {"enum": [f"value {i}" for i in range(5000)]},
         {"properties": {"a": {"multipleOf": 0.01}, "b": {"multipleOf": 250}, "c": {"multipleOf": 60}}},
         {"multipleOf": 0, "properties": {"multipleOf": {"multipleOf": "x"}}, "required": 5, "anyOf": {}, "enum": 1},
+        {"multipleOf": 1e300, "minimum": 10**400, "const": 10**400},
         nested(90),
     ],
 )  # fmt: skip
