@@ -24,7 +24,10 @@ def tool_input(call: ToolCall) -> msgspec.Raw:
 
 
 def begun_input(call: ToolCall) -> msgspec.Raw:
-    """A JSON object; of a call that is cut, the members that are complete."""
+    """A JSON object; of a call that is cut, what Anthropic's own client gathers from a stream that ends there.
+
+    A text that is not closed is left out; a list or a number may be cut.
+    """
     if not call.cut:
         return tool_input(call)
     try:

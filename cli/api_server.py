@@ -8,6 +8,8 @@ from starlette.types import ASGIApp
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from api.route import STOPPING
+from jobs.cancelling import cancel_and_wait
+from jobs.errors import JobError
 from jobs.queue import JobQueue
 
 FINISH_S = 1.0
@@ -42,7 +44,7 @@ class ApiServer(uvicorn.Server):
         try:
             await super().shutdown(sockets)  # waits until no request is in flight
         finally:
-            ending.cancel()
+            await cancel_and_wait(ending)
 
     async def _end_requests(self) -> None:
         if await self._a_worker_lives():
@@ -51,11 +53,7 @@ class ApiServer(uvicorn.Server):
         await asyncio.sleep(ANSWER_S)
         # What is still there waits for no job: readers who do not read, slow uploads, pictures that are fetched.
         for connection in list(self.server_state.connections):
-            if (
-                isinstance(connection, HttpToolsProtocol)
-                and connection.cycle
-                and connection.cycle.response_started
-            ):
+            if isinstance(connection, HttpToolsProtocol) and _is_stuck(connection):
                 connection.transport.abort()
         await asyncio.sleep(ANSWER_S)
         for task in list(self.server_state.tasks):
@@ -63,6 +61,14 @@ class ApiServer(uvicorn.Server):
 
     async def _a_worker_lives(self) -> bool:
         """False also where Redis does not answer at once."""
-        asking = asyncio.create_task(self._queue.ready())
-        await asyncio.wait([asking], timeout=FINISH_S)
-        return asking.done() and asking.exception() is None and asking.result()
+        try:
+            async with asyncio.timeout(FINISH_S):
+                return await self._queue.ready()
+        except (JobError, TimeoutError):
+            return False
+
+
+def _is_stuck(connection: HttpToolsProtocol) -> bool:
+    """In the midst of a reply. One that is complete is only on its way to a slow reader."""
+    cycle = connection.cycle  # None before the first request
+    return bool(cycle and cycle.response_started and not cycle.response_complete)

@@ -7,6 +7,9 @@ from cli.configuration import child_environ
 from jobs.errors import JobError
 from jobs.settings import Settings
 from workers.model_check import check_models
+from workers.supervisor import CONFIGURATION_ERROR, cause_of_end
+
+_REASON = "mlxq worker: "
 
 
 class CannotServe(Exception):
@@ -16,7 +19,7 @@ class CannotServe(Exception):
 def served_names(settings: Settings) -> list[str]:
     """The names that the models are served under. What their files leave open, a process of its own finds out.
 
-    Raises: CannotServe.
+    Raises: CannotServe, OSError.
     """
     try:
         models, sure = check_models(settings)
@@ -32,5 +35,16 @@ def served_names(settings: Settings) -> list[str]:
             text=True,
         )
         if run.returncode:
-            raise CannotServe(run.stderr.strip().rpartition("\n")[2].removeprefix("mlxq worker: "))
+            raise _failure(run)
     return [model.id for model in models]
+
+
+def _failure(run: subprocess.CompletedProcess[str]) -> CannotServe | OSError:
+    """The reason that the process gave, or what became of it where it gave none."""
+    reasons = [line for line in run.stderr.splitlines() if line.startswith(_REASON)]
+    if run.returncode == CONFIGURATION_ERROR and reasons:
+        return CannotServe(reasons[-1].removeprefix(_REASON))
+    return OSError(
+        f"The models cannot be checked: the process that opens them ended ({cause_of_end(run.returncode)}). "
+        f"{run.stderr.strip()[-2000:]}"
+    )

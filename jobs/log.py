@@ -11,14 +11,18 @@ _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", 
 class EventFormatter(logging.Formatter):
     """Puts the fields given as `extra` behind the sentence: `worker.started worker=a1 models=2`."""
 
+    def __init__(self, layout: str) -> None:
+        super().__init__(layout)
+        self._paints = shows_colours(sys.stderr)
+
     def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - logging's name
         level = record.levelname
-        if record.levelno >= logging.WARNING:
+        if self._paints and record.levelno >= logging.WARNING:
             record.levelname = paint(
                 level, "red" if record.levelno >= logging.ERROR else "yellow", sys.stderr
             )
         line = super().formatMessage(record)
-        if not shows_colours(sys.stderr):
+        if not self._paints and "\x1b" in line:
             line = bleach(line)  # RQ paints its own
         record.levelname = level
         fields = [f"{name}={value}" for name, value in vars(record).items() if name not in _STANDARD]

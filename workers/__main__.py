@@ -50,6 +50,9 @@ def main() -> int:
         print(f"mlxq worker: {error}", file=sys.stderr)
         return CONFIGURATION_ERROR
     set_up_logging(settings.log_level)
+    os.environ.setdefault(
+        "TRANSFORMERS_VERBOSITY", "error"
+    )  # it warns of long prompts, which we refuse ourselves
     if options.check:
         return run(settings, check)
     name = worker_name(os.getpid(), options.token or secrets.token_hex(4))

@@ -80,7 +80,7 @@ class Supervisor:
                 return code
             deaths = [at for at in deaths if at > time.monotonic() - FREQUENT_S] + [time.monotonic()]
             delay_s = restart_delay_s(len(deaths))
-            log.error("%s ended (%s); it is started again in %g s", self.name, _cause(code), delay_s)
+            log.error("%s ended (%s); it is started again in %g s", self.name, cause_of_end(code), delay_s)
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(delay_s):
                     await self._stopping.wait()
@@ -133,5 +133,6 @@ def _send(process: asyncio.subprocess.Process, number: signal.Signals) -> None:
         process.send_signal(number)
 
 
-def _cause(code: int) -> str:
+def cause_of_end(code: int) -> str:
+    """What a child's exit code says."""
     return f"killed by {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
