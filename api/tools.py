@@ -46,7 +46,7 @@ def check_choice(tools: Sequence[Tool], *, must_call: bool, name: str | None, pa
         raise InvalidInput(f"{param} asks for a call, but there are no tools.", param=param)
     if name is not None and name not in [each.name for each in tools]:
         raise InvalidInput(f"{param} names {name[:200]!r}, which is none of the tools.", param=param)
-    check_tools([each for each in tools if each.strict or (must_call and name in (None, each.name))])
+    check_tools([each for each in tools if name in (None, each.name)], must_call=must_call)
 
 
 def call_arguments(text: str, *, place: str, param: str) -> str:

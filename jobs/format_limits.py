@@ -34,6 +34,9 @@ MAX_MULTIPLE, MAX_MULTIPLES = 10_000, 100_000
 MAX_MULTIPLE_DIGITS = 20
 """Of a multipleOf that is an integer; llguidance reads 19."""
 
+MAX_TOOLS = 1_000
+"""Of a request whose calls are kept to a schema: each is a rule of the grammar."""
+
 MAX_CHOICES = 10_000
 MAX_GRAMMAR_CHARACTERS, MAX_RULES = 32_768, 500
 
@@ -44,7 +47,7 @@ def check_format(form: AnswerFormat) -> None:
         case JsonFormat(schema=str(schema)):
             read_schema(schema, form.param)
         case RegexFormat():
-            _check_length(form.pattern, MAX_PATTERN_CHARACTERS, "the pattern", form.param)
+            _check_length(len(form.pattern), MAX_PATTERN_CHARACTERS, "the pattern", form.param)
         case ChoiceFormat():
             if not form.choices or not all(form.choices):
                 raise InvalidInput(
@@ -55,9 +58,9 @@ def check_format(form: AnswerFormat) -> None:
                 raise InvalidInput(
                     f"{form.param} has {count} texts; at most {MAX_CHOICES} are allowed.", param=form.param
                 )
-            _check_length("".join(form.choices), MAX_SCHEMA_BYTES, "the choice", form.param)
+            _check_length(sum(map(len, form.choices)), MAX_SCHEMA_BYTES, "the choice", form.param)
         case GrammarFormat():
-            _check_length(form.grammar, MAX_GRAMMAR_CHARACTERS, "the grammar", form.param)
+            _check_length(len(form.grammar), MAX_GRAMMAR_CHARACTERS, "the grammar", form.param)
             if form.grammar.count("::=") > MAX_RULES:
                 raise InvalidInput(f"the grammar has more than {MAX_RULES} rules.", param=form.param)
             if "%json" in form.grammar:
@@ -66,21 +69,29 @@ def check_format(form: AnswerFormat) -> None:
             pass
 
 
-def check_tools(tools: Sequence[Tool]) -> None:
-    """Of tools that a call is asked of: all their schemas count as one. Raises InvalidInput, naming tools."""
-    schemas = [read_schema(tool.parameters, "tools", f"the schema of {tool.name}") for tool in tools]
-    _check_length(
-        "".join(tool.parameters for tool in tools),
-        MAX_SCHEMA_BYTES,
-        "the schema of all tools together",
-        "tools",
-    )
-    _check_size(schemas, "tools", "the schema of all tools together")
+def check_tools(tools: Sequence[Tool], *, must_call: bool) -> None:
+    """Tools of which one may be called, or, if must_call, has to be. Raises InvalidInput, naming tools.
+
+    The schemas that the call is kept to, those of strict tools or of all that have to be called, count as one. They are
+    counted and measured before any is parsed, so that a large request is refused at once.
+    """
+    kept_to = [tool for tool in tools if must_call or tool.strict]
+    if not kept_to:
+        return
+    if len(tools) > MAX_TOOLS:
+        raise InvalidInput(
+            f"There are {len(tools)} tools; at most {MAX_TOOLS} are allowed where calls are kept to a schema.",
+            param="tools",
+        )
+    what = "the schema of all tools together"
+    _check_length(sum(len(tool.parameters) for tool in kept_to), MAX_SCHEMA_BYTES, what, "tools")
+    schemas = [read_schema(tool.parameters, "tools", f"the schema of {tool.name}") for tool in kept_to]
+    _check_size(schemas, "tools", what)
 
 
 def read_schema(text: str, param: str, what: str = "the schema") -> dict[str, Any]:
     """A JSON schema that is no larger than it may be. what: how messages call it. Raises InvalidInput."""
-    _check_length(text, MAX_SCHEMA_BYTES, what, param)
+    _check_length(len(text), MAX_SCHEMA_BYTES, what, param)
     try:
         schema = msgspec.json.decode(text)
     except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
@@ -98,10 +109,10 @@ def _check_size(schema: Any, param: str, what: str) -> None:
         raise InvalidInput(f"{what} is too complex: {error}.", param=param) from error
 
 
-def _check_length(text: str, most: int, what: str, param: str) -> None:
-    if len(text) > most:
+def _check_length(length: int, most: int, what: str, param: str) -> None:
+    if length > most:
         raise InvalidInput(
-            f"{what} is too complex: it has {len(text)} characters; at most {most} are allowed.", param=param
+            f"{what} is too complex: it has {length} characters; at most {most} are allowed.", param=param
         )
 
 

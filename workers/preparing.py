@@ -268,4 +268,11 @@ def _takes_long(job: Job) -> bool:
     """Whether it may take long to prepare however short it is: a grammar is compiled for it."""
     if not isinstance(job, GenerateJob):
         return False
-    return job.format is not None or (isinstance(job.prompt, Chat) and job.prompt.tool_choice == "required")
+    return job.format is not None or (isinstance(job.prompt, Chat) and _has_strict_calls(job.prompt))
+
+
+def _has_strict_calls(chat: Chat) -> bool:
+    """Whether calls are kept to a schema."""
+    return chat.tool_choice == "required" or (
+        chat.tool_choice == "auto" and any(tool.strict for tool in chat.tools)
+    )

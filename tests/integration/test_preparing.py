@@ -7,14 +7,16 @@ import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
+import msgspec
 import pytest
 import redis
 
 from jobs import keys
 from jobs.connection import connect, connect_async
 from jobs.errors import TimeLimitExceeded
-from jobs.generation import GenerateJob, GenerateResult, JsonFormat, Prompt
+from jobs.generation import Chat, GenerateJob, GenerateResult, JsonFormat, Message, Prompt, TextPart, Tool
 from jobs.queue import JobQueue
 from jobs.server import RedisServer
 from jobs.settings import Settings
@@ -181,8 +183,20 @@ async def test_rooms_are_free_again_after_jobs_that_could_not_be_prepared(
             assert worker._hand.rooms("fake") == before
 
 
+CALLED = Chat((Message("user", (TextPart("held"),)),), tools=(Tool("f", strict=True),))
+
+
+@pytest.mark.parametrize(
+    "constrained_by",
+    [
+        {"prompt": Prompt("held"), "format": JsonFormat()},
+        {"prompt": CALLED},
+        {"prompt": msgspec.structs.replace(CALLED, tools=(Tool("f"),), tool_choice="required")},
+    ],
+    ids=["format", "strict tool", "required call"],
+)
 async def test_an_answer_whose_grammar_takes_long_holds_up_no_other(
-    redis_server: RedisServer, redis_client: redis.Redis
+    redis_server: RedisServer, redis_client: redis.Redis, constrained_by: dict[str, Any]
 ):
     generator = SlowGrammars()
     model = generator.info.id
@@ -191,7 +205,7 @@ async def test_an_answer_whose_grammar_takes_long_holds_up_no_other(
     )
     with started(worker):
         async with open_queue(redis_server.url) as queue:
-            held = GenerateJob(model=model, prompt=Prompt("held"), format=JsonFormat())
+            held = GenerateJob(model=model, **constrained_by)
             constrained = [await queue.submit(held, INTERACTIVE) for _ in range(preparing.SLOW_THREADS + 1)]
             for n in range(3):
                 ticket = await queue.submit(GenerateJob(model=model, prompt=Prompt(f"free {n}")), INTERACTIVE)
@@ -222,6 +236,6 @@ class SlowGrammars(FakeGenerator):
         self.compiled = threading.Event()
 
     def _prepare(self, job: GenerateJob):
-        if job.format is not None:
+        if job.format is not None or isinstance(job.prompt, Chat):
             self.compiled.wait()
         return super()._prepare(job)

@@ -5,9 +5,8 @@ import msgspec
 from api.dialects.ollama.messages import OllamaMessage, ollama_messages
 from api.dialects.ollama.options import think_options
 from api.dialects.ollama.request import OllamaRequest, load_job, ollama_job
-from api.dialects.openai.chat import FunctionSpec
+from api.dialects.openai.chat import FunctionSpec, function_tools
 from api.images import ImageSource
-from api.tools import tool
 from jobs.generation import Chat, GenerateJob
 
 
@@ -26,17 +25,7 @@ async def ollama_chat_job(asked: OllamaChatRequest, images: ImageSource | None) 
     """Raises InvalidInput naming the field."""
     if not asked.messages:
         return load_job(asked)
-    tools = tuple(
-        tool(
-            each.function.name,
-            each.function.description,
-            each.function.parameters,
-            each.function.strict,
-            place=f"tools[{place}].function.name",
-            param="tools",
-        )
-        for place, each in enumerate(asked.tools or ())
-    )
+    tools = function_tools([each.function for each in asked.tools or ()])
     chat = Chat((), tools=tools, template_options=think_options(asked.think))
     job = ollama_job(asked, chat)
     # Images last: nothing is fetched for a request that is refused.

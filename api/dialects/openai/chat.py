@@ -75,8 +75,9 @@ class ChatRequest(FormatRequest, frozen=True, kw_only=True):
 async def chat_job(asked: ChatRequest, images: ImageSource | None) -> GenerateJob:
     """The job that a request asks for; fetches the images it names. Raises InvalidInput naming the field."""
     _refuse_unsupported(asked)
-    tools = _tools(asked.tools or ())
-    choice, tool_name = _tool_choice(asked, tools)
+    choice, tool_name = _tool_choice(asked)
+    functions = [each.function for each in asked.tools or ()]
+    tools = function_tools(functions, must_call=choice == "required", name=tool_name)
     form = answer_format(asked)
     options = template_options(
         asked.chat_template_kwargs,
@@ -125,23 +126,28 @@ def _refuse_unsupported(asked: ChatRequest) -> None:
         raise InvalidInput("max_tokens and max_completion_tokens contradict each other.", param="max_tokens")
 
 
-def _tools(given: Sequence[ChatTool]) -> tuple[Tool, ...]:
-    return tuple(
+def function_tools(
+    given: Sequence[FunctionSpec], *, must_call: bool = False, name: str | None = None
+) -> tuple[Tool, ...]:
+    """The functions of `tools`, as OpenAI and Ollama have them; must_call, name: what tool_choice says.
+
+    Raises InvalidInput, naming the field, for tools that are wrong or too large, and where tool_choice fits none.
+    """
+    tools = tuple(
         tool(
-            each.function.name,
-            each.function.description,
-            each.function.parameters,
-            each.function.strict,
+            each.name,
+            each.description,
+            each.parameters,
+            each.strict,
             place=f"tools[{place}].function.name",
             param="tools",
         )
         for place, each in enumerate(given)
     )
+    check_choice(tools, must_call=must_call, name=name, param="tool_choice")
+    return tools
 
 
-def _tool_choice(asked: ChatRequest, tools: Sequence[Tool]) -> tuple[ToolChoice, str | None]:
-    choice, name = asked.tool_choice or "auto", None
-    if isinstance(choice, NamedTool):
-        choice, name = "required", choice.function.name
-    check_choice(tools, must_call=choice == "required", name=name, param="tool_choice")
-    return choice, name
+def _tool_choice(asked: ChatRequest) -> tuple[ToolChoice, str | None]:
+    choice = asked.tool_choice or "auto"
+    return ("required", choice.function.name) if isinstance(choice, NamedTool) else (choice, None)

@@ -248,7 +248,18 @@ async def test_strict_tools_are_so_in_the_job_and_measured(
         assert last_chat(generator).tools == (Tool("t", "", TEXT, strict=True),)
     wide = {"type": "function", "function": {**function, "parameters": WIDE}}
     assert (await chat(chat_client, tools=[wide])).status_code == 400
+    assert (await ollama_chat(chat_client, tools=[wide])).status_code == 400
     assert (await message(chat_client, tools=[{**anthropic, "input_schema": WIDE}])).status_code == 400
+
+
+async def test_strict_tools_of_every_dialect_are_counted(chat_client: httpx.AsyncClient):
+    function = {"name": "t", "parameters": SCHEMA, "strict": True}
+    openai = {"type": "function", "function": function}
+    anthropic = {"name": "t", "input_schema": SCHEMA, "strict": True}
+    for ask, tool in ((chat, openai), (job, openai), (message, anthropic), (ollama_chat, openai)):
+        reply = await ask(chat_client, tools=[tool] * 1001)
+        assert reply.status_code == 400, reply.text
+        assert "There are 1001 tools; at most 1000" in reply.text
 
 
 LARGE_MULTIPLE = {"type": "integer", "multipleOf": 10**400}

@@ -99,11 +99,35 @@ def test_format_too_large_is_refused(form: Any, message: str):
     assert caught.value.param == "x"
 
 
+def strict(parameters: str) -> Tool:
+    return Tool("t0", "", parameters, strict=True)
+
+
 def test_tools_schemas_count_as_one():
-    tools = [Tool(f"t{i}", "", json.dumps({"properties": properties(300)})) for i in range(20)]
-    check_tools(tools[:5])
+    tools = [strict(json.dumps({"properties": properties(300)})) for _ in range(20)]
+    check_tools(tools[:5], must_call=False)
     with pytest.raises(InvalidInput, match="all tools together is too complex") as caught:
-        check_tools(tools)
+        check_tools(tools, must_call=False)
     assert caught.value.param == "tools"
     with pytest.raises(InvalidInput, match="the schema of t0 is too complex"):
-        check_tools([Tool("t0", "", json.dumps({"properties": properties(800)}))])
+        check_tools([strict(json.dumps({"properties": properties(800)}))], must_call=False)
+
+
+@pytest.mark.parametrize(
+    ("count", "length", "message"), [(1001, 1, "1001 tools; at most 1000"), (3, 100_000, "300000 characters")]
+)
+def test_tools_are_counted_and_measured_before_any_schema_is_parsed(count: int, length: int, message: str):
+    unreadable = [strict("{" * length)] * count
+    with pytest.raises(InvalidInput, match=message) as caught:
+        check_tools(unreadable, must_call=False)
+    assert caught.value.param == "tools"
+
+
+def test_tools_are_measured_only_where_a_schema_is_kept_to():
+    free = [Tool("free", "", "{" * 300_000)] * 2000
+    check_tools(free, must_call=False)
+    check_tools([*free[:10], strict("{}")], must_call=False)
+    with pytest.raises(InvalidInput, match="2001 tools"):
+        check_tools([*free, strict("{}")], must_call=False)
+    with pytest.raises(InvalidInput, match="3000000 characters"):
+        check_tools(free[:10], must_call=True)

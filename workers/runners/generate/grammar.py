@@ -121,7 +121,7 @@ class Grammars:
             known = ", ".join(tool.name for tool in tools) or "none"
             wanted = "a tool is to be called" if name is None else f"no tool is called {name!r}"
             raise InvalidInput(f"{wanted}; the request's tools: {known}.", param="tool_choice")
-        check_tools(chosen)
+        check_tools(chosen, must_call=True)
         return self._calls(chosen, text, text.begin, after, generated, parallel=parallel)
 
     def strict_calls(
@@ -131,7 +131,7 @@ class Grammars:
 
         None where no single token begins a call. Raises InvalidInput as `tool_calls`.
         """
-        check_tools([tool for tool in tools if tool.strict])
+        check_tools(tools, must_call=False)
         marks = [(name, token) for name, token in self._load().added.items() if text.begin.startswith(name)]
         if not marks:
             return None
