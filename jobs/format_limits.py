@@ -10,8 +10,8 @@ import msgspec
 from jobs.errors import InvalidInput
 from jobs.generation import AnswerFormat, ChoiceFormat, GrammarFormat, JsonFormat, RegexFormat, Tool
 
-MAX_SCHEMA_BYTES = 256 << 10
-"""Of one schema, as JSON."""
+MAX_SCHEMA_CHARACTERS = 262_144
+"""Of one schema, as JSON text."""
 
 MAX_VALUES = 10_000
 """JSON values in a schema."""
@@ -58,7 +58,7 @@ def check_format(form: AnswerFormat) -> None:
                 raise InvalidInput(
                     f"{form.param} has {count} texts; at most {MAX_CHOICES} are allowed.", param=form.param
                 )
-            _check_length(sum(map(len, form.choices)), MAX_SCHEMA_BYTES, "the choice", form.param)
+            _check_length(sum(map(len, form.choices)), MAX_SCHEMA_CHARACTERS, "the choice", form.param)
         case GrammarFormat():
             _check_length(len(form.grammar), MAX_GRAMMAR_CHARACTERS, "the grammar", form.param)
             if form.grammar.count("::=") > MAX_RULES:
@@ -84,14 +84,14 @@ def check_tools(tools: Sequence[Tool], *, must_call: bool) -> None:
             param="tools",
         )
     what = "the schema of all tools together"
-    _check_length(sum(len(tool.parameters) for tool in kept_to), MAX_SCHEMA_BYTES, what, "tools")
+    _check_length(sum(len(tool.parameters) for tool in kept_to), MAX_SCHEMA_CHARACTERS, what, "tools")
     schemas = [read_schema(tool.parameters, "tools", f"the schema of {tool.name}") for tool in kept_to]
     _check_size(schemas, "tools", what)
 
 
 def read_schema(text: str, param: str, what: str = "the schema") -> dict[str, Any]:
     """A JSON schema that is no larger than it may be. what: how messages call it. Raises InvalidInput."""
-    _check_length(len(text), MAX_SCHEMA_BYTES, what, param)
+    _check_length(len(text), MAX_SCHEMA_CHARACTERS, what, param)
     try:
         schema = msgspec.json.decode(text)
     except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
