@@ -35,21 +35,30 @@ def clone_to(folder: Path) -> None:
     subprocess.run(["git", "clone", "--quiet", "--no-hardlinks", str(ROOT), str(folder)], check=True)
 
 
-def bare_environ() -> dict[str, str]:
-    """Of a shell in which no tool of this project is to be found."""
-    kept = {name: value for name, value in os.environ.items() if name != "VIRTUAL_ENV"}
-    path = [
-        each for each in kept.get("PATH", os.defpath).split(os.pathsep) if not Path(each, "mlxq").exists()
-    ]
-    return kept | {"PATH": os.pathsep.join(path)}
+def bare_environ(tools: Path) -> dict[str, str]:
+    """Of a shell that finds this Python and the system's own tools, and nothing that would help this project.
+
+    tools: an empty folder.
+    """
+    python = tools / "python3"
+    python.write_text(f'#!/bin/sh\nexec "{sys.executable}" "$@"\n')
+    python.chmod(0o755)
+    folders = [each for each in os.environ.get("PATH", os.defpath).split(os.pathsep) if _is_bare(Path(each))]
+    dropped = ("MLXQ_", "REDIS_URL", "LD_PRELOAD", "PYTHONPATH", "VIRTUAL_ENV")
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(dropped)}
+    return kept | {"PATH": os.pathsep.join([str(tools), *folders])}
 
 
-def run(command: str, folder: Path, log: Path) -> tuple[int, float]:
+def _is_bare(folder: Path) -> bool:
+    return not any((folder / name).exists() for name in ("mlxq", "uv", "redis-server", "valkey-server"))
+
+
+def run(command: str, folder: Path, environ: dict[str, str], log: Path) -> tuple[int, float]:
     """Exit code, seconds. What it says goes to the log."""
     started = time.monotonic()
     with log.open("w") as out:
         done = subprocess.run(
-            command.split(), cwd=folder, env=bare_environ(), stdin=subprocess.DEVNULL, stdout=out, stderr=out
+            command.split(), cwd=folder, env=environ, stdin=subprocess.DEVNULL, stdout=out, stderr=out
         )
     return done.returncode, time.monotonic() - started
 
@@ -67,11 +76,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     failures = 0
     for turn in range(1, options.times + 1):
         with tempfile.TemporaryDirectory(prefix="mlxq-clone-") as name, busy(options.load):
-            folder = Path(name) / "mlxq"
+            folder, tools = Path(name) / "mlxq", Path(name) / "bin"
+            tools.mkdir()
+            environ = bare_environ(tools)
             clone_to(folder)
             for command in options.commands or COMMANDS:
                 log = Path(name) / "said.log"
-                code, seconds = run(command, folder, log)
+                code, seconds = run(command, folder, environ, log)
                 said = log.read_text(errors="replace").splitlines()
                 load = os.getloadavg()[0]
                 print(

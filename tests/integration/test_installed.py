@@ -155,7 +155,11 @@ def running(place: Place, folder: Path) -> Iterator[str]:
         yield re.findall(r"http://[0-9.]+:[0-9]+", log.read_text())[0]
     finally:
         up.terminate()
-        up.wait(60)
+        try:
+            up.wait(60)
+        finally:
+            up.kill()  # its children end with it
+            up.wait()
 
 
 def wait_for(found: Callable[[], object], process: subprocess.Popen[bytes], log: Path) -> object:
