@@ -57,7 +57,9 @@ class Admissions:
     async def _flush(self) -> None:
         try:
             while self._pending:
-                await self._send(self._next_batch())
+                # Those whose callers gave up are left out.
+                if batch := [each for each in self._next_batch() if not each[2].done()]:
+                    await self._send(batch)
         finally:
             self._flushing = None
 

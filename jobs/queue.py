@@ -65,6 +65,7 @@ class JobQueue:
         self._outage = Outage(data_folder)
         self._watch = Watch(redis, self._outage, self._end_hopeless)
         self._needs: dict[asyncio.Future[Mail], _Need] = {}
+        self._under_way: set[asyncio.Timeout] = set()  # of blocks of commands
         self._admissions = Admissions(
             redis, limit=settings.queue_limit, idempotency_ttl_s=settings.idempotency_ttl_s
         )
@@ -152,6 +153,9 @@ class JobQueue:
         feed = self._mailbox.follow(job_id)
         model = self._models.pop(job_id, None)
         self._need(future, model, self._settings.worker_wait_s)
+        status: str | None = None
+        body: bytes | None = None
+        begun = False
         try:
             if not told:
                 await self._check_streams(job_id)
@@ -162,9 +166,12 @@ class JobQueue:
             reading = unheard_too(feed, future, functools.partial(self._read_log, job_id), after)
             async with contextlib.aclosing(reading) as events:
                 async for event in events:
-                    self._need(future, model, self._settings.wait_s)
+                    if not begun:
+                        begun = True
+                        self._need(future, model, self._settings.wait_s)
                     yield event.read()
-            status, body = future.result()
+            if status is None:  # else it had ended, whatever became of the wait
+                status, body = future.result()
         finally:
             self._needs.pop(future, None)
             self._mailbox.unfollow(job_id, feed)
@@ -239,6 +246,10 @@ class JobQueue:
             self._end_if_hopeless(future, self._needs[future])
 
     def _end_hopeless(self) -> None:
+        if self._outage.is_lasting:
+            for limit in self._under_way:
+                limit.reschedule(0)
+            self._under_way.clear()
         for future, need in self._needs.items():
             self._end_if_hopeless(future, need)
 
@@ -253,11 +264,20 @@ class JobQueue:
 
     @contextlib.asynccontextmanager
     async def _reaching_redis(self) -> AsyncGenerator[None]:
+        """Commands in it may take as long as they need, but end once an outage lasts."""
         if self._outage.is_lasting:  # nobody needs to wait for what is known
             raise _unavailable(self._outage.cause)
+        limit = asyncio.timeout(None)
         try:
-            yield
+            async with limit:
+                self._under_way.add(limit)
+                try:
+                    yield
+                finally:
+                    self._under_way.discard(limit)
         except (RedisError, OSError) as error:
+            if limit.expired():
+                raise _unavailable(self._outage.cause or cause_of(error)) from error
             if not _is_wrong_type(error):
                 raise _unavailable(cause_of(error)) from error
             log.exception("a key in Redis holds what is not ours")

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import logging
 import os
+import random
 import re
 import signal
 import socket
@@ -25,8 +26,10 @@ from jobs.connection import connect, connect_async, impatient
 from jobs.errors import QueueUnavailable
 from jobs.probe import SECOND_LOOK_S, Probe, RedisUnusable
 from jobs.queue import JobQueue
+from jobs.record import PART_BYTES
 from jobs.server import RedisServer
 from jobs.settings import Settings
+from jobs.types import EmbedJob, SubmitOptions
 from tests.stack import MODEL, ROOT, Program, Stack
 from tests.unit.api.web import certificate
 from tests.waiting import PATIENCE_S, until_async, wait_until, within
@@ -200,6 +203,36 @@ async def test_a_silent_redis_is_named_and_then_nobody_waits_for_it(
         finally:
             await queue.aclose()
     assert caplog.text.count("Redis cannot be used") == 1
+
+
+async def test_who_asks_a_silent_redis_is_answered_once_that_is_known(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(watch, "PATIENCE_S", 0.2)
+    monkeypatch.setattr(probe, "SECOND_LOOK_S", 0.1)
+    with silent_server() as silent:
+        client = connect_async(f"redis://{silent}")
+        client.connection_pool.connection_kwargs["socket_timeout"] = None  # only the queue can end a command
+        queue = JobQueue(client, Settings())
+        await queue.start()
+        large = EmbedJob(model="m", inputs=(random.Random(1).randbytes(2 * PART_BYTES).hex(),))
+        options = SubmitOptions(idempotency_key="k")
+        try:
+            asked = (
+                queue.models(),
+                queue.stats(),
+                queue.view("a"),
+                queue.cancel("a"),
+                queue.wait("a", 1000),
+                anext(queue.stream("a")),
+                queue.submit(EmbedJob(model="m", inputs=("a",)), options),
+                queue._admit("a", "embed:m:default", large, options, ""),
+                queue._admit("b", "embed:m:default", large, options, ""),
+            )
+            told = await within(asyncio.gather(*asked, return_exceptions=True))
+        finally:
+            await queue.aclose()
+    assert {repr(each) for each in told} == {
+        "QueueUnavailable('Redis cannot be used (it does not answer). Try again in a moment.')"
+    }
 
 
 def ready(url: str) -> str:

@@ -397,6 +397,20 @@ async def test_submits_at_the_same_time_share_one_failure_of_redis():
     assert redis.asked == 2  # the next one asks for itself: Redis may be back
 
 
+async def test_a_submit_that_is_given_up_before_its_turn_is_not_sent(queue: JobQueue, ledger: Ledger):
+    admissions = queue._admissions
+    async with asyncio.timeout(60):
+        admissions._flushing = asyncio.create_task(asyncio.sleep(60))  # as while another ADMIT is on its way
+        submits = [asyncio.create_task(queue.submit(job(text), SubmitOptions())) for text in ("a", "b")]
+        await until(lambda: len(admissions._pending) == 2)
+        submits[0].cancel()
+        await asyncio.wait(submits[:1])
+        admissions._flushing.cancel()
+        await admissions._flush()
+        await submits[1]
+    assert [record.decode_job(claim.data) for claim in claim_all(ledger)[0]] == [job("b")]
+
+
 async def test_a_caller_that_gives_up_leaves_the_question_to_the_others(queue: JobQueue):
     first, second = (asyncio.create_task(queue.models()) for _ in range(2))
     await asyncio.sleep(0)
@@ -587,3 +601,26 @@ async def test_a_stream_that_has_begun_outlives_its_worker(hurried: JobQueue, le
         await until(lambda: hurried._watch.absent_s("m") > 0.5)
         ledger.emit([(claims[0], 2, told[1])])
         assert await within(anext(events)) == (2, told[1])
+
+
+async def test_a_finished_stream_read_again_without_a_worker_is_whole(
+    hurried: JobQueue, ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+):
+    story = GenerateJob(model="m", prompt=Prompt("a"), stream=True)
+    options = SubmitOptions(awaited=True, idempotency_key="k")
+    first = await hurried.submit(story, options)
+    claims = ledger.claim([Room("generate:m:default", 10_000, 9)], max_jobs=9, suspect=False).claims
+    told = [Pieces(1, 0, (Piece(text=text),)) for text in ("one", "two")]
+    for number, pieces in enumerate(told, 1):
+        ledger.emit([(claims[0], number, pieces)])
+    finish(ledger, claims[0])
+    assert [event async for event in hurried.stream(first.id)] == [(1, told[0]), (2, told[1])]
+    await until(lambda: hurried._watch.absent_s("m") > 0.5)
+
+    again = await hurried.submit(story, options)
+    assert not again.created
+    assert [event async for event in hurried.stream(again.id)] == [(1, told[0]), (2, told[1])]
+
+    hurried.stop_waiting()
+    again = await hurried.submit(story, options)
+    assert [event async for event in hurried.stream(again.id)] == [(1, told[0]), (2, told[1])]
