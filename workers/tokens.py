@@ -101,10 +101,13 @@ class ModelTokenizer:
             )
 
     def shortened_ids(self, ids: Sequence[int], truncate: Truncate) -> Sequence[int]:
-        """The same for a caller's token ids."""
+        """The same for a caller's token ids. Raises InvalidInput for ids outside the vocabulary: also for those that
+        are left out.
+        """
         most = self.max_tokens + len(self.prefix) + len(self.suffix)
         if len(ids) <= 2 * most:
-            return ids
+            return ids  # `wrap` looks at all of them
+        self._check_known(ids)
         if truncate == "none":
             raise self._too_long(str(len(ids)))
         return [*ids[:most], *ids[-most:]]
@@ -115,13 +118,7 @@ class ModelTokenizer:
         The ids' own special tokens at either end are taken as such. The prompt is tokenised apart from the ids.
         Raises InvalidInput for ids outside the vocabulary.
         """
-        slices = (ids[at : at + SLICE_IDS] for at in range(0, len(ids), SLICE_IDS))
-        if not all(self._knows(each) for each in slices):
-            raise InvalidInput(
-                f"a token id is outside the model's vocabulary (0 to {self.vocab_size - 1}). "
-                "Use the model's own tokenizer, or send text.",
-                param="input",
-            )
+        self._check_known(ids)
         content = np.asarray(ids, dtype=np.int32)
         if len(self.prefix) and np.array_equal(content[: len(self.prefix)], self.prefix):
             content = content[len(self.prefix) :]
@@ -189,6 +186,16 @@ class ModelTokenizer:
                 "The tokenizer reads nothing of a plain letter; its tokenizer.json is not usable."
             )
         return ids[: content[0]], ids[content[-1] + 1 :]
+
+    def _check_known(self, ids: Sequence[int]) -> None:
+        """Raises InvalidInput for ids outside the vocabulary."""
+        slices = (ids[at : at + SLICE_IDS] for at in range(0, len(ids), SLICE_IDS))
+        if not all(self._knows(each) for each in slices):
+            raise InvalidInput(
+                f"a token id is outside the model's vocabulary (0 to {self.vocab_size - 1}). "
+                "Use the model's own tokenizer, or send text.",
+                param="input",
+            )
 
     def _knows(self, ids: Sequence[int]) -> bool:
         """The embedding table may have more rows than the tokenizer has tokens; those rows were never trained."""

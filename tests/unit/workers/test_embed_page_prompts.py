@@ -129,6 +129,12 @@ def test_mark_of_a_picture_is_refused_wherever_it_comes(prompts: TurnPrompts, ma
     assert caught.value.param == "instruction"
 
 
+def test_mark_of_a_picture_is_refused_in_what_is_left_out_of_long_ids(prompts: TurnPrompts):
+    long = [*ids("fox" * 1000), *ids(MARK), *ids("fox" * 1000)]
+    with pytest.raises(InvalidInput, match="stands for a picture"):
+        prompts.text(tuple(long), INSTRUCTION, "end")
+
+
 @pytest.mark.parametrize("as_ids", [False, True])
 def test_long_text_is_refused_or_cut_within_its_turn(prompts: TurnPrompts, as_ids: bool):
     text = " ".join(["fox"] * 60 + ["dog"] * 60)

@@ -146,6 +146,15 @@ def test_long_lists_of_ids_are_refused_with_their_number(tmp_path: Path):
         _minilm_like(tmp_path).shortened_ids([5] * 3000, "none")
 
 
+@pytest.mark.parametrize("truncate", ["none", "end", "start"])
+@pytest.mark.parametrize("stray", [-1, 10**9])
+def test_long_lists_of_ids_hold_no_stray_id_in_what_is_left_out(
+    tmp_path: Path, stray: int, truncate: Truncate
+):
+    with pytest.raises(InvalidInput, match="outside the model's vocabulary"):
+        _minilm_like(tmp_path).shortened_ids([5] * 1000 + [stray] + [5] * 1000, truncate)
+
+
 def _minilm_like(folder: Path) -> ModelTokenizer:
     source = vocabularies.word_piece()
     source.save(str(folder / "tokenizer.json"))

@@ -50,6 +50,7 @@ class TurnPrompts:
             value = self._tokenizer.shortened(value or EMPTY, truncate, head)
             ids, before = next(self._tokenizer.encode([head + value + TAIL])), None
         else:
+            self._check_ids(value)
             ids, before = self._wrapped(self._tokenizer.shortened_ids(value, truncate), head)
         if len(ids) > self._tokenizer.max_tokens:
             if before is None:
@@ -80,12 +81,15 @@ class TurnPrompts:
             )
         return PageItem(ids, tuple(each.pixels for each in looks), grids_of(ids, looks, self._image_token))
 
-    def _wrapped(self, value: Sequence[int], head: str) -> tuple[Ids, int]:
-        """A caller's token ids in their turn, and how many tokens are before them."""
+    def _check_ids(self, value: Sequence[int]) -> None:
+        """Raises InvalidInput."""
         if not value:
             raise InvalidInput("the list of token ids is empty.", param="input")
         if any(mark in value for mark in self._marks):
             raise InvalidInput("the token ids hold the one that stands for a picture.", param="input")
+
+    def _wrapped(self, value: Sequence[int], head: str) -> tuple[Ids, int]:
+        """A caller's token ids in their turn, and how many tokens are before them."""
         ids, before = self._tokenizer.wrap(value, head)
         end = len(ids) - len(self._tokenizer.suffix)
         return np.concatenate((ids[:end], self._tail, ids[end:])), before
