@@ -5,6 +5,7 @@ from typing import Any, Literal
 
 import msgspec
 
+from api.body import clipped
 from api.sampling import SamplingRequest
 from api.tools import JsonObject
 from jobs.errors import InvalidInput
@@ -148,7 +149,7 @@ def _unwrapped(given: JsonObject) -> JsonObject | None:
     try:
         return msgspec.convert(given, AnswerSchema).schema
     except msgspec.ValidationError as error:
-        raise _wrong(f"json_schema: {error}") from error
+        raise _wrong(f"json_schema: {clipped(str(error))}") from error
 
 
 def _wrong(what: str) -> InvalidInput:

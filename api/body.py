@@ -11,8 +11,10 @@ from jobs.errors import InvalidInput
 
 T = TypeVar("T")
 
+MAX_MESSAGE_CHARACTERS = 1_000
+
 # msgspec ends a message with the place: "... - at `$.input[3]`"; for a key, "... - at `key` in `$.metadata`".
-_PLACE = re.compile(r"(?P<what>.*?)(?: - at (?:`key` in )?`\$\.?(?P<path>.*?)`)?", re.DOTALL)
+_PLACE = re.compile(r" - at (?:`key` in )?`\$\.?(?P<path>[^`]*)`\Z")
 _MISSING = re.compile(r"Object missing required field `(?P<name>\w+)`")
 
 
@@ -57,9 +59,16 @@ def decode_query(request: Request, shape: type[T]) -> T:
         _refuse(error)
 
 
+def clipped(message: str) -> str:
+    """One of msgspec's, without the middle if it is long: it may hold a whole field of the caller's."""
+    half = MAX_MESSAGE_CHARACTERS // 2
+    return message if len(message) <= 2 * half else f"{message[:half]}…{message[-half:]}"
+
+
 def _refuse(error: msgspec.ValidationError) -> NoReturn:
-    match = _PLACE.fullmatch(str(error))
-    what, path = (match["what"], match["path"]) if match else (str(error), None)
+    message = clipped(str(error))
+    match = _PLACE.search(message)
+    what, path = (message[: match.start()], match["path"]) if match else (message, None)
     missing = _MISSING.fullmatch(what)
     if missing:
         name = f"{path}.{missing['name']}" if path else missing["name"]

@@ -12,7 +12,7 @@ from starlette.requests import Request
 from api.prefer import parse_prefer
 from api.queue import Queue
 from jobs.errors import InvalidInput, JobError
-from jobs.model_names import find_model
+from jobs.model_names import MAX_SHOWN_CHARACTERS, find_model
 from jobs.settings import Settings
 from jobs.types import Job, Lane, SubmitOptions, Ticket
 
@@ -123,7 +123,7 @@ async def _named(jobs: Sequence[Job], queue: Queue) -> Sequence[Job]:
         return jobs
     if task not in info.tasks:
         raise InvalidInput(
-            f"The model {name!r} is not for this task ({task}) but for {info.task}: "
+            f"The model {name[:MAX_SHOWN_CHARACTERS]!r} is not for this task ({task}) but for {info.task}: "
             f"send it to {_ENDPOINTS.get(info.task, 'another endpoint')}.",
             param="model",
         )

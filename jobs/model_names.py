@@ -6,6 +6,9 @@ from difflib import get_close_matches
 from jobs.errors import InvalidInput, UnknownModel
 from jobs.types import ModelInfo
 
+MAX_SHOWN_CHARACTERS = 200
+"""So much of a name is told back; a longer one is no misspelling of another."""
+
 
 def find_model(name: str, models: Sequence[ModelInfo], task: str | None = None) -> ModelInfo | None:
     """None where no model is meant. task: of two that are meant, the one that does it.
@@ -25,7 +28,9 @@ def find_model(name: str, models: Sequence[ModelInfo], task: str | None = None) 
             found = [info for info in found if task in info.tasks] or found
         if len({info.id for info in found}) > 1:
             ids = " or ".join(info.id for info in found)
-            raise InvalidInput(f"The model {name!r} may be {ids}: name one of them.", param="model")
+            raise InvalidInput(
+                f"The model {name[:MAX_SHOWN_CHARACTERS]!r} may be {ids}: name one of them.", param="model"
+            )
         if found:
             return found[0]
     return None
@@ -37,12 +42,15 @@ def unknown_model(name: str, models: Iterable[ModelInfo]) -> UnknownModel:
     near = nearest(name, ids)
     meant = f" Did you mean {near!r}?" if near else ""
     return UnknownModel(
-        f"No worker serves the model {name!r}.{meant} There is: {', '.join(ids)}.", param="model"
+        f"No worker serves the model {name[:MAX_SHOWN_CHARACTERS]!r}.{meant} There is: {', '.join(ids)}.",
+        param="model",
     )
 
 
 def nearest(name: str, names: Iterable[str]) -> str | None:
-    """The name that was probably meant, if any is near."""
+    """The name that was probably meant, if any is near. A long name is not looked at: that would take seconds."""
+    if len(name) > MAX_SHOWN_CHARACTERS:
+        return None
     names = list(names)
     spellings = {_last(each.casefold()): each for each in names} | {each.casefold(): each for each in names}
     wanted = name.casefold()

@@ -5,6 +5,7 @@ from typing import Literal
 
 import msgspec
 
+from api.dialects.ollama.open_calls import OpenCalls
 from api.images import ImageReference, ImageSource, load_images
 from api.tools import JsonObject
 from jobs.errors import InvalidInput
@@ -46,7 +47,7 @@ async def ollama_messages(given: Sequence[OllamaMessage], images: ImageSource | 
         for number, text in enumerate(message.images or ())
     ]
     pictures = iter(await load_images(references, images))
-    open_calls: list[ToolCall] = []
+    open_calls = OpenCalls()
     return tuple(_message(place, message, pictures, open_calls) for place, message in enumerate(given))
 
 
@@ -57,9 +58,7 @@ def parts_of(
     return (*(ImagePart(next(pictures)) for _ in images or ()), *((TextPart(text),) if text else ()))
 
 
-def _message(
-    place: int, message: OllamaMessage, pictures: Iterator[bytes], open_calls: list[ToolCall]
-) -> Message:
+def _message(place: int, message: OllamaMessage, pictures: Iterator[bytes], open_calls: OpenCalls) -> Message:
     """open_calls: those that no message has answered yet; kept up here."""
     calls = tuple(
         ToolCall(
@@ -69,7 +68,8 @@ def _message(
         )
         for number, call in enumerate(message.tool_calls or ())
     )
-    open_calls += calls
+    for call in calls:
+        open_calls.add(call)
     return Message(
         role=message.role,
         content=parts_of(message.content or "", pictures, message.images),
@@ -80,13 +80,9 @@ def _message(
     )
 
 
-def _answered(message: OllamaMessage, open_calls: list[ToolCall]) -> str | None:
+def _answered(message: OllamaMessage, open_calls: OpenCalls) -> str | None:
     """The id of the call that a tool's message answers: what it says, else the first open one of its name."""
-    if message.tool_call_id is not None:
-        open_calls[:] = [call for call in open_calls if call.id != message.tool_call_id]
-        return message.tool_call_id
-    for call in open_calls:
-        if message.tool_name in (None, call.name):
-            open_calls.remove(call)
-            return call.id
-    return None
+    if message.tool_call_id is None:
+        return open_calls.answer_first(message.tool_name)
+    open_calls.answer(message.tool_call_id)
+    return message.tool_call_id

@@ -9,7 +9,7 @@ import msgspec
 
 from api.dialects.ollama.reply import timestamp
 from jobs.errors import NoWorker, UnknownModel
-from jobs.model_names import find_model, nearest
+from jobs.model_names import MAX_SHOWN_CHARACTERS, find_model, nearest
 from jobs.types import LoadedModel, ModelInfo, WorkerStats
 
 _LATEST = ":latest"
@@ -126,7 +126,7 @@ def show_model(name: str, models: Sequence[ModelInfo]) -> ShowReply:
     if info is None:
         near = nearest(name.removesuffix(_LATEST), [each.id for each in models])
         meant = f", did you mean {near!r}?" if near else ""
-        raise UnknownModel(f"model {name!r} not found{meant}", param="model")
+        raise UnknownModel(f"model {name[:MAX_SHOWN_CHARACTERS]!r} not found{meant}", param="model")
     known: dict[str, str | int] = {
         "general.architecture": _ARCHITECTURE,
         "general.basename": info.id,

@@ -284,3 +284,15 @@ async def test_a_number_too_large_for_a_float_is_refused(
     reply = await ask(chat_client, **fields)
     assert reply.status_code == 400, reply.text
     assert "a multipleOf has more than 20 digits" in reply.text
+
+
+async def test_a_long_key_is_told_in_part(chat_client: httpx.AsyncClient):
+    for form in (
+        {"type": "json_schema", "json_schema": {"schema": {}, "k" * 300_000: 1}},
+        {"type": "json_schema", "k" * 300_000: 1},
+        {"type": "k" * 300_000},
+    ):
+        reply = await chat(chat_client, response_format=form)
+        assert reply.status_code == 400, reply.text
+        assert "kkk" in reply.text
+        assert len(reply.content) < 2000

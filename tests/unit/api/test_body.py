@@ -45,6 +45,14 @@ def test_a_refusal_names_the_field_at_fault(raw: bytes, param: str | None, words
     assert words in error.message
 
 
+@pytest.mark.parametrize("text", [b"x" * 300_000, b"`" * 300_000, b" - at `$.input" * 20_000])
+def test_a_long_text_is_told_in_part(text: bytes):
+    error = refusal(b'{"model":"m","input":"a","encoding_format":"%b"}' % text)
+    assert "Invalid enum value" in error.message
+    assert len(error.message) < 1100
+    assert error.param in ("encoding_format", "input")
+
+
 @pytest.mark.parametrize(
     ("field", "param"),
     [

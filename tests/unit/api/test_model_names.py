@@ -78,3 +78,13 @@ async def test_one_model_under_two_names_is_not_picked_silently(connect: Connect
     reply = await client.post("/v1/embeddings", json={"model": "org/One", "input": "a"})
     assert reply.status_code == 400
     assert reply.json()["error"]["message"] == "The model 'org/One' may be first or second: name one of them."
+
+
+@pytest.mark.parametrize("path", [*CALLS, "/api/show"])
+async def test_a_long_name_is_told_in_part(path: str, connect: Connect, served: MemoryQueue):
+    _, body = CALLS.get(path, ("", {}))
+    reply = await connect(served).post(path, json=body | {"model": "my-generate" + "a/b" * 100_000})
+    assert reply.status_code in (404, 422), reply.text
+    assert "my-generatea/b" in reply.text
+    assert "ean 'my-generate'" not in reply.text
+    assert len(reply.content) < 1000

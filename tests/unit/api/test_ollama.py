@@ -14,6 +14,7 @@ import pytest
 from fastapi import FastAPI
 
 from api.app import create_app
+from api.dialects.ollama.open_calls import OpenCalls
 from jobs import errors
 from jobs.generation import (
     Choice,
@@ -243,6 +244,52 @@ async def test_results_without_names_answer_calls_in_order(
     asked = [*HELLO, {"role": "assistant", "tool_calls": calls}, *results]
     await chat(chat_client, messages=asked)
     assert [each.tool_call_id for each in last_chat(generator).messages[2:]] == ["a", "b"]
+
+
+async def test_a_result_with_an_id_leaves_the_other_calls_open(
+    chat_client: httpx.AsyncClient, generator: MemoryQueue
+):
+    names = ("ask", "tell", "ask", "ask", "tell")
+    calls = [{"id": key, "function": {"name": name}} for key, name in zip("abcac", names, strict=True)]
+    results: list[dict[str, str]] = [
+        {"tool_call_id": "a"},  # answers both that bear this id
+        {"tool_name": "ask"},
+        {"tool_name": "ask"},
+        {},
+        {},
+        {"tool_call_id": "z"},
+        {},
+    ]
+    asked = [
+        *HELLO,
+        {"role": "assistant", "tool_calls": calls},
+        *({"role": "tool", "content": "1", **each} for each in results),
+    ]
+    await chat(chat_client, messages=asked)
+    found = [each.tool_call_id for each in last_chat(generator).messages[2:]]
+    assert found == ["a", "c", None, "b", "c", "z", None]
+
+
+def test_many_calls_are_not_compared_with_each_result():
+    compared = 0
+
+    class Text(str):
+        __slots__ = ()
+        __hash__ = str.__hash__
+
+        def __eq__(self, other: object) -> bool:
+            nonlocal compared
+            compared += 1
+            return str.__eq__(self, other)
+
+    open_calls, count = OpenCalls(), 1000
+    for n in range(count):
+        open_calls.add(ToolCall(Text(f"c{n}"), Text("ask"), "{}"))
+    for n in range(count - 1, 1, -1):
+        assert open_calls.answer_first("other") is None
+        open_calls.answer(f"c{n}")
+    assert [open_calls.answer_first("ask") for _ in range(3)] == ["c0", "c1", None]
+    assert compared < 10 * count
 
 
 async def test_a_prompt_becomes_a_chat(chat_client: httpx.AsyncClient, generator: MemoryQueue):

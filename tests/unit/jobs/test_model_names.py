@@ -74,3 +74,11 @@ def test_an_unknown_name_is_told_the_nearest(name: str, meant: str | None):
     message = unknown_model(name, SERVED).message
     assert ("Did you mean" in message) == (meant is not None)
     assert "There is: Qwen/Qwen3-0.6B, Twin, all-MiniLM-L6-v2" in message
+
+
+def test_of_a_long_name_a_part_is_told_and_nothing_is_suggested():
+    assert nearest("b" + "a" * 250, ["a" * 250]) is None
+    name = "all-MiniLM-L6-v2" + "a/b" * 1_000_000
+    message = unknown_model(name, SERVED).message
+    assert message.startswith("No worker serves the model 'all-MiniLM-L6-v2a/b")
+    assert len(message) < 500

@@ -111,7 +111,7 @@ def render(
     except Exception as error:
         # Templates are programs from the model's makers; they refuse what they do not know in many ways.
         raise InvalidInput(
-            f"The model's chat template cannot render these messages: {error}.", param="messages"
+            f"The model's chat template cannot render these messages: {str(error)[:300]}.", param="messages"
         ) from error
 
 
