@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TypeVar
 
 import redis.asyncio
+from redis.exceptions import InvalidResponse, RedisError
 
 from jobs.connection import impatient
 from jobs.outage import cause_of, is_final, is_reply, placed
@@ -21,7 +22,8 @@ ANSWER_S = 1.0
 SECOND_LOOK_S = 0.4
 
 _SOCKET_S = 10
-_NO_KEY = "mlxq:probe"
+_NAME = "mlxq:probe"
+"""Of a key that never exists and of a channel that nobody listens to."""
 
 
 class RedisUnusable(Exception):
@@ -46,20 +48,32 @@ class Probe:
     async def ask(self, question: Callable[[], Awaitable[T]], within_s: float = ANSWER_S) -> T:
         """What the question, sent through `redis`, gives; this and a second look are over in within_s + SECOND_LOOK_S.
 
-        Raises: RedisUnusable, also where Redis takes no writes.
+        Raises: RedisUnusable, also where Redis takes no writes or the user may not use our channels; and what the
+        question raises besides RedisError and OSError.
         """
         try:
             async with asyncio.timeout(within_s):
-                # No such key is ever there, so this changes nothing; but where no write is taken, it is refused.
-                await self.redis.set(_NO_KEY, b"", xx=True)
+                await self._try()
                 return await question()
-        except Exception as error:  # also of redis-py's parser, where the other end is no Redis
+        except (RedisError, OSError) as error:
             found = None if is_reply(error) else await self._mismatch()
             cause = found or cause_of(error, self._folder)
             raise RedisUnusable(cause, is_final=is_final(error), folder=self._folder) from error
 
     async def aclose(self) -> None:
         await self.redis.aclose()
+
+    async def _try(self) -> None:
+        """What mlxq needs, in two commands that change nothing. Raises: RedisError, OSError."""
+        try:
+            await self.redis.set(_NAME, b"", xx=True)  # refused where no write is taken
+            await self.redis.publish(_NAME, b"")
+        except (
+            AttributeError,
+            TypeError,
+            ValueError,
+        ) as error:  # redis-py's, where the other end is no Redis
+            raise InvalidResponse from error
 
     async def _mismatch(self) -> str | None:
         """TLS at one end only looks like silence, or like a closed connection: ask the port the other way."""

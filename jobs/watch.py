@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import logging
 import time
 from collections.abc import Callable
 
@@ -13,6 +14,8 @@ from jobs.census import Census
 from jobs.outage import SILENT, Outage
 from jobs.probe import ANSWER_S, Probe, RedisUnusable
 from jobs.types import WorkerStats
+
+log = logging.getLogger(__name__)
 
 LOOK_S = 1.0
 
@@ -69,9 +72,12 @@ class Watch:
 
     async def _watch(self) -> None:
         while True:
-            with contextlib.suppress(RedisUnusable):
-                await self._look()
-            self._looked()
+            try:
+                with contextlib.suppress(RedisUnusable):
+                    await self._look()
+                self._looked()
+            except Exception:
+                log.exception("looking whether Redis can be used failed, looking again")
             await asyncio.sleep(LOOK_S)
 
     async def _look(self) -> None:

@@ -21,7 +21,7 @@ import httpx
 import pytest
 import redis
 
-from jobs import probe, watch
+from jobs import outage, probe, watch
 from jobs.connection import connect, connect_async, impatient
 from jobs.errors import QueueUnavailable
 from jobs.probe import SECOND_LOOK_S, Probe, RedisUnusable
@@ -32,7 +32,7 @@ from jobs.settings import Settings
 from jobs.types import EmbedJob, SubmitOptions
 from tests.stack import MODEL, ROOT, Program, Stack
 from tests.unit.api.web import certificate
-from tests.waiting import PATIENCE_S, until_async, wait_until, within
+from tests.waiting import PATIENCE_S, until, until_async, wait_until, within
 
 USER, PASSWORD = "canary", "sparrow#@/:finch"
 BIRDS = ("canary", "sparrow", "finch")
@@ -49,6 +49,14 @@ def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
             client.acl_setuser(USER, enabled=True, passwords=[f"+{PASSWORD}"], commands=["+ping", "+hello"])
             client.acl_setuser(
                 "whole", enabled=True, passwords=[f"+{PASSWORD}"], commands=["+@all"], keys="*", channels="*"
+            )
+            client.acl_setuser(
+                "deaf",
+                enabled=True,
+                passwords=[f"+{PASSWORD}"],
+                commands=["+@all"],
+                keys="*",
+                reset_channels=True,
             )
             client.config_set("requirepass", PASSWORD)
         yield f"127.0.0.1:{port}"
@@ -131,6 +139,7 @@ async def test_each_cause_is_named(guarded: str, tmp_path: Path):
             f"redis://{guarded}": "it asks for a password and none was given",
             f"redis://:wrong@{guarded}": "wrong user name or password",
             f"redis://{USER}:{quote(PASSWORD, safe='')}@{guarded}": "its user may not do what mlxq needs",
+            f"redis://deaf:{quote(PASSWORD, safe='')}@{guarded}": "its user may not do what mlxq needs",
             f"unix://{tmp_path}/none": "not reachable: no such socket",
         }
         silences = (f"redis://{silent}", f"rediss://{silent}", f"rediss://{guarded}")
@@ -154,6 +163,39 @@ async def test_each_cause_is_named(guarded: str, tmp_path: Path):
 async def test_what_others_answer_is_understood(reply: bytes, cause: str):
     with saying_server(reply) as address:
         assert await cause_of(f"redis://{address}") == cause
+
+
+async def test_what_redis_py_cannot_read_is_no_redis():
+    with saying_server(b"+OK\r\n") as address:  # where it expects a table
+        assert await cause_of(f"redis://:password@{address}") == "not reachable"
+
+
+async def test_a_user_who_may_not_listen_is_one_line_in_the_log(
+    guarded: str, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(watch, "LOOK_S", 0.05)
+    monkeypatch.setattr(outage, "LATE_S", 0)
+    caplog.set_level(logging.INFO)
+    looks = 0
+
+    async def look(self: watch.Watch) -> None:
+        nonlocal looks
+        looks += 1
+        await original(self)
+
+    original = watch.Watch._look
+    monkeypatch.setattr(watch.Watch, "_look", look)
+    queue = JobQueue(connect_async(f"redis://deaf:{quote(PASSWORD, safe='')}@{guarded}"), Settings())
+    await queue.start()
+    try:
+        with pytest.raises(QueueUnavailable, match="its user may not do what mlxq needs"):
+            await within(queue.ready())
+        await until(lambda: looks > 20)
+    finally:
+        await queue.aclose()
+    assert [each.message for each in caplog.records if "Redis" in each.message] == [
+        "Redis cannot be used: its user may not do what mlxq needs"
+    ]
 
 
 async def test_a_replica_and_a_full_memory_are_named(tmp_path: Path):
@@ -270,7 +312,10 @@ def run(*arguments: str, **environ: str) -> subprocess.CompletedProcess[str]:
 
 
 @pytest.mark.parametrize("command", ["up", "serve", "worker"])
-@pytest.mark.parametrize("user", ["", f"{USER}:wrong@", f"{USER}:{quote(PASSWORD, safe='')}@"])
+@pytest.mark.parametrize(
+    "user",
+    ["", f"{USER}:wrong@", f"{USER}:{quote(PASSWORD, safe='')}@", f"deaf:{quote(PASSWORD, safe='')}@"],
+)
 def test_a_refused_user_ends_the_start_at_once_with_one_line(
     command: str, user: str, guarded: str, tmp_path: Path
 ):

@@ -11,7 +11,7 @@ from redis.asyncio.client import Pipeline
 from redis.exceptions import ConnectionError as RedisConnectionError
 
 from jobs import keys, record, watch
-from jobs.census import Announcement
+from jobs.census import Announcement, Census
 from jobs.errors import (
     IdempotencyConflict,
     InternalError,
@@ -553,6 +553,31 @@ async def test_who_waits_is_told_when_no_worker_has_been_there_for_a_while(hurri
     again = await hurried.submit(job(), SubmitOptions(awaited=True))
     with pytest.raises(NoWorker):  # at once, now that it is known
         await within(hurried.wait(again.id, 1000))
+
+
+async def test_a_mistake_of_ours_is_no_outage_and_ends_no_watch(
+    server: fakeredis.FakeServer,
+    ledger: Ledger,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+):
+    monkeypatch.setattr(watch, "LOOK_S", 0.02)
+    original, mistakes = Census.attendance, [KeyError("a mistake"), KeyError("a mistake")]
+
+    async def attendance(self: Census):
+        if mistakes:
+            raise mistakes.pop()
+        return await original(self)
+
+    monkeypatch.setattr(Census, "attendance", attendance)
+    queue = JobQueue(fakeredis.FakeAsyncRedis(server=server), Settings())
+    await queue.start()
+    try:
+        await until(lambda: queue._watch._found)
+    finally:
+        await queue.aclose()
+    assert caplog.text.count("KeyError: 'a mistake'") == 2
+    assert "Redis cannot be used" not in caplog.text
 
 
 async def test_a_stream_without_a_worker_ends_before_its_first_event(hurried: JobQueue):
