@@ -254,3 +254,55 @@ def test_broken_call_has_no_end_marker_that_the_model_did_not_write(tokenizer: T
     transcript, _ = write(tokenizer, '<tool_call>{"name": "f"', transitions=TOOLS)
     answer = transcript.choice_so_far()
     assert (answer.text, answer.finish_reason) == ('<tool_call>{"name": "f"', "stop")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "a" * 400_000,
+        "functions." * 40_000,
+        "get_weather[ARGS]{}" + "a" * 400_000,
+        '{"name": "get_weather", ""' + " " * 400_000 + "x",
+        '{"name": "get_weather' * 20_000,
+        '\n{"name"' + " " * 400_000,
+    ],
+    ids=lambda text: text[:24].strip(),
+)
+@pytest.mark.timeout(120)  # milliseconds if read once, hours if read again from each place
+def test_what_a_model_repeats_without_end_is_read_once(text: str):
+    assert [call for call in read_cut_calls(text, json.loads, NAMES) if call.arguments] in (
+        [],
+        [FoundCall("get_weather", "{}")],
+    )
+
+
+class Copied(str):  # noqa: SLOT000
+    """Counts the characters that are copied out of it."""
+
+    characters = 0
+
+    def __getitem__(self, key: Any) -> str:
+        part = super().__getitem__(key)
+        self.characters += len(part)
+        return part
+
+
+def test_a_call_with_many_arguments_is_copied_once():
+    text = Copied("[get_weather(a=[" + "1, " * 1000)
+    notation = next(each for each in NOTATIONS if each.reader == "pythonic")
+    assert [call.name for call in read_cut_calls(text, reader_of(notation), NAMES)] == ["get_weather"]
+    assert text.characters <= len(text)
+
+
+def test_brackets_without_end_reach_no_reader():
+    read: list[str] = []
+
+    def parse(text: str) -> Any:
+        read.append(text)
+        raise ValueError
+
+    assert read_cut_calls("{" * 20_000, parse, NAMES) == []
+    assert read_cut_calls("1," * 20_000, parse, NAMES) == []
+    assert read == []
+    assert read_cut_calls("get_weather" + "(" * 20_000, parse, NAMES) == []
+    assert max(text.count(")") for text in read) == 0

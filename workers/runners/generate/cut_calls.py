@@ -22,15 +22,17 @@ class FoundCall(NamedTuple):
 _HEADS = (
     # {"name": "f", "arguments": …, also where "arguments" is not complete
     re.compile(
-        r'\{\s*"name"\s*:\s*"(?P<name>[^"\\]+)"\s*'
-        r'(?:,\s*"(?:arguments|parameters)"\s*:\s*|(?:,\s*(?:"[a-z]*"?\s*:?\s*)?)?$)'
+        r'\{\s*+"name"\s*+:\s*+"(?P<name>[^"\\]++)"\s*+'
+        r'(?:,\s*+"(?:arguments|parameters)"\s*+:\s*+|(?:,\s*+(?:"[a-z]*+"?+\s*+:?+\s*+)?)?$)'
     ),
     # Mistral: f[ARGS]…
-    re.compile(r"(?P<name>[\w.-]+)\s*\[ARGS\]\s*"),
+    re.compile(r"(?<![\w.-])(?P<name>[\w.-]++)\s*+\[ARGS\]\s*+"),
     # Kimi K2: functions.f:0<|tool_call_argument_begin|>…
-    re.compile(r"(?P<id>(?:functions\.)?(?P<name>[\w.-]+):\d+)\s*<\|tool_call_argument_begin\|>\s*"),
+    re.compile(
+        r"(?<![\w.-])(?P<id>(?:functions\.)?(?P<name>[\w.-]++):\d++)\s*+<\|tool_call_argument_begin\|>\s*+"
+    ),
 )
-"""What comes before arguments that are JSON."""
+"""What comes before arguments that are JSON. No part of it is read twice, whatever a model repeats without end."""
 
 _OPENING = re.compile(r"[\s\[]*(?:<\|tool_call_begin\|>\s*)?")
 """What may come before the first of them."""
@@ -41,6 +43,7 @@ _CLOSINGS = ("</function>", "</invoke>", "</atem:invoke>", "<|close|>call<|sep|>
 """What ends a call whose arguments stand between tags. Readers of such calls leave out an argument that has no end."""
 
 _BRACKETS = {"(": ")", "[": "]", "{": "}"}
+_MAX_DEPTH = 100
 _PART = re.compile(
     r"""<\|"\|>.*?<\|"\|>|<escape>.*?<escape>|"(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*'"""
     r"""|(?P<open>[(\[{])|(?P<close>[)\]}])|(?P<comma>,)|(?P<cut><\|"\||<escape>|["'])""",
@@ -57,6 +60,8 @@ def read_cut_calls(text: str, parse: Parse, names: Sequence[str]) -> list[FoundC
     for head in _HEADS:
         if found := list(_json_calls(text, head)):
             return [call for call in found if call.name in names]
+    if not any(name in text for name in names):
+        return []
     return _tagged(text, parse, names) or _bracketed(text, parse, names)
 
 
@@ -107,19 +112,20 @@ def _tagged(text: str, parse: Parse, names: Sequence[str]) -> list[FoundCall]:
 def _bracketed(text: str, parse: Parse, names: Sequence[str]) -> list[FoundCall]:
     """Calls of the form f(a=1) or call:f{a:1}: as far as they go without the last argument, brackets closed."""
     opened: list[str] = []
-    kept = ""
+    end = 0
     for part in _PART.finditer(text):
         if part["cut"]:
             break
         if part["open"]:
             opened.append(_BRACKETS[part["open"]])
+            if len(opened) > _MAX_DEPTH:
+                return []
         elif part["close"] and opened:
             opened.pop()
         elif not part["comma"]:
             continue
         end = part.start() if part["comma"] else part.end()
-        kept = text[:end] + "".join(reversed(opened))
-    found = _parsed(kept, text, parse, names) if kept else []
+    found = _parsed(text[:end] + "".join(reversed(opened)), text, parse, names) if end else []
     return found if opened in ([], ["]"]) else _with_last_cut(found)
 
 
