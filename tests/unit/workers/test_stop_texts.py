@@ -163,3 +163,32 @@ def test_another_worker_goes_on_with_the_same_stop_texts(tokenizer: Tokenizer):
 def test_marks_are_no_stop_texts_where_nobody_asked_for_one(tokenizer: Tokenizer):
     transcript, _ = write(tokenizer, f"<think>hm</think>{OSLO}", transitions={NORMAL: []})
     assert transcript.choice_so_far().text == f"<think>hm</think>{OSLO}"
+
+
+BROKEN = "<tool_call>not json END more</tool_call>"
+
+
+@pytest.mark.parametrize(
+    "text", [f"Hi {BROKEN} tail", f"Hi {BROKEN}", f"Hi {BROKEN}{OSLO}", "Hi <tool_call>not json END more"]
+)
+def test_a_stop_text_in_a_call_that_cannot_be_read_ends_the_answer(tokenizer: Tokenizer, text: str):
+    """What the caller gets of such a call is text."""
+    transcript, pieces = write(tokenizer, text, stop=["END"], transitions=TOOLS)
+    answer = transcript.choice_so_far()
+    assert (answer.text, answer.tool_calls) == ("Hi <tool_call>not json ", ())
+    assert (answer.finish_reason, answer.stop, pieces[-1].stop) == ("stop", "END", "END")
+
+
+@pytest.mark.parametrize("behind", ["", " tail", f" {BROKEN}"])
+def test_a_call_that_cannot_be_read_is_whole_where_no_stop_text_is_in_it(tokenizer: Tokenizer, behind: str):
+    transcript, _ = write(tokenizer, "Hi " + BROKEN + behind, stop=["</tool_call> EN"], transitions=TOOLS)
+    assert transcript.choice_so_far().text.startswith("Hi " + BROKEN)
+    assert transcript.choice_so_far().stop is None
+
+
+def test_another_worker_stops_in_a_call_that_cannot_be_read(tokenizer: Tokenizer):
+    script = script_of(tokenizer, TOOLS, stop=["END"])
+    full, pieces = write_ids(script, tokenizer.encode(f"Hi {BROKEN} tail").ids)
+    replayed = Transcript(script)
+    replayed.replay(pieces)
+    assert replayed.choice_so_far() == full.choice_so_far()

@@ -179,6 +179,8 @@ class Transcript:
                 self._tool_text = (self._tool_text or "") + text
             elif self._tool_text is not None:
                 self._end_tool_call()
+                if self._stops.stopped:
+                    return
             if kind == REASONING:
                 self._growth.reasoning.append(self._without_marks(text))
                 self._trims = True
@@ -218,10 +220,13 @@ class Transcript:
         reader = self._script.calls
         self._trims = self._fresh = True
         if reader is None:
-            self._growth.text.append(text)
+            self._show(self._stops.read(text))
             return
         if finish == "length":
-            self._growth.calls += reader.read_cut(text)
+            calls = reader.read_cut(text)
+            if text.strip() and not calls:
+                log.warning("a cut tool call could not be read", extra={"characters": len(text)})
+            self._growth.calls += calls
             return
         try:
             self._growth.calls += reader.read(text)
@@ -230,7 +235,7 @@ class Transcript:
             kind = type(error).__name__
             log.warning("a tool call could not be read", extra={"characters": len(text), "error": kind})
             before, behind = reader.markers
-            self._growth.text.append(before + text + ("" if finish else behind))
+            self._show(self._stops.read(before + text + ("" if finish else behind)))
 
     def _has_enough_calls(self) -> bool:
         return self._script.one_call and bool(self._growth.calls)
@@ -240,13 +245,13 @@ class Transcript:
             self._read(self._script.tokenizer.decode(self._undecoded, skip_special_tokens=False))
         if not self._stopped:
             self._sort(self._markup.close())
+        if self._tool_text is not None:
+            self._end_tool_call("stop" if self._stopped else finish)
         self._show(self._stops.read(self._space))
         self._show(self._stops.close())
         self.stop = self._markup.stop if self._stops.stop is None else self._stops.stop
         if self.stop is not None:
             finish = "stop"  # also where the length is reached with it
-        if self._tool_text is not None:
-            self._end_tool_call(finish)
         if self._script.one_call:
             del self._growth.calls[1:]
         called = self._growth.calls or any(piece.tool_calls for piece in self._pieces)
