@@ -7,7 +7,7 @@ import msgspec
 
 from api.body import clipped
 from api.sampling import SamplingRequest
-from api.tools import JsonObject
+from api.tools import JsonObject, object_text
 from jobs.errors import InvalidInput
 from jobs.format_limits import check_format
 from jobs.generation import AnswerFormat, ChoiceFormat, GrammarFormat, JsonFormat, RegexFormat
@@ -109,7 +109,7 @@ def answer_format(asked: FormatRequest) -> AnswerFormat | None:
 
 
 def json_format(schema: GivenSchema, param: str) -> JsonFormat:
-    return JsonFormat(schema if isinstance(schema, str) else msgspec.json.encode(schema).decode(), param)
+    return JsonFormat(schema if isinstance(schema, str) else object_text(schema, param), param)
 
 
 def refuse_given(asked: msgspec.Struct, fields: Sequence[str], instead: str) -> None:

@@ -2,8 +2,7 @@
 
 from collections.abc import Mapping
 
-import msgspec
-
+from api.tools import object_text
 from jobs.errors import InvalidInput
 
 # What the renderer itself sets, or what would make it render something else than the messages.
@@ -26,4 +25,4 @@ def template_options(given: Mapping[str, object] | None, field: str, **shorthand
         raise InvalidInput(f"{field}: {', '.join(taken)} cannot be set.", param=field)
     said = {name: value for name, value in shorthands.items() if value is not None}
     options = {**(given or {}), **said}
-    return msgspec.json.encode(options).decode() if options else "{}"
+    return object_text(options, field) if options else "{}"

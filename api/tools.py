@@ -1,7 +1,7 @@
 """Tools that a model may call, as every dialect gives them: checked, and put into the job's form."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any
 
 import msgspec
@@ -21,6 +21,17 @@ _NO_PARAMETERS = Tool("").parameters
 _JSON_OBJECT = msgspec.json.Decoder(JsonObject)
 
 
+def object_text(value: Mapping[str, object], param: str) -> str:
+    """JSON. Raises InvalidInput, naming the field, for what is nested too deeply.
+
+    What could be decoded cannot always be encoded: how deep either goes depends on the calls that it is made in.
+    """
+    try:
+        return msgspec.json.encode(value).decode()
+    except RecursionError as error:
+        raise InvalidInput(f"{param} is nested too deeply.", param=param) from error
+
+
 def tool(
     name: str,
     description: str | None,
@@ -36,7 +47,7 @@ def tool(
             f"{place}: a function's name has 1 to 128 letters, digits, '_', '-' and '.', not {name[:200]!r}.",
             param=param,
         )
-    schema = msgspec.json.encode(parameters).decode() if parameters else _NO_PARAMETERS
+    schema = object_text(parameters, param) if parameters else _NO_PARAMETERS
     return Tool(name=name, description=description or "", parameters=schema, strict=bool(strict))
 
 

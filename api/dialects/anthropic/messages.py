@@ -6,7 +6,7 @@ from typing import Literal
 import msgspec
 
 from api.images import ImageReference, ImageSource, load_images
-from api.tools import JsonObject
+from api.tools import JsonObject, object_text
 from jobs.errors import InvalidInput
 from jobs.generation import ImagePart, Message, TextPart, ToolCall
 
@@ -158,7 +158,7 @@ def _answer(blocks: Sequence[Block]) -> Message:
         tuple(TextPart(block.text) for block in blocks if isinstance(block, TextBlock)),
         reasoning="".join(block.thinking for block in blocks if isinstance(block, ThinkingBlock)),
         tool_calls=tuple(
-            ToolCall(block.id, block.name, msgspec.json.encode(block.input).decode())
+            ToolCall(block.id, block.name, object_text(block.input, "messages"))
             for block in blocks
             if isinstance(block, ToolUseBlock)
         ),

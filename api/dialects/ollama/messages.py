@@ -7,7 +7,7 @@ import msgspec
 
 from api.dialects.ollama.open_calls import OpenCalls
 from api.images import ImageReference, ImageSource, load_images
-from api.tools import JsonObject
+from api.tools import JsonObject, object_text
 from jobs.errors import InvalidInput
 from jobs.generation import ImagePart, Message, TextPart, ToolCall
 
@@ -64,7 +64,7 @@ def _message(place: int, message: OllamaMessage, pictures: Iterator[bytes], open
         ToolCall(
             id=call.id or f"call_{place}_{number}",
             name=call.function.name,
-            arguments=msgspec.json.encode(call.function.arguments).decode(),
+            arguments=object_text(call.function.arguments, "messages"),
         )
         for number, call in enumerate(message.tool_calls or ())
     )

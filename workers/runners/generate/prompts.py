@@ -98,9 +98,9 @@ def render(
         raise InvalidInput("This model cannot call tools: send the request without tools.", param="tools")
     if chat.role_mapping or not tokenizer.has_chat_template:
         return _with_prefixes(chat, content)
-    tools = tool_schemas(chat.tools) if chat.tool_choice != "none" else []
-    options: dict[str, Any] = json.loads(chat.template_options)
     try:
+        tools = tool_schemas(chat.tools) if chat.tool_choice != "none" else []
+        options: dict[str, Any] = json.loads(chat.template_options)
         return tokenizer.apply_chat_template(
             [_template_message(message, content) for message in chat.messages],
             tools=tools or None,
@@ -109,7 +109,8 @@ def render(
             **options,
         )
     except Exception as error:
-        # Templates are programs from the model's makers; they refuse what they do not know in many ways.
+        # Templates are programs from the model's makers; they refuse what they do not know in many ways. A schema
+        # or an option may be nested deeper than Python reads.
         raise InvalidInput(
             f"The model's chat template cannot render these messages: {str(error)[:300]}.", param="messages"
         ) from error
