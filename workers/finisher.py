@@ -2,6 +2,7 @@
 
 import logging
 import queue
+import threading
 import time
 from collections.abc import Callable, Sequence
 from typing import TypeVar
@@ -57,6 +58,8 @@ class Finisher:
         self._stopping = False
         self._sweeping = False
         self._give_up_at = float("inf")
+        self.ended = threading.Event()
+        """Stopped, and all is written."""
 
     def complete(self, held: Held) -> None:
         """All outcomes of the job are there."""
@@ -89,6 +92,7 @@ class Finisher:
             if self._sweeping and not self._stopping:
                 self._sweeping = False
                 self._follow_up_left_ones()
+        self.ended.set()
 
     def _next_batch(self) -> list[_Done]:
         batch: list[_Done] = []

@@ -37,13 +37,15 @@ MAX_STUCK = 8
 
 @dataclass(eq=False)
 class _Call:
-    """Jobs of one model that are being prepared in one thread. deadline: for a single one, by time.monotonic.
+    """Jobs of one model that are being prepared in one thread. deadline: when a single one fails, by time.monotonic;
+    its caller may have set it. hung_at: from then on the call counts as one that does not return.
     replaced: another thread has taken this one's place, which ends with the call.
     """
 
     helds: list[Held]
     began: float
     deadline: float
+    hung_at: float
     slow: bool
     replaced: bool = False
 
@@ -112,13 +114,14 @@ class Preparing:
             for call in self._calls:
                 call.began += seconds
                 call.deadline += seconds
+                call.hung_at += seconds
 
     @property
     def is_stuck(self) -> bool:
         """Whether so many calls hang that the process should be started anew."""
         now = time.monotonic()
         with self._changed:
-            return sum(now > call.deadline for call in self._calls) >= MAX_STUCK
+            return sum(now > call.hung_at for call in self._calls) >= MAX_STUCK
 
     # The two lines. All of it is called with the lock.
 
@@ -151,7 +154,7 @@ class Preparing:
     def _call(self, helds: list[Held], *, slow: bool) -> _Call:
         now = time.monotonic()
         limit_s = min(self._timeout_s, helds[0].claim.time_limit_s) if len(helds) == 1 else self._timeout_s
-        call = _Call(helds, now, now + limit_s, slow)
+        call = _Call(helds, now, now + limit_s, now + self._timeout_s, slow)
         self._calls.append(call)
         return call
 

@@ -44,6 +44,8 @@ log = logging.getLogger(__name__)
 TICK_S = 0.1
 PAUSE_S = 0.5
 """Between two tries to listen for RQ's commands."""
+LAST_WORDS_S = 5
+"""A worker that leaves because of a hung call waits so long for the outcomes that are being written."""
 HUNG = 70
 """Exit status of a worker whose device hung (EX_SOFTWARE)."""
 
@@ -327,13 +329,15 @@ class BatchWorker(SimpleWorker):
     def _die_hung(self) -> None:
         """A call does not return: nothing in this process can stop it. Hand the jobs over, then leave."""
         hung: list[Claim] = self._hand.running()
-        if self._residents.is_loading:  # the load hangs, not they
+        if self._residents.is_loading or not self._progress.stalled:  # a load or a tokeniser hangs, not they
             self._release(hung)
             hung = []
         log.error("a call hung, worker leaves", extra={"jobs": len(hung)})
         try:
             self._ledger.reclaim(hung=hung)
             self._give_back(self._hand.give_up_waiting())
+            self._finisher.stop()
+            self._finisher.ended.wait(LAST_WORDS_S)
             self._ledger.withdraw()
         finally:
             os._exit(HUNG)

@@ -1,6 +1,7 @@
 """Preparing jobs beside each other: one whose text takes for ever holds up nobody, and fails alone."""
 
 import asyncio
+import os
 import subprocess
 import sys
 import threading
@@ -145,22 +146,46 @@ async def test_a_worker_that_stops_gives_a_hanging_job_back(
         assert redis_client.hget(keys.job(hanging.id), "mlxq_crashes") is None
 
 
-async def test_a_worker_with_too_many_hanging_jobs_is_started_anew(
+async def test_a_worker_with_too_many_hanging_jobs_is_started_anew_and_no_running_job_is_blamed(
     redis_server: RedisServer, redis_client: redis.Redis
 ):
     script = Path(__file__).with_name("worker_process.py")
-    client = JobQueue(connect_async(redis_server.url), SETTINGS)
-    await client.start()
     process = subprocess.Popen([sys.executable, str(script), redis_server.url, "hanging"], cwd=Path.cwd())
-    try:
-        await until_async(client.ready)
-        tickets = [await client.submit(job(HANGS), SubmitOptions()) for _ in range(preparing.MAX_STUCK)]
-        assert await asyncio.to_thread(process.wait, PATIENCE_S) == HUNG
-    finally:
-        process.kill()
-    views = [await client.view(ticket.id) for ticket in tickets]
-    assert {view.status for view in views} <= {"failed", "queued", "started"}
-    await client.aclose()
+    async with open_queue_of(redis_server.url) as queue:
+        try:
+            await until_async(queue.ready)
+            texts = ["a"] * (LIMITS.items * 200)  # forty seconds of batches that take a fifth of one
+            hanging = [await submit(queue, HANGS, LARGE) for _ in range(preparing.MAX_STUCK)]
+            running = await submit(queue, *texts)
+            await until_async(lambda: has_status(queue, running.id, "started"))
+            assert await asyncio.to_thread(process.wait, PATIENCE_S) == HUNG
+        finally:
+            process.kill()
+            process.wait()
+        for ticket in hanging:
+            with pytest.raises(TimeLimitExceeded):
+                await queue.wait(ticket.id, PATIENCE_S)
+        assert redis_client.hget(keys.job(running.id), "mlxq_crashes") is None
+        assert (await queue.view(running.id)).status == "queued"
+        with running_worker(redis_server.url, FakeRunner()):
+            assert vectors(await queue.wait(running.id, PATIENCE_S)) == [expected_vector("a")] * len(texts)
+
+
+async def test_jobs_over_their_own_short_limits_do_not_end_the_worker(
+    redis_server: RedisServer, redis_client: redis.Redis, runner: FakeRunner, monkeypatch: pytest.MonkeyPatch
+):
+    exits: list[int] = []
+    monkeypatch.setattr(os, "_exit", exits.append)
+    with running_worker(redis_server.url, runner) as worker:
+        async with open_queue(redis_server.url) as queue:
+            brief = SubmitOptions(time_limit_s=1)
+            hanging = [await queue.submit(job(HANGS, LARGE), brief) for _ in range(preparing.MAX_STUCK)]
+            for ticket in hanging:
+                with pytest.raises(TimeLimitExceeded):
+                    await queue.wait(ticket.id, PATIENCE_S)
+            assert not worker._preparing.is_stuck
+            assert vectors(await run(queue, "next")) == [expected_vector("next")]
+    assert exits == []
 
 
 async def test_rooms_are_free_again_after_jobs_that_could_not_be_prepared(
