@@ -12,9 +12,9 @@ from api.access_log import note_jobs
 from api.hang_up import HangUp
 from api.queue import Queue
 from api.submission import cancel_all, submit_all, terms_of
-from api.waiting import Accepted, accept, of_keyed, refuse_async, stopping_of_keyed
+from api.waiting import Accepted, accept, refuse_async, told_instead
 from jobs.cancelling import cancel_and_wait
-from jobs.errors import NoWorker, QueueUnavailable, ResultTimeout, ServerStopping
+from jobs.errors import JobError, NoWorker, QueueUnavailable, ResultTimeout, ServerStopping
 from jobs.generation import GenerateJob, Pieces
 from jobs.settings import Settings
 
@@ -77,7 +77,7 @@ class EventStream:
         if self._error and not self._events:
             await self._give_up(self._error)
 
-    def limit_start(self, timeout_s: float, error: ResultTimeout | NoWorker) -> None:
+    def limit_start(self, timeout_s: float, error: JobError) -> None:
         """A stream that has no event by then ends with the error, and its jobs with it if they are its alone."""
         self._start_limit = self._loop.call_later(timeout_s, self._end_unbegun, error)
 
@@ -148,7 +148,7 @@ class EventStream:
             await self.abandon()  # nobody will read what they answer
         raise error
 
-    def _end_unbegun(self, error: ResultTimeout | NoWorker) -> None:
+    def _end_unbegun(self, error: JobError) -> None:
         if not self._begun:
             self._error = self._error or error
             self._news.set()
@@ -185,24 +185,18 @@ async def open_stream(
         await stream.aclose()
         await stream.abandon()
         raise
-    except (ResultTimeout, QueueUnavailable) as error:
-        timeout = of_keyed(ResultTimeout(), job_ids[0], terms.wait_s) if terms.keyed else ResultTimeout()
+    except JobError as error:
+        told = told_instead(error, terms, job_ids)
         if isinstance(error, ResultTimeout) and status_within_s < terms.wait_s:
-            stream.limit_start(terms.wait_s - status_within_s, timeout)
+            stream.limit_start(terms.wait_s - status_within_s, told or error)
             return stream
         await stream.aclose()
-        if terms.respond_async:
+        if terms.respond_async and isinstance(error, ResultTimeout | QueueUnavailable):
             return await accept(queue, job_ids[0], jobs[0], terms)
         if isinstance(error, ResultTimeout):
             await stream.abandon()
-            raise timeout from error
-        if isinstance(error, ServerStopping) and terms.keyed:
-            raise stopping_of_keyed(job_ids[0]) from error
-        raise
-    except NoWorker as error:
-        await stream.aclose()
-        if terms.keyed:
-            raise of_keyed(error, job_ids[0], terms.wait_s) from error
+        if told:
+            raise told from error
         raise
     except Exception:
         await stream.aclose()

@@ -45,16 +45,13 @@ async def perform(queue: Queue, settings: Settings, request: Request, job: Job) 
     note_jobs(request, [ticket.id])
     if terms.respond_async:
         return await _result_or_view(queue, request, ticket.id, job, terms)
-    wait_s = terms.wait_s or 0
     try:
-        return Done(ticket.id, await watch(queue, request, ticket.id, wait_s))
+        return Done(ticket.id, await watch(queue, request, ticket.id, terms.wait_s or 0))
     except (ResultTimeout, NoWorker, ServerStopping, ClientDisconnect, asyncio.CancelledError) as error:
         if terms.cancels:
             await cancel(queue, ticket.id)
-        elif isinstance(error, ResultTimeout | NoWorker):
-            raise of_keyed(error, ticket.id, wait_s) from error
-        elif isinstance(error, ServerStopping):
-            raise stopping_of_keyed(ticket.id) from error
+        if told := told_instead(error, terms, [ticket.id]):
+            raise told from error
         raise
 
 
@@ -71,9 +68,11 @@ async def perform_all(queue: Queue, settings: Settings, request: Request, jobs: 
     try:
         with HangUp(request):
             results = await all_of(queue.wait(job_id, wait_s) for job_id in job_ids)
-    except (JobError, ClientDisconnect, asyncio.CancelledError):
+    except (JobError, ClientDisconnect, asyncio.CancelledError) as error:
         if terms.cancels:
             await cancel_all(queue, job_ids)
+        if told := told_instead(error, terms, job_ids):
+            raise told from error
         raise
     return [Done(job_id, result) for job_id, result in zip(job_ids, results, strict=True)]
 
@@ -100,20 +99,23 @@ async def watch(queue: Queue, request: Request, job_id: str, timeout_s: float) -
         return await queue.wait(job_id, timeout_s)
 
 
-def of_keyed(error: ResultTimeout | NoWorker, job_id: str, wait_s: float) -> ResultTimeout | NoWorker:
-    """What a caller is told whose job outlives the wait."""
-    ask = f"Send the same request with the same Idempotency-Key again, or ask GET /v1/jobs/{job_id}."
-    if isinstance(error, NoWorker):
-        return NoWorker(f"{error.message} The job is kept for the next one. {ask}")
-    return ResultTimeout(f"The job did not finish in {wait_s:g} s and goes on. {ask}")
-
-
-def stopping_of_keyed(job_id: str) -> ServerStopping:
-    """What a caller is told whose job outlives this server."""
-    return ServerStopping(
-        "The server is stopping; the job is kept. Send the same request with the same Idempotency-Key again in a "
-        f"moment, or ask GET /v1/jobs/{job_id}."
-    )
+def told_instead(error: BaseException, terms: Terms, job_ids: Sequence[str]) -> JobError | None:
+    """Where the error ended the wait alone and the jobs go on: the same error, which says how to find them."""
+    if not terms.keyed:
+        return None
+    again = "Send the same request with the same Idempotency-Key again"
+    ask = f", or ask GET /v1/jobs/{job_ids[0]}." if len(job_ids) == 1 else "."
+    match error:
+        case ServerStopping():
+            return ServerStopping(f"The server is stopping; the work is kept. {again} in a moment{ask}")
+        case NoWorker():
+            return NoWorker(f"{error.message} The work is kept for the next one. {again}{ask}")
+        case ResultTimeout():
+            return ResultTimeout(
+                f"The work did not finish in {terms.wait_s or 0:g} s and goes on. {again}{ask}"
+            )
+        case _:
+            return None
 
 
 def refuse_async(terms: Terms) -> None:

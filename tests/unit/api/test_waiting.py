@@ -1,10 +1,12 @@
 import asyncio
+from typing import Any
 
 import httpx
 import pytest
 
-from jobs.errors import QueueUnavailable
+from jobs.errors import QueueUnavailable, ServerStopping
 from jobs.testing import MODEL, MemoryQueue
+from jobs.testing_generation import CHAT_MODEL
 from jobs.types import Lane, SubmitOptions
 from tests.unit.api.conftest import Connect
 
@@ -163,6 +165,37 @@ async def test_without_a_worker_a_keyed_job_is_kept_and_the_caller_told_how_to_f
     assert reply.status_code == 503
     assert "same Idempotency-Key" in reply.json()["error"]["message"]
     assert not queue.canceled
+
+
+ONE, SEVERAL, STREAM, STREAMS = (
+    ("/v1/completions", {"model": CHAT_MODEL.id, "prompt": prompt, "stream": stream})
+    for stream in (False, True)
+    for prompt in ("a", ["a", "b"])
+)
+
+
+@pytest.mark.parametrize("asked", [ONE, SEVERAL, STREAM, STREAMS])
+@pytest.mark.parametrize(
+    ("queue_of", "said"),
+    [
+        ({"held": True}, "did not finish in 0.01 s and goes on."),
+        ({"held": True, "unserved": True}, "The work is kept for the next one."),
+        ({"failure": ServerStopping()}, "The server is stopping; the work is kept."),
+    ],
+)
+async def test_whose_work_has_a_key_is_told_how_to_find_it(
+    connect: Connect, asked: tuple[str, dict[str, Any]], queue_of: dict[str, Any], said: str
+):
+    path, body = asked
+    for key in ({"Idempotency-Key": "k"}, {}):
+        queue = MemoryQueue(models=(CHAT_MODEL,), **queue_of)
+        message = (await connect(queue, wait_s=0.01).post(path, json=body, headers=key)).json()["error"][
+            "message"
+        ]
+        assert (said in message) == bool(key)
+        assert ("same Idempotency-Key" in message) == bool(key)
+        assert ("/v1/jobs/" in message) == (bool(key) and body["prompt"] == "a")
+        assert len(queue.canceled) == (0 if key or "failure" in queue_of else len(body["prompt"]))
 
 
 async def test_without_a_worker_asynchronous_work_is_taken(connect: Connect):
