@@ -39,7 +39,7 @@ class ResponseFormat(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
 
 
 class StructuredOutputs(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """vLLM's. One of the first five. The others are so in any case."""
+    """vLLM's. One of the first five, or none. The others are so in any case."""
 
     json: GivenSchema | None = None
     json_object: bool | None = None
@@ -113,11 +113,17 @@ def json_format(schema: GivenSchema, param: str) -> JsonFormat:
 
 
 def refuse_given(asked: msgspec.Struct, fields: Sequence[str], instead: str) -> None:
-    """Raises InvalidInput for the first field that is given and not read. instead: where its content belongs."""
+    """Raises InvalidInput for the first field that is given and not read. instead: where its content belongs.
+
+    Clients send an empty text or object for what is not given, too. An empty schema, however, asks for JSON.
+    """
     for field in fields:
-        if getattr(asked, field) is not None:
+        value = getattr(asked, field)
+        if value not in (None, "", {}) or (value == {} and field in _SCHEMAS):
             raise InvalidInput(_REFUSED.get(field, f"{field} is not read here. Send {instead}."), param=field)
 
+
+_SCHEMAS = frozenset({"format", "guided_json", "json_schema"})
 
 _REFUSED = {
     "extra_body": "extra_body is for OpenAI's Python client, which puts its fields beside the others. Put them there.",
@@ -161,8 +167,6 @@ def _vllm(asked: FormatRequest) -> list[AnswerFormat]:
     found = _forms(param, whole.json, whole.regex, whole.choice, whole.grammar)
     if whole.json_object:
         found.append(JsonFormat(param=param))
-    if asked.structured_outputs is not None and not found:
-        raise InvalidInput("structured_outputs names no format.", param=param)
     return [
         *found,
         *_forms("guided_json", schema=asked.guided_json),
@@ -188,9 +192,9 @@ def _forms(
     choice: tuple[str, ...] | None = None,
     grammar: str | None = None,
 ) -> list[AnswerFormat]:
-    """Those that are given. An empty text of a pattern or grammar stands for none, as in llama.cpp."""
+    """Those that are given. An empty text stands for none, as in llama.cpp."""
     found: list[AnswerFormat] = []
-    if schema is not None:
+    if schema is not None and schema != "":
         found.append(json_format(schema, param))
     if regex:
         found.append(RegexFormat(regex, param))

@@ -96,6 +96,41 @@ async def test_no_format_is_none(chat_client: httpx.AsyncClient, generator: Memo
     assert last_job(generator).format is None
 
 
+TEXTS = ("guided_json", "guided_regex", "guided_grammar", "json_schema", "regex", "ebnf", "grammar")
+REFUSED = ("format", "output_format", "structural_tag", "guided_whitespace_pattern", "extra_body")
+
+
+@pytest.mark.parametrize("ask", OPENAI)
+@pytest.mark.parametrize(
+    "fields",
+    [
+        *({field: ""} for field in (*TEXTS, *REFUSED)),
+        *({field: {}} for field in ("extra_body", "structural_tag", "output_format", "structured_outputs")),
+        *({"structured_outputs": {field: ""}} for field in ("json", "regex", "grammar")),
+        {"structured_outputs": {"json": None, "json_object": False, "disable_fallback": True}},
+    ],
+    ids=str,
+)  # fmt: skip
+async def test_an_empty_text_or_object_is_no_format(
+    chat_client: httpx.AsyncClient, generator: MemoryQueue, ask: Ask, fields: dict[str, Any]
+):
+    reply = await ask(chat_client, **fields)
+    assert reply.status_code in (200, 202), reply.text
+    assert last_job(generator).format is None
+    reply = await ask(chat_client, **fields, response_format={"type": "json_object"})
+    assert reply.status_code in (200, 202), reply.text
+    assert last_job(generator).format == JsonFormat()
+
+
+@pytest.mark.parametrize("ask", OPENAI)
+async def test_an_empty_schema_asks_for_json(
+    chat_client: httpx.AsyncClient, generator: MemoryQueue, ask: Ask
+):
+    for field in ("guided_json", "json_schema"):
+        assert (await ask(chat_client, **{field: {}})).status_code in (200, 202)
+        assert last_job(generator).format == JsonFormat("{}", field)
+
+
 @pytest.mark.parametrize("ask", OPENAI)
 @pytest.mark.parametrize(
     ("fields", "param", "says"),
@@ -123,18 +158,19 @@ async def test_no_format_is_none(chat_client: httpx.AsyncClient, generator: Memo
         ),
         ({"guided_json": SCHEMA, "guided_regex": "a"}, "guided_regex", "contradict"),
         ({"response_format": {"type": "json_object"}, "grammar": GBNF}, "grammar", "contradict"),
-        ({"structured_outputs": {}}, "structured_outputs", "no format"),
         ({"structured_outputs": {"structural_tag": "{}"}}, "structured_outputs", "`structural_tag`"),
         ({"structured_outputs": {"whitespace_pattern": " "}}, "structured_outputs", "`whitespace_pattern`"),
         ({"structured_outputs": {"json": SCHEMA, "regex": "a"}}, "structured_outputs", "contradict"),
         ({"guided_json": "{"}, "guided_json", "not a JSON schema"),
+        ({"guided_json": " "}, "guided_json", "not a JSON schema"),
+        ({"format": {}}, "format", "response_format"),
         ({"guided_json": "5"}, "guided_json", "must be a JSON object"),
         ({"guided_choice": []}, "guided_choice", "one text or more"),
         ({"guided_choice": "a"}, "guided_choice", "array"),
         ({"grammar": {"type": "json", "value": SCHEMA}}, "grammar", "str"),
         ({"format": SCHEMA}, "format", "response_format"),
         ({"output_format": SCHEMA}, "output_format", "response_format"),
-        ({"structural_tag": {}}, "structural_tag", "response_format"),
+        ({"structural_tag": {"type": "x"}}, "structural_tag", "response_format"),
         ({"guided_whitespace_pattern": " "}, "guided_whitespace_pattern", "cannot be chosen"),
         ({"extra_body": {"guided_json": SCHEMA}}, "extra_body", "beside the others"),
         ({"response_format": {"type": "json_object", "schema": WIDE}}, "response_format", "800 properties"),
@@ -164,7 +200,10 @@ async def test_a_format_of_another_dialect_is_refused_by_name(
     reply = await ask(chat_client, **{field: SCHEMA})
     assert reply.status_code == 400, reply.text
     assert field in reply.text
-    assert (await ask(chat_client, **{field: None})).status_code == 200
+    for nothing in (None, "") if field in ("guided_json", "json_schema") else (None, "", {}):
+        assert (await ask(chat_client, **{field: nothing})).status_code == 200
+    if field in ("guided_json", "json_schema"):
+        assert (await ask(chat_client, **{field: {}})).status_code == 400
 
 
 @pytest.mark.parametrize(
