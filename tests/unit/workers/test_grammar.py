@@ -223,9 +223,37 @@ def test_strict_tool_is_called_by_its_schema_or_not_at_all(grammars: Grammars):
     assert not allowed(wrong) & set(ids("x"))
     loose = '<tool_call>\n{"name": "clock", "arguments": {"anything": [1]}}\n</tool_call>'
     assert after(free.restarted(), loose).complete
-    one = grammars.strict_calls([strict, CLOCK], JSON_TOOLS, parallel=False)
-    assert one is not None
-    assert allowed(after(one, calls)) == {END, TURN}
+
+
+def test_answer_is_free_again_behind_a_call_of_a_strict_tool(grammars: Grammars):
+    free = grammars.strict_calls([msgspec.structs.replace(WEATHER, strict=True)], JSON_TOOLS)
+    assert free is not None
+    call = '<tool_call>\n{"name": "get_weather", "arguments": {"city": "Oslo"}}\n</tool_call>'
+    for behind in ("", "\n", "\nthe red fox", call, "\nthe" + call + "\n\n" + call + "fox"):
+        told = after(free.restarted(), call + behind)
+        assert told.complete and told.failure is None
+        assert allowed(told) == set(range(VOCAB_SIZE))
+        again = after(told, '\n<tool_call>\n{"name": "get_weather", "arguments": {"city": "')
+        assert not allowed(again) & {END, TURN, *ids("x")}
+        resumed = free.restarted(ids(call + behind + "<tool_call>"))
+        assert allowed(resumed) == allowed(after(free.restarted(), "<tool_call>"))
+
+
+@pytest.mark.parametrize(("start", "end"), [([50], ids("</think>")), ([50, 51], [51, 51, 50])])
+@pytest.mark.parametrize("thinks", [True, False])
+def test_call_that_thoughts_mention_is_held_to_nothing(
+    grammars: Grammars, start: list[int], end: list[int], thinks: bool
+):
+    strict, anything = msgspec.structs.replace(WEATHER, strict=True), set(range(VOCAB_SIZE))
+    free = grammars.strict_calls([strict], JSON_TOOLS, thoughts=(start, end), thinks=thinks)
+    assert free is not None
+    call = ids('<tool_call>\n{"name": "get_weather", "arguments": {"city": "Oslo"}}\n</tool_call>')
+    mention, begun = ids("the <tool_call> of x"), [] if thinks else [*ids("the fox"), *start]
+    assert allowed(free.restarted([*begun, *mention])) == anything
+    assert allowed(free.restarted([*begun, *mention, *end])) == anything
+    thought = [*begun, *mention, *end, *ids("fox")]
+    assert not allowed(free.restarted([*thought, call[0]])) & {END, TURN, *ids("x")}
+    assert allowed(free.restarted([*thought, *call, *start, *mention])) == anything  # it thinks again
 
 
 def test_strict_tool_whose_schema_cannot_be_enforced_is_refused(grammars: Grammars):

@@ -2,6 +2,7 @@
 
 from collections import deque
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import mlx.core as mx
@@ -22,6 +23,20 @@ LIMITED = ("fuel", "too many", "Too many", "too big", "too large", "limit", "max
 """Words of its errors where a limit was reached."""
 
 
+@dataclass(frozen=True, slots=True)
+class FreeText:
+    """What stands before, between and behind parts that have a grammar: any tokens, also the end of the answer.
+
+    begin: the token after which such a part begins, if not in thoughts. think_start, think_end: ids around thoughts.
+    thinks: the answer begins in the midst of them.
+    """
+
+    begin: int
+    think_start: tuple[int, ...] = ()
+    think_end: tuple[int, ...] = ()
+    thinks: bool = False
+
+
 class GrammarConstraint:
     """The grammar's state of one answer, and a logits processor (mlx-lm's interface). Put it after all others.
 
@@ -38,12 +53,12 @@ class GrammarConstraint:
         after: Sequence[int] | None = None,
         generated: Sequence[int] = (),
         json_tokens: JsonTokens | None = None,
-        may_end: bool = False,
+        free: FreeText | None = None,
     ) -> None:
         """matcher: at its grammar's start, this answer's own. eos: the end tokens it knows.
 
-        json_tokens: of an answer that is JSON, whose numbers and white space are to end. may_end: the answer may also
-        end before the grammar begins.
+        json_tokens: of an answer that is JSON, whose numbers and white space are to end. free: the grammar is that of
+        parts of the answer; then there is no `after`.
         after: token ids after which the grammar begins, such as those of </think>; until then anything but an end
         token may come. None: it begins at once. generated: tokens of this answer that are already there.
         """
@@ -51,12 +66,14 @@ class GrammarConstraint:
         self._unused = matcher.deep_copy()
         self._json_tokens = json_tokens
         self._runs = JsonRuns(json_tokens) if json_tokens else None
-        self._may_end = may_end
+        self._free = free
         self._eos = tuple(eos)
         self._param = param
         self._after = tuple(after or ())
-        self._tail = deque[int](maxlen=len(self._after))
-        self._waits = bool(self._after)
+        marks = (free.think_start, free.think_end) if free else (self._after,)
+        self._tail = deque[int](maxlen=max(map(len, marks)))
+        self._thinks = free is not None and free.thinks
+        self._waits = bool(self._after) or free is not None
         self._begun = False
         for token in generated:
             self.advance(token)
@@ -70,7 +87,7 @@ class GrammarConstraint:
             after=self._after,
             generated=generated,
             json_tokens=self._json_tokens,
-            may_end=self._may_end,
+            free=self._free,
         )
 
     @property
@@ -86,7 +103,7 @@ class GrammarConstraint:
     def complete(self) -> bool:
         """Whether the answer, as it is, fulfils the grammar."""
         if self._waits:
-            return self._may_end
+            return self._free is not None
         return not self._matcher.is_error() and self._matcher.is_accepting()
 
     def __call__(self, tokens: mx.array, logits: mx.array) -> mx.array:
@@ -107,20 +124,40 @@ class GrammarConstraint:
 
     def advance(self, token: int) -> None:
         """Take in a token of the answer."""
-        if not self._waits:
-            self._matcher.consume_token(token)
-            if self._runs:
-                self._runs.advance(token)
+        if self._waits:
+            self._tail.append(token)
+            self._waits = not self._begins(token)
             return
-        self._tail.append(token)
-        self._waits = tuple(self._tail) != self._after
+        self._matcher.consume_token(token)
+        if self._runs:
+            self._runs.advance(token)
+        if (
+            self._free and self._matcher.is_accepting()
+        ):  # nothing but its end is accepted: another part may come
+            self._matcher = self._unused.deep_copy()
+            self._runs = JsonRuns(self._json_tokens) if self._json_tokens else None
+            self._tail.clear()
+            self._waits = True
+
+    def _begins(self, token: int) -> bool:
+        """Whether the grammar begins behind this token, the last of `_tail`."""
+        if self._free is None:
+            return self._ends_with(self._after)
+        if self._thinks:
+            self._thinks = not self._ends_with(self._free.think_end)
+            return False
+        self._thinks = self._ends_with(self._free.think_start)
+        return token == self._free.begin
+
+    def _ends_with(self, mark: Sequence[int]) -> bool:
+        return bool(mark) and tuple(self._tail)[-len(mark) :] == tuple(mark)
 
     def mask(self, vocab_size: int) -> Words:
         """One bit per token id, lowest first: 1 where it may come next."""
         words = np.zeros(-(-vocab_size // 32), np.uint32)
         if self._waits:
             words[:] = ALL
-            for token in () if self._may_end else self._eos:
+            for token in () if self._free else self._eos:
                 words[token // 32] &= ~np.uint32(1 << token % 32)
             return words
         known = np.frombuffer(self._matcher.compute_bitmask(), np.uint32)[: len(words)]

@@ -18,7 +18,7 @@ from jobs.errors import InvalidInput
 from jobs.format_limits import check_format, check_tools, read_schema
 from jobs.generation import AnswerFormat, ChoiceFormat, GrammarFormat, JsonFormat, RegexFormat, Tool
 from workers.runners.generate.closed_schema import closed
-from workers.runners.generate.constraint import GrammarConstraint, reason_of, too_complex
+from workers.runners.generate.constraint import FreeText, GrammarConstraint, reason_of, too_complex
 from workers.runners.generate.json_runs import JsonTokens, json_tokens
 
 # A line break with the indent of eight levels, or one space: pretty or compact, and no more. Unbounded whitespace is
@@ -125,11 +125,18 @@ class Grammars:
         return self._calls(chosen, text, text.begin, after, generated, parallel=parallel)
 
     def strict_calls(
-        self, tools: Sequence[Tool], text: CallText, *, parallel: bool = True, generated: Sequence[int] = ()
+        self,
+        tools: Sequence[Tool],
+        text: CallText,
+        *,
+        thoughts: tuple[Sequence[int], Sequence[int]] = ((), ()),
+        thinks: bool = False,
+        generated: Sequence[int] = (),
     ) -> GrammarConstraint | None:
         """The answer is free. Where it calls a tool, it is one of these, with arguments of its schema if it is strict.
 
-        None where no single token begins a call. Raises InvalidInput as `tool_calls`.
+        thoughts: ids that begin and end them; a call that is mentioned in them is none. thinks: the answer begins in
+        them. None where no single token begins a call. Raises InvalidInput as `tool_calls`.
         """
         check_tools(tools, must_call=False)
         marks = [(name, token) for name, token in self._load().added.items() if text.begin.startswith(name)]
@@ -138,7 +145,9 @@ class Grammars:
         name, token = max(marks)
         known = [tool if tool.strict else replace(tool, parameters=ANY_OBJECT) for tool in tools]
         first = text.begin.removeprefix(name)
-        return self._calls(known, text, first, [token], generated, parallel=parallel, may_end=True)
+        think_start, think_end = thoughts
+        free = FreeText(token, tuple(think_start), tuple(think_end), thinks)
+        return self._calls(known, text, first, None, generated, parallel=False, free=free)
 
     def _calls(
         self,
@@ -149,7 +158,7 @@ class Grammars:
         generated: Sequence[int],
         *,
         parallel: bool,
-        may_end: bool = False,
+        free: FreeText | None = None,
     ) -> GrammarConstraint:
         """first: how the first call begins."""
         added = self._load().added
@@ -171,7 +180,7 @@ class Grammars:
         matcher = self._compiled(LLMatcher.grammar_from_lark("\n".join(lines)), beginnings)
         if matcher.is_error():
             raise _tools_error(tools, matcher)
-        return self._constraint(matcher, "tools", after, generated, is_json=True, may_end=may_end)
+        return self._constraint(matcher, "tools", after, generated, is_json=True, free=free)
 
     def _compiled(self, grammar: str, beginnings: Iterable[str] = BEGINNINGS) -> LLMatcher:
         """This answer's own, at its start; or with an error, which also is there for what fails after a beginning."""
@@ -204,7 +213,7 @@ class Grammars:
         generated: Sequence[int],
         *,
         is_json: bool,
-        may_end: bool = False,
+        free: FreeText | None = None,
     ) -> GrammarConstraint:
         loaded = self._load()
         tokens = loaded.json_tokens if is_json else None
@@ -215,7 +224,7 @@ class Grammars:
             after=after,
             generated=generated,
             json_tokens=tokens,
-            may_end=may_end,
+            free=free,
         )
 
     def _load(self) -> "_Loaded":

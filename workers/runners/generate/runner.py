@@ -287,7 +287,8 @@ class GenerateRunner:
         if job.format is not None:
             return self._grammars.answer(job.format, after=after)
         if chat is not None and enforceable and any(tool.strict for tool in tools):
-            return self._grammars.strict_calls(tools, JSON_TOOLS, parallel=chat.parallel_tool_calls)
+            thoughts = (self._tokenizer.think_start_tokens or (), self._tokenizer.think_end_tokens or ())
+            return self._grammars.strict_calls(tools, JSON_TOOLS, thoughts=thoughts, thinks=thinks)
         return None
 
 
