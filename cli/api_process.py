@@ -2,6 +2,7 @@
 
 import argparse
 import asyncio
+import logging
 import os
 import socket
 
@@ -13,6 +14,7 @@ from api.app import create_app
 from api.fetch.callers_images import CallersImages
 from api.large_bodies import LargeBodies
 from cli.api_server import STOP_S, ApiServer
+from jobs import outage
 from jobs.connection import connect_async, own_folder, redis_url
 from jobs.log import set_up_logging
 from jobs.parent import exit_with_parent
@@ -49,6 +51,8 @@ def main() -> None:
     exit_with_parent(options.parent_fd, grace_s=STOP_S + 1)
     settings = Settings()
     set_up_logging(settings.log_level)
+    if options.large_port is None:
+        logging.getLogger(outage.__name__).setLevel(logging.CRITICAL)  # the other API processes say it
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(answer(socket.socket(fileno=options.listen_fd), settings, options.large_port))
 
