@@ -1,6 +1,7 @@
 """Turns claimed jobs into items for the device, in threads of its own: no job waits for another one's text."""
 
 import logging
+import math
 import os
 import threading
 import time
@@ -29,7 +30,11 @@ MAX_BYTES = 1 << 18
 """Of jobs that are prepared together."""
 
 SLOW_THREADS = min(8, max(2, os.cpu_count() or 1))
-"""For jobs that are prepared one at a time: large ones, and those with grammars."""
+"""For jobs that are prepared one at a time: large ones, and those with grammars. Calls that take longer than PATIENCE_S
+or whose jobs are not wanted any more are not among them."""
+
+MAX_OVERDUE = 4
+"""Such calls beside those: each takes a share of the processor, and the memory of a large job."""
 
 MAX_STUCK = 8
 """Calls that do not return. Nothing in this process can stop them, so a worker with more of them is started anew."""
@@ -37,22 +42,28 @@ MAX_STUCK = 8
 
 @dataclass(eq=False)
 class _Call:
-    """Jobs of one model that are being prepared in one thread. deadline: when a single one fails, by time.monotonic;
-    its caller may have set it. hung_at: from then on the call counts as one that does not return.
-    replaced: another thread has taken this one's place, which ends with the call.
+    """Jobs of one model that are being prepared in one thread. Times are by time.monotonic, and infinite while the
+    call waits for Redis. deadline: when a single job fails; its caller may have set it. hung_at: from then on the call
+    counts as one that does not return. replaced: another thread has taken this one's place, which ends with the call.
     """
 
     helds: list[Held]
-    began: float
-    deadline: float
-    hung_at: float
     slow: bool
     replaced: bool = False
+    began: float = math.inf
+    deadline: float = math.inf
+    hung_at: float = math.inf
+
+    def begin(self, timeout_s: float) -> None:
+        self.began = time.monotonic()
+        self.hung_at = self.began + timeout_s
+        limit_s = self.helds[0].claim.time_limit_s if len(self.helds) == 1 else timeout_s
+        self.deadline = self.began + min(timeout_s, limit_s)
 
 
 class Preparing:
     """Two lines. In the quick one a thread takes all that waits for a model, so that all cores work on it. In the slow
-    one each job has a thread to itself.
+    one each job has a thread to itself; lower lanes take none of the threads that higher ones may have.
 
     fail, end: for a job that is not for the device after all. timeout_s: for one job.
     """
@@ -78,7 +89,7 @@ class Preparing:
         self._slow: list[Held] = []
         self._calls: list[_Call] = []
         self._stopping = False
-        self._quick_threads = self._slow_threads = 0
+        self._quick_threads = 0
 
     def stop(self) -> None:
         """Threads end after what they are at."""
@@ -101,9 +112,7 @@ class Preparing:
             for call in self._calls:
                 if not call.slow and not call.replaced and now > call.began + PATIENCE_S:
                     self._replace(call)
-            for call in late:
-                if not call.replaced:
-                    self._replace(call)
+            self._begin_slow()
         for call in late:
             if len(call.helds) == 1:
                 self._give_up(call.helds[0])
@@ -129,12 +138,31 @@ class Preparing:
         line = self._slow if slow else self._quick
         line.append(held)
         line.sort(key=lambda each: each.rank)
-        if slow and self._slow_threads < min(SLOW_THREADS, len(self._slow)):
-            self._slow_threads += 1
-            self._start_thread(self._take_slow)
-        elif not slow and not self._quick_threads:
+        if slow:
+            self._begin_slow()
+        elif not self._quick_threads:
             self._quick_threads = 1
-            self._start_thread(self._take_quick)
+            self._start_thread(self._run_quick)
+
+    def _begin_slow(self) -> None:
+        """Each job of the slow line that may have a thread now gets one."""
+        while self._slow and not self._stopping and self._may_begin(self._slow[0]):
+            call = _Call([self._slow.pop(0)], slow=True)
+            self._calls.append(call)
+            self._start_thread(self._run_slow, call)
+
+    def _may_begin(self, held: Held) -> bool:
+        """Calls that hang do not count: a worker with too many of them is started anew."""
+        now = time.monotonic()
+        calls = [
+            call
+            for call in self._calls
+            if call.slow and now <= call.hung_at and call.helds[0].rank[0] <= held.rank[0]
+        ]
+        prompt = [
+            call for call in calls if now <= call.began + PATIENCE_S and self._hand.is_wanted(call.helds[0])
+        ]
+        return len(prompt) < SLOW_THREADS and len(calls) < SLOW_THREADS + MAX_OVERDUE
 
     def _take_quick(self) -> _Call | None:
         if not self._quick:
@@ -146,15 +174,8 @@ class Preparing:
                 size_bytes += len(held.claim.data or b"")
         taken = set(map(id, helds))
         self._quick = [held for held in self._quick if id(held) not in taken]
-        return self._call(helds, slow=False)
-
-    def _take_slow(self) -> _Call | None:
-        return self._call([self._slow.pop(0)], slow=True) if self._slow else None
-
-    def _call(self, helds: list[Held], *, slow: bool) -> _Call:
-        now = time.monotonic()
-        limit_s = min(self._timeout_s, helds[0].claim.time_limit_s) if len(helds) == 1 else self._timeout_s
-        call = _Call(helds, now, now + limit_s, now + self._timeout_s, slow)
+        call = _Call(helds, slow=False)
+        call.begin(self._timeout_s)
         self._calls.append(call)
         return call
 
@@ -162,33 +183,40 @@ class Preparing:
         """Go on in another thread; of several jobs, find the one at fault."""
         call.replaced = True
         if not self._stopping:
-            self._start_thread(self._take_slow if call.slow else self._take_quick)
+            self._start_thread(self._run_quick)
         if len(call.helds) > 1:
             for held in call.helds:
                 self._queue(held, slow=True)
-            self._changed.notify_all()
 
     # In threads of their own
 
-    def _start_thread(self, take: Callable[[], _Call | None]) -> None:
-        threading.Thread(target=self._run, args=(take,), name="preparing", daemon=True).start()
+    def _start_thread(self, run: Callable[..., None], *arguments: _Call) -> None:
+        threading.Thread(target=run, args=arguments, name="preparing", daemon=True).start()
 
-    def _run(self, take: Callable[[], _Call | None]) -> None:
+    def _run_quick(self) -> None:
         call: _Call | None = None
         while call is None or not call.replaced:
             with self._changed:
-                while (call := take()) is None and not self._stopping:
+                while (call := self._take_quick()) is None and not self._stopping:
                     self._changed.wait()
                 if call is None:
                     return
-            try:
-                self._prepare([held for held in call.helds if self._is_due(held)], call)
-            except Exception:
-                log.exception("jobs could not be prepared", extra={"jobs": len(call.helds)})
-                for held in call.helds:
-                    self._refuse(held, InternalError())
-            with self._changed:
-                self._calls.remove(call)
+            self._run(call)
+
+    def _run_slow(self, call: _Call) -> None:
+        self._run(call)
+        with self._changed:
+            self._begin_slow()
+
+    def _run(self, call: _Call) -> None:
+        try:
+            self._prepare([held for held in call.helds if self._is_due(held)], call)
+        except Exception:
+            log.exception("jobs could not be prepared", extra={"jobs": len(call.helds)})
+            for held in call.helds:
+                self._refuse(held, InternalError())
+        with self._changed:
+            self._calls.remove(call)
 
     def _is_due(self, held: Held) -> bool:
         return not held.prepared and self._hand.is_wanted(held)
@@ -205,6 +233,9 @@ class Preparing:
             self._refuse(held, error)
             return False
         data = self._data(held) if held.is_large else claim.data
+        if call.slow:
+            with self._changed:
+                call.begin(self._timeout_s)
         if self._stopping:  # it is given back
             return False
         try:
@@ -215,7 +246,6 @@ class Preparing:
         if not call.slow and _takes_long(held.job):
             with self._changed:
                 self._queue(held, slow=True)
-                self._changed.notify_all()
             return False
         return True
 
@@ -224,7 +254,8 @@ class Preparing:
         while True:
             try:
                 return self._ledger.data(held.claim)
-            except RedisError:
+            except RedisError as error:
+                self._ledger.outage.note(error)
                 if self._stopping or not self._hand.is_wanted(held):
                     return None
                 time.sleep(0.2)

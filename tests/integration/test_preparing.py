@@ -21,7 +21,7 @@ from jobs.generation import Chat, GenerateJob, GenerateResult, JsonFormat, Messa
 from jobs.queue import JobQueue
 from jobs.server import RedisServer
 from jobs.settings import Settings
-from jobs.types import SubmitOptions, Ticket
+from jobs.types import Lane, SubmitOptions, Ticket
 from tests.fake_generator import FakeGenerator
 from tests.fake_runner import FakeRunner, expected_vector
 from tests.running_worker import (
@@ -39,11 +39,13 @@ from tests.running_worker import (
 )
 from tests.waiting import PATIENCE_S, until, until_async
 from workers import preparing
+from workers.ledger import Claim
 from workers.residents import resident
 from workers.worker import HUNG
 
 SHORT = Settings(lease_s=1, sweep_s=0.5, batch_timeout_s=3)
 HANGS = "hang in prepare"
+BULK = SubmitOptions(lane=Lane.BULK)
 LARGE = "x" * 100_000
 """More than a claim brings along."""
 
@@ -178,8 +180,13 @@ async def test_jobs_over_their_own_short_limits_do_not_end_the_worker(
     monkeypatch.setattr(os, "_exit", exits.append)
     with running_worker(redis_server.url, runner) as worker:
         async with open_queue(redis_server.url) as queue:
-            brief = SubmitOptions(time_limit_s=1)
-            hanging = [await queue.submit(job(HANGS, LARGE), brief) for _ in range(preparing.MAX_STUCK)]
+            most, hanging = preparing.SLOW_THREADS + preparing.MAX_OVERDUE, list[Ticket]()
+            calls = worker._preparing._calls
+            for number, lane in enumerate((Lane.BULK, Lane.INTERACTIVE), 1):
+                options = SubmitOptions(lane=lane, time_limit_s=1)
+                hanging += [await queue.submit(job(HANGS, LARGE), options) for _ in range(most)]
+                await until(lambda count=number * most: len(calls) == count)
+            assert len(hanging) >= preparing.MAX_STUCK
             for ticket in hanging:
                 with pytest.raises(TimeLimitExceeded):
                     await queue.wait(ticket.id, PATIENCE_S)
@@ -209,6 +216,77 @@ async def test_rooms_are_free_again_after_jobs_that_could_not_be_prepared(
 
 
 CALLED = Chat((Message("user", (TextPart("held"),)),), tools=(Tool("f", strict=True),))
+
+
+async def test_large_jobs_that_take_long_hold_up_no_other_of_their_lane(
+    redis_server: RedisServer, redis_client: redis.Redis, runner: FakeRunner
+):
+    with running_worker(redis_server.url, runner):
+        async with open_queue(redis_server.url) as queue:
+            slow = [await submit(queue, HANGS, LARGE) for _ in range(preparing.SLOW_THREADS)]
+            assert vectors(await run(queue, LARGE)) == [expected_vector(LARGE)]
+            runner.prepare_gate.set()
+            for ticket in slow:
+                assert len(vectors(await queue.wait(ticket.id, PATIENCE_S))) == 2
+
+
+async def test_no_number_of_large_jobs_in_lower_lanes_holds_up_a_higher_one(
+    redis_server: RedisServer, redis_client: redis.Redis, runner: FakeRunner
+):
+    most = preparing.SLOW_THREADS + preparing.MAX_OVERDUE
+    with running_worker(redis_server.url, runner) as worker:
+        async with open_queue(redis_server.url) as queue:
+            bulk = [await queue.submit(job(HANGS, LARGE), BULK) for _ in range(most + 2)]
+            await until(lambda: len(worker._preparing._calls) == most)
+            assert vectors(await run(queue, LARGE)) == [expected_vector(LARGE)]
+            worker._preparing.look_after()
+            assert len(worker._preparing._calls) == most
+            runner.prepare_gate.set()
+            for ticket in bulk:
+                assert len(vectors(await queue.wait(ticket.id, PATIENCE_S))) == 2
+
+
+async def test_a_canceled_large_job_holds_up_no_other(
+    redis_server: RedisServer,
+    redis_client: redis.Redis,
+    runner: FakeRunner,
+    monkeypatch: pytest.MonkeyPatch,
+):
+    monkeypatch.setattr(preparing, "PATIENCE_S", 3600)
+    with running_worker(redis_server.url, runner) as worker:
+        async with open_queue(redis_server.url) as queue:
+            slow = [await submit(queue, HANGS, LARGE) for _ in range(preparing.SLOW_THREADS)]
+            await until(lambda: len(worker._preparing._calls) == len(slow))
+            for ticket in slow:
+                await queue.cancel(ticket.id)
+            assert vectors(await run(queue, LARGE)) == [expected_vector(LARGE)]
+
+
+async def test_waiting_for_redis_is_no_part_of_a_large_jobs_time(
+    redis_server: RedisServer,
+    redis_client: redis.Redis,
+    runner: FakeRunner,
+    monkeypatch: pytest.MonkeyPatch,
+):
+    limit_s = 3
+    with running_worker(redis_server.url, runner) as worker:
+        async with open_queue(redis_server.url) as queue:
+            ledger, away = worker._ledger, threading.Event()
+            away.set()
+            read = ledger.data
+
+            def data(claim: Claim) -> bytes | None:
+                if away.is_set():
+                    raise redis.ConnectionError("away")
+                return read(claim)
+
+            monkeypatch.setattr(ledger, "data", data)
+            options = SubmitOptions(lane=Lane.INTERACTIVE, time_limit_s=limit_s)
+            ticket = await queue.submit(job(LARGE), options)
+            await until_async(lambda: has_status(queue, ticket.id, "started"))
+            await asyncio.sleep(limit_s + 0.5)  # longer than the job may take
+            away.clear()
+            assert vectors(await queue.wait(ticket.id, PATIENCE_S)) == [expected_vector(LARGE)]
 
 
 @pytest.mark.parametrize(
