@@ -73,7 +73,7 @@ class Stack:
     """Redis, the API and a worker that serves `models`, MiniLM if none are named. `settings` are the MLXQ_ variables
     of all of them.
 
-    url: of the API, without /v1. redis: a client of the queue. Every request through `http` may take a minute.
+    url: of the API, without /v1. redis: a client of the queue. Every request through `http` may take three minutes.
     """
 
     def __init__(self, folder: Path, *models: str, **settings: object) -> None:
@@ -83,7 +83,7 @@ class Stack:
         self.redis: redis.Redis = connect(self.server.url)
         self._environ = {f"MLXQ_{name.upper()}": str(value) for name, value in settings.items()}
         self._programs: list[Program] = []
-        self.http = httpx.Client(timeout=60)
+        self.http = httpx.Client(timeout=180)
 
     def __enter__(self) -> Self:
         try:

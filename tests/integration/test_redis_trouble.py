@@ -200,7 +200,7 @@ async def test_a_user_who_may_not_listen_is_one_line_in_the_log(
 
 async def test_a_replica_and_a_full_memory_are_named(tmp_path: Path):
     with RedisServer(tmp_path / "redis") as server, connect(server.url) as client:
-        client.config_set("maxmemory", "1mb")
+        client.config_set("maxmemory", "1")
         assert await cause_of(server.url) == "its memory is full"
         client.config_set("maxmemory", "0")
         client.replicaof("127.0.0.1", 1)
