@@ -1,5 +1,6 @@
 """Answers that are written together are those that are written alone, whoever joins and leaves."""
 
+import json
 import random
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -7,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from jobs.errors import JobError
-from jobs.generation import Chat, Choice, GenerateJob, GenerateResult, Message, Sampling, TextPart
+from jobs.generation import Chat, Choice, GenerateJob, GenerateResult, JsonFormat, Message, Sampling, TextPart
 from tests.writing import answer_to
 from workers.runners.base import decoder_of, loaded
 from workers.runners.generate.runner import GenerateRunner, ModelFiles
@@ -153,3 +154,23 @@ def test_removing_an_answer_leaves_the_others_alone(runner: GenerateRunner):
             decoder.remove([gone, 12345])
     assert tokens == expected
     assert len(decoder) == 0
+
+
+FORMAT = JsonFormat(json.dumps({"type": "object", "properties": {"a": {"enum": [1, 2]}}, "required": ["a"]}))
+
+
+def test_one_grammar_serves_all_answers_to_a_job(runner: GenerateRunner):
+    job = ask("Hello!", n=4, format=FORMAT, sampling=Sampling(temperature=1, seed=1))
+    [answers] = runner.prepare([job])
+    assert not isinstance(answers, JobError | GenerateResult)
+    assert len(answers) == 4
+    assert answers[0].constraint is not None
+    assert {id(answer.constraint) for answer in answers} == {id(answers[0].constraint)}
+    decoder = decoder_of(runner)
+    by_uid = {decoder.insert(answer): answer for answer in answers}
+    while len(decoder):
+        for new in decoder.step(0.02):
+            by_uid[new.uid].transcript.add(new.token, new.finish)
+    for answer in answers:
+        answer.transcript.take()
+        assert json.loads(answer.transcript.choice_so_far().text)["a"] in (1, 2)

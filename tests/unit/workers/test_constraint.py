@@ -7,6 +7,7 @@ from typing import Any
 import mlx.core as mx
 import numpy as np
 import pytest
+from llguidance import LLMatcher
 
 from jobs.errors import InternalError, InvalidInput
 from jobs.generation import JsonFormat
@@ -26,6 +27,7 @@ from tests.constrained import (
     most_probable,
     text_of,
 )
+from workers.runners.generate import grammar
 from workers.runners.generate.constraint import GrammarConstraint, apply_mask
 from workers.runners.generate.grammar import USES, Grammars
 
@@ -306,6 +308,29 @@ def test_answers_of_one_grammar_do_not_fill_each_others_memory(grammars: Grammar
         constraint = grammars.answer(form)
         wanders(constraint, seed, limit=20)
         assert constraint.failure is None
+
+
+@pytest.mark.parametrize(
+    ("answers", "compilations"),
+    [([1] * USES, 1), ([1] * (USES + 1), 2), ([USES, 1], 2), ([USES - 2, 1, 1, 1], 2), ([USES - 2, 3], 2)],
+)
+def test_a_memory_is_that_of_so_many_answers(
+    grammars: Grammars, monkeypatch: pytest.MonkeyPatch, answers: list[int], compilations: int
+):
+    compiled: list[str] = []
+
+    class Counted:
+        grammar_from_json_schema = staticmethod(LLMatcher.grammar_from_json_schema)
+
+        def __call__(self, tokenizer: Any, text: str, **more: Any) -> LLMatcher:
+            compiled.append(text)
+            return LLMatcher(tokenizer, text, **more)
+
+    monkeypatch.setattr(grammar, "LLMatcher", Counted())
+    form = json_form({"const": str(answers)})
+    for each in answers:
+        assert after(grammars.answer(form, answers=each), json.dumps(str(answers))).complete
+    assert len(compiled) == compilations
 
 
 def test_answer_that_leaves_the_grammar_ends_and_says_why(grammars: Grammars):

@@ -20,7 +20,7 @@ class Answer:
     failure: why it cannot be completed, noted by the device's thread. cached_tokens: how many of the prompt's tokens
     needed no computing; known once it has begun. pictures: what a vision model's processor made of the prompt's
     pictures, by its own names; None where there are none. constraint: what holds it to a format, before its beginning;
-    each start takes one of its own from there.
+    each start takes one of its own from there. A job's answers share it.
     """
 
     def __init__(

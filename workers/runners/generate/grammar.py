@@ -82,10 +82,16 @@ class Grammars:
         self._kept: OrderedDict[str, tuple[LLMatcher, int]] = OrderedDict()  # and answers it may still have
 
     def answer(
-        self, form: AnswerFormat, *, after: Sequence[int] | None = None, generated: Sequence[int] = ()
+        self,
+        form: AnswerFormat,
+        *,
+        after: Sequence[int] | None = None,
+        generated: Sequence[int] = (),
+        answers: int = 1,
     ) -> GrammarConstraint:
         """The whole answer has the format; `after` and `generated` as in GrammarConstraint.
 
+        answers: how many will be restarted from it; here and in the other methods.
         Raises InvalidInput, naming the field, for a format that is wrong or too complex, or has keywords that cannot be
         enforced.
         """
@@ -97,7 +103,7 @@ class Grammars:
             grammar = LLMatcher.grammar_from_regex(form.pattern)
         else:
             grammar = LLMatcher.grammar_from_lark(_lark(form))
-        matcher = self._compiled(grammar)
+        matcher = self._compiled(grammar, answers)
         if matcher.is_error():
             raise too_complex(matcher, form.param)
         return self._constraint(matcher, form.param, after, generated, is_json=isinstance(form, JsonFormat))
@@ -111,6 +117,7 @@ class Grammars:
         parallel: bool = True,
         after: Sequence[int] | None = None,
         generated: Sequence[int] = (),
+        answers: int = 1,
     ) -> GrammarConstraint:
         """The whole answer is a call of one of the tools (of the one named), or, if parallel, one call or more.
 
@@ -122,7 +129,7 @@ class Grammars:
             wanted = "a tool is to be called" if name is None else f"no tool is called {name!r}"
             raise InvalidInput(f"{wanted}; the request's tools: {known}.", param="tool_choice")
         check_tools(chosen, must_call=True)
-        return self._calls(chosen, text, text.begin, after, generated, parallel=parallel)
+        return self._calls(chosen, text, text.begin, after, generated, answers, parallel=parallel)
 
     def strict_calls(
         self,
@@ -132,6 +139,7 @@ class Grammars:
         thoughts: tuple[Sequence[int], Sequence[int]] = ((), ()),
         thinks: bool = False,
         generated: Sequence[int] = (),
+        answers: int = 1,
     ) -> GrammarConstraint | None:
         """The answer is free. Where it calls a tool, it is one of these, with arguments of its schema if it is strict.
 
@@ -147,7 +155,7 @@ class Grammars:
         first = text.begin.removeprefix(name)
         think_start, think_end = thoughts
         free = FreeText(token, tuple(think_start), tuple(think_end), thinks)
-        return self._calls(known, text, first, None, generated, parallel=False, free=free)
+        return self._calls(known, text, first, None, generated, answers, parallel=False, free=free)
 
     def _calls(
         self,
@@ -156,6 +164,7 @@ class Grammars:
         first: str,
         after: Sequence[int] | None,
         generated: Sequence[int],
+        answers: int,
         *,
         parallel: bool,
         free: FreeText | None = None,
@@ -177,19 +186,19 @@ class Grammars:
                 *(f"call_{i}: {_call(each, text, added)}" for i, each in enumerate(tools)),
             ]
         beginnings = [f'{_beginning(tool, begun)}{{"' for tool in tools]
-        matcher = self._compiled(LLMatcher.grammar_from_lark("\n".join(lines)), beginnings)
+        matcher = self._compiled(LLMatcher.grammar_from_lark("\n".join(lines)), answers, beginnings)
         if matcher.is_error():
             raise _tools_error(tools, matcher)
         return self._constraint(matcher, "tools", after, generated, is_json=True, free=free)
 
-    def _compiled(self, grammar: str, beginnings: Iterable[str] = BEGINNINGS) -> LLMatcher:
-        """This answer's own, at its start; or with an error, which also is there for what fails after a beginning."""
+    def _compiled(self, grammar: str, answers: int, beginnings: Iterable[str] = BEGINNINGS) -> LLMatcher:
+        """These answers' own, at its start; or with an error, which also is there for what fails after a beginning."""
         tokenizer = self._load().tokenizer
         with self._lock:
             kept, left = self._kept.pop(grammar, (None, 0))
-            if kept is not None:
-                if left > 1:
-                    self._kept[grammar] = (kept, left - 1)
+            if kept is not None and left >= answers:
+                if left > answers:
+                    self._kept[grammar] = (kept, left - answers)
                 return kept.deep_copy()
         matcher = LLMatcher(tokenizer, grammar, log_level=0, limits=LIMITS)
         for beginning in beginnings:
@@ -200,7 +209,8 @@ class Grammars:
             if tried.is_error():
                 return tried
         with self._lock:
-            self._kept[grammar] = (matcher.deep_copy(), USES - 1)
+            if answers < USES:
+                self._kept[grammar] = (matcher.deep_copy(), USES - answers)
             while len(self._kept) > KEPT:
                 self._kept.popitem(last=False)
         return matcher

@@ -190,13 +190,13 @@ class GenerateRunner:
                 return GenerateResult(choices=(), prompt_tokens=len(ids))
             check_bias(job.sampling.logit_bias, self._vocab_size)
             room = self._room(job, len(ids))
-            constraints = [self._constraint(job, ids) for _ in range(job.n)]
+            constraint = self._constraint(job, ids)
             script = self._script(job, ids)
         except JobError as error:
             return error
         return [
             Answer(job, ids, room, Transcript(script, choice), pictures, constraint)
-            for choice, constraint in enumerate(constraints)
+            for choice in range(job.n)
         ]
 
     def _read(self, job: GenerateJob) -> Reading:
@@ -282,13 +282,20 @@ class GenerateRunner:
                     param="tool_choice",
                 )
             return self._grammars.tool_calls(
-                tools, JSON_TOOLS, name=chat.tool_name, parallel=chat.parallel_tool_calls, after=after
+                tools,
+                JSON_TOOLS,
+                name=chat.tool_name,
+                parallel=chat.parallel_tool_calls,
+                after=after,
+                answers=job.n,
             )
         if job.format is not None:
-            return self._grammars.answer(job.format, after=after)
+            return self._grammars.answer(job.format, after=after, answers=job.n)
         if chat is not None and enforceable and any(tool.strict for tool in tools):
             thoughts = (self._tokenizer.think_start_tokens or (), self._tokenizer.think_end_tokens or ())
-            return self._grammars.strict_calls(tools, JSON_TOOLS, thoughts=thoughts, thinks=thinks)
+            return self._grammars.strict_calls(
+                tools, JSON_TOOLS, thoughts=thoughts, thinks=thinks, answers=job.n
+            )
         return None
 
 
