@@ -4,13 +4,16 @@ import json
 import random
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
+from llguidance import LLTokenizer
 
 from jobs.errors import JobError
 from jobs.generation import Chat, Choice, GenerateJob, GenerateResult, JsonFormat, Message, Sampling, TextPart
 from tests.writing import answer_to
 from workers.runners.base import decoder_of, loaded
+from workers.runners.generate import grammar
 from workers.runners.generate.runner import GenerateRunner, ModelFiles
 
 FOLDER = Path(__file__).parents[2] / "examples" / "tiny_chat" / "model"
@@ -174,3 +177,37 @@ def test_one_grammar_serves_all_answers_to_a_job(runner: GenerateRunner):
     for answer in answers:
         answer.transcript.take()
         assert json.loads(answer.transcript.choice_so_far().text)["a"] in (1, 2)
+
+
+def test_no_request_waits_until_the_tokenizer_is_read_for_grammars(monkeypatch: pytest.MonkeyPatch):
+    read: list[int] = []
+
+    def counted(*arguments: Any, **more: Any) -> LLTokenizer:
+        read.append(1)
+        return LLTokenizer(*arguments, **more)
+
+    monkeypatch.setattr(grammar, "LLTokenizer", counted)
+    runner = GenerateRunner("tiny-chat", ModelFiles(FOLDER), slots=2, prefix_cache_bytes=0)
+    assert len(read) == 0
+    for _ in range(2):
+        assert loaded(runner).decoder is not None
+        assert len(read) == 1
+        [answers] = runner.prepare([ask("Hello!", format=FORMAT)])
+        assert not isinstance(answers, JobError)
+        assert len(read) == 1
+        runner.unload()
+
+
+@pytest.mark.parametrize("error", [ValueError("no such decoder"), RuntimeError("of another kind")])
+def test_a_model_whose_answers_cannot_be_constrained_serves_the_others(
+    monkeypatch: pytest.MonkeyPatch, error: Exception
+):
+    def refuse(*arguments: Any, **more: Any) -> LLTokenizer:
+        raise error
+
+    monkeypatch.setattr(grammar, "LLTokenizer", refuse)
+    files = ModelFiles(FOLDER)
+    runner = loaded(GenerateRunner("tiny-chat", files, slots=2, prefix_cache_bytes=0))
+    [plain] = runner.prepare([ask("Hello!")])
+    assert not isinstance(plain, JobError)
+    assert len(write_alone(runner, ask("Hello!"))) > 1

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import logging
 import re
 import threading
 from collections import OrderedDict
@@ -20,6 +21,8 @@ from jobs.generation import AnswerFormat, ChoiceFormat, GrammarFormat, JsonForma
 from workers.runners.generate.closed_schema import closed
 from workers.runners.generate.constraint import FreeText, GrammarConstraint, reason_of, too_complex
 from workers.runners.generate.json_runs import JsonTokens, json_tokens
+
+log = logging.getLogger(__name__)
 
 # A line break with the indent of eight levels, or one space: pretty or compact, and no more. Unbounded whitespace is
 # where small models get lost until max_tokens.
@@ -68,8 +71,8 @@ class Grammars:
     """Makes the constraints of one model's answers. Thread-safe.
 
     Compiling leaves Python's other threads running, and ends within about a second whatever the caller wrote. The last
-    grammars are kept. For the first one llguidance reads the tokenizer: a second for 150,000 tokens, with Python's lock
-    held.
+    grammars are kept. Call `load` before: llguidance reads the tokenizer, a second or more for 150,000 tokens, with
+    Python's lock held.
 
     tokenizer: a tokenizers.Tokenizer, or transformers' fast tokenizer around one. eos: ids that end an answer.
     """
@@ -80,6 +83,15 @@ class Grammars:
         self._lock = threading.Lock()
         self._loaded: _Loaded | None = None
         self._kept: OrderedDict[str, tuple[LLMatcher, int]] = OrderedDict()  # and answers it may still have
+
+    def load(self) -> None:
+        """Read the tokenizer, so that no request has to. One that is not understood is refused with the requests."""
+        try:
+            self._load()
+        except InvalidInput as error:
+            log.info("answers cannot be constrained", extra={"reason": error.message})
+        except Exception:  # the model can do without
+            log.exception("answers cannot be constrained")
 
     def answer(
         self,

@@ -126,6 +126,7 @@ class GenerateRunner:
         self._network = self._network or self._open()
         self._decoder = None
         yield from read(*self._network.modules)
+        self._grammars.load()
         self._decoder = self._new_decoder(self._network)
 
     def unload(self) -> None:
