@@ -3,6 +3,7 @@
 import math
 import threading
 import time
+from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple, Protocol
 
@@ -25,8 +26,9 @@ CLAIMED_AHEAD = 4
 LARGE_SHARE = 8
 """A large job counts as an eighth of a batch until it is prepared: others must not wait for it."""
 
-MAX_LARGE = 64
-"""Large jobs that wait to be prepared for a generating model; they take no answer's place until they are."""
+MAX_APART = 64
+"""Jobs of a lane that wait to be prepared by themselves for a generating model (large ones, and those with grammars).
+They take no answer's place until they are."""
 
 RESERVED = 4
 """A quarter of the answers written at a time is kept for the interactive lane."""
@@ -48,6 +50,7 @@ class Held:
         self.order = order
         self.cost = cost
         self.prepared = False
+        self.apart = False  # in the line of jobs that are prepared one at a time
         self.told_before: Sequence[Pieces] = ()  # of its stream, by an earlier execution
         self.claimed_at = time.monotonic()
         self.deadline = math.inf
@@ -68,6 +71,10 @@ class Held:
     def is_large(self) -> bool:
         """Whether its claim has left it in Redis, to be fetched when it is prepared."""
         return self.claim.data is None
+
+    @property
+    def waits_apart(self) -> bool:
+        return (self.apart or self.is_large) and not self.prepared
 
 
 class Entry(NamedTuple):
@@ -163,12 +170,16 @@ class Hand:
     def _slot_rooms(self, model: str) -> list[tuple[Lane, int, int]]:
         slots = self._slots[model]
         mine = [each for each in self._held.values() if each.model == model]
-        waiting = sum(each.is_large and not each.prepared for each in mine)
-        if waiting >= MAX_LARGE:
-            return [(lane, 0, 0) for lane in LANES]
-        held = sum(max(1, len(each.items)) for each in mine) - waiting
+        waiting = Counter(each.lane for each in mine if each.waits_apart)
+        held = sum(max(1, len(each.items)) for each in mine if not each.waits_apart)
         ahead = max(1, slots // CLAIMED_AHEAD)
-        return [(lane, 1 << 30, _share(slots, lane) + ahead - held) for lane in LANES]
+        found: list[tuple[Lane, int, int]] = []
+        is_open = True
+        for lane in LANES:  # one with too many is closed, and with it those that are prepared after it
+            is_open = is_open and waiting[lane] < MAX_APART
+            jobs = _share(slots, lane) + ahead - held if is_open else 0
+            found.append((lane, (1 << 30) if is_open else 0, jobs))
+        return found
 
     def hold(self, claims: Iterable[Claim]) -> list[Held]:
         """Claimed: from now on their leases are renewed."""
@@ -185,6 +196,12 @@ class Hand:
                 self._incoming[held.model, held.lane] += held.cost
                 taken.append(held)
         return taken
+
+    def set_apart(self, held: Held) -> None:
+        """It is prepared by itself, which may take long: other answers go first."""
+        with self._lock:
+            held.apart = True
+            self._made_room()
 
     def offer(self, held: Held, items: Sequence[Any]) -> None:
         """Tokenised: the items wait for the device, unless the job was given up or prepared by another meanwhile."""

@@ -139,6 +139,7 @@ class Preparing:
         line.append(held)
         line.sort(key=lambda each: each.rank)
         if slow:
+            self._hand.set_apart(held)
             self._begin_slow()
         elif not self._quick_threads:
             self._quick_threads = 1

@@ -44,6 +44,7 @@ from workers.residents import resident
 from workers.worker import HUNG
 
 SHORT = Settings(lease_s=1, sweep_s=0.5, batch_timeout_s=3)
+FEW_ANSWERS = Settings(lease_s=1, sweep_s=0.5, batch_timeout_s=60, max_answers=2)
 HANGS = "hang in prepare"
 BULK = SubmitOptions(lane=Lane.BULK)
 LARGE = "x" * 100_000
@@ -304,7 +305,7 @@ async def test_an_answer_whose_grammar_takes_long_holds_up_no_other(
     generator = SlowGrammars()
     model = generator.info.id
     worker = ThreadWorker(
-        connect(redis_server.url), resident({model: generator}), {}, SETTINGS, lambda work: work()
+        connect(redis_server.url), resident({model: generator}), {}, FEW_ANSWERS, lambda work: work()
     )
     with started(worker):
         async with open_queue(redis_server.url) as queue:

@@ -3,7 +3,7 @@ import time
 from jobs.types import EmbedJob, Lane
 from tests.fake_runner import FakeItem
 from workers.batching import BatchLimits
-from workers.hand import POOL_BATCHES, Hand, Held
+from workers.hand import MAX_APART, POOL_BATCHES, Hand, Held
 from workers.ledger import Claim
 
 LIMITS = BatchLimits(tokens=100, items=10, padding=0.5, free_padding=0)
@@ -106,3 +106,33 @@ def test_a_job_past_its_time_limit_is_overdue():
     offer(hand, claim("b"), [10])
     assert hand.overdue() == [late]
     assert hand.overdue() == []
+
+
+def slot_jobs(hand: Hand) -> dict[Lane, int]:
+    return {lane: jobs for lane, _, jobs in hand.rooms("m")}
+
+
+def large(job_id: str, lane: Lane) -> Claim:
+    return claim(job_id, lane)._replace(data=None)
+
+
+def test_large_prompts_close_their_own_lane_and_the_ones_below():
+    hand = Hand({}, starvation_s=5, slots={"m": 8})
+    before = slot_jobs(hand)
+    hand.hold([large(str(n), Lane.DEFAULT) for n in range(MAX_APART - 1)])
+    assert slot_jobs(hand) == before
+    (last,) = hand.hold([large("last", Lane.DEFAULT)])
+    assert slot_jobs(hand) == {Lane.INTERACTIVE: before[Lane.INTERACTIVE], Lane.DEFAULT: 0, Lane.BULK: 0}
+    hand.drop([last.claim.id])
+    assert slot_jobs(hand) == before
+
+
+def test_an_answer_that_waits_to_be_prepared_by_itself_takes_no_place():
+    hand = Hand({}, starvation_s=5, slots={"m": 8})
+    before = slot_jobs(hand)
+    (held,) = hand.hold([claim("a", Lane.INTERACTIVE)])
+    assert slot_jobs(hand)[Lane.INTERACTIVE] == before[Lane.INTERACTIVE] - 1
+    hand.set_apart(held)
+    assert slot_jobs(hand) == before
+    hand.offer(held, [FakeItem("x", 1)])
+    assert slot_jobs(hand)[Lane.INTERACTIVE] == before[Lane.INTERACTIVE] - 1
