@@ -1,12 +1,13 @@
 """The part of a long text that can matter to a model with a limit: its first tokens, or its last."""
 
-import re
 from collections.abc import Callable, Sequence
 from typing import Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from tokenizers import Tokenizer, models, pre_tokenizers
+from tokenizers import Tokenizer
+
+from workers.compactor import compactor
 
 Side = Literal["start", "end"]
 """Where the text is cut: "end" keeps its first tokens, "start" its last, and what it begins with."""
@@ -26,8 +27,10 @@ STEP_CHARS = 1009
 GROWTH = 16
 """A part with too few tokens is followed by one this much longer, so that all tries cost little beside the last."""
 
-COMPACTED_CHARS = 1 << 16
-"""In one go: Python's lock is held meanwhile."""
+WORTH = 4
+"""A text that is not so many times as long as a part is read whole: two parts are tokenised to find out, and then one
+of them by the caller.
+"""
 
 Encode = Callable[[Sequence[str]], Sequence[NDArray[np.int32]]]
 
@@ -49,9 +52,11 @@ class Excerpts:
         # WordPiece makes one [UNK] of any longer word.
         self._longest_word = int(getattr(tokenizer.model, "max_input_chars_per_word", 0))
         self._encode = encode
-        self._drops_spaces = _drops_spaces(tokenizer)
-        self.beginning_chars = STEP_CHARS + self._longest_word
-        """Of a text: what may share a token with that which is before it."""
+        self._compactor = compactor(tokenizer)
+        self.beginning_chars = STEP_CHARS + 2 * self._longest_word
+        """Of a text: what may share a token with that which is before it. Each letter of a word may have a character
+        behind it that is dropped.
+        """
 
     def of(self, text: str, tokens: int, side: Side = "end") -> Excerpt:
         """A part of the text whose first (or last) `tokens` ids are those of the whole, and which has more than that;
@@ -64,42 +69,19 @@ class Excerpts:
         """
         margin = MARGIN_TOKENS + self._longest_word
         size = CHARS_PER_TOKEN * (tokens + margin) + SPARE_CHARS
-        tried = False
-        while size + STEP_CHARS + self.beginning_chars < len(text):
+        unused = self._compactor
+        while WORTH * (size + STEP_CHARS) + self.beginning_chars < len(text):
             parts = [_part(text, size, side), _part(text, size + STEP_CHARS, side)]
             shorter, longer = self._encode(parts)
             if min(len(shorter), len(longer)) >= tokens + margin and _alike(shorter, longer, tokens, side):
                 beginning = text[: self.beginning_chars] if side == "start" else ""
                 return Excerpt(beginning + parts[1], overlong=True)
-            if self._drops_spaces and not tried:
-                text, tried = compacted(text, self._longest_word), True
-            else:
+            whole = text
+            if unused is not None:
+                text, unused = unused.compacted(text), None
+            if len(text) == len(whole):
                 size *= GROWTH
         return Excerpt(text, overlong=False)
-
-
-def compacted(text: str, longest_word: int) -> str:
-    """The text for a tokenizer that drops white space and makes one token of a word over so many characters: without
-    what makes no difference to it.
-    """
-    # Letters that no normaliser drops or parts, and no tokenizer takes for words of their own.
-    words = re.compile(rf"([A-Za-z0-9Α-ΡΣ-ωА-я]{{{longest_word + 1}}})[A-Za-z0-9Α-ΡΣ-ωА-я]+")
-    while True:
-        pieces = [text[at : at + COMPACTED_CHARS] for at in range(0, len(text), COMPACTED_CHARS)]
-        shorter = "".join(words.sub(r"\1", re.sub(r"[ \t\r\n]{2,}", " ", piece)) for piece in pieces)
-        if len(shorter) > len(text) // 2 or len(pieces) == 1:  # else pieces may be compacted together
-            return shorter
-        text = shorter
-
-
-def _drops_spaces(tokenizer: Tokenizer) -> bool:
-    """Whether it is one that `compacted` is for."""
-    added = tokenizer.get_added_tokens_decoder().values()
-    return (
-        isinstance(tokenizer.model, models.WordPiece)
-        and isinstance(tokenizer.pre_tokenizer, pre_tokenizers.BertPreTokenizer)
-        and not any(token.content.isalnum() for token in added)
-    )
 
 
 def _part(text: str, size: int, side: Side) -> str:
