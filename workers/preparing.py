@@ -9,12 +9,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from msgspec.structs import replace
 from redis.exceptions import RedisError
 
 from jobs import record
 from jobs.errors import InternalError, InvalidInput, JobError, TimeLimitExceeded
-from jobs.generation import Chat, GenerateJob
-from jobs.types import Job, Result
+from jobs.generation import Chat, GenerateJob, Prompt
+from jobs.rerank import RerankJob
+from jobs.types import EmbedJob, Job, Result
 from workers.hand import Hand, Held
 from workers.ledger import Ledger
 from workers.residents import Residents
@@ -287,6 +289,8 @@ class Preparing:
                 for answer in items if held.told_before else ():
                     assert isinstance(answer, Answer), "only generating jobs have streams"
                     answer.go_on_from(held.told_before)
+                if held.is_large and held.job is not None:
+                    held.job = _without_inputs(held.job)
                 self._hand.offer(held, items)
 
     def _refuse(self, held: Held, error: JobError) -> None:
@@ -311,3 +315,12 @@ def _has_strict_calls(chat: Chat) -> bool:
     return chat.tool_choice == "required" or (
         chat.tool_choice == "auto" and any(tool.strict for tool in chat.tools)
     )
+
+
+def _without_inputs(job: Job) -> Job:
+    """What its result is made from: the items have the rest, of which a limit may have left little."""
+    if isinstance(job, EmbedJob):
+        return replace(job, inputs=())
+    if isinstance(job, RerankJob):
+        return replace(job, query="", documents=())
+    return replace(job, prompt=Prompt(""))

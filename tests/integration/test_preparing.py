@@ -21,7 +21,7 @@ from jobs.generation import Chat, GenerateJob, GenerateResult, JsonFormat, Messa
 from jobs.queue import JobQueue
 from jobs.server import RedisServer
 from jobs.settings import Settings
-from jobs.types import Lane, SubmitOptions, Ticket
+from jobs.types import EmbedJob, Lane, SubmitOptions, Ticket
 from tests.fake_generator import FakeGenerator
 from tests.fake_runner import FakeRunner, expected_vector
 from tests.running_worker import (
@@ -261,6 +261,23 @@ async def test_a_canceled_large_job_holds_up_no_other(
             for ticket in slow:
                 await queue.cancel(ticket.id)
             assert vectors(await run(queue, LARGE)) == [expected_vector(LARGE)]
+
+
+async def test_the_texts_of_a_large_job_are_not_kept_once_it_is_prepared(
+    redis_server: RedisServer, redis_client: redis.Redis, runner: FakeRunner
+):
+    runner.gate.clear()
+    with running_worker(redis_server.url, runner, release=runner.gate) as worker:
+        async with open_queue(redis_server.url) as queue:
+            ticket = await submit(queue, LARGE, "b")
+            await until(lambda: runner.batches)
+            (held,) = worker._hand._held.values()
+            assert held.job == EmbedJob(model="fake", inputs=())
+            runner.gate.set()
+            assert vectors(await queue.wait(ticket.id, PATIENCE_S)) == [
+                expected_vector(LARGE),
+                expected_vector("b"),
+            ]
 
 
 async def test_waiting_for_redis_is_no_part_of_a_large_jobs_time(

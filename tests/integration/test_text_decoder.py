@@ -10,7 +10,17 @@ import pytest
 from llguidance import LLTokenizer
 
 from jobs.errors import JobError
-from jobs.generation import Chat, Choice, GenerateJob, GenerateResult, JsonFormat, Message, Sampling, TextPart
+from jobs.generation import (
+    Chat,
+    Choice,
+    GenerateJob,
+    GenerateResult,
+    JsonFormat,
+    Message,
+    Prompt,
+    Sampling,
+    TextPart,
+)
 from tests.writing import answer_to
 from workers.runners.base import decoder_of, loaded
 from workers.runners.generate import grammar
@@ -142,6 +152,15 @@ def test_of_several_answers_the_slowest_ones_times_are_told(runner: GenerateRunn
         answer.note_token(last_at)
     result = runner.assemble(job, answers, [Choice("", "stop", 2)] * 2)
     assert (result.prompt_s, result.generate_s) == (3.0, 5.0)
+
+
+def test_an_answer_does_not_keep_its_prompts_text(runner: GenerateRunner):
+    sampling = Sampling(temperature=0.5, seed=3)
+    [answers] = runner.prepare([ask("Tell me a story.", filler=100, sampling=sampling, n=2, logprobs=1)])
+    assert isinstance(answers, list)
+    for answer in answers:
+        assert answer.job.prompt == Prompt("")
+        assert (answer.job.sampling, answer.job.logprobs) == (sampling, 1)
 
 
 def test_removing_an_answer_leaves_the_others_alone(runner: GenerateRunner):

@@ -5,6 +5,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import msgspec
 import numpy as np
 from mlx import nn
 from mlx_lm.tokenizer_utils import TokenizerWrapper
@@ -195,8 +196,11 @@ class GenerateRunner:
             script = self._script(job, ids)
         except JobError as error:
             return error
+        asked = msgspec.structs.replace(
+            job, prompt=Prompt("")
+        )  # a long text would stay as long as the answer
         return [
-            Answer(job, ids, room, Transcript(script, choice), pictures, constraint)
+            Answer(asked, ids, room, Transcript(script, choice), pictures, constraint)
             for choice in range(job.n)
         ]
 
