@@ -1,6 +1,8 @@
 """A model's own tokenizer: texts and token ids in, what the model reads out."""
 
-from collections.abc import Iterator, Sequence
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -27,6 +29,18 @@ def same_start(a: Ids, b: Ids) -> int:
     size = min(len(a), len(b))
     differing = np.flatnonzero(a[:size] != b[:size])
     return int(differing[0]) if len(differing) else size
+
+
+def portions(ids: Iterator[Ids], counts: Iterable[int]) -> Iterator[Iterator[Ids]]:
+    """The ids of several jobs' texts, so many for each in turn.
+
+    What a job has not taken of its own is skipped when the next one's are asked for. The last one's are only tokenised
+    as far as they are taken.
+    """
+    for count in counts:
+        portion = islice(ids, count)
+        yield portion
+        deque(portion, maxlen=0)
 
 
 SLICE_CHARS = 32_768

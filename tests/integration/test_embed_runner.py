@@ -2,6 +2,7 @@
 
 import json
 import threading
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +15,10 @@ from jobs.errors import InputTooLong, InternalError, InvalidInput, JobError
 from jobs.types import EmbedJob, EmbedResult, Truncate
 from tests.checkpoints.make import make, write_json
 from tests.checkpoints.weights import changed_weights
+from workers import tokens
 from workers.runners.base import loaded
 from workers.runners.embed.runner import EmbedItem, EmbedRunner
+from workers.tokens import Ids
 
 
 @pytest.fixture(scope="module")
@@ -227,3 +230,24 @@ def test_quantised_conversion_in_one_file_is_read(folders: Path, name: str):
     texts = ("the old fox sleeps near the river", "snow and wind over the small lake")
     cosines = (vectors(embed(whole, *texts)) * vectors(embed(quantised, *texts))).sum(axis=1)
     assert cosines.min() > 0.99
+
+
+def test_texts_behind_one_that_is_too_long_are_not_tokenised(
+    bert: EmbedRunner, monkeypatch: pytest.MonkeyPatch
+):
+    read: list[str] = []
+    encode = bert._tokenizer._encode_slice
+
+    def counting(texts: Sequence[str]) -> Iterator[Ids]:
+        read.extend(texts)
+        return encode(texts)
+
+    monkeypatch.setattr(bert._tokenizer, "_encode_slice", counting)
+    monkeypatch.setattr(tokens, "SLICE_CHARS", 1000)
+    long = ["word " * 100] * 50
+    good, bad = EmbedJob(model="bert", inputs=("good",)), EmbedJob(model="bert", inputs=tuple(long))
+    assert isinstance(bert.prepare([bad])[0], InputTooLong)
+    assert len(read) <= 4
+    [first, second, third] = bert.prepare([bad, good, bad])
+    assert isinstance(first, InputTooLong) and isinstance(third, InputTooLong)
+    assert not isinstance(second, JobError) and len(second) == 1

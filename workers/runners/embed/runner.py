@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -17,7 +18,7 @@ from workers.runners.embed.pooling import normalise, pool
 from workers.runners.embed.vectors import Sizes, Vector, checked, result_of
 from workers.runners.lazy_weights import read, release, size_bytes
 from workers.shapes import plans_per_shape, rounded_length
-from workers.tokens import Ids, ModelTokenizer, padded
+from workers.tokens import Ids, ModelTokenizer, padded, portions
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,11 +90,12 @@ class EmbedRunner:
         """Every text of every job tokenised together, so that all cores work on them."""
         asked = [caught(self._asked, job) for job in jobs]
         found = [each for each in asked if isinstance(each, Asked)]
-        encoded = self._tokenizer.encode(
-            [each.prompt + value for each in found for value in each.job.inputs if isinstance(value, str)]
-        )
+        texts = [
+            [each.prompt + value for value in each.job.inputs if isinstance(value, str)] for each in found
+        ]
+        encoded = portions(self._tokenizer.encode([*chain(*texts)]), map(len, texts))
         return [
-            each if isinstance(each, JobError) else self._items(each.job, each.prompt, encoded)
+            each if isinstance(each, JobError) else self._items(each.job, each.prompt, next(encoded))
             for each in asked
         ]
 
@@ -154,19 +156,17 @@ class EmbedRunner:
                     yield tuple(self._tokenizer.shortened_ids(value, job.truncate))
 
     def _items(self, job: EmbedJob, prompt: str, encoded: Iterator[Ids]) -> list[EmbedItem] | JobError:
-        """Takes this job's texts from `encoded`, all of them even after an error: the next job's follow."""
-        outcome: list[EmbedItem] | JobError = []
+        """encoded: ids of this job's texts, taken one by one as far as no input is refused."""
+        outcome: list[EmbedItem] = []
         for index, value in enumerate(job.inputs):
             ids = next(encoded) if isinstance(value, str) else None
-            if isinstance(outcome, JobError):
-                continue
             try:
                 if isinstance(value, Page):
                     outcome.append(self._page(value, prompt))
                 else:
                     outcome.append(EmbedItem(self._read(value, ids, prompt, job)))
             except JobError as error:
-                outcome = type(error)(f"Input {index}: {error.message}", param=error.param)
+                return type(error)(f"Input {index}: {error.message}", param=error.param)
         return outcome
 
     def _page(self, page: Page, prompt: str) -> EmbedItem:

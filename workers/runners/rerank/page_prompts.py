@@ -9,6 +9,7 @@ from collections.abc import Hashable, Iterator, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 from functools import partial
+from itertools import chain
 from pathlib import Path
 from typing import NamedTuple
 
@@ -25,7 +26,7 @@ from workers.runners.pages.patches import Cut
 from workers.runners.pages.pictures import decode, decoding_threads
 from workers.runners.rerank.item import check_query, fitted, shortened
 from workers.runners.rerank.prompts import NO, PREFIX, YES, PromptTokenizer
-from workers.tokens import Ids, same_start
+from workers.tokens import Ids, portions, same_start
 
 SUFFIX = "<|im_end|>\n<|im_start|>assistant\n"
 INSTRUCTION = "Given a search query, retrieve relevant candidates that answer the query."
@@ -102,9 +103,9 @@ class PageReader:
         asked = [caught(self._question, job) for job in jobs]
         questions = [each for each in asked if isinstance(each, PageQuestion)]
         looks = self._looks([picture for each in questions for picture in each.pictures])
-        texts = [each.head + document.text + SUFFIX for each in questions for document in each.documents]
-        bodies = self._tokenizer.encode(texts)
-        items = iter([self._read(each, bodies, looks) for each in questions])
+        texts = [[each.head + document.text + SUFFIX for document in each.documents] for each in questions]
+        bodies = portions(self._tokenizer.encode([*chain(*texts)]), map(len, texts))
+        items = iter([self._read(each, next(bodies), looks) for each in questions])
         return [each if isinstance(each, JobError) else next(items) for each in asked]
 
     def _question(self, job: RerankJob) -> PageQuestion:
@@ -130,12 +131,11 @@ class PageReader:
         return {each: self._threads.submit(self._look, each) for each in dict.fromkeys(pictures)}
 
     def _read(self, question: PageQuestion, bodies: Iterator[Ids], looks: Looks) -> list[PagePair] | JobError:
-        """Takes all of this question's texts from `bodies`, even after an error: the next question's follow."""
-        found = [next(bodies) for _ in question.documents]
+        """bodies: ids of this question's texts, taken as far as none is refused."""
         try:
             query = _seen(question.query, looks)
             head = self._spread(self._tokenizer.beginning(question.head), query)
-            items = [self._item(question, n, body, query, looks) for n, body in enumerate(found)]
+            items = [self._item(question, n, body, query, looks) for n, body in enumerate(bodies)]
             shared = min(same_start(head, item.ids) for item in items)
             return [PagePair(item.ids, item.pictures, item.grids, shared) for item in items]
         except JobError as error:

@@ -1,6 +1,7 @@
 """Query and document as cross-encoders read them: [CLS] query [SEP] document [SEP], or what the tokenizer says."""
 
 from collections.abc import Iterator, Sequence
+from itertools import chain
 from pathlib import Path
 from typing import NamedTuple
 
@@ -9,7 +10,7 @@ import numpy as np
 from jobs.errors import InvalidInput, JobError
 from workers.runners.base import caught
 from workers.runners.rerank.item import Question, RerankItem, check_query, fitted, with_documents
-from workers.tokens import Ids, ModelTokenizer
+from workers.tokens import Ids, ModelTokenizer, portions
 
 
 class Frame(NamedTuple):
@@ -73,11 +74,9 @@ class PairReader:
 
     def read(self, questions: Sequence[Question]) -> Sequence[list[RerankItem] | JobError]:
         found = [caught(self._shortened, question) for question in questions]
-        texts = [
-            text for each in found if isinstance(each, Question) for text in (each.query, *each.documents)
-        ]
-        contents = self._tokenizer.contents(texts)
-        return [each if isinstance(each, JobError) else self._read(each, contents) for each in found]
+        texts = [(each.query, *each.documents) for each in found if isinstance(each, Question)]
+        contents = portions(self._tokenizer.contents([*chain(*texts)]), map(len, texts))
+        return [each if isinstance(each, JobError) else self._read(each, next(contents)) for each in found]
 
     def _shortened(self, question: Question) -> Question:
         """Raises InputTooLong."""
@@ -85,16 +84,15 @@ class PairReader:
         return with_documents(question, self._tokenizer)
 
     def _read(self, question: Question, contents: Iterator[Ids]) -> list[RerankItem] | JobError:
-        """Takes all of this question's texts from `contents`, even after an error: the next question's follow."""
+        """contents: ids of the query and of the documents, taken as far as none is refused."""
         query = next(contents)
-        documents = [next(contents) for _ in question.documents]
         if question.instruction is not None:
             return InvalidInput("The model takes no instruction.", param="instruction")
         around = self._frame.tokens + len(query)
         try:
             return [
                 self._item(query, fitted(document, n, around, self._max_tokens, truncate=question.truncate))
-                for n, document in enumerate(documents)
+                for n, document in enumerate(contents)
             ]
         except JobError as error:
             return error

@@ -1,6 +1,7 @@
 """Query and document as Qwen3-Reranker reads them: its model card's prompt, to which it answers yes or no."""
 
 from collections.abc import Iterator, Sequence
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -8,7 +9,7 @@ import numpy as np
 from jobs.errors import InvalidInput, JobError
 from workers.runners.base import caught
 from workers.runners.rerank.item import Question, RerankItem, check_query, fitted, with_documents
-from workers.tokens import Ids, ModelTokenizer, same_start
+from workers.tokens import Ids, ModelTokenizer, portions, same_start
 
 # https://huggingface.co/Qwen/Qwen3-Reranker-0.6B, "Transformers Usage"
 SYSTEM = (
@@ -58,14 +59,14 @@ class PromptReader:
     def read(self, questions: Sequence[Question]) -> Sequence[list[RerankItem] | JobError]:
         found = [caught(self._shortened, each) for each in questions]
         texts = [
-            _head(each) + document
+            [_head(each) + document for document in each.documents]
             for each in found
             if isinstance(each, Question)
-            for document in each.documents
         ]
-        bodies = self._tokenizer.encode(texts)
+        bodies = portions(self._tokenizer.encode([*chain(*texts)]), map(len, texts))
         return [
-            each if isinstance(each, JobError) else self._read(each, _head(each), bodies) for each in found
+            each if isinstance(each, JobError) else self._read(each, _head(each), next(bodies))
+            for each in found
         ]
 
     def _shortened(self, question: Question) -> Question:
@@ -74,10 +75,9 @@ class PromptReader:
         return with_documents(question, self._tokenizer)
 
     def _read(self, question: Question, head: str, bodies: Iterator[Ids]) -> list[RerankItem] | JobError:
-        """Takes all of this question's texts from `bodies`, even after an error: the next question's follow."""
-        found = [next(bodies) for _ in question.documents]
+        """bodies: ids of this question's texts, taken as far as none is refused."""
         try:
-            fitting = [self._fitted(body, n, question, head) for n, body in enumerate(found)]
+            fitting = [self._fitted(body, n, question, head) for n, body in enumerate(bodies)]
         except JobError as error:
             return error
         shared = len(self._prefix) + self._shared(head, fitting)
