@@ -1,9 +1,13 @@
-"""The callers of `bench.flood`: `python -m bench.flood_callers PORT EMBEDDER GENERATOR`, until its input ends."""
+"""The callers of `bench.flood`: `python -m bench.flood_callers PORT EMBEDDER GENERATOR`, until its input ends.
+
+They would be on other machines: what they compute themselves gives way to all others here.
+"""
 
 import asyncio
 import contextlib
 import itertools
 import json
+import os
 import random
 import sys
 from collections import Counter
@@ -95,4 +99,5 @@ async def flood(port: int, embedder: str, generator: str) -> Counter[str]:
 
 
 if __name__ == "__main__":
+    os.nice(19)
     print(json.dumps(asyncio.run(flood(int(sys.argv[1]), sys.argv[2], sys.argv[3]))))

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import signal
 from collections.abc import Coroutine, Generator
+from types import FrameType
 from typing import Any, TypeVar
 
 T = TypeVar("T")
@@ -12,7 +13,7 @@ _ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 def run(main: Coroutine[Any, Any, T]) -> T:
-    """As asyncio.run, but a signal that comes while the loop is built or closed waits for the end of that.
+    """As asyncio.run, in the main thread, but a signal that comes while the loop is built waits for the end of that.
 
     A loop that was interrupted there complains with a traceback when it is thrown away.
     """
@@ -23,14 +24,22 @@ def run(main: Coroutine[Any, Any, T]) -> T:
         return runner.run(main)
     finally:
         main.close()  # where a signal came before it was begun
-        with _held_back():
-            runner.close()
+        runner.close()
 
 
 @contextlib.contextmanager
 def _held_back() -> Generator[None]:
-    signal.pthread_sigmask(signal.SIG_BLOCK, _ENDING)
+    """Signals that come meanwhile are raised behind it. A mask would not do: another thread may be given them."""
+    came: list[int] = []
+
+    def note(number: int, _: FrameType | None) -> None:
+        came.append(number)
+
+    before = {number: signal.signal(number, note) for number in _ENDING}
     try:
         yield
     finally:
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, _ENDING)
+        for number, handler in before.items():
+            signal.signal(number, signal.SIG_DFL if handler is None else handler)
+        for number in came[:1]:
+            signal.raise_signal(number)
