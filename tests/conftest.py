@@ -1,5 +1,6 @@
 """Real things for tests: a Redis server, clients of it, a model on disk."""
 
+import signal
 from collections.abc import AsyncIterator, Iterator
 from importlib import util
 from pathlib import Path
@@ -10,6 +11,11 @@ import redis.asyncio
 
 from jobs.connection import connect, connect_async
 from jobs.server import RedisServer
+
+# A shell without job control starts what it puts into the background with SIGINT ignored, and all children inherit
+# that: Ctrl-C could not be tested then.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")
