@@ -10,6 +10,8 @@ from collections.abc import Iterable
 import httptools
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from jobs.cancelling import cancel_and_wait
+
 log = logging.getLogger("mlxq.api")
 
 LARGE_BYTES = 1 << 20
@@ -71,9 +73,7 @@ async def _pass_on(
             return
         await telling
     finally:
-        for task in (asking, telling):
-            task.cancel()
-        await asyncio.gather(asking, telling, return_exceptions=True)
+        await cancel_and_wait(asking, telling)
 
 
 async def _ask(scope: Scope, receive: Receive, writer: asyncio.StreamWriter) -> bool:

@@ -14,6 +14,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 
 from bench.client import Connection, post
+from jobs.cancelling import cancel_and_wait
 
 BODY_BYTES = 30_000_000
 PROPERTIES = 800
@@ -92,9 +93,7 @@ async def flood(port: int, embedder: str, generator: str) -> Counter[str]:
     tasks.append(asyncio.create_task(call(port, schemas(), count)))
     tasks.append(asyncio.create_task(cut(port, large["dots"], count)))
     await asyncio.to_thread(sys.stdin.read)
-    for task in tasks:
-        task.cancel()
-    await asyncio.gather(*tasks, return_exceptions=True)
+    await cancel_and_wait(*tasks)
     return count
 
 
