@@ -2,6 +2,7 @@
 
 import argparse
 import asyncio
+import gc
 import logging
 import os
 import socket
@@ -35,6 +36,8 @@ async def answer(listener: socket.socket, settings: Settings, large_port: int | 
             app = AccessLog(app)
         if large_port is not None:  # that process logs what it answers
             app = LargeBodies(app, large_port)
+        gc.collect()
+        gc.freeze()  # looking for garbage among all that libraries are made of takes 70 ms
         await ApiServer(app, queue).serve(sockets=[listener])
     finally:
         await images.aclose()

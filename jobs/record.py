@@ -15,6 +15,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
+import zstandard
 
 from jobs import keys
 from jobs.errors import Failure, InternalError, JobError, UnreadableJob
@@ -42,6 +43,9 @@ class Blob(msgspec.Struct, frozen=True, tag="blob"):
 
 
 _SAMPLE_BYTES = 1 << 16
+
+_ZLIB, _ZSTANDARD = b"\x78", b"\x28\xb5\x2f\xfd"
+"""How what these have compressed begins. Msgpack of a job begins with 0x94."""
 
 _DATA = 7
 """Where the data is among what `encode` gives."""
@@ -134,13 +138,15 @@ def encode(job: Job, options: SubmitOptions, channel: str) -> list[str | bytes |
 def parted(fields: Sequence[str | bytes | int]) -> tuple[Sequence[str | bytes | int], Mapping[str, bytes]]:
     """Fields as `encode` gives them, and the parts of a large job's data (field: value), which are written first.
 
-    Texts are compressed, as RQ does it: what Redis writes to its disk holds everybody up, too.
+    Texts are compressed: what Redis writes to its disk holds everybody up, too. Not by zlib, with which RQ compresses:
+    it takes 3 times as long, and 5 times as long to undo it.
     """
     data = fields[_DATA]
     if not isinstance(data, bytes) or len(data) <= PART_BYTES:
         return fields, {}
-    if len(zlib.compress(data[:_SAMPLE_BYTES], 1)) < 0.7 * _SAMPLE_BYTES:  # texts, not pictures
-        data = zlib.compress(data, 1)
+    compressor = zstandard.ZstdCompressor(level=1)
+    if len(compressor.compress(data[:_SAMPLE_BYTES])) < 0.7 * _SAMPLE_BYTES:  # texts, not pictures
+        data = compressor.compress(data)
     pieces = [data[at : at + PART_BYTES] for at in range(0, len(data), PART_BYTES)]
     rest = [*fields, "mlxq_parts", len(pieces)]
     rest[_DATA] = pack((FUNCTION, None, (), {}))
@@ -157,10 +163,12 @@ def decode_job(data: bytes | None) -> Job:
     if data is None:
         raise UnreadableJob
     try:
-        if data[:1] == b"\x78":
+        if data.startswith(_ZSTANDARD):
+            data = zstandard.ZstdDecompressor().decompress(data)
+        elif data.startswith(_ZLIB):
             data = zlib.decompress(data)  # RQ compresses, when the job was enqueued through it
         function, _, (job,), _ = _decode_data(data)
-    except (msgspec.MsgspecError, zlib.error, ValueError) as error:
+    except (msgspec.MsgspecError, zlib.error, zstandard.ZstdError, ValueError) as error:
         raise UnreadableJob from error
     if function != FUNCTION:
         raise UnreadableJob(f"This queue runs mlxq jobs only, not {function!r}. Use another queue for it.")

@@ -140,6 +140,7 @@ class RedisServer:
             "daemonize": "no",
             "appendonly": "yes",
             "appendfsync": "everysec",
+            "auto-aof-rewrite-min-size": "256mb",  # 64 MB are two large jobs, and a rewrite takes a core
             "save": "",
             "maxmemory-policy": "noeviction",
         }

@@ -1,5 +1,6 @@
 """Turns claimed jobs into items for the device, in threads of its own: no job waits for another one's text."""
 
+import contextlib
 import logging
 import math
 import os
@@ -19,6 +20,7 @@ from jobs.rerank import RerankJob
 from jobs.types import EmbedJob, Job, Result
 from workers.hand import Hand, Held
 from workers.ledger import Ledger
+from workers.priority import lower_priority
 from workers.residents import Residents
 from workers.runners.generate.answer import Answer
 
@@ -91,6 +93,9 @@ class Preparing:
         self._slow: list[Held] = []
         self._calls: list[_Call] = []
         self._stopping = False
+        self._reading = (
+            threading.Lock()
+        )  # reading a large job holds Python's lock: two at once hold everybody up twice
         self._quick_threads = 0
 
     def stop(self) -> None:
@@ -207,6 +212,7 @@ class Preparing:
             self._run(call)
 
     def _run_slow(self, call: _Call) -> None:
+        lower_priority()
         self._run(call)
         with self._changed:
             self._begin_slow()
@@ -235,17 +241,18 @@ class Preparing:
         if error := self._residents.failure(held.model):
             self._refuse(held, error)
             return False
-        data = self._data(held) if held.is_large else claim.data
-        if call.slow:
-            with self._changed:
-                call.begin(self._timeout_s)
-        if self._stopping:  # it is given back
-            return False
-        try:
-            held.job = record.decode_job(data)
-        except JobError as error:
-            self._refuse(held, error)
-            return False
+        with self._reading if held.is_large else contextlib.nullcontext():
+            data = self._data(held) if held.is_large else claim.data
+            if call.slow:
+                with self._changed:
+                    call.begin(self._timeout_s)
+            if self._stopping:  # it is given back
+                return False
+            try:
+                held.job = record.decode_job(data)
+            except JobError as error:
+                self._refuse(held, error)
+                return False
         if not call.slow and _takes_long(held.job):
             with self._changed:
                 self._queue(held, slow=True)

@@ -40,6 +40,7 @@ from tests.running_worker import (
 from tests.waiting import PATIENCE_S, until, until_async
 from workers import preparing
 from workers.ledger import Claim
+from workers.priority import NICE
 from workers.residents import resident
 from workers.worker import HUNG
 
@@ -229,6 +230,29 @@ async def test_large_jobs_that_take_long_hold_up_no_other_of_their_lane(
             runner.prepare_gate.set()
             for ticket in slow:
                 assert len(vectors(await queue.wait(ticket.id, PATIENCE_S))) == 2
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="threads have priorities of their own on Linux only")
+async def test_large_jobs_are_prepared_at_a_lower_priority_than_small_ones(
+    redis_server: RedisServer, redis_client: redis.Redis, runner: FakeRunner
+):
+    with running_worker(redis_server.url, runner) as worker:
+        async with open_queue(redis_server.url) as queue:
+            tickets = [await submit(queue, HANGS, LARGE), await submit(queue, HANGS)]
+            await until(lambda: len(worker._preparing._calls) == 2)
+            await until(lambda: set(map(nice_of, preparing_threads())) == {0, NICE})
+            assert nice_of(threading.main_thread()) == 0
+            runner.prepare_gate.set()
+            for ticket in tickets:
+                assert vectors(await queue.wait(ticket.id, PATIENCE_S))
+
+
+def preparing_threads() -> list[threading.Thread]:
+    return [thread for thread in threading.enumerate() if thread.name == "preparing"]
+
+
+def nice_of(thread: threading.Thread) -> int:
+    return os.getpriority(os.PRIO_PROCESS, thread.native_id or 0)
 
 
 async def test_no_number_of_large_jobs_in_lower_lanes_holds_up_a_higher_one(

@@ -29,7 +29,9 @@ def read(*modules: nn.Module) -> Iterator[None]:
 
 def release() -> None:
     """Give the memory of arrays that nobody holds any more back to the system."""
+    gc.unfreeze()  # what was there at the start may go, too
     gc.collect()  # a decoder and its model hold each other
+    gc.freeze()
     mx.clear_cache()
 
 

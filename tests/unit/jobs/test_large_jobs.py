@@ -114,6 +114,14 @@ async def test_a_job_that_lost_a_part_is_unreadable(
         record.decode_job(ledger.data(claimed(ledger)))
 
 
+async def test_a_compressed_job_that_was_cut_short_is_unreadable(queue: JobQueue, ledger: Ledger):
+    await queue.submit(EmbedJob(model="m", inputs=("some words " * record.PART_BYTES,)), SubmitOptions())
+    data = ledger.data(claimed(ledger))
+    assert data is not None
+    with pytest.raises(UnreadableJob):
+        record.decode_job(data[:-10])
+
+
 async def test_a_large_job_that_is_not_taken_leaves_nothing(
     queue: JobQueue, ledger: Ledger, redis: fakeredis.FakeRedis
 ):

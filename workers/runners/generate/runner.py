@@ -213,14 +213,25 @@ class GenerateRunner:
             return
         if isinstance(job.prompt, Prompt) and not isinstance(job.prompt.content, str):
             raise self._too_long(job, str(len(job.prompt.content)))
-        text = self._text_of(job.prompt) if isinstance(job.prompt, Chat) else str(job.prompt.content)
-        if self._excerpts.of(text, self._context).overlong:
+        if any(self._excerpts.of(text, self._context).overlong for text in self._texts_of(job.prompt)):
             raise self._too_long(job, f"at least {self._context}")
 
     def _encode(self, texts: Sequence[str]) -> list[Ids]:
         return [
             np.asarray(self._tokenizer.encode(text, add_special_tokens=False), np.int32) for text in texts
         ]
+
+    def _texts_of(self, prompt: Chat | Prompt) -> Iterator[str]:
+        """The whole prompt, and before it the parts that every template writes: a template that writes megabytes holds
+        everybody up. Raises InvalidInput.
+        """
+        if isinstance(prompt, Prompt):
+            yield str(prompt.content)
+            return
+        for turn in prompt.messages:
+            if turn.role == "user":
+                yield message_text(turn).strip()
+        yield self._text_of(prompt)
 
     def _text_of(self, chat: Chat) -> str:
         """The chat as the model's template writes it. Raises InvalidInput."""

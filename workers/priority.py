@@ -1,0 +1,16 @@
+"""Threads that leave the processor to others."""
+
+import os
+import sys
+import threading
+
+NICE = 10
+"""A tenth of the share of others: two threads that prepare large jobs must not keep two cores from the device's. Not
+less: they hold Python's lock now and then, and all threads wait for one that holds it and has no core.
+"""
+
+
+def lower_priority() -> None:
+    """Of the calling thread, for good. On Linux only: elsewhere a priority is the whole process's."""
+    if sys.platform == "linux":
+        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICE)
