@@ -3,7 +3,6 @@
 import contextlib
 import logging
 import math
-import os
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -20,7 +19,7 @@ from jobs.rerank import RerankJob
 from jobs.types import EmbedJob, Job, Result
 from workers.hand import Hand, Held
 from workers.ledger import Ledger
-from workers.priority import lower_priority
+from workers.processor import cores, lower_priority
 from workers.residents import Residents
 from workers.runners.generate.answer import Answer
 
@@ -33,7 +32,7 @@ MAX_JOBS = 256
 MAX_BYTES = 1 << 18
 """Of jobs that are prepared together."""
 
-SLOW_THREADS = min(8, max(2, os.cpu_count() or 1))
+SLOW_THREADS = min(8, max(2, cores()))
 """For jobs that are prepared one at a time: large ones, and those with grammars. Calls that take longer than PATIENCE_S
 or whose jobs are not wanted any more are not among them."""
 

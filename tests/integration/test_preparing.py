@@ -40,7 +40,7 @@ from tests.running_worker import (
 from tests.waiting import PATIENCE_S, until, until_async
 from workers import preparing
 from workers.ledger import Claim
-from workers.priority import NICE
+from workers.processor import NICE
 from workers.residents import resident
 from workers.worker import HUNG
 

@@ -3,7 +3,6 @@
 from collections.abc import Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from io import BytesIO
-from os import cpu_count
 from typing import Any, TypeGuard
 
 from PIL import Image, ImageOps, UnidentifiedImageError
@@ -11,6 +10,7 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 from jobs.errors import InvalidInput
 from jobs.generation import ImagePart
 from jobs.types import Page
+from workers.processor import cores
 
 MAX_PIXELS = 89_478_485
 """A quarter of a gigabyte in RGB, from which on Pillow warns and goes on. A file of 14 kB may hold more."""
@@ -21,7 +21,7 @@ MAX_THREADS = 8
 
 def decoding_threads() -> ThreadPoolExecutor:
     """Those of a model; they start when first used."""
-    return ThreadPoolExecutor(min(MAX_THREADS, cpu_count() or 1), thread_name_prefix="pictures")
+    return ThreadPoolExecutor(min(MAX_THREADS, cores()), thread_name_prefix="pictures")
 
 
 def leave(decoding: Iterable[Future[Any]]) -> None:

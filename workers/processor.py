@@ -1,4 +1,4 @@
-"""Threads that leave the processor to others."""
+"""The share of the processor that is ours, and threads that leave theirs to others."""
 
 import os
 import sys
@@ -8,6 +8,13 @@ NICE = 10
 """A tenth of the share of others: two threads that prepare large jobs must not keep two cores from the device's. Not
 less: they hold Python's lock now and then, and all threads wait for one that holds it and has no core.
 """
+
+
+def cores() -> int:
+    """How many this process may use: taskset, or a container's cpuset, leaves it fewer than the machine has."""
+    if sys.platform == "linux":
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 def lower_priority() -> None:
