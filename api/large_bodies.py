@@ -10,7 +10,7 @@ from collections.abc import Iterable
 import httptools
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from jobs.cancelling import cancel_and_wait
+from jobs.process.cancelling import cancel_and_wait
 
 log = logging.getLogger("mlxq.api")
 

@@ -1,4 +1,4 @@
-"""What the API asks of a queue: jobs.queue.JobQueue in service, jobs.testing.MemoryQueue in tests."""
+"""What the API asks of a queue: JobQueue (jobs.client.queue) in service, MemoryQueue (tests.support) in tests."""
 
 from collections.abc import AsyncGenerator
 from typing import Protocol

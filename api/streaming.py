@@ -13,9 +13,9 @@ from api.hang_up import HangUp
 from api.queue import Queue
 from api.submission import cancel_all, submit_all, terms_of
 from api.waiting import Accepted, accept, refuse_async, told_instead
-from jobs.cancelling import cancel_and_wait
 from jobs.errors import JobError, NoWorker, QueueUnavailable, ResultTimeout, ServerStopping
 from jobs.generation import GenerateJob, Pieces
+from jobs.process.cancelling import cancel_and_wait
 from jobs.settings import Settings
 
 KEEP_ALIVE_S = 10.0

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Coroutine, Iterable
 from typing import Any, TypeVar
 
-from jobs.cancelling import cancel_and_wait
+from jobs.process.cancelling import cancel_and_wait
 
 T = TypeVar("T")
 

@@ -9,7 +9,7 @@ import redis
 from bench import stock
 from bench.report import Row, median, quantile_ms
 from bench.stack import job_queue, process, python, redis_server
-from jobs.queue import JobQueue
+from jobs.client.queue import JobQueue
 from jobs.types import EmbedJob, Lane, SubmitOptions
 
 JOB = EmbedJob(model="noop", inputs=("hello",))

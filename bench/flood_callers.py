@@ -15,7 +15,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 
 from bench.client import Connection, post
-from jobs.cancelling import cancel_and_wait
+from jobs.process.cancelling import cancel_and_wait
 
 BODY_BYTES = 30_000_000
 PROPERTIES = 800

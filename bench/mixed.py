@@ -17,7 +17,7 @@ from bench.corpus import CORPORA, bodies
 from bench.report import Row, median, quantile_ms
 from bench.stack import api, free_port, peer, process, python, redis_server, until_answers
 from bench.stream_client import Stream, read_streams
-from jobs.cancelling import cancel_and_wait
+from jobs.process.cancelling import cancel_and_wait
 from workers.model_names import resolve
 
 EMBEDDER = "all-MiniLM-L6-v2"

@@ -3,9 +3,9 @@
 import sys
 
 from bench.noop import NoopRunner
-from jobs.connection import connect, redis_url
-from jobs.log import set_up_logging
+from jobs.process.log import set_up_logging
 from jobs.settings import Settings
+from jobs.store.connection import connect, redis_url
 from workers.batching import BatchLimits
 from workers.limits import CPU_FREE_PADDING, CPU_TOKENS, MAX_ITEMS
 from workers.residents import resident

@@ -13,10 +13,10 @@ import urllib.request
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 
-from jobs.connection import connect_async
-from jobs.queue import JobQueue
-from jobs.server import RedisServer
+from jobs.client.queue import JobQueue
 from jobs.settings import Settings
+from jobs.store.connection import connect_async
+from jobs.store.redis_server import RedisServer
 from workers.openblas.preload import preload_openblas
 
 ROOT = Path(__file__).parent.parent

@@ -15,12 +15,12 @@ from api.app import create_app
 from api.fetch.callers_images import CallersImages
 from api.large_bodies import LargeBodies
 from cli.api_server import STOP_S, ApiServer
-from jobs import outage
-from jobs.connection import connect_async, own_folder, redis_url
-from jobs.log import set_up_logging
-from jobs.parent import exit_with_parent
-from jobs.queue import JobQueue
+from jobs.client.queue import JobQueue
+from jobs.process.log import set_up_logging
+from jobs.process.parent_watch import exit_with_parent
 from jobs.settings import Settings
+from jobs.store import outage
+from jobs.store.connection import connect_async, own_folder, redis_url
 
 
 async def answer(listener: socket.socket, settings: Settings, large_port: int | None) -> None:

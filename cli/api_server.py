@@ -8,9 +8,9 @@ from starlette.types import ASGIApp
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from api.route import STOPPING
-from jobs.cancelling import cancel_and_wait
+from jobs.client.queue import JobQueue
 from jobs.errors import JobError
-from jobs.queue import JobQueue
+from jobs.process.cancelling import cancel_and_wait
 
 FINISH_S = 1.0
 """Requests in flight may take so long to end by themselves, where a worker lives."""

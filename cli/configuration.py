@@ -9,8 +9,8 @@ from typing import Any
 from pydantic import ValidationError
 from pydantic_settings import SettingsError
 
-from jobs.redis_url import checked_url, hide_urls
 from jobs.settings import Settings
+from jobs.store.redis_url import checked_url, hide_urls
 
 _OPTIONS = {"redis_url": "--redis", "models": "--model"}
 """Where the option is not named as the setting is."""

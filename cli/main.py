@@ -32,9 +32,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     from cli.configuration import ConfigurationError, load_settings
     from cli.models import CannotServe
     from cli.redis_state import RedisRefused
-    from jobs.data_folder import RedisServerError
-    from jobs.log import set_up_logging
-    from jobs.redis_url import hide_urls
+    from jobs.process.log import set_up_logging
+    from jobs.store.data_folder import RedisServerError
+    from jobs.store.redis_url import hide_urls
     from workers.backend import NoBackend
     from workers.supervisor import CONFIGURATION_ERROR
 
@@ -58,7 +58,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def complain(error: object) -> None:
-    from jobs.colour import paint
+    from jobs.process.colour import paint
 
     print(f"{paint('mlxq:', 'red', sys.stderr)} {error}", file=sys.stderr)
 

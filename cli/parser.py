@@ -23,7 +23,7 @@ class Parser(argparse.ArgumentParser):
         return options
 
     def error(self, message: str) -> NoReturn:
-        from jobs.redis_url import hide_urls  # a Redis URL is not quoted, wherever it was put
+        from jobs.store.redis_url import hide_urls  # a Redis URL is not quoted, wherever it was put
 
         wrong = re.search(r"invalid choice: '([^']*)'", message)
         super().error(hide_urls(message) + (_meant(wrong[1], self._commands()) if wrong else ""))

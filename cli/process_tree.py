@@ -6,7 +6,7 @@ import signal
 from collections.abc import Coroutine, Sequence
 from typing import Any
 
-from jobs.cancelling import cancel_and_wait
+from jobs.process.cancelling import cancel_and_wait
 from workers.supervisor import Supervisor
 
 log = logging.getLogger(__name__)

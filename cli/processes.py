@@ -6,7 +6,7 @@ import socket
 import sys
 
 from cli.configuration import child_environ
-from jobs.parent import ParentPipe
+from jobs.process.parent_watch import ParentPipe
 from jobs.settings import Settings
 from workers.dead_worker import free_leases, worker_name
 from workers.openblas.preload import preload_openblas

@@ -4,8 +4,8 @@ import asyncio
 import logging
 
 from cli import event_loop
-from jobs.connection import connect_async
-from jobs.probe import Probe, RedisUnusable
+from jobs.store.connection import connect_async
+from jobs.store.probe import Probe, RedisUnusable
 
 log = logging.getLogger(__name__)
 

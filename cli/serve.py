@@ -7,10 +7,10 @@ from cli.listener import listen, listen_locally, local_url
 from cli.process_tree import run_tree
 from cli.processes import api_supervisors
 from cli.redis_state import check_redis
-from jobs.connection import redis_url
-from jobs.parent import ParentPipe
-from jobs.redis_url import shown_url
+from jobs.process.parent_watch import ParentPipe
 from jobs.settings import Settings
+from jobs.store.connection import redis_url
+from jobs.store.redis_url import shown_url
 
 
 def serve(settings: Settings) -> int:

@@ -19,13 +19,13 @@ from cli.process_tree import run_tree
 from cli.processes import api_supervisors, worker_supervisor
 from cli.redis_state import check_redis
 from cli.try_out import commands
-from jobs.colour import paint
-from jobs.connection import own_server
-from jobs.data_folder import RedisServerError
-from jobs.parent import ParentPipe
-from jobs.redis_url import shown_url
-from jobs.server import RedisServer
+from jobs.process.colour import paint
+from jobs.process.parent_watch import ParentPipe
 from jobs.settings import Settings
+from jobs.store.connection import own_server
+from jobs.store.data_folder import RedisServerError
+from jobs.store.redis_server import RedisServer
+from jobs.store.redis_url import shown_url
 from workers.backend import check_backend
 
 log = logging.getLogger(__name__)

@@ -8,10 +8,10 @@ from cli.models import served_names
 from cli.process_tree import run_tree
 from cli.processes import worker_supervisor
 from cli.redis_state import check_redis
-from jobs.connection import redis_url
-from jobs.data_folder import DataFolder
-from jobs.parent import ParentPipe
+from jobs.process.parent_watch import ParentPipe
 from jobs.settings import Settings
+from jobs.store.connection import redis_url
+from jobs.store.data_folder import DataFolder
 from workers.backend import check_backend
 
 log = logging.getLogger(__name__)

@@ -13,9 +13,9 @@ import urllib.request
 from rq import Queue, SimpleWorker
 from rq.job import Job
 
-from jobs.connection import connect, redis_url
-from jobs.serializer import MsgpackSerializer
 from jobs.settings import Settings
+from jobs.store.connection import connect, redis_url
+from jobs.store.serializer import MsgpackSerializer
 
 URL = os.environ.get("MLXQ_URL", "http://127.0.0.1:8000")
 WORK = {
@@ -46,7 +46,7 @@ def main() -> None:
     child = reports.enqueue("rq_dependents.report", embed_id, depends_on=parent)
     print("enqueued: the report waits for the embeddings")
 
-    # Usually a process of its own: rq worker reports --serializer jobs.serializer.MsgpackSerializer
+    # Usually a process of its own: rq worker reports --serializer jobs.store.serializer.MsgpackSerializer
     worker = SimpleWorker([reports], connection=redis, serializer=MsgpackSerializer)
     while not child.is_finished and not child.is_failed:
         worker.work(max_jobs=1, logging_level="WARNING")

@@ -9,8 +9,8 @@ import pytest
 import redis
 import redis.asyncio
 
-from jobs.connection import connect, connect_async
-from jobs.server import RedisServer
+from jobs.store.connection import connect, connect_async
+from jobs.store.redis_server import RedisServer
 
 # A shell without job control starts what it puts into the background with SIGINT ignored, and all children inherit
 # that: Ctrl-C could not be tested then.

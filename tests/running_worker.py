@@ -4,9 +4,9 @@ import threading
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 
-from jobs.connection import connect, connect_async
-from jobs.queue import JobQueue
+from jobs.client.queue import JobQueue
 from jobs.settings import Settings
+from jobs.store.connection import connect, connect_async
 from jobs.types import EmbedJob, EmbedResult, Lane, Result, SubmitOptions
 from tests.fake_runner import DIMENSIONS
 from tests.waiting import PATIENCE_S, until_async

@@ -16,9 +16,9 @@ import httpx
 import psutil
 import redis
 
-from jobs import keys
-from jobs.connection import connect
-from jobs.server import RedisServer
+from jobs.store import keys
+from jobs.store.connection import connect
+from jobs.store.redis_server import RedisServer
 from tests.waiting import PATIENCE_S, wait_until
 
 ROOT = Path(__file__).parents[1]

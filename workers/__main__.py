@@ -18,12 +18,12 @@ from pydantic import ValidationError
 from pydantic_settings import SettingsError
 from redis.exceptions import RedisError
 
-from jobs.connection import connect, own_folder, redis_url
 from jobs.errors import InvalidInput, JobError
-from jobs.log import set_up_logging
-from jobs.outage import Outage, cause_of, is_final
-from jobs.parent import exit_with_parent
+from jobs.process.log import set_up_logging
+from jobs.process.parent_watch import exit_with_parent
 from jobs.settings import Settings
+from jobs.store.connection import connect, own_folder, redis_url
+from jobs.store.outage import Outage, cause_of, is_final
 from workers.dead_worker import worker_name
 from workers.ledger import Ledger
 from workers.limits import batch_limits, device_is_gpu, limit_cache, weight_budget_bytes

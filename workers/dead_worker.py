@@ -6,9 +6,9 @@ import socket
 
 from redis.exceptions import RedisError
 
-from jobs.connection import connect_once, redis_url
-from jobs.outage import cause_of
 from jobs.settings import Settings
+from jobs.store.connection import connect_once, redis_url
+from jobs.store.outage import cause_of
 from workers.ledger import Ledger
 
 log = logging.getLogger(__name__)

@@ -6,8 +6,8 @@ import time
 
 from redis.exceptions import RedisError
 
-from jobs import keys
 from jobs.generation import Pieces
+from jobs.store import keys
 from jobs.types import LANES
 from workers.bell import POLL_S, Bell
 from workers.hand import Hand

@@ -11,7 +11,7 @@ from redis.exceptions import RedisError, ResponseError
 
 from jobs.errors import InternalError, JobError, JobStopped
 from jobs.generation import GenerateJob
-from jobs.outage import is_refused_write
+from jobs.store.outage import is_refused_write
 from jobs.types import Result
 from workers import rq_bridge
 from workers.hand import Hand, Held

@@ -7,8 +7,8 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple, Protocol
 
-from jobs import keys
 from jobs.generation import Pieces
+from jobs.store import keys
 from jobs.types import LANES, Job, Lane
 from workers.batching import BatchLimits, ModelLane, choose_queue, pack
 from workers.ledger import Claim

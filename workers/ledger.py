@@ -8,13 +8,13 @@ from typing import Any, Literal, NamedTuple
 
 import redis
 
-from jobs import keys, record
-from jobs.census import Announcement, decode_worker
+from jobs.client.inspector import Announcement, decode_worker
+from jobs.client.stream_reader import decode_pieces
 from jobs.errors import Failure, InternalError, JobError, JobExpired, WorkerLost
-from jobs.feed import decode_pieces
 from jobs.generation import Pieces
-from jobs.outage import Outage
-from jobs.scripts import script
+from jobs.store import keys, record
+from jobs.store.outage import Outage
+from jobs.store.scripts import script
 from jobs.types import ModelInfo, Result, WorkerStats
 
 STREAM_TTL_S = 86_400

@@ -12,10 +12,10 @@ from typing import Any
 from msgspec.structs import replace
 from redis.exceptions import RedisError
 
-from jobs import record
 from jobs.errors import InternalError, InvalidInput, JobError, TimeLimitExceeded
 from jobs.generation import Chat, GenerateJob, Prompt
 from jobs.rerank import RerankJob
+from jobs.store import record
 from jobs.types import EmbedJob, Job, Result
 from workers.hand import Hand, Held
 from workers.ledger import Ledger

@@ -15,7 +15,7 @@ from rq.job import Job
 from rq.timeouts import TimerDeathPenalty
 
 from jobs.errors import JobError
-from jobs.serializer import MsgpackSerializer
+from jobs.store.serializer import MsgpackSerializer
 from workers.ledger import Ledger
 
 log = logging.getLogger(__name__)

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 
 from redis.exceptions import RedisError
 
-from jobs import keys
+from jobs.store import keys
 from jobs.types import LANES, Lane
 from workers.hand import Hand
 from workers.ledger import Claim, Ledger

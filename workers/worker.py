@@ -17,11 +17,11 @@ from rq.command import handle_command, parse_payload
 from rq.utils import now as rq_now
 from rq.worker.base import WorkerStatus
 
-from jobs import keys
 from jobs.errors import JobStopped, TimeLimitExceeded
-from jobs.outage import Outage, cause_of
-from jobs.serializer import MsgpackSerializer
 from jobs.settings import Settings
+from jobs.store import keys
+from jobs.store.outage import Outage, cause_of
+from jobs.store.serializer import MsgpackSerializer
 from jobs.types import LANES, WorkerStats
 from workers.batching import BatchLimits
 from workers.decoding import Decoding

@@ -6,8 +6,8 @@ from typing import NamedTuple
 
 import redis
 
-from jobs import keys, record
 from jobs.errors import JobError
+from jobs.store import keys, record
 from jobs.types import EmbedJob
 from tests.chaos.garbage import Garbage
 from tests.chaos.order import EXPECTED, INNOCENT, is_right

@@ -11,9 +11,9 @@ from pathlib import Path
 import msgspec
 import redis.asyncio
 
-from jobs import keys
-from jobs.parent import ParentPipe
+from jobs.process.parent_watch import ParentPipe
 from jobs.settings import Settings
+from jobs.store import keys
 from tests.chaos.plan import Plan
 from tests.chaos.producer import Counts, Note
 from workers.supervisor import Supervisor

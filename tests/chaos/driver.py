@@ -13,10 +13,10 @@ from typing import Any
 
 import redis
 
-from jobs import keys
-from jobs.cancelling import cancel_and_wait
-from jobs.connection import connect, connect_async
-from jobs.server import RedisServer
+from jobs.process.cancelling import cancel_and_wait
+from jobs.store import keys
+from jobs.store.connection import connect, connect_async
+from jobs.store.redis_server import RedisServer
 from tests.chaos.audit import Audit
 from tests.chaos.crew import Producers, Workers, all_ready, announced
 from tests.chaos.faults import Faults

@@ -9,8 +9,8 @@ from typing import Any
 
 import redis.asyncio
 
-from jobs import keys
-from jobs.server import RedisServer
+from jobs.store import keys
+from jobs.store.redis_server import RedisServer
 from tests.chaos.crew import READY_S, Workers, all_ready
 from tests.chaos.garbage import Garbage
 from tests.chaos.plan import TURNS, Plan

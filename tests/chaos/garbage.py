@@ -8,7 +8,7 @@ from pathlib import Path
 import redis
 from rq import Queue
 
-from jobs import keys, record
+from jobs.store import keys, record
 from jobs.types import EmbedJob, Lane
 from tests.chaos.plan import MODEL
 

@@ -12,11 +12,11 @@ from pathlib import Path
 
 import msgspec
 
-from jobs.cancelling import cancel_and_wait
-from jobs.connection import connect_async
+from jobs.client.queue import JobQueue
 from jobs.errors import JobCanceled, JobError, QueueUnavailable, ResultTimeout, UnknownJob
-from jobs.queue import JobQueue
+from jobs.process.cancelling import cancel_and_wait
 from jobs.settings import Settings
+from jobs.store.connection import connect_async
 from jobs.types import Result
 from tests.chaos.order import POISON, Order, is_right, order
 from tests.chaos.plan import Plan

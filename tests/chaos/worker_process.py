@@ -7,10 +7,10 @@ import secrets
 import sys
 from pathlib import Path
 
-from jobs.connection import connect
-from jobs.log import set_up_logging
-from jobs.parent import exit_with_parent
+from jobs.process.log import set_up_logging
+from jobs.process.parent_watch import exit_with_parent
 from jobs.settings import Settings
+from jobs.store.connection import connect
 from tests.chaos.plan import MODEL
 from tests.chaos.runner import ChaosRunner
 from workers.batching import BatchLimits

@@ -12,10 +12,10 @@ import uvicorn
 
 from api.app import create_app
 from jobs.settings import Settings
-from jobs.testing import MODEL, MemoryQueue
 from jobs.types import ModelInfo
 from tests.stack import MODEL as MINILM
 from tests.stack import Stack
+from tests.support.memory_queue import MODEL, MemoryQueue
 
 Serve = Callable[[MemoryQueue], str]
 

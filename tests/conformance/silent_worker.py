@@ -13,9 +13,9 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
-from jobs.connection import connect
 from jobs.generation import Chat, GenerateJob
 from jobs.settings import Settings
+from jobs.store.connection import connect
 from tests.fake_generator import FakeDecoder, FakeGenerator
 from workers.batching import BatchLimits
 from workers.residents import resident

@@ -9,9 +9,9 @@ import pytest
 
 from jobs.errors import NoWorker, TimeLimitExceeded
 from jobs.generation import Choice, GenerateResult, Piece, Pieces, ToolCall
-from jobs.testing import MODEL, MemoryQueue
-from jobs.testing_generation import CHAT_MODEL, THOUGHT
 from tests.conformance.conftest import Serve, serving
+from tests.support.memory_generation import CHAT_MODEL, THOUGHT
+from tests.support.memory_queue import MODEL, MemoryQueue
 
 HELLO = [{"role": "user", "content": "one two three"}]
 # Its client looks at base64 before it sends it: a picture must be longer than a file's name may be.

@@ -11,9 +11,9 @@ from openai.types.chat import ChatCompletionMessageParam, ChatCompletionToolPara
 
 from jobs.errors import InternalError, NoWorker, Overloaded, TimeLimitExceeded
 from jobs.generation import Piece, Pieces
-from jobs.testing import MODEL, MemoryQueue
-from jobs.testing_generation import CHAT_MODEL, THOUGHT
 from tests.conformance.conftest import Serve, serving
+from tests.support.memory_generation import CHAT_MODEL, THOUGHT
+from tests.support.memory_queue import MODEL, MemoryQueue
 
 HELLO: list[ChatCompletionMessageParam] = [{"role": "user", "content": "one two three"}]
 TOOLS: list[ChatCompletionToolParam] = [

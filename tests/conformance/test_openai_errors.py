@@ -4,8 +4,8 @@ import openai
 import pytest
 
 from jobs.errors import InternalError, JobError, NoWorker, Overloaded, QueueUnavailable, ResultTimeout
-from jobs.testing import MODEL, MemoryQueue
 from tests.conformance.conftest import Serve
+from tests.support.memory_queue import MODEL, MemoryQueue
 
 
 def embed(base_url: str, max_retries: int = 0) -> None:

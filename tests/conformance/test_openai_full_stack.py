@@ -8,7 +8,7 @@ import numpy as np
 import openai
 import pytest
 
-from jobs import keys
+from jobs.store import keys
 from tests.checkpoints.texts import MINILM_TEXTS
 from tests.stack import MODEL, Stack
 from workers.tokens import ModelTokenizer

@@ -16,9 +16,9 @@ from cohere.errors import (
 )
 
 from jobs.errors import Overloaded, TimeLimitExceeded
-from jobs.testing import MODEL, MemoryQueue
-from jobs.testing_rerank import RERANK_MODEL
 from tests.conformance.conftest import Serve, serving
+from tests.support.memory_queue import MODEL, MemoryQueue
+from tests.support.memory_rerank import RERANK_MODEL
 
 QUERY = "deep learning"
 DOCUMENTS = ["the weather is nice", "deep learning uses networks", "learning to swim"]

@@ -17,18 +17,18 @@ import pytest
 from openai.types.chat import ChatCompletionChunk
 
 from api.streaming import EventStream
-from jobs import keys
-from jobs.connection import connect
 from jobs.generation import Piece, Pieces, ToolCall
-from jobs.server import RedisServer
-from jobs.testing import MemoryQueue
-from jobs.testing_generation import CHAT_MODEL
+from jobs.store import keys
+from jobs.store.connection import connect
+from jobs.store.redis_server import RedisServer
 from tests.conformance import node_clients, readers
 from tests.conformance.conftest import Serve
 from tests.conformance.impatient_proxy import impatient_proxy
 from tests.conformance.readers import Answer, Asked
 from tests.conformance.silent_worker import MARKERS
 from tests.stack import ROOT, Program
+from tests.support.memory_generation import CHAT_MODEL
+from tests.support.memory_queue import MemoryQueue
 from tests.waiting import PATIENCE_S, wait_until
 
 TOOL: dict[str, Any] = {

@@ -5,8 +5,8 @@ from collections.abc import AsyncIterator, Iterator
 import pytest
 import redis
 
-from jobs.queue import JobQueue
-from jobs.server import RedisServer
+from jobs.client.queue import JobQueue
+from jobs.store.redis_server import RedisServer
 from tests.fake_runner import FakeRunner
 from tests.running_worker import ThreadWorker, open_queue, running_worker
 

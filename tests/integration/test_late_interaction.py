@@ -9,8 +9,8 @@ import redis
 from jobs.errors import InvalidInput
 from jobs.generation import ImagePart
 from jobs.rerank import Passage, RerankJob, RerankResult
-from jobs.server import RedisServer
 from jobs.settings import Settings
+from jobs.store.redis_server import RedisServer
 from jobs.types import EmbedJob
 from tests.checkpoints.colqwen import DOCUMENTS, PAGES, QUERIES, make, page
 from tests.running_worker import INTERACTIVE, embedded, working_queue

@@ -11,13 +11,13 @@ import mlx.core as mx
 import pytest
 import redis
 
-from jobs import keys
-from jobs.connection import connect, connect_async
+from jobs.client.queue import JobQueue
 from jobs.errors import InternalError, ModelNotLoadable
 from jobs.generation import GenerateJob, GenerateResult, Prompt
-from jobs.queue import JobQueue
-from jobs.server import RedisServer
 from jobs.settings import Settings
+from jobs.store import keys
+from jobs.store.connection import connect, connect_async
+from jobs.store.redis_server import RedisServer
 from jobs.types import EmbedJob, Lane, Result, SubmitOptions
 from tests.fake_generator import FakeGenerator
 from tests.fake_runner import FakeRunner

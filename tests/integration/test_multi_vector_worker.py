@@ -10,8 +10,8 @@ from PIL import Image
 
 from jobs.errors import InvalidInput
 from jobs.generation import ImagePart
-from jobs.server import RedisServer
 from jobs.settings import Settings
+from jobs.store.redis_server import RedisServer
 from jobs.types import EmbedJob, EmbedResult, Page
 from tests.checkpoints.colqwen import DOCUMENTS, PAGES, QUERIES, make, page
 from tests.parity import least_cosine

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from jobs import keys
+from jobs.store import keys
 from tests.checkpoints.rerankers import make
 from tests.integration.test_stopping import CHAT, OPENAI, OTHERS, Call, message_of, post
 from tests.stack import MODEL, Stack

@@ -14,13 +14,13 @@ import msgspec
 import pytest
 import redis
 
-from jobs import keys
-from jobs.connection import connect, connect_async
+from jobs.client.queue import JobQueue
 from jobs.errors import TimeLimitExceeded
 from jobs.generation import Chat, GenerateJob, GenerateResult, JsonFormat, Message, Prompt, TextPart, Tool
-from jobs.queue import JobQueue
-from jobs.server import RedisServer
 from jobs.settings import Settings
+from jobs.store import keys
+from jobs.store.connection import connect, connect_async
+from jobs.store.redis_server import RedisServer
 from jobs.types import EmbedJob, Lane, SubmitOptions, Ticket
 from tests.fake_generator import FakeGenerator
 from tests.fake_runner import FakeRunner, expected_vector

@@ -17,8 +17,8 @@ from safetensors.numpy import load_file, save_file
 from jobs.errors import InputTooLong, InvalidInput, JobError
 from jobs.generation import ImagePart, TextPart
 from jobs.rerank import Passage, RerankJob, RerankResult
-from jobs.server import RedisServer
 from jobs.settings import Settings
+from jobs.store.redis_server import RedisServer
 from tests import parity
 from tests.checkpoints import qwen3_vl
 from tests.checkpoints.make import write_json

@@ -8,9 +8,9 @@ from pathlib import Path
 import psutil
 import pytest
 
-from jobs.connection import connect
-from jobs.data_folder import DataFolderInUse, RedisServerError
-from jobs.server import RedisServer, find_binary
+from jobs.store.connection import connect
+from jobs.store.data_folder import DataFolderInUse, RedisServerError
+from jobs.store.redis_server import RedisServer, find_binary
 from tests.waiting import wait_until
 
 ROOT = Path(__file__).parents[2]
@@ -100,7 +100,7 @@ def test_a_server_left_by_someone_else_is_not_robbed_of_its_socket(tmp_path: Pat
 
 def test_it_ends_when_its_owner_is_killed_and_the_folder_is_free_at_once(tmp_path: Path):
     code = (
-        "import sys; from pathlib import Path; from jobs.server import RedisServer\n"
+        "import sys; from pathlib import Path; from jobs.store.redis_server import RedisServer\n"
         "server = RedisServer(Path(sys.argv[1])); server.start(); print(server.pid, flush=True); sys.stdin.read()"
     )
     owner = subprocess.Popen(

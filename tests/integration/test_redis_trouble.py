@@ -21,14 +21,15 @@ import httpx
 import pytest
 import redis
 
-from jobs import outage, probe, watch
-from jobs.connection import connect, connect_async, impatient
+from jobs.client import watch
+from jobs.client.queue import JobQueue
 from jobs.errors import QueueUnavailable
-from jobs.probe import SECOND_LOOK_S, Probe, RedisUnusable
-from jobs.queue import JobQueue
-from jobs.record import PART_BYTES
-from jobs.server import RedisServer
 from jobs.settings import Settings
+from jobs.store import outage, probe
+from jobs.store.connection import connect, connect_async, impatient
+from jobs.store.probe import SECOND_LOOK_S, Probe, RedisUnusable
+from jobs.store.record import PART_BYTES
+from jobs.store.redis_server import RedisServer
 from jobs.types import EmbedJob, SubmitOptions
 from tests.stack import MODEL, ROOT, Program, Stack
 from tests.unit.api.web import certificate

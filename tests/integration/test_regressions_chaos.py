@@ -12,14 +12,14 @@ from typing import Any
 import pytest
 import redis
 
-from jobs import keys, record
-from jobs.census import Announcement
-from jobs.connection import connect_async
+from jobs.client.inspector import Announcement
+from jobs.client.queue import JobQueue
 from jobs.errors import ResultTimeout
-from jobs.parent import ParentPipe
-from jobs.queue import JobQueue
-from jobs.server import RedisServer
+from jobs.process.parent_watch import ParentPipe
 from jobs.settings import Settings
+from jobs.store import keys, record
+from jobs.store.connection import connect_async
+from jobs.store.redis_server import RedisServer
 from jobs.types import EmbedJob, Lane, ModelInfo, SubmitOptions
 from tests.chaos.plan import MODEL
 from tests.waiting import wait_until
@@ -66,7 +66,7 @@ async def test_an_interactive_job_that_nobody_waits_for_is_forgotten_when_it_end
     await other.aclose()
 
     async with asyncio.timeout(60):
-        while queue._mailbox._waiting or queue._expected:
+        while queue._outcomes._waiting or queue._expected:
             await asyncio.sleep(0.05)
 
 

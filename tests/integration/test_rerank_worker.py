@@ -9,8 +9,8 @@ import redis
 
 from jobs.errors import InputTooLong
 from jobs.rerank import RerankJob, RerankResult
-from jobs.server import RedisServer
 from jobs.settings import Settings
+from jobs.store.redis_server import RedisServer
 from tests.checkpoints.rerankers import make
 from tests.checkpoints.texts import PAIRS
 from tests.running_worker import INTERACTIVE, working_queue

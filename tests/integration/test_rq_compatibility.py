@@ -15,11 +15,11 @@ from rq.job import Dependency, Retry
 from rq.job import Job as RqJob
 from rq_exporter.collector import RQCollector
 
-from jobs import keys
+from jobs.client.queue import JobQueue
 from jobs.errors import InternalError, JobExpired, UnreadableJob, WorkerLost
-from jobs.queue import JobQueue
-from jobs.serializer import MsgpackSerializer
-from jobs.server import RedisServer
+from jobs.store import keys
+from jobs.store.redis_server import RedisServer
+from jobs.store.serializer import MsgpackSerializer
 from jobs.types import SubmitOptions
 from tests.fake_runner import DIMENSIONS, FakeRunner, expected_vector
 from tests.running_worker import ThreadWorker, has_status, job, run, vectors

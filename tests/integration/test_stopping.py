@@ -12,9 +12,9 @@ from typing import Any, NamedTuple
 import httpx
 import pytest
 
-from jobs import keys
-from jobs.connection import connect
-from jobs.server import RedisServer
+from jobs.store import keys
+from jobs.store.connection import connect
+from jobs.store.redis_server import RedisServer
 from tests.checkpoints.rerankers import make
 from tests.stack import MODEL, ROOT, Program, Stack
 from tests.waiting import wait_until

@@ -7,11 +7,11 @@ from collections.abc import Iterator
 import pytest
 import redis
 
-from jobs.connection import connect_async
+from jobs.client.queue import JobQueue
 from jobs.errors import InternalError, InvalidInput, JobCanceled, UnknownJob
 from jobs.generation import GenerateJob, GenerateResult, Pieces, Prompt
-from jobs.queue import JobQueue
-from jobs.server import RedisServer
+from jobs.store.connection import connect_async
+from jobs.store.redis_server import RedisServer
 from jobs.types import Lane, SubmitOptions
 from tests.fake_generator import FakeGenerator
 from tests.running_worker import INTERACTIVE, SETTINGS, ThreadWorker, running_worker
@@ -155,14 +155,14 @@ async def test_when_its_worker_is_lost_another_goes_on_from_what_was_told(
 
 
 async def test_events_that_were_not_heard_are_read_from_the_log(queue: JobQueue):
-    deliver = queue._mailbox._open
+    deliver = queue._outcomes._open
     heard = iter(range(10**6))
 
     def deaf(message: bytes) -> None:
         if next(heard) % 3 == 0:
             deliver(message)
 
-    queue._mailbox._open = deaf
+    queue._outcomes._open = deaf
     ticket = await queue.submit(ask("some text that is long enough", max_tokens=100), INTERACTIVE)
     events = await within(read(queue, ticket.id))
     assert text_of(events) == ("some text that is long enough" * 4)[:100]

@@ -137,12 +137,12 @@ def test_the_first_death_costs_no_wait_and_many_cost_at_most_five_seconds():
 @pytest.mark.parametrize("stubborn", [False, True])
 def test_a_child_ends_when_its_parent_is_killed(stubborn: bool):
     child = (
-        "import signal, sys, time; from jobs.parent import exit_with_parent\n"
+        "import signal, sys, time; from jobs.process.parent_watch import exit_with_parent\n"
         f"signal.signal(15, signal.SIG_IGN if {stubborn} else signal.SIG_DFL)\n"
         "exit_with_parent(int(sys.argv[1]), grace_s=0.2); print('up', flush=True); time.sleep(60)"
     )
     parent = (
-        "import subprocess, sys, time; from jobs.parent import ParentPipe\n"
+        "import subprocess, sys, time; from jobs.process.parent_watch import ParentPipe\n"
         "pipe = ParentPipe(); fd = pipe.read_fd\n"
         "child = subprocess.Popen([sys.executable, '-c', sys.argv[1], str(fd)], pass_fds=[fd])\n"
         "print(child.pid, flush=True); time.sleep(60)"

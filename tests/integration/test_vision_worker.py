@@ -10,8 +10,8 @@ from PIL import Image
 
 from jobs.errors import InvalidInput
 from jobs.generation import Chat, GenerateJob, GenerateResult, ImagePart, Message, Sampling, TextPart
-from jobs.server import RedisServer
 from jobs.settings import Settings
+from jobs.store.redis_server import RedisServer
 from tests.checkpoints.vision import make
 from tests.running_worker import INTERACTIVE, working_queue
 from workers.models import load_runner

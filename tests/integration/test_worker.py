@@ -5,11 +5,11 @@ import asyncio
 import pytest
 import redis
 
-from jobs import keys
-from jobs.connection import connect_async
+from jobs.client.queue import JobQueue
 from jobs.errors import InternalError, InvalidInput, TimeLimitExceeded
-from jobs.queue import JobQueue
-from jobs.server import RedisServer
+from jobs.store import keys
+from jobs.store.connection import connect_async
+from jobs.store.redis_server import RedisServer
 from jobs.types import EmbedResult, Lane, SubmitOptions
 from tests.fake_runner import FakeRunner, expected_vector
 from tests.running_worker import (

@@ -10,9 +10,9 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent.parent.parent))
 
-from jobs.connection import connect
 from jobs.errors import JobError
 from jobs.settings import Settings
+from jobs.store.connection import connect
 from tests.fake_runner import FakeItem, FakeRunner
 from workers.batching import BatchLimits
 from workers.residents import resident

@@ -12,9 +12,9 @@ from cli.configuration import ConfigurationError, child_environ, load_settings
 from cli.listener import listen, local_url
 from cli.main import build_parser, main
 from cli.up import _announce_if_possible
-from jobs.colour import bleach, paint
-from jobs.redis_url import shown_url
+from jobs.process.colour import bleach, paint
 from jobs.settings import Settings
+from jobs.store.redis_url import shown_url
 
 ROOT = Path(__file__).parents[2]
 

@@ -6,7 +6,7 @@ Without a command it prints the path of that library, or nothing.
 import os
 import sys
 
-from jobs.log import set_up_logging
+from jobs.process.log import set_up_logging
 from workers.openblas.library import find_openblas, needs_openblas
 from workers.openblas.preload import preload_openblas
 

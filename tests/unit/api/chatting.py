@@ -9,8 +9,8 @@ import httpx
 from starlette.types import ASGIApp, Message
 
 from jobs.generation import Chat, GenerateJob, Pieces, Prompt
-from jobs.testing import MemoryQueue
-from jobs.testing_generation import CHAT_MODEL
+from tests.support.memory_generation import CHAT_MODEL
+from tests.support.memory_queue import MemoryQueue
 
 HELLO: list[dict[str, Any]] = [{"role": "user", "content": "one two three"}]
 CHAT: dict[str, Any] = {"model": CHAT_MODEL.id, "messages": HELLO}

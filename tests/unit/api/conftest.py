@@ -7,9 +7,9 @@ import pytest
 from api.app import create_app
 from api.images import ImageSource
 from jobs.settings import Settings
-from jobs.testing import MODEL, MemoryQueue
-from jobs.testing_generation import CHAT_MODEL
-from jobs.testing_rerank import RERANK_MODEL
+from tests.support.memory_generation import CHAT_MODEL
+from tests.support.memory_queue import MODEL, MemoryQueue
+from tests.support.memory_rerank import RERANK_MODEL
 
 Connect = Callable[..., httpx.AsyncClient]
 

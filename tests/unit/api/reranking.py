@@ -1,7 +1,7 @@
 """What tests of reranking share: three documents, the fake's scores of them, and what it was asked."""
 
 from jobs.rerank import RerankJob
-from jobs.testing import MemoryQueue
+from tests.support.memory_queue import MemoryQueue
 
 QUERY = "red fox"
 DOCUMENTS = ["a blue whale", "the red fox", "a red car"]

@@ -6,10 +6,10 @@ import pytest
 
 from api.access_log import AccessLog
 from api.app import create_app
-from jobs.log import EventFormatter
+from jobs.process.log import EventFormatter
 from jobs.settings import Settings
-from jobs.testing import MODEL, MemoryQueue
-from jobs.testing_generation import CHAT_MODEL
+from tests.support.memory_generation import CHAT_MODEL
+from tests.support.memory_queue import MODEL, MemoryQueue
 
 QUEUE = MemoryQueue(models=(MODEL, CHAT_MODEL))
 FORMAT = EventFormatter("%(levelname)s %(message)s")

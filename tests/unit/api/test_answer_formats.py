@@ -8,8 +8,8 @@ import httpx
 import pytest
 
 from jobs.generation import AnswerFormat, ChoiceFormat, GrammarFormat, JsonFormat, RegexFormat, Tool
-from jobs.testing import MemoryQueue
-from jobs.testing_generation import CHAT_MODEL
+from tests.support.memory_generation import CHAT_MODEL
+from tests.support.memory_queue import MemoryQueue
 from tests.unit.api.chatting import HELLO, chat, complete, last_chat, last_job
 
 Ask = Callable[..., Awaitable[httpx.Response]]

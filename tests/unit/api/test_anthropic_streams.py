@@ -13,8 +13,8 @@ from api.streaming import EventStream
 from jobs.errors import Overloaded, TimeLimitExceeded
 from jobs.generation import Piece, Pieces, ToolCall
 from jobs.settings import Settings
-from jobs.testing import MemoryQueue
-from jobs.testing_generation import CHAT_MODEL
+from tests.support.memory_generation import CHAT_MODEL
+from tests.support.memory_queue import MemoryQueue
 from tests.unit.api.chatting import HELLO, Caller, ScriptedQueue
 from tests.unit.api.conftest import Connect
 from tests.waiting import within

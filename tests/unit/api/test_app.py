@@ -4,13 +4,13 @@ import sys
 
 from api.app import create_app
 from jobs.settings import Settings
-from jobs.testing import MemoryQueue
+from tests.support.memory_queue import MemoryQueue
 
 PROBE = """
 import json, sys
-import api.app, jobs.queue
+import api.app, jobs.client.queue
 from jobs.settings import Settings
-from jobs.testing import MemoryQueue
+from tests.support.memory_queue import MemoryQueue
 api.app.create_app(MemoryQueue(), Settings())
 modules = sorted({name.partition(".")[0] for name in sys.modules})
 import psutil  # not ru_maxrss: it counts the process that started this one

@@ -9,7 +9,7 @@ from api.body import decode_body, decode_query
 from api.dialects.openai.embedding import EmbeddingRequest
 from api.jobs import JobListQuery, JobRequest
 from jobs.errors import InvalidInput
-from jobs.testing import MemoryQueue
+from tests.support.memory_queue import MemoryQueue
 from tests.unit.api.conftest import Connect
 
 LIMIT_BYTES = 1024

@@ -7,9 +7,9 @@ import pytest
 
 from jobs.errors import InternalError, NoWorker, Overloaded
 from jobs.generation import Choice, GenerateResult, TokenChance, TokenLogprobs
-from jobs.testing import MODEL, MemoryQueue
-from jobs.testing_generation import CHAT_MODEL, THOUGHT
 from jobs.types import EmbedResult
+from tests.support.memory_generation import CHAT_MODEL, THOUGHT
+from tests.support.memory_queue import MODEL, MemoryQueue
 from tests.unit.api.chatting import CHAT, HELLO, chat
 from tests.unit.api.conftest import Connect
 

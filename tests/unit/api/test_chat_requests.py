@@ -18,8 +18,8 @@ from jobs.generation import (
     Tool,
     ToolCall,
 )
-from jobs.testing import MODEL, MemoryQueue
-from jobs.testing_generation import CHAT_MODEL
+from tests.support.memory_generation import CHAT_MODEL
+from tests.support.memory_queue import MODEL, MemoryQueue
 from tests.unit.api.chatting import HELLO, chat, complete, last_chat, last_job
 from tests.unit.api.conftest import Connect
 

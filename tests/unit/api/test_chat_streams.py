@@ -19,9 +19,9 @@ from jobs.errors import (
 )
 from jobs.generation import Piece, Pieces, TokenChance, TokenLogprobs, ToolCall
 from jobs.settings import Settings
-from jobs.testing import MemoryQueue
-from jobs.testing_generation import CHAT_MODEL, THOUGHT
 from jobs.types import Lane
+from tests.support.memory_generation import CHAT_MODEL, THOUGHT
+from tests.support.memory_queue import MemoryQueue
 from tests.unit.api.chatting import (
     CHAT,
     Caller,

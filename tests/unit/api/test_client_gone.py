@@ -11,9 +11,9 @@ import uvicorn
 
 from api.app import create_app
 from jobs.settings import Settings
-from jobs.testing import MODEL, MemoryQueue
-from jobs.testing_rerank import RERANK_MODEL
 from jobs.types import EmbedJob, SubmitOptions
+from tests.support.memory_queue import MODEL, MemoryQueue
+from tests.support.memory_rerank import RERANK_MODEL
 from tests.waiting import within
 
 Send = Callable[..., Awaitable[asyncio.StreamWriter]]

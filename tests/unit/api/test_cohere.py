@@ -6,8 +6,8 @@ import httpx
 import pytest
 
 from jobs.errors import NoWorker
-from jobs.testing import MODEL, MemoryQueue
-from jobs.testing_rerank import RERANK_MODEL
+from tests.support.memory_queue import MODEL, MemoryQueue
+from tests.support.memory_rerank import RERANK_MODEL
 from tests.unit.api.conftest import Connect
 from tests.unit.api.reranking import DOCUMENTS, QUERY, RANKING, TOKENS, last_reranking
 

@@ -19,9 +19,9 @@ from jobs.generation import (
     TokenLogprobs,
 )
 from jobs.settings import Settings
-from jobs.testing import MODEL, MemoryQueue
-from jobs.testing_generation import CHAT_MODEL
 from jobs.types import Job, SubmitOptions
+from tests.support.memory_generation import CHAT_MODEL
+from tests.support.memory_queue import MODEL, MemoryQueue
 from tests.unit.api.chatting import (
     Caller,
     ScriptedQueue,

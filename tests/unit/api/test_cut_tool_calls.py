@@ -12,8 +12,8 @@ import pytest
 from api.app import create_app
 from jobs.generation import Choice, GenerateResult, Piece, Pieces, ToolCall
 from jobs.settings import Settings
-from jobs.testing import MemoryQueue
-from jobs.testing_generation import CHAT_MODEL
+from tests.support.memory_generation import CHAT_MODEL
+from tests.support.memory_queue import MemoryQueue
 from tests.unit.api.chatting import HELLO
 from tests.unit.api.conftest import Connect
 

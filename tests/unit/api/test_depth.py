@@ -8,7 +8,7 @@ import pytest
 
 from api.tools import object_text
 from jobs.errors import InvalidInput
-from jobs.testing_generation import CHAT_MODEL
+from tests.support.memory_generation import CHAT_MODEL
 
 DEEP = "DEEP"
 CALL = {"function": {"name": "f", "arguments": DEEP}}

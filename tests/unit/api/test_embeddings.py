@@ -5,8 +5,8 @@ from typing import Any
 import httpx
 import pytest
 
-from jobs.testing import MODEL, MemoryQueue, memory_vector
 from jobs.types import EmbedJob
+from tests.support.memory_queue import MODEL, MemoryQueue, memory_vector
 from tests.unit.api.conftest import Connect
 
 

@@ -4,7 +4,7 @@ import httpx
 import pytest
 
 from jobs import errors
-from jobs.testing import MemoryQueue
+from tests.support.memory_queue import MemoryQueue
 from tests.unit.api.conftest import Connect
 
 WORK = {"model": "org/model", "input": "a secret text"}

@@ -2,8 +2,8 @@ import httpx
 
 from api.health import totals
 from jobs.errors import QueueUnavailable
-from jobs.testing import MemoryQueue
 from jobs.types import LaneStats, QueueStats
+from tests.support.memory_queue import MemoryQueue
 from tests.unit.api.conftest import Connect
 
 

@@ -9,7 +9,7 @@ import pytest
 from api.images import ImageReference, load_images
 from jobs.errors import InvalidInput
 from jobs.generation import ImagePart
-from jobs.testing import MemoryQueue
+from tests.support.memory_queue import MemoryQueue
 from tests.unit.api.chatting import chat, last_chat
 from tests.unit.api.conftest import Connect
 

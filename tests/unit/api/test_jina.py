@@ -13,9 +13,9 @@ from jobs.errors import InputTooLong, InvalidInput, NoWorker
 from jobs.generation import ImagePart, TextPart
 from jobs.rerank import RerankJob, RerankResult
 from jobs.settings import Settings
-from jobs.testing import MemoryQueue
-from jobs.testing_rerank import RERANK_MODEL
 from jobs.types import Lane
+from tests.support.memory_queue import MemoryQueue
+from tests.support.memory_rerank import RERANK_MODEL
 from tests.unit.api.conftest import Connect
 from tests.unit.api.reranking import DOCUMENTS, QUERY, RANKING, TOKENS, last_reranking
 

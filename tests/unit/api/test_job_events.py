@@ -9,8 +9,8 @@ from api.app import create_app
 from jobs.errors import InputTooLong, TimeLimitExceeded
 from jobs.generation import Piece, Pieces, Prompt, ToolCall
 from jobs.settings import Settings
-from jobs.testing import MODEL, MemoryQueue
-from jobs.testing_generation import CHAT_MODEL
+from tests.support.memory_generation import CHAT_MODEL
+from tests.support.memory_queue import MODEL, MemoryQueue
 from tests.unit.api.chatting import CHAT, Caller, ScriptedQueue, Sent, chat, last_job, sent_events
 from tests.unit.api.conftest import Connect
 

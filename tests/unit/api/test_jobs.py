@@ -5,8 +5,8 @@ import httpx
 import pytest
 
 from jobs.errors import InputTooLong, QueueUnavailable
-from jobs.testing import MODEL, MemoryQueue
 from jobs.types import EmbedJob, Lane, SubmitOptions
+from tests.support.memory_queue import MODEL, MemoryQueue
 from tests.unit.api.conftest import Connect
 
 

@@ -1,7 +1,7 @@
 import httpx
 
-from jobs.testing import MODEL, MemoryQueue
-from jobs.testing_generation import CHAT_MODEL
+from tests.support.memory_generation import CHAT_MODEL
+from tests.support.memory_queue import MODEL, MemoryQueue
 from tests.unit.api.conftest import Connect
 
 

@@ -30,8 +30,8 @@ from jobs.generation import (
     ToolCall,
 )
 from jobs.settings import Settings
-from jobs.testing import MODEL, MemoryQueue
-from jobs.testing_generation import CHAT_MODEL, THOUGHT
+from tests.support.memory_generation import CHAT_MODEL, THOUGHT
+from tests.support.memory_queue import MODEL, MemoryQueue
 from tests.unit.api.chatting import HELLO, Caller, ScriptedQueue, last_chat, last_job
 from tests.unit.api.conftest import Connect
 

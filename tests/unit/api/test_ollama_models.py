@@ -6,10 +6,10 @@ from importlib.metadata import version
 import httpx
 import pytest
 
-from jobs.testing import MODEL, MemoryQueue
-from jobs.testing_generation import CHAT_MODEL
-from jobs.testing_rerank import RERANK_MODEL
 from jobs.types import LoadedModel
+from tests.support.memory_generation import CHAT_MODEL
+from tests.support.memory_queue import MODEL, MemoryQueue
+from tests.support.memory_rerank import RERANK_MODEL
 from tests.unit.api.conftest import Connect
 
 DETAILS = {

@@ -17,11 +17,11 @@ from api.app import create_app
 from jobs import errors
 from jobs.errors import JobError
 from jobs.settings import Settings
-from jobs.testing import MODEL, PAGE_MODEL, MemoryQueue
-from jobs.testing_generation import CHAT_MODEL
-from jobs.testing_rerank import RERANK_MODEL
 from jobs.types import Job, JobView, Lane, ModelInfo, QueueStats, Result, SubmitOptions, Ticket
 from tests.documented import Documented, Endpoint, items_of
+from tests.support.memory_generation import CHAT_MODEL
+from tests.support.memory_queue import MODEL, PAGE_MODEL, MemoryQueue
+from tests.support.memory_rerank import RERANK_MODEL
 from tests.unit.api.conftest import Connect
 
 MODELS = tuple(

@@ -8,8 +8,8 @@ import httpx
 import pytest
 
 from jobs.generation import ImagePart, TextPart
-from jobs.testing import MODEL, PAGE_COLUMNS, PAGE_MODEL, PAGE_ROWS, MemoryQueue, memory_vector
 from jobs.types import EmbedJob, Page
+from tests.support.memory_queue import MODEL, PAGE_COLUMNS, PAGE_MODEL, PAGE_ROWS, MemoryQueue, memory_vector
 from tests.unit.api.conftest import Connect
 from tests.unit.api.test_images import ENCODED, PICTURE, Pictures
 

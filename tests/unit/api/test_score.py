@@ -8,8 +8,8 @@ import pytest
 
 from jobs.generation import ImagePart
 from jobs.rerank import RerankJob
-from jobs.testing import MemoryQueue
-from jobs.testing_rerank import RERANK_MODEL
+from tests.support.memory_queue import MemoryQueue
+from tests.support.memory_rerank import RERANK_MODEL
 from tests.unit.api.conftest import Connect
 from tests.unit.api.reranking import DOCUMENTS, QUERY, TOKENS, last_reranking
 

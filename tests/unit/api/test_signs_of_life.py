@@ -16,8 +16,8 @@ from api.streaming import EventStream
 from jobs.errors import InputTooLong, JobError, ResultTimeout
 from jobs.generation import GenerateJob, Piece, Pieces, Prompt
 from jobs.settings import Settings
-from jobs.testing_generation import CHAT_MODEL
 from jobs.types import SubmitOptions
+from tests.support.memory_generation import CHAT_MODEL
 from tests.unit.api.chatting import CHAT, Caller, ScriptedQueue
 
 KEEP_ALIVE_S = 0.05

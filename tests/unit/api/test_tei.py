@@ -8,8 +8,8 @@ import pytest
 
 from jobs import errors
 from jobs.rerank import RerankJob
-from jobs.testing import MODEL, MemoryQueue
-from jobs.testing_rerank import RERANK_MODEL
+from tests.support.memory_queue import MODEL, MemoryQueue
+from tests.support.memory_rerank import RERANK_MODEL
 from tests.unit.api.conftest import Connect
 from tests.unit.api.reranking import DOCUMENTS, QUERY, RANKING, last_reranking
 

@@ -5,9 +5,9 @@ import httpx
 import pytest
 
 from jobs.errors import QueueUnavailable, ServerStopping
-from jobs.testing import MODEL, MemoryQueue
-from jobs.testing_generation import CHAT_MODEL
 from jobs.types import Lane, SubmitOptions
+from tests.support.memory_generation import CHAT_MODEL
+from tests.support.memory_queue import MODEL, MemoryQueue
 from tests.unit.api.conftest import Connect
 
 WORK = {"model": MODEL.id, "input": "a"}

@@ -5,9 +5,9 @@ from typing import Any
 import httpx
 import pytest
 
-from jobs.testing import MODEL, MemoryQueue
-from jobs.testing_generation import CHAT_MODEL
-from jobs.testing_rerank import RERANK_MODEL
+from tests.support.memory_generation import CHAT_MODEL
+from tests.support.memory_queue import MODEL, MemoryQueue
+from tests.support.memory_rerank import RERANK_MODEL
 
 MESSAGES = [{"role": "user", "content": "a"}]
 RERANKING = {"query": "a", "documents": ["a"]}

@@ -5,8 +5,8 @@ from urllib.parse import quote
 
 import pytest
 
-from jobs.connection import connect, connect_async
-from jobs.redis_url import checked_url, hide_urls, shown_url
+from jobs.store.connection import connect, connect_async
+from jobs.store.redis_url import checked_url, hide_urls, shown_url
 
 NASTY = [
     *"#@/?:%&=+ '\"\\[]{}<>|^`~!$();,*",

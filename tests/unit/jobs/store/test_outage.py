@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from redis import exceptions
 
-from jobs import outage
-from jobs.outage import Outage, cause_of, is_final, is_refused_write
+from jobs.store import outage
+from jobs.store.outage import Outage, cause_of, is_final, is_refused_write
 
 SECRETS = "canary"
 

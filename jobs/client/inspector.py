@@ -11,8 +11,8 @@ import msgspec
 import redis.asyncio
 from redis.exceptions import RedisError
 
-from jobs import keys, record
-from jobs.cancelling import cancel_and_wait
+from jobs.process.cancelling import cancel_and_wait
+from jobs.store import keys, record
 from jobs.types import JobView, Lane, LaneStats, ModelInfo, QueueStats, WorkerStats
 
 log = logging.getLogger(__name__)
@@ -42,7 +42,7 @@ _decode_announcement = msgspec.msgpack.Decoder(Announcement).decode
 decode_worker = msgspec.msgpack.Decoder(WorkerStats).decode
 
 
-class Census:
+class QueueInspector:
     """Reads what workers announce (mlxq:models, mlxq:worker:*) and what RQ's registries hold. Raises RedisError."""
 
     def __init__(self, redis: redis.asyncio.Redis, *, limit: int) -> None:

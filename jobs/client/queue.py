@@ -12,9 +12,11 @@ import msgspec
 import redis.asyncio
 from redis.exceptions import RedisError, ResponseError
 
-from jobs import keys, record
-from jobs.admissions import Admissions
-from jobs.census import Census
+from jobs.client.admit_batcher import AdmitBatcher
+from jobs.client.inspector import QueueInspector
+from jobs.client.outcome_listener import ENDED, MISSING, JobOutcome, OutcomeListener
+from jobs.client.stream_reader import Event, Numbered, unheard_too
+from jobs.client.watch import Watch
 from jobs.errors import (
     IdempotencyConflict,
     InternalError,
@@ -26,15 +28,13 @@ from jobs.errors import (
     ResultTimeout,
     UnknownJob,
 )
-from jobs.feed import Event, Numbered, unheard_too
-from jobs.mailbox import ENDED, MISSING, Mail, Mailbox
 from jobs.model_names import unknown_model
-from jobs.outage import Outage, cause_of
-from jobs.probe import RedisUnusable
-from jobs.scripts import script
 from jobs.settings import Settings
+from jobs.store import keys, record
+from jobs.store.outage import Outage, cause_of
+from jobs.store.probe import RedisUnusable
+from jobs.store.scripts import script
 from jobs.types import Job, JobView, Lane, ModelInfo, QueueStats, Result, SubmitOptions, Ticket
-from jobs.watch import Watch
 
 log = logging.getLogger(__name__)
 
@@ -48,7 +48,7 @@ class _Need(NamedTuple):
     patience_s: float
 
 
-def _expire(future: asyncio.Future[Mail]) -> None:
+def _expire(future: asyncio.Future[JobOutcome]) -> None:
     if not future.done():
         future.set_exception(ResultTimeout())
 
@@ -64,31 +64,31 @@ class JobQueue:
         self._settings = settings
         self._outage = Outage(data_folder)
         self._watch = Watch(redis, self._outage, self._end_hopeless)
-        self._needs: dict[asyncio.Future[Mail], _Need] = {}
+        self._needs: dict[asyncio.Future[JobOutcome], _Need] = {}
         self._under_way: set[asyncio.Timeout] = set()  # of blocks of commands
-        self._admissions = Admissions(
+        self._admit_batcher = AdmitBatcher(
             redis, limit=settings.queue_limit, idempotency_ttl_s=settings.idempotency_ttl_s
         )
-        self._mailbox = Mailbox(redis, self._outage)
-        self._census = Census(redis, limit=settings.queue_limit)
+        self._outcomes = OutcomeListener(redis, self._outage)
+        self._inspector = QueueInspector(redis, limit=settings.queue_limit)
         self._cancel = redis.register_script(script("cancel"))
         self._attach = redis.register_script(script("attach"))
-        self._expected: dict[str, asyncio.Future[Mail]] = {}
+        self._expected: dict[str, asyncio.Future[JobOutcome]] = {}
         self._models: dict[str, str] = {}  # of the jobs that are about to be waited for
 
     async def start(self) -> None:
-        await self._mailbox.start()
+        await self._outcomes.start()
         await self._watch.start()
 
     async def aclose(self) -> None:
         await self._watch.aclose()
-        await self._mailbox.aclose()
-        await self._census.aclose()
+        await self._outcomes.aclose()
+        await self._inspector.aclose()
         await self._redis.aclose()
 
     def stop_waiting(self) -> None:
         """Before the process ends: whoever waits for a job or reads its stream, or is about to, gets ServerStopping."""
-        self._mailbox.stop_waiting()
+        self._outcomes.stop_waiting()
 
     async def submit(self, job: Job, options: SubmitOptions) -> Ticket:
         """Put a job into its queue.
@@ -99,8 +99,8 @@ class JobQueue:
         job_id, queue = record.new_id(), record.queue_of(job, options)
         channel = ""
         if options.awaited:
-            channel = self._mailbox.channel
-            self._expected[job_id] = self._mailbox.expect(job_id)
+            channel = self._outcomes.channel
+            self._expected[job_id] = self._outcomes.expect(job_id)
         try:
             verdict, value = await self._admit(job_id, queue, job, options, channel)
         except BaseException:
@@ -125,19 +125,19 @@ class JobQueue:
         """
         future = self._expected.pop(job_id, None)
         told = future is not None
-        future = future or self._mailbox.expect(job_id)
+        future = future or self._outcomes.expect(job_id)
         timer = asyncio.get_running_loop().call_later(timeout_s, _expire, future)
         model = self._models.pop(job_id, None)
         self._need(future, model, self._settings.worker_wait_s)
         try:
             status, body = (None, None) if told else await self._ended_before(job_id)
-            self._mailbox.admitted(job_id)
+            self._outcomes.admitted(job_id)
             if status is None:
                 status, body = await future
         finally:
             timer.cancel()
             self._needs.pop(future, None)
-            self._mailbox.forget(job_id, future)
+            self._outcomes.forget(job_id, future)
         return await self._outcome(job_id, status, body)
 
     async def stream(self, job_id: str, after: int = 0) -> AsyncGenerator[Numbered]:
@@ -149,8 +149,8 @@ class JobQueue:
         """
         future = self._expected.pop(job_id, None)
         told = future is not None
-        future = future or self._mailbox.expect(job_id)
-        feed = self._mailbox.follow(job_id)
+        future = future or self._outcomes.expect(job_id)
+        reader = self._outcomes.follow(job_id)
         model = self._models.pop(job_id, None)
         self._need(future, model, self._settings.worker_wait_s)
         status: str | None = None
@@ -162,8 +162,8 @@ class JobQueue:
                 status, body = await self._ended_before(job_id)
                 if status and not future.done():
                     future.set_result((status, body))
-            self._mailbox.admitted(job_id)
-            reading = unheard_too(feed, future, functools.partial(self._read_log, job_id), after)
+            self._outcomes.admitted(job_id)
+            reading = unheard_too(reader, future, functools.partial(self._read_log, job_id), after)
             async with contextlib.aclosing(reading) as events:
                 async for event in events:
                     if not begun:
@@ -174,8 +174,8 @@ class JobQueue:
                 status, body = future.result()
         finally:
             self._needs.pop(future, None)
-            self._mailbox.unfollow(job_id, feed)
-            self._mailbox.forget(job_id, future)
+            self._outcomes.unfollow(job_id, reader)
+            self._outcomes.forget(job_id, future)
         if status != "finished":
             await self._outcome(job_id, status, body)
 
@@ -218,16 +218,18 @@ class JobQueue:
     ) -> list[JobView]:
         """Jobs by filter, newest first, without results."""
         async with self._reaching_redis():
-            return await self._census.views(status=status, model=model, lane=lane, limit=limit, offset=offset)
+            return await self._inspector.views(
+                status=status, model=model, lane=lane, limit=limit, offset=offset
+            )
 
     async def stats(self) -> QueueStats:
         async with self._reaching_redis():
-            return await self._census.stats()
+            return await self._inspector.stats()
 
     async def models(self) -> tuple[ModelInfo, ...]:
         """The models that workers have announced, also of workers that are down for the moment."""
         async with self._reaching_redis():
-            return await self._census.models()
+            return await self._inspector.models()
 
     async def ready(self) -> bool:
         """Whether a worker gave a sign of life within its lease. Answers within two seconds, whatever Redis does.
@@ -239,7 +241,7 @@ class JobQueue:
         except RedisUnusable as error:
             raise QueueUnavailable(str(error)) from error
 
-    def _need(self, future: asyncio.Future[Mail], model: str | None, patience_s: float) -> None:
+    def _need(self, future: asyncio.Future[JobOutcome], model: str | None, patience_s: float) -> None:
         """End this wait where no worker serves the model or Redis cannot be used, now or later."""
         if model is not None:
             self._needs[future] = _Need(model, patience_s)
@@ -253,7 +255,7 @@ class JobQueue:
         for future, need in self._needs.items():
             self._end_if_hopeless(future, need)
 
-    def _end_if_hopeless(self, future: asyncio.Future[Mail], need: _Need) -> None:
+    def _end_if_hopeless(self, future: asyncio.Future[JobOutcome], need: _Need) -> None:
         absent_s = self._watch.absent_s(need.model)
         if future.done():
             return
@@ -301,7 +303,7 @@ class JobQueue:
             raise UnknownJob
 
     async def _check_model(self, model: str) -> None:
-        if model in self._census.known_models():
+        if model in self._inspector.known_models():
             return
         models = await self.models()
         if not models:
@@ -325,14 +327,14 @@ class JobQueue:
         ]
         async with self._reaching_redis():
             if parts:
-                return await self._admissions.admit_large(args, keys.job(job_id), parts)
+                return await self._admit_batcher.admit_large(args, keys.job(job_id), parts)
             size_bytes = len(fields[7]) if isinstance(fields[7], bytes) else 0
-            return await self._admissions.admit(args, size_bytes)
+            return await self._admit_batcher.admit(args, size_bytes)
 
     async def _overloaded(self, queue: str, length: int) -> Overloaded:
         """Full: come back when a tenth of the queue, at the measured rate, has drained."""
         async with self._reaching_redis():
-            rate = await self._census.drain_rate(queue)
+            rate = await self._inspector.drain_rate(queue)
         wait_s = min(3600, max(1, round(length / 10 / rate))) if rate > 0 else 60
         return Overloaded(
             f"{length} jobs wait already, the most this queue takes. Try again in {wait_s} s.",
@@ -342,13 +344,13 @@ class JobQueue:
     def _unexpect(self, job_id: str) -> None:
         self._models.pop(job_id, None)
         if future := self._expected.pop(job_id, None):
-            self._mailbox.forget(job_id, future)
+            self._outcomes.forget(job_id, future)
 
     async def _ended_before(self, job_id: str) -> tuple[str | None, bytes | None]:
         """Ask to be told of a job submitted elsewhere; its status if it has ended already."""
         async with self._reaching_job():
             await self._check_ours(job_id)
-            status = await self._attach(args=[job_id, self._mailbox.channel])
+            status = await self._attach(args=[job_id, self._outcomes.channel])
         if status is None:
             raise UnknownJob
         return (status.decode(), None) if status.decode() in ENDED else (None, None)

@@ -24,8 +24,6 @@ from jobs.errors import (
 from jobs.generation import GenerateJob, Pieces, TextPart
 from jobs.model_names import unknown_model
 from jobs.rerank import RerankJob
-from jobs.testing_generation import memory_answer, memory_events
-from jobs.testing_rerank import memory_ranking
 from jobs.types import (
     EmbedJob,
     EmbedResult,
@@ -43,6 +41,8 @@ from jobs.types import (
     Ticket,
     WorkerStats,
 )
+from tests.support.memory_generation import memory_answer, memory_events
+from tests.support.memory_rerank import memory_ranking
 
 MODEL = ModelInfo(id="org/model", task="embed", created=1_700_000_000, dimensions=384, max_tokens=256)
 PAGE_MODEL = ModelInfo(

@@ -11,12 +11,12 @@ from redis.asyncio.retry import Retry as AsyncRetry
 from redis.backoff import ExponentialWithJitterBackoff, NoBackoff
 from redis.retry import Retry
 
-from jobs.data_folder import DataFolder
-from jobs.outage import is_final
-from jobs.redis_connections import connection_options
-from jobs.redis_url import checked_url
-from jobs.server import RedisServer
 from jobs.settings import Settings
+from jobs.store.data_folder import DataFolder
+from jobs.store.outage import is_final
+from jobs.store.redis_connections import connection_options
+from jobs.store.redis_server import RedisServer
+from jobs.store.redis_url import checked_url
 
 # A server that restarts is away for some ten milliseconds: try again for about a second, then say so. Sending a
 # command twice is safe, because every script of ours that writes is idempotent.

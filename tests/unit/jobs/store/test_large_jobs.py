@@ -8,10 +8,10 @@ from collections.abc import AsyncIterator
 import fakeredis
 import pytest
 
-from jobs import keys, record
+from jobs.client.queue import JobQueue
 from jobs.errors import IdempotencyConflict, InvalidInput, Overloaded, UnreadableJob
-from jobs.queue import JobQueue
 from jobs.settings import Settings
+from jobs.store import keys, record
 from jobs.types import EmbedJob, EmbedResult, ModelInfo, SubmitOptions, WorkerStats
 from tests.waiting import within
 from workers.ledger import Claim, Ledger, Room, Settlement, failed
@@ -143,7 +143,7 @@ async def test_a_large_job_whose_api_process_dies_goes_by_itself(
     async def never(_: object) -> None:
         raise asyncio.CancelledError
 
-    monkeypatch.setattr(queue._admissions, "_send", never)
+    monkeypatch.setattr(queue._admit_batcher, "_send", never)
     with pytest.raises(asyncio.CancelledError):
         await queue.submit(LARGE, SubmitOptions())
     [key] = redis.keys("rq:job:*")
@@ -152,7 +152,7 @@ async def test_a_large_job_whose_api_process_dies_goes_by_itself(
 
 
 async def test_a_large_job_on_its_way_holds_up_no_other(queue: JobQueue):
-    async with queue._admissions._alone:  # as while another large one is on its way
+    async with queue._admit_batcher._alone:  # as while another large one is on its way
         large = asyncio.create_task(queue.submit(LARGE, SubmitOptions()))
         await within(queue.submit(SMALL, SubmitOptions()))
         assert not large.done()

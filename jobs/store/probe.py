@@ -11,8 +11,8 @@ from typing import TypeVar
 import redis.asyncio
 from redis.exceptions import InvalidResponse, RedisError
 
-from jobs.connection import impatient
-from jobs.outage import cause_of, is_final, is_reply, placed
+from jobs.store.connection import impatient
+from jobs.store.outage import cause_of, is_final, is_reply, placed
 
 T = TypeVar("T")
 

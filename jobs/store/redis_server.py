@@ -15,8 +15,8 @@ from redis.backoff import NoBackoff
 from redis.exceptions import BusyLoadingError, RedisError
 from redis.retry import Retry
 
-from jobs.data_folder import DataFolder, RedisServerError
-from jobs.outage import DISK_FULL, cause_of, is_full, placed
+from jobs.store.data_folder import DataFolder, RedisServerError
+from jobs.store.outage import DISK_FULL, cause_of, is_full, placed
 
 log = logging.getLogger(__name__)
 

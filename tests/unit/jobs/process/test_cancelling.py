@@ -5,11 +5,12 @@ import asyncio
 import pytest
 import redis.asyncio
 
-from jobs import cancelling, mailbox
-from jobs.cancelling import cancel_and_wait
-from jobs.connection import connect_async
-from jobs.mailbox import Mailbox
-from jobs.server import RedisServer
+from jobs.client import outcome_listener
+from jobs.client.outcome_listener import OutcomeListener
+from jobs.process import cancelling
+from jobs.process.cancelling import cancel_and_wait
+from jobs.store.connection import connect_async
+from jobs.store.redis_server import RedisServer
 
 
 async def test_a_task_that_loses_its_first_cancel_is_cancelled_again(monkeypatch: pytest.MonkeyPatch):
@@ -63,10 +64,10 @@ async def test_a_command_to_redis_never_loses_a_cancel(redis_server: RedisServer
 async def test_a_mailbox_closes_whenever_it_is_told_to(
     redis_async: redis.asyncio.Redis, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr(mailbox, "SAFETY_POLL_S", 0.001)
+    monkeypatch.setattr(outcome_listener, "SAFETY_POLL_S", 0.001)
     monkeypatch.setattr(cancelling, "AGAIN_S", 3600)
     for n in range(40):
-        box = Mailbox(redis_async)
+        box = OutcomeListener(redis_async)
         await box.start()
         futures = {str(job): box.expect(str(job)) for job in range(3)}
         await asyncio.sleep(0.0007 * n)

@@ -3,7 +3,7 @@
 import logging
 import sys
 
-from jobs.colour import bleach, paint, shows_colours
+from jobs.process.colour import bleach, paint, shows_colours
 
 _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
 

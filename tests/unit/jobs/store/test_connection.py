@@ -2,9 +2,9 @@ from pathlib import Path
 
 import pytest
 
-from jobs.connection import connect, connect_async, own_server, redis_url
-from jobs.data_folder import DataFolder
 from jobs.settings import Settings
+from jobs.store.connection import connect, connect_async, own_server, redis_url
+from jobs.store.data_folder import DataFolder
 
 
 @pytest.fixture(autouse=True)

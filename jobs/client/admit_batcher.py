@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 import redis.asyncio
 from redis.exceptions import RedisError
 
-from jobs.scripts import script
+from jobs.store.scripts import script
 
 MAX_JOBS = 256
 """Jobs in one ADMIT: its time in Redis stays near a millisecond."""
@@ -21,7 +21,7 @@ Verdict = tuple[str, str]
 _Pending = tuple[Sequence[str | bytes | int], int, asyncio.Future[Verdict]]
 
 
-class Admissions:
+class AdmitBatcher:
     """The way into the queues: one ADMIT at a time, and one more with a large job, for which no other waits."""
 
     def __init__(self, redis: redis.asyncio.Redis, *, limit: int, idempotency_ttl_s: int) -> None:

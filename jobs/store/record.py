@@ -17,10 +17,10 @@ from typing import Any
 import msgspec
 import zstandard
 
-from jobs import keys
 from jobs.errors import Failure, InternalError, JobError, UnreadableJob
 from jobs.generation import Chat, GenerateJob, ImagePart, Prompt, TextPart
 from jobs.rerank import Passage, RerankJob
+from jobs.store import keys
 from jobs.types import Job, JobView, Page, Result, SubmitOptions
 
 FUNCTION = "mlxq.run"

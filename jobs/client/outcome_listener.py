@@ -12,11 +12,11 @@ import msgspec
 import redis.asyncio
 from redis.exceptions import RedisError, ResponseError
 
-from jobs import keys
-from jobs.cancelling import cancel_and_wait
+from jobs.client.stream_reader import SAFETY_POLL_S, StreamReader, parse_event
 from jobs.errors import ServerStopping
-from jobs.feed import SAFETY_POLL_S, Feed, parse_told
-from jobs.outage import Outage
+from jobs.process.cancelling import cancel_and_wait
+from jobs.store import keys
+from jobs.store.outage import Outage
 
 log = logging.getLogger(__name__)
 
@@ -25,14 +25,14 @@ ENDED = frozenset({"finished", "failed", "canceled", "stopped"})
 MISSING = "missing"
 """The status of a job that was there and has vanished (deleted, evicted, flushed)."""
 
-Mail = tuple[str, bytes | None]
+JobOutcome = tuple[str, bytes | None]
 """(status, body): base64 result, or msgpack failure; body None where only a look-up said so."""
 
 _ENDED_BYTES = frozenset(status.encode() for status in ENDED)
 _decode = msgspec.msgpack.Decoder(list[tuple[str, str, bytes]]).decode
 
 
-class Mailbox:
+class OutcomeListener:
     """Futures of job outcomes, resolved by pub/sub or, failing that, by a poll once a second."""
 
     def __init__(self, redis: redis.asyncio.Redis, outage: Outage | None = None) -> None:
@@ -40,8 +40,8 @@ class Mailbox:
         self._redis = redis
         self._outage = outage or Outage()
         self.channel = f"mlxq:reply:{secrets.token_hex(8)}"
-        self._waiting: dict[str, list[asyncio.Future[Mail]]] = {}
-        self._feeds: dict[str, list[Feed]] = {}
+        self._waiting: dict[str, list[asyncio.Future[JobOutcome]]] = {}
+        self._readers: dict[str, list[StreamReader]] = {}
         self._admitted: set[str] = set()
         self._missed: set[str] = set()
         self._tasks: list[asyncio.Task[None]] = []
@@ -53,9 +53,9 @@ class Mailbox:
     async def aclose(self) -> None:
         await cancel_and_wait(*self._tasks)
 
-    def expect(self, job_id: str) -> asyncio.Future[Mail]:
+    def expect(self, job_id: str) -> asyncio.Future[JobOutcome]:
         """A future of the job's outcome; give it to `forget` in the end."""
-        future: asyncio.Future[Mail] = asyncio.get_running_loop().create_future()
+        future: asyncio.Future[JobOutcome] = asyncio.get_running_loop().create_future()
         if self._stopping:
             future.set_exception(ServerStopping())
         self._waiting.setdefault(job_id, []).append(future)
@@ -68,16 +68,16 @@ class Mailbox:
             for future in futures:
                 if not future.done():
                     future.set_exception(ServerStopping())
-        for feeds in self._feeds.values():
-            for feed in feeds:
-                feed.nudge()
+        for readers in self._readers.values():
+            for reader in readers:
+                reader.nudge()
 
     def admitted(self, job_id: str) -> None:
         """The expected job has been in Redis; from now on its absence is an outcome."""
         if job_id in self._waiting:
             self._admitted.add(job_id)
 
-    def forget(self, job_id: str, future: asyncio.Future[Mail]) -> None:
+    def forget(self, job_id: str, future: asyncio.Future[JobOutcome]) -> None:
         if not future.cancel() and not future.cancelled():
             future.exception()  # looked at, so that nobody complains of it
         if futures := self._waiting.get(job_id):
@@ -87,21 +87,21 @@ class Mailbox:
                 del self._waiting[job_id]
                 self._admitted.discard(job_id)
 
-    def follow(self, job_id: str) -> Feed:
+    def follow(self, job_id: str) -> StreamReader:
         """The events of the job's stream from now on; give it to `unfollow` in the end."""
-        feed = Feed()
-        self._feeds.setdefault(job_id, []).append(feed)
-        return feed
+        reader = StreamReader()
+        self._readers.setdefault(job_id, []).append(reader)
+        return reader
 
-    def unfollow(self, job_id: str, feed: Feed) -> None:
-        feeds = self._feeds[job_id]
-        feeds.remove(feed)
-        if not feeds:
-            del self._feeds[job_id]
+    def unfollow(self, job_id: str, reader: StreamReader) -> None:
+        readers = self._readers[job_id]
+        readers.remove(reader)
+        if not readers:
+            del self._readers[job_id]
 
-    def _deliver(self, job_id: str, mail: Mail) -> None:
-        for feed in self._feeds.get(job_id, ()):
-            feed.nudge()
+    def _deliver(self, job_id: str, mail: JobOutcome) -> None:
+        for reader in self._readers.get(job_id, ()):
+            reader.nudge()
         for future in self._waiting.get(job_id, ()):
             if not future.done():
                 future.set_result(mail)
@@ -130,10 +130,10 @@ class Mailbox:
         for job_id, status, body in mails:
             if status != "pieces":
                 self._deliver(job_id, (status, body))
-            elif feeds := self._feeds.get(job_id):
-                event = parse_told(body)
-                for feed in feeds:
-                    feed.put(event)
+            elif readers := self._readers.get(job_id):
+                event = parse_event(body)
+                for reader in readers:
+                    reader.put(event)
 
     async def _poll(self) -> None:
         while True:

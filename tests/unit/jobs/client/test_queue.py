@@ -10,8 +10,9 @@ import pytest
 from redis.asyncio.client import Pipeline
 from redis.exceptions import ConnectionError as RedisConnectionError
 
-from jobs import keys, record, watch
-from jobs.census import Announcement, Census
+from jobs.client import watch
+from jobs.client.inspector import Announcement, QueueInspector
+from jobs.client.queue import JobQueue
 from jobs.errors import (
     IdempotencyConflict,
     InternalError,
@@ -26,9 +27,9 @@ from jobs.errors import (
     WorkerLost,
 )
 from jobs.generation import GenerateJob, Piece, Pieces, Prompt
-from jobs.queue import JobQueue
-from jobs.scripts import script
 from jobs.settings import Settings
+from jobs.store import keys, record
+from jobs.store.scripts import script
 from jobs.types import EmbedJob, EmbedResult, Lane, ModelInfo, SubmitOptions, WorkerStats
 from tests.waiting import until, within
 from workers.ledger import Ledger, Room, Settlement, failed
@@ -398,15 +399,17 @@ async def test_submits_at_the_same_time_share_one_failure_of_redis():
 
 
 async def test_a_submit_that_is_given_up_before_its_turn_is_not_sent(queue: JobQueue, ledger: Ledger):
-    admissions = queue._admissions
+    admit_batcher = queue._admit_batcher
     async with asyncio.timeout(60):
-        admissions._flushing = asyncio.create_task(asyncio.sleep(60))  # as while another ADMIT is on its way
+        admit_batcher._flushing = asyncio.create_task(
+            asyncio.sleep(60)
+        )  # as while another ADMIT is on its way
         submits = [asyncio.create_task(queue.submit(job(text), SubmitOptions())) for text in ("a", "b")]
-        await until(lambda: len(admissions._pending) == 2)
+        await until(lambda: len(admit_batcher._pending) == 2)
         submits[0].cancel()
         await asyncio.wait(submits[:1])
-        admissions._flushing.cancel()
-        await admissions._flush()
+        admit_batcher._flushing.cancel()
+        await admit_batcher._flush()
         await submits[1]
     assert [record.decode_job(claim.data) for claim in claim_all(ledger)[0]] == [job("b")]
 
@@ -562,14 +565,14 @@ async def test_a_mistake_of_ours_is_no_outage_and_ends_no_watch(
     caplog: pytest.LogCaptureFixture,
 ):
     monkeypatch.setattr(watch, "LOOK_S", 0.02)
-    original, mistakes = Census.attendance, [KeyError("a mistake"), KeyError("a mistake")]
+    original, mistakes = QueueInspector.attendance, [KeyError("a mistake"), KeyError("a mistake")]
 
-    async def attendance(self: Census):
+    async def attendance(self: QueueInspector):
         if mistakes:
             raise mistakes.pop()
         return await original(self)
 
-    monkeypatch.setattr(Census, "attendance", attendance)
+    monkeypatch.setattr(QueueInspector, "attendance", attendance)
     queue = JobQueue(fakeredis.FakeAsyncRedis(server=server), Settings())
     await queue.start()
     try:

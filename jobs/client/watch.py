@@ -8,11 +8,11 @@ from collections.abc import Callable
 
 import redis.asyncio
 
-from jobs.absences import Absences
-from jobs.cancelling import cancel_and_wait
-from jobs.census import Census
-from jobs.outage import SILENT, Outage
-from jobs.probe import ANSWER_S, Probe, RedisUnusable
+from jobs.client.absences import Absences
+from jobs.client.inspector import QueueInspector
+from jobs.process.cancelling import cancel_and_wait
+from jobs.store.outage import SILENT, Outage
+from jobs.store.probe import ANSWER_S, Probe, RedisUnusable
 from jobs.types import WorkerStats
 
 log = logging.getLogger(__name__)
@@ -31,7 +31,7 @@ class Watch:
 
     def __init__(self, client: redis.asyncio.Redis, outage: Outage, looked: Callable[[], None]) -> None:
         self._probe = Probe(client, outage.folder)
-        self._census = Census(self._probe.redis, limit=0)
+        self._inspector = QueueInspector(self._probe.redis, limit=0)
         self._outage = outage
         self._looked = looked
         self._absences = Absences()
@@ -67,7 +67,7 @@ class Watch:
             raise
 
     async def _ask(self) -> list[WorkerStats]:
-        workers, _ = await self._probe.ask(self._census.attendance, ANSWER_S)
+        workers, _ = await self._probe.ask(self._inspector.attendance, ANSWER_S)
         return workers
 
     async def _watch(self) -> None:
@@ -82,7 +82,7 @@ class Watch:
 
     async def _look(self) -> None:
         try:
-            workers, starting = await self._probe.ask(self._census.attendance, PATIENCE_S)
+            workers, starting = await self._probe.ask(self._inspector.attendance, PATIENCE_S)
         except RedisUnusable as error:
             self._misses += 1
             if error.cause != SILENT or self._misses >= _MISSES:

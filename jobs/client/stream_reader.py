@@ -28,13 +28,13 @@ class Event(NamedTuple):
         return self.number, decode_pieces(self.body)
 
 
-def parse_told(body: bytes) -> Event:
+def parse_event(body: bytes) -> Event:
     """What EMIT tells: the number, a space, the body."""
     number, _, rest = body.partition(b" ")
     return Event(int(number), rest)
 
 
-class Feed:
+class StreamReader:
     """What one reader has not read yet."""
 
     def __init__(self) -> None:
@@ -72,7 +72,10 @@ class Feed:
 
 
 async def unheard_too(
-    feed: Feed, ended: asyncio.Future[Any], read_log: Callable[[int], Awaitable[list[Event]]], after: int
+    reader: StreamReader,
+    ended: asyncio.Future[Any],
+    read_log: Callable[[int], Awaitable[list[Event]]],
+    after: int,
 ) -> AsyncGenerator[Event]:
     """The events after that number: as they are told, and from the log what was not heard, until the job has ended
     and all is read. read_log: gives the events after a number.
@@ -80,7 +83,7 @@ async def unheard_too(
     behind = True
     while True:
         over = ended.done()  # asked before looking: what came before the end is found
-        events, gap = feed.take(after)
+        events, gap = reader.take(after)
         if not events and (behind or gap or over):
             events = await read_log(after)
         for event in events:
@@ -91,4 +94,4 @@ async def unheard_too(
         elif over:
             return
         else:
-            behind = not await feed.wait(SAFETY_POLL_S)
+            behind = not await reader.wait(SAFETY_POLL_S)

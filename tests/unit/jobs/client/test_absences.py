@@ -1,4 +1,4 @@
-from jobs.absences import Absences
+from jobs.client.absences import Absences
 
 
 def test_a_model_is_absent_from_when_it_is_needed_until_a_live_worker_serves_it():

@@ -1,0 +1,1 @@
+"""The asynchronous side of the queue: submit, wait, follow a stream, look in."""

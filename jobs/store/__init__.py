@@ -1,0 +1,1 @@
+"""How jobs lie in Redis: keys, records and scripts; how it is reached, started and found wanting."""
