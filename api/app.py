@@ -10,19 +10,19 @@ from starlette.exceptions import HTTPException
 from api.dialects.anthropic.routes import Anthropic
 from api.dialects.cohere.routes import Cohere
 from api.dialects.jina.routes import Jina
+from api.dialects.mlxq.health import Health
+from api.dialects.mlxq.job_events import JobEvents
+from api.dialects.mlxq.jobs import Jobs
+from api.dialects.mlxq.similarity_maps import SimilarityMaps
 from api.dialects.ollama.routes import Ollama
 from api.dialects.openai.chat_routes import OpenAIChat
 from api.dialects.openai.routes import OpenAI
 from api.dialects.tei.routes import Tei
 from api.dialects.vllm.routes import Vllm
 from api.errors import http_exception
-from api.health import Health
-from api.images import ImageSource
-from api.job_events import JobEvents
-from api.jobs import Jobs
-from api.openapi import document
-from api.queue import Queue
-from api.similarity_maps import SimilarityMaps
+from api.openapi.document import document
+from api.requests.images import ImageSource
+from api.work.queue import Queue
 from jobs.settings import Settings
 
 

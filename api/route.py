@@ -10,7 +10,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from api.errors import Envelope, ErrorReply, Fault, error_response, openai_envelope
-from api.operation import Operation
+from api.openapi.operation import Operation
 from jobs.errors import ServerStopping
 
 Endpoint = Callable[[Request], Awaitable[Response]]

@@ -6,7 +6,7 @@ from jobs.settings import Settings
 
 
 class CallersImages:
-    """What api.images.load_images asks for. One per process; close it with `aclose`."""
+    """What api.requests.images.load_images asks for. One per process; close it with `aclose`."""
 
     def __init__(self, settings: Settings) -> None:
         self._fetcher = Fetcher(settings)

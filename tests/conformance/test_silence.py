@@ -16,7 +16,7 @@ import openai
 import pytest
 from openai.types.chat import ChatCompletionChunk
 
-from api.streaming import EventStream
+from api.work.stream import EventStream
 from jobs.generation import Piece, Pieces, ToolCall
 from jobs.store import keys
 from jobs.store.connection import connect
@@ -86,8 +86,8 @@ def _clients() -> None:
 @pytest.fixture
 def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Signs of life come in every pause, before the first event too."""
-    monkeypatch.setattr("api.streaming.STATUS_WITHIN_S", 0.02)
-    for module in ("api.streaming", "api.job_events"):
+    monkeypatch.setattr("api.work.stream.STATUS_WITHIN_S", 0.02)
+    for module in ("api.work.stream", "api.dialects.mlxq.job_events"):
         monkeypatch.setattr(f"{module}.EventStream", partial(EventStream, keep_alive_s=0.02))
         monkeypatch.setattr(f"{module}.KEEP_ALIVE_S", 0.02)
 

@@ -16,9 +16,9 @@ from api.dialects.anthropic.reply import (
     usage_of,
 )
 from api.errors import fault_of
-from api.streaming import StreamEvent
-from api.tool_input import tool_input
-from api.usage import Tally
+from api.replies.usage import Tally
+from api.requests.tool_input import tool_input
+from api.work.stream import StreamEvent
 from jobs.errors import JobError
 from jobs.generation import Piece, ToolCall
 
@@ -85,7 +85,7 @@ def sent(event: Event) -> bytes:
 
 
 class AnthropicEvents:
-    """Writes the events of one job; see api.stream_response.StreamDialect."""
+    """Writes the events of one job; see api.replies.stream_response.StreamDialect."""
 
     media_type = "text/event-stream"
     waiting = sent(Ping())

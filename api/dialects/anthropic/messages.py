@@ -5,8 +5,8 @@ from typing import Literal
 
 import msgspec
 
-from api.images import ImageReference, ImageSource, load_images
-from api.tools import JsonObject, object_text
+from api.requests.images import ImageReference, ImageSource, load_images
+from api.requests.tools import JsonObject, object_text
 from jobs.errors import InvalidInput
 from jobs.generation import ImagePart, Message, TextPart, ToolCall
 

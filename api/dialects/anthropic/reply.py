@@ -5,9 +5,9 @@ from typing import Literal
 import msgspec
 
 from api.errors import Fault
-from api.tool_input import begun_input
-from api.tools import JsonText
-from api.usage import Tally
+from api.replies.usage import Tally
+from api.requests.tool_input import begun_input
+from api.requests.tools import JsonText
 from jobs.errors import InternalError
 from jobs.generation import Choice, FinishReason, GenerateResult
 from jobs.types import Result

@@ -4,12 +4,12 @@ from typing import Any, Literal
 
 import msgspec
 
-from api.answer_format import OtherFormats, json_format, refuse_given
 from api.dialects.anthropic.messages import AnthropicMessage, TextBlock, anthropic_messages, system_message
-from api.images import ImageSource
-from api.sampling import Count, MaxTokens, SamplingRequest, Share, sampling, stops
-from api.template_options import template_options
-from api.tools import JsonObject, check_choice, tool
+from api.requests.answer_format import OtherFormats, json_format, refuse_given
+from api.requests.images import ImageSource
+from api.requests.sampling import Count, MaxTokens, SamplingRequest, Share, sampling, stops
+from api.requests.template_options import template_options
+from api.requests.tools import JsonObject, check_choice, tool
 from jobs.errors import InvalidInput
 from jobs.format_limits import check_format
 from jobs.generation import Chat, GenerateJob, JsonFormat, Tool, ToolChoice

@@ -5,7 +5,6 @@ from fastapi import FastAPI
 from starlette.requests import Request
 from starlette.responses import Response
 
-from api.body import decode_body, read_body
 from api.dialects.anthropic.events import AnthropicEvents, Event
 from api.dialects.anthropic.reply import (
     AnthropicError,
@@ -16,15 +15,16 @@ from api.dialects.anthropic.reply import (
     encode_message,
 )
 from api.dialects.anthropic.request import CountRequest, MessagesRequest, count_job, messages_job
+from api.dialects.mlxq.job_reply import accepted_response
 from api.errors import Fault
-from api.images import ImageSource
-from api.job_reply import accepted_response
-from api.operation import Stream, work
-from api.queue import Queue
+from api.openapi.operation import Stream, work
+from api.replies.stream_response import StreamResponse
+from api.requests.body import decode_body, read_body
+from api.requests.images import ImageSource
 from api.route import DirectRoute, add_route
-from api.stream_response import StreamResponse
-from api.streaming import open_stream
-from api.waiting import Accepted, perform
+from api.work.queue import Queue
+from api.work.stream import open_stream
+from api.work.wait import Accepted, perform
 from jobs.settings import Settings
 
 _EXAMPLE = {"model": "CHAT-MODEL", "max_tokens": 100, "messages": [{"role": "user", "content": "Say hello."}]}

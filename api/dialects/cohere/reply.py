@@ -8,7 +8,7 @@ from msgspec import UNSET, UnsetType
 
 from api.dialects.cohere.rerank import Document
 from api.errors import Fault
-from api.rerank import ranked, scores_of
+from api.requests.rerank import ranked, scores_of
 from jobs.types import Result
 
 # One search unit of Cohere's pays for so many documents.

@@ -7,8 +7,8 @@ import msgspec
 from msgspec import UNSET
 from starlette.datastructures import Headers
 
-from api.passages import PassageField
-from api.rerank import TopN, model_or_sole, rerank_job
+from api.requests.passages import PassageField
+from api.requests.rerank import TopN, model_or_sole, rerank_job
 from jobs.errors import InvalidInput
 from jobs.model_names import find_model
 from jobs.rerank import RerankJob

@@ -5,15 +5,15 @@ from fastapi import FastAPI
 from starlette.requests import Request
 from starlette.responses import Response
 
-from api.body import decode_body, read_body
 from api.dialects.cohere.reply import CohereError, CohereReply, cohere_envelope, encode_cohere
 from api.dialects.cohere.rerank import CohereV1Request, CohereV2Request, cohere_v1_job, cohere_v2_job
+from api.dialects.mlxq.job_reply import accepted_response
 from api.errors import Fault
-from api.job_reply import accepted_response
-from api.operation import work
-from api.queue import Queue
+from api.openapi.operation import work
+from api.requests.body import decode_body, read_body
 from api.route import DirectRoute, add_route
-from api.waiting import Accepted, perform
+from api.work.queue import Queue
+from api.work.wait import Accepted, perform
 from jobs.settings import Settings
 
 _RERANK_V2 = work(

@@ -7,9 +7,9 @@ from msgspec import UNSET, UnsetType
 
 from api.dialects.openai.embedding_reply import PromptUsage
 from api.errors import Fault
-from api.images import ImageSource
-from api.passages import GivenPassage, PassageField, TextOrImage
-from api.rerank import TopN, ranked, rerank_job, scores_of
+from api.requests.images import ImageSource
+from api.requests.passages import GivenPassage, PassageField, TextOrImage
+from api.requests.rerank import TopN, ranked, rerank_job, scores_of
 from jobs.errors import InvalidInput
 from jobs.rerank import RerankJob
 from jobs.types import Result

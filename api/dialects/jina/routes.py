@@ -5,18 +5,18 @@ from fastapi import FastAPI
 from starlette.requests import Request
 from starlette.responses import Response
 
-from api.body import decode_body, read_body
 from api.dialects.cohere.reply import CohereError, CohereReply, cohere_envelope
 from api.dialects.cohere.rerank import CohereMarks, CohereV1Request, is_cohere_body, is_cohere_client
 from api.dialects.cohere.routes import Cohere
 from api.dialects.jina.rerank import JinaError, JinaReply, JinaRequest, encode_jina, jina_envelope, jina_job
+from api.dialects.mlxq.job_reply import accepted_response
 from api.errors import Fault
-from api.images import ImageSource
-from api.job_reply import accepted_response
-from api.operation import work
-from api.queue import Queue
+from api.openapi.operation import work
+from api.requests.body import decode_body, read_body
+from api.requests.images import ImageSource
 from api.route import DirectRoute, add_route, answer
-from api.waiting import Accepted, perform
+from api.work.queue import Queue
+from api.work.wait import Accepted, perform
 from jobs.settings import Settings
 
 _RERANK = work(

@@ -6,7 +6,7 @@ from api.dialects.ollama.messages import OllamaMessage, ollama_messages
 from api.dialects.ollama.options import think_options
 from api.dialects.ollama.request import OllamaRequest, load_job, ollama_job
 from api.dialects.openai.chat import FunctionSpec, function_tools
-from api.images import ImageSource
+from api.requests.images import ImageSource
 from jobs.generation import Chat, GenerateJob
 
 

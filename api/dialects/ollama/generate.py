@@ -7,7 +7,7 @@ import msgspec
 from api.dialects.ollama.messages import parts_of
 from api.dialects.ollama.options import think_options
 from api.dialects.ollama.request import OllamaRequest, load_job, ollama_job
-from api.images import ImageReference, ImageSource, load_images
+from api.requests.images import ImageReference, ImageSource, load_images
 from jobs.errors import InvalidInput
 from jobs.generation import Chat, GenerateJob, Message, Prompt, TextPart
 

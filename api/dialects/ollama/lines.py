@@ -4,14 +4,14 @@ import time
 
 from api.dialects.ollama.reply import Figures, OllamaWriter, ollama_envelope
 from api.errors import fault_of
-from api.streaming import StreamEvent
-from api.usage import Tally
+from api.replies.usage import Tally
+from api.work.stream import StreamEvent
 from jobs.errors import JobError
 from jobs.generation import FinishReason, Piece
 
 
 class OllamaLines:
-    """See api.stream_response.StreamDialect. started_ns: when the request came, by time.monotonic_ns.
+    """See api.replies.stream_response.StreamDialect. started_ns: when the request came, by time.monotonic_ns.
 
     The stream does not say what loading took: until the first event, all time counts as the prompt's.
     """

@@ -6,10 +6,19 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 
-from api.answer_format import json_format
-from api.sampling import Penalty, Repetition, SamplingRequest, Seed, Share, Stop, Temperature, sampling
-from api.template_options import template_options
-from api.tools import JsonObject
+from api.requests.answer_format import json_format
+from api.requests.sampling import (
+    Penalty,
+    Repetition,
+    SamplingRequest,
+    Seed,
+    Share,
+    Stop,
+    Temperature,
+    sampling,
+)
+from api.requests.template_options import template_options
+from api.requests.tools import JsonObject
 from jobs.errors import InvalidInput
 from jobs.format_limits import check_format
 from jobs.generation import JsonFormat, Sampling

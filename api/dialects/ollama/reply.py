@@ -7,9 +7,9 @@ from typing import Literal
 import msgspec
 
 from api.errors import Fault
-from api.logprobs import ChosenLogprob, chat_logprobs
-from api.tool_input import tool_input
-from api.tools import JsonText
+from api.replies.logprobs import ChosenLogprob, chat_logprobs
+from api.requests.tool_input import tool_input
+from api.requests.tools import JsonText
 from jobs.errors import InternalError
 from jobs.generation import Choice, FinishReason, GenerateResult, Piece
 from jobs.types import Result

@@ -4,7 +4,6 @@ from typing import Annotated
 
 import msgspec
 
-from api.answer_format import OtherFormats, refuse_given
 from api.dialects.ollama.options import (
     Format,
     KeepAlive,
@@ -15,7 +14,8 @@ from api.dialects.ollama.options import (
     ollama_format,
     ollama_sampling,
 )
-from api.sampling import stops
+from api.requests.answer_format import OtherFormats, refuse_given
+from api.requests.sampling import stops
 from jobs.errors import InvalidInput
 from jobs.generation import Chat, GenerateJob, Prompt
 

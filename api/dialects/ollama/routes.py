@@ -8,7 +8,7 @@ from fastapi import FastAPI
 from starlette.requests import Request
 from starlette.responses import Response
 
-from api.body import decode_body, read_body
+from api.dialects.mlxq.job_reply import accepted_response
 from api.dialects.ollama.chat import OllamaChatRequest, ollama_chat_job
 from api.dialects.ollama.generate import OllamaGenerateRequest, ollama_generate_job
 from api.dialects.ollama.lines import OllamaLines
@@ -25,14 +25,14 @@ from api.dialects.ollama.models import (
 )
 from api.dialects.ollama.reply import OllamaError, OllamaReply, OllamaWriter, ollama_envelope
 from api.errors import BodyTooLarge, Fault
-from api.images import ImageSource
-from api.job_reply import accepted_response
-from api.operation import Operation, Stream, reading, work
-from api.queue import Queue
+from api.openapi.operation import Operation, Stream, reading, work
+from api.replies.stream_response import StreamResponse
+from api.requests.body import decode_body, read_body
+from api.requests.images import ImageSource
 from api.route import DirectRoute, add_route
-from api.stream_response import StreamResponse
-from api.streaming import open_stream
-from api.waiting import Accepted, perform
+from api.work.queue import Queue
+from api.work.stream import open_stream
+from api.work.wait import Accepted, perform
 from jobs.errors import InvalidInput, NoWorker, UnknownModel
 from jobs.generation import GenerateJob
 from jobs.settings import Settings

@@ -5,12 +5,12 @@ from typing import Annotated, Literal
 
 import msgspec
 
-from api.answer_format import FormatRequest, answer_format
 from api.dialects.openai.chat_messages import ChatMessage, chat_messages
-from api.images import ImageSource
-from api.sampling import Answers, MaxTokens, Stop, sampling, stops
-from api.template_options import template_options
-from api.tools import JsonObject, check_choice, tool
+from api.requests.answer_format import FormatRequest, answer_format
+from api.requests.images import ImageSource
+from api.requests.sampling import Answers, MaxTokens, Stop, sampling, stops
+from api.requests.template_options import template_options
+from api.requests.tools import JsonObject, check_choice, tool
 from jobs.errors import InvalidInput
 from jobs.generation import Chat, GenerateJob, Tool, ToolChoice
 

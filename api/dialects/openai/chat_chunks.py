@@ -5,9 +5,9 @@ from typing import Literal
 import msgspec
 
 from api.dialects.openai.chat_reply import FunctionReply, chat_id
-from api.logprobs import ChatLogprobs, chat_logprobs
-from api.sse import Chunks
-from api.usage import Usage
+from api.replies.logprobs import ChatLogprobs, chat_logprobs
+from api.replies.sse import Chunks
+from api.replies.usage import Usage
 from jobs.generation import FinishReason, Piece
 
 Unset = msgspec.UnsetType

@@ -5,8 +5,8 @@ from typing import Literal
 
 import msgspec
 
-from api.images import ImageReference, ImageSource, load_images
-from api.tools import call_arguments
+from api.requests.images import ImageReference, ImageSource, load_images
+from api.requests.tools import call_arguments
 from jobs.errors import InvalidInput
 from jobs.generation import ImagePart, Message, TextPart, ToolCall
 

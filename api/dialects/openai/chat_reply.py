@@ -5,8 +5,8 @@ from typing import Literal
 
 import msgspec
 
-from api.logprobs import ChatLogprobs, chat_logprobs
-from api.usage import Tally, Usage
+from api.replies.logprobs import ChatLogprobs, chat_logprobs
+from api.replies.usage import Tally, Usage
 from jobs.errors import InternalError
 from jobs.generation import Choice, FinishReason, GenerateResult, ToolCall
 from jobs.types import Result

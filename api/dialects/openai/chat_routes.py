@@ -7,21 +7,21 @@ from fastapi import FastAPI
 from starlette.requests import Request
 from starlette.responses import Response
 
-from api.body import decode_body, read_body
+from api.dialects.mlxq.job_reply import accepted_response
 from api.dialects.openai.chat import ChatRequest, chat_job, wants_usage
 from api.dialects.openai.chat_chunks import ChatChunk, ChatChunks
 from api.dialects.openai.chat_reply import ChatReply, encode_chat
 from api.dialects.openai.completion import CompletionRequest, completion_jobs
 from api.dialects.openai.completion_chunks import CompletionChunk, CompletionChunks
 from api.dialects.openai.completion_reply import CompletionReply, encode_completion
-from api.images import ImageSource
-from api.job_reply import accepted_response
-from api.operation import Stream, work
-from api.queue import Queue
+from api.openapi.operation import Stream, work
+from api.replies.stream_response import StreamResponse
+from api.requests.body import decode_body, read_body
+from api.requests.images import ImageSource
 from api.route import add_route
-from api.stream_response import StreamResponse
-from api.streaming import open_stream
-from api.waiting import Accepted, perform, perform_all
+from api.work.queue import Queue
+from api.work.stream import open_stream
+from api.work.wait import Accepted, perform, perform_all
 from jobs.settings import Settings
 
 CHAT_STREAM = Stream(

@@ -4,10 +4,10 @@ from typing import Annotated
 
 import msgspec
 
-from api.answer_format import FormatRequest, answer_format
 from api.dialects.openai.chat import StreamOptions
-from api.inputs import Inputs, split_inputs
-from api.sampling import Answers, MaxTokens, Stop, sampling, stops
+from api.requests.answer_format import FormatRequest, answer_format
+from api.requests.inputs import Inputs, split_inputs
+from api.requests.sampling import Answers, MaxTokens, Stop, sampling, stops
 from jobs.errors import InvalidInput
 from jobs.generation import GenerateJob, Prompt
 

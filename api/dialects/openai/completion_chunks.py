@@ -6,9 +6,9 @@ from typing import Literal
 import msgspec
 
 from api.dialects.openai.completion_reply import completion_id
-from api.logprobs import CompletionLogprobs, completion_logprobs
-from api.sse import Chunks
-from api.usage import Usage
+from api.replies.logprobs import CompletionLogprobs, completion_logprobs
+from api.replies.sse import Chunks
+from api.replies.usage import Usage
 from jobs.generation import FinishReason, Piece
 
 _encode = msgspec.json.Encoder().encode

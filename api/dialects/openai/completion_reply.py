@@ -6,8 +6,8 @@ from typing import Literal
 
 import msgspec
 
-from api.logprobs import CompletionLogprobs, completion_logprobs
-from api.usage import Tally, Usage
+from api.replies.logprobs import CompletionLogprobs, completion_logprobs
+from api.replies.usage import Tally, Usage
 from jobs.errors import InternalError
 from jobs.generation import Choice, FinishReason, GenerateResult
 from jobs.types import Result

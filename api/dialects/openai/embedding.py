@@ -5,11 +5,11 @@ from typing import Annotated
 import msgspec
 
 from api.dialects.openai.embedding_reply import Encoding, Form
-from api.images import ImageSource
-from api.inputs import GivenPages, check_ids, split_pages
-from api.number_formats import OutputDtype
-from api.pages import load_pages
-from api.queue import Queue
+from api.replies.vector_formats import OutputDtype
+from api.requests.images import ImageSource
+from api.requests.inputs import GivenPages, check_ids, split_pages
+from api.requests.pages import load_pages
+from api.work.queue import Queue
 from jobs.errors import InvalidInput
 from jobs.types import EmbedJob, InputType, Truncate
 

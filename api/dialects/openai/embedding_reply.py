@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal, NamedTuple, cast
 import msgspec
 from msgspec import UNSET, UnsetType
 
-from api.number_formats import OutputDtype, packed, values
+from api.replies.vector_formats import OutputDtype, packed, values
 from jobs.errors import InternalError
 from jobs.types import EmbedResult, PatchGrid, Result
 

@@ -7,16 +7,16 @@ from fastapi import FastAPI
 from starlette.requests import Request
 from starlette.responses import Response
 
-from api.body import decode_body, read_body
+from api.dialects.mlxq.job_reply import accepted_response
 from api.dialects.openai.embedding import EmbeddingRequest, embed_job
 from api.dialects.openai.embedding_reply import EmbeddingReply, encode_embeddings
-from api.images import ImageSource
-from api.job_reply import accepted_response
-from api.operation import reading, work
-from api.queue import Queue
+from api.openapi.operation import reading, work
+from api.requests.body import decode_body, read_body
+from api.requests.images import ImageSource
 from api.route import add_route
-from api.served import served_model
-from api.waiting import Accepted, perform
+from api.work.models import served_model
+from api.work.queue import Queue
+from api.work.wait import Accepted, perform
 from jobs.errors import InvalidInput, NoWorker, UnknownModel
 from jobs.settings import Settings
 from jobs.types import ModelInfo

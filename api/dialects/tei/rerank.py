@@ -7,8 +7,8 @@ import msgspec
 from msgspec import UNSET, UnsetType
 
 from api.errors import Fault
-from api.passages import PassageField
-from api.rerank import model_or_sole, ranked, rerank_job, scores_of
+from api.requests.passages import PassageField
+from api.requests.rerank import model_or_sole, ranked, rerank_job, scores_of
 from jobs.errors import InvalidInput
 from jobs.rerank import RerankJob
 from jobs.types import ModelInfo, Result

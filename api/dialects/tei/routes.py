@@ -5,14 +5,14 @@ from fastapi import FastAPI
 from starlette.requests import Request
 from starlette.responses import Response
 
-from api.body import decode_body, read_body
+from api.dialects.mlxq.job_reply import accepted_response
 from api.dialects.tei.rerank import TeiError, TeiRank, TeiRequest, encode_tei, tei_envelope, tei_job
 from api.errors import Fault
-from api.job_reply import accepted_response
-from api.operation import work
-from api.queue import Queue
+from api.openapi.operation import work
+from api.requests.body import decode_body, read_body
 from api.route import DirectRoute, add_route
-from api.waiting import Accepted, perform
+from api.work.queue import Queue
+from api.work.wait import Accepted, perform
 from jobs.settings import Settings
 
 _RERANK = work(

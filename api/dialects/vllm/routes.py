@@ -7,14 +7,14 @@ from fastapi import FastAPI
 from starlette.requests import Request
 from starlette.responses import Response
 
-from api.body import decode_body, read_body
+from api.dialects.mlxq.job_reply import accepted_response
 from api.dialects.vllm.score import ScoreReply, ScoreRequest, encode_scores, score_jobs
-from api.images import ImageSource
-from api.job_reply import accepted_response
-from api.operation import work
-from api.queue import Queue
+from api.openapi.operation import work
+from api.requests.body import decode_body, read_body
+from api.requests.images import ImageSource
 from api.route import add_route
-from api.waiting import Accepted, perform, perform_all
+from api.work.queue import Queue
+from api.work.wait import Accepted, perform, perform_all
 from jobs.settings import Settings
 
 _SCORE = work(

@@ -6,9 +6,9 @@ from typing import Literal, NamedTuple
 import msgspec
 
 from api.dialects.openai.embedding_reply import PromptUsage
-from api.images import ImageSource
-from api.passages import GivenPassage, PassageField, TextOrImage, load_passages
-from api.rerank import check_count, model_or_sole, scores_of
+from api.requests.images import ImageSource
+from api.requests.passages import GivenPassage, PassageField, TextOrImage, load_passages
+from api.requests.rerank import check_count, model_or_sole, scores_of
 from jobs.errors import InvalidInput
 from jobs.rerank import Passage, RerankJob
 from jobs.types import ModelInfo, Result

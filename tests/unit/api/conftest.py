@@ -5,7 +5,7 @@ import httpx
 import pytest
 
 from api.app import create_app
-from api.images import ImageSource
+from api.requests.images import ImageSource
 from jobs.settings import Settings
 from tests.support.memory_generation import CHAT_MODEL
 from tests.support.memory_queue import MODEL, MemoryQueue

@@ -8,8 +8,8 @@ from fastapi import FastAPI
 
 from api.app import create_app
 from api.dialects.anthropic.events import AnthropicEvents
-from api.stream_response import StreamResponse
-from api.streaming import EventStream
+from api.replies.stream_response import StreamResponse
+from api.work.stream import EventStream
 from jobs.errors import Overloaded, TimeLimitExceeded
 from jobs.generation import Piece, Pieces, ToolCall
 from jobs.settings import Settings

@@ -5,9 +5,9 @@ import msgspec
 import pytest
 from starlette.requests import Request
 
-from api.body import decode_body, decode_query
+from api.dialects.mlxq.jobs import JobListQuery, JobRequest
 from api.dialects.openai.embedding import EmbeddingRequest
-from api.jobs import JobListQuery, JobRequest
+from api.requests.body import decode_body, decode_query
 from jobs.errors import InvalidInput
 from tests.support.memory_queue import MemoryQueue
 from tests.unit.api.conftest import Connect

@@ -6,7 +6,7 @@ import httpx
 import msgspec
 import pytest
 
-from api.tools import object_text
+from api.requests.tools import object_text
 from jobs.errors import InvalidInput
 from tests.support.memory_generation import CHAT_MODEL
 

@@ -1,6 +1,6 @@
 import httpx
 
-from api.health import totals
+from api.dialects.mlxq.health import totals
 from jobs.errors import QueueUnavailable
 from jobs.types import LaneStats, QueueStats
 from tests.support.memory_queue import MemoryQueue

@@ -6,7 +6,7 @@ import base64
 import httpx
 import pytest
 
-from api.images import ImageReference, load_images
+from api.requests.images import ImageReference, load_images
 from jobs.errors import InvalidInput
 from jobs.generation import ImagePart
 from tests.support.memory_queue import MemoryQueue

@@ -94,7 +94,7 @@ async def test_hanging_up_ends_nothing():
 
 
 async def test_a_stream_that_waits_long_shows_that_it_lives(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr("api.job_events.KEEP_ALIVE_S", 0.01)
+    monkeypatch.setattr("api.dialects.mlxq.job_events.KEEP_ALIVE_S", 0.01)
     queue = ScriptedQueue()
     app = create_app(queue, Settings())
     client = httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://mlxq")

@@ -12,7 +12,7 @@ from fastapi import FastAPI
 from starlette.types import Message
 
 from api.app import create_app
-from api.streaming import EventStream
+from api.work.stream import EventStream
 from jobs.errors import InputTooLong, JobError, ResultTimeout
 from jobs.generation import GenerateJob, Piece, Pieces, Prompt
 from jobs.settings import Settings
@@ -96,9 +96,9 @@ def empty_events(text: str) -> int:
 
 @pytest.fixture(autouse=True)
 def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    for module in ("api.streaming", "api.job_events"):
+    for module in ("api.work.stream", "api.dialects.mlxq.job_events"):
         monkeypatch.setattr(f"{module}.EventStream", partial(EventStream, keep_alive_s=KEEP_ALIVE_S))
-    monkeypatch.setattr("api.job_events.KEEP_ALIVE_S", KEEP_ALIVE_S)
+    monkeypatch.setattr("api.dialects.mlxq.job_events.KEEP_ALIVE_S", KEEP_ALIVE_S)
 
 
 @pytest.fixture
@@ -194,7 +194,7 @@ async def test_a_job_that_is_read_again_shows_that_it_lives(script: ScriptedQueu
 @pytest.fixture
 def early(monkeypatch: pytest.MonkeyPatch) -> None:
     """A stream need not have begun for its status."""
-    monkeypatch.setattr("api.streaming.STATUS_WITHIN_S", 0.01)
+    monkeypatch.setattr("api.work.stream.STATUS_WITHIN_S", 0.01)
 
 
 @pytest.mark.usefixtures("early")

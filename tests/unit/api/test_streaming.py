@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from api.streaming import MOST_READ_AHEAD, EventStream
+from api.work.stream import MOST_READ_AHEAD, EventStream
 from jobs.errors import JobError, ResultTimeout
 from jobs.generation import Piece, Pieces
 from tests.unit.api.chatting import ScriptedQueue

@@ -2,7 +2,7 @@
 
 import msgspec
 
-from api.streaming import StreamEvent
+from api.work.stream import StreamEvent
 from jobs.generation import GenerateResult
 
 

@@ -8,7 +8,7 @@ from starlette.responses import Response
 from api.dialects.jina.rerank import JinaReply, encode_jina
 from api.dialects.openai.chat_reply import ChatReply, encode_chat
 from api.dialects.openai.embedding_reply import EmbeddingReply, Encoding, Form, encode_embeddings
-from api.waiting import Accepted
+from api.work.wait import Accepted
 from jobs.generation import GenerateResult
 from jobs.rerank import RerankResult
 from jobs.types import JobView, Result

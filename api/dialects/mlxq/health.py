@@ -8,9 +8,9 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from api.errors import ErrorReply
-from api.operation import Operation, reading
-from api.queue import Queue
+from api.openapi.operation import Operation, reading
 from api.route import add_route
+from api.work.queue import Queue
 from jobs.errors import InternalError, QueueUnavailable
 from jobs.settings import Settings
 from jobs.types import LaneStats, QueueStats, WorkerStats

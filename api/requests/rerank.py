@@ -6,9 +6,9 @@ from typing import Annotated, NamedTuple, cast
 
 import msgspec
 
-from api.images import ImageSource
-from api.inputs import check_at_most
-from api.passages import PassageField, load_passages
+from api.requests.images import ImageSource
+from api.requests.inputs import check_at_most
+from api.requests.passages import PassageField, load_passages
 from jobs.errors import InternalError, InvalidInput, NoWorker, UnknownModel
 from jobs.rerank import RerankJob, RerankResult
 from jobs.types import ModelInfo, Result

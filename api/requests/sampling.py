@@ -4,7 +4,7 @@ from typing import Annotated, TypeVar
 
 import msgspec
 
-from api.inputs import TokenId
+from api.requests.inputs import TokenId
 from jobs.errors import InvalidInput
 from jobs.generation import Sampling
 

@@ -5,9 +5,9 @@ from typing import Any, Literal
 
 import msgspec
 
-from api.body import clipped
-from api.sampling import SamplingRequest
-from api.tools import JsonObject, object_text
+from api.requests.body import clipped
+from api.requests.sampling import SamplingRequest
+from api.requests.tools import JsonObject, object_text
 from jobs.errors import InvalidInput
 from jobs.format_limits import check_format
 from jobs.generation import AnswerFormat, ChoiceFormat, GrammarFormat, JsonFormat, RegexFormat

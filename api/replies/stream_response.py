@@ -8,8 +8,8 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from api.errors import foreseen
-from api.hang_up import HangUp
-from api.streaming import EventStream, StreamEvent
+from api.work.disconnect import HangUp
+from api.work.stream import EventStream, StreamEvent
 from jobs.errors import JobError
 
 

@@ -10,21 +10,21 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from api.access_log import note_jobs
-from api.body import decode_body, decode_query, read_body
 from api.dialects.jina.rerank import JinaRequest, jina_job
+from api.dialects.mlxq.job_reply import JobListReply, JobReply, accepted_response, job_reply
 from api.dialects.openai.chat import ChatRequest, chat_job
 from api.dialects.openai.completion import CompletionRequest, completion_jobs
 from api.dialects.openai.embedding import EmbeddingRequest, embed_job
 from api.dialects.openai.embedding_reply import Encoding
 from api.errors import JobAlreadyEnded
-from api.images import ImageSource
-from api.inputs import Inputs
-from api.job_reply import JobListReply, JobReply, accepted_response, job_reply
-from api.operation import ASKS, IDEMPOTENCY_KEY, SUBMITS, Operation, reading
-from api.queue import Queue
+from api.openapi.operation import ASKS, IDEMPOTENCY_KEY, SUBMITS, Operation, reading
+from api.requests.body import decode_body, decode_query, read_body
+from api.requests.images import ImageSource
+from api.requests.inputs import Inputs
 from api.route import add_route
-from api.submission import async_options, idempotency_key, submit
-from api.waiting import Accepted, view_of_submitted, watch
+from api.work.queue import Queue
+from api.work.submit import async_options, idempotency_key, submit
+from api.work.wait import Accepted, view_of_submitted, watch
 from jobs.errors import InvalidInput, JobError, UnknownJob
 from jobs.settings import Settings
 from jobs.types import Job, JobView, Lane

@@ -5,7 +5,7 @@ from typing import Any
 import msgspec
 import pydantic_core
 
-from api.tools import JsonObject
+from api.requests.tools import JsonObject
 from jobs.generation import ToolCall
 
 _JSON_OBJECT = msgspec.json.Decoder(JsonObject)

@@ -6,7 +6,7 @@ from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from typing import NamedTuple, Protocol
 
-from api.together import all_of
+from api.work.gather import all_of
 from jobs.errors import InvalidInput
 
 _ADDRESS = re.compile(r"https?://", re.IGNORECASE)

@@ -6,10 +6,10 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
-from api.images import ImageReference, ImageSource, load_images
-from api.passages import TextOrImage
-from api.queue import Queue
-from api.served import served_model
+from api.requests.images import ImageReference, ImageSource, load_images
+from api.requests.passages import TextOrImage
+from api.work.models import served_model
+from api.work.queue import Queue
 from jobs.errors import InvalidInput
 from jobs.generation import ImagePart, TextPart
 from jobs.types import Page

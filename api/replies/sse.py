@@ -5,8 +5,8 @@ import abc
 import msgspec
 
 from api.errors import fault_of, openai_envelope
-from api.streaming import StreamEvent
-from api.usage import Tally
+from api.replies.usage import Tally
+from api.work.stream import StreamEvent
 from jobs.errors import JobError
 from jobs.generation import Piece
 
@@ -16,7 +16,7 @@ _encode = msgspec.json.Encoder().encode
 
 
 class Chunks(abc.ABC):
-    """What chat and text chunks have in common; see api.stream_response.StreamDialect.
+    """What chat and text chunks have in common; see api.replies.stream_response.StreamDialect.
 
     An event's number goes with its last chunk only, so that a caller who comes back with it has missed none.
     resumable: False where there is no such number, because several jobs are in one stream.

@@ -9,15 +9,15 @@ from fastapi import FastAPI
 from starlette.requests import Request
 from starlette.responses import Response
 
-from api.body import decode_body, read_body
+from api.dialects.mlxq.job_reply import accepted_response
 from api.dialects.openai.embedding_reply import PromptUsage
-from api.images import ImageReference, ImageSource, load_images
-from api.job_reply import accepted_response
-from api.operation import work
-from api.queue import Queue
+from api.openapi.operation import work
+from api.requests.body import decode_body, read_body
+from api.requests.images import ImageReference, ImageSource, load_images
 from api.route import add_route
-from api.served import served_model
-from api.waiting import Accepted, perform
+from api.work.models import served_model
+from api.work.queue import Queue
+from api.work.wait import Accepted, perform
 from jobs.errors import InternalError, InvalidInput
 from jobs.generation import ImagePart
 from jobs.settings import Settings

@@ -1,6 +1,6 @@
 """Which models there are, for requests that must know one before they become a job."""
 
-from api.queue import Queue
+from api.work.queue import Queue
 from jobs.errors import NoWorker
 from jobs.model_names import find_model, unknown_model
 from jobs.types import ModelInfo

@@ -9,10 +9,10 @@ from typing import NamedTuple, NoReturn, Self
 from starlette.requests import ClientDisconnect, Request
 
 from api.access_log import note_jobs
-from api.hang_up import HangUp
-from api.queue import Queue
-from api.submission import cancel_all, submit_all, terms_of
-from api.waiting import Accepted, accept, refuse_async, told_instead
+from api.work.disconnect import HangUp
+from api.work.queue import Queue
+from api.work.submit import cancel_all, submit_all, terms_of
+from api.work.wait import Accepted, accept, refuse_async, told_instead
 from jobs.errors import JobError, NoWorker, QueueUnavailable, ResultTimeout, ServerStopping
 from jobs.generation import GenerateJob, Pieces
 from jobs.process.cancelling import cancel_and_wait

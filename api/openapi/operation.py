@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 from typing import Any, Literal, NamedTuple
 
+from api.dialects.mlxq.job_reply import JobReply
 from api.errors import BodyTooLarge, RequestError
-from api.job_reply import JobReply
 from jobs import errors
 from jobs.errors import JobError
 

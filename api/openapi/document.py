@@ -11,9 +11,9 @@ from typing import Any, NamedTuple
 from starlette.routing import BaseRoute
 
 from api.errors import FINAL, LATER, status_of
-from api.operation import ErrorClass, Operation
+from api.openapi.operation import ErrorClass, Operation
+from api.openapi.schemas import COMPONENTS, Schema, Schemas, described
 from api.route import DirectRoute
-from api.schemas import COMPONENTS, Schema, Schemas, described
 
 _TAGS = {
     "openai": "OpenAI's dialect: embeddings, chat, text completion, models.",

@@ -7,16 +7,16 @@ from fastapi import FastAPI
 from starlette.requests import Request
 from starlette.responses import Response
 
-from api.body import decode_query
+from api.dialects.mlxq.jobs import job_id_of
 from api.dialects.openai.chat_chunks import ChatChunks
 from api.dialects.openai.chat_routes import CHAT_STREAM
-from api.hang_up import HangUp
-from api.jobs import job_id_of
-from api.operation import ASKS, Header, Operation
-from api.queue import Queue
+from api.openapi.operation import ASKS, Header, Operation
+from api.replies.stream_response import StreamResponse
+from api.requests.body import decode_query
 from api.route import add_route
-from api.stream_response import StreamResponse
-from api.streaming import KEEP_ALIVE_S, EventStream
+from api.work.disconnect import HangUp
+from api.work.queue import Queue
+from api.work.stream import KEEP_ALIVE_S, EventStream
 from jobs import errors
 from jobs.errors import InvalidInput, ResultTimeout
 

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from api.images import ImageReference, ImageSource, load_images
+from api.requests.images import ImageReference, ImageSource, load_images
 from jobs.errors import InvalidInput
 from jobs.generation import ImagePart, TextPart
 from jobs.rerank import Passage

@@ -5,8 +5,8 @@ from typing import Annotated
 
 import msgspec
 
-from api.passages import TextOrImage
-from api.queue import Queue
+from api.requests.passages import TextOrImage
+from api.work.queue import Queue
 from jobs.errors import InputTooLong, InvalidInput
 
 MANY_IDS = 1000

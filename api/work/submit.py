@@ -9,8 +9,8 @@ from typing import NamedTuple
 import msgspec
 from starlette.requests import Request
 
-from api.prefer import parse_prefer
-from api.queue import Queue
+from api.work.prefer import parse_prefer
+from api.work.queue import Queue
 from jobs.errors import InvalidInput, JobError
 from jobs.model_names import MAX_SHOWN_CHARACTERS, find_model
 from jobs.settings import Settings

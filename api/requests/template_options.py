@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from api.tools import object_text
+from api.requests.tools import object_text
 from jobs.errors import InvalidInput
 
 # What the renderer itself sets, or what would make it render something else than the messages.

@@ -8,10 +8,10 @@ from typing import NamedTuple
 from starlette.requests import ClientDisconnect, Request
 
 from api.access_log import note_jobs
-from api.hang_up import HangUp
-from api.queue import Queue
-from api.submission import Terms, cancel, cancel_all, submit, submit_all, task_of, terms_of
-from api.together import all_of
+from api.work.disconnect import HangUp
+from api.work.gather import all_of
+from api.work.queue import Queue
+from api.work.submit import Terms, cancel, cancel_all, submit, submit_all, task_of, terms_of
 from jobs.errors import InvalidInput, JobError, NoWorker, QueueUnavailable, ResultTimeout, ServerStopping
 from jobs.settings import Settings
 from jobs.types import Job, JobView, Result, SubmitOptions

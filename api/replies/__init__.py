@@ -1,0 +1,1 @@
+"""What goes back to a caller, in forms that several dialects share."""
