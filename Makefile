@@ -46,8 +46,8 @@ tools: .venv/.stamp-tools  ## what tests, checks and benches need on top of it
 demo: setup  ## Redis, API and worker on real sentences, in a minute
 	@$(BIN)/python examples/demo.py
 
-test: tools  ## all tests: unit, integration with real Redis and MLX, a short chaos run
-	@$(WITH_BLAS) $(BIN)/python -m pytest tests $(ARGS)
+test: tools  ## all tests, two files at a time: unit, integration with real Redis and MLX, a short chaos run
+	@$(WITH_BLAS) $(BIN)/python -m pytest tests --numprocesses 2 --dist loadfile $(ARGS)
 
 check: tools  ## format, lint, types, import directions
 	@$(BIN)/ruff format --check .

@@ -43,10 +43,15 @@ async def test_rq_shutdown_is_a_warm_stop(
 ):
     """RQ's command sends SIGINT to the worker's own process, so this one has a process of its own."""
     script = Path(__file__).with_name("worker_process.py")
+    listens_at = "rq:pubsub:other"
     process = subprocess.Popen([sys.executable, str(script), redis_server.url, "other"], cwd=Path.cwd())
-    await until(lambda: any(w.name == "other" for w in Worker.all(redis_client)), 30)
-    send_shutdown_command(redis_client, "other")
-    assert process.wait(60) == 0
+    try:
+        await until(lambda: redis_client.pubsub_numsub(listens_at) == [(listens_at.encode(), 1)], PATIENCE_S)
+        send_shutdown_command(redis_client, "other")
+        assert await asyncio.to_thread(process.wait, PATIENCE_S) == 0
+    finally:
+        process.kill()
+        process.wait()
     assert not any(w.name == "other" for w in Worker.all(redis_client))
 
 

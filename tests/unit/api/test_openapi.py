@@ -49,7 +49,7 @@ RAISED: dict[str, tuple[type[JobError], ...]] = {
     "stats": (),
     "ready": (),
 }
-"""What each method of a queue may raise, as `Queue` of api.work says, besides that Redis is away and internal errors."""
+"""What each method of a queue may raise, as api.work.queue says, besides that Redis is away and internal errors."""
 
 
 PICTURE = DOCUMENTED.endpoint_of("POST", "/v1/similarity-maps").example["image"]
