@@ -2,7 +2,6 @@
 
 import argparse
 import asyncio
-import gc
 import logging
 import os
 import socket
@@ -16,6 +15,7 @@ from api.fetch.callers_images import CallersImages
 from api.large_bodies import LargeBodies
 from cli.api_server import STOP_S, ApiServer
 from jobs.client.queue import JobQueue
+from jobs.process.garbage import exempt_what_is_there
 from jobs.process.log import set_up_logging
 from jobs.process.parent_watch import exit_with_parent
 from jobs.settings import Settings
@@ -36,8 +36,7 @@ async def answer(listener: socket.socket, settings: Settings, large_port: int | 
             app = AccessLog(app)
         if large_port is not None:  # that process logs what it answers
             app = LargeBodies(app, large_port)
-        gc.collect()
-        gc.freeze()  # looking for garbage among all that libraries are made of takes 70 ms
+        exempt_what_is_there()
         await ApiServer(app, queue).serve(sockets=[listener])
     finally:
         await images.aclose()

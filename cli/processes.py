@@ -10,14 +10,11 @@ from jobs.process.parent_watch import ParentPipe
 from jobs.settings import Settings
 from workers.dead_worker import free_leases, worker_name
 from workers.openblas.preload import preload_openblas
+from workers.processor import NICE
 from workers.supervisor import Supervisor
 
 # -P keeps the user's folder out of sys.path, where an `api` or a `jobs` of their own may lie.
 _PYTHON = (sys.executable, "-P", "-m")
-
-
-LARGE_BODIES_NICE = 10
-"""What is large is read when nothing else wants the processor."""
 
 
 def api_supervisors(
@@ -29,7 +26,7 @@ def api_supervisors(
     port = large_listener.getsockname()[1]
     names = [f"API process {number}" for number in range(1, settings.api_processes + 1)]
     found = [_api_supervisor(name, settings, listener, pipe, "--large-port", f"{port}") for name in names]
-    nice = ("--nice", f"{LARGE_BODIES_NICE}")
+    nice = ("--nice", f"{NICE}")
     return [*found, _api_supervisor("API process for large bodies", settings, large_listener, pipe, *nice)]
 
 

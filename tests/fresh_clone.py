@@ -58,7 +58,7 @@ def bare_environ(tools: Path) -> dict[str, str]:
 
 def bare_folder(folder: Path, copy: Path) -> Path:
     """The same, or where it holds what would help, a copy in links without it."""
-    if not any(each.name.startswith(HELPFUL) for each in (folder.iterdir() if folder.is_dir() else ())):
+    if not folder.is_dir() or not any(each.name.startswith(HELPFUL) for each in folder.iterdir()):
         return folder
     copy.mkdir()
     for each in folder.iterdir():

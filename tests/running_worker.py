@@ -1,8 +1,11 @@
-"""A whole worker in a thread of the test, on a fake model."""
+"""A whole worker in a thread of the test, or in a process of its own, on a fake model."""
 
+import subprocess
+import sys
 import threading
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
+from pathlib import Path
 
 from jobs.client.queue import JobQueue
 from jobs.settings import Settings
@@ -115,3 +118,15 @@ def vectors(result: Result) -> list[bytes]:
 
 async def has_status(queue: JobQueue, job_id: str, status: str) -> bool:
     return (await queue.view(job_id)).status == status
+
+
+@contextmanager
+def worker_process(url: str, name: str) -> Iterator[subprocess.Popen[bytes]]:
+    """One that is gone in the end, whatever the test did with it."""
+    script = Path(__file__).parent / "integration" / "worker_process.py"
+    process = subprocess.Popen([sys.executable, str(script), url, name], cwd=Path.cwd())
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.wait()

@@ -1,6 +1,5 @@
 """Turns claimed jobs into items for the device, in threads of its own: no job waits for another one's text."""
 
-import contextlib
 import logging
 import math
 import threading
@@ -236,22 +235,25 @@ class Preparing:
 
     def _read(self, held: Held, call: _Call) -> bool:
         """Decode the job. False where it is refused, or is one for the slow line."""
-        claim = held.claim
         if error := self._residents.failure(held.model):
             self._refuse(held, error)
             return False
-        with self._reading if held.is_large else contextlib.nullcontext():
-            data = self._data(held) if held.is_large else claim.data
-            if call.slow:
-                with self._changed:
-                    call.begin(self._timeout_s)
-            if self._stopping:  # it is given back
-                return False
-            try:
-                held.job = record.decode_job(data)
-            except JobError as error:
-                self._refuse(held, error)
-                return False
+        if not held.is_large:
+            return self._decode(held, held.claim.data, call)
+        with self._reading:
+            return self._decode(held, self._data(held), call)
+
+    def _decode(self, held: Held, data: bytes | None, call: _Call) -> bool:
+        if call.slow:
+            with self._changed:
+                call.begin(self._timeout_s)
+        if self._stopping:  # it is given back
+            return False
+        try:
+            held.job = record.decode_job(data)
+        except JobError as error:
+            self._refuse(held, error)
+            return False
         if not call.slow and _takes_long(held.job):
             with self._changed:
                 self._queue(held, slow=True)

@@ -5,8 +5,9 @@ import sys
 import threading
 
 NICE = 10
-"""A tenth of the share of others: two threads that prepare large jobs must not keep two cores from the device's. Not
-less: they hold Python's lock now and then, and all threads wait for one that holds it and has no core.
+"""Of what reads large bodies and large jobs, a tenth of the share of others: two threads that prepare such jobs must
+not keep two cores from the device's. Not less: they hold Python's lock now and then, and all threads wait for one that
+holds it and has no core.
 """
 
 

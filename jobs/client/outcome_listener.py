@@ -99,12 +99,12 @@ class OutcomeListener:
         if not readers:
             del self._readers[job_id]
 
-    def _deliver(self, job_id: str, mail: JobOutcome) -> None:
+    def _deliver(self, job_id: str, outcome: JobOutcome) -> None:
         for reader in self._readers.get(job_id, ()):
             reader.nudge()
         for future in self._waiting.get(job_id, ()):
             if not future.done():
-                future.set_result(mail)
+                future.set_result(outcome)
 
     async def _listen(self) -> None:
         while True:
@@ -123,11 +123,11 @@ class OutcomeListener:
 
     def _open(self, message: bytes) -> None:
         try:
-            mails = _decode(message)
+            outcomes = _decode(message)
         except msgspec.MsgspecError as error:
             log.warning("unreadable message on the reply channel", extra={"error": str(error)})
             return
-        for job_id, status, body in mails:
+        for job_id, status, body in outcomes:
             if status != "pieces":
                 self._deliver(job_id, (status, body))
             elif readers := self._readers.get(job_id):

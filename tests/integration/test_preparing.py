@@ -2,12 +2,10 @@
 
 import asyncio
 import os
-import subprocess
 import sys
 import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -36,6 +34,7 @@ from tests.running_worker import (
     running_worker,
     started,
     vectors,
+    worker_process,
 )
 from tests.waiting import PATIENCE_S, until, until_async
 from workers import preparing
@@ -153,19 +152,14 @@ async def test_a_worker_that_stops_gives_a_hanging_job_back(
 async def test_a_worker_with_too_many_hanging_jobs_is_started_anew_and_no_running_job_is_blamed(
     redis_server: RedisServer, redis_client: redis.Redis
 ):
-    script = Path(__file__).with_name("worker_process.py")
-    process = subprocess.Popen([sys.executable, str(script), redis_server.url, "hanging"], cwd=Path.cwd())
     async with open_queue_of(redis_server.url) as queue:
-        try:
+        with worker_process(redis_server.url, "hanging") as process:
             await until_async(queue.ready)
             texts = ["a"] * (LIMITS.items * 200)  # forty seconds of batches that take a fifth of one
             hanging = [await submit(queue, HANGS, LARGE) for _ in range(preparing.MAX_STUCK)]
             running = await submit(queue, *texts)
             await until_async(lambda: has_status(queue, running.id, "started"))
             assert await asyncio.to_thread(process.wait, PATIENCE_S) == HUNG
-        finally:
-            process.kill()
-            process.wait()
         for ticket in hanging:
             with pytest.raises(TimeLimitExceeded):
                 await queue.wait(ticket.id, PATIENCE_S)

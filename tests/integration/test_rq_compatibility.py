@@ -22,7 +22,7 @@ from jobs.store.redis_server import RedisServer
 from jobs.store.serializer import MsgpackSerializer
 from jobs.types import SubmitOptions
 from tests.fake_runner import DIMENSIONS, FakeRunner, expected_vector
-from tests.running_worker import ThreadWorker, has_status, job, run, vectors
+from tests.running_worker import ThreadWorker, has_status, job, run, vectors, worker_process
 from tests.waiting import PATIENCE_S, until, until_async
 from workers.ledger import Ledger
 
@@ -42,16 +42,11 @@ async def test_rq_shutdown_is_a_warm_stop(
     redis_server: RedisServer, redis_client: redis.Redis, queue: JobQueue
 ):
     """RQ's command sends SIGINT to the worker's own process, so this one has a process of its own."""
-    script = Path(__file__).with_name("worker_process.py")
     listens_at = "rq:pubsub:other"
-    process = subprocess.Popen([sys.executable, str(script), redis_server.url, "other"], cwd=Path.cwd())
-    try:
+    with worker_process(redis_server.url, "other") as process:
         await until(lambda: redis_client.pubsub_numsub(listens_at) == [(listens_at.encode(), 1)], PATIENCE_S)
         send_shutdown_command(redis_client, "other")
         assert await asyncio.to_thread(process.wait, PATIENCE_S) == 0
-    finally:
-        process.kill()
-        process.wait()
     assert not any(w.name == "other" for w in Worker.all(redis_client))
 
 

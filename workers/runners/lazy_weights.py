@@ -1,12 +1,13 @@
 """Weights that are named but not in memory yet: MLX reads an array from its file when it is first needed."""
 
-import gc
 from collections.abc import Iterator
 from typing import Any
 
 import mlx.core as mx
 from mlx import nn
 from mlx.utils import tree_flatten
+
+from jobs.process.garbage import exempt_what_is_there
 
 
 def module_of(network: object) -> nn.Module:
@@ -29,9 +30,7 @@ def read(*modules: nn.Module) -> Iterator[None]:
 
 def release() -> None:
     """Give the memory of arrays that nobody holds any more back to the system."""
-    gc.unfreeze()  # what was there at the start may go, too
-    gc.collect()  # a decoder and its model hold each other
-    gc.freeze()
+    exempt_what_is_there()  # frees a decoder and its model, too, which hold each other
     mx.clear_cache()
 
 
