@@ -13,14 +13,20 @@ from bench.report import Row
 from bench.stack import output_of
 from bench.texts import MODEL
 from jobs.types import EmbedJob, Lane
-from workers.batching import BatchLimits, pack
-from workers.hand import MAX_JOBS, POOL_BATCHES
-from workers.limits import CPU_FREE_PADDING, CPU_TOKENS, GPU_FREE_PADDING, GPU_TOKENS, MAX_ITEMS
-from workers.model_names import resolve
-from workers.models import open_embedder
-from workers.runners.base import loaded
+from workers.models.open import open_embedder
+from workers.models.resolve import resolve
+from workers.runners.contract import loaded
 from workers.runners.embed.runner import EmbedRunner
-from workers.shapes import COUNTS
+from workers.scheduling.batch_shapes import COUNTS
+from workers.scheduling.device_limits import (
+    CPU_FREE_PADDING,
+    CPU_TOKENS,
+    GPU_FREE_PADDING,
+    GPU_TOKENS,
+    MAX_ITEMS,
+)
+from workers.scheduling.in_flight import MAX_JOBS, POOL_BATCHES
+from workers.scheduling.packing import BatchLimits, pack
 
 SPREAD = Corpus(median_words=40, sigma=0.8)
 CPU = BatchLimits(CPU_TOKENS, MAX_ITEMS, 0.08, CPU_FREE_PADDING)

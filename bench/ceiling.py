@@ -16,10 +16,10 @@ from typing import Any
 from bench.corpus import CORPORA
 from jobs.errors import JobError
 from jobs.types import EmbedJob
-from workers.limits import device_is_gpu
-from workers.model_names import resolve
-from workers.models import open_embedder
-from workers.runners.base import BatchRunner, loaded
+from workers.models.open import open_embedder
+from workers.models.resolve import resolve
+from workers.runners.contract import BatchRunner, loaded
+from workers.scheduling.device_limits import device_is_gpu
 
 
 def main() -> None:

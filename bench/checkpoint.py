@@ -122,7 +122,7 @@ def write_cross_encoder(folder: Path) -> Path:
 
     Its tokenizer is that of the bundled all-MiniLM-L6-v2: both are BERT's.
     """
-    from workers.model_names import BUNDLED_NAMES, resolve
+    from workers.models.resolve import BUNDLED_NAMES, resolve
 
     if (folder / "model.safetensors").exists():
         return folder

@@ -44,8 +44,8 @@ def decoders(factor: float) -> tuple[Any, Any]:
     from mlx.utils import tree_map
 
     from jobs.generation import Sampling
-    from workers.runners.generate.decoder import TextDecoder
-    from workers.runners.generate.sampling import sampler_for
+    from workers.runners.generate.decoding.decoder import TextDecoder
+    from workers.runners.generate.decoding.samplers import sampler_for
 
     mx.random.seed(1)
     model, draft = model_of(12), model_of(1)

@@ -18,7 +18,7 @@ from bench.report import Row, median, quantile_ms
 from bench.stack import api, free_port, peer, process, python, redis_server, until_answers
 from bench.stream_client import Stream, read_streams
 from jobs.process.cancelling import cancel_and_wait
-from workers.model_names import resolve
+from workers.models.resolve import resolve
 
 EMBEDDER = "all-MiniLM-L6-v2"
 CALLERS = 16

@@ -6,7 +6,7 @@ import msgspec
 
 from jobs.errors import JobError
 from jobs.types import EmbedJob, EmbedResult, ModelInfo
-from workers.runners.base import Weightless
+from workers.runners.contract import Weightless
 
 
 class NoopItem(msgspec.Struct, frozen=True):

@@ -6,9 +6,9 @@ from bench.noop import NoopRunner
 from jobs.process.log import set_up_logging
 from jobs.settings import Settings
 from jobs.store.connection import connect, redis_url
-from workers.batching import BatchLimits
-from workers.limits import CPU_FREE_PADDING, CPU_TOKENS, MAX_ITEMS
-from workers.residents import resident
+from workers.models.model_cache import resident
+from workers.scheduling.device_limits import CPU_FREE_PADDING, CPU_TOKENS, MAX_ITEMS
+from workers.scheduling.packing import BatchLimits
 from workers.worker import BatchWorker
 
 

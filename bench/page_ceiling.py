@@ -18,9 +18,9 @@ from bench.ceiling import run
 from jobs.generation import ImagePart
 from jobs.settings import Settings
 from jobs.types import EmbedJob, Page
-from workers.limits import batch_limits
-from workers.models import load_runner
-from workers.runners.base import BatchRunner
+from workers.models.open import load_runner
+from workers.runners.contract import BatchRunner
+from workers.scheduling.device_limits import batch_limits
 
 SIZES = (1, 4, 8, 16)
 WARM_UP_BATCHES = 3

@@ -33,10 +33,10 @@ from bench.stack import (
 )
 from jobs.rerank import RerankJob
 from jobs.settings import Settings
-from workers.limits import batch_limits, limit_cache
-from workers.model_names import resolve
-from workers.models import open_reranker
-from workers.runners.base import loaded
+from workers.models.open import open_reranker
+from workers.models.resolve import resolve
+from workers.runners.contract import loaded
+from workers.scheduling.device_limits import batch_limits, limit_cache
 
 TURNS = 3
 """Of each repeat."""

@@ -8,8 +8,8 @@ from bench.client import Load, load_from_processes
 from bench.corpus import CORPORA, bodies
 from bench.report import Row, median
 from bench.stack import api, free_port, output_of, peer, process, python, redis_server, until_answers
-from workers.limits import CPU_TOKENS
-from workers.model_names import resolve
+from workers.models.resolve import resolve
+from workers.scheduling.device_limits import CPU_TOKENS
 
 MODEL = "all-MiniLM-L6-v2"
 CORPUS = "mixed"

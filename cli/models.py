@@ -6,7 +6,7 @@ import sys
 from cli.configuration import child_environ
 from jobs.errors import JobError
 from jobs.settings import Settings
-from workers.model_check import check_models
+from workers.models.check import check_models
 from workers.supervisor import CONFIGURATION_ERROR, cause_of_end
 
 _REASON = "mlxq worker: "

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parent.parent
+from tests.support.folders import ROOT
 
 MAY_IMPORT_OURS = {
     "jobs": {"jobs"},

@@ -24,14 +24,14 @@ from jobs.process.parent_watch import exit_with_parent
 from jobs.settings import Settings
 from jobs.store.connection import connect, own_folder, redis_url
 from jobs.store.outage import Outage, cause_of, is_final
-from workers.dead_worker import worker_name
-from workers.ledger import Ledger
-from workers.limits import batch_limits, device_is_gpu, limit_cache, weight_budget_bytes
-from workers.model_check import check_names
-from workers.models import open_runner
-from workers.residents import Residents
-from workers.runners.base import Runner
-from workers.starting import starting
+from workers.models.check import check_names
+from workers.models.model_cache import Residents
+from workers.models.open import open_runner
+from workers.queue.announce_start import starting
+from workers.queue.client import Ledger
+from workers.queue.dead_worker import worker_name
+from workers.runners.contract import Runner
+from workers.scheduling.device_limits import batch_limits, device_is_gpu, limit_cache, weight_budget_bytes
 from workers.supervisor import CONFIGURATION_ERROR
 
 log = logging.getLogger("workers")

@@ -23,21 +23,22 @@ from jobs.store import keys
 from jobs.store.outage import Outage, cause_of
 from jobs.store.serializer import MsgpackSerializer
 from jobs.types import LANES, WorkerStats
-from workers.batching import BatchLimits
-from workers.decoding import Decoding
-from workers.device import DeviceLoop
-from workers.feeder import Feeder
-from workers.finisher import Finisher
-from workers.hand import Hand, Held
-from workers.ledger import Claim, Ledger
-from workers.pace import Pace
-from workers.preparing import Preparing
-from workers.progress import Progress
-from workers.rates import DrainRates
-from workers.residents import Residents
-from workers.rq_bridge import RqBridge, stop_job_target
-from workers.runners.base import BatchRunner, Generator
-from workers.writer import Writer
+from workers.loops.claim import Feeder
+from workers.loops.decode import Decoding
+from workers.loops.device import DeviceLoop
+from workers.loops.prepare import Preparing
+from workers.loops.result import Finisher
+from workers.loops.stream import Writer
+from workers.loops.watchdog import Progress
+from workers.models.model_cache import Residents
+from workers.queue.client import Claim, Ledger
+from workers.queue.drain_rates import DrainRates
+from workers.queue.rq_bridge import RqBridge, stop_job_target
+from workers.runners.contract import BatchRunner
+from workers.runners.generate.contract import Generator
+from workers.scheduling.in_flight import Hand, Held
+from workers.scheduling.packing import BatchLimits
+from workers.scheduling.token_budget import Pace
 
 log = logging.getLogger(__name__)
 

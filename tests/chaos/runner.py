@@ -13,7 +13,7 @@ from jobs.errors import InputTooLong, InternalError, JobError
 from jobs.types import EmbedJob, EmbedResult, ModelInfo
 from tests.chaos.order import DIMENSIONS, vector
 from tests.chaos.plan import MODEL
-from workers.runners.base import Weightless
+from workers.runners.contract import Weightless
 
 BATCH_S, ITEM_S, SLOW_S = 0.001, 0.0001, 0.03
 FLAKY_S = 0.5

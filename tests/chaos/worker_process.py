@@ -13,8 +13,8 @@ from jobs.settings import Settings
 from jobs.store.connection import connect
 from tests.chaos.plan import MODEL
 from tests.chaos.runner import ChaosRunner
-from workers.batching import BatchLimits
-from workers.residents import resident
+from workers.models.model_cache import resident
+from workers.scheduling.packing import BatchLimits
 from workers.worker import BatchWorker
 
 log = logging.getLogger("tests.chaos")

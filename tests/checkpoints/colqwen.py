@@ -13,7 +13,7 @@ from safetensors.numpy import save_file
 
 from tests.checkpoints import vocabularies
 from tests.checkpoints.make import SEED, Draw, Weights, write_json
-from tests.pictures import painted
+from tests.support.images import painted
 
 LAYOUTS = ("colpali", "merged", "mlx")
 """colpali: as colpali_engine saves it with transformers 5. merged: with transformers 4. mlx: as mlx-embeddings does."""

@@ -16,7 +16,7 @@ from safetensors.numpy import save_file
 
 from tests.checkpoints import vocabularies
 from tests.checkpoints.make import SEED, Draw, Weights, write_json
-from tests.pictures import painted
+from tests.support.images import painted
 
 LAYOUTS = ("transformers", "bare", "mlx")
 """transformers: as the models are published. bare: a body saved without its head. mlx: as mlx-vlm converts them."""

@@ -4,9 +4,8 @@ import json
 import platform
 from collections.abc import Sequence
 from importlib.metadata import version
-from pathlib import Path
 
-GOLDEN = Path(__file__).parent / "golden"
+from tests.support.folders import GOLDEN
 
 
 def write_versions(file: str, packages: Sequence[str]) -> None:

@@ -13,9 +13,9 @@ import uvicorn
 from api.app import create_app
 from jobs.settings import Settings
 from jobs.types import ModelInfo
-from tests.stack import MODEL as MINILM
-from tests.stack import Stack
 from tests.support.memory_queue import MODEL, MemoryQueue
+from tests.support.stack import MODEL as MINILM
+from tests.support.stack import Stack
 
 Serve = Callable[[MemoryQueue], str]
 

@@ -16,14 +16,14 @@ sys.path.insert(0, str(Path(__file__).parents[2]))
 from jobs.generation import Chat, GenerateJob
 from jobs.settings import Settings
 from jobs.store.connection import connect
-from tests.fake_generator import FakeDecoder, FakeGenerator
-from workers.batching import BatchLimits
-from workers.residents import resident
-from workers.runners.base import NewToken
+from tests.support.fake_generator import FakeDecoder, FakeGenerator
+from workers.models.model_cache import resident
 from workers.runners.generate.answer import Answer
-from workers.runners.generate.markup import NORMAL, TOOL, Markup
-from workers.runners.generate.tool_calls import CallReader
-from workers.runners.generate.transcript import Script
+from workers.runners.generate.contract import NewToken
+from workers.runners.generate.output.segments import NORMAL, TOOL, Markup
+from workers.runners.generate.output.tool_calls import CallReader
+from workers.runners.generate.output.transcript import Script
+from workers.scheduling.packing import BatchLimits
 from workers.worker import BatchWorker
 
 MARKERS = ("<call>", "</call>")

@@ -10,10 +10,11 @@ import pytest
 
 from jobs.store import keys
 from tests.checkpoints.texts import MINILM_TEXTS
-from tests.stack import MODEL, Stack
-from workers.tokens import ModelTokenizer
+from tests.support.folders import GOLDEN
+from tests.support.stack import MODEL, Stack
+from workers.runners.tokens.tokenizer import ModelTokenizer
 
-GOLDEN = Path(__file__).parents[1] / "checkpoints" / "golden" / "all-MiniLM-L6-v2.npz"
+GOLDEN = GOLDEN / "all-MiniLM-L6-v2.npz"
 TOO_LONG = "word " * 300
 
 

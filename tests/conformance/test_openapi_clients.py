@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import uv
 
-from tests.stack import MODEL, ROOT, Stack
+from tests.support.stack import MODEL, ROOT, Stack
 
 GENERATOR = "openapi-python-client==0.29.1"
 """Run in an environment of its own: its requirements exclude those of our development tools."""

@@ -26,10 +26,10 @@ from tests.conformance.conftest import Serve
 from tests.conformance.impatient_proxy import impatient_proxy
 from tests.conformance.readers import Answer, Asked
 from tests.conformance.silent_worker import MARKERS
-from tests.stack import ROOT, Program
 from tests.support.memory_generation import CHAT_MODEL
 from tests.support.memory_queue import MemoryQueue
-from tests.waiting import PATIENCE_S, wait_until
+from tests.support.stack import ROOT, Program
+from tests.support.waiting import PATIENCE_S, wait_until
 
 TOOL: dict[str, Any] = {
     "name": "ask",

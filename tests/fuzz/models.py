@@ -5,7 +5,7 @@ import shutil
 from pathlib import Path
 
 from tests.checkpoints import colqwen, rerankers
-from tests.stack import MODEL, ROOT
+from tests.support.stack import MODEL, ROOT
 
 POSITIONS = 256
 """Of the generator: no answer is longer, whatever a request asks for."""

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 from tests.fuzz.document import narrowed
 from tests.fuzz.models import make_models
-from tests.stack import Stack
+from tests.support.stack import Stack
 
 CHECKS = (
     "not_a_server_error",

@@ -2,8 +2,8 @@
 
 import pytest
 
-from tests.documented import Documented
 from tests.fuzz.run import Report, fuzz
+from tests.support.documented import Documented
 from tests.unit.api.test_openapi import DOCUMENT
 
 SEED = "20260101"

@@ -7,8 +7,8 @@ import redis
 
 from jobs.client.queue import JobQueue
 from jobs.store.redis_server import RedisServer
-from tests.fake_runner import FakeRunner
-from tests.running_worker import ThreadWorker, open_queue, running_worker
+from tests.support.fake_runner import FakeRunner
+from tests.support.running_worker import ThreadWorker, open_queue, running_worker
 
 
 @pytest.fixture

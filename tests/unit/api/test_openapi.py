@@ -18,7 +18,7 @@ from jobs import errors
 from jobs.errors import JobError
 from jobs.settings import Settings
 from jobs.types import Job, JobView, Lane, ModelInfo, QueueStats, Result, SubmitOptions, Ticket
-from tests.documented import Documented, Endpoint, items_of
+from tests.support.documented import Documented, Endpoint, items_of
 from tests.support.memory_generation import CHAT_MODEL
 from tests.support.memory_queue import MODEL, PAGE_MODEL, MemoryQueue
 from tests.support.memory_rerank import RERANK_MODEL

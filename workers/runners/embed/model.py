@@ -7,11 +7,11 @@ from typing import NamedTuple, Protocol
 import mlx.core as mx
 from mlx import nn
 
-from workers.runners.embed.pooling import Dense
+from workers.runners.checkpoint.folder import read_json
+from workers.runners.checkpoint.lazy_weights import module_of
 from workers.runners.embed.recipe import Recipe, read_recipe
 from workers.runners.embed.weights import load_dense, load_encoder
-from workers.runners.folder import read_json
-from workers.runners.lazy_weights import module_of
+from workers.runners.layers.pooling import Dense
 
 
 class Encoder(Protocol):

@@ -8,7 +8,7 @@ from typing import Any
 
 from jobs.errors import InvalidInput
 from jobs.types import EmbedJob
-from workers.runners.folder import max_tokens_of, modules_of, read_json
+from workers.runners.checkpoint.folder import max_tokens_of, modules_of, read_json
 
 logger = logging.getLogger(__name__)
 

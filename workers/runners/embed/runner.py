@@ -12,13 +12,13 @@ import numpy as np
 
 from jobs.errors import InvalidInput, JobError
 from jobs.types import EmbedJob, EmbedResult, ModelInfo, Page
-from workers.runners.base import caught, check_finite, named, succeeded
+from workers.runners.checkpoint.lazy_weights import read, release, size_bytes
+from workers.runners.contract import caught, check_finite, named, succeeded
 from workers.runners.embed.model import EmbedModel, Network, open_embedding_model
-from workers.runners.embed.pooling import normalise, pool
 from workers.runners.embed.vectors import Sizes, Vector, checked, result_of
-from workers.runners.lazy_weights import read, release, size_bytes
-from workers.shapes import plans_per_shape, rounded_length
-from workers.tokens import Ids, ModelTokenizer, padded, portions
+from workers.runners.layers.pooling import normalise, pool
+from workers.runners.tokens.tokenizer import Ids, ModelTokenizer, padded, portions
+from workers.scheduling.batch_shapes import plans_per_shape, rounded_length
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +40,7 @@ class Asked(NamedTuple):
 
 
 class EmbedRunner:
-    """An embedding model (workers.runners.base.BatchRunner)."""
+    """An embedding model (workers.runners.contract.BatchRunner)."""
 
     info: ModelInfo
 

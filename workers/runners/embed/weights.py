@@ -4,11 +4,11 @@ from pathlib import Path
 from typing import Any
 
 from jobs.errors import InvalidInput
-from workers.runners.architecture import library_config
-from workers.runners.embed.encoders import Encoder, build_encoder
-from workers.runners.embed.pooling import Dense
-from workers.runners.folder import read_json
-from workers.runners.weights import fill, read_weights, without_buffers
+from workers.runners.checkpoint.architecture import library_config
+from workers.runners.checkpoint.folder import read_json
+from workers.runners.checkpoint.weights import fill, read_weights, without_buffers
+from workers.runners.layers.pooling import Dense
+from workers.runners.layers.text_encoders import Encoder, build_encoder
 
 ACTIVATIONS = {"torch.nn.modules.linear.Identity": False, "torch.nn.modules.activation.Tanh": True}
 

@@ -7,8 +7,8 @@ from jobs.errors import JobError
 from jobs.generation import GenerateJob, Pieces
 
 if TYPE_CHECKING:  # it needs MLX's libraries, which a worker of other models does without
-    from workers.runners.generate.constraint import GrammarConstraint
-    from workers.runners.generate.transcript import Transcript
+    from workers.runners.generate.output.transcript import Transcript
+    from workers.runners.generate.structured_output.constraint import GrammarConstraint
 
 
 class Answer:

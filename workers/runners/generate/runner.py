@@ -15,16 +15,16 @@ from tokenizers import Tokenizer
 from jobs.errors import InputTooLong, InvalidInput, JobError
 from jobs.generation import Chat, Choice, GenerateJob, GenerateResult, Prompt
 from jobs.types import ModelInfo
-from workers.excerpts import Excerpts
-from workers.runners.base import Decoder, succeeded
-from workers.runners.folder import read_json
+from workers.runners.checkpoint.folder import read_json
+from workers.runners.checkpoint.lazy_weights import read, release, size_bytes
+from workers.runners.contract import succeeded
 from workers.runners.generate.answer import Answer
-from workers.runners.generate.chances import Chances
-from workers.runners.generate.constraint import GrammarConstraint
-from workers.runners.generate.decoder import Choosers, TextDecoder
-from workers.runners.generate.ends import end_ids, turn_end
-from workers.runners.generate.grammar import JSON_TOOLS, Grammars
-from workers.runners.generate.markup import (
+from workers.runners.generate.contract import Decoder
+from workers.runners.generate.decoding.decoder import Choosers, TextDecoder
+from workers.runners.generate.decoding.penalties import check_bias, processors_for
+from workers.runners.generate.decoding.samplers import sampler_for
+from workers.runners.generate.output.end_tokens import end_ids, turn_end
+from workers.runners.generate.output.segments import (
     NORMAL,
     REASONING,
     Markup,
@@ -32,7 +32,9 @@ from workers.runners.generate.markup import (
     part_stops,
     transitions_of,
 )
-from workers.runners.generate.penalties import check_bias, processors_for
+from workers.runners.generate.output.token_logprobs import Chances
+from workers.runners.generate.output.tool_calls import CallReader
+from workers.runners.generate.output.transcript import Script, Transcript
 from workers.runners.generate.prompts import (
     Reading,
     message_text,
@@ -42,11 +44,10 @@ from workers.runners.generate.prompts import (
     render,
     tool_schemas,
 )
-from workers.runners.generate.sampling import sampler_for
-from workers.runners.generate.tool_calls import CallReader
-from workers.runners.generate.transcript import Script, Transcript
-from workers.runners.lazy_weights import read, release, size_bytes
-from workers.tokens import Ids
+from workers.runners.generate.structured_output.constraint import GrammarConstraint
+from workers.runners.generate.structured_output.grammar import JSON_TOOLS, Grammars
+from workers.runners.tokens.excerpts import Excerpts
+from workers.runners.tokens.tokenizer import Ids
 
 SAMPLE = "Whoever reads this, in 2,048 tokens or fewer: naïve façades; def f(x): return x ** 2"
 """Two tokenizers that read it alike are taken for the same."""
@@ -74,7 +75,7 @@ class Network(NamedTuple):
 
 
 class GenerateRunner:
-    """A text model (workers.runners.base.Generator)."""
+    """A text model (workers.runners.contract.Generator)."""
 
     info: ModelInfo
     chances: Chances

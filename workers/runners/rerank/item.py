@@ -7,7 +7,7 @@ from typing import NamedTuple, Protocol
 from jobs.errors import InputTooLong, InvalidInput, JobError
 from jobs.generation import TextPart
 from jobs.rerank import Passage, RerankJob
-from workers.tokens import Ids, ModelTokenizer
+from workers.runners.tokens.tokenizer import Ids, ModelTokenizer
 
 
 class Question(NamedTuple):

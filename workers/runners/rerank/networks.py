@@ -1,4 +1,4 @@
-"""What maps a batch of pairs to one logit each: our encoders (workers.runners.embed.encoders) with a head behind them.
+"""What maps a batch of pairs to one logit each: our text encoders with a head behind them.
 
 `logits` of each: float32, (pairs,), not computed yet. Heads compute in float32, whatever the weights are: half
 precision has too few digits for a score, or for the difference of two logits.
@@ -14,11 +14,11 @@ import mlx.core as mx
 from mlx import nn
 from mlx_vlm.models import bert, modernbert, qwen3_embedding, xlm_roberta
 
-from workers.runners.architecture import check_config
-from workers.runners.embed import encoders
-from workers.runners.embed.encoders import ExactGelu, key_mask
-from workers.runners.embed.pooling import pool
-from workers.runners.rerank.beginnings import Beginnings, continued
+from workers.runners.checkpoint.architecture import check_config
+from workers.runners.layers import text_encoders
+from workers.runners.layers.pooling import pool
+from workers.runners.layers.text_encoders import ExactGelu, key_mask
+from workers.runners.rerank.shared_prefix import Beginnings, continued
 
 CLASSIFIER = {"classifier_pooling": ("cls", "mean"), "classifier_activation": ("gelu",)}
 """What a ModernBERT's classifier must be."""
@@ -37,19 +37,19 @@ class PairBatch(NamedTuple):
     beginnings: Beginnings | None = None
 
 
-class BertPairs(encoders.Bert, bert.bert.SequenceClassificationModel):
+class BertPairs(text_encoders.Bert, bert.bert.SequenceClassificationModel):
     def logits(self, batch: PairBatch) -> mx.array:
         hidden = self.encoder(self.embeddings(batch.ids, batch.types), key_mask(batch.real))
         return _column(self.classifier(self.pooler(hidden[:, :1].astype(mx.float32))))
 
 
-class XLMRobertaPairs(encoders.XLMRoberta, xlm_roberta.SequenceClassificationModel):
+class XLMRobertaPairs(text_encoders.XLMRoberta, xlm_roberta.SequenceClassificationModel):
     def logits(self, batch: PairBatch) -> mx.array:
         hidden = self.hidden(batch.ids, batch.real)
         return _column(self.classifier(hidden[:, :1].astype(mx.float32)))
 
 
-class ModernBertPairs(encoders.ModernBert, modernbert.modernbert.SequenceClassificationModel):
+class ModernBertPairs(text_encoders.ModernBert, modernbert.modernbert.SequenceClassificationModel):
     def __init__(self, config: Any) -> None:
         super().__init__(config)
         self.head.act = ExactGelu()
@@ -59,7 +59,7 @@ class ModernBertPairs(encoders.ModernBert, modernbert.modernbert.SequenceClassif
         return _column(self.classifier(self.head(pooled)))
 
 
-class YesOrNo(encoders.Qwen3):
+class YesOrNo(text_encoders.Qwen3):
     """Qwen3-Reranker: the last token's logit of "yes" less that of "no".
 
     Only these two rows of the language model's head are kept, or the one row of their difference that conversions to

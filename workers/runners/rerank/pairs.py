@@ -8,9 +8,9 @@ from typing import NamedTuple
 import numpy as np
 
 from jobs.errors import InvalidInput, JobError
-from workers.runners.base import caught
+from workers.runners.contract import caught
 from workers.runners.rerank.item import Question, RerankItem, check_query, fitted, with_documents
-from workers.tokens import Ids, ModelTokenizer, portions
+from workers.runners.tokens.tokenizer import Ids, ModelTokenizer, portions
 
 
 class Frame(NamedTuple):

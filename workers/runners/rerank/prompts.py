@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 
 from jobs.errors import InvalidInput, JobError
-from workers.runners.base import caught
+from workers.runners.contract import caught
 from workers.runners.rerank.item import Question, RerankItem, check_query, fitted, with_documents
-from workers.tokens import Ids, ModelTokenizer, portions, same_start
+from workers.runners.tokens.tokenizer import Ids, ModelTokenizer, portions, same_start
 
 # https://huggingface.co/Qwen/Qwen3-Reranker-0.6B, "Transformers Usage"
 SYSTEM = (

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from jobs.errors import InvalidInput
-from workers.runners.folder import max_tokens_of, read_json
+from workers.runners.checkpoint.folder import max_tokens_of, read_json
 
 logger = logging.getLogger(__name__)
 

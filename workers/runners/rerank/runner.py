@@ -11,16 +11,16 @@ from numpy.typing import NDArray
 from jobs.errors import InternalError, JobError
 from jobs.rerank import RerankJob, RerankResult
 from jobs.types import ModelInfo
-from workers.runners.base import Item, check_finite, succeeded
-from workers.runners.folder import read_json
-from workers.runners.lazy_weights import module_of, read, release, size_bytes
+from workers.runners.checkpoint.folder import read_json
+from workers.runners.checkpoint.lazy_weights import module_of, read, release, size_bytes
+from workers.runners.contract import Item, check_finite, succeeded
+from workers.runners.rerank.mixed_model import PAGE_TYPE, open_pages
 from workers.runners.rerank.model import Network, RerankModel
-from workers.runners.rerank.pages import PAGE_TYPE, open_pages
-from workers.runners.rerank.texts import open_texts
+from workers.runners.rerank.text_model import open_texts
 
 
 class RerankRunner:
-    """A cross-encoder, a Qwen3-Reranker or a Qwen3-VL-Reranker (workers.runners.base.BatchRunner). Its outcomes are
+    """A cross-encoder, a Qwen3-Reranker or a Qwen3-VL-Reranker (workers.runners.contract.BatchRunner). Its outcomes are
     logits.
     """
 

@@ -3,9 +3,9 @@
 from pathlib import Path
 from typing import Any
 
-from workers.runners.architecture import library_config
+from workers.runners.checkpoint.architecture import library_config
+from workers.runners.checkpoint.weights import fill, head_rows, read_weights, without_buffers
 from workers.runners.rerank.networks import PairNetwork, build_network
-from workers.runners.weights import fill, head_rows, read_weights, without_buffers
 
 HEADS = ("lm_head", "model.embed_tokens", "embed_tokens")
 """What files call a language model's head; many models share it with the table of embeddings."""

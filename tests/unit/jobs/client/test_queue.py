@@ -31,8 +31,8 @@ from jobs.settings import Settings
 from jobs.store import keys, record
 from jobs.store.scripts import script
 from jobs.types import EmbedJob, EmbedResult, Lane, ModelInfo, SubmitOptions, WorkerStats
-from tests.waiting import until, within
-from workers.ledger import Ledger, Room, Settlement, failed
+from tests.support.waiting import until, within
+from workers.queue.client import Ledger, Room, Settlement, failed
 
 INFO = ModelInfo(id="m", task="embed", created=1, dimensions=1, max_tokens=512)
 RESULT = EmbedResult(dimensions=1, vectors=b"\0\0\x80\x3f", tokens=(3,))

@@ -13,8 +13,8 @@ from jobs.errors import IdempotencyConflict, InvalidInput, Overloaded, Unreadabl
 from jobs.settings import Settings
 from jobs.store import keys, record
 from jobs.types import EmbedJob, EmbedResult, ModelInfo, SubmitOptions, WorkerStats
-from tests.waiting import within
-from workers.ledger import Claim, Ledger, Room, Settlement, failed
+from tests.support.waiting import within
+from workers.queue.client import Claim, Ledger, Room, Settlement, failed
 
 QUEUE = "embed:m:default"
 TEXT = base64.b64encode(random.Random(1).randbytes(2 * record.PART_BYTES)).decode()

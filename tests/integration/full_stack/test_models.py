@@ -1,0 +1,68 @@
+"""Two models of which one fits into memory, in real processes, over HTTP."""
+
+from collections.abc import Iterator, Mapping
+
+import pytest
+
+from jobs.settings import Settings
+from tests.support.stack import MODEL, ROOT, Stack
+from workers.models.open import open_runner
+
+CHAT = {
+    "model": "tiny-chat",
+    "messages": [{"role": "user", "content": "What is the capital of France?"}],
+    "temperature": 0,
+}
+EMBED = {"model": MODEL, "input": "a cat"}
+
+
+@pytest.fixture(scope="module")
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    budget_bytes = open_runner(MODEL, Settings()).weight_bytes
+    models = (MODEL, f"tiny-chat={ROOT / 'examples' / 'tiny_chat' / 'model'}")
+    with Stack(tmp_path_factory.mktemp("stack"), *models, model_bytes=budget_bytes) as stack:
+        yield stack
+
+
+def ask(stack: Stack, path: str, body: Mapping[str, object], **headers: str) -> dict:
+    reply = stack.http.post(stack.url + path, json=body, headers=headers)
+    assert reply.status_code in (200, 202), reply.text
+    return reply.json()
+
+
+def in_memory(stack: Stack) -> list[str]:
+    return [each["name"] for each in stack.http.get(f"{stack.url}/api/ps").json()["models"]]
+
+
+def loads(stack: Stack) -> int:
+    return stack.worker.said.count("model loaded")
+
+
+def chat(stack: Stack) -> str:
+    return ask(stack, "/v1/chat/completions", CHAT)["choices"][0]["message"]["content"]
+
+
+def test_requests_choose_the_model_and_each_is_answered(stack: Stack):
+    assert in_memory(stack) == [MODEL]
+    vector = ask(stack, "/v1/embeddings", EMBED)["data"][0]["embedding"]
+    for _ in range(3):
+        assert chat(stack) == "The capital of France is Paris."
+        assert ask(stack, "/v1/embeddings", EMBED)["data"][0]["embedding"] == pytest.approx(vector, abs=1e-5)
+
+
+def test_mixed_work_in_the_queue_is_done_model_by_model(stack: Stack):
+    before = loads(stack)
+    jobs: list[str] = []
+    for _ in range(40):
+        jobs.append(ask(stack, "/v1/embeddings", EMBED, Prefer="respond-async")["id"])
+        jobs.append(ask(stack, "/v1/chat/completions", CHAT, Prefer="respond-async")["id"])
+    for job_id in jobs:
+        job = stack.http.get(f"{stack.url}/v1/jobs/{job_id}?wait=30").json()
+        assert job["status"] == "finished"
+    assert 1 <= loads(stack) - before < 20
+
+
+def test_ollamas_clients_load_and_unload(stack: Stack):
+    assert ask(stack, "/api/generate", {"model": "tiny-chat"})["done_reason"] == "load"
+    assert ask(stack, "/api/generate", {"model": "tiny-chat", "keep_alive": 0})["done_reason"] == "unload"
+    assert chat(stack) == "The capital of France is Paris."

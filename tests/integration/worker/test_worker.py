@@ -1,0 +1,180 @@
+"""The whole worker, its threads and a real Redis; only the model is a fake."""
+
+import asyncio
+
+import pytest
+import redis
+
+from jobs.client.queue import JobQueue
+from jobs.errors import InternalError, InvalidInput, TimeLimitExceeded
+from jobs.store import keys
+from jobs.store.connection import connect_async
+from jobs.store.redis_server import RedisServer
+from jobs.types import EmbedResult, Lane, SubmitOptions
+from tests.support.fake_runner import FakeRunner, expected_vector
+from tests.support.running_worker import (
+    INTERACTIVE,
+    SETTINGS,
+    ThreadWorker,
+    has_status,
+    job,
+    run,
+    running_worker,
+    vectors,
+)
+from tests.support.waiting import PATIENCE_S, until, until_async
+
+
+async def test_every_job_gets_its_own_vectors_in_order(queue: JobQueue):
+    texts = [[f"{n} {'x' * (n % 40)} {k}" for k in range(n % 7 + 1)] for n in range(200)]
+    results = await asyncio.gather(*[run(queue, *each) for each in texts])
+    for each, result in zip(texts, results, strict=True):
+        assert vectors(result) == [expected_vector(text) for text in each]
+
+
+async def test_jobs_that_wait_together_share_batches(
+    queue: JobQueue, worker: ThreadWorker, runner: FakeRunner
+):
+    runner.gate.clear()
+    blocker = asyncio.create_task(run(queue, "first"))
+    await until(lambda: runner.batches == [["first"]])
+    others = [asyncio.create_task(run(queue, f"text {n}")) for n in range(10)]
+    await until(lambda: worker.items_ready == 10)
+    runner.gate.set()
+    await asyncio.gather(blocker, *others)
+    assert [len(batch) for batch in runner.batches] == [1, 10]
+
+
+async def test_a_large_bulk_job_does_not_hold_up_an_interactive_one(
+    queue: JobQueue, worker: ThreadWorker, runner: FakeRunner
+):
+    runner.gate.clear()
+    bulk = await queue.submit(job(*[f"{'b' * 20} {n}" for n in range(500)]), SubmitOptions(lane=Lane.BULK))
+    await until(lambda: len(runner.batches) == 1)
+    items_ready = worker.items_ready
+    asked = asyncio.create_task(run(queue, "interactive"))
+    await until(lambda: worker.items_ready == items_ready + 1)
+    runner.gate.set()
+    await asked
+    assert len(vectors(await queue.wait(bulk.id, PATIENCE_S))) == 500
+    assert "interactive" in runner.batches[1]
+    assert len(runner.batches) > 10
+
+
+@pytest.mark.parametrize(
+    ("text", "error"),
+    [
+        ("raise", InternalError),
+        ("nan", InternalError),
+        ("unpreparable", InternalError),
+        ("invalid", InvalidInput),
+    ],
+)
+async def test_a_poisoned_job_fails_alone(queue: JobQueue, text: str, error: type[Exception]):
+    answers = await asyncio.gather(
+        *[run(queue, "a"), run(queue, text), run(queue, "b"), run(queue, "c")], return_exceptions=True
+    )
+    assert isinstance(answers[1], error)
+    others = [answer for answer in answers if isinstance(answer, EmbedResult)]
+    assert [vectors(answer)[0] for answer in others] == [expected_vector(t) for t in "abc"]
+
+
+async def test_a_failed_run_is_retried_with_backoff_and_then_failed(
+    queue: JobQueue, redis_client: redis.Redis
+):
+    ticket = await queue.submit(job("raise"), SubmitOptions(retries=1))
+    await until_async(lambda: has_status(queue, ticket.id, "scheduled"))
+    with pytest.raises(InternalError):
+        await queue.wait(ticket.id, PATIENCE_S)
+    assert (await queue.view(ticket.id)).attempts == 2
+    assert redis_client.xlen(keys.results(ticket.id)) == 1
+
+
+async def test_a_job_over_its_time_limit_fails_while_the_device_is_still_busy(
+    queue: JobQueue, runner: FakeRunner
+):
+    runner.gate.clear()
+    with pytest.raises(TimeLimitExceeded):
+        await run(queue, "slow", options=SubmitOptions(lane=Lane.INTERACTIVE, time_limit_s=1, awaited=True))
+    runner.gate.set()
+    assert vectors(await run(queue, "next"))
+
+
+async def test_canceling_a_running_job_frees_the_device_from_its_rest(
+    queue: JobQueue, worker: ThreadWorker, runner: FakeRunner
+):
+    runner.gate.clear()
+    ticket = await queue.submit(job(*["x" * 100] * 50), SubmitOptions())
+    await until(lambda: len(runner.batches) == 1)
+    assert await queue.cancel(ticket.id)
+    await until(lambda: worker.jobs_in_hand == 0)
+    runner.gate.set()
+    await run(queue, "next")
+    assert len(runner.batches) == 2
+
+
+async def test_sigterm_gives_the_waiting_jobs_back_at_once(
+    redis_server: RedisServer, redis_client: redis.Redis
+):
+    runner = FakeRunner()
+    client = JobQueue(connect_async(redis_server.url), SETTINGS)
+    with running_worker(redis_server.url, runner, release=runner.gate) as first:
+        await until_async(client.ready)
+        runner.gate.clear()
+        tickets = [await client.submit(job(f"{n}" * 200), SubmitOptions()) for n in range(6)]
+        await until(lambda: len(runner.batches) == 1)
+        first.stop()
+        await until(lambda: redis_client.llen(keys.queue("embed:fake:default")) == 5)
+        given_back = keys.names(redis_client.lrange(keys.queue("embed:fake:default"), 0, -1))
+        assert given_back == [ticket.id for ticket in tickets[1:]]
+    assert (await client.view(tickets[0].id)).status == "finished"
+    assert not await client.ready()
+    await client.aclose()
+
+
+async def test_a_backlog_without_room_costs_no_busy_loop(
+    queue: JobQueue, redis_client: redis.Redis, runner: FakeRunner
+):
+    runner.gate.clear()
+    for _ in range(40):
+        await queue.submit(job("x" * 200), SubmitOptions(lane=Lane.BULK))
+    await until(lambda: len(runner.batches) == 1)
+    await asyncio.sleep(0.3)
+    before = redis_client.info("stats")["total_commands_processed"]
+    await asyncio.sleep(1)
+    commands = redis_client.info("stats")["total_commands_processed"] - before
+    runner.gate.set()
+    assert commands < 300
+    await until_async(lambda: _is_drained(queue))
+
+
+async def _is_drained(queue: JobQueue) -> bool:
+    return all(lane.queued + lane.started == 0 for lane in (await queue.stats()).queues)
+
+
+async def test_fresh_interactive_work_does_not_wait_for_all_suspects(
+    queue: JobQueue, worker: ThreadWorker, redis_client: redis.Redis, runner: FakeRunner
+):
+    redis_client.set(keys.SUSPENDED, 1)
+    await until(lambda: worker.is_paused)
+    suspects = [await queue.submit(job(f"s{n}"), SubmitOptions(lane=Lane.BULK)) for n in range(20)]
+    for ticket in suspects:
+        redis_client.hset(keys.job(ticket.id), "mlxq_crashes", 2)
+    asked = await queue.submit(job("interactive"), INTERACTIVE)
+    redis_client.delete(keys.SUSPENDED)
+    await queue.wait(asked.id, PATIENCE_S)
+    for ticket in suspects:
+        await queue.wait(ticket.id, PATIENCE_S)
+    assert [batch for batch in runner.batches[:3] if batch == ["interactive"]] == [["interactive"]]
+    assert all(len(batch) == 1 for batch in runner.batches)
+
+
+async def test_no_key_is_left_when_the_results_have_expired(queue: JobQueue, redis_client: redis.Redis):
+    options = SubmitOptions(result_ttl_s=1, awaited=True)
+    await run(queue, "good", options=options)
+    with pytest.raises(InternalError):
+        await run(queue, "raise", options=options)
+    canceled = await queue.submit(job("x"), options)
+    await queue.cancel(canceled.id)
+    lasting = ("rq:worker", "mlxq:worker:", "mlxq:models", "rq:queues")
+    await until(lambda: [k for k in redis_client.scan_iter() if not k.decode().startswith(lasting)] == [], 70)

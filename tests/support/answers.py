@@ -1,0 +1,37 @@
+"""A generator's answer, without a worker: what the device writes, read as the writer's thread would."""
+
+from jobs.errors import JobError
+from jobs.generation import Choice, GenerateJob, GenerateResult, Piece
+from workers.runners.generate.answer import Answer
+from workers.runners.generate.contract import decoder_of
+from workers.runners.generate.runner import GenerateRunner
+
+
+def answer_to(runner: GenerateRunner, job: GenerateJob) -> Answer:
+    [prepared] = runner.prepare([job])
+    assert not isinstance(prepared, JobError | GenerateResult), prepared
+    return prepared[0]
+
+
+def write(runner: GenerateRunner, job: GenerateJob) -> Choice:
+    """The whole answer."""
+    answer = answer_to(runner, job)
+    pieces_of(runner, answer)
+    return answer.transcript.choice_so_far()
+
+
+def pieces_of(runner: GenerateRunner, answer: Answer) -> list[Piece]:
+    """What a stream would tell of it."""
+    decoder = decoder_of(runner)
+    uid = decoder.insert(answer)
+    pieces: list[Piece] = []
+    while len(decoder) and not answer.is_complete:
+        for new in decoder.step(0.1):
+            logprobs = None
+            if new.logprobs is not None:
+                logprobs = runner.chances.describe(new.logprobs, new.token, answer.job.logprobs or 0)
+            answer.transcript.add(new.token, new.finish, logprobs)
+            if piece := answer.transcript.take():
+                pieces.append(piece)
+    decoder.remove([uid])
+    return pieces

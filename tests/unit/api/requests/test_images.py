@@ -1,0 +1,164 @@
+"""Images that come with a request."""
+
+import asyncio
+import base64
+
+import httpx
+import pytest
+
+from api.requests.images import ImageReference, load_images
+from jobs.errors import InvalidInput
+from jobs.generation import ImagePart
+from tests.support.chat_requests import chat, last_chat
+from tests.support.memory_queue import MemoryQueue
+from tests.unit.api.conftest import Connect
+
+PICTURE = bytes(range(256))
+ENCODED = base64.b64encode(PICTURE).decode()
+
+
+class Pictures:
+    """Serves b"picture of URL" after a while; an address with "bad" in it is refused, once the others have begun."""
+
+    def __init__(self, after_s: float = 0.01) -> None:
+        self._after_s = after_s
+        self.asked: list[str] = []
+        self.dropped: list[str] = []
+
+    async def fetch(self, url: str, *, param: str) -> bytes:
+        self.asked.append(url)
+        try:
+            await asyncio.sleep(0 if "bad" in url else self._after_s)
+        except asyncio.CancelledError:
+            self.dropped.append(url)
+            raise
+        if "bad" in url:
+            raise InvalidInput(f"{url} is bad.", param=param)
+        return f"picture of {url}".encode()
+
+    async def check(self, data: bytes, *, param: str) -> None:
+        if data.startswith(b"no picture"):
+            raise InvalidInput("Not a picture.", param=param)
+
+
+async def load(*texts: str, source: Pictures | None = None) -> list[bytes]:
+    references = [ImageReference(text, f"images[{place}]") for place, text in enumerate(texts)]
+    return await load_images(references, source)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        ENCODED,
+        "\n".join(ENCODED[start : start + 76] for start in range(0, len(ENCODED), 76)),
+        f"data:image/png;base64,{ENCODED}",
+        f"data:image/x-unheard-of;base64,{ENCODED}",
+        f"DATA:IMAGE/JPEG;name=a.jpg;BASE64,{ENCODED}",
+    ],
+    ids=["bare", "lines", "data", "any type", "capitals"],
+)
+async def test_base64_is_read_in_every_dress(text: str):
+    assert await load(text) == [PICTURE]
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("", "empty"),
+        ("data:image/png;base64,", "empty"),
+        (ENCODED[:-1], "base64"),
+        (ENCODED[:8] + "=" + ENCODED[8:], "base64"),
+        ("a" + ENCODED, "base64"),
+        ("pic-ture_", "base64"),
+        ("grüße", "base64"),
+        (f"data:image/png,{ENCODED}", "must be in base64"),
+        (f"data:application/pdf;base64,{ENCODED}", "'application/pdf'"),
+        (f"data:;base64,{ENCODED}", "not an image"),
+        ("data:image/png;base64", "data: is not read"),
+        ("file:///etc/passwd", "file: is not read"),
+        ("ftp://host/a.png", "ftp: is not read"),
+    ],
+)
+async def test_what_is_no_image_is_refused_by_its_place(text: str, words: str):
+    with pytest.raises(InvalidInput, match=r"^images\[1\]: ") as caught:
+        await load(ENCODED, text)
+    assert words in caught.value.message
+    assert caught.value.param == "images"
+
+
+async def test_addresses_are_fetched_side_by_side_and_put_in_their_places():
+    source = Pictures()
+    found = await load("http://a/1", ENCODED, "HTTPS://b/2", source=source)
+    assert found == [b"picture of http://a/1", PICTURE, b"picture of HTTPS://b/2"]
+
+
+async def test_one_address_that_fails_drops_the_others():
+    source = Pictures(after_s=600)
+    with pytest.raises(InvalidInput, match="bad"):
+        await load("http://a/1", "http://bad", "http://a/2", source=source)
+    assert sorted(source.dropped) == ["http://a/1", "http://a/2"]
+
+
+async def test_more_images_than_a_request_may_have_are_refused_before_any_is_fetched():
+    source = Pictures()
+    with pytest.raises(InvalidInput, match="at most 256") as caught:
+        await load(*["http://a/1"] * 257, source=source)
+    assert caught.value.param == "images"
+    assert not source.asked
+
+
+async def test_nothing_is_fetched_for_a_request_that_is_refused_anyway():
+    source = Pictures()
+    with pytest.raises(InvalidInput):
+        await load("http://a/1", "%%%", source=source)
+    assert not source.asked
+
+
+def picture(url: str) -> list[dict[str, object]]:
+    return [{"role": "user", "content": [{"type": "image_url", "image_url": {"url": url}}]}]
+
+
+async def test_a_chat_shows_the_fetched_picture_to_the_model(connect: Connect, generator: MemoryQueue):
+    client = connect(generator, Pictures())
+    assert (await chat(client, messages=picture("http://a/1"))).status_code == 200
+    assert last_chat(generator).messages[0].content == (ImagePart(b"picture of http://a/1"),)
+
+
+async def test_a_job_takes_pictures_too(connect: Connect, generator: MemoryQueue):
+    body = {"task": "generate", "model": "org/chat", "messages": picture("http://a/1")}
+    assert (await connect(generator, Pictures()).post("/v1/jobs", json=body)).status_code == 202
+    assert last_chat(generator).messages[0].content == (ImagePart(b"picture of http://a/1"),)
+
+
+async def test_a_chat_with_a_picture_that_cannot_be_fetched_is_refused(
+    connect: Connect, generator: MemoryQueue
+):
+    reply = await chat(connect(generator, Pictures()), messages=picture("http://bad"))
+    error = reply.json()["error"]
+    assert (reply.status_code, error["param"]) == (400, "messages")
+    assert error["message"] == "messages[0].content[0].image_url: http://bad is bad."
+    assert not generator.submitted
+
+
+async def test_without_a_fetcher_addresses_are_refused(
+    chat_client: httpx.AsyncClient, generator: MemoryQueue
+):
+    reply = await chat(chat_client, messages=picture("https://a/1"))
+    error = reply.json()["error"]
+    assert (reply.status_code, error["param"]) == (400, "messages")
+    assert error["message"].startswith("messages[0].content[0].image_url: ")
+    assert "base64" in error["message"]
+    assert not generator.submitted
+
+
+async def test_a_bad_option_is_told_before_anything_is_fetched(connect: Connect, generator: MemoryQueue):
+    source = Pictures()
+    reply = await chat(connect(generator, source), messages=picture("http://a/1"), stop="")
+    assert reply.json()["error"]["param"] == "stop"
+    assert not source.asked
+
+
+async def test_every_picture_is_looked_at_wherever_it_came_from():
+    harmful = base64.b64encode(b"no picture").decode()
+    with pytest.raises(InvalidInput, match=r"^images\[1\]: Not a picture"):
+        await load("https://example.test/a.png", harmful, source=Pictures())

@@ -1,0 +1,256 @@
+"""The models of a worker that are in memory, and how others take their place."""
+
+import logging
+import math
+import threading
+import time
+from collections.abc import Callable, Collection, Iterator, Mapping
+from dataclasses import dataclass
+
+from jobs.errors import JobError, ModelNotLoadable
+from jobs.types import Lane, LoadedModel
+from workers.models.eviction import Change, Place, Want, choose_change
+from workers.runners.contract import Runner, loaded
+
+log = logging.getLogger(__name__)
+
+TRIED_AGAIN_S = 60
+"""A model that could not be loaded fails its jobs for so long before it is tried again."""
+
+
+@dataclass
+class _Load:
+    """A load that is under way. took_s: without what the device did in between."""
+
+    pieces: Iterator[None]
+    took_s: float = 0.0
+
+
+class Residents:
+    """The feeder decides (`choose`, `begin_change`), the device's thread does it (`carry_out`); others may look on.
+
+    A model is in memory from its load's end to its unload's beginning, and serves until it is told to leave.
+    """
+
+    def __init__(
+        self,
+        runners: Mapping[str, Runner],
+        *,
+        budget_bytes: int,
+        starvation_s: float = 5,
+        keep_alive_s: float = math.inf,
+    ) -> None:
+        """budget_bytes: for the weights of all models in memory. keep_alive_s: a model that nobody used for so long
+        leaves.
+        """
+        self.runners = runners
+        self.elsewhere: Collection[str] = ()
+        """Models that other workers have in memory."""
+        self._budget_bytes = budget_bytes
+        self._starvation_s = starvation_s
+        self._keep_alive_s = keep_alive_s
+        self._lock = threading.Lock()
+        self._places: dict[str, Place] = {}  # of the models in memory; their lanes are known when work is
+        self._since: dict[str, float] = {}  # when work was first seen, of models that are not in memory
+        self._failures: dict[str, tuple[str, float]] = {}  # why, and until when
+        self._change: Change | None = None
+        self._load: _Load | None = None
+
+    def begin(self) -> None:
+        """On the device's thread: load the models there is room for, in their order. Raises what loading does."""
+        free = self._budget_bytes
+        fitting = list[str]()
+        for model, runner in self.runners.items():
+            if runner.weight_bytes <= free:
+                fitting.append(model)
+                free -= runner.weight_bytes
+        for number, model in enumerate(fitting, 1):
+            runner = self.runners[model]
+            size = _gigabytes(runner.weight_bytes)
+            log.info("loading %s (%d of %d, %s GB)", model, number, len(fitting), size)
+            started = time.monotonic()
+            loaded(runner)
+            self._settle_in(model, time.monotonic() - started)
+
+    def serves(self, model: str) -> bool:
+        """Whether its jobs are to be claimed now: it is in memory and stays, or cannot be loaded (so they fail)."""
+        with self._lock:
+            leaving = self._change is not None and model in self._change.unload
+            return (model in self._places and not leaving) or self._failure(model) is not None
+
+    def failure(self, model: str) -> JobError | None:
+        """Why its jobs cannot be done: the model cannot be loaded, or has not been."""
+        with self._lock:
+            why = self._failure(model)
+            if why is None and model not in self._places:
+                why = f"The model {model} is not in memory: send the request again."
+            return ModelNotLoadable(why, param="model") if why else None
+
+    def refuse(self, model: str, why: str) -> None:
+        """Have its jobs fail for a while."""
+        with self._lock:
+            self._failures[model] = (
+                f"The model {model} cannot be loaded: {why}.",
+                time.monotonic() + TRIED_AGAIN_S,
+            )
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether all models are in memory, and for good: there is nothing to decide."""
+        with self._lock:
+            return len(self._places) == len(self.runners) and all(
+                place.expires_at == math.inf for place in self._places.values()
+            )
+
+    @property
+    def is_changing(self) -> bool:
+        return self._change is not None
+
+    @property
+    def is_loading(self) -> bool:
+        return self._load is not None
+
+    @property
+    def someone_waits(self) -> bool:
+        """Whether there is work for a model that is not in memory: time alone may change what is chosen."""
+        return bool(self._since)
+
+    def touch(self, model: str, keep_alive_s: float | None) -> None:
+        """A job of the model has ended, which asked for it to be kept for so long (None: the usual time)."""
+        with self._lock:
+            if place := self._places.get(model):
+                now = time.monotonic()
+                expires_at = now + (self._keep_alive_s if keep_alive_s is None else keep_alive_s)
+                self._places[model] = place._replace(used_at=now, expires_at=expires_at)
+
+    def choose(self, work: Mapping[str, Lane]) -> Change | None:
+        """What is to come and go now. None while a change is under way. work: the highest lane of each model with any.
+
+        Where the work that a change was begun for is gone before the load, that change is given up.
+        """
+        with self._lock:
+            if self._change is not None:
+                if self._load is None and self._change.load is not None and self._change.load not in work:
+                    self._change = None
+                return None
+            return self._choose(work)
+
+    def begin_change(self, change: Change) -> None:
+        """From now on, nothing is to be begun for the models that leave."""
+        with self._lock:
+            self._change = change
+
+    @property
+    def leaving(self) -> tuple[str, ...]:
+        change = self._change
+        return change.unload if change else ()
+
+    def carry_out(self, is_busy: Callable[[str], bool], has_time: Callable[[], bool]) -> bool:
+        """On the device's thread: unload what is to leave and no longer busy, then load a piece, or as many as there is
+        time for. Whether there was anything to do.
+        """
+        change = self._change
+        if change is None:
+            return False
+        for model in change.unload:
+            if model in self._places:
+                if is_busy(model):
+                    return False
+                self._unload(model)
+        if change.load is None or self._load_some(change.load, has_time):
+            with self._lock:
+                self._change = None
+        return True
+
+    def report(self) -> tuple[LoadedModel, ...]:
+        """What is in memory."""
+        to_epoch = time.time() - time.monotonic()
+        with self._lock:
+            return tuple(
+                LoadedModel(
+                    id=model,
+                    size_bytes=place.size_bytes,
+                    expires_at=None if place.expires_at == math.inf else place.expires_at + to_epoch,
+                )
+                for model, place in self._places.items()
+            )
+
+    def _choose(self, work: Mapping[str, Lane]) -> Change | None:
+        now = time.monotonic()
+        missing = [each for each in work if each not in self._places and self._failure(each) is None]
+        self._since = {model: self._since.get(model, now) for model in missing}
+        wants = [
+            Want(
+                model,
+                self.runners[model].weight_bytes,
+                work[model],
+                self._since[model],
+                elsewhere=model in self.elsewhere,
+            )
+            for model in missing
+        ]
+        places = {model: place._replace(lane=work.get(model)) for model, place in self._places.items()}
+        return choose_change(
+            places, wants, budget_bytes=self._budget_bytes, starvation_s=self._starvation_s, now=now
+        )
+
+    def _failure(self, model: str) -> str | None:
+        why, until = self._failures.get(model, (None, 0.0))
+        return why if time.monotonic() < until else None
+
+    def _load_some(self, model: str, has_time: Callable[[], bool]) -> bool:
+        """True if that was all."""
+        started = time.monotonic()
+        self._load = load = self._load or _Load(self.runners[model].load())
+        why: str | None = None
+        try:
+            for _ in load.pieces:
+                if not has_time():
+                    load.took_s += time.monotonic() - started
+                    return False
+        except Exception as error:
+            log.exception("a model cannot be loaded", extra={"model": model})
+            why = _reason(error)
+        self._load = None
+        if why is None:
+            self._settle_in(model, load.took_s + time.monotonic() - started)
+        else:  # not above: there the traceback still holds the weights
+            del load
+            self.runners[model].unload()
+            self.refuse(model, why)
+        return True
+
+    def _settle_in(self, model: str, load_s: float) -> None:
+        now = time.monotonic()
+        with self._lock:
+            self._places[model] = Place(
+                self.runners[model].weight_bytes, None, now, load_s, now, now + self._keep_alive_s
+            )
+            self._since.pop(model, None)
+        log.info("model loaded", extra={"model": model, "load_s": round(load_s, 2)})
+
+    def _unload(self, model: str) -> None:
+        with self._lock:
+            del self._places[model]
+        self.runners[model].unload()
+        log.info("model unloaded", extra={"model": model})
+
+
+def resident(runners: Mapping[str, Runner]) -> Residents:
+    """All of them in memory, for good."""
+    found = Residents(runners, budget_bytes=sum(runner.weight_bytes for runner in runners.values()))
+    found.begin()
+    return found
+
+
+def _gigabytes(size_bytes: int) -> str:
+    """Two significant digits, and no fraction from ten on."""
+    size = size_bytes / 1e9
+    return f"{size:.2g}" if size < 10 else f"{size:.0f}"
+
+
+def _reason(error: Exception) -> str:
+    """For the caller; what libraries say may name files of this machine."""
+    if isinstance(error, JobError):
+        return error.message.rstrip(".")
+    return f"{type(error).__name__}, of which the server's log says more"

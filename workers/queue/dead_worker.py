@@ -1,0 +1,32 @@
+"""What a supervisor does for its own child that died: the jobs that it had in hand need not wait for their leases."""
+
+import contextlib
+import logging
+import socket
+
+from redis.exceptions import RedisError
+
+from jobs.settings import Settings
+from jobs.store.connection import connect_once, redis_url
+from jobs.store.outage import cause_of
+from workers.queue.client import Ledger
+
+log = logging.getLogger(__name__)
+
+
+def worker_name(pid: int, token: str) -> str:
+    """token: of the launcher that started the process; pids alone are the same in many containers."""
+    return f"{socket.gethostname()}.{pid}.{token}"
+
+
+def free_leases(settings: Settings, worker: str) -> None:
+    """Requeue the dead worker's jobs at once. Where Redis cannot be used, their leases run out in time."""
+    with contextlib.closing(connect_once(redis_url(settings))) as connection:
+        ledger = Ledger(connection, worker, lease_s=settings.lease_s, max_crashes=settings.max_crashes)
+        try:
+            requeued, failed = ledger.reclaim_own()
+        except (RedisError, OSError) as error:
+            log.warning("cannot free the leases of a dead worker", extra={"cause": cause_of(error)})
+            return
+    if requeued or failed:
+        log.warning("jobs of a dead worker go back", extra={"requeued": requeued, "failed": failed})

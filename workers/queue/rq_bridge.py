@@ -1,0 +1,90 @@
+"""What we use of RQ's own job machinery: callbacks, dependents, webhooks.
+
+RQ 2 and RQ 3 differ here and in worker.py only.
+"""
+
+import logging
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+import redis
+from rq import Queue, worker_registration
+from rq.exceptions import NoSuchJobError
+from rq.job import Job
+from rq.timeouts import TimerDeathPenalty
+
+from jobs.errors import JobError
+from jobs.store.serializer import MsgpackSerializer
+from workers.queue.client import Ledger
+
+log = logging.getLogger(__name__)
+
+
+class RqBridge:
+    """Callbacks run in the finisher's thread: at least once, before the result is visible (as RQ does it)."""
+
+    def __init__(self, connection: redis.Redis, ledger: Ledger) -> None:
+        self._connection = connection
+        self._ledger = ledger
+
+    def _fetch(self, job_id: str) -> Job:
+        return Job.fetch(job_id, connection=self._connection, serializer=MsgpackSerializer)
+
+    def run_success_callback(self, job_id: str, result: msgspec.Struct) -> None:
+        """`on_success` gets the result as a plain dict. What it raises fails the job."""
+        job = self._fetch(job_id)
+        if job.success_callback:
+            job.execute_success_callback(
+                TimerDeathPenalty, msgspec.to_builtins(result, builtin_types=(bytes,))
+            )
+
+    def run_failure_callback(self, job_id: str, error: JobError) -> None:
+        """`on_failure` gets the JobError; what goes wrong with it is logged, not raised."""
+        try:
+            self._fetch(job_id).execute_failure_callback(
+                TimerDeathPenalty, type(error), error, error.__traceback__
+            )
+        except Exception:
+            log.exception("failure callback failed", extra={"job_id": job_id})
+
+    def run_stopped_callback(self, job_id: str) -> None:
+        """`on_stopped`; what goes wrong with it is logged, not raised."""
+        try:
+            self._fetch(job_id).execute_stopped_callback(TimerDeathPenalty)
+        except Exception:
+            log.exception("stopped callback failed", extra={"job_id": job_id})
+
+    def follow_up(self, job_id: str) -> None:
+        """See to all that an ended job still asks for: a failure callback that no worker was there to run, webhooks,
+        the jobs that wait for it. Done at least once; only Redis's own errors are raised.
+        """
+        try:
+            job = self._fetch(job_id)
+        except NoSuchJobError:
+            pass
+        else:
+            if self._connection.hdel(job.key, "mlxq_callback_owed"):
+                self.run_failure_callback(job_id, self._ledger.failure(job_id))
+            try:
+                job.send_webhooks(job.get_status(refresh=False))
+            except Exception:
+                log.exception("webhooks failed", extra={"job_id": job_id})
+            Queue(job.origin, connection=self._connection, serializer=MsgpackSerializer).enqueue_dependents(
+                job
+            )
+        self._ledger.followed_up(job_id)
+
+    def forget_dead_workers(self, queues: Sequence[Queue]) -> None:
+        """Take workers whose record has expired out of RQ's lists. (RQ's whole maintenance pass can end the worker
+        that meets a record it does not know.)
+        """
+        for queue in queues:
+            worker_registration.clean_worker_registry(queue)
+
+
+def stop_job_target(payload: dict[str, Any]) -> str | None:
+    """The job id of a command that ends a running job: RQ's stop-job, or our own drop."""
+    if payload.get("command") in ("stop-job", "mlxq-drop"):
+        return payload.get("job_id")
+    return None

@@ -1,0 +1,117 @@
+"""What the worker asks of a model."""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Protocol, TypeVar, runtime_checkable
+
+from jobs.errors import InvalidInput, JobError
+from jobs.types import ModelInfo, Result
+
+
+class Item(Protocol):
+    """One unit of device work, such as one tokenised text. `length`: its tokens, what batching packs by."""
+
+    @property
+    def length(self) -> int: ...
+
+
+class Runner(Protocol):
+    """A model. `prepare` and `assemble` run beside the device thread, and need no weights; all else belongs to the
+    thread that owns the device.
+
+    weight_bytes: memory that its weights take while they are loaded.
+    """
+
+    info: ModelInfo
+    weight_bytes: int
+
+    def load(self) -> Iterator[None]:
+        """Bring the weights into memory, some at each step, so that other work can go on in between.
+
+        Raises JobError, or whatever the model's library does; `unload` then drops what is there.
+        """
+        ...
+
+    def unload(self) -> None:
+        """Free the weights and all that was computed with them."""
+        ...
+
+    def prepare(self, jobs: Sequence[Any]) -> Sequence[list[Any] | Result | JobError]:
+        """Of each job in order: its items; its result, if it needs no device; a JobError where it cannot be run."""
+        ...
+
+    def assemble(self, job: Any, items: Sequence[Any], outcomes: Sequence[Any]) -> Result:
+        """The job's result from the outcomes of its items. Raises JobError."""
+        ...
+
+
+T = TypeVar("T")
+
+
+def caught(function: Callable[..., T], *arguments: Any) -> T | JobError:
+    """What the function gives, or the JobError that it raises: one job must not take its neighbours down."""
+    try:
+        return function(*arguments)
+    except JobError as error:
+        return error
+
+
+@contextmanager
+def named(place: str, param: str | None = None) -> Iterator[None]:
+    """A JobError that comes of it says where it was. param: the field at fault; None for the error's own."""
+    try:
+        yield
+    except JobError as error:
+        raise type(error)(f"{place}: {error.message}", param=param or error.param) from error
+
+
+def check_finite(outcomes: Iterable[object], folder: Path, made: str) -> None:
+    """Raises InvalidInput for the weights of a folder that made an unsound outcome of a sample. made: vectors, …"""
+    if any(isinstance(each, JobError) for each in outcomes):
+        raise InvalidInput(f"{folder}: the model makes {made} that are not finite.", param="model")
+
+
+def succeeded(outcomes: Iterable[T | JobError]) -> list[T]:
+    """The outcomes of a job's items. Raises the first JobError among them, if there is one."""
+    found: list[T] = []
+    for outcome in outcomes:
+        if isinstance(outcome, JobError):
+            raise outcome
+        found.append(outcome)
+    return found
+
+
+class Weightless:
+    """The part of a runner that computes without weights, as those of tests and benchmarks do."""
+
+    weight_bytes = 0
+
+    def load(self) -> Iterator[None]:
+        return iter(())
+
+    def unload(self) -> None:
+        pass
+
+
+R = TypeVar("R", bound=Runner)
+
+
+def loaded(runner: R) -> R:
+    """The runner with its weights, read at once. Raises what its `load` does."""
+    for _ in runner.load():
+        pass
+    return runner
+
+
+@runtime_checkable
+class BatchRunner(Runner, Protocol):
+    """A model whose items are independent of each other: any of them may share a batch."""
+
+    def launch(self, items: Sequence[Any]) -> Callable[[], Sequence[Any]]:
+        """Start a batch on the device. The call that comes back waits for the outcomes.
+
+        One outcome per item, in order: a value, or a JobError where that item alone failed. Raising, here or there,
+        fails the whole batch; the worker then splits it to find the item at fault.
+        """
+        ...

@@ -1,0 +1,233 @@
+"""Continuous batching of text models, on mlx-lm's BatchGenerator: insert, step, remove."""
+
+import time
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
+from typing import Any
+
+import mlx.core as mx
+import numpy as np
+from mlx import nn
+
+from jobs.errors import JobError
+from workers.runners.generate.answer import Answer
+from workers.runners.generate.contract import NewToken
+from workers.runners.generate.decoding.batched_sampling import GroupedGenerator, check_numbers
+from workers.runners.generate.decoding.penalties import LogitsProcessor
+from workers.runners.generate.decoding.prefix_cache import Hit, Layers, PrefixCache
+from workers.runners.generate.decoding.samplers import Sampler
+from workers.runners.generate.decoding.speculation import check_draft
+from workers.runners.generate.structured_output.constraint import GrammarConstraint
+from workers.scheduling.batch_shapes import plans_per_shape
+from workers.scheduling.cost_model import CostModel
+
+MAX_PREFILL_TOKENS = 2048
+"""Prompt tokens of one row in one step, where no running answer waits (mlx-lm's own default)."""
+
+PREFILL_ROWS, GPU_PREFILL_ROWS = 8, 16
+"""Prompts computed side by side. A GPU takes longer to start than to compute a few short ones."""
+
+PREFILL_SHARE = 0.9
+"""Of the time between two tokens: estimates err, and a batch may follow."""
+
+MIN_PREFILL_TOKENS = 16
+"""Smaller chunks cost more than they calm."""
+
+STORED_FROM = 256
+"""A prompt's state is kept before its answer ends from so many newly computed tokens on: taking it out of the batch
+costs a GPU a millisecond or two.
+"""
+
+EXPLORES = 8
+"""Each so-many-th prompt step is twice as large while all were of one size: what a step costs at least shows then."""
+
+
+Choosers = tuple[Sampler, Sequence[LogitsProcessor]]
+"""An answer's sampler and its logits processors."""
+
+
+class TextDecoder:
+    """The answers that one model writes at the same time. Belongs to the thread that owns the device."""
+
+    def __init__(
+        self, model: nn.Module, end_ids: Iterable[int], choosers: Callable[[Answer], Choosers], *,
+        slots: int, prefix_cache_bytes: int, pads_prompts: bool = True, draft: nn.Module | None = None,
+    ) -> None:  # fmt: skip
+        """pads_prompts: False for a model that must not see padding behind a prompt; prompts then go one by one.
+
+        draft: a smaller model of the same tokenizer, which makes an answer that is alone faster
+        (workers.runners.generate.decoding.speculation). Raises InvalidInput where the two do not go together.
+        """
+        if draft is not None:
+            check_draft(model, draft)
+        self._model = model
+        self._draft = draft
+        self._pads_prompts = pads_prompts
+        self._end_ids = [(token,) for token in sorted(end_ids)]
+        self._choosers = choosers
+        self._slots = slots
+        self._prefixes = PrefixCache(prefix_cache_bytes)
+        self._answers: dict[int, Answer] = {}
+        self._prompt_left: dict[int, int] = {}
+        self._first: set[int] = set()  # no token of these has come
+        self._failures: dict[int, Callable[[], JobError | None]] = {}
+        self._prefill = CostModel(fade=0.8)  # the further into a prompt, the dearer its tokens
+        self._decode = CostModel()
+        self._alike = 0
+        self._rounds_shapes = pads_prompts and plans_per_shape()
+        self._generator = self._new_generator()
+
+    def __len__(self) -> int:
+        """Answers inserted and not ended."""
+        return len(self._answers)
+
+    @property
+    def running(self) -> int:
+        """Answers that get a token in each step."""
+        return len(self._answers) - len(self._prompt_left)
+
+    def insert(self, answer: Answer) -> int:
+        """Begin an answer; its first token comes when its prompt has been computed. Returns its uid."""
+        hit = self._prefixes.find(answer.ids)
+        answer.cached_tokens = min(hit.tokens if hit else 0, answer.prompt_tokens)
+        return self._begin(answer, hit)
+
+    def join(self, answer: Answer, layers: Layers) -> int:
+        """Begin an answer whose ids, but for the last, have been computed elsewhere: `layers` hold them."""
+        return self._begin(answer, Hit(layers, len(answer.ids) - 1))
+
+    def _begin(self, answer: Answer, hit: Hit | None) -> int:
+        known = hit.tokens if hit else 0
+        rest = answer.ids[known:]
+        sampler, processors = self._choosers(answer)
+        (uid,) = self._generator.insert_segments(
+            [[rest[:-1], rest[-1:]]],
+            max_tokens=[answer.max_tokens],
+            caches=[hit.layers] if hit else None,
+            all_tokens=[answer.ids[:known]],
+            samplers=[sampler],
+            logits_processors=[list(processors)],
+        )
+        if answer.job.logprobs is not None:
+            self._generator.report_logprobs(uid)
+        self._failures[uid] = partial(_failure, processors)
+        self._answers[uid] = answer
+        self._prompt_left[uid] = len(rest)
+        self._first.add(uid)
+        return uid
+
+    def remove(self, uids: Iterable[int]) -> None:
+        """End answers early; unknown uids (they ended by themselves) are left alone."""
+        gone = [uid for uid in uids if uid in self._answers]
+        if gone:
+            self._generator.remove(gone)
+        for uid in gone:
+            self._forget(uid)
+
+    def step(self, seconds: float) -> list[NewToken]:
+        """One token for each running answer, and as much of the waiting prompts as is likely to fit into the time.
+
+        With a draft, an answer that is alone may get several tokens, in order; the last one may be its end.
+        Whatever the model or a chooser raises, is raised; `restart` then brings the decoder into a sound state.
+        """
+        self._generator.prefill_batch_size = self._rows()
+        self._generator.prefill_step_size = self._chunk(seconds)
+        left, started = sum(self._prompt_left.values()), time.perf_counter()
+        prompts, tokens = self._generator.next()
+        took_s = time.perf_counter() - started
+        for prompt in prompts:
+            self._follow_prompt(prompt)
+        if not self._generator.drafted:
+            self._learn(len(tokens), left - sum(self._prompt_left.values()), took_s)
+        return [self._new_token(each) for each in tokens]
+
+    def step_s(self) -> float:
+        """Seconds that a step without prompts is likely to take."""
+        return self._decode.predict(max(1, self.running))
+
+    def restart(self) -> None:
+        """Forget all answers."""
+        self._answers.clear()
+        self._prompt_left.clear()
+        self._first.clear()
+        self._failures.clear()
+        self._generator.close()
+        self._generator = self._new_generator()
+
+    def _new_generator(self) -> GroupedGenerator:
+        # On the default stream, as all other work: a CPU's streams would compete for its cores.
+        return GroupedGenerator(
+            self._model,
+            stop_tokens=self._end_ids,
+            completion_batch_size=self._slots,
+            prefill_batch_size=min(PREFILL_ROWS, self._slots),
+            rounds_prompts=self._rounds_shapes,
+            draft=self._draft,
+            stream=mx.default_stream(mx.default_device()),
+        )
+
+    def _rows(self) -> int:
+        """Prompts side by side in this step; on a device that plans for each shape, a power of two."""
+        if not self._pads_prompts:
+            return 1
+        if not self._rounds_shapes:
+            return PREFILL_ROWS
+        waiting = min(GPU_PREFILL_ROWS, max(1, len(self._prompt_left)))
+        return 1 << waiting.bit_length() - 1
+
+    def _chunk(self, seconds: float) -> int:
+        """Prompt tokens per row for this step."""
+        if not self.running:
+            return MAX_PREFILL_TOKENS
+        rows = max(1, min(self._rows(), len(self._prompt_left)))
+        fitting = max(
+            self._prefill.tokens_within(PREFILL_SHARE * seconds - self.step_s()), self._prefill.free_tokens()
+        )
+        if self._prefill.is_one_sided:
+            self._alike += 1
+            fitting *= 1 + (self._alike % EXPLORES == 0)
+        return min(MAX_PREFILL_TOKENS, max(MIN_PREFILL_TOKENS, fitting // rows))
+
+    def _learn(self, rows: int, prompt_tokens: int, seconds: float) -> None:
+        if prompt_tokens:
+            self._prefill.observe(prompt_tokens, max(0.0, seconds - self._decode.predict(rows) * bool(rows)))
+        elif rows:
+            self._decode.observe(rows, seconds)
+
+    def _follow_prompt(self, prompt: Any) -> None:
+        done, total = prompt.progress
+        if prompt.end_of_prompt:
+            del self._prompt_left[prompt.uid]
+            return
+        self._prompt_left[prompt.uid] = total - done
+        if prompt.end_of_segment and total >= STORED_FROM:
+            layers, ids = self._generator.extract_cache([prompt.uid])[prompt.uid]
+            self._prefixes.store(ids, layers)
+
+    def _new_token(self, found: Any) -> NewToken:
+        answer = self._answers[found.uid]
+        if found.uid in self._first:  # mlx-lm computes it by itself, with all log-probabilities
+            self._first.remove(found.uid)
+            check_numbers(found.logprobs[found.token][None])
+        logprobs = None
+        if answer.job.logprobs is not None:
+            logprobs = np.array(found.logprobs.astype(mx.float32))
+        if found.finish_reason is not None:
+            if answer.pictures is None:  # ids do not tell one picture from another
+                self._prefixes.store(found.all_tokens, found.prompt_cache)
+            answer.failure = self._failures.pop(found.uid)()
+            self._generator.forget([found.uid])
+            self._forget(found.uid)
+        return NewToken(found.uid, found.token, found.finish_reason, logprobs)
+
+    def _forget(self, uid: int) -> None:
+        del self._answers[uid]
+        self._prompt_left.pop(uid, None)
+        self._first.discard(uid)
+        self._failures.pop(uid, None)
+
+
+def _failure(processors: Sequence[LogitsProcessor]) -> JobError | None:
+    """What kept a constraint from being followed to the end."""
+    failures = [each.failure for each in processors if isinstance(each, GrammarConstraint)]
+    return next((failure for failure in failures if failure), None)

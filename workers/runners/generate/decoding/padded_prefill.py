@@ -1,0 +1,50 @@
+"""Prompts computed in a few shapes only, for a CUDA device (workers.scheduling.batch_shapes says why)."""
+
+from typing import Any
+
+import mlx.core as mx
+from mlx_lm.generate import PromptProcessingBatch
+
+from workers.scheduling.batch_shapes import rounded_length
+
+MAX_CACHE_BYTES = 2 * 1024**3
+"""Memory that MLX may keep for its next arrays."""
+
+
+class RoundedPrompts(PromptProcessingBatch):
+    """mlx-lm pads prompts that are computed together to the longest one; here to its rounded length.
+
+    It rests on mlx-lm 0.32: a batch's caches are told the rows' lengths and padding by `prepare`, and take the padding
+    out again in `finalize`.
+    """
+
+    def prompt(self, tokens: list[list[int]]) -> None:
+        """tokens: of each row, what comes next of its prompt."""
+        if not tokens:
+            return
+        longest = max(len(row) for row in tokens)
+        width = rounded_length(longest)
+        if (
+            longest == 0
+            or width == longest == min(len(row) for row in tokens)
+            or longest > self.prefill_step_size
+        ):
+            super().prompt(tokens)
+            return
+        for held, row in zip(self.tokens, tokens, strict=True):
+            held += row
+        lengths = [len(row) for row in tokens]
+        padding = [width - length for length in lengths]
+        padded = mx.array([row + [0] * (width - len(row)) for row in tokens])
+        layers: Any = self.prompt_cache
+        for layer in layers:
+            layer.prepare(lengths=lengths, right_padding=padding)
+        self.model(padded, cache=layers)
+        mx.eval([layer.state for layer in layers])
+        for layer in layers:
+            layer.finalize()
+        mx.eval([layer.state for layer in layers])
+        if (
+            mx.get_cache_memory() > MAX_CACHE_BYTES
+        ):  # giving all back after each chunk costs more than the chunk
+            mx.clear_cache()

@@ -1,0 +1,345 @@
+"""Grammars of constrained answers: JSON by a schema, other formats, and calls of a request's tools."""
+
+import dataclasses
+import json
+import logging
+import re
+import threading
+from collections import OrderedDict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from llguidance import LLMatcher, LLParserLimits, LLTokenizer
+from llguidance.gbnf_to_lark import any_to_lark
+from msgspec.structs import replace
+from tokenizers import Tokenizer
+
+from jobs.errors import InvalidInput
+from jobs.format_limits import check_format, check_tools, read_schema
+from jobs.generation import AnswerFormat, ChoiceFormat, GrammarFormat, JsonFormat, RegexFormat, Tool
+from workers.runners.generate.structured_output.closed_schema import closed
+from workers.runners.generate.structured_output.constraint import (
+    FreeText,
+    GrammarConstraint,
+    reason_of,
+    too_complex,
+)
+from workers.runners.generate.structured_output.json_runs import JsonTokens, json_tokens
+
+log = logging.getLogger(__name__)
+
+# A line break with the indent of eight levels, or one space: pretty or compact, and no more. Unbounded whitespace is
+# where small models get lost until max_tokens.
+WHITESPACE = r"\r?\n[ \t]{0,32}| "
+UNUSABLE = "this model's answers cannot be held to a schema"
+
+# A tenth of llguidance's own: what reaches them has taken 0.2 s, and what people write stays far below.
+# Verbose errors quote the answer and the schema.
+LIMITS = LLParserLimits(
+    initial_lexer_fuel=300_000,
+    step_lexer_fuel=20_000,
+    step_max_items=20_000,
+    max_grammar_size=100_000,
+    verbose_errors=False,
+)
+
+ANY_OBJECT = '{"type": "object"}'
+
+KEPT, USES = 16, 16
+"""Compiled grammars that are kept, and answers of one. Those share what its lexer has seen so far, which is fast, but
+is also one memory, limited for all of them together.
+"""
+
+BEGINNINGS = ("", '{"', '["', '"')
+"""Of JSON: what a grammar is too complex for shows there, mostly."""
+
+
+@dataclass(frozen=True, slots=True)
+class CallText:
+    """How a model writes a call whose arguments are JSON: begin, name, middle, arguments, end.
+
+    between: what parts two calls. Tokens of the tokenizer's own (<tool_call>) may occur in all of them.
+    """
+
+    begin: str
+    middle: str
+    end: str
+    between: str = ""
+
+
+# Hermes, Qwen2.5, Qwen3: what mlx-lm's parser json_tools reads.
+JSON_TOOLS = CallText('<tool_call>\n{"name": "', '", "arguments": ', "}\n</tool_call>", "\n")
+
+
+class Grammars:
+    """Makes the constraints of one model's answers. Thread-safe.
+
+    Compiling leaves Python's other threads running, and ends within about a second whatever the caller wrote. The last
+    grammars are kept. Call `load` before: llguidance reads the tokenizer, a second or more for 150,000 tokens, with
+    Python's lock held.
+
+    tokenizer: a tokenizers.Tokenizer, or transformers' fast tokenizer around one. eos: ids that end an answer.
+    """
+
+    def __init__(self, tokenizer: Any, eos: Sequence[int]) -> None:
+        self._source = tokenizer
+        self._eos = tuple(eos)
+        self._lock = threading.Lock()
+        self._loaded: _Loaded | None = None
+        self._kept: OrderedDict[str, tuple[LLMatcher, int]] = OrderedDict()  # and answers it may still have
+
+    def load(self) -> None:
+        """Read the tokenizer, so that no request has to. One that is not understood is refused with the requests."""
+        try:
+            self._load()
+        except InvalidInput as error:
+            log.info("answers cannot be constrained", extra={"reason": error.message})
+        except Exception:  # the model can do without
+            log.exception("answers cannot be constrained")
+
+    def answer(
+        self,
+        form: AnswerFormat,
+        *,
+        after: Sequence[int] | None = None,
+        generated: Sequence[int] = (),
+        answers: int = 1,
+    ) -> GrammarConstraint:
+        """The whole answer has the format; `after` and `generated` as in GrammarConstraint.
+
+        answers: how many will be restarted from it; here and in the other methods.
+        Raises InvalidInput, naming the field, for a format that is wrong or too complex, or has keywords that cannot be
+        enforced.
+        """
+        check_format(form)
+        if isinstance(form, JsonFormat):
+            schema = _schema(ANY_OBJECT if form.schema is None else form.schema, form.param, "the schema")
+            grammar = LLMatcher.grammar_from_json_schema(schema)
+        elif isinstance(form, RegexFormat):
+            grammar = LLMatcher.grammar_from_regex(form.pattern)
+        else:
+            grammar = LLMatcher.grammar_from_lark(_lark(form))
+        matcher = self._compiled(grammar, answers)
+        if matcher.is_error():
+            raise too_complex(matcher, form.param)
+        return self._constraint(matcher, form.param, after, generated, is_json=isinstance(form, JsonFormat))
+
+    def tool_calls(
+        self,
+        tools: Sequence[Tool],
+        text: CallText,
+        *,
+        name: str | None = None,
+        parallel: bool = True,
+        after: Sequence[int] | None = None,
+        generated: Sequence[int] = (),
+        answers: int = 1,
+    ) -> GrammarConstraint:
+        """The whole answer is a call of one of the tools (of the one named), or, if parallel, one call or more.
+
+        Raises InvalidInput: tool_choice where there is no such tool, tools for a schema as in `answer`.
+        """
+        chosen = [tool for tool in tools if name is None or tool.name == name]
+        if not chosen:
+            known = ", ".join(tool.name for tool in tools) or "none"
+            wanted = "a tool is to be called" if name is None else f"no tool is called {name!r}"
+            raise InvalidInput(f"{wanted}; the request's tools: {known}.", param="tool_choice")
+        check_tools(chosen, must_call=True)
+        return self._calls(chosen, text, text.begin, after, generated, answers, parallel=parallel)
+
+    def strict_calls(
+        self,
+        tools: Sequence[Tool],
+        text: CallText,
+        *,
+        thoughts: tuple[Sequence[int], Sequence[int]] = ((), ()),
+        thinks: bool = False,
+        generated: Sequence[int] = (),
+        answers: int = 1,
+    ) -> GrammarConstraint | None:
+        """The answer is free. Where it calls a tool, it is one of these, with arguments of its schema if it is strict.
+
+        thoughts: ids that begin and end them; a call that is mentioned in them is none. thinks: the answer begins in
+        them. None where no single token begins a call. Raises InvalidInput as `tool_calls`.
+        """
+        check_tools(tools, must_call=False)
+        marks = [(name, token) for name, token in self._load().added.items() if text.begin.startswith(name)]
+        if not marks:
+            return None
+        name, token = max(marks)
+        known = [tool if tool.strict else replace(tool, parameters=ANY_OBJECT) for tool in tools]
+        first = text.begin.removeprefix(name)
+        think_start, think_end = thoughts
+        free = FreeText(token, tuple(think_start), tuple(think_end), thinks)
+        return self._calls(known, text, first, None, generated, answers, parallel=False, free=free)
+
+    def _calls(
+        self,
+        tools: Sequence[Tool],
+        text: CallText,
+        first: str,
+        after: Sequence[int] | None,
+        generated: Sequence[int],
+        answers: int,
+        *,
+        parallel: bool,
+        free: FreeText | None = None,
+    ) -> GrammarConstraint:
+        """first: how the first call begins."""
+        added = self._load().added
+        begun = dataclasses.replace(text, begin=first)
+        any_first, any_call = (
+            " | ".join(f"{rule}_{i}" for i in range(len(tools))) for rule in ("first", "call")
+        )
+        lines = [f"start: first {f'({_literal(text.between, added)} call)*' if parallel else ''}"]
+        lines += [
+            f"first: {any_first}",
+            *(f"first_{i}: {_call(each, begun, added)}" for i, each in enumerate(tools)),
+        ]
+        if parallel:
+            lines += [
+                f"call: {any_call}",
+                *(f"call_{i}: {_call(each, text, added)}" for i, each in enumerate(tools)),
+            ]
+        beginnings = [f'{_beginning(tool, begun)}{{"' for tool in tools]
+        matcher = self._compiled(LLMatcher.grammar_from_lark("\n".join(lines)), answers, beginnings)
+        if matcher.is_error():
+            raise _tools_error(tools, matcher)
+        return self._constraint(matcher, "tools", after, generated, is_json=True, free=free)
+
+    def _compiled(self, grammar: str, answers: int, beginnings: Iterable[str] = BEGINNINGS) -> LLMatcher:
+        """These answers' own, at its start; or with an error, which also is there for what fails after a beginning."""
+        tokenizer = self._load().tokenizer
+        with self._lock:
+            kept, left = self._kept.pop(grammar, (None, 0))
+            if kept is not None and left >= answers:
+                if left > answers:
+                    self._kept[grammar] = (kept, left - answers)
+                return kept.deep_copy()
+        matcher = LLMatcher(tokenizer, grammar, log_level=0, limits=LIMITS)
+        for beginning in beginnings:
+            tried = matcher.deep_copy()
+            tried.try_consume_tokens(tokenizer.tokenize_str(beginning, parse_special=True))
+            if not tried.is_error():
+                tried.compute_bitmask()
+            if tried.is_error():
+                return tried
+        with self._lock:
+            if answers < USES:
+                self._kept[grammar] = (matcher.deep_copy(), USES - answers)
+            while len(self._kept) > KEPT:
+                self._kept.popitem(last=False)
+        return matcher
+
+    def _constraint(
+        self,
+        matcher: LLMatcher,
+        param: str,
+        after: Sequence[int] | None,
+        generated: Sequence[int],
+        *,
+        is_json: bool,
+        free: FreeText | None = None,
+    ) -> GrammarConstraint:
+        loaded = self._load()
+        tokens = loaded.json_tokens if is_json else None
+        return GrammarConstraint(
+            matcher,
+            loaded.eos,
+            param=param,
+            after=after,
+            generated=generated,
+            json_tokens=tokens,
+            free=free,
+        )
+
+    def _load(self) -> "_Loaded":
+        with self._lock:
+            if self._loaded is None:
+                self._loaded = _load(self._source, self._eos)
+            return self._loaded
+
+
+@dataclass(frozen=True, slots=True)
+class _Loaded:
+    """llguidance's own form of a tokenizer; ids of its added tokens by their text; ids that end an answer."""
+
+    tokenizer: LLTokenizer
+    json_tokens: JsonTokens
+    added: dict[str, int]
+    eos: tuple[int, ...]
+
+
+def _load(source: Any, eos: Sequence[int]) -> _Loaded:
+    """Raises InvalidInput for a tokenizer that llguidance does not understand."""
+    source = getattr(source, "backend_tokenizer", source)
+    known = isinstance(source, Tokenizer) and tuple(i for i in eos if source.id_to_token(i) is not None)
+    if not known:
+        raise InvalidInput(f"{UNUSABLE}: it needs a tokenizer.json and an end token.", param="model")
+    added = {token.content: i for i, token in source.get_added_tokens_decoder().items()}
+    try:
+        tokenizer = LLTokenizer(source.to_str(), eos_token=list(known))
+    except ValueError as error:
+        raise InvalidInput(f"{UNUSABLE}: {error}", param="model") from error
+    tokens = json_tokens(tokenizer.vocab_size, lambda token: tokenizer.decode_bytes([token]))
+    return _Loaded(tokenizer, tokens, added, known)
+
+
+def _schema(text: str, param: str, what: str, **defaults: str) -> str:
+    """A JSON schema, closed and with our own options of llguidance in it, after a check that it is not too large.
+
+    defaults: keywords that it need not have. what: how messages call it. Raises InvalidInput.
+    """
+    schema = read_schema(text, param, what)
+    try:
+        own = {"whitespace_pattern": WHITESPACE, "lenient": False}
+        return json.dumps({**defaults, **closed(schema), "x-guidance": own})
+    except (ValueError, RecursionError) as error:
+        raise InvalidInput(f"{what} is too complex: {error}.", param=param) from error
+
+
+def _tools_error(tools: Sequence[Tool], matcher: LLMatcher) -> InvalidInput:
+    """Names the tool whose schema cannot be enforced, if it is one's."""
+    for tool in tools:
+        what = f"the schema of {tool.name}"
+        grammar = LLMatcher.grammar_from_json_schema(_schema(tool.parameters, "tools", what, type="object"))
+        failed, messages = LLMatcher.validate_grammar_with_warnings(grammar, limits=LIMITS)
+        if failed:
+            return InvalidInput(f"{what} cannot be enforced: {reason_of(messages[0])}.", param="tools")
+    return too_complex(matcher, "tools")
+
+
+def _lark(form: ChoiceFormat | GrammarFormat) -> str:
+    """Raises InvalidInput for a grammar that is neither Lark nor GBNF."""
+    if isinstance(form, ChoiceFormat):
+        texts = (json.dumps(each, ensure_ascii=False).replace("\x7f", "\\u007f") for each in form.choices)
+        return f"start: CHOICE\nCHOICE: {' | '.join(texts)}"
+    if "::=" not in form.grammar:
+        return form.grammar
+    try:
+        return any_to_lark(form.grammar)
+    except Exception as error:  # the converter raises no class of its own for most
+        raise InvalidInput(f"the grammar is not GBNF: {str(error)[:300]}.", param=form.param) from error
+
+
+def _call(tool: Tool, text: CallText, added: dict[str, int]) -> str:
+    """The Lark expression of one call."""
+    schema = _schema(tool.parameters, "tools", f"the schema of {tool.name}", type="object")
+    return f"{_literal(_beginning(tool, text), added)} %json {schema} {_literal(text.end, added)}"
+
+
+def _beginning(tool: Tool, text: CallText) -> str:
+    """A call up to its arguments."""
+    return text.begin + json.dumps(tool.name, ensure_ascii=False)[1:-1] + text.middle
+
+
+def _literal(text: str, added: dict[str, int]) -> str:
+    """Text as Lark: tokens of the tokenizer's own by their id, as llguidance takes them for special ones."""
+    names = sorted(filter(None, added), key=len, reverse=True)
+    parts = re.split(f"({'|'.join(map(re.escape, names))})", text) if names else [text]
+    return " ".join(
+        f"<[{added[part]}]>" if part in added else json.dumps(part, ensure_ascii=False)
+        for part in parts
+        if part
+    )

@@ -1,0 +1,1 @@
+"""Layers and activations that runners of several kinds share."""

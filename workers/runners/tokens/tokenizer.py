@@ -1,0 +1,225 @@
+"""A model's own tokenizer: texts and token ids in, what the model reads out."""
+
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from tokenizers import Tokenizer, normalizers
+
+from jobs.errors import InputTooLong, InvalidInput
+from jobs.types import Truncate
+from workers.runners.tokens.excerpts import Excerpt, Excerpts, Side
+
+Ids = NDArray[np.int32]
+
+
+def padded(rows: Sequence[Ids], longest: int, filling: int = 0) -> Ids:
+    """The rows on top of each other, each filled up at its end: (rows, longest)."""
+    found = np.full((len(rows), longest), filling, dtype=np.int32)
+    for place, row in zip(found, rows, strict=True):
+        place[: len(row)] = row
+    return found
+
+
+def same_start(a: Ids, b: Ids) -> int:
+    """At how many places from the start they are equal."""
+    size = min(len(a), len(b))
+    differing = np.flatnonzero(a[:size] != b[:size])
+    return int(differing[0]) if len(differing) else size
+
+
+def portions(ids: Iterator[Ids], counts: Iterable[int]) -> Iterator[Iterator[Ids]]:
+    """The ids of several jobs' texts, so many for each in turn.
+
+    What a job has not taken of its own is skipped when the next one's are asked for. The last one's are only tokenised
+    as far as they are taken.
+    """
+    for count in counts:
+        portion = islice(ids, count)
+        yield portion
+        deque(portion, maxlen=0)
+
+
+SLICE_CHARS = 32_768
+"""Characters that are tokenised in one call, on all cores. The library's threads are shared by everybody who tokenises,
+so a call must be short: a job of millions of characters takes turns with others. It also bounds what is alive at once
+(some 200 bytes per token).
+"""
+
+SLICE_IDS = 65_536
+"""A caller's token ids that are looked at in one go: Python's lock is held meanwhile."""
+
+
+class ModelTokenizer:
+    """Thread-safe: nothing changes after the constructor, and encoding releases the GIL.
+
+    path: tokenizer.json. max_tokens: longest input, special tokens included. vocab_size: rows of the embedding table.
+    """
+
+    def __init__(self, path: Path, max_tokens: int, vocab_size: int, lowercase: bool = False) -> None:
+        if not path.is_file():
+            raise InvalidInput(f"{path.parent} holds no tokenizer.json; convert the model's tokenizer first.")
+        self._tokenizer = Tokenizer.from_file(str(path))
+        self._tokenizer.no_truncation()
+        self._tokenizer.no_padding()
+        if lowercase:
+            self._lowercase()
+        self._excerpts = Excerpts(self._tokenizer, lambda texts: list(self.encode(texts)))
+        self.max_tokens = max_tokens
+        self.vocab_size = vocab_size
+        self.prefix, self.suffix = self._specials()
+        if max_tokens <= len(self.prefix) + len(self.suffix):
+            raise InvalidInput(f"A limit of {max_tokens} tokens leaves no room for a text.")
+
+    def encode(self, texts: Sequence[str]) -> Iterator[Ids]:
+        """Each text's ids with special tokens, in order."""
+        start = chars = 0
+        for end, text in enumerate(texts):
+            chars += len(text)
+            if chars > SLICE_CHARS and end > start:
+                yield from self._encode_slice(texts[start:end])
+                start, chars = end, len(text)
+        yield from self._encode_slice(texts[start:])
+
+    def excerpt(self, text: str, side: Side = "end") -> Excerpt:
+        """What the model reads as it reads the text, once both are cut to the limit. What it leaves out of a long text
+        is never tokenised (see workers.runners.tokens.excerpts).
+        """
+        return self._excerpts.of(text, self.max_tokens + 1, side)
+
+    def shortened(self, text: str, truncate: Truncate, prompt: str = "") -> str:
+        """The text, or a part of it for which `cut` gives the same. prompt: what is read before it.
+
+        Raises InputTooLong where truncate is "none" and the text certainly too long, or the prompt is.
+        """
+        if self.excerpt(prompt).overlong:
+            raise InputTooLong(
+                f"the prompt has more than {self.max_tokens} tokens and leaves no room for text: the model reads at "
+                f"most {self.max_tokens}. Shorten the instruction.",
+                param="input",
+            )
+        found = self.excerpt(text, "start" if truncate == "start" else "end")
+        if found.overlong and truncate == "none":
+            raise self._too_long(f"more than {self.max_tokens}")
+        return found.text
+
+    def check_page(self, texts: Sequence[str]) -> None:
+        """Raises InputTooLong for a page, which is never cut, whose texts alone are certainly too long."""
+        if self.excerpt("".join(texts)).overlong:
+            raise InputTooLong(
+                f"the page has more than {self.max_tokens} tokens, and the model reads at most {self.max_tokens}.",
+                param="input",
+            )
+
+    def shortened_ids(self, ids: Sequence[int], truncate: Truncate) -> Sequence[int]:
+        """The same for a caller's token ids. Raises InvalidInput for ids outside the vocabulary: also for those that
+        are left out.
+        """
+        most = self.max_tokens + len(self.prefix) + len(self.suffix)
+        if len(ids) <= 2 * most:
+            return ids  # `wrap` looks at all of them
+        self._check_known(ids)
+        if truncate == "none":
+            raise self._too_long(str(len(ids)))
+        return [*ids[:most], *ids[-most:]]
+
+    def wrap(self, ids: Sequence[int], prompt: str) -> tuple[Ids, int]:
+        """What the model reads for a caller's token ids, and how many tokens of it are the prompt.
+
+        The ids' own special tokens at either end are taken as such. The prompt is tokenised apart from the ids.
+        Raises InvalidInput for ids outside the vocabulary.
+        """
+        self._check_known(ids)
+        content = np.asarray(ids, dtype=np.int32)
+        if len(self.prefix) and np.array_equal(content[: len(self.prefix)], self.prefix):
+            content = content[len(self.prefix) :]
+        if len(self.suffix) and np.array_equal(content[-len(self.suffix) :], self.suffix):
+            content = content[: -len(self.suffix)]
+        lead = np.asarray(self._tokenizer.encode(prompt, add_special_tokens=False).ids, dtype=np.int32)
+        return np.concatenate((self.prefix, lead, content, self.suffix)), len(lead)
+
+    def prompt_tokens(self, prompt: str, text: str) -> int:
+        """How many tokens of prompt + text the prompt has a part in."""
+        encoding = self._tokenizer.encode(
+            prompt + text[: self._excerpts.beginning_chars], add_special_tokens=False
+        )
+        return sum(begin < len(prompt) for begin, _ in encoding.offsets)
+
+    def cut(self, ids: Ids, prompt_tokens: int, truncate: Truncate, tail_tokens: int = 0) -> Ids:
+        """`ids` within the limit: tokens of the text go, special tokens and the prompt stay.
+
+        tail_tokens: those of the prompt that are behind the text. Raises InputTooLong where truncate is "none", or the
+        prompt alone fills the limit.
+        """
+        if truncate == "none":
+            raise self._too_long(str(len(ids)))
+        head = len(self.prefix) + prompt_tokens
+        end = len(ids) - tail_tokens - len(self.suffix)
+        room = self.max_tokens - head - (len(ids) - end)
+        if room < 1:
+            raise InputTooLong(
+                f"the prompt has {prompt_tokens + tail_tokens} tokens and leaves no room for text: the model reads at "
+                f"most {self.max_tokens}. Shorten the instruction.",
+                param="input",
+            )
+        text = ids[head:end]
+        kept = text[:room] if truncate == "end" else text[-room:]
+        return np.concatenate((ids[:head], kept, ids[end:]))
+
+    def token_id(self, token: str) -> int | None:
+        """The id of what the vocabulary has as one token, None where it has no such."""
+        return self._tokenizer.token_to_id(token)
+
+    def _encode_slice(self, texts: Sequence[str]) -> Iterator[Ids]:
+        if (
+            len(texts) == 1 and len(texts[0]) > SLICE_CHARS
+        ):  # in this thread: it would keep others from the library's
+            yield np.asarray(self._tokenizer.encode(texts[0]).ids, dtype=np.int32)
+            return
+        for encoding in self._tokenizer.encode_batch_fast(list(texts)):
+            yield np.asarray(encoding.ids, dtype=np.int32)
+
+    def _too_long(self, tokens: str) -> InputTooLong:
+        return InputTooLong(
+            f"{tokens} tokens, and the model reads at most {self.max_tokens}. "
+            'Shorten it, or set `truncate` to "end" or "start".',
+            param="input",
+        )
+
+    def _specials(self) -> tuple[Ids, Ids]:
+        """The special tokens that the tokenizer puts before and after every text."""
+        probe = self._tokenizer.encode("a")
+        mask = np.asarray(probe.special_tokens_mask, dtype=bool)
+        ids = np.asarray(probe.ids, dtype=np.int32)
+        content = np.flatnonzero(~mask)
+        if not len(content):
+            raise InvalidInput(
+                "The tokenizer reads nothing of a plain letter; its tokenizer.json is not usable."
+            )
+        return ids[: content[0]], ids[content[-1] + 1 :]
+
+    def _check_known(self, ids: Sequence[int]) -> None:
+        """Raises InvalidInput for ids outside the vocabulary."""
+        slices = (ids[at : at + SLICE_IDS] for at in range(0, len(ids), SLICE_IDS))
+        if not all(self._knows(each) for each in slices):
+            raise InvalidInput(
+                f"a token id is outside the model's vocabulary (0 to {self.vocab_size - 1}). "
+                "Use the model's own tokenizer, or send text.",
+                param="input",
+            )
+
+    def _knows(self, ids: Sequence[int]) -> bool:
+        """The embedding table may have more rows than the tokenizer has tokens; those rows were never trained."""
+        if min(ids) < 0 or max(ids) >= self.vocab_size:
+            return False
+        known = self._tokenizer.get_vocab_size()
+        return all(self._tokenizer.id_to_token(token) is not None for token in set(ids) if token >= known)
+
+    def _lowercase(self) -> None:
+        steps = [normalizers.Lowercase()]
+        if self._tokenizer.normalizer is not None:
+            steps.append(self._tokenizer.normalizer)
+        self._tokenizer.normalizer = normalizers.Sequence(steps)

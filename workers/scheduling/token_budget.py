@@ -1,0 +1,60 @@
+"""How much batch work fits between two tokens of the running answers."""
+
+import time
+from collections.abc import Iterable
+
+from workers.scheduling.cost_model import CostModel
+
+TOLERANCE = 1.15
+"""An item that passes the interval by less may run."""
+
+SKIPS = 20
+"""What never fits runs after so many turns all the same: one long pause in twenty is no stutter."""
+
+
+class Pace:
+    """One per device. interval_s: the time between two tokens that running answers are to keep."""
+
+    def __init__(self, models: Iterable[str], interval_s: float) -> None:
+        self.interval_s = interval_s
+        self._costs = {model: CostModel() for model in models}
+        self._ends = 0.0
+        self._untouched = True  # no batch has run in this turn
+        self._skipped = 0
+
+    def begin_turn(self) -> None:
+        """The tokens of a step are about to be computed."""
+        self._ends = time.monotonic() + self.interval_s
+
+    def end_step(self) -> None:
+        """The tokens are there; what is left of the interval is for batches."""
+        self._untouched = True
+
+    def has_time(self, share: float = 1) -> bool:
+        """Whether less than that share of the interval is over."""
+        return self._left_s() > (1 - share) * self.interval_s
+
+    def tokens(self, model: str) -> int:
+        """The most padded tokens that fit into the rest of the interval."""
+        return self._costs[model].tokens_within(self._left_s())
+
+    def admits(self, model: str, length: int) -> bool:
+        """Whether an item that does not fit may run alone all the same."""
+        needed_s = self._costs[model].predict(length)
+        fits = self.interval_s - self._left_s() + needed_s <= TOLERANCE * self.interval_s
+        if fits:
+            return True
+        if not self._untouched:
+            return False
+        self._skipped += 1
+        if needed_s <= self.interval_s and self._skipped <= SKIPS:
+            return False
+        self._skipped = 0
+        return True
+
+    def observe(self, model: str, tokens: int, seconds: float) -> None:
+        self._costs[model].observe(tokens, seconds)
+        self._untouched = False
+
+    def _left_s(self) -> float:
+        return self._ends - time.monotonic()
