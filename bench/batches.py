@@ -12,7 +12,8 @@ from bench.corpus import Corpus
 from bench.report import Row
 from bench.stack import output_of
 from bench.texts import MODEL
-from jobs.types import EmbedJob, Lane
+from jobs.embed import EmbedJob
+from jobs.job import Lane
 from workers.models.open import open_embedder
 from workers.models.resolve import resolve
 from workers.runners.contract import loaded

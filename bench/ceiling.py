@@ -14,8 +14,8 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from bench.corpus import CORPORA
+from jobs.embed import EmbedJob
 from jobs.errors import JobError
-from jobs.types import EmbedJob
 from workers.models.open import open_embedder
 from workers.models.resolve import resolve
 from workers.runners.contract import BatchRunner, loaded

@@ -43,7 +43,7 @@ def decoders(factor: float) -> tuple[Any, Any]:
     import mlx.core as mx
     from mlx.utils import tree_map
 
-    from jobs.generation import Sampling
+    from jobs.generate import Sampling
     from workers.runners.generate.decoding.decoder import TextDecoder
     from workers.runners.generate.decoding.samplers import sampler_for
 
@@ -92,7 +92,7 @@ def model_of(layers: int) -> Any:
 
 def write(decoder: Any) -> tuple[float, float, list[int]]:
     """(tokens per second, tokens in a step, the tokens) of one answer, from its first token on."""
-    from jobs.generation import GenerateJob, Prompt
+    from jobs.generate import GenerateJob, Prompt
     from workers.runners.generate.answer import Answer
 
     ids = [(place * 7919 + 13) % 1000 for place in range(PROMPT_TOKENS)]

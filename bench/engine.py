@@ -10,7 +10,8 @@ from bench import stock
 from bench.report import Row, median, quantile_ms
 from bench.stack import job_queue, process, python, redis_server
 from jobs.client.queue import JobQueue
-from jobs.types import EmbedJob, Lane, SubmitOptions
+from jobs.embed import EmbedJob
+from jobs.job import Lane, SubmitOptions
 
 JOB = EmbedJob(model="noop", inputs=("hello",))
 AWAITED = SubmitOptions(lane=Lane.INTERACTIVE, result_ttl_s=60, awaited=True)

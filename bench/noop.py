@@ -4,8 +4,9 @@ from collections.abc import Callable, Sequence
 
 import msgspec
 
+from jobs.embed import EmbedJob, EmbedResult
 from jobs.errors import JobError
-from jobs.types import EmbedJob, EmbedResult, ModelInfo
+from jobs.models import ModelInfo
 from workers.runners.contract import Weightless
 
 

@@ -15,9 +15,9 @@ from pathlib import Path
 from typing import Any
 
 from bench.ceiling import run
-from jobs.generation import ImagePart
+from jobs.content import ImagePart, MixedInput
+from jobs.embed import EmbedJob
 from jobs.settings import Settings
-from jobs.types import EmbedJob, Page
 from workers.models.open import load_runner
 from workers.runners.contract import BatchRunner
 from workers.scheduling.device_limits import batch_limits
@@ -32,7 +32,7 @@ def main() -> None:
     assert isinstance(runner, BatchRunner)
     pictures = [path.read_bytes() for path in sorted(Path(sys.argv[2]).iterdir())]
     pages = int(sys.argv[3])
-    jobs = [EmbedJob(model=runner.info.id, inputs=(Page((ImagePart(each),)),)) for each in pictures]
+    jobs = [EmbedJob(model=runner.info.id, inputs=(MixedInput((ImagePart(each),)),)) for each in pictures]
     began = time.perf_counter()
     items = list(_items(runner, jobs))
     prepared_s = time.perf_counter() - began

@@ -7,8 +7,9 @@ from typing import Any, cast
 
 import msgspec
 
+from jobs.answer_format import AnswerFormat, ChoiceFormat, GrammarFormat, JsonFormat, RegexFormat
 from jobs.errors import InvalidInput
-from jobs.generation import AnswerFormat, ChoiceFormat, GrammarFormat, JsonFormat, RegexFormat, Tool
+from jobs.generate import Tool
 
 MAX_SCHEMA_CHARACTERS = 262_144
 """Of one schema, as JSON text."""

@@ -2,34 +2,30 @@
 
 import msgspec
 
-from jobs.generation import ImagePart, TextPart
+from jobs.content import ImagePart, TextPart
 
 Passage = str | tuple[TextPart | ImagePart, ...]
-"""A text, or texts and pictures in the order they are read."""
+"""A text, or texts and images in the order they are read."""
 
 
 class RerankJob(msgspec.Struct, frozen=True, tag="rerank", tag_field="task"):
-    """Score every document against the query.
-
-    truncate: an overlong document is cut at its end; otherwise it is an error. The query is never cut.
-    instruction: what counts as an answer, for models that are told; None: the model's own.
-    raw_scores: the model's logits, not what its card makes of them (probabilities, most often).
-    """
+    """Score every document against the query."""
 
     model: str
     query: Passage
     documents: tuple[Passage, ...]
     truncate: bool = False
+    """An overlong document is cut at its end; otherwise it is an error. The query is never cut."""
     instruction: str | None = None
+    """What counts as an answer, for models that are told. None: the model's own."""
     raw_scores: bool = False
+    """The model's logits, not what its card makes of them (probabilities, most often)."""
 
 
 class RerankResult(msgspec.Struct, frozen=True, tag="rerank_result"):
-    """One score per document, in the documents' order; the higher, the better.
-
-    scores: float32, little-endian, shape (documents,).
-    tokens: tokens the model read for each document, query and template included.
-    """
+    """One score per document, in the documents' order; the higher, the better."""
 
     scores: bytes
+    """Float32, little-endian, shape (documents,)."""
     tokens: tuple[int, ...]
+    """Tokens the model read for each document, query and template included."""

@@ -98,7 +98,7 @@ def test_a_planted_breach_is_found(path: str, source: str):
 @pytest.mark.parametrize(
     ("path", "source"),
     [
-        ("workers/planted.py", "import mlx.core as mx\nfrom jobs.types import Job"),
+        ("workers/planted.py", "import mlx.core as mx\nfrom jobs.job import Job"),
         ("cli/planted.py", "from api.app import create_app\nimport workers.supervisor"),
         ("jobs/planted.py", "from jobs.store.scripts import script"),
     ],

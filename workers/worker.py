@@ -18,11 +18,12 @@ from rq.utils import now as rq_now
 from rq.worker.base import WorkerStatus
 
 from jobs.errors import JobStopped, TimeLimitExceeded
+from jobs.job import LANES
 from jobs.settings import Settings
+from jobs.stats import WorkerStats
 from jobs.store import keys
 from jobs.store.outage import Outage, cause_of
 from jobs.store.serializer import MsgpackSerializer
-from jobs.types import LANES, WorkerStats
 from workers.loops.claim import Feeder
 from workers.loops.decode import Decoding
 from workers.loops.device import DeviceLoop

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import msgspec
 
-from jobs.generation import TokenChance, TokenLogprobs
+from jobs.generate import ScoredToken, TokenLogprobs
 
 LEAST_LOGPROB = -9999.0
 """OpenAI's number for a token that cannot be: JSON has no infinity."""
@@ -66,11 +66,11 @@ def _chosen(given: TokenLogprobs) -> ChosenLogprob:
     return ChosenLogprob(chosen.token, chosen.logprob, chosen.bytes, top)
 
 
-def _chance(given: TokenChance) -> TokenLogprob:
+def _chance(given: ScoredToken) -> TokenLogprob:
     return TokenLogprob(given.text, _finite(given.logprob), list(given.bytes))
 
 
-def _name(chance: TokenChance) -> str:
+def _name(chance: ScoredToken) -> str:
     """As OpenAI names tokens by their bytes where these are no text: else two alternatives might have one name."""
     if chance.text.encode() == chance.bytes:
         return chance.text

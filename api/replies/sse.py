@@ -8,7 +8,7 @@ from api.errors import fault_of, openai_envelope
 from api.replies.usage import Tally
 from api.work.stream import StreamEvent
 from jobs.errors import JobError
-from jobs.generation import Piece
+from jobs.generate import Piece
 
 DONE = b"data: [DONE]\n\n"
 

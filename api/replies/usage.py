@@ -3,7 +3,7 @@
 import msgspec
 
 from api.work.stream import StreamEvent
-from jobs.generation import GenerateResult
+from jobs.generate import GenerateResult
 
 
 class PromptDetails(msgspec.Struct, frozen=True):

@@ -8,9 +8,9 @@ import msgspec
 from api.requests.body import clipped
 from api.requests.sampling import SamplingRequest
 from api.requests.tools import JsonObject, object_text
+from jobs.answer_format import AnswerFormat, ChoiceFormat, GrammarFormat, JsonFormat, RegexFormat
 from jobs.errors import InvalidInput
 from jobs.format_limits import check_format
-from jobs.generation import AnswerFormat, ChoiceFormat, GrammarFormat, JsonFormat, RegexFormat
 
 GivenSchema = str | JsonObject
 """A JSON schema, or its text."""

@@ -10,9 +10,8 @@ from api.requests.images import ImageReference, ImageSource, load_images
 from api.requests.passages import TextOrImage
 from api.work.models import served_model
 from api.work.queue import Queue
+from jobs.content import ImagePart, MixedInput, TextPart
 from jobs.errors import InvalidInput
-from jobs.generation import ImagePart, TextPart
-from jobs.types import Page
 
 Given = str | tuple[int, ...] | TextOrImage
 
@@ -33,7 +32,7 @@ async def load_pages(
     given: Sequence[Given],
     image_url: str | None,
     images: ImageSource | None,
-) -> tuple[str | tuple[int, ...] | Page, ...]:
+) -> tuple[str | tuple[int, ...] | MixedInput, ...]:
     """The inputs as jobs have them; pictures are fetched once all else is found good.
 
     image_url: a picture that goes with each text. Raises InvalidInput naming the place, and UnknownModel.
@@ -72,10 +71,10 @@ def _read(given: Given, place: str, image_url: str | None, *, sees: bool) -> _Sh
     return _Shown(given, None)
 
 
-def _page(shown: _Shown, pictures: Iterator[bytes]) -> str | tuple[int, ...] | Page:
+def _page(shown: _Shown, pictures: Iterator[bytes]) -> str | tuple[int, ...] | MixedInput:
     """pictures: one is taken if the input has one."""
     if shown.picture is None:
         return shown.text
     assert isinstance(shown.text, str), "token ids have no picture"
     text = (TextPart(shown.text),) if shown.text else ()
-    return Page((ImagePart(next(pictures)), *text))
+    return MixedInput((ImagePart(next(pictures)), *text))

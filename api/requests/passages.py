@@ -6,8 +6,8 @@ from typing import NamedTuple
 import msgspec
 
 from api.requests.images import ImageReference, ImageSource, load_images
+from jobs.content import ImagePart, TextPart
 from jobs.errors import InvalidInput
-from jobs.generation import ImagePart, TextPart
 from jobs.rerank import Passage
 
 

@@ -10,8 +10,9 @@ from api.requests.images import ImageSource
 from api.requests.inputs import check_at_most
 from api.requests.passages import PassageField, load_passages
 from jobs.errors import InternalError, InvalidInput, NoWorker, UnknownModel
+from jobs.job import Result
+from jobs.models import ModelInfo
 from jobs.rerank import RerankJob, RerankResult
-from jobs.types import ModelInfo, Result
 
 TopN = Annotated[int, msgspec.Meta(ge=1)]
 

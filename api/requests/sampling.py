@@ -6,7 +6,7 @@ import msgspec
 
 from api.requests.inputs import TokenId
 from jobs.errors import InvalidInput
-from jobs.generation import Sampling
+from jobs.generate import Sampling
 
 T = TypeVar("T")
 

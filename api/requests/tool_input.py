@@ -6,7 +6,7 @@ import msgspec
 import pydantic_core
 
 from api.requests.tools import JsonObject
-from jobs.generation import ToolCall
+from jobs.generate import ToolCall
 
 _JSON_OBJECT = msgspec.json.Decoder(JsonObject)
 

@@ -8,7 +8,7 @@ import msgspec
 
 from jobs.errors import InvalidInput
 from jobs.format_limits import check_tools
-from jobs.generation import Tool
+from jobs.generate import Tool
 
 JsonObject = dict[str, Any]
 """JSON that is the model's or the template's to understand: a schema, variables."""

@@ -2,8 +2,7 @@
 
 from api.work.queue import Queue
 from jobs.errors import NoWorker
-from jobs.model_names import find_model, unknown_model
-from jobs.types import ModelInfo
+from jobs.models import ModelInfo, find_model, unknown_model
 
 
 async def served_model(queue: Queue, name: str, task: str | None = None) -> ModelInfo:

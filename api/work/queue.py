@@ -3,8 +3,10 @@
 from collections.abc import AsyncGenerator
 from typing import Protocol
 
-from jobs.generation import Pieces
-from jobs.types import Job, JobView, Lane, ModelInfo, QueueStats, Result, SubmitOptions, Ticket
+from jobs.generate import Pieces
+from jobs.job import Job, JobView, Lane, Result, SubmitOptions, Ticket
+from jobs.models import ModelInfo
+from jobs.stats import QueueStats
 
 
 class Queue(Protocol):

@@ -14,7 +14,7 @@ from api.work.queue import Queue
 from api.work.submit import cancel_all, submit_all, terms_of
 from api.work.wait import Accepted, accept, refuse_async, told_instead
 from jobs.errors import JobError, NoWorker, QueueUnavailable, ResultTimeout, ServerStopping
-from jobs.generation import GenerateJob, Pieces
+from jobs.generate import GenerateJob, Pieces
 from jobs.process.cancelling import cancel_and_wait
 from jobs.settings import Settings
 

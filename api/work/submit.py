@@ -12,9 +12,9 @@ from starlette.requests import Request
 from api.work.prefer import parse_prefer
 from api.work.queue import Queue
 from jobs.errors import InvalidInput, JobError
-from jobs.model_names import MAX_SHOWN_CHARACTERS, find_model
+from jobs.job import Job, Lane, SubmitOptions, Ticket
+from jobs.models import MAX_SHOWN_CHARACTERS, find_model
 from jobs.settings import Settings
-from jobs.types import Job, Lane, SubmitOptions, Ticket
 
 log = logging.getLogger("mlxq.api")
 

@@ -13,8 +13,8 @@ from api.work.gather import all_of
 from api.work.queue import Queue
 from api.work.submit import Terms, cancel, cancel_all, submit, submit_all, task_of, terms_of
 from jobs.errors import InvalidInput, JobError, NoWorker, QueueUnavailable, ResultTimeout, ServerStopping
+from jobs.job import Job, JobView, Result, SubmitOptions
 from jobs.settings import Settings
-from jobs.types import Job, JobView, Result, SubmitOptions
 
 log = logging.getLogger("mlxq.api")
 

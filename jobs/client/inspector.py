@@ -11,9 +11,11 @@ import msgspec
 import redis.asyncio
 from redis.exceptions import RedisError
 
+from jobs.job import JobView, Lane
+from jobs.models import ModelInfo
 from jobs.process.cancelling import cancel_and_wait
+from jobs.stats import LaneStats, QueueStats, WorkerStats
 from jobs.store import keys, record
-from jobs.types import JobView, Lane, LaneStats, ModelInfo, QueueStats, WorkerStats
 
 log = logging.getLogger(__name__)
 

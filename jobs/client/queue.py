@@ -28,13 +28,14 @@ from jobs.errors import (
     ResultTimeout,
     UnknownJob,
 )
-from jobs.model_names import unknown_model
+from jobs.job import Job, JobView, Lane, Result, SubmitOptions, Ticket
+from jobs.models import ModelInfo, unknown_model
 from jobs.settings import Settings
+from jobs.stats import QueueStats
 from jobs.store import keys, record
 from jobs.store.outage import Outage, cause_of
 from jobs.store.probe import RedisUnusable
 from jobs.store.scripts import script
-from jobs.types import Job, JobView, Lane, ModelInfo, QueueStats, Result, SubmitOptions, Ticket
 
 log = logging.getLogger(__name__)
 

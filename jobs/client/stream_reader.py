@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from jobs.generation import Pieces
+from jobs.generate import Pieces
 
 Numbered = tuple[int, Pieces]
 

@@ -11,9 +11,9 @@ import redis.asyncio
 from jobs.client.absences import Absences
 from jobs.client.inspector import QueueInspector
 from jobs.process.cancelling import cancel_and_wait
+from jobs.stats import WorkerStats
 from jobs.store.outage import SILENT, Outage
 from jobs.store.probe import ANSWER_S, Probe, RedisUnusable
-from jobs.types import WorkerStats
 
 log = logging.getLogger(__name__)
 

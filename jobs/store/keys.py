@@ -3,7 +3,7 @@
 import hashlib
 from collections.abc import Iterable
 
-from jobs.types import LANES, Lane
+from jobs.job import LANES, Lane
 
 LEASES = "mlxq:leases"
 MODELS = "mlxq:models"

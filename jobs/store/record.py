@@ -17,11 +17,12 @@ from typing import Any
 import msgspec
 import zstandard
 
+from jobs.content import ImagePart, MixedInput, TextPart
 from jobs.errors import Failure, InternalError, JobError, UnreadableJob
-from jobs.generation import Chat, GenerateJob, ImagePart, Prompt, TextPart
+from jobs.generate import Chat, GenerateJob, Prompt
+from jobs.job import Job, JobView, Result, SubmitOptions
 from jobs.rerank import Passage, RerankJob
 from jobs.store import keys
-from jobs.types import Job, JobView, Page, Result, SubmitOptions
 
 FUNCTION = "mlxq.run"
 INLINE_BYTES = 64 * 1024
@@ -78,8 +79,8 @@ def _tokens_of(content: str | tuple[int, ...]) -> int:
     return len(content) // 4 if isinstance(content, str) else len(content)
 
 
-def _input_tokens(content: str | tuple[int, ...] | Page) -> int:
-    return _parts_tokens(content.parts) if isinstance(content, Page) else _tokens_of(content)
+def _input_tokens(content: str | tuple[int, ...] | MixedInput) -> int:
+    return _parts_tokens(content.parts) if isinstance(content, MixedInput) else _tokens_of(content)
 
 
 def _passage_tokens(passage: Passage) -> int:

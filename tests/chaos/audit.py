@@ -6,9 +6,9 @@ from typing import NamedTuple
 
 import redis
 
+from jobs.embed import EmbedJob
 from jobs.errors import JobError
 from jobs.store import keys, record
-from jobs.types import EmbedJob
 from tests.chaos.garbage import Garbage
 from tests.chaos.order import EXPECTED, INNOCENT, is_right
 from tests.chaos.plan import Plan

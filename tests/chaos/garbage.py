@@ -8,8 +8,9 @@ from pathlib import Path
 import redis
 from rq import Queue
 
+from jobs.embed import EmbedJob
+from jobs.job import Lane
 from jobs.store import keys, record
-from jobs.types import EmbedJob, Lane
 from tests.chaos.plan import MODEL
 
 KEEP_S = 3600

@@ -5,7 +5,8 @@ import random
 from array import array
 from typing import NamedTuple
 
-from jobs.types import EmbedJob, EmbedResult, Lane, SubmitOptions
+from jobs.embed import EmbedJob, EmbedResult
+from jobs.job import Lane, SubmitOptions
 from tests.chaos.plan import MODEL, Plan
 
 DIMENSIONS = 4

@@ -14,10 +14,10 @@ import msgspec
 
 from jobs.client.queue import JobQueue
 from jobs.errors import JobCanceled, JobError, QueueUnavailable, ResultTimeout, UnknownJob
+from jobs.job import Result
 from jobs.process.cancelling import cancel_and_wait
 from jobs.settings import Settings
 from jobs.store.connection import connect_async
-from jobs.types import Result
 from tests.chaos.order import POISON, Order, is_right, order
 from tests.chaos.plan import Plan
 

@@ -9,8 +9,9 @@ from pathlib import Path
 
 import msgspec
 
+from jobs.embed import EmbedJob, EmbedResult
 from jobs.errors import InputTooLong, InternalError, JobError
-from jobs.types import EmbedJob, EmbedResult, ModelInfo
+from jobs.models import ModelInfo
 from tests.chaos.order import DIMENSIONS, vector
 from tests.chaos.plan import MODEL
 from workers.runners.contract import Weightless

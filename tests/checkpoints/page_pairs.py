@@ -5,7 +5,7 @@ What is asked is spelled in parts: a text, or the number of one of tests.checkpo
 
 from pathlib import Path
 
-from jobs.generation import ImagePart, TextPart
+from jobs.content import ImagePart, TextPart
 from jobs.rerank import Passage
 from tests.checkpoints import qwen3_vl
 from tests.checkpoints.qwen3_vl import page

@@ -11,8 +11,8 @@ import pytest
 import uvicorn
 
 from api.app import create_app
+from jobs.models import ModelInfo
 from jobs.settings import Settings
-from jobs.types import ModelInfo
 from tests.support.memory_queue import MODEL, MemoryQueue
 from tests.support.stack import MODEL as MINILM
 from tests.support.stack import Stack

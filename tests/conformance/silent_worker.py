@@ -13,7 +13,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
-from jobs.generation import Chat, GenerateJob
+from jobs.generate import Chat, GenerateJob
 from jobs.settings import Settings
 from jobs.store.connection import connect
 from tests.support.fake_generator import FakeDecoder, FakeGenerator

@@ -10,7 +10,7 @@ import pytest
 from anthropic.types import MessageParam, ToolParam
 
 from jobs.errors import InternalError, NoWorker, Overloaded, TimeLimitExceeded
-from jobs.generation import Choice, GenerateResult, Piece, Pieces, ToolCall
+from jobs.generate import Choice, GenerateResult, Piece, Pieces, ToolCall
 from tests.conformance.conftest import Serve, serving
 from tests.support.memory_generation import CHAT_MODEL, THOUGHT
 from tests.support.memory_queue import MODEL, MemoryQueue

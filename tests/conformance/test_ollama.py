@@ -8,7 +8,7 @@ import ollama
 import pytest
 
 from jobs.errors import NoWorker, TimeLimitExceeded
-from jobs.generation import Choice, GenerateResult, Piece, Pieces, ToolCall
+from jobs.generate import Choice, GenerateResult, Piece, Pieces, ToolCall
 from tests.conformance.conftest import Serve, serving
 from tests.support.memory_generation import CHAT_MODEL, THOUGHT
 from tests.support.memory_queue import MODEL, MemoryQueue

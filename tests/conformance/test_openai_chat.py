@@ -10,7 +10,7 @@ import pytest
 from openai.types.chat import ChatCompletionMessageParam, ChatCompletionToolParam
 
 from jobs.errors import InternalError, NoWorker, Overloaded, TimeLimitExceeded
-from jobs.generation import Piece, Pieces
+from jobs.generate import Piece, Pieces
 from tests.conformance.conftest import Serve, serving
 from tests.support.memory_generation import CHAT_MODEL, THOUGHT
 from tests.support.memory_queue import MODEL, MemoryQueue

@@ -7,7 +7,7 @@ import struct
 import openai
 import pytest
 
-from jobs.types import ModelInfo
+from jobs.models import ModelInfo
 
 TEXTS = ["A man is eating food.", "Someone has a meal.", "The rocket left the pad."]
 

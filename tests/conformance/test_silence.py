@@ -17,7 +17,7 @@ import pytest
 from openai.types.chat import ChatCompletionChunk
 
 from api.work.stream import EventStream
-from jobs.generation import Piece, Pieces, ToolCall
+from jobs.generate import Piece, Pieces, ToolCall
 from jobs.store import keys
 from jobs.store.connection import connect
 from jobs.store.redis_server import RedisServer

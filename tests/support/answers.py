@@ -1,7 +1,7 @@
 """A generator's answer, without a worker: what the device writes, read as the writer's thread would."""
 
 from jobs.errors import JobError
-from jobs.generation import Choice, GenerateJob, GenerateResult, Piece
+from jobs.generate import Choice, GenerateJob, GenerateResult, Piece
 from workers.runners.generate.answer import Answer
 from workers.runners.generate.contract import decoder_of
 from workers.runners.generate.runner import GenerateRunner

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import httpx
 from starlette.types import ASGIApp, Message
 
-from jobs.generation import Chat, GenerateJob, Pieces, Prompt
+from jobs.generate import Chat, GenerateJob, Pieces, Prompt
 from tests.support.memory_generation import CHAT_MODEL
 from tests.support.memory_queue import MemoryQueue
 

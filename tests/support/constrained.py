@@ -6,7 +6,7 @@ import mlx.core as mx
 import numpy as np
 from tokenizers import AddedToken, Tokenizer
 
-from jobs.generation import JsonFormat
+from jobs.answer_format import JsonFormat
 from tests.checkpoints import vocabularies
 from workers.runners.generate.structured_output.constraint import GrammarConstraint, apply_mask
 

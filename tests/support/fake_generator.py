@@ -6,9 +6,10 @@ from functools import partial
 
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 
+from jobs.content import TextPart
 from jobs.errors import InvalidInput, JobError
-from jobs.generation import Chat, Choice, GenerateJob, GenerateResult, TextPart
-from jobs.types import ModelInfo
+from jobs.generate import Chat, Choice, GenerateJob, GenerateResult
+from jobs.models import ModelInfo
 from workers.runners.contract import Weightless
 from workers.runners.generate.answer import Answer
 from workers.runners.generate.contract import NewToken

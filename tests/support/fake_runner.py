@@ -6,8 +6,9 @@ from collections.abc import Callable, Sequence
 
 import msgspec
 
+from jobs.embed import EmbedJob, EmbedResult
 from jobs.errors import InternalError, InvalidInput, JobError
-from jobs.types import EmbedJob, EmbedResult, ModelInfo
+from jobs.models import ModelInfo
 from workers.runners.contract import Weightless
 
 DIMENSIONS = 4

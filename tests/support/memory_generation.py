@@ -4,8 +4,9 @@ from collections.abc import Sequence
 
 import msgspec
 
+from jobs.content import TextPart
 from jobs.errors import InputTooLong
-from jobs.generation import (
+from jobs.generate import (
     Chat,
     Choice,
     GenerateJob,
@@ -13,12 +14,11 @@ from jobs.generation import (
     Message,
     Piece,
     Pieces,
-    TextPart,
-    TokenChance,
+    ScoredToken,
     TokenLogprobs,
     ToolCall,
 )
-from jobs.types import ModelInfo
+from jobs.models import ModelInfo
 
 CHAT_MODEL = ModelInfo(
     id="org/chat",
@@ -121,7 +121,7 @@ def _cut(words: list[str], job: GenerateJob) -> tuple[list[str], Piece]:
 def _chances(text: str, alternatives: int) -> TokenLogprobs:
     """The chosen token is the most probable; the others are it with question marks, each less probable by 1."""
     chances = [
-        TokenChance(text + "?" * n, (text + "?" * n).encode(), -0.5 - n) for n in range(max(1, alternatives))
+        ScoredToken(text + "?" * n, (text + "?" * n).encode(), -0.5 - n) for n in range(max(1, alternatives))
     ]
     return TokenLogprobs(chosen=chances[0], top=tuple(chances[:alternatives]))
 

@@ -11,6 +11,8 @@ from collections.abc import AsyncGenerator
 
 import msgspec
 
+from jobs.content import MixedInput, TextPart
+from jobs.embed import EmbedJob, EmbedResult, PatchGrid
 from jobs.errors import (
     IdempotencyConflict,
     InvalidInput,
@@ -21,26 +23,11 @@ from jobs.errors import (
     ResultTimeout,
     UnknownJob,
 )
-from jobs.generation import GenerateJob, Pieces, TextPart
-from jobs.model_names import unknown_model
+from jobs.generate import GenerateJob, Pieces
+from jobs.job import Job, JobView, Lane, Result, SubmitOptions, Ticket
+from jobs.models import LoadedModel, ModelInfo, unknown_model
 from jobs.rerank import RerankJob
-from jobs.types import (
-    EmbedJob,
-    EmbedResult,
-    Job,
-    JobView,
-    Lane,
-    LaneStats,
-    LoadedModel,
-    ModelInfo,
-    Page,
-    PatchGrid,
-    QueueStats,
-    Result,
-    SubmitOptions,
-    Ticket,
-    WorkerStats,
-)
+from jobs.stats import LaneStats, QueueStats, WorkerStats
 from tests.support.memory_generation import memory_answer, memory_events
 from tests.support.memory_rerank import memory_ranking
 
@@ -58,7 +45,7 @@ PAGE_ROWS, PAGE_COLUMNS = 2, 3
 
 
 @functools.lru_cache(maxsize=4096)
-def memory_vector(content: str | tuple[int, ...] | Page, dimensions: int) -> bytes:
+def memory_vector(content: str | tuple[int, ...] | MixedInput, dimensions: int) -> bytes:
     """A unit vector of float32, the same one for the same content, shape (dimensions,)."""
     seed = hashlib.sha512(repr(content).encode()).digest()
     values = [seed[i % len(seed)] - 127.5 + i % 7 for i in range(dimensions)]
@@ -82,7 +69,7 @@ def memory_embedding(job: EmbedJob, info: ModelInfo) -> EmbedResult:
 
 def _memory_vectors(job: EmbedJob, dimensions: int) -> EmbedResult:
     counts = [
-        1 + PAGE_ROWS * PAGE_COLUMNS if isinstance(each, Page) else _tokens(each) for each in job.inputs
+        1 + PAGE_ROWS * PAGE_COLUMNS if isinstance(each, MixedInput) else _tokens(each) for each in job.inputs
     ]
     grid = (PatchGrid(1, PAGE_ROWS, PAGE_COLUMNS),)
     return EmbedResult(
@@ -94,12 +81,12 @@ def _memory_vectors(job: EmbedJob, dimensions: int) -> EmbedResult:
         ),
         tokens=tuple(map(_tokens, job.inputs)),
         counts=tuple(counts),
-        grids=tuple(grid if isinstance(each, Page) else () for each in job.inputs),
+        grids=tuple(grid if isinstance(each, MixedInput) else () for each in job.inputs),
     )
 
 
-def _tokens(content: str | tuple[int, ...] | Page) -> int:
-    if isinstance(content, Page):
+def _tokens(content: str | tuple[int, ...] | MixedInput) -> int:
+    if isinstance(content, MixedInput):
         return sum(len(part.text.split()) if isinstance(part, TextPart) else 1 for part in content.parts)
     return len(content.split()) if isinstance(content, str) else len(content)
 

@@ -2,10 +2,10 @@
 
 from array import array
 
+from jobs.content import TextPart
 from jobs.errors import InputTooLong
-from jobs.generation import TextPart
+from jobs.models import ModelInfo
 from jobs.rerank import Passage, RerankJob, RerankResult
-from jobs.types import ModelInfo
 
 RERANK_MODEL = ModelInfo(
     id="org/reranker",

@@ -8,9 +8,10 @@ from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 
 from jobs.client.queue import JobQueue
+from jobs.embed import EmbedJob, EmbedResult
+from jobs.job import Lane, Result, SubmitOptions
 from jobs.settings import Settings
 from jobs.store.connection import connect, connect_async
-from jobs.types import EmbedJob, EmbedResult, Lane, Result, SubmitOptions
 from tests.support.fake_runner import DIMENSIONS
 from tests.support.waiting import PATIENCE_S, until_async
 from workers.models.model_cache import resident

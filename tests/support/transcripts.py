@@ -6,7 +6,7 @@ from functools import partial
 
 from tokenizers import Tokenizer
 
-from jobs.generation import Piece
+from jobs.generate import Piece
 from workers.runners.generate.output.segments import NORMAL, REASONING, TOOL, Markup, Transitions, part_stops
 from workers.runners.generate.output.tool_calls import CallReader
 from workers.runners.generate.output.transcript import Script, Transcript

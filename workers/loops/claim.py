@@ -6,9 +6,9 @@ import time
 
 from redis.exceptions import RedisError
 
-from jobs.generation import Pieces
+from jobs.generate import Pieces
+from jobs.job import LANES
 from jobs.store import keys
-from jobs.types import LANES
 from workers.loops.prepare import Preparing
 from workers.loops.wakeup import POLL_S, Bell
 from workers.models.model_cache import Residents

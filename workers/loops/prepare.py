@@ -11,11 +11,12 @@ from typing import Any
 from msgspec.structs import replace
 from redis.exceptions import RedisError
 
+from jobs.embed import EmbedJob
 from jobs.errors import InternalError, InvalidInput, JobError, TimeLimitExceeded
-from jobs.generation import Chat, GenerateJob, Prompt
+from jobs.generate import Chat, GenerateJob, Prompt
+from jobs.job import Job, Result
 from jobs.rerank import RerankJob
 from jobs.store import record
-from jobs.types import EmbedJob, Job, Result
 from workers.models.model_cache import Residents
 from workers.processor import cores, lower_priority
 from workers.queue.client import Ledger

@@ -10,9 +10,9 @@ from typing import TypeVar
 from redis.exceptions import RedisError, ResponseError
 
 from jobs.errors import InternalError, JobError, JobStopped
-from jobs.generation import GenerateJob
+from jobs.generate import GenerateJob
+from jobs.job import Result
 from jobs.store.outage import is_refused_write
-from jobs.types import Result
 from workers.models.model_cache import Residents
 from workers.queue import rq_bridge
 from workers.queue.client import Ledger, Settlement, failed

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from redis.exceptions import RedisError
 
-from jobs.generation import Piece, Pieces
+from jobs.generate import Piece, Pieces
 from workers.loops.decode import Said, answer_of
 from workers.queue.client import Ledger
 from workers.runners.generate.answer import Answer

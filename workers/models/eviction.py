@@ -4,7 +4,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-from jobs.types import LANES, Lane
+from jobs.job import LANES, Lane
 
 LINGER = 1
 """A model without work stays for this many times as long as loading it took, also where another one is wanted: its

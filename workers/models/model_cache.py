@@ -8,7 +8,8 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 
 from jobs.errors import JobError, ModelNotLoadable
-from jobs.types import Lane, LoadedModel
+from jobs.job import Lane
+from jobs.models import LoadedModel
 from workers.models.eviction import Change, Place, Want, choose_change
 from workers.runners.contract import Runner, loaded
 

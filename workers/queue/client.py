@@ -11,11 +11,13 @@ import redis
 from jobs.client.inspector import Announcement, decode_worker
 from jobs.client.stream_reader import decode_pieces
 from jobs.errors import Failure, InternalError, JobError, JobExpired, WorkerLost
-from jobs.generation import Pieces
+from jobs.generate import Pieces
+from jobs.job import Result
+from jobs.models import ModelInfo
+from jobs.stats import WorkerStats
 from jobs.store import keys, record
 from jobs.store.outage import Outage
 from jobs.store.scripts import script
-from jobs.types import ModelInfo, Result, WorkerStats
 
 STREAM_TTL_S = 86_400
 """How long a stream is kept whose job neither ends nor goes on."""

@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import Any, Protocol, TypeVar, runtime_checkable
 
 from jobs.errors import InvalidInput, JobError
-from jobs.types import ModelInfo, Result
+from jobs.job import Result
+from jobs.models import ModelInfo
 
 
 class Item(Protocol):

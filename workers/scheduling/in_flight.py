@@ -7,9 +7,9 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple, Protocol
 
-from jobs.generation import Pieces
+from jobs.generate import Pieces
+from jobs.job import LANES, Job, Lane
 from jobs.store import keys
-from jobs.types import LANES, Job, Lane
 from workers.queue.client import Claim
 from workers.scheduling.packing import BatchLimits, ModelLane, choose_queue, pack
 

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple, Protocol
 
-from jobs.types import LANES, Lane
+from jobs.job import LANES, Lane
 
 
 class Waiting(Protocol):

@@ -20,7 +20,7 @@ from api.replies.usage import Tally
 from api.requests.tool_input import tool_input
 from api.work.stream import StreamEvent
 from jobs.errors import JobError
-from jobs.generation import Piece, ToolCall
+from jobs.generate import Piece, ToolCall
 
 _NO_INPUT = msgspec.Raw(b"{}")
 

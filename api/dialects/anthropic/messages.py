@@ -7,8 +7,9 @@ import msgspec
 
 from api.requests.images import ImageReference, ImageSource, load_images
 from api.requests.tools import JsonObject, object_text
+from jobs.content import ImagePart, TextPart
 from jobs.errors import InvalidInput
-from jobs.generation import ImagePart, Message, TextPart, ToolCall
+from jobs.generate import Message, ToolCall
 
 Part = TextPart | ImagePart
 

@@ -9,8 +9,8 @@ from api.replies.usage import Tally
 from api.requests.tool_input import begun_input
 from api.requests.tools import JsonText
 from jobs.errors import InternalError
-from jobs.generation import Choice, FinishReason, GenerateResult
-from jobs.types import Result
+from jobs.generate import Choice, FinishReason, GenerateResult
+from jobs.job import Result
 
 StopReason = Literal["end_turn", "max_tokens", "tool_use", "stop_sequence"]
 

@@ -10,9 +10,10 @@ from api.requests.images import ImageSource
 from api.requests.sampling import Count, MaxTokens, SamplingRequest, Share, sampling, stops
 from api.requests.template_options import template_options
 from api.requests.tools import JsonObject, check_choice, tool
+from jobs.answer_format import JsonFormat
 from jobs.errors import InvalidInput
 from jobs.format_limits import check_format
-from jobs.generation import Chat, GenerateJob, JsonFormat, Tool, ToolChoice
+from jobs.generate import Chat, GenerateJob, Tool, ToolChoice
 
 
 class AnthropicTool(msgspec.Struct, frozen=True, kw_only=True):

@@ -9,7 +9,7 @@ from msgspec import UNSET, UnsetType
 from api.dialects.cohere.rerank import Document
 from api.errors import Fault
 from api.requests.rerank import ranked, scores_of
-from jobs.types import Result
+from jobs.job import Result
 
 # One search unit of Cohere's pays for so many documents.
 _DOCUMENTS_PER_UNIT = 100

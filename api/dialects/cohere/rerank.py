@@ -10,9 +10,8 @@ from starlette.datastructures import Headers
 from api.requests.passages import PassageField
 from api.requests.rerank import TopN, model_or_sole, rerank_job
 from jobs.errors import InvalidInput
-from jobs.model_names import find_model
+from jobs.models import ModelInfo, find_model
 from jobs.rerank import RerankJob
-from jobs.types import ModelInfo
 
 Document = str | dict[str, msgspec.Raw]
 """A text, or an object with its text in the field `text`, or in the fields that rank_fields names."""

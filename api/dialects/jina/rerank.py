@@ -11,8 +11,8 @@ from api.requests.images import ImageSource
 from api.requests.passages import GivenPassage, PassageField, TextOrImage
 from api.requests.rerank import TopN, ranked, rerank_job, scores_of
 from jobs.errors import InvalidInput
+from jobs.job import Result
 from jobs.rerank import RerankJob
-from jobs.types import Result
 
 
 class JinaRequest(msgspec.Struct, frozen=True, kw_only=True):

@@ -13,7 +13,7 @@ from api.route import add_route
 from api.work.queue import Queue
 from jobs.errors import InternalError, QueueUnavailable
 from jobs.settings import Settings
-from jobs.types import LaneStats, QueueStats, WorkerStats
+from jobs.stats import LaneStats, QueueStats, WorkerStats
 
 
 class Life(msgspec.Struct, frozen=True):

@@ -9,9 +9,9 @@ from api.dialects.jina.rerank import JinaReply, encode_jina
 from api.dialects.openai.chat_reply import ChatReply, encode_chat
 from api.dialects.openai.embedding_reply import EmbeddingReply, Encoding, Form, encode_embeddings
 from api.work.wait import Accepted
-from jobs.generation import GenerateResult
+from jobs.generate import GenerateResult
+from jobs.job import JobView, Result
 from jobs.rerank import RerankResult
-from jobs.types import JobView, Result
 
 _RESULTS = (EmbeddingReply, ChatReply, JinaReply)
 JobResult = Annotated[

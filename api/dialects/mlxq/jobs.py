@@ -26,8 +26,8 @@ from api.work.queue import Queue
 from api.work.submit import async_options, idempotency_key, submit
 from api.work.wait import Accepted, view_of_submitted, watch
 from jobs.errors import InvalidInput, JobError, UnknownJob
+from jobs.job import Job, JobView, Lane
 from jobs.settings import Settings
-from jobs.types import Job, JobView, Lane
 
 Status = Literal["queued", "started", "finished", "failed", "canceled", "stopped", "scheduled", "deferred"]
 _ENDED = frozenset({"finished", "failed", "canceled", "stopped"})

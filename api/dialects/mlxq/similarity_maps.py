@@ -18,10 +18,11 @@ from api.route import add_route
 from api.work.models import served_model
 from api.work.queue import Queue
 from api.work.wait import Accepted, perform
+from jobs.content import ImagePart, MixedInput
+from jobs.embed import EmbedJob, EmbedResult
 from jobs.errors import InternalError, InvalidInput
-from jobs.generation import ImagePart
+from jobs.job import Result
 from jobs.settings import Settings
-from jobs.types import EmbedJob, EmbedResult, Page, Result
 
 # The smallest picture: a PNG of one pixel.
 _DOT = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAAAAAA6fptVAAAACklEQVR4nGNgAAAAAgABSK+kcQAAAABJRU5ErkJggg=="
@@ -86,7 +87,7 @@ class SimilarityMaps:
         if not asked.query:
             raise InvalidInput("query is empty.", param="query")
         [picture] = await load_images([ImageReference(asked.image, "image")], self._images)
-        return EmbedJob(model=asked.model, inputs=(asked.query, Page((ImagePart(picture),))))
+        return EmbedJob(model=asked.model, inputs=(asked.query, MixedInput((ImagePart(picture),))))
 
 
 def encode_maps(result: Result, model: str) -> bytes:

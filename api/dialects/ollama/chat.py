@@ -7,7 +7,7 @@ from api.dialects.ollama.options import think_options
 from api.dialects.ollama.request import OllamaRequest, load_job, ollama_job
 from api.dialects.openai.chat import FunctionSpec, function_tools
 from api.requests.images import ImageSource
-from jobs.generation import Chat, GenerateJob
+from jobs.generate import Chat, GenerateJob
 
 
 class OllamaTool(msgspec.Struct, frozen=True, kw_only=True):

@@ -8,8 +8,9 @@ from api.dialects.ollama.messages import parts_of
 from api.dialects.ollama.options import think_options
 from api.dialects.ollama.request import OllamaRequest, load_job, ollama_job
 from api.requests.images import ImageReference, ImageSource, load_images
+from jobs.content import TextPart
 from jobs.errors import InvalidInput
-from jobs.generation import Chat, GenerateJob, Message, Prompt, TextPart
+from jobs.generate import Chat, GenerateJob, Message, Prompt
 
 
 class OllamaGenerateRequest(OllamaRequest, frozen=True, kw_only=True):

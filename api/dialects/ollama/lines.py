@@ -7,7 +7,7 @@ from api.errors import fault_of
 from api.replies.usage import Tally
 from api.work.stream import StreamEvent
 from jobs.errors import JobError
-from jobs.generation import FinishReason, Piece
+from jobs.generate import FinishReason, Piece
 
 
 class OllamaLines:

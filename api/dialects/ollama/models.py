@@ -9,8 +9,8 @@ import msgspec
 
 from api.dialects.ollama.reply import timestamp
 from jobs.errors import NoWorker, UnknownModel
-from jobs.model_names import MAX_SHOWN_CHARACTERS, find_model, nearest
-from jobs.types import LoadedModel, ModelInfo, WorkerStats
+from jobs.models import MAX_SHOWN_CHARACTERS, LoadedModel, ModelInfo, find_model, nearest
+from jobs.stats import WorkerStats
 
 _LATEST = ":latest"
 _ARCHITECTURE = "mlx"

@@ -2,7 +2,7 @@
 
 from collections import defaultdict, deque
 
-from jobs.generation import ToolCall
+from jobs.generate import ToolCall
 
 
 class OpenCalls:

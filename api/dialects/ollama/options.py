@@ -19,9 +19,10 @@ from api.requests.sampling import (
 )
 from api.requests.template_options import template_options
 from api.requests.tools import JsonObject
+from jobs.answer_format import JsonFormat
 from jobs.errors import InvalidInput
 from jobs.format_limits import check_format
-from jobs.generation import JsonFormat, Sampling
+from jobs.generate import Sampling
 
 # What Go's time.ParseDuration reads: "5m", "1h30m", "-1ns"; the bare number is ours.
 _DURATION = re.compile(r"(?P<sign>[+-]?)(?P<parts>(?:\d+(?:\.\d+)?(?:ns|us|µs|ms|s|m|h))+)", re.ASCII)

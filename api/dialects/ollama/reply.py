@@ -11,8 +11,8 @@ from api.replies.logprobs import ChosenLogprob, chat_logprobs
 from api.requests.tool_input import tool_input
 from api.requests.tools import JsonText
 from jobs.errors import InternalError
-from jobs.generation import Choice, FinishReason, GenerateResult, Piece
-from jobs.types import Result
+from jobs.generate import Choice, FinishReason, GenerateResult, Piece
+from jobs.job import Result
 
 Unset = msgspec.UnsetType
 UNSET = msgspec.UNSET

@@ -17,7 +17,7 @@ from api.dialects.ollama.options import (
 from api.requests.answer_format import OtherFormats, refuse_given
 from api.requests.sampling import stops
 from jobs.errors import InvalidInput
-from jobs.generation import Chat, GenerateJob, Prompt
+from jobs.generate import Chat, GenerateJob, Prompt
 
 
 class OllamaRequest(OtherFormats, frozen=True, kw_only=True):

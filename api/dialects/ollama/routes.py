@@ -34,7 +34,7 @@ from api.work.queue import Queue
 from api.work.stream import open_stream
 from api.work.wait import Accepted, perform
 from jobs.errors import InvalidInput, NoWorker, UnknownModel
-from jobs.generation import GenerateJob
+from jobs.generate import GenerateJob
 from jobs.settings import Settings
 
 _LINES = Stream(

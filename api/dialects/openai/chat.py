@@ -12,7 +12,7 @@ from api.requests.sampling import Answers, MaxTokens, Stop, sampling, stops
 from api.requests.template_options import template_options
 from api.requests.tools import JsonObject, check_choice, tool
 from jobs.errors import InvalidInput
-from jobs.generation import Chat, GenerateJob, Tool, ToolChoice
+from jobs.generate import Chat, GenerateJob, Tool, ToolChoice
 
 
 class FunctionSpec(msgspec.Struct, frozen=True, kw_only=True):

@@ -8,7 +8,7 @@ from api.dialects.openai.chat_reply import FunctionReply, chat_id
 from api.replies.logprobs import ChatLogprobs, chat_logprobs
 from api.replies.sse import Chunks
 from api.replies.usage import Usage
-from jobs.generation import FinishReason, Piece
+from jobs.generate import FinishReason, Piece
 
 Unset = msgspec.UnsetType
 UNSET = msgspec.UNSET

@@ -7,8 +7,9 @@ import msgspec
 
 from api.requests.images import ImageReference, ImageSource, load_images
 from api.requests.tools import call_arguments
+from jobs.content import ImagePart, TextPart
 from jobs.errors import InvalidInput
-from jobs.generation import ImagePart, Message, TextPart, ToolCall
+from jobs.generate import Message, ToolCall
 
 
 class ImageUrl(msgspec.Struct, frozen=True):

@@ -8,8 +8,8 @@ import msgspec
 from api.replies.logprobs import ChatLogprobs, chat_logprobs
 from api.replies.usage import Tally, Usage
 from jobs.errors import InternalError
-from jobs.generation import Choice, FinishReason, GenerateResult, ToolCall
-from jobs.types import Result
+from jobs.generate import Choice, FinishReason, GenerateResult, ToolCall
+from jobs.job import Result
 
 Unset = msgspec.UnsetType
 UNSET = msgspec.UNSET

@@ -9,7 +9,7 @@ from api.requests.answer_format import FormatRequest, answer_format
 from api.requests.inputs import Inputs, split_inputs
 from api.requests.sampling import Answers, MaxTokens, Stop, sampling, stops
 from jobs.errors import InvalidInput
-from jobs.generation import GenerateJob, Prompt
+from jobs.generate import GenerateJob, Prompt
 
 DEFAULT_MAX_TOKENS = 16
 """OpenAI's own."""

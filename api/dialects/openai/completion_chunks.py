@@ -9,7 +9,7 @@ from api.dialects.openai.completion_reply import completion_id
 from api.replies.logprobs import CompletionLogprobs, completion_logprobs
 from api.replies.sse import Chunks
 from api.replies.usage import Usage
-from jobs.generation import FinishReason, Piece
+from jobs.generate import FinishReason, Piece
 
 _encode = msgspec.json.Encoder().encode
 

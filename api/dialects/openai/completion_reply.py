@@ -9,8 +9,8 @@ import msgspec
 from api.replies.logprobs import CompletionLogprobs, completion_logprobs
 from api.replies.usage import Tally, Usage
 from jobs.errors import InternalError
-from jobs.generation import Choice, FinishReason, GenerateResult
-from jobs.types import Result
+from jobs.generate import Choice, FinishReason, GenerateResult
+from jobs.job import Result
 
 
 class CompletionChoice(msgspec.Struct, frozen=True, kw_only=True):

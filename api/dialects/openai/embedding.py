@@ -10,8 +10,8 @@ from api.requests.images import ImageSource
 from api.requests.inputs import GivenPages, check_ids, split_pages
 from api.requests.pages import load_pages
 from api.work.queue import Queue
+from jobs.embed import EmbedJob, InputType, Truncate
 from jobs.errors import InvalidInput
-from jobs.types import EmbedJob, InputType, Truncate
 
 
 class EmbeddingRequest(msgspec.Struct, frozen=True, kw_only=True):

@@ -8,8 +8,9 @@ import msgspec
 from msgspec import UNSET, UnsetType
 
 from api.replies.vector_formats import OutputDtype, packed, values
+from jobs.embed import EmbedResult, PatchGrid
 from jobs.errors import InternalError
-from jobs.types import EmbedResult, PatchGrid, Result
+from jobs.job import Result
 
 Encoding = Literal["float", "base64"]
 

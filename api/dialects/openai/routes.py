@@ -18,8 +18,8 @@ from api.work.models import served_model
 from api.work.queue import Queue
 from api.work.wait import Accepted, perform
 from jobs.errors import InvalidInput, NoWorker, UnknownModel
+from jobs.models import ModelInfo
 from jobs.settings import Settings
-from jobs.types import ModelInfo
 
 
 class ModelReply(msgspec.Struct, frozen=True, kw_only=True):

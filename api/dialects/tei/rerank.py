@@ -10,8 +10,9 @@ from api.errors import Fault
 from api.requests.passages import PassageField
 from api.requests.rerank import model_or_sole, ranked, rerank_job, scores_of
 from jobs.errors import InvalidInput
+from jobs.job import Result
+from jobs.models import ModelInfo
 from jobs.rerank import RerankJob
-from jobs.types import ModelInfo, Result
 
 _ERROR_TYPES = {429: "Overloaded", 503: "Unhealthy"}
 _SERVER_ERROR = 500

@@ -10,8 +10,9 @@ from api.requests.images import ImageSource
 from api.requests.passages import GivenPassage, PassageField, TextOrImage, load_passages
 from api.requests.rerank import check_count, model_or_sole, scores_of
 from jobs.errors import InvalidInput
+from jobs.job import Result
+from jobs.models import ModelInfo
 from jobs.rerank import Passage, RerankJob
-from jobs.types import ModelInfo, Result
 
 Side = GivenPassage | tuple[GivenPassage, ...]
 

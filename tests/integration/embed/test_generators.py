@@ -15,10 +15,10 @@ from mlx_lm.tuner.utils import linear_to_lora_layers
 from mlx_lm.utils import load_model
 from safetensors.numpy import load_file, save_file
 
+from jobs.content import ImagePart, MixedInput, TextPart
+from jobs.embed import EmbedJob, EmbedResult
 from jobs.errors import InputTooLong, InvalidInput, JobError
-from jobs.generation import ImagePart, TextPart
 from jobs.settings import Settings
-from jobs.types import EmbedJob, EmbedResult, Page
 from tests.checkpoints import generators, vision
 from tests.checkpoints.colqwen import page
 from tests.checkpoints.rerankers import make as make_reranker
@@ -39,7 +39,9 @@ PAGES = EmbedJob(
     tuple(
         parts[0]
         if len(parts) == 1 and isinstance(parts[0], str)
-        else Page(tuple(TextPart(each) if isinstance(each, str) else ImagePart(page(each)) for each in parts))
+        else MixedInput(
+            tuple(TextPart(each) if isinstance(each, str) else ImagePart(page(each)) for each in parts)
+        )
         for parts in SHOWN
     ),
 )
@@ -172,8 +174,8 @@ def test_instruction_goes_before_the_text(one: EmbedRunner, seeing: EmbedRunner)
     [read] = prepared(one, EmbedJob("m", ("Find: fox",)))
     assert told.ids.tolist() == read.ids.tolist()
     picture = ImagePart(page(0))
-    [told] = prepared(seeing, EmbedJob("m", (Page((picture,)),), instruction="Find: "))
-    [read] = prepared(seeing, EmbedJob("m", (Page((TextPart("Find: "), picture)),)))
+    [told] = prepared(seeing, EmbedJob("m", (MixedInput((picture,)),), instruction="Find: "))
+    [read] = prepared(seeing, EmbedJob("m", (MixedInput((TextPart("Find: "), picture)),)))
     assert told.ids.tolist() == read.ids.tolist()
 
 
@@ -206,7 +208,7 @@ def test_bad_job_is_refused(
     ],
 )
 def test_bad_page_is_refused(seeing: EmbedRunner, parts: tuple[Any, ...], words: str):
-    error = refusal(seeing, EmbedJob("m", ("a", Page(parts))))
+    error = refusal(seeing, EmbedJob("m", ("a", MixedInput(parts))))
     assert isinstance(error, InvalidInput)
     assert error.param == "input"
     with pytest.raises(InvalidInput, match=f"Input 1: .*{words}"):
@@ -214,7 +216,7 @@ def test_bad_page_is_refused(seeing: EmbedRunner, parts: tuple[Any, ...], words:
 
 
 def test_text_model_refuses_pictures(one: EmbedRunner):
-    assert "no pictures" in refusal(one, EmbedJob("m", (Page((ImagePart(page(0)),)),))).message
+    assert "no pictures" in refusal(one, EmbedJob("m", (MixedInput((ImagePart(page(0)),)),))).message
 
 
 def test_model_whose_pages_the_library_masks_wrongly_embeds_texts_only(tmp_path: Path):

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 
+from jobs.embed import EmbedJob
 from jobs.errors import JobError
-from jobs.types import EmbedJob
 from tests.checkpoints.make import NAMES, make
 from tests.checkpoints.texts import MINILM_TEXTS, SMALL_TEXTS
 from tests.support.folders import GOLDEN

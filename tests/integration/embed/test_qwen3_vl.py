@@ -12,10 +12,10 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file, save_file
 
+from jobs.content import ImagePart, MixedInput, TextPart
+from jobs.embed import EmbedJob, EmbedResult
 from jobs.errors import InputTooLong, InternalError, InvalidInput
-from jobs.generation import ImagePart, TextPart
 from jobs.settings import Settings
-from jobs.types import EmbedJob, EmbedResult, Page
 from tests.checkpoints.make import write_json
 from tests.checkpoints.qwen3_vl import ASKED, HIDDEN, LAYOUTS, POSITIONS, make, page
 from tests.checkpoints.vision import make as make_vision
@@ -36,10 +36,12 @@ IDS = np.split(REFERENCE["ids"], np.cumsum(REFERENCE["counts"])[:-1])
 MIN_COSINE = 0.9999
 
 
-def value_of(parts: Sequence[str | int]) -> str | Page:
+def value_of(parts: Sequence[str | int]) -> str | MixedInput:
     if len(parts) == 1 and isinstance(parts[0], str):
         return parts[0]
-    return Page(tuple(TextPart(each) if isinstance(each, str) else ImagePart(page(each)) for each in parts))
+    return MixedInput(
+        tuple(TextPart(each) if isinstance(each, str) else ImagePart(page(each)) for each in parts)
+    )
 
 
 JOBS = [EmbedJob("m", (value_of(parts),), instruction=instruction) for instruction, parts in ASKED]
@@ -149,11 +151,11 @@ def test_model_says_what_it_is(one: PageEmbedRunner):
         (EmbedJob("m", ("a",), dimensions=HIDDEN + 1), "dimensions"),
         (EmbedJob("m", ("a",), prompt_name="query"), "prompt_name"),
         (EmbedJob("m", ("a",), instruction="find <|image_pad|>"), "instruction"),
-        (EmbedJob("m", ("a", Page((ImagePart(b"no picture"),)))), "input"),
-        (EmbedJob("m", ("a", Page((ImagePart(page(0)[:900]),)))), "input"),
+        (EmbedJob("m", ("a", MixedInput((ImagePart(b"no picture"),)))), "input"),
+        (EmbedJob("m", ("a", MixedInput((ImagePart(page(0)[:900]),)))), "input"),
         (EmbedJob("m", ("a", "fox " * 600)), "input"),
         (EmbedJob("m", ("a", "fox <|image_pad|>")), "input"),
-        (EmbedJob("m", ("a", Page((TextPart("<|video_pad|>"), ImagePart(page(3)))))), "input"),
+        (EmbedJob("m", ("a", MixedInput((TextPart("<|video_pad|>"), ImagePart(page(3)))))), "input"),
         (EmbedJob("m", ("a", (1, 2, 10_000_000))), "input"),
         (EmbedJob("m", ("a", ())), "input"),
     ],
@@ -169,7 +171,7 @@ def test_bad_job_is_refused_and_leaves_the_others_alone(one: PageEmbedRunner, jo
 
 
 def test_overlong_page_is_refused_also_where_texts_may_be_cut(one: PageEmbedRunner):
-    overlong = Page((ImagePart(page(0)), TextPart("fox " * 600)))
+    overlong = MixedInput((ImagePart(page(0)), TextPart("fox " * 600)))
     [refused] = one.prepare([EmbedJob("m", (overlong,), truncate="end")])
     assert isinstance(refused, InputTooLong)
     assert "page" in refused.message
@@ -245,7 +247,9 @@ def test_pixel_budget_is_clamped_and_a_lower_one_is_kept(
     runner = open_runner(str(folder), Settings())
     assert isinstance(runner, PageEmbedRunner)
     large, small = plain(1240, 1754), plain(20, 20)
-    items = prepared(runner, [EmbedJob("m", (Page((ImagePart(large),)), Page((ImagePart(small),))))])
+    items = prepared(
+        runner, [EmbedJob("m", (MixedInput((ImagePart(large),)), MixedInput((ImagePart(small),))))]
+    )
     assert [(grid.rows, grid.columns) for item in items for grid in item.grids] == [(rows, columns), (2, 2)]
 
 

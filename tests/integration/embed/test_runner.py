@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file
 
+from jobs.embed import EmbedJob, EmbedResult, Truncate
 from jobs.errors import InputTooLong, InternalError, InvalidInput, JobError
-from jobs.types import EmbedJob, EmbedResult, Truncate
 from tests.checkpoints.make import make, write_json
 from tests.checkpoints.weights import changed_weights
 from workers.runners.contract import loaded

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from jobs.content import ImagePart, MixedInput, TextPart
+from jobs.embed import EmbedJob
 from jobs.errors import InvalidInput
-from jobs.generation import ImagePart, TextPart
-from jobs.types import EmbedJob, Page
 from tests.checkpoints import vision
 from tests.checkpoints.colqwen import page
 from tests.support import parity
@@ -37,7 +37,7 @@ def png(picture: Image.Image) -> bytes:
 
 
 def paged(*pictures: bytes) -> EmbedJob:
-    return EmbedJob("m", tuple(Page((ImagePart(each),)) for each in pictures))
+    return EmbedJob("m", tuple(MixedInput((ImagePart(each),)) for each in pictures))
 
 
 def test_large_picture_is_scaled_down_before_the_processor_has_it(
@@ -113,7 +113,9 @@ def test_after_an_error_no_more_of_the_jobs_pictures_are_decoded(
 
 def test_a_jobs_broken_picture_is_named_and_its_neighbours_are_served(runner: SeeingEmbedRunner):
     sound = paged(page(0), page(1))
-    broken = EmbedJob("m", ("a", Page((ImagePart(page(0)), TextPart("b"))), Page((ImagePart(b"none"),)), "c"))
+    broken = EmbedJob(
+        "m", ("a", MixedInput((ImagePart(page(0)), TextPart("b"))), MixedInput((ImagePart(b"none"),)), "c")
+    )
     first, error, last = runner.prepare([sound, broken, sound])
     assert isinstance(error, InvalidInput)
     assert (error.param, error.message.partition(": ")[0]) == ("input", "Input 2")

@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 from tokenizers import Tokenizer
 
+from jobs.content import TextPart
 from jobs.errors import InvalidInput
-from jobs.generation import Chat, Choice, GenerateJob, Message, Prompt, Sampling, TextPart
+from jobs.generate import Chat, Choice, GenerateJob, Message, Prompt, Sampling
 from jobs.settings import Settings
 from tests.checkpoints import generators, vision
 from tests.integration.generate.test_generator_folders import changed, found_of, opened

@@ -15,10 +15,10 @@ from safetensors.numpy import load_file, save_file
 from tokenizers import Tokenizer
 from tokenizers.processors import TemplateProcessing
 
+from jobs.content import ImagePart, MixedInput, TextPart
+from jobs.embed import EmbedJob
 from jobs.errors import InputTooLong, InvalidInput
-from jobs.generation import ImagePart, TextPart
 from jobs.settings import Settings
-from jobs.types import EmbedJob, Page
 from tests.checkpoints import generators, vision
 from tests.checkpoints.colqwen import page
 from tests.checkpoints.make import write_json
@@ -32,8 +32,8 @@ PAGES = EmbedJob(
     "m",
     (
         "a fox",
-        Page((ImagePart(page(0)),)),
-        Page((TextPart("see"), ImagePart(page(4)), TextPart(" and the lake"), ImagePart(page(5)))),
+        MixedInput((ImagePart(page(0)),)),
+        MixedInput((TextPart("see"), ImagePart(page(4)), TextPart(" and the lake"), ImagePart(page(5)))),
     ),
 )
 PROMPTS = {"search": "Instruct: Find what is meant\nQuery: ", "plain": ""}

@@ -5,8 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from jobs.content import TextPart
 from jobs.errors import InputTooLong
-from jobs.generation import Chat, GenerateJob, Message, TextPart
+from jobs.generate import Chat, GenerateJob, Message
 from jobs.settings import Settings
 from tests.support.folders import TINY_CHAT
 from workers.models.open import open_runner

@@ -11,10 +11,11 @@ from mlx.utils import tree_flatten
 from mlx_lm.tuner.utils import linear_to_lora_layers
 from mlx_lm.utils import load_model
 
+from jobs.content import TextPart
+from jobs.embed import EmbedJob
 from jobs.errors import InvalidInput, JobError
-from jobs.generation import Chat, GenerateJob, GenerateResult, Message, Sampling, TextPart
+from jobs.generate import Chat, GenerateJob, GenerateResult, Message, Sampling
 from jobs.settings import Settings
-from jobs.types import EmbedJob
 from tests.checkpoints.make import make
 from tests.support.folders import TINY_CHAT
 from workers.__main__ import load_models

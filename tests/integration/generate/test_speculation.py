@@ -12,8 +12,9 @@ from mlx.utils import tree_map
 from mlx_lm.models import gemma3_text, mamba2, qwen3
 from mlx_lm.models.cache import KVCache
 
+from jobs.answer_format import JsonFormat
 from jobs.errors import InvalidInput
-from jobs.generation import GenerateJob, JsonFormat, Prompt, Sampling
+from jobs.generate import GenerateJob, Prompt, Sampling
 from tests.checkpoints import vocabularies
 from workers.runners.generate.answer import Answer
 from workers.runners.generate.contract import NewToken

@@ -8,18 +8,10 @@ from typing import Any
 import pytest
 from llguidance import LLTokenizer
 
+from jobs.answer_format import JsonFormat
+from jobs.content import TextPart
 from jobs.errors import JobError
-from jobs.generation import (
-    Chat,
-    Choice,
-    GenerateJob,
-    GenerateResult,
-    JsonFormat,
-    Message,
-    Prompt,
-    Sampling,
-    TextPart,
-)
+from jobs.generate import Chat, Choice, GenerateJob, GenerateResult, Message, Prompt, Sampling
 from tests.support.answers import answer_to
 from tests.support.folders import TINY_CHAT
 from workers.runners.contract import loaded

@@ -14,8 +14,9 @@ from mlx_vlm.generate import generate_step
 from mlx_vlm.utils import load, prepare_inputs
 from PIL import Image
 
+from jobs.content import ImagePart, TextPart
 from jobs.errors import InputTooLong, InvalidInput, JobError
-from jobs.generation import Chat, GenerateJob, ImagePart, Message, Prompt, Sampling, TextPart
+from jobs.generate import Chat, GenerateJob, Message, Prompt, Sampling
 from jobs.settings import Settings
 from tests.checkpoints.vision import NAMES, make
 from workers.models.open import load_runner

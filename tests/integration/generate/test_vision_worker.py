@@ -8,8 +8,9 @@ import pytest
 import redis
 from PIL import Image
 
+from jobs.content import ImagePart, TextPart
 from jobs.errors import InvalidInput
-from jobs.generation import Chat, GenerateJob, GenerateResult, ImagePart, Message, Sampling, TextPart
+from jobs.generate import Chat, GenerateJob, GenerateResult, Message, Sampling
 from jobs.settings import Settings
 from jobs.store.redis_server import RedisServer
 from tests.checkpoints.vision import make

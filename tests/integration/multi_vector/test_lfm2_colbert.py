@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file, save_file
 
+from jobs.content import ImagePart, MixedInput, TextPart
+from jobs.embed import EmbedJob, EmbedResult
 from jobs.errors import InputTooLong, InvalidInput
-from jobs.generation import ImagePart, TextPart
 from jobs.rerank import RerankJob, RerankResult
 from jobs.settings import Settings
-from jobs.types import EmbedJob, EmbedResult, Page
 from tests.checkpoints.colqwen import page
 from tests.checkpoints.lfm2_colbert import (
     DIMENSIONS,
@@ -169,7 +169,7 @@ def test_texts_are_queries_and_pages_of_texts_documents_unless_said_otherwise(on
         return prepared(one, [EmbedJob("m", (value,), input_type=input_type)])[0].ids.tolist()
 
     assert read("red fox") == read("red fox", "query") != read("red fox", "document")
-    assert read(Page((TextPart("red fox"),))) == read("red fox", "document")
+    assert read(MixedInput((TextPart("red fox"),))) == read("red fox", "document")
 
 
 def test_token_ids_read_as_their_text_does(one: MultiVectorRunner):
@@ -199,7 +199,10 @@ def test_lengths_at_which_pylate_cuts_are_no_limit_but_the_positions_are(one: Mu
 def test_pictures_are_refused(one: MultiVectorRunner):
     picture = ImagePart(page(3))
     embed, rerank = one.prepare(
-        [EmbedJob("m", ("a", Page((picture,)))), RerankJob("m", "fox", ("dog", (TextPart("cat"), picture)))]
+        [
+            EmbedJob("m", ("a", MixedInput((picture,)))),
+            RerankJob("m", "fox", ("dog", (TextPart("cat"), picture))),
+        ]
     )
     assert isinstance(embed, InvalidInput)
     assert (embed.message, embed.param) == ("Input 1: this model reads texts, and no pictures.", "input")

@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 import redis
 
+from jobs.content import ImagePart
+from jobs.embed import EmbedJob
 from jobs.errors import InvalidInput
-from jobs.generation import ImagePart
 from jobs.rerank import Passage, RerankJob, RerankResult
 from jobs.settings import Settings
 from jobs.store.redis_server import RedisServer
-from jobs.types import EmbedJob
 from tests.checkpoints.colqwen import DOCUMENTS, PAGES, QUERIES, make, page
 from tests.support.folders import GOLDEN
 from tests.support.running_worker import INTERACTIVE, embedded, working_queue

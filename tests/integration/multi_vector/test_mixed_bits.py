@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file, save_file
 
-from jobs.generation import ImagePart
-from jobs.types import EmbedJob, Page
+from jobs.content import ImagePart, MixedInput
+from jobs.embed import EmbedJob
 from tests.checkpoints import colidefics, colqwen, lfm2_colbert
 from tests.support import parity
 from tests.support.parity import least_cosine, outcomes
@@ -23,7 +23,7 @@ SEEING = ("visual.", "vision_model.", "vision_tower.", "connector.")
 GROUP = 32
 
 TEXTS = [EmbedJob("m", colqwen.QUERIES), EmbedJob("m", colqwen.DOCUMENTS, input_type="document")]
-PICTURE = EmbedJob("m", (Page((ImagePart(colqwen.page(3)),)),))
+PICTURE = EmbedJob("m", (MixedInput((ImagePart(colqwen.page(3)),)),))
 
 CASES = [
     *((colqwen.make, layout) for layout in colqwen.LAYOUTS),

@@ -13,10 +13,10 @@ import pytest
 from PIL import Image
 from safetensors.numpy import load_file, save_file
 
+from jobs.content import ImagePart, MixedInput, TextPart
+from jobs.embed import EmbedJob, EmbedResult, PatchGrid
 from jobs.errors import InternalError, InvalidInput
-from jobs.generation import ImagePart, TextPart
 from jobs.settings import Settings
-from jobs.types import EmbedJob, EmbedResult, Page, PatchGrid
 from tests.checkpoints import colidefics
 from tests.checkpoints.colqwen import DIMENSIONS, DOCUMENTS, LAYOUTS, PAGES, QUERIES, make, page
 from tests.checkpoints.vision import make as make_vision
@@ -47,7 +47,7 @@ class Golden:
         self.jobs = [
             EmbedJob("m", QUERIES),
             EmbedJob("m", DOCUMENTS, input_type="document"),
-            EmbedJob("m", tuple(Page((ImagePart(page(number)),)) for number in pages)),
+            EmbedJob("m", tuple(MixedInput((ImagePart(page(number)),)) for number in pages)),
         ]
 
 
@@ -135,7 +135,8 @@ def test_grids_are_where_the_picture_tokens_are(case: Case):
 
 def test_result_says_where_the_vectors_are(one: MultiVectorRunner):
     job = EmbedJob(
-        "m", ("red fox", Page((ImagePart(page(1)),)), Page((ImagePart(page(0)), ImagePart(page(3)))))
+        "m",
+        ("red fox", MixedInput((ImagePart(page(1)),)), MixedInput((ImagePart(page(0)), ImagePart(page(3))))),
     )
     [items] = one.prepare([job])
     assert isinstance(items, list)
@@ -165,10 +166,10 @@ def test_input_type_and_kind_of_input_decide_how_it_is_read(one: MultiVectorRunn
         return prepared(one, [EmbedJob("m", (value,), input_type=input_type)])[0].ids.tolist()
 
     assert read("red fox") == read("red fox", "query") != read("red fox", "document")
-    words = Page((TextPart("red fox"),))
+    words = MixedInput((TextPart("red fox"),))
     assert read(words) == read("red fox", "document")
     assert read(words, "query") == read("red fox", "query")
-    picture = Page((ImagePart(page(3)),))
+    picture = MixedInput((ImagePart(page(3)),))
     assert read(picture) == read(picture, "document") == read(picture, "query")
 
 
@@ -179,11 +180,11 @@ def test_input_type_and_kind_of_input_decide_how_it_is_read(one: MultiVectorRunn
         (EmbedJob("m", ("a",), dimensions=64), "dimensions"),
         (EmbedJob("m", ("a",), prompt_name="query"), "prompt_name"),
         (EmbedJob("m", ("a",), instruction="find it"), "instruction"),
-        (EmbedJob("m", ("a", Page((ImagePart(b"no picture"),)))), "input"),
-        (EmbedJob("m", ("a", Page((ImagePart(page(0)[:900]),)))), "input"),
+        (EmbedJob("m", ("a", MixedInput((ImagePart(b"no picture"),)))), "input"),
+        (EmbedJob("m", ("a", MixedInput((ImagePart(page(0)[:900]),)))), "input"),
         (EmbedJob("m", ("a", "fox " * 1100)), "input"),
         (EmbedJob("m", ("a", (1, 2, 10_000_000))), "input"),
-        (EmbedJob("m", ("a", Page(()))), "input"),
+        (EmbedJob("m", ("a", MixedInput(()))), "input"),
     ],
 )
 def test_bad_job_is_refused_and_leaves_the_others_alone(one: MultiVectorRunner, job: EmbedJob, param: str):
@@ -236,7 +237,7 @@ def test_pixel_budget_is_clamped_and_a_lower_one_is_kept(tmp_path: Path):
         file.write_text(json.dumps({**config, "max_pixels": most}))
         runner = open_runner(str(folder), Settings())
         assert isinstance(runner, MultiVectorRunner)
-        [item] = prepared(runner, [EmbedJob("m", (Page((ImagePart(large),)),))])
+        [item] = prepared(runner, [EmbedJob("m", (MixedInput((ImagePart(large),)),))])
         assert [(grid.rows, grid.columns) for grid in item.grids] == [(rows, columns)]
 
 
@@ -249,10 +250,10 @@ def test_pages_behind_a_bad_one_are_not_decoded(one: MultiVectorRunner, monkeypa
         return decode(data, param)
 
     monkeypatch.setattr("workers.runners.multi_vector.mixed_prompts.decode", noting)
-    pages = [Page((ImagePart(b"no picture"),)), *[Page((ImagePart(plain(20, 20)),))] * 60]
+    pages = [MixedInput((ImagePart(b"no picture"),)), *[MixedInput((ImagePart(plain(20, 20)),))] * 60]
     [error] = one.prepare([EmbedJob("m", tuple(pages))])
     assert isinstance(error, InvalidInput) and error.message.startswith("Input 0: ")
-    [after] = one.prepare([EmbedJob("m", (Page((ImagePart(plain(20, 20)),)),))])
+    [after] = one.prepare([EmbedJob("m", (MixedInput((ImagePart(plain(20, 20)),)),))])
     assert isinstance(after, list)
     assert len(decoded) < 40
 

@@ -8,11 +8,11 @@ import pytest
 import redis
 from PIL import Image
 
+from jobs.content import ImagePart, MixedInput
+from jobs.embed import EmbedJob, EmbedResult
 from jobs.errors import InvalidInput
-from jobs.generation import ImagePart
 from jobs.settings import Settings
 from jobs.store.redis_server import RedisServer
-from jobs.types import EmbedJob, EmbedResult, Page
 from tests.checkpoints.colqwen import DOCUMENTS, PAGES, QUERIES, make, page
 from tests.support.folders import GOLDEN
 from tests.support.images import encode
@@ -25,7 +25,7 @@ EXPECTED = np.split(REFERENCE["vectors"].astype(np.float64), np.cumsum(REFERENCE
 
 
 def pages(*data: bytes) -> EmbedJob:
-    return EmbedJob("m", tuple(Page((ImagePart(each),)) for each in data))
+    return EmbedJob("m", tuple(MixedInput((ImagePart(each),)) for each in data))
 
 
 def parts(result: EmbedResult) -> list[np.ndarray]:
@@ -51,7 +51,7 @@ async def test_worker_embeds_pages_and_texts_together_and_outlives_bad_pictures(
             pages(*(page(number) for number in range(len(PAGES)))),
             EmbedJob("m", DOCUMENTS, input_type="document"),
             pages(page(1)),
-            EmbedJob("m", (QUERIES[0], Page((ImagePart(page(5)),)))),
+            EmbedJob("m", (QUERIES[0], MixedInput((ImagePart(page(5)),)))),
         ]
         texts, books, documents, tall, mixed = await asyncio.gather(*map(ask, asked))
         found = [*parts(texts), *parts(documents), *parts(books)]

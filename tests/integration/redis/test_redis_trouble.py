@@ -23,14 +23,15 @@ import redis
 
 from jobs.client import watch
 from jobs.client.queue import JobQueue
+from jobs.embed import EmbedJob
 from jobs.errors import QueueUnavailable
+from jobs.job import SubmitOptions
 from jobs.settings import Settings
 from jobs.store import outage, probe
 from jobs.store.connection import connect, connect_async, impatient
 from jobs.store.probe import SECOND_LOOK_S, Probe, RedisUnusable
 from jobs.store.record import PART_BYTES
 from jobs.store.redis_server import RedisServer
-from jobs.types import EmbedJob, SubmitOptions
 from tests.support.stack import MODEL, ROOT, Program, Stack
 from tests.support.waiting import PATIENCE_S, until, until_async, wait_until, within
 from tests.support.web import certificate

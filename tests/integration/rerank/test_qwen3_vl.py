@@ -14,8 +14,8 @@ import pytest
 from PIL import Image
 from safetensors.numpy import load_file, save_file
 
+from jobs.content import ImagePart, TextPart
 from jobs.errors import InputTooLong, InvalidInput, JobError
-from jobs.generation import ImagePart, TextPart
 from jobs.rerank import Passage, RerankJob, RerankResult
 from jobs.settings import Settings
 from jobs.store.redis_server import RedisServer

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file, save_file
 
+from jobs.content import ImagePart, TextPart
 from jobs.errors import InputTooLong, InternalError, InvalidInput, JobError
-from jobs.generation import ImagePart, TextPart
 from jobs.rerank import Passage, RerankJob, RerankResult
 from tests.checkpoints.make import write_json
 from tests.checkpoints.rerankers import make

@@ -12,13 +12,14 @@ import pytest
 import redis
 
 from jobs.client.queue import JobQueue
+from jobs.embed import EmbedJob
 from jobs.errors import InternalError, ModelNotLoadable
-from jobs.generation import GenerateJob, GenerateResult, Prompt
+from jobs.generate import GenerateJob, GenerateResult, Prompt
+from jobs.job import Lane, Result, SubmitOptions
 from jobs.settings import Settings
 from jobs.store import keys
 from jobs.store.connection import connect, connect_async
 from jobs.store.redis_server import RedisServer
-from jobs.types import EmbedJob, Lane, Result, SubmitOptions
 from tests.support.fake_generator import FakeGenerator
 from tests.support.fake_runner import FakeRunner
 from tests.support.folders import TINY_CHAT

@@ -12,14 +12,17 @@ import msgspec
 import pytest
 import redis
 
+from jobs.answer_format import JsonFormat
 from jobs.client.queue import JobQueue
+from jobs.content import TextPart
+from jobs.embed import EmbedJob
 from jobs.errors import TimeLimitExceeded
-from jobs.generation import Chat, GenerateJob, GenerateResult, JsonFormat, Message, Prompt, TextPart, Tool
+from jobs.generate import Chat, GenerateJob, GenerateResult, Message, Prompt, Tool
+from jobs.job import Lane, SubmitOptions, Ticket
 from jobs.settings import Settings
 from jobs.store import keys
 from jobs.store.connection import connect, connect_async
 from jobs.store.redis_server import RedisServer
-from jobs.types import EmbedJob, Lane, SubmitOptions, Ticket
 from tests.support.fake_generator import FakeGenerator
 from tests.support.fake_runner import FakeRunner, expected_vector
 from tests.support.running_worker import (

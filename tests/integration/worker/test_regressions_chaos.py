@@ -14,13 +14,15 @@ import redis
 
 from jobs.client.inspector import Announcement
 from jobs.client.queue import JobQueue
+from jobs.embed import EmbedJob
 from jobs.errors import ResultTimeout
+from jobs.job import Lane, SubmitOptions
+from jobs.models import ModelInfo
 from jobs.process.parent_watch import ParentPipe
 from jobs.settings import Settings
 from jobs.store import keys, record
 from jobs.store.connection import connect_async
 from jobs.store.redis_server import RedisServer
-from jobs.types import EmbedJob, Lane, ModelInfo, SubmitOptions
 from tests.chaos.plan import MODEL
 from tests.support.waiting import wait_until
 

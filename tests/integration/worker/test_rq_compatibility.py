@@ -17,10 +17,10 @@ from rq_exporter.collector import RQCollector
 
 from jobs.client.queue import JobQueue
 from jobs.errors import InternalError, JobExpired, UnreadableJob, WorkerLost
+from jobs.job import SubmitOptions
 from jobs.store import keys
 from jobs.store.redis_server import RedisServer
 from jobs.store.serializer import MsgpackSerializer
-from jobs.types import SubmitOptions
 from tests.support.fake_runner import DIMENSIONS, FakeRunner, expected_vector
 from tests.support.running_worker import ThreadWorker, has_status, job, run, vectors, worker_process
 from tests.support.waiting import PATIENCE_S, until, until_async

@@ -9,10 +9,10 @@ import redis
 
 from jobs.client.queue import JobQueue
 from jobs.errors import InternalError, InvalidInput, JobCanceled, UnknownJob
-from jobs.generation import GenerateJob, GenerateResult, Pieces, Prompt
+from jobs.generate import GenerateJob, GenerateResult, Pieces, Prompt
+from jobs.job import Lane, SubmitOptions
 from jobs.store.connection import connect_async
 from jobs.store.redis_server import RedisServer
-from jobs.types import Lane, SubmitOptions
 from tests.support.fake_generator import FakeGenerator
 from tests.support.running_worker import INTERACTIVE, SETTINGS, ThreadWorker, running_worker
 from tests.support.waiting import PATIENCE_S, until, until_async, within

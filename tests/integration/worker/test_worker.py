@@ -6,11 +6,12 @@ import pytest
 import redis
 
 from jobs.client.queue import JobQueue
+from jobs.embed import EmbedResult
 from jobs.errors import InternalError, InvalidInput, TimeLimitExceeded
+from jobs.job import Lane, SubmitOptions
 from jobs.store import keys
 from jobs.store.connection import connect_async
 from jobs.store.redis_server import RedisServer
-from jobs.types import EmbedResult, Lane, SubmitOptions
 from tests.support.fake_runner import FakeRunner, expected_vector
 from tests.support.running_worker import (
     INTERACTIVE,

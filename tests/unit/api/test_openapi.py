@@ -16,8 +16,10 @@ from starlette.routing import Route
 from api.app import create_app
 from jobs import errors
 from jobs.errors import JobError
+from jobs.job import Job, JobView, Lane, Result, SubmitOptions, Ticket
+from jobs.models import ModelInfo
 from jobs.settings import Settings
-from jobs.types import Job, JobView, Lane, ModelInfo, QueueStats, Result, SubmitOptions, Ticket
+from jobs.stats import QueueStats
 from tests.support.documented import Documented, Endpoint, items_of
 from tests.support.memory_generation import CHAT_MODEL
 from tests.support.memory_queue import MODEL, PAGE_MODEL, MemoryQueue

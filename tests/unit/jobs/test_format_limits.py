@@ -5,9 +5,10 @@ from typing import Any
 
 import pytest
 
+from jobs.answer_format import ChoiceFormat, GrammarFormat, JsonFormat, RegexFormat
 from jobs.errors import InvalidInput
 from jobs.format_limits import check_format, check_tools, read_schema
-from jobs.generation import ChoiceFormat, GrammarFormat, JsonFormat, RegexFormat, Tool
+from jobs.generate import Tool
 
 
 def properties(count: int) -> dict[str, Any]:

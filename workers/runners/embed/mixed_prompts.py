@@ -10,9 +10,9 @@ from pathlib import Path
 
 import numpy as np
 
+from jobs.content import MixedInput, TextPart
+from jobs.embed import Truncate
 from jobs.errors import InputTooLong, InvalidInput
-from jobs.generation import TextPart
-from jobs.types import Page, Truncate
 from workers.runners.tokens.tokenizer import Ids, ModelTokenizer
 from workers.runners.vision.image_tokens import QWEN_MARKS, Look, grids_of, look, refuse_marks
 from workers.runners.vision.images import decode
@@ -58,7 +58,7 @@ class TurnPrompts:
             ids = self._tokenizer.cut(ids, before, truncate, tail_tokens=len(self._tail))
         return PageItem(ids)
 
-    def page(self, page: Page, system: str) -> PageItem:
+    def page(self, page: MixedInput, system: str) -> PageItem:
         """Pictures and texts in their order, with nothing between them. system: the words of the system's turn. Raises
         InvalidInput.
         """

@@ -8,9 +8,10 @@ from typing import Any, NamedTuple
 import mlx.core as mx
 import numpy as np
 
+from jobs.content import ImagePart, MixedInput, TextPart
+from jobs.embed import EmbedJob, EmbedResult
 from jobs.errors import InvalidInput, JobError
-from jobs.generation import ImagePart, TextPart
-from jobs.types import EmbedJob, EmbedResult, ModelInfo, Page
+from jobs.models import ModelInfo
 from workers.runners.checkpoint.lazy_weights import read, release, size_bytes
 from workers.runners.contract import caught, check_finite, named, succeeded
 from workers.runners.embed.mixed_prompts import INSTRUCTION, TurnPrompts, system_words
@@ -76,7 +77,7 @@ class PageEmbedRunner:
         yield from read(self._network)
         samples = [
             self._prompts.text("a", INSTRUCTION, "none"),
-            self._prompts.page(Page((ImagePart(blank_picture()),)), INSTRUCTION),
+            self._prompts.page(MixedInput((ImagePart(blank_picture()),)), INSTRUCTION),
         ]
         check_finite(self.run(samples), self._files.folder, "vectors")
 
@@ -142,8 +143,8 @@ class PageEmbedRunner:
         return items
 
 
-def _words(value: str | tuple[int, ...] | Page) -> str | tuple[int, ...]:
-    if not isinstance(value, Page):
+def _words(value: str | tuple[int, ...] | MixedInput) -> str | tuple[int, ...]:
+    if not isinstance(value, MixedInput):
         return value
     return "".join(part.text for part in value.parts if isinstance(part, TextPart))
 

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from jobs.embed import EmbedJob
 from jobs.errors import InvalidInput
-from jobs.types import EmbedJob
 from workers.runners.checkpoint.folder import max_tokens_of, modules_of, read_json
 
 logger = logging.getLogger(__name__)

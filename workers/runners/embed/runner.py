@@ -10,8 +10,10 @@ import mlx.core as mx
 import msgspec
 import numpy as np
 
+from jobs.content import MixedInput
+from jobs.embed import EmbedJob, EmbedResult
 from jobs.errors import InvalidInput, JobError
-from jobs.types import EmbedJob, EmbedResult, ModelInfo, Page
+from jobs.models import ModelInfo
 from workers.runners.checkpoint.lazy_weights import read, release, size_bytes
 from workers.runners.contract import caught, check_finite, named, succeeded
 from workers.runners.embed.model import EmbedModel, Network, open_embedding_model
@@ -144,13 +146,13 @@ class EmbedRunner:
         prompt = self._prompt(job)
         return Asked(msgspec.structs.replace(job, inputs=tuple(self._shortened(job, prompt))), prompt)
 
-    def _shortened(self, job: EmbedJob, prompt: str) -> Iterator[str | tuple[int, ...] | Page]:
+    def _shortened(self, job: EmbedJob, prompt: str) -> Iterator[str | tuple[int, ...] | MixedInput]:
         """The inputs, without most of what is cut off. Raises InputTooLong."""
         for index, value in enumerate(job.inputs):
             with named(f"Input {index}"):
                 if isinstance(value, str):
                     yield self._tokenizer.shortened(value, job.truncate, prompt)
-                elif isinstance(value, Page):
+                elif isinstance(value, MixedInput):
                     yield value
                 else:
                     yield tuple(self._tokenizer.shortened_ids(value, job.truncate))
@@ -161,7 +163,7 @@ class EmbedRunner:
         for index, value in enumerate(job.inputs):
             ids = next(encoded) if isinstance(value, str) else None
             try:
-                if isinstance(value, Page):
+                if isinstance(value, MixedInput):
                     outcome.append(self._page(value, prompt))
                 else:
                     outcome.append(EmbedItem(self._read(value, ids, prompt, job)))
@@ -169,7 +171,7 @@ class EmbedRunner:
                 return type(error)(f"Input {index}: {error.message}", param=error.param)
         return outcome
 
-    def _page(self, page: Page, prompt: str) -> EmbedItem:
+    def _page(self, page: MixedInput, prompt: str) -> EmbedItem:
         """What the model reads for a page with pictures. Raises InvalidInput."""
         raise InvalidInput("this model reads texts, and no pictures.", param="input")
 

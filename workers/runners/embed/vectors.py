@@ -6,8 +6,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from jobs.embed import EmbedResult
 from jobs.errors import InternalError, InvalidInput, JobError
-from jobs.types import EmbedResult
 
 Vector = NDArray[np.float32]
 

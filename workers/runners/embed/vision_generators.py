@@ -17,9 +17,9 @@ import numpy as np
 from mlx import nn
 from PIL import Image
 
+from jobs.content import ImagePart, MixedInput, TextPart
+from jobs.embed import EmbedJob
 from jobs.errors import InputTooLong, InvalidInput, JobError
-from jobs.generation import ImagePart, TextPart
-from jobs.types import EmbedJob, Page
 from workers.runners.checkpoint.folder import read_json
 from workers.runners.contract import caught, check_finite
 from workers.runners.embed.last_hidden_state import tap_last_norm
@@ -41,7 +41,7 @@ the words of a page see those after them, and windows are left out.
 """
 
 
-class BegunPage(Page, frozen=True):
+class BegunPage(MixedInput, frozen=True):
     """pictures: those of its parts, in order, which are being decoded and scaled down."""
 
     pictures: tuple[Future[Image.Image], ...]
@@ -89,7 +89,7 @@ class SeeingEmbedRunner(EmbedRunner):
         yield from super().load()
         if "vision" not in self.info.abilities:
             return
-        page = self._page(Page((ImagePart(blank_picture()),)), "")
+        page = self._page(MixedInput((ImagePart(blank_picture()),)), "")
         check_finite(self.run([page]), self._folder, "vectors")
 
     def prepare(self, jobs: Sequence[EmbedJob]) -> Sequence[list[EmbedItem] | JobError]:
@@ -100,10 +100,10 @@ class SeeingEmbedRunner(EmbedRunner):
         """The job with its pages' pictures on their way, or as it is, if it will be refused."""
         if "vision" not in self.info.abilities or isinstance(caught(self._prompt, job), JobError):
             return job
-        inputs = [self._begin(value) if isinstance(value, Page) else value for value in job.inputs]
+        inputs = [self._begin(value) if isinstance(value, MixedInput) else value for value in job.inputs]
         return msgspec.structs.replace(job, inputs=tuple(inputs))
 
-    def _begin(self, page: Page) -> BegunPage:
+    def _begin(self, page: MixedInput) -> BegunPage:
         pictures = [part.data for part in page.parts if isinstance(part, ImagePart)]
         return BegunPage(page.parts, tuple(self._threads.submit(_picture, each) for each in pictures))
 
@@ -113,7 +113,7 @@ class SeeingEmbedRunner(EmbedRunner):
         finally:
             leave(each for page in job.inputs if isinstance(page, BegunPage) for each in page.pictures)
 
-    def _page(self, page: Page, prompt: str) -> EmbedItem:
+    def _page(self, page: MixedInput, prompt: str) -> EmbedItem:
         if "vision" not in self.info.abilities:
             raise InvalidInput("of this model, texts are served, and no pictures.", param="input")
         begun = page if isinstance(page, BegunPage) else self._begin(page)

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from jobs.errors import JobError
-from jobs.generation import GenerateJob, Pieces
+from jobs.generate import GenerateJob, Pieces
 
 if TYPE_CHECKING:  # it needs MLX's libraries, which a worker of other models does without
     from workers.runners.generate.output.transcript import Transcript

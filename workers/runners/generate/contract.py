@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple, Protocol, runtime_checkable
 
-from jobs.generation import FinishReason
+from jobs.generate import FinishReason
 from workers.runners.contract import Runner
 from workers.runners.generate.answer import Answer
 

@@ -6,8 +6,9 @@ from typing import Any, NamedTuple
 
 from mlx_lm.tokenizer_utils import TokenizerWrapper
 
+from jobs.content import ImagePart, TextPart
 from jobs.errors import InvalidInput
-from jobs.generation import Chat, GenerateJob, ImagePart, Message, Prompt, TextPart, Tool
+from jobs.generate import Chat, GenerateJob, Message, Prompt, Tool
 
 # The prefixes that mlx-llm-server and mlx-lm give a model without a chat template.
 ROLE_PREFIXES = {"system": "ASSISTANT's RULE: ", "user": "USER: ", "assistant": "ASSISTANT: ", "stop": "\n"}

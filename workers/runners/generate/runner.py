@@ -13,8 +13,8 @@ from mlx_lm.utils import load_adapters, load_model, load_tokenizer
 from tokenizers import Tokenizer
 
 from jobs.errors import InputTooLong, InvalidInput, JobError
-from jobs.generation import Chat, Choice, GenerateJob, GenerateResult, Prompt
-from jobs.types import ModelInfo
+from jobs.generate import Chat, Choice, GenerateJob, GenerateResult, Prompt
+from jobs.models import ModelInfo
 from workers.runners.checkpoint.folder import read_json
 from workers.runners.checkpoint.lazy_weights import read, release, size_bytes
 from workers.runners.contract import succeeded

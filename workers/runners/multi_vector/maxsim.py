@@ -10,9 +10,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from jobs.content import MixedInput
+from jobs.embed import EmbedJob
 from jobs.errors import InvalidInput, JobError
 from jobs.rerank import Passage, RerankJob, RerankResult
-from jobs.types import EmbedJob, Page
 
 
 def embeddings_of(job: RerankJob) -> tuple[EmbedJob, EmbedJob]:
@@ -53,5 +54,5 @@ def ranking(outcomes: Sequence[NDArray[np.float32]], lengths: Sequence[int]) -> 
     )
 
 
-def _input(passage: Passage) -> str | Page:
-    return passage if isinstance(passage, str) else Page(passage)
+def _input(passage: Passage) -> str | MixedInput:
+    return passage if isinstance(passage, str) else MixedInput(passage)

@@ -11,9 +11,9 @@ from typing import NamedTuple
 import numpy as np
 from PIL import Image
 
+from jobs.content import ImagePart, MixedInput, TextPart
+from jobs.embed import Truncate
 from jobs.errors import InputTooLong, InvalidInput
-from jobs.generation import ImagePart, TextPart
-from jobs.types import Page, Truncate
 from workers.runners.tokens.tokenizer import Ids, ModelTokenizer
 from workers.runners.vision.image_tokens import Look, grids_of, refuse_marks
 from workers.runners.vision.images import decode
@@ -69,7 +69,7 @@ class PagePrompts:
             ids = self._texts.cut(ids, prefix_tokens, truncate)
         return PageItem(np.concatenate((ids, self._augmentation)) if is_query else ids)
 
-    def page(self, page: Page) -> PageItem:
+    def page(self, page: MixedInput) -> PageItem:
         """A page with pictures. Raises InvalidInput."""
         texts = [part.text for part in page.parts if isinstance(part, TextPart)]
         self._pages.check_page(texts)
@@ -108,6 +108,6 @@ class PagePrompts:
         return ids, self._texts.prompt_tokens(prefix, value)
 
 
-def texts_of(page: Page) -> str:
+def texts_of(page: MixedInput) -> str:
     """The words of a page without pictures."""
     return "\n".join(part.text for part in page.parts if isinstance(part, TextPart))

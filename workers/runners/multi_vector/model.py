@@ -6,7 +6,8 @@ from typing import Any, NamedTuple, Protocol
 
 import mlx.core as mx
 
-from jobs.types import Page, PatchGrid, Truncate
+from jobs.content import MixedInput
+from jobs.embed import PatchGrid, Truncate
 from workers.runners.checkpoint.folder import read_json
 from workers.runners.multi_vector.text_prompts import Kept
 
@@ -33,7 +34,7 @@ class Prompts(Protocol):
         """Raises InvalidInput."""
         ...
 
-    def page(self, page: Page) -> LateItem:
+    def page(self, page: MixedInput) -> LateItem:
         """A page with pictures. Raises InvalidInput."""
         ...
 

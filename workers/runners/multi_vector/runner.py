@@ -11,10 +11,11 @@ import mlx.core as mx
 import numpy as np
 from numpy.typing import NDArray
 
+from jobs.content import ImagePart, MixedInput
+from jobs.embed import EmbedJob, EmbedResult
 from jobs.errors import InternalError, InvalidInput, JobError
-from jobs.generation import ImagePart
+from jobs.models import ModelInfo
 from jobs.rerank import RerankJob, RerankResult
-from jobs.types import EmbedJob, EmbedResult, ModelInfo, Page
 from workers.runners.checkpoint.lazy_weights import module_of, read, release, size_bytes
 from workers.runners.contract import caught, check_finite, named, succeeded
 from workers.runners.embed.vectors import MAX_NORM_ERROR
@@ -64,7 +65,7 @@ class MultiVectorRunner:
         yield from read(module_of(self._network))
         samples = [self._prompts.text("a", is_query=True, truncate="none")]
         if self._sees:
-            samples.append(self._prompts.page(Page((ImagePart(blank_picture()),))))
+            samples.append(self._prompts.page(MixedInput((ImagePart(blank_picture()),))))
         check_finite(self.run(samples), self._folder, "vectors")
 
     def unload(self) -> None:
@@ -152,9 +153,9 @@ class MultiVectorRunner:
             leave(pages)
         return items
 
-    def _text(self, value: str | tuple[int, ...] | Page, job: EmbedJob) -> LateItem:
-        usual = "document" if isinstance(value, Page) else "query"
-        words = texts_of(value) if isinstance(value, Page) else value
+    def _text(self, value: str | tuple[int, ...] | MixedInput, job: EmbedJob) -> LateItem:
+        usual = "document" if isinstance(value, MixedInput) else "query"
+        words = texts_of(value) if isinstance(value, MixedInput) else value
         is_query = (job.input_type or usual) == "query"
         return self._prompts.text(words, is_query=is_query, truncate=job.truncate)
 

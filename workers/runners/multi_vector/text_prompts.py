@@ -9,8 +9,9 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from jobs.content import MixedInput
+from jobs.embed import PatchGrid, Truncate
 from jobs.errors import InvalidInput
-from jobs.types import Page, PatchGrid, Truncate
 from workers.runners.tokens.tokenizer import Ids, ModelTokenizer
 
 Kept = slice | NDArray[np.intp]
@@ -75,7 +76,7 @@ class TextPrompts:
         attended = len(filled if self._marking.attends_filling else ids)
         return TextItem(filled, attended, slice(len(filled)))
 
-    def page(self, page: Page) -> TextItem:
+    def page(self, page: MixedInput) -> TextItem:
         """Raises InvalidInput: there is nothing that could look at a picture."""
         raise InvalidInput("this model reads texts, and no pictures.", param="input")
 

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
+from jobs.content import TextPart
 from jobs.errors import InputTooLong, InvalidInput, JobError
-from jobs.generation import TextPart
 from jobs.rerank import Passage, RerankJob
 from workers.runners.tokens.tokenizer import Ids, ModelTokenizer
 

@@ -8,8 +8,8 @@ from typing import Any, NamedTuple
 import mlx.core as mx
 from mlx import nn
 
+from jobs.content import ImagePart
 from jobs.errors import InvalidInput
-from jobs.generation import ImagePart
 from jobs.rerank import RerankJob
 from workers.runners.layers.pooling import pool
 from workers.runners.rerank.mixed_prompts import PagePair, PageReader

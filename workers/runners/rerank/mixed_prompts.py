@@ -16,8 +16,8 @@ from typing import NamedTuple
 import msgspec
 import numpy as np
 
+from jobs.content import ImagePart, TextPart
 from jobs.errors import InvalidInput, JobError
-from jobs.generation import ImagePart, TextPart
 from jobs.rerank import Passage, RerankJob
 from workers.runners.contract import caught, named
 from workers.runners.rerank.item import check_query, fitted, shortened

@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from jobs.errors import InternalError, JobError
+from jobs.models import ModelInfo
 from jobs.rerank import RerankJob, RerankResult
-from jobs.types import ModelInfo
 from workers.runners.checkpoint.folder import read_json
 from workers.runners.checkpoint.lazy_weights import module_of, read, release, size_bytes
 from workers.runners.contract import Item, check_finite, succeeded

@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 from tokenizers import Tokenizer, normalizers
 
+from jobs.embed import Truncate
 from jobs.errors import InputTooLong, InvalidInput
-from jobs.types import Truncate
 from workers.runners.tokens.excerpts import Excerpt, Excerpts, Side
 
 Ids = NDArray[np.int32]

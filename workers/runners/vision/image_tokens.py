@@ -6,8 +6,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from PIL import Image
 
+from jobs.embed import PatchGrid
 from jobs.errors import InvalidInput
-from jobs.types import PatchGrid
 from workers.runners.tokens.tokenizer import Ids
 from workers.runners.vision.patches import Cut, cut_up
 

@@ -7,9 +7,8 @@ from typing import Any, TypeGuard
 
 from PIL import Image, ImageOps, UnidentifiedImageError
 
+from jobs.content import ImagePart, MixedInput
 from jobs.errors import InvalidInput
-from jobs.generation import ImagePart
-from jobs.types import Page
 from workers.processor import cores
 
 MAX_PIXELS = 89_478_485
@@ -37,9 +36,9 @@ def blank_picture() -> bytes:
     return file.getvalue()
 
 
-def is_pictured(value: str | tuple[int, ...] | Page) -> TypeGuard[Page]:
+def is_pictured(value: str | tuple[int, ...] | MixedInput) -> TypeGuard[MixedInput]:
     """Whether an embedding's input has a picture."""
-    return isinstance(value, Page) and any(isinstance(part, ImagePart) for part in value.parts)
+    return isinstance(value, MixedInput) and any(isinstance(part, ImagePart) for part in value.parts)
 
 
 def decode(data: bytes, param: str) -> Image.Image:

@@ -8,7 +8,7 @@ import mlx.core as mx
 import numpy as np
 from numpy.typing import NDArray
 
-from jobs.types import PatchGrid
+from jobs.embed import PatchGrid
 from workers.runners.tokens.tokenizer import Ids
 from workers.runners.vision.mrope import rotary_positions
 

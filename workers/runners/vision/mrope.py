@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from jobs.types import PatchGrid
+from jobs.embed import PatchGrid
 
 
 def rotary_positions(tokens: int, grids: Sequence[PatchGrid]) -> NDArray[np.int32]:

@@ -8,16 +8,9 @@ import httpx
 import pytest
 
 from jobs import errors
-from jobs.generation import (
-    Choice,
-    GenerateResult,
-    ImagePart,
-    JsonFormat,
-    Message,
-    Sampling,
-    TextPart,
-    ToolCall,
-)
+from jobs.answer_format import JsonFormat
+from jobs.content import ImagePart, TextPart
+from jobs.generate import Choice, GenerateResult, Message, Sampling, ToolCall
 from tests.support.chat_requests import HELLO, last_chat, last_job
 from tests.support.memory_generation import CHAT_MODEL, THOUGHT
 from tests.support.memory_queue import MODEL, MemoryQueue

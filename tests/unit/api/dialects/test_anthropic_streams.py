@@ -11,7 +11,7 @@ from api.dialects.anthropic.events import AnthropicEvents
 from api.replies.stream_response import StreamResponse
 from api.work.stream import EventStream
 from jobs.errors import Overloaded, TimeLimitExceeded
-from jobs.generation import Piece, Pieces, ToolCall
+from jobs.generate import Piece, Pieces, ToolCall
 from jobs.settings import Settings
 from tests.support.chat_requests import HELLO, Caller, ScriptedQueue
 from tests.support.memory_generation import CHAT_MODEL

@@ -9,11 +9,11 @@ import httpx
 import pytest
 
 from api.fetch.callers_images import CallersImages
+from jobs.content import ImagePart, TextPart
 from jobs.errors import InputTooLong, InvalidInput, NoWorker
-from jobs.generation import ImagePart, TextPart
+from jobs.job import Lane
 from jobs.rerank import RerankJob, RerankResult
 from jobs.settings import Settings
-from jobs.types import Lane
 from tests.support.memory_queue import MemoryQueue
 from tests.support.memory_rerank import RERANK_MODEL
 from tests.support.rerank_requests import DOCUMENTS, QUERY, RANKING, TOKENS, last_reranking

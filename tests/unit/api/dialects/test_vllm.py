@@ -6,7 +6,7 @@ from typing import Any
 import httpx
 import pytest
 
-from jobs.generation import ImagePart
+from jobs.content import ImagePart
 from jobs.rerank import RerankJob
 from tests.support.memory_queue import MemoryQueue
 from tests.support.memory_rerank import RERANK_MODEL

@@ -14,9 +14,9 @@ from starlette.types import Message
 from api.app import create_app
 from api.work.stream import EventStream
 from jobs.errors import InputTooLong, JobError, ResultTimeout
-from jobs.generation import GenerateJob, Piece, Pieces, Prompt
+from jobs.generate import GenerateJob, Piece, Pieces, Prompt
+from jobs.job import SubmitOptions
 from jobs.settings import Settings
-from jobs.types import SubmitOptions
 from tests.support.chat_requests import CHAT, Caller, ScriptedQueue
 from tests.support.memory_generation import CHAT_MODEL
 

@@ -10,7 +10,7 @@ import openai
 import pytest
 
 from api.app import create_app
-from jobs.generation import Choice, GenerateResult, Piece, Pieces, ToolCall
+from jobs.generate import Choice, GenerateResult, Piece, Pieces, ToolCall
 from jobs.settings import Settings
 from tests.support.chat_requests import HELLO
 from tests.support.memory_generation import CHAT_MODEL

@@ -7,7 +7,8 @@ from typing import Any
 import httpx
 import pytest
 
-from jobs.generation import AnswerFormat, ChoiceFormat, GrammarFormat, JsonFormat, RegexFormat, Tool
+from jobs.answer_format import AnswerFormat, ChoiceFormat, GrammarFormat, JsonFormat, RegexFormat
+from jobs.generate import Tool
 from tests.support.chat_requests import HELLO, chat, complete, last_chat, last_job
 from tests.support.memory_generation import CHAT_MODEL
 from tests.support.memory_queue import MemoryQueue

@@ -7,8 +7,8 @@ import httpx
 import pytest
 
 from api.requests.images import ImageReference, load_images
+from jobs.content import ImagePart
 from jobs.errors import InvalidInput
-from jobs.generation import ImagePart
 from tests.support.chat_requests import chat, last_chat
 from tests.support.memory_queue import MemoryQueue
 from tests.unit.api.conftest import Connect

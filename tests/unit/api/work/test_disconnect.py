@@ -10,8 +10,9 @@ import pytest
 import uvicorn
 
 from api.app import create_app
+from jobs.embed import EmbedJob
+from jobs.job import SubmitOptions
 from jobs.settings import Settings
-from jobs.types import EmbedJob, SubmitOptions
 from tests.support.memory_queue import MODEL, MemoryQueue
 from tests.support.memory_rerank import RERANK_MODEL
 from tests.support.waiting import within

@@ -6,7 +6,7 @@ import pytest
 
 from api.work.stream import MOST_READ_AHEAD, EventStream
 from jobs.errors import JobError, ResultTimeout
-from jobs.generation import Piece, Pieces
+from jobs.generate import Piece, Pieces
 from tests.support.chat_requests import ScriptedQueue
 from tests.support.waiting import within
 

@@ -5,7 +5,7 @@ import httpx
 import pytest
 
 from jobs.errors import QueueUnavailable, ServerStopping
-from jobs.types import Lane, SubmitOptions
+from jobs.job import Lane, SubmitOptions
 from tests.support.memory_generation import CHAT_MODEL
 from tests.support.memory_queue import MODEL, MemoryQueue
 from tests.unit.api.conftest import Connect

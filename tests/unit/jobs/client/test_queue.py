@@ -13,6 +13,7 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from jobs.client import watch
 from jobs.client.inspector import Announcement, QueueInspector
 from jobs.client.queue import JobQueue
+from jobs.embed import EmbedJob, EmbedResult
 from jobs.errors import (
     IdempotencyConflict,
     InternalError,
@@ -26,11 +27,13 @@ from jobs.errors import (
     UnknownModel,
     WorkerLost,
 )
-from jobs.generation import GenerateJob, Piece, Pieces, Prompt
+from jobs.generate import GenerateJob, Piece, Pieces, Prompt
+from jobs.job import Lane, SubmitOptions
+from jobs.models import ModelInfo
 from jobs.settings import Settings
+from jobs.stats import WorkerStats
 from jobs.store import keys, record
 from jobs.store.scripts import script
-from jobs.types import EmbedJob, EmbedResult, Lane, ModelInfo, SubmitOptions, WorkerStats
 from tests.support.waiting import until, within
 from workers.queue.client import Ledger, Room, Settlement, failed
 

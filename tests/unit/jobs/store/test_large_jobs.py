@@ -9,10 +9,13 @@ import fakeredis
 import pytest
 
 from jobs.client.queue import JobQueue
+from jobs.embed import EmbedJob, EmbedResult
 from jobs.errors import IdempotencyConflict, InvalidInput, Overloaded, UnreadableJob
+from jobs.job import SubmitOptions
+from jobs.models import ModelInfo
 from jobs.settings import Settings
+from jobs.stats import WorkerStats
 from jobs.store import keys, record
-from jobs.types import EmbedJob, EmbedResult, ModelInfo, SubmitOptions, WorkerStats
 from tests.support.waiting import within
 from workers.queue.client import Claim, Ledger, Room, Settlement, failed
 

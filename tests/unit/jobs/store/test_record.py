@@ -6,10 +6,11 @@ import pytest
 from rq.job import Job as RqJob
 from rq.job import JobStatus
 
+from jobs.embed import EmbedJob, EmbedResult
 from jobs.errors import InternalError, UnknownModel, UnreadableJob
+from jobs.job import Lane, SubmitOptions
 from jobs.store import keys, record
 from jobs.store.serializer import MsgpackSerializer
-from jobs.types import EmbedJob, EmbedResult, Lane, SubmitOptions
 
 JOB = EmbedJob(model="some/model:v1", inputs=("a text", (1, 2, 3)), dimensions=64)
 

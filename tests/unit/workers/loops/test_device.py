@@ -5,8 +5,9 @@ from collections.abc import Callable, Sequence
 
 import pytest
 
+from jobs.embed import EmbedJob
 from jobs.errors import JobError
-from jobs.types import EmbedJob, Lane
+from jobs.job import Lane
 from tests.support.fake_runner import FakeItem, FakeRunner
 from workers.loops.decode import Decoding
 from workers.loops.device import DeviceLoop

@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from jobs.types import Lane
+from jobs.job import Lane
 from workers.models.eviction import Change, Place, Want, choose_change
 
 NOW = 1000.0

@@ -1,6 +1,7 @@
 import time
 
-from jobs.types import EmbedJob, Lane
+from jobs.embed import EmbedJob
+from jobs.job import Lane
 from tests.support.fake_runner import FakeItem
 from workers.queue.client import Claim
 from workers.scheduling.in_flight import MAX_APART, POOL_BATCHES, Hand, Held

@@ -3,7 +3,7 @@ from typing import NamedTuple
 
 import pytest
 
-from jobs.types import Lane
+from jobs.job import Lane
 from workers.scheduling.packing import BatchLimits, choose_queue, pack
 
 LIMITS = BatchLimits(tokens=2048, items=256, padding=0.08, free_padding=32)

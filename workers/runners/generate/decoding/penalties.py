@@ -7,7 +7,7 @@ from functools import partial
 import mlx.core as mx
 
 from jobs.errors import InvalidInput
-from jobs.generation import Sampling
+from jobs.generate import Sampling
 
 # (prompt and generated tokens (tokens,), logits (1, vocabulary)) to logits: mlx-lm's interface, once per step and row.
 LogitsProcessor = Callable[[mx.array, mx.array], mx.array]

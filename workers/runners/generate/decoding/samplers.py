@@ -10,7 +10,7 @@ from hashlib import blake2b
 import mlx.core as mx
 import numpy as np
 
-from jobs.generation import Sampling
+from jobs.generate import Sampling
 
 # Below this a temperature only ever picks the most probable token, and dividing by it may overflow (as in vLLM).
 LEAST_TEMPERATURE = 1e-5

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from tokenizers import Tokenizer
 
-from jobs.generation import TokenChance, TokenLogprobs
+from jobs.generate import ScoredToken, TokenLogprobs
 
 
 def _byte_of_character() -> dict[str, int]:
@@ -34,10 +34,10 @@ class Chances:
             chosen=self._chance(logprobs, token), top=tuple(self._chance(logprobs, each) for each in best)
         )
 
-    def _chance(self, logprobs: NDArray[np.float32], token: int) -> TokenChance:
+    def _chance(self, logprobs: NDArray[np.float32], token: int) -> ScoredToken:
         raw = self._raw(token)
         logprob = max(float(logprobs[token]), -9999.0)  # JSON has no infinity; OpenAI's word for "impossible"
-        return TokenChance(text=raw.decode(errors="replace"), bytes=raw, logprob=logprob)
+        return ScoredToken(text=raw.decode(errors="replace"), bytes=raw, logprob=logprob)
 
     def _raw(self, token: int) -> bytes:
         name = self._tokenizer.id_to_token(token)

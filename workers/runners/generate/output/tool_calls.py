@@ -3,7 +3,7 @@
 import secrets
 from collections.abc import Sequence
 
-from jobs.generation import ToolCall
+from jobs.generate import ToolCall
 from workers.runners.generate.output.truncated_calls import FoundCall, Parse, found_calls, read_cut_calls
 
 

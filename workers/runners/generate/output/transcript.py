@@ -8,7 +8,7 @@ import msgspec
 from tokenizers import Tokenizer
 from tokenizers.decoders import DecodeStream
 
-from jobs.generation import Choice, FinishReason, Piece, TokenLogprobs, ToolCall
+from jobs.generate import Choice, FinishReason, Piece, TokenLogprobs, ToolCall
 from workers.runners.generate.output.segments import NORMAL, REASONING, TOOL, Markup, Segment
 from workers.runners.generate.output.tool_calls import CallReader
 

@@ -15,9 +15,10 @@ from llguidance.gbnf_to_lark import any_to_lark
 from msgspec.structs import replace
 from tokenizers import Tokenizer
 
+from jobs.answer_format import AnswerFormat, ChoiceFormat, GrammarFormat, JsonFormat, RegexFormat
 from jobs.errors import InvalidInput
 from jobs.format_limits import check_format, check_tools, read_schema
-from jobs.generation import AnswerFormat, ChoiceFormat, GrammarFormat, JsonFormat, RegexFormat, Tool
+from jobs.generate import Tool
 from workers.runners.generate.structured_output.closed_schema import closed
 from workers.runners.generate.structured_output.constraint import (
     FreeText,

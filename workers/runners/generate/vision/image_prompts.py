@@ -10,8 +10,9 @@ import numpy as np
 from mlx_lm.tokenizer_utils import TokenizerWrapper
 from PIL import Image
 
+from jobs.content import ImagePart, TextPart
 from jobs.errors import InvalidInput
-from jobs.generation import Chat, GenerateJob, ImagePart, Message, Prompt, TextPart
+from jobs.generate import Chat, GenerateJob, Message, Prompt
 from workers.runners.generate.prompts import Reading, prompt_ids, render
 from workers.runners.vision.images import decode
 

@@ -9,7 +9,7 @@ from mlx_lm.tokenizer_utils import load as load_tokenizer
 from mlx_vlm.utils import load_image_processor, load_model, load_processor
 
 from jobs.errors import InvalidInput
-from jobs.generation import Chat, GenerateJob
+from jobs.generate import Chat, GenerateJob
 from workers.runners.generate.contract import Decoder
 from workers.runners.generate.output.end_tokens import end_ids
 from workers.runners.generate.prompts import Reading

@@ -2,7 +2,7 @@ import httpx
 
 from api.dialects.mlxq.health import totals
 from jobs.errors import QueueUnavailable
-from jobs.types import LaneStats, QueueStats
+from jobs.stats import LaneStats, QueueStats
 from tests.support.memory_queue import MemoryQueue
 from tests.unit.api.conftest import Connect
 

@@ -7,7 +7,7 @@ import pytest
 
 from api.app import create_app
 from jobs.errors import InputTooLong, TimeLimitExceeded
-from jobs.generation import Piece, Pieces, Prompt, ToolCall
+from jobs.generate import Piece, Pieces, Prompt, ToolCall
 from jobs.settings import Settings
 from tests.support.chat_requests import CHAT, Caller, ScriptedQueue, Sent, chat, last_job, sent_events
 from tests.support.memory_generation import CHAT_MODEL

@@ -4,8 +4,9 @@ from typing import Any
 import httpx
 import pytest
 
+from jobs.embed import EmbedJob
 from jobs.errors import InputTooLong, QueueUnavailable
-from jobs.types import EmbedJob, Lane, SubmitOptions
+from jobs.job import Lane, SubmitOptions
 from tests.support.memory_queue import MODEL, MemoryQueue
 from tests.unit.api.conftest import Connect
 

@@ -4,8 +4,8 @@ import httpx
 import numpy as np
 import pytest
 
-from jobs.generation import ImagePart
-from jobs.types import EmbedJob, Page
+from jobs.content import ImagePart, MixedInput
+from jobs.embed import EmbedJob
 from tests.support.memory_queue import MODEL, PAGE_COLUMNS, PAGE_MODEL, PAGE_ROWS, MemoryQueue, memory_vector
 from tests.unit.api.conftest import Connect
 from tests.unit.api.requests.test_images import ENCODED, PICTURE, Pictures
@@ -36,7 +36,7 @@ async def test_each_vector_of_the_query_is_compared_with_each_patch(
     reply = (await compare(client)).json()
     [(job, _)] = queue.submitted
     assert isinstance(job, EmbedJob)
-    assert job.inputs == ("two words", Page((ImagePart(PICTURE),)))
+    assert job.inputs == ("two words", MixedInput((ImagePart(PICTURE),)))
     assert (reply["rows"], reply["columns"], len(reply["maps"])) == (PAGE_ROWS, PAGE_COLUMNS, 2)
     for token in range(2):
         for row in range(PAGE_ROWS):

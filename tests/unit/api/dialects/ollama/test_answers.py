@@ -16,19 +16,9 @@ from fastapi import FastAPI
 from api.app import create_app
 from api.dialects.ollama.open_calls import OpenCalls
 from jobs import errors
-from jobs.generation import (
-    Choice,
-    GenerateJob,
-    GenerateResult,
-    ImagePart,
-    JsonFormat,
-    Message,
-    Piece,
-    Pieces,
-    Prompt,
-    TextPart,
-    ToolCall,
-)
+from jobs.answer_format import JsonFormat
+from jobs.content import ImagePart, TextPart
+from jobs.generate import Choice, GenerateJob, GenerateResult, Message, Piece, Pieces, Prompt, ToolCall
 from jobs.settings import Settings
 from tests.support.chat_requests import HELLO, Caller, ScriptedQueue, last_chat, last_job
 from tests.support.memory_generation import CHAT_MODEL, THOUGHT

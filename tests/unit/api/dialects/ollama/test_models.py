@@ -6,7 +6,7 @@ from importlib.metadata import version
 import httpx
 import pytest
 
-from jobs.types import LoadedModel
+from jobs.models import LoadedModel
 from tests.support.memory_generation import CHAT_MODEL
 from tests.support.memory_queue import MODEL, MemoryQueue
 from tests.support.memory_rerank import RERANK_MODEL

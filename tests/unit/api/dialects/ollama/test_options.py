@@ -13,8 +13,9 @@ from api.dialects.ollama.options import (
     ollama_sampling,
     think_options,
 )
+from jobs.answer_format import JsonFormat
 from jobs.errors import InvalidInput
-from jobs.generation import JsonFormat, Sampling
+from jobs.generate import Sampling
 
 
 def test_what_is_not_said_is_as_in_ollama():

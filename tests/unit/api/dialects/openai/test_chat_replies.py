@@ -5,9 +5,9 @@ from typing import Any
 import httpx
 import pytest
 
+from jobs.embed import EmbedResult
 from jobs.errors import InternalError, NoWorker, Overloaded
-from jobs.generation import Choice, GenerateResult, TokenChance, TokenLogprobs
-from jobs.types import EmbedResult
+from jobs.generate import Choice, GenerateResult, ScoredToken, TokenLogprobs
 from tests.support.chat_requests import CHAT, HELLO, chat
 from tests.support.memory_generation import CHAT_MODEL, THOUGHT
 from tests.support.memory_queue import MODEL, MemoryQueue
@@ -97,7 +97,7 @@ async def test_logprobs_tell_each_token_and_what_else_it_might_have_been(chat_cl
 
 
 async def test_a_token_that_cannot_be_has_a_number_that_json_can_hold(connect: Connect):
-    never = TokenLogprobs(TokenChance("", b"\xf0", float("-inf")))
+    never = TokenLogprobs(ScoredToken("", b"\xf0", float("-inf")))
     choice = Choice(text="", finish_reason="stop", tokens=1, logprobs=(never,))
 
     class Certain(MemoryQueue):

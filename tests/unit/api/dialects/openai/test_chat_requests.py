@@ -7,17 +7,9 @@ import httpx
 import msgspec
 import pytest
 
-from jobs.generation import (
-    Chat,
-    GenerateJob,
-    ImagePart,
-    JsonFormat,
-    Message,
-    Sampling,
-    TextPart,
-    Tool,
-    ToolCall,
-)
+from jobs.answer_format import JsonFormat
+from jobs.content import ImagePart, TextPart
+from jobs.generate import Chat, GenerateJob, Message, Sampling, Tool, ToolCall
 from tests.support.chat_requests import HELLO, chat, complete, last_chat, last_job
 from tests.support.memory_generation import CHAT_MODEL
 from tests.support.memory_queue import MODEL, MemoryQueue

@@ -17,9 +17,9 @@ from jobs.errors import (
     TimeLimitExceeded,
     UnknownModel,
 )
-from jobs.generation import Piece, Pieces, TokenChance, TokenLogprobs, ToolCall
+from jobs.generate import Piece, Pieces, ScoredToken, TokenLogprobs, ToolCall
+from jobs.job import Lane
 from jobs.settings import Settings
-from jobs.types import Lane
 from tests.support.chat_requests import (
     CHAT,
     Caller,
@@ -196,7 +196,7 @@ async def test_withheld_tokens_count_though_nothing_is_sent(script: ScriptedQueu
 
 
 async def test_logprobs_come_with_the_text_of_their_tokens(script: ScriptedQueue, app: FastAPI):
-    chance = TokenChance("", b"\xc3", -0.25)
+    chance = ScoredToken("", b"\xc3", -0.25)
     part = Piece(tokens=(1,), logprobs=(TokenLogprobs(chance, (chance,)),))
     events = await streamed(script, app, said(word("a")), said(part), said(END), None, logprobs=True)
     token = {"token": "", "logprob": -0.25, "bytes": [195]}

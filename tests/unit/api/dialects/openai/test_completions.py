@@ -8,18 +8,18 @@ import pytest
 
 from api.app import create_app
 from jobs.errors import InputTooLong, JobError, Overloaded
-from jobs.generation import (
+from jobs.generate import (
     Choice,
     GenerateJob,
     GenerateResult,
     Piece,
     Pieces,
     Prompt,
-    TokenChance,
+    ScoredToken,
     TokenLogprobs,
 )
+from jobs.job import Job, SubmitOptions
 from jobs.settings import Settings
-from jobs.types import Job, SubmitOptions
 from tests.support.chat_requests import (
     Caller,
     ScriptedQueue,
@@ -149,7 +149,7 @@ async def test_a_hidden_token_has_no_characters_of_the_text(connect: Connect):
         async def wait(self, job_id: str, timeout_s: float):
             tokens = [("one", False), ("<|end|>", True), (" two", False)]
             chances = [
-                TokenLogprobs(TokenChance(text, text.encode(), -0.5), (), hidden) for text, hidden in tokens
+                TokenLogprobs(ScoredToken(text, text.encode(), -0.5), (), hidden) for text, hidden in tokens
             ]
             return GenerateResult((Choice("one two", "stop", 3, logprobs=tuple(chances)),), 1)
 
@@ -168,7 +168,7 @@ async def test_logprobs_of_a_stream_go_on_counting_characters(chat_client: httpx
 
 
 async def test_parts_of_a_character_are_named_by_their_bytes(connect: Connect):
-    parts = tuple(TokenChance("", bytes([byte]), float("-inf")) for byte in (0xF0, 0x9F))
+    parts = tuple(ScoredToken("", bytes([byte]), float("-inf")) for byte in (0xF0, 0x9F))
     choice = Choice(text="", finish_reason="stop", tokens=1, logprobs=(TokenLogprobs(parts[0], parts),))
 
     class Halves(MemoryQueue):

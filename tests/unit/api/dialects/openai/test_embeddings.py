@@ -5,7 +5,7 @@ from typing import Any
 import httpx
 import pytest
 
-from jobs.types import EmbedJob
+from jobs.embed import EmbedJob
 from tests.support.memory_queue import MODEL, MemoryQueue, memory_vector
 from tests.unit.api.conftest import Connect
 

@@ -7,8 +7,8 @@ from typing import Any
 import httpx
 import pytest
 
-from jobs.generation import ImagePart, TextPart
-from jobs.types import EmbedJob, Page
+from jobs.content import ImagePart, MixedInput, TextPart
+from jobs.embed import EmbedJob
 from tests.support.memory_queue import MODEL, PAGE_COLUMNS, PAGE_MODEL, PAGE_ROWS, MemoryQueue, memory_vector
 from tests.unit.api.conftest import Connect
 from tests.unit.api.requests.test_images import ENCODED, PICTURE, Pictures
@@ -46,11 +46,11 @@ def inputs(queue: MemoryQueue) -> tuple[object, ...]:
 @pytest.mark.parametrize(
     ("given", "read"),
     [
-        (URL, Page((ImagePart(FETCHED),))),
-        (DATA, Page((ImagePart(PICTURE),))),
-        ({"image": ENCODED}, Page((ImagePart(PICTURE),))),
-        ({"image": URL}, Page((ImagePart(FETCHED),))),
-        ({"text": "a bill", "image": DATA}, Page((ImagePart(PICTURE), TextPart("a bill")))),
+        (URL, MixedInput((ImagePart(FETCHED),))),
+        (DATA, MixedInput((ImagePart(PICTURE),))),
+        ({"image": ENCODED}, MixedInput((ImagePart(PICTURE),))),
+        ({"image": URL}, MixedInput((ImagePart(FETCHED),))),
+        ({"text": "a bill", "image": DATA}, MixedInput((ImagePart(PICTURE), TextPart("a bill")))),
         ({"text": "a bill"}, "a bill"),
         ("https is a protocol", "https is a protocol"),
         (f"see {URL}", f"see {URL}"),
@@ -67,7 +67,9 @@ async def test_every_form_of_a_picture_is_read(
 
 async def test_a_picture_beside_goes_with_each_text(client: httpx.AsyncClient, queue: MemoryQueue):
     await embed(client, input=["front", "back"], image_url=DATA)
-    assert inputs(queue) == tuple(Page((ImagePart(PICTURE), TextPart(text))) for text in ("front", "back"))
+    assert inputs(queue) == tuple(
+        MixedInput((ImagePart(PICTURE), TextPart(text))) for text in ("front", "back")
+    )
 
 
 async def test_an_address_is_a_text_for_a_model_that_does_not_see(

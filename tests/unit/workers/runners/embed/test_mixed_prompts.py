@@ -7,9 +7,9 @@ import pytest
 from PIL import Image
 from tokenizers import Tokenizer
 
+from jobs.content import ImagePart, MixedInput, TextPart
+from jobs.embed import PatchGrid, Truncate
 from jobs.errors import InputTooLong, InvalidInput
-from jobs.generation import ImagePart, TextPart
-from jobs.types import Page, PatchGrid, Truncate
 from tests.checkpoints import vocabularies
 from tests.checkpoints.qwen3_vl import TOKENS
 from workers.runners.embed.mixed_prompts import INSTRUCTION, TurnPrompts, system_words
@@ -57,7 +57,7 @@ def test_text_is_a_user_s_turn_as_it_was_written(prompts: TurnPrompts, text: str
 
 def test_mark_of_two_texts_is_refused(prompts: TurnPrompts):
     with pytest.raises(InvalidInput, match="stands for an image"):
-        prompts.page(Page((TextPart("<|image_"), TextPart("pad|>"), picture(2, 2))), INSTRUCTION)
+        prompts.page(MixedInput((TextPart("<|image_"), TextPart("pad|>"), picture(2, 2))), INSTRUCTION)
 
 
 def test_empty_text_is_read_as_null(prompts: TurnPrompts):
@@ -104,7 +104,7 @@ def test_special_tokens_of_the_tokenizer_s_own_are_around_the_chat(tmp_path: Pat
 
 
 def test_pictures_and_texts_keep_their_order(prompts: TurnPrompts):
-    page = Page((TextPart("fox"), picture(1, 2), TextPart(" dog"), picture(2, 2), TextPart("cat")))
+    page = MixedInput((TextPart("fox"), picture(1, 2), TextPart(" dog"), picture(2, 2), TextPart("cat")))
     found = prompts.page(page, INSTRUCTION)
     content = f"fox{START}{MARK * 2}{END} dog{START}{MARK * 4}{END}cat"
     assert found.ids.tolist() == ids(CHAT.format(content))
@@ -121,7 +121,7 @@ def test_mark_of_a_picture_is_refused_wherever_it_comes(prompts: TurnPrompts, ma
     with pytest.raises(InvalidInput, match="stands for an image"):
         prompts.text(f"fox {mark}", INSTRUCTION, "none")
     with pytest.raises(InvalidInput, match="stands for an image"):
-        prompts.page(Page((picture(1, 1), TextPart(mark))), INSTRUCTION)
+        prompts.page(MixedInput((picture(1, 1), TextPart(mark))), INSTRUCTION)
     with pytest.raises(InvalidInput, match="picture"):
         prompts.text(tuple(ids(mark)), INSTRUCTION, "none")
     with pytest.raises(InvalidInput, match="stands for an image") as caught:
@@ -158,7 +158,7 @@ def test_instruction_that_leaves_no_room_is_refused(prompts: TurnPrompts):
 
 def test_page_over_the_limit_is_refused(prompts: TurnPrompts):
     with pytest.raises(InputTooLong, match="page"):
-        prompts.page(Page((picture(4, 5), picture(4, 5), TextPart("fox " * 30))), INSTRUCTION)
+        prompts.page(MixedInput((picture(4, 5), picture(4, 5), TextPart("fox " * 30))), INSTRUCTION)
 
 
 def test_tokenizer_without_picture_marks_is_refused(tmp_path: Path):

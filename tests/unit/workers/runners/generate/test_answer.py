@@ -2,7 +2,7 @@
 
 from functools import partial
 
-from jobs.generation import GenerateJob, Prompt
+from jobs.generate import GenerateJob, Prompt
 from tests.support.fake_generator import byte_tokenizer
 from workers.runners.generate.answer import Answer
 from workers.runners.generate.output.segments import NORMAL, Markup

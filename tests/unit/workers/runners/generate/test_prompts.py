@@ -5,8 +5,9 @@ from typing import Any, cast
 
 import pytest
 
+from jobs.content import TextPart
 from jobs.errors import InvalidInput
-from jobs.generation import Chat, Message, TextPart, Tool
+from jobs.generate import Chat, Message, Tool
 from workers.runners.generate.prompts import message_text, render
 
 DEEP = '{"a":' * 100_000 + "1" + "}" * 100_000

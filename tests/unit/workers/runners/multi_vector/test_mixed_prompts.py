@@ -9,9 +9,9 @@ import pytest
 from PIL import Image
 from tokenizers import Tokenizer
 
+from jobs.content import ImagePart, MixedInput, TextPart
+from jobs.embed import PatchGrid, Truncate
 from jobs.errors import InputTooLong, InvalidInput
-from jobs.generation import ImagePart, TextPart
-from jobs.types import Page, PatchGrid, Truncate
 from tests.checkpoints import vocabularies
 from tests.checkpoints.colqwen import TOKENS
 from workers.runners.multi_vector.colqwen_checkpoint import WORDS
@@ -54,7 +54,7 @@ def ids(text: str) -> list[int]:
 
 def test_mark_of_two_texts_is_refused(prompts: PagePrompts):
     with pytest.raises(InvalidInput, match="stands for an image"):
-        prompts.page(Page((TextPart("<|image_"), TextPart("pad|>"), picture(2, 2))))
+        prompts.page(MixedInput((TextPart("<|image_"), TextPart("pad|>"), picture(2, 2))))
 
 
 def test_tokens_that_are_no_picture_s_are_refused():
@@ -88,7 +88,7 @@ def test_token_ids_are_read_like_their_text(prompts: PagePrompts):
 
 
 def test_picture_takes_the_place_of_its_mark(prompts: PagePrompts):
-    found = prompts.page(Page((picture(3, 5),)))
+    found = prompts.page(MixedInput((picture(3, 5),)))
     assert found.ids.tolist() == ids(PAGE.format("<|image_pad|>" * 15))
     [grid] = found.grids
     assert grid == PatchGrid(ids(PAGE.format("<|image_pad|>")).index(ids("<|image_pad|>")[0]), 3, 5)
@@ -96,7 +96,7 @@ def test_picture_takes_the_place_of_its_mark(prompts: PagePrompts):
 
 
 def test_page_of_pictures_and_texts_keeps_their_order(prompts: PagePrompts):
-    found = prompts.page(Page((TextPart("fox"), picture(1, 2), picture(2, 2), TextPart("dog"))))
+    found = prompts.page(MixedInput((TextPart("fox"), picture(1, 2), picture(2, 2), TextPart("dog"))))
     mark, start, end = "<|image_pad|>", "<|vision_start|>", "<|vision_end|>"
     expected = f"<|im_start|>user\nfox{start}{mark * 2}{end}{start}{mark * 4}{end}dog<|im_end|><|endoftext|>"
     assert found.ids.tolist() == ids(expected)
@@ -108,7 +108,7 @@ def test_page_of_pictures_and_texts_keeps_their_order(prompts: PagePrompts):
 
 
 def test_page_without_pictures_is_its_texts():
-    page = Page((TextPart("fox"), TextPart("dog")))
+    page = MixedInput((TextPart("fox"), TextPart("dog")))
     assert not is_pictured(page)
     assert texts_of(page) == "fox\ndog"
 
@@ -118,7 +118,7 @@ def test_mark_of_a_picture_in_a_text_is_refused(prompts: PagePrompts, mark: str)
     with pytest.raises(InvalidInput, match="stands for an image"):
         prompts.text(f"fox {mark}", is_query=True, truncate="none")
     with pytest.raises(InvalidInput, match="stands for an image"):
-        prompts.page(Page((picture(1, 1), TextPart(mark))))
+        prompts.page(MixedInput((picture(1, 1), TextPart(mark))))
     with pytest.raises(InvalidInput, match="picture"):
         prompts.text(tuple(ids("<|image_pad|>")), is_query=False, truncate="none")
 
@@ -140,7 +140,7 @@ def test_long_query_is_refused_or_cut_and_keeps_what_is_around_it(prompts: PageP
 
 def test_page_over_the_limit_is_refused(prompts: PagePrompts):
     with pytest.raises(InputTooLong, match="page"):
-        prompts.page(Page((picture(4, 5), picture(4, 5))))
+        prompts.page(MixedInput((picture(4, 5), picture(4, 5))))
 
 
 def test_tokenizer_without_picture_marks_is_refused(tmp_path: Path):
@@ -149,6 +149,6 @@ def test_tokenizer_without_picture_marks_is_refused(tmp_path: Path):
 
 
 def test_patches_are_bytes_of_one_frame(prompts: PagePrompts):
-    [patches] = prompts.page(Page((picture(1, 1),))).pictures
+    [patches] = prompts.page(MixedInput((picture(1, 1),))).pictures
     assert patches.values.dtype == np.uint8
     assert patches.values.shape == (4, 3 * 14 * 14)

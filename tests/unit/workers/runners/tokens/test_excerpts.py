@@ -9,8 +9,8 @@ import pytest
 from numpy.typing import NDArray
 from tokenizers import AddedToken, Regex, Tokenizer, normalizers, pre_tokenizers
 
+from jobs.embed import Truncate
 from jobs.errors import InputTooLong, InvalidInput
-from jobs.types import Truncate
 from tests.checkpoints import vocabularies
 from workers.runners.tokens.excerpts import Excerpts
 from workers.runners.tokens.tokenizer import ModelTokenizer

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from mlx_vlm.models.qwen2_5_vl.language import LanguageModel
 
-from jobs.types import PatchGrid
+from jobs.embed import PatchGrid
 from workers.runners.vision.mrope import rotary_positions
 
 TEXT, START, PICTURE = 1, 2, 3

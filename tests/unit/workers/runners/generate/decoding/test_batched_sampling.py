@@ -10,7 +10,8 @@ from mlx.utils import tree_map
 from mlx_lm.generate import BatchGenerator, StopSequences
 from mlx_lm.models import llama
 
-from jobs.generation import JsonFormat, Sampling
+from jobs.answer_format import JsonFormat
+from jobs.generate import Sampling
 from tests.checkpoints import vocabularies
 from workers.runners.generate.decoding import batched_sampling
 from workers.runners.generate.decoding.batched_sampling import GroupedGenerator

@@ -8,7 +8,7 @@ import pytest
 from mlx_lm.models.cache import TokenBuffer
 
 from jobs.errors import InvalidInput
-from jobs.generation import Sampling
+from jobs.generate import Sampling
 from workers.runners.generate.decoding.penalties import check_bias, processors_for
 
 LOGITS = [2.0, -2.0, 1.0, -1.0, 0.0]

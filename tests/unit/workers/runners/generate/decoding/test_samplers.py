@@ -7,7 +7,7 @@ import mlx.core as mx
 import numpy as np
 import pytest
 
-from jobs.generation import Sampling
+from jobs.generate import Sampling
 from workers.runners.generate.decoding.samplers import choose, sampler_for
 
 CHANCES = [0.4, 0.3, 0.15, 0.1, 0.05]

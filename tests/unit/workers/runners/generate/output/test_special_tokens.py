@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 import pytest
 from tokenizers import Tokenizer, decoders, models
 
-from jobs.generation import Choice, TokenChance, TokenLogprobs
+from jobs.generate import Choice, ScoredToken, TokenLogprobs
 from tests.support.fake_generator import byte_tokenizer
 from tests.support.transcripts import TOOLS, script_of, write_ids
 from workers.runners.generate.output.segments import NORMAL, REASONING, TOOL, Transitions
@@ -157,7 +157,7 @@ def test_half_a_character_before_a_special_token_is_marked_as_such(
 def test_hidden_tokens_keep_their_probabilities(tokenizer: Tokenizer, specials: Mapping[int, str]):
     transcript = Transcript(script_of(tokenizer, specials=specials))
     for token in ids_of(tokenizer, ("a", "<|sep|>", "b")):
-        chance = TokenChance(str(token), b"", -0.5)
+        chance = ScoredToken(str(token), b"", -0.5)
         transcript.add(token, None, TokenLogprobs(chance, (chance,)))
     transcript.add(0, "stop")
     transcript.take()

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import pytest
 from tokenizers import Tokenizer, models
 
-from jobs.generation import Choice, Piece
+from jobs.generate import Choice, Piece
 from tests.support.fake_generator import byte_tokenizer
 from tests.support.transcripts import TOOLS, script_of, write
 from workers.runners.generate.output.segments import REASONING

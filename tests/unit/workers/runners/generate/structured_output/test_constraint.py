@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from llguidance import LLMatcher
 
+from jobs.answer_format import JsonFormat
 from jobs.errors import InternalError, InvalidInput
-from jobs.generation import JsonFormat
 from tests.support.constrained import (
     END,
     PADDING,

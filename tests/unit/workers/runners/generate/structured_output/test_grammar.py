@@ -11,8 +11,9 @@ import pytest
 from tokenizers import Tokenizer
 from transformers import PreTrainedTokenizerFast
 
+from jobs.answer_format import AnswerFormat, ChoiceFormat, GrammarFormat, JsonFormat, RegexFormat
 from jobs.errors import InvalidInput
-from jobs.generation import AnswerFormat, ChoiceFormat, GrammarFormat, JsonFormat, RegexFormat, Tool
+from jobs.generate import Tool
 from tests.checkpoints import vocabularies
 from tests.support.constrained import (
     END,

@@ -8,7 +8,8 @@ import mlx.core as mx
 import numpy as np
 import pytest
 
-from jobs.generation import JsonFormat, RegexFormat, Tool
+from jobs.answer_format import JsonFormat, RegexFormat
+from jobs.generate import Tool
 from tests.support.constrained import (
     END,
     PROMPT,

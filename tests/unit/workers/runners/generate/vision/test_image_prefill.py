@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from jobs.generation import GenerateJob, Prompt
+from jobs.generate import GenerateJob, Prompt
 from workers.runners.generate.answer import Answer
 from workers.runners.generate.vision.image_prefill import lengthened
 

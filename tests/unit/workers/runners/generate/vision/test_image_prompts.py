@@ -8,8 +8,9 @@ from mlx_lm.tokenizer_utils import TokenizerWrapper
 from PIL import Image
 from transformers import PreTrainedTokenizerFast
 
+from jobs.content import ImagePart, TextPart
 from jobs.errors import InvalidInput
-from jobs.generation import Chat, GenerateJob, ImagePart, Message, Prompt, TextPart
+from jobs.generate import Chat, GenerateJob, Message, Prompt
 from tests.checkpoints import vocabularies
 from workers.runners.generate.prompts import prompt_ids
 from workers.runners.generate.vision.image_prompts import PicturePrompts

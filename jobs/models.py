@@ -1,13 +1,48 @@
-"""Which served model a request's name means: its id, its Hugging Face name, or either but for capital letters."""
+"""The models that workers serve, and which of them a request's name means."""
 
 from collections.abc import Callable, Iterable, Sequence
 from difflib import get_close_matches
 
+import msgspec
+
 from jobs.errors import InvalidInput, UnknownModel
-from jobs.types import ModelInfo
 
 MAX_SHOWN_CHARACTERS = 200
 """So much of a name is told back; a longer one is no misspelling of another."""
+
+
+class ModelInfo(msgspec.Struct, frozen=True):
+    """What a worker announces about a model it serves."""
+
+    id: str
+    task: str
+    created: int
+    dimensions: int
+    """Size of its vectors. 0: it makes none."""
+    max_tokens: int
+    """Longest input, in tokens, special tokens included; for a generator, its context."""
+    min_dimensions: int | None = None
+    """Smallest Matryoshka cut. None: the model allows no cut."""
+    prompts: tuple[str, ...] = ()
+    """Names that `prompt_name` may take."""
+    abilities: tuple[str, ...] = ()
+    """Of a generator: vision, tools, reasoning. Of an embedder: vision, multi_vector. Of a reranker: vision."""
+    hub_name: str = ""
+    """ORGANISATION/NAME on Hugging Face. Empty: not known."""
+
+    @property
+    def tasks(self) -> tuple[str, ...]:
+        """Those of its queues. A multi-vector model also reranks: by its vectors' similarity (late interaction)."""
+        return (self.task, "rerank") if "multi_vector" in self.abilities else (self.task,)
+
+
+class LoadedModel(msgspec.Struct, frozen=True):
+    """A model in a worker's memory."""
+
+    id: str
+    size_bytes: int
+    expires_at: float | None
+    """When it leaves if nobody uses it, in seconds since the epoch. None: never."""
 
 
 def find_model(name: str, models: Sequence[ModelInfo], task: str | None = None) -> ModelInfo | None:

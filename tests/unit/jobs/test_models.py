@@ -1,8 +1,7 @@
 import pytest
 
 from jobs.errors import InvalidInput
-from jobs.model_names import find_model, nearest, unknown_model
-from jobs.types import ModelInfo
+from jobs.models import ModelInfo, find_model, nearest, unknown_model
 
 
 def model(name: str, task: str = "embed", hub_name: str = "") -> ModelInfo:

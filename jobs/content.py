@@ -1,0 +1,19 @@
+"""Texts and images, as messages and inputs hold them."""
+
+import msgspec
+
+
+class TextPart(msgspec.Struct, frozen=True, tag="text"):
+    text: str
+
+
+class ImagePart(msgspec.Struct, frozen=True, tag="image"):
+    """An encoded image (PNG, JPEG, …), as it came: whoever asked has fetched it already."""
+
+    data: bytes
+
+
+class MixedInput(msgspec.Struct, frozen=True, tag="page"):
+    """Images, and texts beside them, that are read together as one input."""
+
+    parts: tuple[TextPart | ImagePart, ...]

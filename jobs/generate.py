@@ -1,0 +1,206 @@
+"""Text generation: what is asked, what comes back, and the pieces that come before the end."""
+
+from typing import Literal
+
+import msgspec
+
+from jobs.answer_format import AnswerFormat
+from jobs.content import ImagePart, TextPart
+
+FinishReason = Literal["stop", "length", "tool_calls"]
+
+ToolChoice = Literal["auto", "none", "required"]
+
+
+class ToolCall(msgspec.Struct, frozen=True):
+    """A call of a function by the model."""
+
+    id: str
+    name: str
+    arguments: str
+    """A JSON object, as text."""
+    cut: bool = False
+    """max_tokens ended the answer within the call: arguments is the beginning of such a text, and may be empty."""
+
+
+class Message(msgspec.Struct, frozen=True):
+    """One turn of a chat."""
+
+    role: str
+    content: tuple[TextPart | ImagePart, ...] = ()
+    reasoning: str = ""
+    tool_calls: tuple[ToolCall, ...] = ()
+    tool_call_id: str | None = None
+    """Which call a message of role "tool" answers."""
+    name: str | None = None
+
+
+class Tool(msgspec.Struct, frozen=True):
+    """A function the model may call."""
+
+    name: str
+    description: str = ""
+    parameters: str = '{"type":"object","properties":{}}'
+    """JSON schema of its arguments, as text."""
+    strict: bool = False
+    """The arguments fulfil the schema also where the model is free to call or not, if its way of calling is one that
+    can be enforced.
+    """
+
+
+class Chat(msgspec.Struct, frozen=True, tag="chat"):
+    """Messages that the model's own chat template turns into a prompt."""
+
+    messages: tuple[Message, ...]
+    tools: tuple[Tool, ...] = ()
+    tool_choice: ToolChoice = "auto"
+    tool_name: str | None = None
+    """The one tool to call, instead of tool_choice."""
+    parallel_tool_calls: bool = True
+    """False ends the answer after its first call."""
+    template_options: str = "{}"
+    """JSON object of further variables of the chat template, such as enable_thinking."""
+    role_mapping: dict[str, str] = {}
+    """Prefixes of the roles, for a model that has no chat template."""
+
+
+class Prompt(msgspec.Struct, frozen=True, tag="prompt"):
+    """A prompt as the model is to read it."""
+
+    content: str | tuple[int, ...]
+    """Text, or token ids of the model's own tokenizer."""
+    images: tuple[bytes, ...] = ()
+    """Encoded."""
+
+
+class Sampling(msgspec.Struct, frozen=True):
+    """How the next token is chosen. The defaults take the model's probabilities as they are.
+
+    A penalty looks at so many of the last tokens as its context says; 0: at all of them.
+    """
+
+    temperature: float = 1.0
+    """0 takes the most probable token."""
+    top_p: float = 1.0
+    top_k: int = 0
+    """0 for all."""
+    min_p: float = 0.0
+    seed: int | None = None
+    """The same seed, the same tokens, in any batch."""
+    repetition_penalty: float = 1.0
+    """Divides or multiplies the logit; 1.0 for none."""
+    repetition_context: int = 20
+    presence_penalty: float = 0.0
+    """Subtracted from the logit."""
+    presence_context: int = 0
+    frequency_penalty: float = 0.0
+    """Subtracted from the logit for each time that the token occurred."""
+    frequency_context: int = 0
+    logit_bias: dict[int, float] = {}
+    """Added to a token id's logit."""
+
+
+class GenerateJob(msgspec.Struct, frozen=True, tag="generate", tag_field="task"):
+    """Continue a prompt, or answer a chat."""
+
+    model: str
+    prompt: Chat | Prompt
+    n: int = 1
+    """Answers."""
+    sampling: Sampling = Sampling()
+    max_tokens: int | None = None
+    """Of one answer. None: as far as the model's context reaches."""
+    stop: tuple[str, ...] = ()
+    """Texts that end an answer and are no part of it."""
+    logprobs: int | None = None
+    """How many alternatives to give for each token; 0: only the token's own probability; None: none at all."""
+    format: AnswerFormat | None = None
+    stream: bool = False
+    """Pieces are published as they come, and kept for whoever reads them later."""
+    skip_special_tokens: bool = True
+    """Special tokens of the model's tokenizer are left out of the answer's text."""
+    echo: bool = False
+    """The prompt is put before the answer."""
+    keep_alive_s: float | None = None
+    """How long the model stays loaded after this; infinity: for ever; None: the server's own setting."""
+    count_only: bool = False
+    """The prompt's tokens are counted, and nothing is written. The prompt may then be empty."""
+
+
+class ScoredToken(msgspec.Struct, frozen=True):
+    """A token, and how probable it was."""
+
+    text: str
+    """As far as it is valid UTF-8."""
+    bytes: bytes
+    logprob: float
+    """Natural logarithm of its probability."""
+
+
+class TokenLogprobs(msgspec.Struct, frozen=True):
+    """The chosen token, and the most probable ones in its place, most probable first."""
+
+    chosen: ScoredToken
+    top: tuple[ScoredToken, ...] = ()
+    hidden: bool = False
+    """The token is no part of the answer's text, because special tokens are left out."""
+
+
+class Piece(msgspec.Struct, frozen=True, array_like=True):
+    """What an answer grew by. Pieces of one answer, put one after the other, are the answer."""
+
+    choice: int = 0
+    """Which of the n answers."""
+    text: str = ""
+    reasoning: str = ""
+    tokens: tuple[int, ...] = ()
+    """The ids it was read from, also of withheld text, such as that of a tool call that is not complete yet."""
+    tool_calls: tuple[ToolCall, ...] = ()
+    """Complete calls. On an answer's last piece one that is cut, too."""
+    logprobs: tuple[TokenLogprobs, ...] = ()
+    finish_reason: FinishReason | None = None
+    """On an answer's last piece."""
+    stop: str | None = None
+    """On an answer's last piece: the caller's stop text that ended it. None at an end marker."""
+
+
+class Pieces(msgspec.Struct, frozen=True, array_like=True):
+    """One event of a stream."""
+
+    prompt_tokens: int
+    """Of the whole prompt, in every event; so are cached_tokens."""
+    cached_tokens: int
+    pieces: tuple[Piece, ...]
+
+
+class Choice(msgspec.Struct, frozen=True):
+    """One whole answer."""
+
+    text: str
+    finish_reason: FinishReason
+    """Where calls came before the stop text, it is "tool_calls" all the same."""
+    tokens: int
+    """How many were generated for it."""
+    reasoning: str = ""
+    tool_calls: tuple[ToolCall, ...] = ()
+    logprobs: tuple[TokenLogprobs, ...] = ()
+    stop: str | None = None
+    """The caller's stop text that ended it. None at an end marker."""
+
+
+class GenerateResult(msgspec.Struct, frozen=True, tag="generate_result"):
+    """Times are of the execution that ended the job: what was written before its worker was lost took time that nobody
+    has measured. Of several answers the slowest counts.
+    """
+
+    choices: tuple[Choice, ...]
+    """None where only a count was asked."""
+    prompt_tokens: int
+    cached_tokens: int = 0
+    """So many of prompt_tokens were not computed anew."""
+    load_s: float = 0.0
+    """How long the job waited for its model to be loaded."""
+    prompt_s: float = 0.0
+    """From an answer's beginning on the device to its first token."""
+    generate_s: float = 0.0
+    """From its first token to its last."""

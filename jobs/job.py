@@ -1,0 +1,73 @@
+"""A job of any task: how it is to be treated, and what a caller may know about it. Frozen, and travels as msgpack."""
+
+import enum
+
+import msgspec
+
+from jobs.embed import EmbedJob, EmbedResult
+from jobs.errors import Failure
+from jobs.generate import GenerateJob, GenerateResult
+from jobs.rerank import RerankJob, RerankResult
+
+Job = EmbedJob | GenerateJob | RerankJob
+Result = EmbedResult | GenerateResult | RerankResult
+
+
+class Lane(enum.StrEnum):
+    """Three lanes, served in this order; a batch with room is topped up from the lanes below."""
+
+    INTERACTIVE = "interactive"
+    DEFAULT = "default"
+    BULK = "bulk"
+
+
+LANES = tuple(Lane)
+
+
+class SubmitOptions(msgspec.Struct, frozen=True):
+    """How a job is to be treated; what it computes is in the job itself."""
+
+    lane: Lane = Lane.DEFAULT
+    time_limit_s: int = 600
+    """Longest run, counted from the first start of an attempt."""
+    ttl_s: int | None = None
+    """Longest wait in the queue. None waits for ever."""
+    result_ttl_s: int = 86_400
+    """How long the result (or the failure) is kept after the end."""
+    retries: int = 0
+    """How often a failed run is tried again (not for invalid input), with back-off."""
+    metadata: dict[str, str] = {}
+    idempotency_key: str | None = None
+    """A second submit with this key returns the first job."""
+    awaited: bool = False
+    """The submitter calls `wait` next, and is told of the outcome without having to ask."""
+
+
+class Ticket(msgspec.Struct, frozen=True):
+    """The answer to a submit."""
+
+    id: str
+    created: bool
+    """False where an idempotency key named an earlier job."""
+
+
+class JobView(msgspec.Struct, frozen=True, kw_only=True):
+    """Everything a caller may know about a job. Times are seconds since the epoch."""
+
+    id: str
+    status: str
+    """RQ's words: queued, started, finished, failed, canceled, stopped, scheduled (waits for a retry), deferred."""
+    task: str
+    model: str
+    lane: str
+    position: int | None = None
+    """Jobs before it in its queue, 0 is next. None unless queued."""
+    attempts: int = 0
+    """How often a worker started it."""
+    created_at: float | None = None
+    started_at: float | None = None
+    ended_at: float | None = None
+    worker: str | None = None
+    metadata: dict[str, str] = {}
+    result: Result | None = None
+    error: Failure | None = None

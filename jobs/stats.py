@@ -1,0 +1,42 @@
+"""How full the queues are, and which workers live."""
+
+import msgspec
+
+from jobs.models import LoadedModel
+
+
+class LaneStats(msgspec.Struct, frozen=True, kw_only=True):
+    """One queue."""
+
+    queue: str
+    task: str
+    model: str
+    lane: str
+    queued: int
+    started: int
+    scheduled: int
+    finished: int
+    failed: int
+    limit: int
+    drain_rate: float
+    """Jobs per second that all live workers took from it lately."""
+
+
+class WorkerStats(msgspec.Struct, frozen=True, kw_only=True):
+    """A live worker, as it last described itself."""
+
+    name: str
+    models: tuple[str, ...]
+    """What it serves."""
+    seen_at: float
+    """In seconds since the epoch."""
+    jobs_in_hand: int
+    drain_rate: dict[str, float]
+    """Jobs per second, by queue."""
+    loaded: tuple[LoadedModel, ...] = ()
+    """Those of its models that are in memory."""
+
+
+class QueueStats(msgspec.Struct, frozen=True):
+    queues: tuple[LaneStats, ...]
+    workers: tuple[WorkerStats, ...]
