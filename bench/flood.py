@@ -1,12 +1,18 @@
-"""An embedding and a chat client beside a flood: bodies of 30 MB, schemas of 800 properties, connections cut in one."""
+"""An embedding and a chat client beside a flood: bodies of 30 MB, schemas of 800 properties, connections cut in one.
+
+The callers of the flood share the machine with what they call. So the clients are also measured beside as many
+processes that only keep the machine busy, at the same low priority, and ask for nothing: what that costs is the
+machine's, not the server's.
+"""
 
 import asyncio
 import contextlib
 import json
 import os
+import subprocess
 import sys
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from typing import NamedTuple
 
 import redis
@@ -20,6 +26,10 @@ GENERATOR = ROOT / "examples" / "tiny_chat" / "model"
 CHAT = "chat"
 WINDOW_S = 20
 WARM_UP = 20
+BUSY = "import os\nos.nice(19)\nwhile True: bytearray(30_000_000)"
+"""Makes room for a body, again and again."""
+BUSY_PROCESSES = 4
+"""As many as the flood has callers."""
 
 
 class Client(NamedTuple):
@@ -47,28 +57,32 @@ CLIENTS = (
 
 
 async def measure(repeats: int) -> list[Row]:
-    found: dict[str, list[tuple[float, float]]] = {client.name: [] for client in CLIENTS}
+    found: dict[str, list[tuple[float, float, float]]] = {client.name: [] for client in CLIENTS}
     floods: list[dict[str, int]] = []
     for _ in range(repeats):
         async with _serving() as (port, url):
             await _run(port, WARM_UP, None)
             alone = await _run(port, None, WINDOW_S)
+            with _busy():
+                busy = await _run(port, None, WINDOW_S)
             async with _flood(port) as flood:
                 beside = await _run(port, None, WINDOW_S)
             floods.append(flood)
             await _until_drained(url)
-        for client, one, other in zip(CLIENTS, alone, beside, strict=True):
-            assert not one.errors and not other.errors, f"{client.name}: requests failed"
-            found[client.name].append(
-                (quantile_ms(one.latencies_s, 0.99), quantile_ms(other.latencies_s, 0.99))
-            )
+        for client, *loads in zip(CLIENTS, alone, busy, beside, strict=True):
+            assert not any(load.errors for load in loads), f"{client.name}: requests failed"
+            first, second, third = (quantile_ms(load.latencies_s, 0.99) for load in loads)
+            found[client.name].append((first, second, third))
     rows = [
         Row(
             name,
             {
-                "p99 ms alone": median([alone for alone, _ in runs]),
-                "beside the flood": median([beside for _, beside in runs]),
-                "ratio": median([beside / alone for alone, beside in runs]),
+                "p99 ms alone": median([alone for alone, _, _ in runs]),
+                "beside busy processes": median([busy for _, busy, _ in runs]),
+                "busy to alone": median([busy / alone for alone, busy, _ in runs]),
+                "beside the flood": median([beside for _, _, beside in runs]),
+                "flood to alone": median([beside / alone for alone, _, beside in runs]),
+                "flood to busy": median([beside / busy for _, busy, beside in runs]),
             },
         )
         for name, runs in found.items()
@@ -103,6 +117,17 @@ async def _run(port: int, total: int | None, seconds: float | None) -> list[Load
             for client in CLIENTS
         ]
     )
+
+
+@contextlib.contextmanager
+def _busy() -> Iterator[None]:
+    started = [subprocess.Popen([sys.executable, "-c", BUSY]) for _ in range(BUSY_PROCESSES)]
+    try:
+        yield
+    finally:
+        for child in started:
+            child.kill()
+            child.wait()
 
 
 @contextlib.asynccontextmanager
