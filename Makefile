@@ -49,11 +49,11 @@ demo: setup  ## Redis, API and worker on real sentences, in a minute
 test: tools  ## all tests, two files at a time: unit, integration with real Redis and MLX, a short chaos run
 	@$(WITH_BLAS) $(BIN)/python -m pytest tests --numprocesses 2 --dist loadfile $(ARGS)
 
-check: tools  ## format, lint, types, import directions
+check: tools  ## format, lint, types, the rules of the tree
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
 	@$(BIN)/pyright
-	@$(BIN)/python -m pytest -q tests/test_layers.py
+	@$(BIN)/python -m pytest -q tests/test_layers.py tests/test_tree.py
 
 bench: tools  ## the README's numbers
 	@$(BIN)/python -m bench $(ARGS)

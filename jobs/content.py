@@ -4,6 +4,8 @@ import msgspec
 
 
 class TextPart(msgspec.Struct, frozen=True, tag="text"):
+    """A piece of text in a message or an input."""
+
     text: str
 
 

@@ -52,6 +52,7 @@ class JobError(Exception):
         super().__init__(self.message)
 
     def failure(self) -> Failure:
+        """The error as it is stored in Redis and shown to callers; `Failure.error` is the way back."""
         return Failure(code=self.code, message=self.message, param=self.param)
 
 

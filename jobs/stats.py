@@ -38,5 +38,7 @@ class WorkerStats(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class QueueStats(msgspec.Struct, frozen=True):
+    """All of mlxq's queues and live workers at one moment."""
+
     queues: tuple[LaneStats, ...]
     workers: tuple[WorkerStats, ...]

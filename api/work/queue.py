@@ -12,9 +12,13 @@ from jobs.stats import QueueStats
 class Queue(Protocol):
     """Every method but `start` and `aclose` raises QueueUnavailable while Redis is away."""
 
-    async def start(self) -> None: ...
+    async def start(self) -> None:
+        """Called once before all else, in the event loop that serves."""
+        ...
 
-    async def aclose(self) -> None: ...
+    async def aclose(self) -> None:
+        """Called once after all else."""
+        ...
 
     async def submit(self, job: Job, options: SubmitOptions) -> Ticket:
         """Raises Overloaded, IdempotencyConflict, UnknownModel, NoWorker."""
@@ -48,9 +52,13 @@ class Queue(Protocol):
         """Newest first, without results."""
         ...
 
-    async def stats(self) -> QueueStats: ...
+    async def stats(self) -> QueueStats:
+        """Counts per queue and lane, and the live workers."""
+        ...
 
-    async def models(self) -> tuple[ModelInfo, ...]: ...
+    async def models(self) -> tuple[ModelInfo, ...]:
+        """The models that jobs can be sent to, in the order of their ids."""
+        ...
 
     async def ready(self) -> bool:
         """Whether there is a live worker. Answers within two seconds."""

@@ -112,6 +112,7 @@ class EventStream:
             await cancel_all(self._queue, self.job_ids)
 
     async def aclose(self) -> None:
+        """Stops reading. The jobs go on: `abandon` ends them."""
         self._timer.cancel()
         if self._start_limit is not None:
             self._start_limit.cancel()

@@ -36,6 +36,7 @@ class Terms(NamedTuple):
 
     @property
     def keyed(self) -> bool:
+        """Whether the job bears an Idempotency-Key: the promise that the same request, sent again, finds it."""
         return self.options.idempotency_key is not None
 
     @property
@@ -85,6 +86,7 @@ async def cancel(queue: Queue, job_id: str) -> None:
 
 
 async def cancel_all(queue: Queue, job_ids: Sequence[str]) -> None:
+    """Ends several jobs as `cancel` ends one, all at the same time."""
     await asyncio.gather(*(cancel(queue, job_id) for job_id in job_ids))
 
 
@@ -109,6 +111,7 @@ def idempotency_key(request: Request) -> str | None:
 
 
 def task_of(job: Job) -> str:
+    """The job's task: embed, generate or rerank."""
     return str(job.__struct_config__.tag)
 
 

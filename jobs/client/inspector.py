@@ -71,6 +71,7 @@ class QueueInspector:
         return answer
 
     async def aclose(self) -> None:
+        """Ends a question that is under way. Redis stays open: it is the caller's."""
         if self._asking is not None:
             await cancel_and_wait(self._asking)
 
@@ -125,6 +126,7 @@ class QueueInspector:
         return sorted(name for name in names if keys.parse_queue_name(name))
 
     async def stats(self) -> QueueStats:
+        """Counts per queue of ours (jobs by status), and the live workers."""
         workers, queues = await self.workers(), await self.queues()
         pipeline = self._redis.pipeline(transaction=False)
         now = time.time()
@@ -159,6 +161,7 @@ class QueueInspector:
     async def views(
         self, *, status: str | None, model: str | None, lane: Lane | None, limit: int, offset: int
     ) -> list[JobView]:
+        """Jobs by status, model and lane (None: any), newest first, without results; `offset` of them are left out."""
         queues: list[str] = []
         for name in await self.queues():
             parsed = keys.parse_queue_name(name)

@@ -48,9 +48,11 @@ class OutcomeListener:
         self._stopping = False
 
     async def start(self) -> None:
+        """Starts to listen and to poll, in tasks of the running event loop."""
         self._tasks = [asyncio.create_task(self._listen()), asyncio.create_task(self._poll())]
 
     async def aclose(self) -> None:
+        """Ends both tasks. Futures that still wait stay as they are."""
         await cancel_and_wait(*self._tasks)
 
     def expect(self, job_id: str) -> asyncio.Future[JobOutcome]:
@@ -78,6 +80,7 @@ class OutcomeListener:
             self._admitted.add(job_id)
 
     def forget(self, job_id: str, future: asyncio.Future[JobOutcome]) -> None:
+        """Nobody waits for this future any more. It is cancelled if it is not done."""
         if not future.cancel() and not future.cancelled():
             future.exception()  # looked at, so that nobody complains of it
         if futures := self._waiting.get(job_id):
@@ -94,6 +97,7 @@ class OutcomeListener:
         return reader
 
     def unfollow(self, job_id: str, reader: StreamReader) -> None:
+        """Nobody reads the job's events with this reader any more."""
         readers = self._readers[job_id]
         readers.remove(reader)
         if not readers:

@@ -78,10 +78,12 @@ class JobQueue:
         self._models: dict[str, str] = {}  # of the jobs that are about to be waited for
 
     async def start(self) -> None:
+        """Starts to listen for outcomes and to watch Redis. Asks nothing, so that it works while Redis is away."""
         await self._outcomes.start()
         await self._watch.start()
 
     async def aclose(self) -> None:
+        """Stops both and closes the connections to Redis."""
         await self._watch.aclose()
         await self._outcomes.aclose()
         await self._inspector.aclose()
@@ -224,6 +226,7 @@ class JobQueue:
             )
 
     async def stats(self) -> QueueStats:
+        """Counts per queue of ours and the live workers. Raises: QueueUnavailable."""
         async with self._reaching_redis():
             return await self._inspector.stats()
 

@@ -25,6 +25,7 @@ class Event(NamedTuple):
     body: bytes
 
     def read(self) -> Numbered:
+        """(number, decoded Pieces). Raises: msgspec.DecodeError."""
         return self.number, decode_pieces(self.body)
 
 
@@ -42,6 +43,7 @@ class StreamReader:
         self._news = asyncio.Event()
 
     def put(self, event: Event) -> None:
+        """Appends an event as it was heard, and wakes whoever waits."""
         self._events.append(event)
         self._news.set()
 

@@ -42,9 +42,11 @@ class Watch:
         self._watching: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
+        """Starts the looks, in a task of the running event loop."""
         self._watching = asyncio.create_task(self._watch())
 
     async def aclose(self) -> None:
+        """Ends the looks and closes the connections they used."""
         await cancel_and_wait(*(task for task in (self._watching, self._asking) if task is not None))
         await self._probe.aclose()
 

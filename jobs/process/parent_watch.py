@@ -13,6 +13,7 @@ class ParentPipe:
         self.read_fd, self._write_fd = os.pipe()  # not inherited unless passed on
 
     def close(self) -> None:
+        """Closes both ends, upon which the children end."""
         os.close(self._write_fd)
         os.close(self.read_fd)
 

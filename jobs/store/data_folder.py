@@ -54,17 +54,20 @@ class DataFolder:
         self._lock = handle  # the lock ends with our process, so there is never a stale one
 
     def release(self) -> None:
+        """Gives up the lock that `hold` took, if there is one."""
         if self._lock is not None:
             os.close(self._lock)
         self._lock = None
 
     def note_server(self, pid: int) -> None:
+        """Writes down the server's process id, which messages name. Raises: RedisServerError."""
         try:
             (self.path / "redis.pid").write_text(f"{pid}\n")
         except OSError as error:
             raise self._unusable(error) from error
 
     def served_by_other(self) -> DataFolderInUse:
+        """The error to raise where a server that is not ours listens on the socket."""
         return self._in_use("a Redis server", _read_pid(self.path / "redis.pid"))
 
     def is_served(self) -> bool:
@@ -80,6 +83,7 @@ class DataFolder:
             return True
 
     def log_end(self) -> str:
+        """The last five lines of the server's log under a heading; empty where there is no log."""
         lines = self.log.read_text(errors="replace").splitlines()[-5:] if self.log.exists() else []
         return "\n".join([f"The end of {self.log}:", *lines]) if lines else ""
 

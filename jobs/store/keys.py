@@ -38,14 +38,17 @@ def names(replies: Iterable[bytes | str], prefix: str = "") -> list[str]:
 
 
 def job(job_id: str) -> str:
+    """RQ's record of a job: a hash."""
     return JOB_PREFIX + job_id
 
 
 def queue(name: str) -> str:
+    """RQ's list of the ids that wait in a queue."""
     return QUEUE_PREFIX + name
 
 
 def results(job_id: str) -> str:
+    """RQ's stream of a job's results, newest last."""
     return f"rq:results:{job_id}"
 
 
@@ -55,14 +58,17 @@ def registry(status: str, queue_name: str) -> str:
 
 
 def wake(queue_name: str) -> str:
+    """A list on which workers of this queue block until there is a job."""
     return f"mlxq:wake:{queue_name}"
 
 
 def execution(member: str) -> str:
+    """RQ's record of one execution. `member`: as the registry of started jobs names it."""
     return f"rq:execution:{member}"
 
 
 def bell(worker_name: str) -> str:
+    """A list on which one worker blocks until anything wants it to act."""
     return f"mlxq:bell:{worker_name}"
 
 
@@ -72,6 +78,7 @@ def loading(model: str) -> str:
 
 
 def worker(name: str) -> str:
+    """What a worker says about itself. It expires with the worker's lease."""
     return f"mlxq:worker:{name}"
 
 
@@ -86,4 +93,5 @@ def stream(job_id: str) -> str:
 
 
 def idempotency(key: str) -> str:
+    """The job that a caller's idempotency key stands for. The key is hashed: it may be long, and it is the caller's."""
     return "mlxq:idem:" + hashlib.sha256(key.encode()).hexdigest()

@@ -61,6 +61,7 @@ class Probe:
             raise RedisUnusable(cause, is_final=is_final(error), folder=self._folder) from error
 
     async def aclose(self) -> None:
+        """Closes the connections of its own."""
         await self.redis.aclose()
 
     async def _try(self) -> None:

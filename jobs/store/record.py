@@ -109,6 +109,7 @@ def _size(job: Job) -> str:
 
 
 def task(job: Job) -> str:
+    """The job's task as it stands in names of queues: embed, generate or rerank."""
     return str(job.__struct_config__.tag)
 
 
@@ -182,6 +183,7 @@ def encode_result(result: Result | Blob) -> bytes:
 
 
 def decode_result(stored: bytes) -> Result | Blob:
+    """The reverse of `encode_result`. Raises: msgspec.MsgspecError, ValueError."""
     return _decode_result.decode(base64.b64decode(stored))
 
 
@@ -192,10 +194,12 @@ def encode_failure(failure: Failure) -> tuple[bytes, bytes]:
 
 
 def decode_failure(failure: bytes) -> Failure:
+    """The reverse of `encode_failure`'s msgpack. Raises: msgspec.MsgspecError."""
     return _decode_failure(failure)
 
 
 def queue_of(job: Job, options: SubmitOptions) -> str:
+    """Name of the queue that a job with these options belongs to."""
     return keys.queue_name(task(job), job.model, options.lane)
 
 

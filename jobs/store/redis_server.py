@@ -61,10 +61,12 @@ class RedisServer:
 
     @property
     def running(self) -> bool:
+        """Whether the server's process was started and has not ended."""
         return self._process is not None and self._process.poll() is None
 
     @property
     def pid(self) -> int:
+        """The server's process id, also after its end. Raises: RedisServerError where it has not been started."""
         if self._process is None:
             raise RedisServerError("Redis has not been started.")
         return self._process.pid

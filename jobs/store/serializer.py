@@ -13,8 +13,10 @@ class MsgpackSerializer:
 
     @staticmethod
     def dumps(obj: Any) -> bytes:
+        """The object as msgpack. Raises: TypeError for what msgpack cannot hold."""
         return _encoder.encode(obj)
 
     @staticmethod
     def loads(data: bytes) -> Any:
+        """Plain values, with dicts for structs. Raises: msgspec.DecodeError."""
         return _decoder.decode(data)
