@@ -18,20 +18,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
         case "version":
             return print_version()
         case "settings":
-            from cli.settings_table import settings_table
+            from cli.commands.settings import settings_table
 
             print(settings_table())
             return 0
         case "up":
-            from cli.up import up as run
+            from cli.commands.up import up as run
         case "serve":
-            from cli.serve import serve as run
+            from cli.commands.serve import serve as run
         case _:
-            from cli.worker import worker as run
+            from cli.commands.worker import worker as run
 
     from cli.configuration import ConfigurationError, load_settings
-    from cli.models import CannotServe
-    from cli.redis_state import RedisRefused
+    from cli.startup.model_check import CannotServe
+    from cli.startup.redis_check import RedisRefused
     from jobs.process.log import set_up_logging
     from jobs.store.data_folder import RedisServerError
     from jobs.store.redis_url import hide_urls

@@ -197,7 +197,9 @@ def modules_after(statement: str) -> set[str]:
     return set(run.stdout.split())
 
 
-@pytest.mark.parametrize("entry", ["api.app", "cli.api_process", "cli.up", "cli.worker"])
+@pytest.mark.parametrize(
+    "entry", ["api.app", "cli.api_process.__main__", "cli.commands.up", "cli.commands.worker"]
+)
 def test_no_process_but_the_worker_loads_mlx(entry: str):
     loaded = modules_after(f"import {entry}")
 

@@ -29,7 +29,6 @@ DOCUMENTED = ("jobs", "api/work", "workers/scheduling")
 """The folders that others build on: all that is public there has a docstring."""
 
 KNOWN = {
-    "cli",
     "jobs/client/queue.py",
     "tests/integration/generate/test_speculation.py",
     "tests/unit/api/fetch/test_fetcher.py",

@@ -11,7 +11,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.types import Receive, Scope, Send
 
 from api.large_bodies import LARGE_BYTES, LargeBodies
-from cli.listener import listen_locally, local_url
+from cli.processes.listener import listen_locally, local_url
 from tests.support.waiting import until, within
 
 LARGE = b"x" * (LARGE_BYTES + 1)

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 QUESTION = [{"role": "user", "content": "Tell me a story."}]
-PICTURE = (
+IMAGE = (
     "data:image/png;base64,"
     "iVBORw0KGgoAAAANSUhEUgAAAHAAAABwAQAAAADum8nmAAAAGklEQVR42mP4jwIYRrmj3FHuKHeUO8odCC4AGeoaO/OAOlgAAAAA"
     "SUVORK5CYII="
@@ -14,8 +14,8 @@ PICTURE = (
 """A white square of 112 × 112 pixels."""
 
 
-def commands(url: str, models: Iterable[Mapping[str, Any]]) -> Iterator[str]:
-    """curl commands. models: as GET /v1/models lists them; the first one of a kind is asked."""
+def curl_examples(url: str, models: Iterable[Mapping[str, Any]]) -> Iterator[str]:
+    """One command for each kind of request. models: as GET /v1/models lists them; the first one of a kind is asked."""
     asked: list[tuple[str, dict[str, Any]]] = []
     for model in models:
         for path, body in _requests(model):
@@ -31,7 +31,7 @@ def _requests(model: Mapping[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
         case "embed":
             yield "/v1/embeddings", {"input": "Hello, world"}
             if "vision" in abilities:
-                yield "/v1/embeddings", {"input": [{"image": PICTURE}]}
+                yield "/v1/embeddings", {"input": [{"image": IMAGE}]}
             if "multi_vector" in abilities:
                 yield "/v1/rerank", {"query": "a young cat", "documents": ["a kitten", "a car"]}
         case "rerank":

@@ -3,14 +3,14 @@
 import asyncio
 import logging
 
-from cli import event_loop
+from cli.processes import event_loop
 from jobs.store.connection import connect_async
 from jobs.store.probe import Probe, RedisUnusable
 
 log = logging.getLogger(__name__)
 
-
 PATIENCE_S = 5.0
+"""How long Redis may take to answer: a remote one that has slept takes its time."""
 
 
 class RedisRefused(Exception):
@@ -29,10 +29,10 @@ def check_redis(url: str) -> None:
             raise RedisRefused(
                 f"{error} Put them into the URL (REDIS_URL or --redis): redis://user:password@host:port"
             ) from error
-        log.warning(
-            "%s It is waited for; requests are answered 503 meanwhile. Start it, or set REDIS_URL to another.",
-            error,
+        what_follows = (
+            "It is waited for; requests are answered 503 meanwhile. Start it, or set REDIS_URL to another."
         )
+        log.warning(" ".join([str(error), what_follows]))
 
 
 async def _ask(url: str) -> None:

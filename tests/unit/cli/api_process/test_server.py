@@ -8,8 +8,8 @@ from contextlib import asynccontextmanager
 import pytest
 from starlette.types import Receive, Scope, Send
 
-from cli import api_server
-from cli.api_server import ApiServer
+from cli.api_process import server as api_server
+from cli.api_process.server import ApiServer
 
 SIZE_BYTES = 32 * 1024 * 1024
 

@@ -5,15 +5,15 @@ import subprocess
 
 import pytest
 
-from cli import models
-from cli.models import CannotServe, served_names
+from cli.startup import model_check
+from cli.startup.model_check import CannotServe, served_names
 from jobs.settings import Settings
 
 
 def ended(code: int, stderr: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(models, "check_models", lambda settings: ([], False))
+    monkeypatch.setattr(model_check, "check_models", lambda settings: ([], False))
     monkeypatch.setattr(
-        models.subprocess, "run", lambda *_, **__: subprocess.CompletedProcess((), code, "", stderr)
+        model_check.subprocess, "run", lambda *_, **__: subprocess.CompletedProcess((), code, "", stderr)
     )
 
 

@@ -1,6 +1,6 @@
 import re
 
-from cli.settings_table import settings_table
+from cli.commands.settings import settings_table
 from jobs.settings import Settings
 from tests.support.folders import ROOT
 

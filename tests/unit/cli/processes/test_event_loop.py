@@ -7,7 +7,7 @@ import threading
 
 import pytest
 
-from cli import event_loop
+from cli.processes import event_loop
 
 
 async def nothing() -> int:

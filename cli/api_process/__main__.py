@@ -13,7 +13,7 @@ from api.access_log import AccessLog
 from api.app import create_app
 from api.fetch.callers_images import CallersImages
 from api.large_bodies import LargeBodies
-from cli.api_server import STOP_S, ApiServer
+from cli.api_process.server import STOP_S, ApiServer
 from jobs.client.queue import JobQueue
 from jobs.process.garbage import exempt_what_is_there
 from jobs.process.log import set_up_logging

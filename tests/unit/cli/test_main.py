@@ -2,16 +2,12 @@ import io
 import os
 import subprocess
 import sys
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from threading import Thread
 
 import pytest
 
 from cli.configuration import ConfigurationError, child_environ, load_settings
-from cli.listener import listen, local_url
 from cli.main import build_parser, main
-from cli.up import _announce_if_possible
 from jobs.process.colour import bleach, paint
 from jobs.settings import Settings
 from jobs.store.redis_url import shown_url
@@ -87,20 +83,6 @@ def test_a_child_reads_the_very_settings_of_its_parent(monkeypatch: pytest.Monke
     assert Settings() == settings.model_copy(update={"lease_s": 2.5, "batch_tokens": 512})
 
 
-def test_a_port_in_use_is_named_and_port_0_shows_the_real_one():
-    with listen("127.0.0.1", 0) as taken:
-        port = taken.getsockname()[1]
-
-        assert local_url(taken) == f"http://127.0.0.1:{port}"
-        with pytest.raises(OSError, match=f"Cannot listen on 127.0.0.1:{port}.*--port"):
-            listen("127.0.0.1", port)
-
-
-def test_a_wildcard_address_is_shown_as_one_that_can_be_called():
-    with listen("0.0.0.0", 0) as listener:
-        assert local_url(listener).startswith("http://127.0.0.1:")
-
-
 def test_a_password_is_not_shown():
     assert shown_url("redis://user:secret@host:1/2") == "redis://host:1/2"
     assert shown_url("unix:///run/redis.sock?password=secret") == "unix:///run/redis.sock"
@@ -131,23 +113,6 @@ def test_the_command_answers_from_another_folder(arguments: list[str], tmp_path:
     )
     assert run.returncode == 0, run.stderr
     assert "mlxq" in run.stdout
-
-
-@pytest.mark.parametrize("body", [b'{"data": []}', b'{"data": [{}]}', b"[1]", b"no JSON"])
-async def test_no_answer_about_models_ends_what_runs_beside_the_greeting(body: bytes):
-    class Answer(BaseHTTPRequestHandler):
-        def do_GET(self):
-            self.send_response(200)
-            self.end_headers()
-            self.wfile.write(b"{}" if self.path == "/ready" else body)
-
-        def log_message(self, format: str, *args: object):
-            pass
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Answer) as server:
-        Thread(target=server.serve_forever, daemon=True).start()
-        await _announce_if_possible(f"http://127.0.0.1:{server.server_port}", ["m"])
-        server.shutdown()
 
 
 @pytest.mark.parametrize(

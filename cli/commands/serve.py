@@ -2,11 +2,11 @@
 
 import asyncio
 
-from cli import event_loop
-from cli.listener import listen, listen_locally, local_url
-from cli.process_tree import run_tree
-from cli.processes import api_supervisors
-from cli.redis_state import check_redis
+from cli.processes import event_loop
+from cli.processes.listener import listen, listen_locally, local_url
+from cli.processes.process_tree import run_tree
+from cli.processes.supervisors import api_supervisors
+from cli.startup.redis_check import check_redis
 from jobs.process.parent_watch import ParentPipe
 from jobs.settings import Settings
 from jobs.store.connection import redis_url

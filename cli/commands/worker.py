@@ -3,11 +3,11 @@
 import asyncio
 import logging
 
-from cli import event_loop
-from cli.models import served_names
-from cli.process_tree import run_tree
-from cli.processes import worker_supervisor
-from cli.redis_state import check_redis
+from cli.processes import event_loop
+from cli.processes.process_tree import run_tree
+from cli.processes.supervisors import worker_supervisor
+from cli.startup.model_check import served_names
+from cli.startup.redis_check import check_redis
 from jobs.process.parent_watch import ParentPipe
 from jobs.settings import Settings
 from jobs.store.connection import redis_url
@@ -23,9 +23,9 @@ def worker(settings: Settings) -> int:
     served_names(settings)
     if settings.redis_url is None and not DataFolder(settings.data / "redis").is_served():
         log.warning(
-            "No Redis runs in %s: the worker waits for it. Start `mlxq up` with this --data, or set REDIS_URL "
+            "No Redis runs in this folder: the worker waits for it. Start `mlxq up` with this --data, or set REDIS_URL "
             "(or --redis) to the Redis of your `mlxq serve`.",
-            settings.data,
+            extra={"data": settings.data},
         )
     else:
         check_redis(redis_url(settings))

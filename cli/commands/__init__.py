@@ -1,0 +1,1 @@
+"""What each subcommand of `mlxq` does: one file for one subcommand."""
