@@ -19,6 +19,7 @@ from workers.models.resolve import resolve
 from workers.runners.contract import loaded
 from workers.runners.embed.runner import EmbedRunner
 from workers.scheduling.batch_shapes import COUNTS
+from workers.scheduling.capacity import MAX_JOBS, POOL_BATCHES
 from workers.scheduling.device_limits import (
     CPU_FREE_PADDING,
     CPU_TOKENS,
@@ -26,7 +27,6 @@ from workers.scheduling.device_limits import (
     GPU_TOKENS,
     MAX_ITEMS,
 )
-from workers.scheduling.in_flight import MAX_JOBS, POOL_BATCHES
 from workers.scheduling.packing import BatchLimits, pack
 
 SPREAD = Corpus(median_words=40, sigma=0.8)

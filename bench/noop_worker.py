@@ -6,7 +6,7 @@ from bench.noop import NoopRunner
 from jobs.process.log import set_up_logging
 from jobs.settings import Settings
 from jobs.store.connection import connect, redis_url
-from workers.models.model_cache import resident
+from workers.models.model_cache import preloaded
 from workers.scheduling.device_limits import CPU_FREE_PADDING, CPU_TOKENS, MAX_ITEMS
 from workers.scheduling.packing import BatchLimits
 from workers.worker import BatchWorker
@@ -19,7 +19,7 @@ def main() -> int:
     limits = BatchLimits(CPU_TOKENS, MAX_ITEMS, settings.max_padding, CPU_FREE_PADDING)
     worker = BatchWorker(
         connect(redis_url(settings)),
-        resident({"noop": runner}),
+        preloaded({"noop": runner}),
         {"noop": limits},
         settings,
         lambda work: work(),

@@ -25,16 +25,16 @@ from jobs.settings import Settings
 from jobs.store.connection import connect, own_folder, redis_url
 from jobs.store.outage import Outage, cause_of, is_final
 from workers.models.check import check_names
-from workers.models.model_cache import Residents
+from workers.models.model_cache import ModelCache
 from workers.models.open import open_runner
 from workers.queue.announce_start import starting
-from workers.queue.client import Ledger
+from workers.queue.client import WorkerQueue
 from workers.queue.dead_worker import worker_name
 from workers.runners.contract import Runner
 from workers.scheduling.device_limits import batch_limits, device_is_gpu, limit_cache, weight_budget_bytes
 from workers.supervisor import CONFIGURATION_ERROR
 
-log = logging.getLogger("workers")
+log = logging.getLogger("workers")  # not __name__: that is "__main__" here
 
 
 def main() -> int:
@@ -92,8 +92,8 @@ def run_on(device: ThreadPoolExecutor, settings: Settings, name: str) -> int:
         return CONFIGURATION_ERROR
     outage = Outage(own_folder(settings))
     device.submit(limit_cache).result()
-    with starting(Ledger(connection, name, lease_s=settings.lease_s, max_crashes=1), settings.lease_s):
-        residents = device.submit(load_models, settings).result()
+    with starting(WorkerQueue(connection, name, lease_s=settings.lease_s, max_crashes=1), settings.lease_s):
+        model_cache = device.submit(load_models, settings).result()
     limits = device.submit(batch_limits, settings).result()
     from workers.worker import BatchWorker
 
@@ -102,15 +102,15 @@ def run_on(device: ThreadPoolExecutor, settings: Settings, name: str) -> int:
         return CONFIGURATION_ERROR
     worker = BatchWorker(
         connection,
-        residents,
-        dict.fromkeys(residents.runners, limits),
+        model_cache,
+        dict.fromkeys(model_cache.runners, limits),
         settings,
         lambda work: device.submit(work).result(),
         depth=2 if device.submit(device_is_gpu).result() else 1,
         name=name,
         outage=outage,
     )
-    log.info("serving", extra={"models": ",".join(residents.runners), "batch_tokens": limits.tokens})
+    log.info("serving", extra={"models": ",".join(model_cache.runners), "batch_tokens": limits.tokens})
     exempt_what_is_there()
     return 0 if worker.work() else 1
 
@@ -163,17 +163,17 @@ def open_or_refuse(spec: str, settings: Settings) -> Runner:
         ) from error
 
 
-def load_models(settings: Settings) -> Residents:
+def load_models(settings: Settings) -> ModelCache:
     """As many of the models in memory as there is room for. Raises JobError."""
     runners, budget_bytes = open_models(settings)
-    residents = Residents(
+    model_cache = ModelCache(
         runners,
         budget_bytes=budget_bytes,
         starvation_s=settings.starvation_s,
         keep_alive_s=math.inf if settings.keep_alive_s is None else settings.keep_alive_s,
     )
-    residents.begin()
-    return residents
+    model_cache.load_fitting()
+    return model_cache
 
 
 if __name__ == "__main__":

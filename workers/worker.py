@@ -6,7 +6,7 @@ import signal
 import threading
 import time
 import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from types import FrameType
 from typing import Any
 
@@ -15,38 +15,40 @@ from redis.exceptions import RedisError
 from rq import Queue, SimpleWorker
 from rq.command import handle_command, parse_payload
 from rq.utils import now as rq_now
-from rq.worker.base import WorkerStatus
 
 from jobs.errors import JobStopped, TimeLimitExceeded
 from jobs.job import LANES
 from jobs.settings import Settings
-from jobs.stats import WorkerStats
 from jobs.store import keys
 from jobs.store.outage import Outage, cause_of
 from jobs.store.serializer import MsgpackSerializer
-from workers.loops.claim import Feeder
-from workers.loops.decode import Decoding
+from workers.loops.claim import ClaimLoop
+from workers.loops.decode import DecodeBatch
 from workers.loops.device import DeviceLoop
-from workers.loops.prepare import Preparing
-from workers.loops.result import Finisher
-from workers.loops.stream import Writer
-from workers.loops.watchdog import Progress
-from workers.models.model_cache import Residents
-from workers.queue.client import Claim, Ledger
+from workers.loops.heartbeat import Heartbeat
+from workers.loops.prepare import Preparer
+from workers.loops.result import ResultLoop
+from workers.loops.stream import StreamLoop
+from workers.loops.watchdog import Watchdog
+from workers.models.model_cache import ModelCache
+from workers.queue.claim import Claim
+from workers.queue.client import WorkerQueue
 from workers.queue.drain_rates import DrainRates
 from workers.queue.rq_bridge import RqBridge, stop_job_target
-from workers.runners.contract import BatchRunner
+from workers.runners.contract import BatchRunner, Runner
 from workers.runners.generate.contract import Generator
-from workers.scheduling.in_flight import Hand, Held
+from workers.scheduling.in_flight import InFlight, Reason
 from workers.scheduling.packing import BatchLimits
-from workers.scheduling.token_budget import Pace
+from workers.scheduling.token_budget import TokenBudget
 
 log = logging.getLogger(__name__)
 
 TICK_S = 0.1
-PAUSE_S = 0.5
+RETRY_S = 0.5
 """Between two tries to listen for RQ's commands."""
-LAST_WORDS_S = 5
+START_RETRY_S = 1
+"""Between two tries to start while Redis is away."""
+FLUSH_S = 5
 """A worker that leaves because of a hung call waits so long for the outcomes that are being written."""
 HUNG = 70
 """Exit status of a worker whose device hung (EX_SOFTWARE)."""
@@ -55,8 +57,8 @@ HUNG = 70
 class BatchWorker(SimpleWorker):
     """Drains all lanes of its models' queues in batches.
 
-    `work` runs the pulse in the main thread (signals, leases, time limits); feeder, device and finisher each have
-    a thread, and a few prepare. `on_device(f)` must run f in the thread that owns the device. depth: see DeviceLoop.
+    `work` keeps the main thread: signals, heartbeat, time limits, hung calls. The claim, device, stream and result
+    loops have a thread each, and a few threads prepare jobs.
     """
 
     log_job_description = False
@@ -64,7 +66,7 @@ class BatchWorker(SimpleWorker):
     def __init__(
         self,
         connection: redis.Redis,
-        residents: Residents,
+        model_cache: ModelCache,
         limits: Mapping[str, BatchLimits],
         settings: Settings,
         on_device: Callable[[Callable[[], None]], Any],
@@ -73,64 +75,47 @@ class BatchWorker(SimpleWorker):
         name: str | None = None,
         outage: Outage | None = None,
     ) -> None:
-        runners = residents.runners
-        queues = [
-            Queue(
-                keys.queue_name(task, model, lane),
-                connection=connection,
-                serializer=MsgpackSerializer,
-            )
-            for model, runner in runners.items()
-            for task in runner.info.tasks
-            for lane in LANES
-        ]
+        """on_device: runs what it is given in the thread that owns the device. depth: see DeviceLoop."""
+        runners = model_cache.runners
+        queues = _rq_queues(connection, runners)
         super().__init__(queues, name=name, connection=connection, serializer=MsgpackSerializer)
-        self._settings = settings
-        self._residents = residents
-        self._on_device = on_device
-        self._ledger = Ledger(
-            connection,
-            self.name,
-            lease_s=settings.lease_s,
-            max_crashes=settings.max_crashes,
-            outage=outage,
-        )
-        self._outage = self._ledger.outage
         batching = {model: each for model, each in runners.items() if isinstance(each, BatchRunner)}
         generators = {model: each for model, each in runners.items() if isinstance(each, Generator)}
-        self._hand = Hand(
+        lease_s, timeout_s = settings.lease_s, settings.batch_timeout_s
+        self._settings = settings
+        self._model_cache = model_cache
+        self._on_device = on_device
+        self._queue = queue = WorkerQueue(
+            connection, self.name, lease_s=lease_s, max_crashes=settings.max_crashes, outage=outage
+        )
+        self._in_flight = in_flight = InFlight(
             {model: limits[model] for model in batching},
             starvation_s=settings.starvation_s,
             slots=dict.fromkeys(generators, settings.max_answers),
         )
-        self._progress = Progress()
-        self._rates = DrainRates()
-        self._bridge = RqBridge(connection, self._ledger)
-        self._finisher = Finisher(self._hand, self._ledger, residents, self._rates, self._bridge)
-        self._preparing = Preparing(
-            self._hand,
-            self._ledger,
-            residents,
-            self._finisher.fail,
-            self._finisher.end,
-            timeout_s=settings.batch_timeout_s,
+        self._watchdog = Watchdog()
+        rates, bridge = DrainRates(), RqBridge(connection, queue)
+        self._result_loop = result_loop = ResultLoop(in_flight, queue, model_cache, rates, bridge)
+        self._heartbeat = Heartbeat(self, queue, in_flight, model_cache, result_loop, rates, bridge, settings)
+        self._preparer = Preparer(
+            in_flight, queue, model_cache, result_loop.fail, result_loop.end, timeout_s=timeout_s
         )
-        self._feeder = Feeder(self._hand, self._ledger, residents, self._preparing)
-        self._writer = Writer(self._hand, self._ledger, generators, self._finisher.complete)
-        self._device = DeviceLoop(
-            self._hand,
+        self._claim_loop = ClaimLoop(
+            in_flight, queue, model_cache, self._preparer, lambda: self._heartbeat.is_suspended
+        )
+        self._stream_loop = StreamLoop(in_flight, queue, generators, result_loop.complete)
+        self._device_loop = DeviceLoop(
+            in_flight,
             batching,
-            self._progress,
-            self._finisher.complete,
-            Decoding(self._hand, generators, self._writer.say, self._finisher.fail),
-            Pace(batching, settings.token_interval_ms / 1000),
-            residents,
-            batch_timeout_s=settings.batch_timeout_s,
+            self._watchdog,
+            result_loop.complete,
+            DecodeBatch(in_flight, generators, self._stream_loop.publish, result_loop.fail),
+            TokenBudget(batching, settings.token_interval_ms / 1000),
+            model_cache,
+            batch_timeout_s=timeout_s,
             depth=depth,
         )
-        self._broken = False
-        self._due: dict[str, float] = {}
-        self._reclaims_from = 0.0
+        self._thread_died = False
         self._ticked_at = time.monotonic()
 
     def work(self, *_: Any, **__: Any) -> bool:
@@ -138,23 +123,40 @@ class BatchWorker(SimpleWorker):
         self._install_signal_handlers()
         self._start_when_redis_answers()
         threads = {
-            "feeder": self._spawn("feeder", self._feeder.run),
-            "writer": self._spawn("writer", self._writer.run),
-            "finisher": self._spawn("finisher", self._finisher.run),
-            "device": self._spawn("device", lambda: self._on_device(self._device.run)),
+            "claim": self._spawn("claim", self._claim_loop.run),
+            "stream": self._spawn("stream", self._stream_loop.run),
+            "result": self._spawn("result", self._result_loop.run),
+            "device": self._spawn("device", lambda: self._on_device(self._device_loop.run)),
         }
         try:
-            while not self._stop_requested and not self._broken:
+            while not self._stop_requested and not self._is_broken:
                 self._tick()
             self._drain(threads)
         finally:
-            self._preparing.stop()
-            self._feeder.stop()  # also when a second signal or an error cut the warm shutdown short
-            self._device.stop()
-            self._writer.stop()
-            self._finisher.stop()
+            self._preparer.stop()
+            self._claim_loop.stop()  # also when a second signal or an error cut the warm shutdown short
+            self._device_loop.stop()
+            self._stream_loop.stop()
+            self._result_loop.stop()
             self._close()
-        return not self._broken
+        return not self._is_broken
+
+    @property
+    def _is_broken(self) -> bool:
+        return self._thread_died or self._heartbeat.is_broken
+
+    def _tick(self) -> None:
+        time.sleep(TICK_S)
+        gap_s, self._ticked_at = time.monotonic() - self._ticked_at, time.monotonic()
+        if gap_s > 10 * TICK_S:  # the whole process slept
+            self._watchdog.extend(gap_s)
+            self._preparer.extend(gap_s)
+        self._preparer.look_after()
+        if self._watchdog.is_expired or self._preparer.is_stuck:
+            self._leave_hung()
+        for active in self._in_flight.begin_finish_overdue():
+            self._result_loop.fail(active, TimeLimitExceeded())
+        self._heartbeat.beat()
 
     # Signals and RQ's commands
 
@@ -166,101 +168,25 @@ class BatchWorker(SimpleWorker):
         self._stop_requested = True
 
     def handle_payload(self, message: Any) -> None:
-        """RQ's commands. stop-job may name any of the jobs in hand, not one current job."""
+        """RQ's commands. stop-job may name any of the jobs in flight, not one current job."""
         payload = parse_payload(message)
         job_id = stop_job_target(payload)
         if job_id is None:
             handle_command(self, payload)
             return
+        named = self._in_flight.named(job_id)
         if payload["command"] == "stop-job":
-            for held in self._hand.condemn([job_id]):
-                self._finisher.fail(held, JobStopped())
+            for active in self._in_flight.begin_finish(named):
+                self._result_loop.fail(active, JobStopped())
         else:
-            self._hand.drop([job_id])
+            self._in_flight.remove(named, Reason.CANCELED)
 
     def _pubsub_exception_handler(self, exc: Exception, pubsub: Any, pubsub_thread: Any) -> None:
         """Listening for commands goes on when Redis is back; RQ's own handler gives up where it only was silent."""
         if not isinstance(exc, RedisError | OSError):
             raise exc
-        self._outage.note(exc)
-        time.sleep(PAUSE_S)
-
-    # The pulse
-
-    def _tick(self) -> None:
-        time.sleep(TICK_S)
-        gap_s, self._ticked_at = time.monotonic() - self._ticked_at, time.monotonic()
-        if gap_s > 10 * TICK_S:
-            self._progress.forgive(gap_s)
-            self._preparing.forgive(gap_s)
-        self._preparing.look_after()
-        if self._progress.stalled or self._preparing.is_stuck:
-            self._die_hung()
-        try:
-            for held in self._hand.overdue():
-                self._finisher.fail(held, TimeLimitExceeded())
-            if self._is_due("announce", min(1.0, self._settings.lease_s / 4)):
-                self._give_sign_of_life()
-                self._outage.end()
-            if self._is_due("renew", min(0.25, self._settings.lease_s / 4)):
-                # Before reclaiming: our own may be late after a sleep.
-                self._lose(self._ledger.renew(self._hand.claims()))
-                if time.monotonic() >= self._reclaims_from:
-                    self._reclaim()
-            if self._is_due("sweep", self._settings.sweep_s):
-                self._sweep()
-        except RedisError as error:
-            self._outage.note(error)
-            # Leases ran on while it was away: their owners renew before anybody reclaims.
-            self._due["renew"] = 0.0
-            self._reclaims_from = time.monotonic() + self._settings.lease_s / 2
-        except Exception:
-            log.exception("the pulse failed, worker stops")
-            self._broken = True
-
-    def _is_due(self, task: str, every_s: float) -> bool:
-        now = time.monotonic()
-        if now < self._due.get(task, 0.0):
-            return False
-        self._due[task] = now + every_s
-        return True
-
-    def _lose(self, members: set[str]) -> None:
-        for held in self._hand.lose(members):
-            log.warning("lease lost", extra={"job_id": held.claim.id})
-
-    def _give_sign_of_life(self) -> None:
-        if not self.connection.exists(self.key):  # slept past its record: others took it out of RQ's lists
-            self.register_birth()
-        self._feeder.paused = self._ledger.suspended()
-        status = WorkerStatus.BUSY if len(self._hand) else WorkerStatus.IDLE
-        if self._feeder.paused:
-            status = WorkerStatus.SUSPENDED
-        if status != self.get_state():
-            self.set_state(status)
-        self.heartbeat(timeout=max(10, int(self._settings.lease_s * 3)))
-        stats = WorkerStats(
-            name=self.name,
-            models=tuple(self._residents.runners),
-            seen_at=time.time(),
-            jobs_in_hand=len(self._hand),
-            drain_rate=self._rates.read(),
-            loaded=self._residents.report(),
-        )
-        if not self._residents.is_settled:
-            self._residents.elsewhere = self._ledger.loaded_elsewhere()
-        self._ledger.announce(stats, [runner.info for runner in self._residents.runners.values()])
-
-    def _reclaim(self) -> None:
-        requeued, lost = self._ledger.reclaim()
-        if requeued or lost:
-            log.warning("jobs reclaimed from a lost worker", extra={"requeued": requeued, "failed": lost})
-        self._ledger.promote(self.queue_names())
-
-    def _sweep(self) -> None:
-        self._ledger.sweep()
-        self._bridge.forget_dead_workers(self.queues)
-        self._finisher.sweep()
+        self._queue.outage.note(exc)
+        time.sleep(RETRY_S)
 
     # Beginning and end
 
@@ -273,25 +199,28 @@ class BatchWorker(SimpleWorker):
                         self.connection.delete(self.key)
                     tried = True
                     self.bootstrap(self._settings.log_level)
-                self._give_sign_of_life()
-                self._outage.end()
+                self._heartbeat.announce()
                 return
             except RedisError as error:
-                self._outage.note(error)
-                time.sleep(1)
+                self._queue.outage.note(error)
+                time.sleep(START_RETRY_S)
 
     def _spawn(self, name: str, run: Callable[[], None]) -> threading.Thread:
         def guarded() -> None:
             try:
                 run()
-            except RedisError as error:  # its text may quote a command, so only where it was raised is told
-                where = "".join(traceback.format_tb(error.__traceback__))
-                fields = {"thread_of": name, "cause": cause_of(error)}
-                log.error("thread died, worker stops: %s\n%s", type(error).__name__, where, extra=fields)
-                self._broken = True
+            except RedisError as error:  # its text may quote a command, so only where it was raised is logged
+                fields = {
+                    "thread_of": name,
+                    "error": type(error).__name__,
+                    "cause": cause_of(error),
+                    "where": "".join(traceback.format_tb(error.__traceback__)),
+                }
+                log.error("thread died, worker stops", extra=fields)
+                self._thread_died = True
             except BaseException:
                 log.exception("thread died, worker stops", extra={"thread_of": name})
-                self._broken = True
+                self._thread_died = True
 
         thread = threading.Thread(target=guarded, name=name, daemon=True)
         thread.start()
@@ -300,53 +229,66 @@ class BatchWorker(SimpleWorker):
     def _drain(self, threads: Mapping[str, threading.Thread]) -> None:
         """Finish the batch on the device; give everything else back at once."""
         log.info("stopping: finishing the batch, giving the rest back")
-        self._feeder.stop()
-        self._preparing.stop()
-        self._give_back(self._hand.give_up_waiting())
-        self._device.stop()
-        while threads["device"].is_alive() or threads["feeder"].is_alive():
+        self._claim_loop.stop()
+        self._preparer.stop()
+        self._give_back_waiting()
+        self._device_loop.stop()
+        while threads["device"].is_alive() or threads["claim"].is_alive():
             self._tick()
-            self._give_back(self._hand.give_up_waiting())
-        self._writer.stop()
-        while threads["writer"].is_alive():
+            self._give_back_waiting()
+        self._stream_loop.stop()
+        while threads["stream"].is_alive():
             self._tick()
-        self._finisher.stop()
-        while threads["finisher"].is_alive():
+        self._result_loop.stop()
+        while threads["result"].is_alive():
             self._tick()
-        self._give_back(self._hand.give_up_waiting())
+        self._give_back_waiting()
 
-    def _give_back(self, helds: list[Held]) -> None:
-        if helds:
-            self._release([held.claim for held in helds])
+    def _give_back_waiting(self) -> None:
+        """Jobs of which nothing is on the device."""
+        waiting = self._in_flight.remove(self._in_flight.jobs(), Reason.WORKER_STOPS)
+        self._release([active.claim for active in waiting])
 
-    def _release(self, claims: list[Claim]) -> None:
+    def _release(self, claims: Sequence[Claim]) -> None:
         try:
-            self._ledger.release(claims)
+            self._queue.release(claims)
         except RedisError as error:
             log.warning(
                 "cannot give jobs back, their leases will run out",
                 extra={"jobs": len(claims), "cause": cause_of(error)},
             )
 
-    def _die_hung(self) -> None:
+    def _leave_hung(self) -> None:
         """A call does not return: nothing in this process can stop it. Hand the jobs over, then leave."""
-        hung: list[Claim] = self._hand.running()
-        if self._residents.is_loading or not self._progress.stalled:  # a load or a tokeniser hangs, not they
+        hung = [active.claim for active in self._in_flight.on_device()]
+        if (
+            self._model_cache.is_loading or not self._watchdog.is_expired
+        ):  # a load or a tokeniser hangs, not they
             self._release(hung)
             hung = []
         log.error("a call hung, worker leaves", extra={"jobs": len(hung)})
         try:
-            self._ledger.reclaim(hung=hung)
-            self._give_back(self._hand.give_up_waiting())
-            self._finisher.stop()
-            self._finisher.ended.wait(LAST_WORDS_S)
-            self._ledger.withdraw()
+            self._queue.reclaim(hung=hung)
+            self._give_back_waiting()
+            self._result_loop.stop()
+            self._result_loop.all_written.wait(FLUSH_S)
+            self._queue.withdraw()
         finally:
             os._exit(HUNG)
 
     def _close(self) -> None:
         try:
-            self._ledger.withdraw()
+            self._queue.withdraw()
             self.teardown()
         except RedisError as error:
             log.warning("could not sign off", extra={"cause": cause_of(error)})
+
+
+def _rq_queues(connection: redis.Redis, runners: Mapping[str, Runner]) -> list[Queue]:
+    """One per task, model and lane."""
+    return [
+        Queue(keys.queue_name(task, model, lane), connection=connection, serializer=MsgpackSerializer)
+        for model, runner in runners.items()
+        for task in runner.info.tasks
+        for lane in LANES
+    ]

@@ -13,7 +13,7 @@ from jobs.settings import Settings
 from jobs.store.connection import connect
 from tests.chaos.plan import MODEL
 from tests.chaos.runner import ChaosRunner
-from workers.models.model_cache import resident
+from workers.models.model_cache import preloaded
 from workers.scheduling.packing import BatchLimits
 from workers.worker import BatchWorker
 
@@ -35,7 +35,7 @@ def main() -> int:
     log.info("worker starts")
     worker = BatchWorker(
         connect(options.url),
-        resident({MODEL: ChaosRunner(options.folder)}),
+        preloaded({MODEL: ChaosRunner(options.folder)}),
         {MODEL: LIMITS},
         Settings.model_validate_json(options.settings),
         lambda work: work(),

@@ -17,7 +17,7 @@ from jobs.generate import Chat, GenerateJob
 from jobs.settings import Settings
 from jobs.store.connection import connect
 from tests.support.fake_generator import FakeDecoder, FakeGenerator
-from workers.models.model_cache import resident
+from workers.models.model_cache import preloaded
 from workers.runners.generate.answer import Answer
 from workers.runners.generate.contract import NewToken
 from workers.runners.generate.output.segments import NORMAL, TOOL, Markup
@@ -75,7 +75,7 @@ if __name__ == "__main__":
     url, model, pace_s, most = sys.argv[1:]
     worker = BatchWorker(
         connect(url),
-        resident({model: SlowGenerator(model, float(pace_s), int(most))}),
+        preloaded({model: SlowGenerator(model, float(pace_s), int(most))}),
         {model: BatchLimits(tokens=256, items=64, padding=0.5, free_padding=64)},
         Settings(),
         lambda work: work(),

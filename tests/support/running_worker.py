@@ -14,7 +14,7 @@ from jobs.settings import Settings
 from jobs.store.connection import connect, connect_async
 from tests.support.fake_runner import DIMENSIONS
 from tests.support.waiting import PATIENCE_S, until_async
-from workers.models.model_cache import resident
+from workers.models.model_cache import preloaded
 from workers.runners.contract import Runner
 from workers.scheduling.packing import BatchLimits
 from workers.worker import BatchWorker
@@ -34,18 +34,18 @@ class ThreadWorker(BatchWorker):
         self._stop_requested = True
 
     @property
-    def is_paused(self) -> bool:
+    def is_suspended(self) -> bool:
         """It has seen that the queue is suspended."""
-        return self._feeder.paused
+        return self._heartbeat.is_suspended
 
     @property
-    def jobs_in_hand(self) -> int:
-        return len(self._hand)
+    def jobs_in_flight(self) -> int:
+        return len(self._in_flight)
 
     @property
     def items_ready(self) -> int:
         """Prepared, and waiting for the device."""
-        return sum(len(pool) for pool in self._hand._pools.values())
+        return len(self._in_flight._ready)
 
 
 @contextmanager
@@ -55,7 +55,7 @@ def running_worker(
     """release: set before the worker is stopped, in case it holds the device up."""
     model = runner.info.id
     worker = ThreadWorker(
-        connect(url), resident({model: runner}), {model: LIMITS}, settings, lambda work: work()
+        connect(url), preloaded({model: runner}), {model: LIMITS}, settings, lambda work: work()
     )
     with started(worker):
         try:

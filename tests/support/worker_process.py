@@ -14,7 +14,7 @@ from jobs.errors import JobError
 from jobs.settings import Settings
 from jobs.store.connection import connect
 from tests.support.fake_runner import FakeItem, FakeRunner
-from workers.models.model_cache import resident
+from workers.models.model_cache import preloaded
 from workers.scheduling.packing import BatchLimits
 from workers.worker import BatchWorker
 
@@ -31,7 +31,7 @@ if __name__ == "__main__":
     runner = Unhurried() if name == "hanging" else FakeRunner()
     worker = BatchWorker(
         connect(url),
-        resident({"fake": runner}),
+        preloaded({"fake": runner}),
         {"fake": limits},
         Settings(lease_s=1, batch_timeout_s=2),
         lambda work: work(),

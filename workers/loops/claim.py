@@ -1,159 +1,178 @@
 """Claims jobs and has them prepared, so that the next batch is ready when the device asks for it."""
 
-import logging
 import threading
 import time
+from collections.abc import Callable
 
 from redis.exceptions import RedisError
 
 from jobs.generate import Pieces
 from jobs.job import LANES
 from jobs.store import keys
-from workers.loops.prepare import Preparing
-from workers.loops.wakeup import POLL_S, Bell
-from workers.models.model_cache import Residents
-from workers.models.swap import Swapping
-from workers.queue.client import Claim, Ledger, Room
-from workers.scheduling.in_flight import Hand
-
-log = logging.getLogger(__name__)
+from workers.loops.prepare import Preparer
+from workers.loops.wakeup import POLL_S, WakeupListener
+from workers.models.model_cache import ModelCache
+from workers.models.swap import ModelSwap
+from workers.queue.claim import Claim, QueueCapacity
+from workers.queue.client import WorkerQueue
+from workers.scheduling.in_flight import InFlight
 
 MAX_CLAIM = 256
 """Jobs in one CLAIM: keeps a script near a millisecond."""
 
-LOOKS_AGAIN_S = 0.1
-"""Time alone can change which models are to come and go."""
+SWAP_POLL_S = 0.1
+"""While work waits for a model that is not in memory: time alone can change which models are to come and go."""
 
-SUSPECTS = 16
+MAX_SUSPECTS = 16
 """Jobs suspected once that are tried together, apart from all others."""
 
+RETRY_S = 0.2
+"""Between two tries while Redis is away."""
 
-class Feeder:
-    """Runs in a thread of its own, with a second one, the bell, that blocks on the queues' markers."""
+
+class ClaimLoop:
+    """Runs in a thread of its own, and starts a second one, in which the WakeupListener blocks on Redis."""
 
     def __init__(
         self,
-        hand: Hand,
-        ledger: Ledger,
-        residents: Residents,
-        preparing: Preparing,
+        in_flight: InFlight,
+        queue: WorkerQueue,
+        model_cache: ModelCache,
+        preparer: Preparer,
+        is_suspended: Callable[[], bool],
     ) -> None:
-        self._hand = hand
-        self._ledger = ledger
-        self._residents = residents
-        self._runners = residents.runners
-        self._preparing = preparing
-        tasks = sum(len(runner.info.tasks) for runner in residents.runners.values())
-        self._bell = Bell(hand, ledger, markers=tasks * len(LANES))
+        """is_suspended: whether nothing is to be claimed (`rq suspend`)."""
+        self._in_flight = in_flight
+        self._queue = queue
+        self._model_cache = model_cache
+        self._runners = model_cache.runners
+        self._preparer = preparer
+        self._is_suspended = is_suspended
+        tasks = sum(len(runner.info.tasks) for runner in self._runners.values())
+        self._wakeup = WakeupListener(in_flight, queue, markers=tasks * len(LANES))
+        self._swap = ModelSwap(in_flight, queue, model_cache)
         self._stopping = False
-        self._backlog: frozenset[str] = frozenset()  # queues that may have work
-        self._reported: frozenset[str] = frozenset()  # queues that had work left after the last CLAIM
-        self._swapping = Swapping(hand, ledger, residents)
+        self._backlog: frozenset[str] = frozenset()
+        """Queues that may have work."""
+        self._reported: frozenset[str] = frozenset()
+        """Queues that had work left after the last CLAIM."""
         self._suspects_wait = False
         self._suspects_next = False
-        self.paused = False
 
     def stop(self) -> None:
         self._stopping = True
-        self._bell.stop()
+        self._wakeup.stop()
 
     def run(self) -> None:
-        threading.Thread(target=self._bell.run, name="bell", daemon=True).start()
+        threading.Thread(target=self._wakeup.run, name="wakeup", daemon=True).start()
         while not self._stopping:
             try:
-                if self.paused or not self._feed():
-                    self._bell.wait(self._listen_for, self._may_feed, self._pause_s)
+                if self._is_suspended() or not self._claim():
+                    self._wakeup.wait(self._markers, self._may_claim, self._poll_s)
             except RedisError as error:
-                self._ledger.outage.note(error)
-                time.sleep(0.2)
-        self._swapping.stop()
+                self._queue.outage.note(error)
+                time.sleep(RETRY_S)
+        self._swap.stop()
 
-    def _rooms(self) -> list[Room]:
-        """Of all queues; none where the model is not in memory."""
-        found: list[Room] = []
-        for model, runner in self._runners.items():
-            serves = self._residents.serves(model)
-            for lane, tokens, jobs in self._hand.rooms(model):
-                found += [
-                    Room(keys.queue_name(task, model, lane), tokens, jobs if serves else 0)
-                    for task in runner.info.tasks
-                ]
-        return found
+    # Claiming
 
-    def _may_feed(self) -> bool:
-        """Whether there is work that is known of, and room for it."""
-        if self.paused:
-            return False
-        if self._swapping.is_due(self._reported):
-            return True
-        if self._suspects_wait:
-            return not len(self._hand)
-        return any(
-            room.queue in self._backlog and room.tokens > 0 and room.jobs > 0 for room in self._rooms()
-        )
-
-    def _listen_for(self) -> list[str]:
-        """Markers worth waking for: of the queues there is room for, and of models that are not in memory until work is
-        known of. A marker taken by a worker without room would not wake another.
-        """
-        if self.paused or self._suspects_wait:
-            return []
-        rooms = self._rooms()
-        wanted = {room.queue for room in rooms if room.tokens > 0 and room.jobs > 0}
-        if not self._residents.is_settled:
-            away = [model for model in self._runners if not self._residents.serves(model)]
-            wanted |= {
-                keys.queue_name(task, model, lane)
-                for model in away
-                for task in self._runners[model].info.tasks
-                for lane in LANES
-            } - self._reported
-        self._backlog |= {room.queue for room in rooms} - wanted  # unheard of: ask when there is room again
-        return [keys.wake(queue) for queue in wanted]
-
-    def _pause_s(self) -> float:
-        return LOOKS_AGAIN_S if self._residents.someone_waits else POLL_S
-
-    def _feed(self) -> bool:
+    def _claim(self) -> bool:
         """Claim once. Whether it is worth doing again at once."""
-        self._swapping.advance(self._reported)
+        self._swap.advance(self._reported)
         if not self._suspects_wait:
-            return self._feed_fresh()
-        if len(self._hand):
+            return self._claim_fresh()
+        if len(self._in_flight):
             return False
         # Jobs that were in a worker when it died run apart, so that the next death finds the culprit. In turns with
         # fresh ones, so that those do not wait for all of them.
         self._suspects_next = not self._suspects_next
         if not self._suspects_next:
-            self._feed_fresh()
-            return not len(self._hand)
-        rooms = [room._replace(tokens=1 << 30, jobs=SUSPECTS) for room in self._rooms() if room.jobs]
-        taken = self._ledger.claim(rooms, max_jobs=SUSPECTS, suspect=True)
-        self._suspects_wait = taken.suspect_waits
-        self._take(taken.claims)
-        return not taken.claims
+            self._claim_fresh()
+            return not len(self._in_flight)
+        return not self._claim_suspects()
 
-    def _feed_fresh(self) -> bool:
-        taken = self._ledger.claim(self._rooms(), max_jobs=MAX_CLAIM, suspect=False)
+    def _claim_fresh(self) -> bool:
+        taken = self._queue.claim(self._capacities(), max_jobs=MAX_CLAIM, suspect=False)
         self._backlog = self._reported = taken.backlog
         self._suspects_wait |= taken.suspect_waits
         self._take(taken.claims)
         return bool(taken.claims)
 
+    def _claim_suspects(self) -> bool:
+        capacities = [
+            each._replace(tokens=1 << 30, jobs=MAX_SUSPECTS) for each in self._capacities() if each.jobs
+        ]
+        taken = self._queue.claim(capacities, max_jobs=MAX_SUSPECTS, suspect=True)
+        self._suspects_wait = taken.suspect_waits
+        self._take(taken.claims)
+        return bool(taken.claims)
+
     def _take(self, claims: list[Claim]) -> None:
         """What is claimed is prepared in other threads: this one only claims."""
-        helds = self._hand.hold(claims)
-        for held in helds:
-            if held.claim.told:
-                held.told_before = self._told(held.claim)
-        self._preparing.add(helds)
+        active_jobs = self._in_flight.add(claims)
+        for active in active_jobs:
+            if active.claim.published:
+                active.resume_from(self._published(active.claim))
+        self._preparer.add(active_jobs)
 
-    def _told(self, claim: Claim) -> list[Pieces]:
+    def _published(self, claim: Claim) -> list[Pieces]:
         while True:
             try:
-                return self._ledger.told(claim)
+                return self._queue.published(claim)
             except RedisError as error:
                 if self._stopping:
                     raise
-                self._ledger.outage.note(error)
-                time.sleep(0.2)
+                self._queue.outage.note(error)
+                time.sleep(RETRY_S)
+
+    # What to wait for
+
+    def _capacities(self) -> list[QueueCapacity]:
+        """Of all queues; no jobs where the model is not in memory."""
+        found: list[QueueCapacity] = []
+        for model, runner in self._runners.items():
+            serves = self._model_cache.serves(model)
+            for lane, tokens, jobs in self._in_flight.capacity(model):
+                found += [
+                    QueueCapacity(keys.queue_name(task, model, lane), tokens, jobs if serves else 0)
+                    for task in runner.info.tasks
+                ]
+        return found
+
+    def _may_claim(self) -> bool:
+        """Whether there is work that is known of, and capacity for it."""
+        if self._is_suspended():
+            return False
+        if self._swap.is_due(self._reported):
+            return True
+        if self._suspects_wait:
+            return not len(self._in_flight)
+        return any(
+            each.queue in self._backlog and each.tokens > 0 and each.jobs > 0 for each in self._capacities()
+        )
+
+    def _markers(self) -> list[str]:
+        """Those worth waking for: of the queues there is capacity for, and of models that are not in memory, until work
+        for them is known of. A marker that is taken by a worker without capacity does not wake another worker.
+        """
+        if self._is_suspended() or self._suspects_wait:
+            return []
+        capacities = self._capacities()
+        wanted = {each.queue for each in capacities if each.tokens > 0 and each.jobs > 0}
+        if not self._model_cache.is_settled:
+            wanted |= self._queues_of_missing_models() - self._reported
+        # Nobody tells of work in the other queues, so they may have some: they are asked once there is capacity.
+        self._backlog |= {each.queue for each in capacities} - wanted
+        return [keys.wake(queue) for queue in wanted]
+
+    def _queues_of_missing_models(self) -> set[str]:
+        return {
+            keys.queue_name(task, model, lane)
+            for model, runner in self._runners.items()
+            if not self._model_cache.serves(model)
+            for task in runner.info.tasks
+            for lane in LANES
+        }
+
+    def _poll_s(self) -> float:
+        return SWAP_POLL_S if self._model_cache.is_awaited else POLL_S

@@ -1,4 +1,4 @@
-"""The answers that are being written: begun, advanced a token at a time, ended. Belongs to the device's thread."""
+"""The answers that are being written: begun, advanced a token at a time, ended."""
 
 import logging
 import time
@@ -8,7 +8,9 @@ from typing import NamedTuple
 from jobs.errors import InternalError, JobError
 from workers.runners.generate.answer import Answer
 from workers.runners.generate.contract import Decoder, Generator, NewToken, decoder_of
-from workers.scheduling.in_flight import Entry, Hand, Held
+from workers.scheduling.active_job import ActiveJob
+from workers.scheduling.in_flight import InFlight
+from workers.scheduling.ready_queue import QueuedItem
 
 log = logging.getLogger(__name__)
 
@@ -16,32 +18,37 @@ MAX_RESTARTS = 3
 """A decoder that keeps failing although each answer works alone."""
 
 
-class Said(NamedTuple):
-    """A token of an answer; None where an earlier execution had told all of it. at: when it came, by time.monotonic."""
+class TokenEvent(NamedTuple):
+    """A token of an answer came."""
 
-    entry: Entry
+    queued: QueuedItem
+    """The answer."""
     token: NewToken | None
+    """None where an earlier execution had published all of the answer."""
     at: float
+    """By time.monotonic."""
 
 
-class Decoding:
-    """say: where the tokens of a step go. fail: for a job that cannot go on."""
+class DecodeBatch:
+    """The running answers of all generating models. Belongs to the device's thread."""
 
     def __init__(
         self,
-        hand: Hand,
+        in_flight: InFlight,
         generators: Mapping[str, Generator],
-        say: Callable[[list[Said]], None],
-        fail: Callable[[Held, JobError], None],
+        publish: Callable[[list[TokenEvent]], None],
+        fail: Callable[[ActiveJob, JobError], None],
     ) -> None:
-        self._hand = hand
+        """publish: takes the tokens of a step. fail: takes a job that cannot go on."""
+        self._in_flight = in_flight
         self._generators = generators
-        self._say = say
+        self._publish = publish
         self._fail = fail
-        self._entries: dict[str, dict[int, Entry]] = {model: {} for model in generators}
+        self._running: dict[str, dict[int, QueuedItem]] = {model: {} for model in generators}
+        """Of each model, the answers by the number that its decoder gave them."""
         self._restarts = dict.fromkeys(generators, 0)
 
-    def turn(self, seconds: float) -> bool:
+    def step(self, seconds: float) -> bool:
         """One step of every model with answers, in about that time if prompts wait. Whether there was any."""
         busy = False
         for model, generator in self._generators.items():
@@ -51,61 +58,61 @@ class Decoding:
             self._begin_waiting(model)
             if len(generator.decoder):
                 busy = True
-                self._step(model, seconds)
+                self._step_model(model, seconds)
         return busy
 
-    def writes(self, model: str) -> bool:
-        """Whether there are answers of the model."""
-        return bool(self._entries.get(model))
+    def has_answers(self, model: str) -> bool:
+        """Whether answers of the model are being written."""
+        return bool(self._running.get(model))
 
-    def abandon(self) -> None:
-        """End everything: the worker stops. What was told of streams is in their logs."""
-        for model, entries in self._entries.items():
-            if entries:
-                self._decoder(model).remove(list(entries))
-                self._hand.interrupt(entries.values())
-                entries.clear()
+    def stop(self) -> None:
+        """End everything: the worker stops. What was published of streams is in their logs."""
+        for model, running in self._running.items():
+            if running:
+                self._decoder(model).remove(list(running))
+                self._in_flight.preempt(running.values())
+                running.clear()
 
     def _decoder(self, model: str) -> Decoder:
         """Of a model with answers: it stays loaded."""
         return decoder_of(self._generators[model])
 
     def _end_unwanted(self, model: str) -> None:
-        entries = self._entries[model]
+        running = self._running[model]
         gone = [
             uid
-            for uid, entry in entries.items()
-            if answer_of(entry).is_complete or not self._hand.is_wanted(entry.held)
+            for uid, queued in running.items()
+            if answer_of(queued).is_complete or not queued.active.is_wanted
         ]
         if gone:
             self._decoder(model).remove(gone)
             for uid in gone:
-                del entries[uid]
+                del running[uid]
 
     def _begin_waiting(self, model: str) -> None:
-        for entry in self._hand.next_answers(model, len(self._entries[model])):
-            if answer_of(entry).is_complete:
-                self._say([Said(entry, None, time.monotonic())])
+        for queued in self._in_flight.next_answers(model, len(self._running[model])):
+            if answer_of(queued).is_complete:
+                self._publish([TokenEvent(queued, None, time.monotonic())])
             else:
-                self._begin(model, entry)
+                self._begin(model, queued)
 
-    def _begin(self, model: str, entry: Entry) -> int | None:
-        answer = answer_of(entry)
+    def _begin(self, model: str, queued: QueuedItem) -> int | None:
+        answer = answer_of(queued)
         answer.note_begun(time.monotonic())
         try:
             uid = self._decoder(model).insert(answer)
         except Exception as error:  # noqa: BLE001  # what one answer asks for must not end the others
-            self._give_up(entry, error)
+            self._give_up(queued, error)
             return None
-        self._entries[model][uid] = entry
+        self._running[model][uid] = queued
         return uid
 
-    def _step(self, model: str, seconds: float) -> None:
+    def _step_model(self, model: str, seconds: float) -> None:
         try:
             tokens = self._decoder(model).step(seconds)
         except Exception:
             log.exception(
-                "a decode step failed", extra={"model": model, "answers": len(self._entries[model])}
+                "a decode step failed", extra={"model": model, "answers": len(self._running[model])}
             )
             self._recover(model)
             return
@@ -113,40 +120,40 @@ class Decoding:
         self._pass_on(model, tokens)
 
     def _pass_on(self, model: str, tokens: Sequence[NewToken]) -> None:
-        entries = self._entries[model]
+        running = self._running[model]
         now = time.monotonic()
-        said: list[Said] = []
+        events: list[TokenEvent] = []
         for token in tokens:
-            entry = entries[token.uid]
-            answer = answer_of(entry)
+            queued = running[token.uid]
+            answer = answer_of(queued)
             answer.generated.append(token.token)
             if token.finish is not None:
-                del entries[token.uid]
+                del running[token.uid]
             if answer.failure is not None:
-                self._give_up(entry, answer.failure)
+                self._give_up(queued, answer.failure)
             else:
-                said.append(Said(entry, token, now))
-        if said:
-            self._say(said)
+                events.append(TokenEvent(queued, token, now))
+        if events:
+            self._publish(events)
 
     def _recover(self, model: str) -> None:
         """Find the answer that breaks the step: each one goes on alone for a token, then the sound ones together."""
-        waiting = [*self._entries[model].values()]
+        waiting = [*self._running[model].values()]
         self._restarts[model] += 1
-        sound: list[Entry] = []
-        for entry in waiting:
+        sound: list[QueuedItem] = []
+        for queued in waiting:
             self._restart(model)
             if self._restarts[model] > MAX_RESTARTS:
-                self._give_up(entry, None)
-            elif self._goes_on_alone(model, entry):
-                sound.append(entry)
+                self._give_up(queued, None)
+            elif self._goes_on_alone(model, queued):
+                sound.append(queued)
         self._restart(model)
-        for entry in sound:
-            self._begin(model, entry)
+        for queued in sound:
+            self._begin(model, queued)
 
-    def _goes_on_alone(self, model: str, entry: Entry) -> bool:
+    def _goes_on_alone(self, model: str, queued: QueuedItem) -> bool:
         """Whether it got a token and goes on after that."""
-        uid = self._begin(model, entry)
+        uid = self._begin(model, queued)
         if uid is None:
             return False
         try:
@@ -154,28 +161,27 @@ class Decoding:
             while not tokens:
                 tokens = self._decoder(model).step(0.0)
         except Exception as error:  # noqa: BLE001  # this is the one
-            del self._entries[model][uid]
-            self._give_up(entry, error)
+            del self._running[model][uid]
+            self._give_up(queued, error)
             return False
         self._pass_on(model, tokens)
-        return uid in self._entries[model]
+        return uid in self._running[model]
 
     def _restart(self, model: str) -> None:
         self._decoder(model).restart()
-        for entry in self._entries[model].values():
-            answer_of(entry).rewind()
-        self._entries[model].clear()
+        for queued in self._running[model].values():
+            answer_of(queued).rewind()
+        self._running[model].clear()
 
-    def _give_up(self, entry: Entry, error: Exception | None) -> None:
+    def _give_up(self, queued: QueuedItem, error: Exception | None) -> None:
         failure = error if isinstance(error, JobError) else InternalError()
         if failure is not error:
             failure.__cause__ = error
-        for held in self._hand.condemn([entry.held.claim.id]):
-            self._fail(held, failure)
+        for active in self._in_flight.begin_finish([queued.active]):
+            self._fail(active, failure)
 
 
-def answer_of(entry: Entry) -> Answer:
+def answer_of(queued: QueuedItem) -> Answer:
     """The item of a generating job."""
-    answer = entry.held.items[entry.place]
-    assert isinstance(answer, Answer)
-    return answer
+    assert isinstance(queued.item, Answer)
+    return queued.item

@@ -1,7 +1,4 @@
-"""The loop that owns the accelerator: next batch, run it, pass the outcomes on; load and unload models.
-
-The only thread that calls MLX.
-"""
+"""The loop that owns the accelerator: next batch, run it, pass the outcomes on; load and unload models."""
 
 import logging
 import time
@@ -9,13 +6,15 @@ from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from workers.loops.decode import Decoding
-from workers.loops.watchdog import Progress
-from workers.models.model_cache import Residents
+from workers.loops.decode import DecodeBatch
+from workers.loops.watchdog import Watchdog
+from workers.models.model_cache import ModelCache
 from workers.runners.contract import BatchRunner
-from workers.scheduling.bisect_batch import run_split
-from workers.scheduling.in_flight import Batch, Hand, Held
-from workers.scheduling.token_budget import Pace
+from workers.scheduling.active_job import ActiveJob
+from workers.scheduling.bisect_batch import run_bisected
+from workers.scheduling.in_flight import InFlight
+from workers.scheduling.ready_queue import Batch
+from workers.scheduling.token_budget import TokenBudget
 
 log = logging.getLogger(__name__)
 
@@ -30,50 +29,55 @@ Waiting = Callable[[], Sequence[Any]]
 
 
 class Launched(NamedTuple):
-    """A batch on the device. at: when it was started. launch_s: how long that took."""
+    """A batch on the device."""
 
     batch: Batch
     wait: Waiting
+    """Gives its outcomes."""
     at: float
+    """When it was started, by time.monotonic."""
     launch_s: float
+    """How long starting it took."""
 
 
 class DeviceLoop:
-    """Runs until told to stop; then what is on the device is finished first.
+    """Belongs to the device's thread, the only one that calls MLX. When stopped, it finishes what is on the device.
 
     depth: batches on the device at once. With two, a GPU finds the next batch when it ends one. It is started early
     only if it would be as large as the one that runs: many small batches would cost more than the pause. A CPU is
     busy with one, and fresh interactive work would only wait longer.
 
-    While answers are being written (decoding), batches take turns with their steps: as much of them as fits between
-    two tokens (pace).
+    While answers are being written (decode_batch), batches take turns with their steps: as much of them as fits between
+    two tokens (budget).
     """
 
     def __init__(
         self,
-        hand: Hand,
+        in_flight: InFlight,
         runners: Mapping[str, BatchRunner],
-        progress: Progress,
-        complete: Callable[[Held], None],
-        decoding: Decoding,
-        pace: Pace,
-        residents: Residents,
+        watchdog: Watchdog,
+        complete: Callable[[ActiveJob], None],
+        decode_batch: DecodeBatch,
+        budget: TokenBudget,
+        model_cache: ModelCache,
         *,
         batch_timeout_s: float,
         depth: int,
     ) -> None:
-        self._hand = hand
+        """complete: takes a job whose outcomes are all there."""
+        self._in_flight = in_flight
         self._runners = runners
-        self._progress = progress
+        self._watchdog = watchdog
         self._complete = complete
-        self._decoding = decoding
-        self._pace = pace
-        self._residents = residents
+        self._decode_batch = decode_batch
+        self._budget = budget
+        self._model_cache = model_cache
         self._batch_timeout_s = batch_timeout_s
         self._depth = depth
         self._launched: deque[Launched] = deque()
         self._stopping = False
-        self._batch_s = 0.0  # what the latest batch took
+        self._batch_s = 0.0
+        """What the latest batch took."""
         self._landed_at = 0.0
 
     def stop(self) -> None:
@@ -81,51 +85,51 @@ class DeviceLoop:
 
     def run(self) -> None:
         while not self._stopping or self._launched:
-            wrote = not self._stopping and self._write_on()
-            changed = self._residents.is_changing and self._change_models(wrote)
-            if wrote:
+            decoded = not self._stopping and self._decode_step()
+            changed = self._model_cache.is_changing and self._change_models(decoded)
+            if decoded:
                 self._run_between_tokens()
             else:
                 self._run_batches(0 if changed else IDLE_WAIT_S)
-        self._decoding.abandon()
+        self._decode_batch.stop()
 
-    def _write_on(self) -> bool:
+    def _decode_step(self) -> bool:
         """A step of the answers that are being written; False if there are none."""
-        self._pace.begin_turn()
-        self._progress.begin(self._batch_timeout_s)
-        wrote = self._decoding.turn(self._pace.interval_s)
-        self._progress.end()
-        self._pace.end_step()
-        return wrote
+        self._budget.begin_turn()
+        self._watchdog.begin(self._batch_timeout_s)
+        decoded = self._decode_batch.step(self._budget.interval_s)
+        self._watchdog.end()
+        self._budget.end_step()
+        return decoded
 
-    def _change_models(self, wrote: bool) -> bool:
+    def _change_models(self, decoded: bool) -> bool:
         """In pieces, so that answers and batches of other models go on meanwhile. Whether there was anything to do."""
         while self._launched:
             self._land(self._launched.popleft())
-        until = time.monotonic() + max(self._batch_s, self._pace.interval_s)
-        self._progress.begin(self._batch_timeout_s)
-        did = self._residents.carry_out(
+        until = time.monotonic() + max(self._batch_s, self._budget.interval_s)
+        self._watchdog.begin(self._batch_timeout_s)
+        did = self._model_cache.carry_out(
             self._is_busy,
-            lambda: self._pace.has_time(LOADING_SHARE) if wrote else time.monotonic() < until,
+            lambda: self._budget.has_time(LOADING_SHARE) if decoded else time.monotonic() < until,
         )
-        self._progress.end()
-        if not self._residents.is_changing:
-            self._hand.announce_room()
+        self._watchdog.end()
+        if not self._model_cache.is_changing:
+            self._in_flight.wake_claim_loop()
         return did
 
     def _is_busy(self, model: str) -> bool:
-        return self._decoding.writes(model) or model in self._hand.lanes_of_work()
+        return self._decode_batch.has_answers(model) or model in self._in_flight.lanes_of_work()
 
     def _run_between_tokens(self) -> None:
         while self._launched:  # begun before the first answer was
             self._land(self._launched.popleft())
-        while self._pace.has_time() and not self._stopping:
-            batch = self._hand.next_batch(0, budget=self._pace)
+        while self._budget.has_time() and not self._stopping:
+            batch = self._in_flight.next_batch(0, budget=self._budget)
             if batch is None:
                 return
             started = time.monotonic()
             self._land(self._launch(batch))
-            self._pace.observe(batch.model, batch.padded_tokens, time.monotonic() - started)
+            self._budget.observe(batch.model, batch.padded_tokens, time.monotonic() - started)
 
     def _run_batches(self, idle_wait_s: float) -> None:
         batch = self._next_batch(idle_wait_s)
@@ -138,13 +142,13 @@ class DeviceLoop:
         if self._stopping:
             return None
         if not self._launched:
-            return self._hand.next_batch(idle_wait_s)
-        return self._hand.next_batch(0, at_least=len(self._launched[-1].batch.entries))
+            return self._in_flight.next_batch(idle_wait_s)
+        return self._in_flight.next_batch(0, at_least=len(self._launched[-1].batch.items))
 
     def _launch(self, batch: Batch) -> Launched:
         """A batch that cannot even be started fails when it is waited for, like any other."""
         at = time.monotonic()
-        self._progress.begin(self._batch_timeout_s)
+        self._watchdog.begin(self._batch_timeout_s)
         try:
             wait = self._runners[batch.model].launch(_items(batch))
         except Exception as error:  # noqa: BLE001  # whatever a model throws is its batch's failure
@@ -153,10 +157,15 @@ class DeviceLoop:
 
     def _land(self, launched: Launched) -> None:
         batch = launched.batch
-        self._progress.begin(self._batch_timeout_s)
-        outcomes = run_split(self._rerun(batch.model, launched.wait), _items(batch))
-        self._progress.end()
-        now = time.monotonic()
+        self._watchdog.begin(self._batch_timeout_s)
+        outcomes = run_bisected(self._rerun(batch.model, launched.wait), _items(batch))
+        self._watchdog.end()
+        self._note_batch(launched)
+        for active in self._in_flight.record(batch.items, outcomes):
+            self._complete(active)
+
+    def _note_batch(self, launched: Launched) -> None:
+        now, batch = time.monotonic(), launched.batch
         idle_s = max(0.0, launched.at - self._landed_at)
         self._batch_s = now - max(launched.at, self._landed_at)
         self._landed_at = now
@@ -164,22 +173,20 @@ class DeviceLoop:
             "batch done",
             extra={
                 "model": batch.model,
-                "batch_size": len(outcomes),
+                "batch_size": len(batch.items),
                 "padded_tokens": batch.padded_tokens,
                 "seconds": round(self._batch_s, 4),
                 "launch_s": round(launched.launch_s, 4),
                 "idle_s": round(idle_s, 4),
             },
         )
-        for held in self._hand.record(batch.entries, outcomes):
-            self._complete(held)
 
     def _rerun(self, model: str, first: Waiting) -> Callable[[Sequence[Any]], Sequence[Any]]:
         """Runs items: the launched batch at first, then (it failed) parts of it anew."""
         waits = [first]
 
         def run(items: Sequence[Any]) -> Sequence[Any]:
-            self._progress.begin(self._batch_timeout_s)
+            self._watchdog.begin(self._batch_timeout_s)
             wait = waits.pop() if waits else self._runners[model].launch(items)
             return wait()
 
@@ -187,7 +194,7 @@ class DeviceLoop:
 
 
 def _items(batch: Batch) -> list[Any]:
-    return [entry.held.items[entry.place] for entry in batch.entries]
+    return [queued.item for queued in batch.items]
 
 
 def _raising(error: Exception) -> Waiting:

@@ -17,11 +17,12 @@ from jobs.generate import Chat, GenerateJob, Prompt
 from jobs.job import Job, Result
 from jobs.rerank import RerankJob
 from jobs.store import record
-from workers.models.model_cache import Residents
+from workers.models.model_cache import ModelCache
 from workers.processor import cores, lower_priority
-from workers.queue.client import Ledger
+from workers.queue.client import WorkerQueue
 from workers.runners.generate.answer import Answer
-from workers.scheduling.in_flight import Hand, Held
+from workers.scheduling.active_job import ActiveJob, Prepared, Status
+from workers.scheduling.in_flight import InFlight
 
 log = logging.getLogger(__name__)
 
@@ -45,56 +46,61 @@ MAX_STUCK = 8
 
 @dataclass(eq=False)
 class _Call:
-    """Jobs of one model that are being prepared in one thread. Times are by time.monotonic, and infinite while the
-    call waits for Redis. deadline: when a single job fails; its caller may have set it. hung_at: from then on the call
-    counts as one that does not return. replaced: another thread has taken this one's place, which ends with the call.
+    """Jobs of one model that are being prepared in one thread.
+
+    Times are by time.monotonic, and infinite while the call waits for Redis.
     """
 
-    helds: list[Held]
+    active_jobs: list[ActiveJob]
     slow: bool
+    """It is one job of the slow line."""
     replaced: bool = False
+    """Another thread has taken the place of this one, which ends with the call."""
     began: float = math.inf
     deadline: float = math.inf
+    """When a single job fails. Its caller may have set it."""
     hung_at: float = math.inf
+    """From then on it counts as a call that does not return."""
 
     def begin(self, timeout_s: float) -> None:
+        """Its time starts."""
         self.began = time.monotonic()
         self.hung_at = self.began + timeout_s
-        limit_s = self.helds[0].claim.time_limit_s if len(self.helds) == 1 else timeout_s
+        limit_s = self.active_jobs[0].claim.time_limit_s if len(self.active_jobs) == 1 else timeout_s
         self.deadline = self.began + min(timeout_s, limit_s)
 
 
-class Preparing:
-    """Two lines. In the quick one a thread takes all that waits for a model, so that all cores work on it. In the slow
-    one each job has a thread to itself; lower lanes take none of the threads that higher ones may have.
+class Preparer:
+    """Has threads of its own, for two lines of jobs. `add` belongs to the claim loop, `look_after` to the heartbeat.
 
-    fail, end: for a job that is not for the device after all. timeout_s: for one job.
+    In the quick line one thread takes all that waits for a model, so that all cores work on it. In the slow line each
+    job has a thread to itself; lower lanes take none of the threads that higher ones may have.
     """
 
     def __init__(
         self,
-        hand: Hand,
-        ledger: Ledger,
-        residents: Residents,
-        fail: Callable[[Held, JobError], None],
-        end: Callable[[Held, Result], None],
+        in_flight: InFlight,
+        queue: WorkerQueue,
+        model_cache: ModelCache,
+        fail: Callable[[ActiveJob, JobError], None],
+        end: Callable[[ActiveJob, Result], None],
         *,
         timeout_s: float,
     ) -> None:
-        self._hand = hand
-        self._ledger = ledger
-        self._residents = residents
+        """fail, end: take a job that is not for the device after all. timeout_s: for one job."""
+        self._in_flight = in_flight
+        self._queue = queue
+        self._model_cache = model_cache
         self._fail = fail
         self._end = end
         self._timeout_s = timeout_s
         self._changed = threading.Condition()
-        self._quick: list[Held] = []
-        self._slow: list[Held] = []
+        self._quick: list[ActiveJob] = []
+        self._slow: list[ActiveJob] = []
         self._calls: list[_Call] = []
         self._stopping = False
-        self._reading = (
-            threading.Lock()
-        )  # reading a large job holds Python's lock: two at once hold everybody up twice
+        self._reading = threading.Lock()
+        """Reading a large job holds Python's own lock: two at once would hold up all threads twice."""
         self._quick_threads = 0
 
     def stop(self) -> None:
@@ -103,11 +109,11 @@ class Preparing:
             self._stopping = True
             self._changed.notify_all()
 
-    def add(self, helds: Sequence[Held]) -> None:
+    def add(self, active_jobs: Sequence[ActiveJob]) -> None:
         """Have these jobs prepared: highest lane first, then in their order."""
         with self._changed:
-            for held in helds:
-                self._queue(held, slow=held.claim.data is None)
+            for active in active_jobs:
+                self._add(active, slow=active.is_large)
             self._changed.notify_all()
 
     def look_after(self) -> None:
@@ -120,10 +126,10 @@ class Preparing:
                     self._replace(call)
             self._begin_slow()
         for call in late:
-            if len(call.helds) == 1:
-                self._give_up(call.helds[0])
+            if len(call.active_jobs) == 1:
+                self._give_up(call.active_jobs[0])
 
-    def forgive(self, seconds: float) -> None:
+    def extend(self, seconds: float) -> None:
         """The whole process slept (SIGSTOP, a closed lid): not the jobs' fault."""
         with self._changed:
             for call in self._calls:
@@ -140,12 +146,12 @@ class Preparing:
 
     # The two lines. All of it is called with the lock.
 
-    def _queue(self, held: Held, *, slow: bool) -> None:
+    def _add(self, active: ActiveJob, *, slow: bool) -> None:
         line = self._slow if slow else self._quick
-        line.append(held)
+        line.append(active)
         line.sort(key=lambda each: each.rank)
         if slow:
-            self._hand.set_apart(held)
+            self._in_flight.set_prepared_alone(active)
             self._begin_slow()
         elif not self._quick_threads:
             self._quick_threads = 1
@@ -158,30 +164,28 @@ class Preparing:
             self._calls.append(call)
             self._start_thread(self._run_slow, call)
 
-    def _may_begin(self, held: Held) -> bool:
+    def _may_begin(self, active: ActiveJob) -> bool:
         """Calls that hang do not count: a worker with too many of them is started anew."""
         now = time.monotonic()
         calls = [
             call
             for call in self._calls
-            if call.slow and now <= call.hung_at and call.helds[0].rank[0] <= held.rank[0]
+            if call.slow and now <= call.hung_at and call.active_jobs[0].rank[0] <= active.rank[0]
         ]
-        prompt = [
-            call for call in calls if now <= call.began + PATIENCE_S and self._hand.is_wanted(call.helds[0])
-        ]
+        prompt = [call for call in calls if now <= call.began + PATIENCE_S and call.active_jobs[0].is_wanted]
         return len(prompt) < SLOW_THREADS and len(calls) < SLOW_THREADS + MAX_OVERDUE
 
     def _take_quick(self) -> _Call | None:
         if not self._quick:
             return None
-        model, helds, size_bytes = self._quick[0].model, list[Held](), 0
-        for held in self._quick:
-            if held.model == model and len(helds) < MAX_JOBS and size_bytes < MAX_BYTES:
-                helds.append(held)
-                size_bytes += len(held.claim.data or b"")
-        taken = set(map(id, helds))
-        self._quick = [held for held in self._quick if id(held) not in taken]
-        call = _Call(helds, slow=False)
+        model, active_jobs, size_bytes = self._quick[0].model, list[ActiveJob](), 0
+        for active in self._quick:
+            if active.model == model and len(active_jobs) < MAX_JOBS and size_bytes < MAX_BYTES:
+                active_jobs.append(active)
+                size_bytes += len(active.claim.data or b"")
+        taken = set(map(id, active_jobs))
+        self._quick = [active for active in self._quick if id(active) not in taken]
+        call = _Call(active_jobs, slow=False)
         call.begin(self._timeout_s)
         self._calls.append(call)
         return call
@@ -191,14 +195,14 @@ class Preparing:
         call.replaced = True
         if not self._stopping:
             self._start_thread(self._run_quick)
-        if len(call.helds) > 1:
-            for held in call.helds:
-                self._queue(held, slow=True)
+        if len(call.active_jobs) > 1:
+            for active in call.active_jobs:
+                self._add(active, slow=True)
 
     # In threads of their own
 
     def _start_thread(self, run: Callable[..., None], *arguments: _Call) -> None:
-        threading.Thread(target=run, args=arguments, name="preparing", daemon=True).start()
+        threading.Thread(target=run, args=arguments, name="prepare", daemon=True).start()
 
     def _run_quick(self) -> None:
         call: _Call | None = None
@@ -218,98 +222,101 @@ class Preparing:
 
     def _run(self, call: _Call) -> None:
         try:
-            self._prepare([held for held in call.helds if self._is_due(held)], call)
+            self._prepare([active for active in call.active_jobs if self._is_due(active)], call)
         except Exception:
-            log.exception("jobs could not be prepared", extra={"jobs": len(call.helds)})
-            for held in call.helds:
-                self._refuse(held, InternalError())
+            log.exception("jobs could not be prepared", extra={"jobs": len(call.active_jobs)})
+            for active in call.active_jobs:
+                self._refuse(active, InternalError())
         with self._changed:
             self._calls.remove(call)
 
-    def _is_due(self, held: Held) -> bool:
-        return not held.prepared and self._hand.is_wanted(held)
+    def _is_due(self, active: ActiveJob) -> bool:
+        return active.status is Status.CLAIMED
 
-    def _prepare(self, helds: Sequence[Held], call: _Call) -> None:
-        readable = [held for held in helds if self._read(held, call)]
-        if readable:
-            self._hand_over(readable, self._prepared(readable))
+    def _prepare(self, active_jobs: Sequence[ActiveJob], call: _Call) -> None:
+        decoded = [(active, job) for active in active_jobs if (job := self._read(active, call)) is not None]
+        if decoded:
+            prepared = self._run_prepare(decoded)
+            for (active, job), items in zip(decoded, prepared, strict=True):
+                self._hand_over(active, job, items)
 
-    def _read(self, held: Held, call: _Call) -> bool:
-        """Decode the job. False where it is refused, or is one for the slow line."""
-        if error := self._residents.failure(held.model):
-            self._refuse(held, error)
-            return False
-        if not held.is_large:
-            return self._decode(held, held.claim.data, call)
+    def _read(self, active: ActiveJob, call: _Call) -> Job | None:
+        """What is asked. None where it is refused, or is one for the slow line."""
+        if error := self._model_cache.failure(active.model):
+            self._refuse(active, error)
+            return None
+        if not active.is_large:
+            return self._decode(active, active.claim.data, call)
         with self._reading:
-            return self._decode(held, self._data(held), call)
+            return self._decode(active, self._data(active), call)
 
-    def _decode(self, held: Held, data: bytes | None, call: _Call) -> bool:
+    def _decode(self, active: ActiveJob, data: bytes | None, call: _Call) -> Job | None:
         if call.slow:
             with self._changed:
                 call.begin(self._timeout_s)
         if self._stopping:  # it is given back
-            return False
+            return None
         try:
-            held.job = record.decode_job(data)
+            job = record.decode_job(data)
         except JobError as error:
-            self._refuse(held, error)
-            return False
-        if not call.slow and _takes_long(held.job):
+            self._refuse(active, error)
+            return None
+        active.note_decoded(job)
+        if not call.slow and _takes_long(job):
             with self._changed:
-                self._queue(held, slow=True)
-            return False
-        return True
+                self._add(active, slow=True)
+            return None
+        return job
 
-    def _data(self, held: Held) -> bytes | None:
+    def _data(self, active: ActiveJob) -> bytes | None:
         """A large job's, which the claim left in Redis. Waits for Redis as long as the job is ours."""
         while True:
             try:
-                return self._ledger.data(held.claim)
+                return self._queue.data(active.claim)
             except RedisError as error:
-                self._ledger.outage.note(error)
-                if self._stopping or not self._hand.is_wanted(held):
+                self._queue.outage.note(error)
+                if self._stopping or not active.is_wanted:
                     return None
                 time.sleep(0.2)
 
-    def _prepared(self, helds: Sequence[Held]) -> Sequence[Sequence[Any] | Result | JobError]:
-        runner = self._residents.runners[helds[0].model]
-        jobs = [held.job for held in helds]
+    def _run_prepare(
+        self, decoded: Sequence[tuple[ActiveJob, Job]]
+    ) -> Sequence[Sequence[Any] | Result | JobError]:
+        """What the runner makes of each job, in order. All are of one model."""
+        active = decoded[0][0]
         try:
-            return runner.prepare(jobs)
+            return self._model_cache.runners[active.model].prepare([job for _, job in decoded])
         except Exception:  # one job must not take its neighbours down
-            if len(helds) > 1:
-                return [self._prepared([held])[0] for held in helds]
-            log.exception("job cannot be prepared", extra={"job_id": helds[0].claim.id})
+            if len(decoded) > 1:
+                return [self._run_prepare([each])[0] for each in decoded]
+            log.exception("job cannot be prepared", extra={"job_id": active.claim.id})
             return [InternalError()]
 
-    def _hand_over(
-        self, helds: Sequence[Held], prepared: Sequence[Sequence[Any] | Result | JobError]
-    ) -> None:
-        for held, items in zip(helds, prepared, strict=True):
-            if isinstance(items, Result):
-                if self._hand.decline(held):
-                    self._end(held, items)
-            elif isinstance(items, JobError):
-                self._refuse(held, items)
-            elif not items:
-                self._refuse(held, InvalidInput("The job has no inputs.", param="input"))
-            else:
-                for answer in items if held.told_before else ():
-                    assert isinstance(answer, Answer), "only generating jobs have streams"
-                    answer.go_on_from(held.told_before)
-                if held.is_large and held.job is not None:
-                    held.job = _without_inputs(held.job)
-                self._hand.offer(held, items)
+    def _hand_over(self, active: ActiveJob, job: Job, items: Sequence[Any] | Result | JobError) -> None:
+        if isinstance(items, Result):
+            if self._in_flight.begin_finish([active], only_claimed=True):
+                self._end(active, items)
+        elif isinstance(items, JobError):
+            self._refuse(active, items)
+        elif not items:
+            self._refuse(active, InvalidInput("The job has no inputs.", param="input"))
+        else:
+            for answer in items if active.resumes_from else ():
+                assert isinstance(answer, Answer), "only generating jobs have streams"
+                answer.go_on_from(active.resumes_from)
+            kept = _without_inputs(job) if active.is_large else job
+            self._in_flight.make_ready(active, Prepared(kept, items, [None] * len(items)))
 
-    def _refuse(self, held: Held, error: JobError) -> None:
-        if self._hand.decline(held):
-            self._fail(held, error)
+    def _refuse(self, active: ActiveJob, error: JobError) -> None:
+        if self._in_flight.begin_finish([active], only_claimed=True):
+            self._fail(active, error)
 
-    def _give_up(self, held: Held) -> None:
-        if not held.prepared and self._hand.is_wanted(held):
-            log.error("a job takes too long to prepare", extra={"job_id": held.claim.id})
-            self._refuse(held, TimeLimitExceeded("The input could not be made ready within the time limit."))
+    def _give_up(self, active: ActiveJob) -> None:
+        if active.status is Status.CLAIMED:
+            log.error("a job takes too long to prepare", extra={"job_id": active.claim.id})
+            self._refuse(
+                active, TimeLimitExceeded("The input could not be made ready within the time limit.")
+            )
 
 
 def _takes_long(job: Job) -> bool:

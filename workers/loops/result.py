@@ -1,24 +1,25 @@
 """Turns outcomes into results and writes them back, many jobs in one FINISH."""
 
 import logging
-import queue
 import threading
 import time
 from collections.abc import Callable, Sequence
-from typing import TypeVar
+from queue import Empty, SimpleQueue
+from typing import NamedTuple, TypeVar
 
 from redis.exceptions import RedisError, ResponseError
 
 from jobs.errors import InternalError, JobError, JobStopped
-from jobs.generate import GenerateJob
 from jobs.job import Result
 from jobs.store.outage import is_refused_write
-from workers.models.model_cache import Residents
-from workers.queue import rq_bridge
-from workers.queue.client import Ledger, Settlement, failed
+from workers.models.model_cache import ModelCache
+from workers.queue.client import WorkerQueue
 from workers.queue.drain_rates import DrainRates
+from workers.queue.outcome import Outcome, failed
 from workers.queue.retry import next_delay_s
-from workers.scheduling.in_flight import Hand, Held
+from workers.queue.rq_bridge import RqBridge
+from workers.scheduling.active_job import ActiveJob
+from workers.scheduling.in_flight import InFlight, Reason
 
 log = logging.getLogger(__name__)
 
@@ -31,103 +32,122 @@ MAX_FOLLOWUPS = 100
 MAX_REFUSALS = 50
 """Ten seconds of a Redis that refuses a command for no cause that may pass."""
 
+RETRY_S = 0.2
+"""Between two tries while Redis is away or full."""
+
 GIVE_UP_S = 10
 """How long a worker that is to stop waits for Redis to take its results."""
 
 _T = TypeVar("_T")
-_Done = tuple[Held, Result | JobError | None]
 
 
-class Finisher:
-    """Runs in a thread of its own, until stopped and empty."""
+class _Ended(NamedTuple):
+    """A job that has come to its end."""
+
+    active: ActiveJob
+    end: Result | JobError | None
+    """None: its result is to be made from the outcomes of its items."""
+
+
+class ResultLoop:
+    """Runs in a thread of its own, until stopped and empty. Other threads hand it jobs that are FINISHING."""
 
     def __init__(
         self,
-        hand: Hand,
-        ledger: Ledger,
-        residents: Residents,
+        in_flight: InFlight,
+        queue: WorkerQueue,
+        model_cache: ModelCache,
         rates: DrainRates,
-        bridge: rq_bridge.RqBridge,
+        bridge: RqBridge,
     ) -> None:
-        self._hand = hand
-        self._ledger = ledger
-        self._residents = residents
+        self._in_flight = in_flight
+        self._queue = queue
+        self._model_cache = model_cache
         self._rates = rates
         self._bridge = bridge
-        self._done: queue.SimpleQueue[_Done | None] = queue.SimpleQueue()  # None: look at the flags
+        self._ended: SimpleQueue[_Ended | None] = SimpleQueue()
+        """None: only the flags have changed."""
         self._stopping = False
         self._sweeping = False
         self._give_up_at = float("inf")
-        self.ended = threading.Event()
-        """Stopped, and all is written."""
+        self.all_written = threading.Event()
+        """Stopped, and nothing is left to write."""
 
-    def complete(self, held: Held) -> None:
-        """All outcomes of the job are there."""
-        self._done.put((held, None))
+    def complete(self, active: ActiveJob) -> None:
+        """All outcomes of the job's items are there."""
+        self._ended.put(_Ended(active, None))
 
-    def fail(self, held: Held, error: JobError) -> None:
+    def fail(self, active: ActiveJob, error: JobError) -> None:
         """The job failed as a whole."""
-        self._done.put((held, error))
+        self._ended.put(_Ended(active, error))
 
-    def end(self, held: Held, result: Result) -> None:
+    def end(self, active: ActiveJob, result: Result) -> None:
         """The job needed no device: this is its result."""
-        self._done.put((held, result))
+        self._ended.put(_Ended(active, result))
 
     def sweep(self) -> None:
         """Follow up the jobs that ended without a worker, or whose worker did not come to it."""
         self._sweeping = True
-        self._done.put(None)
+        self._ended.put(None)
 
     def stop(self) -> None:
         """Write what is there, then end; a little later if Redis is away."""
         self._give_up_at = time.monotonic() + GIVE_UP_S
         self._stopping = True
-        self._done.put(None)
+        self._ended.put(None)
 
     def run(self) -> None:
-        while not self._stopping or not self._done.empty():
+        while not self._stopping or not self._ended.empty():
             batch = self._next_batch()
-            settlements = [self._settlement(held, outcome) for held, outcome in batch]
-            self._write(batch, settlements)
+            outcomes = [self._outcome(active, end) for active, end in batch]
+            if outcomes:
+                self._write([active for active, _ in batch], outcomes)
             if self._sweeping and not self._stopping:
                 self._sweeping = False
-                self._follow_up_left_ones()
-        self.ended.set()
+                self._follow_up_overdue()
+        self.all_written.set()
 
-    def _next_batch(self) -> list[_Done]:
-        batch: list[_Done] = []
-        entry = self._done.get()
+    def _next_batch(self) -> list[_Ended]:
+        batch: list[_Ended] = []
+        ended = self._ended.get()
         while True:
-            if entry is not None:
-                batch.append(entry)
+            if ended is not None:
+                batch.append(ended)
             if len(batch) >= MAX_JOBS:
                 return batch
             try:
-                entry = self._done.get_nowait()
-            except queue.Empty:
+                ended = self._ended.get_nowait()
+            except Empty:
                 return batch
 
-    def _settlement(self, held: Held, outcome: Result | JobError | None) -> Settlement:
-        claim = held.claim
+    def _outcome(self, active: ActiveJob, end: Result | JobError | None) -> Outcome:
+        claim = active.claim
         try:
-            if isinstance(outcome, JobError):
-                raise outcome
-            assert held.job is not None
-            result = outcome or self._residents.runners[held.model].assemble(
-                held.job, held.items, held.outcomes
-            )
+            if isinstance(end, JobError):
+                raise end
+            result = end or self._assemble(active)
             if claim.has_callbacks:
                 self._bridge.run_success_callback(claim.id, result)
-            return Settlement(claim, "finished", claim.result_ttl_s, self._store(held, result))
+            stored = self._retry(lambda: self._queue.store(claim, result))
+            return Outcome(claim, "finished", claim.result_ttl_s, stored)
         except JobError as raised:
-            failure = raised
+            return self._failed(active, raised)
         except Exception as raised:
             log.exception("job failed", extra={"job_id": claim.id})
             failure = InternalError()
             failure.__cause__ = raised
+            return self._failed(active, failure)
+
+    def _assemble(self, active: ActiveJob) -> Result:
+        assert active.prepared is not None, "its items have run"
+        job, items, outcomes = active.prepared
+        return self._model_cache.runners[active.model].assemble(job, items, outcomes)
+
+    def _failed(self, active: ActiveJob, failure: JobError) -> Outcome:
+        claim = active.claim
         delay_s = next_delay_s(failure, claim.retries_left, claim.retry_delays_s)
         if delay_s is not None:
-            return Settlement(claim, "retry", delay_s)
+            return Outcome(claim, "retry", delay_s)
         stopped = isinstance(failure, JobStopped)
         if claim.has_callbacks and stopped:
             self._bridge.run_stopped_callback(claim.id)
@@ -135,10 +155,19 @@ class Finisher:
             self._bridge.run_failure_callback(claim.id, failure)
         return failed(claim, failure.failure(), "stopped" if stopped else "failed")
 
-    def _store(self, held: Held, result: Result) -> bytes:
-        return self._insist(lambda: self._ledger.store(held.claim, result))
+    def _write(self, active_jobs: Sequence[ActiveJob], outcomes: Sequence[Outcome]) -> None:
+        now = time.monotonic()
+        worked_s = sum(now - active.claimed_at for active in active_jobs)
+        stale, followups = self._retry(lambda: self._queue.finish(outcomes, worked_s))
+        for active in active_jobs:
+            self._model_cache.touch(active.model, active.keep_alive_s)
+        self._in_flight.remove(active_jobs, Reason.FINISHED)
+        for outcome in outcomes:
+            if outcome.claim.id not in stale:
+                self._rates.count(outcome.claim.queue)
+        self._follow_up(followups)
 
-    def _insist(self, write: Callable[[], _T]) -> _T:
+    def _retry(self, write: Callable[[], _T]) -> _T:
         """Redis away or full: a computed result waits for it. Its lease is renewed meanwhile, or runs out in Redis.
 
         Raises RedisError when the worker stops and Redis stays away, or when it keeps refusing for another cause than
@@ -152,33 +181,18 @@ class Finisher:
                 refused += isinstance(error, ResponseError) and not is_refused_write(error)
                 if refused > MAX_REFUSALS or time.monotonic() > self._give_up_at:
                     raise
-                self._ledger.outage.note(error)
-                time.sleep(0.2)
+                self._queue.outage.note(error)
+                time.sleep(RETRY_S)
 
-    def _write(self, batch: Sequence[_Done], settlements: Sequence[Settlement]) -> None:
-        if not batch:
-            return
-        now = time.monotonic()
-        worked_s = sum(now - held.claimed_at for held, _ in batch)
-        stale, followups = self._insist(lambda: self._ledger.settle(settlements, worked_s))
-        for held, _ in batch:
-            job = held.job
-            self._residents.touch(held.model, job.keep_alive_s if isinstance(job, GenerateJob) else None)
-        self._hand.forget(held for held, _ in batch)
-        for settlement in settlements:
-            if settlement.claim.id not in stale:
-                self._rates.count(settlement.claim.queue)
-        self._follow_up(followups)
-
-    def _follow_up_left_ones(self) -> None:
+    def _follow_up_overdue(self) -> None:
         try:
-            self._follow_up(self._ledger.take_followups(MAX_FOLLOWUPS))
+            self._follow_up(self._queue.take_followups(MAX_FOLLOWUPS))
         except RedisError as error:
-            self._ledger.outage.note(error)
+            self._queue.outage.note(error)
 
     def _follow_up(self, job_ids: Sequence[str]) -> None:
         try:
             for job_id in job_ids:
                 self._bridge.follow_up(job_id)
         except RedisError as error:
-            self._ledger.outage.note(error)  # the others are left to a later sweep
+            self._queue.outage.note(error)  # the others are left to a later sweep

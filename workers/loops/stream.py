@@ -1,21 +1,20 @@
-"""Turns tokens into text, tells streams of it, and hands complete answers on."""
+"""Turns tokens into text, publishes it in streams, and hands complete answers on."""
 
-import logging
-import queue
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from queue import Empty, SimpleQueue
 
 from redis.exceptions import RedisError
 
 from jobs.generate import Piece, Pieces
-from workers.loops.decode import Said, answer_of
-from workers.queue.client import Ledger
+from workers.loops.decode import TokenEvent, answer_of
+from workers.queue.client import WorkerQueue
 from workers.runners.generate.answer import Answer
 from workers.runners.generate.contract import Generator, NewToken
-from workers.scheduling.in_flight import Entry, Hand, Held
-
-log = logging.getLogger(__name__)
+from workers.scheduling.active_job import ActiveJob
+from workers.scheduling.in_flight import InFlight, Reason
+from workers.scheduling.ready_queue import QueuedItem
 
 MAX_EVENTS = 256
 """Events in one EMIT: keeps the script near a millisecond."""
@@ -24,16 +23,17 @@ RETRY_S = 0.1
 
 
 @dataclass(slots=True)
-class _Grown:
+class _Growth:
     """What the answers of one job grew by."""
 
-    held: Held
-    answers: dict[int, Answer] = field(default_factory=dict)  # by their place in the job
-    complete: list[Entry] = field(default_factory=list)
+    active: ActiveJob
+    answers: dict[int, Answer] = field(default_factory=dict)
+    """By their index in the job."""
+    complete: list[QueuedItem] = field(default_factory=list)
     pieces: list[Piece] = field(default_factory=list)
 
 
-class Writer:
+class StreamLoop:
     """Runs in a thread of its own, until stopped and empty, so that the device never waits for Redis.
 
     Steps that pile up while an EMIT is under way share the next one.
@@ -41,88 +41,93 @@ class Writer:
 
     def __init__(
         self,
-        hand: Hand,
-        ledger: Ledger,
+        in_flight: InFlight,
+        queue: WorkerQueue,
         generators: Mapping[str, Generator],
-        complete: Callable[[Held], None],
+        complete: Callable[[ActiveJob], None],
     ) -> None:
-        self._hand = hand
-        self._ledger = ledger
+        """complete: takes a job whose answers are all there."""
+        self._in_flight = in_flight
+        self._queue = queue
         self._generators = generators
         self._complete = complete
-        self._steps: queue.SimpleQueue[list[Said] | None] = queue.SimpleQueue()
+        self._steps: SimpleQueue[list[TokenEvent] | None] = SimpleQueue()
         self._stopping = False
 
-    def say(self, step: list[Said]) -> None:
-        """The tokens of one decode step."""
+    def publish(self, step: list[TokenEvent]) -> None:
+        """Called by the device's thread with the tokens of one decode step."""
         self._steps.put(step)
 
     def stop(self) -> None:
-        """Write what is there, then end."""
+        """Publish what is there, then end."""
         self._stopping = True
         self._steps.put(None)
 
     def run(self) -> None:
         while not self._stopping or not self._steps.empty():
-            self._write(self._read())
+            growths = self._growths(self._next_events())
+            for growth in growths:
+                self._take_pieces(growth)
+            self._emit([each for each in growths if each.pieces and each.active.claim.streams])
+            for growth in growths:
+                if growth.complete:
+                    self._hand_on(growth)
 
-    def _read(self) -> list[Said]:
+    def _next_events(self) -> list[TokenEvent]:
         """All tokens that wait; blocks until there are some."""
-        said = list(self._steps.get() or ())
+        events = list(self._steps.get() or ())
         while True:
             try:
-                said += self._steps.get_nowait() or ()
-            except queue.Empty:
-                return said
+                events += self._steps.get_nowait() or ()
+            except Empty:
+                return events
 
-    def _write(self, said: Sequence[Said]) -> None:
-        touched: dict[int, _Grown] = {}
-        for entry, token, at in said:
-            if not self._hand.is_wanted(entry.held):
+    def _growths(self, events: Sequence[TokenEvent]) -> list[_Growth]:
+        """What the tokens add, by job."""
+        found: dict[int, _Growth] = {}
+        for queued, token, at in events:
+            active = queued.active
+            if not active.is_wanted:
                 continue
-            answer = answer_of(entry)
+            answer = answer_of(queued)
             if answer.is_complete and token is not None:
                 continue
-            grown = touched.get(id(entry.held)) or touched.setdefault(id(entry.held), _Grown(entry.held))
-            grown.answers[entry.place] = answer
+            growth = found.get(id(active)) or found.setdefault(id(active), _Growth(active))
+            growth.answers[queued.item_index] = answer
             if token is not None:
                 answer.note_token(at)
-                self._add(entry, token)
+                self._add(answer, token, active.model)
             if answer.is_complete:
-                grown.complete.append(entry)
-        for grown in touched.values():
-            self._take_pieces(grown)
-        self._emit([grown for grown in touched.values() if grown.pieces and grown.held.claim.streams])
-        for grown in touched.values():
-            self._hand_on(grown)
+                growth.complete.append(queued)
+        return list(found.values())
 
-    def _add(self, entry: Entry, token: NewToken) -> None:
-        answer = answer_of(entry)
+    def _add(self, answer: Answer, token: NewToken, model: str) -> None:
         logprobs = None
         if token.logprobs is not None:
-            chances = self._generators[entry.held.model].chances
+            chances = self._generators[model].chances
             logprobs = chances.describe(token.logprobs, token.token, answer.job.logprobs or 0)
         answer.transcript.add(token.token, token.finish, logprobs)
 
-    def _take_pieces(self, grown: _Grown) -> None:
-        """What can be shown of the job's answers; where it does not stream, they are asked at their end."""
-        for answer in grown.answers.values():
-            if grown.held.claim.streams or answer.is_complete:
+    def _take_pieces(self, growth: _Growth) -> None:
+        """What can be shown of the job's answers. Where it does not stream, they are asked at their end."""
+        for answer in growth.answers.values():
+            if growth.active.claim.streams or answer.is_complete:
                 piece = answer.transcript.take()
                 if piece is not None:
-                    grown.pieces.append(piece)
+                    growth.pieces.append(piece)
 
-    def _emit(self, all_grown: Sequence[_Grown]) -> None:
-        for start in range(0, len(all_grown), MAX_EVENTS):
-            part = all_grown[start : start + MAX_EVENTS]
-            events = [(grown.held.claim, grown.held.told + 1, _event(grown)) for grown in part]
-            lost = self._insist(lambda events=events: self._ledger.emit(events))
-            for grown in part:
-                grown.held.told += 1
+    def _emit(self, growths: Sequence[_Growth]) -> None:
+        for start in range(0, len(growths), MAX_EVENTS):
+            part = growths[start : start + MAX_EVENTS]
+            events = [(each.active.claim, each.active.published + 1, _event(each)) for each in part]
+            lost = self._retry(lambda events=events: self._queue.emit(events))
+            for each in part:
+                each.active.published += 1
             if lost:
-                self._hand.lose(lost)
+                members = [each.active for each in part if each.active.claim.member in lost]
+                self._in_flight.remove(members, Reason.LEASE_LOST)
 
-    def _insist(self, emit: Callable[[], set[str]]) -> set[str]:
+    def _retry(self, emit: Callable[[], set[str]]) -> set[str]:
         """Redis away: the words wait for it, and the answers go on. A worker that is to stop does not wait."""
         while True:
             try:
@@ -130,15 +135,16 @@ class Writer:
             except RedisError as error:
                 if self._stopping:
                     return set()
-                self._ledger.outage.note(error)
+                self._queue.outage.note(error)
                 time.sleep(RETRY_S)
 
-    def _hand_on(self, grown: _Grown) -> None:
-        choices = [answer_of(entry).transcript.choice_so_far() for entry in grown.complete]
-        for held in self._hand.record(grown.complete, choices):
-            self._complete(held)
+    def _hand_on(self, growth: _Growth) -> None:
+        choices = [answer_of(queued).transcript.choice_so_far() for queued in growth.complete]
+        for active in self._in_flight.record(growth.complete, choices):
+            self._complete(active)
 
 
-def _event(grown: _Grown) -> Pieces:
-    answer = next(item for item in grown.held.items if isinstance(item, Answer))
-    return Pieces(answer.prompt_tokens, answer.cached_tokens, tuple(grown.pieces))
+def _event(growth: _Growth) -> Pieces:
+    assert growth.active.prepared is not None, "an answer of it has run"
+    answer = next(item for item in growth.active.prepared.items if isinstance(item, Answer))
+    return Pieces(answer.prompt_tokens, answer.cached_tokens, tuple(growth.pieces))

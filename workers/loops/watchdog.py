@@ -1,30 +1,32 @@
-"""Whether a thread still moves: what leases and the sign of life depend on."""
+"""Notices that a call does not return."""
 
 import threading
 import time
 
 
-class Progress:
-    """Set by the thread around each call that may hang, read by the pulse."""
+class Watchdog:
+    """The device's thread tells of each call that may hang; the heartbeat's asks whether one does."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._deadline = float("inf")
 
     def begin(self, allowance_s: float) -> None:
-        """A call starts; it is hung if it takes longer than this."""
+        """A call starts; it hangs if it takes longer than this."""
         with self._lock:
             self._deadline = time.monotonic() + allowance_s
 
     def end(self) -> None:
+        """The call has returned."""
         with self._lock:
             self._deadline = float("inf")
 
-    def forgive(self, seconds: float) -> None:
-        """The whole process slept (SIGSTOP, a closed lid): not the thread's fault."""
+    def extend(self, seconds: float) -> None:
+        """The whole process slept (SIGSTOP, a closed lid): the call gets that time back."""
         with self._lock:
             self._deadline += seconds
 
     @property
-    def stalled(self) -> bool:
+    def is_expired(self) -> bool:
+        """Whether a call hangs."""
         return time.monotonic() > self._deadline

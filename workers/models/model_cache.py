@@ -1,4 +1,4 @@
-"""The models of a worker that are in memory, and how others take their place."""
+"""The models of a worker that are in memory, and how others replace them."""
 
 import logging
 import math
@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from jobs.errors import JobError, ModelNotLoadable
 from jobs.job import Lane
 from jobs.models import LoadedModel
-from workers.models.eviction import Change, Place, Want, choose_change
+from workers.models.eviction import CachedModel, ModelChange, WantedModel, choose_change
 from workers.runners.contract import Runner, loaded
 
 log = logging.getLogger(__name__)
@@ -21,14 +21,15 @@ TRIED_AGAIN_S = 60
 
 @dataclass
 class _Load:
-    """A load that is under way. took_s: without what the device did in between."""
+    """A load that is under way."""
 
-    pieces: Iterator[None]
+    steps: Iterator[None]
     took_s: float = 0.0
+    """Without what the device did in between."""
 
 
-class Residents:
-    """The feeder decides (`choose`, `begin_change`), the device's thread does it (`carry_out`); others may look on.
+class ModelCache:
+    """The claim loop decides (`choose`, `begin_change`), the device's thread does it (`carry_out`); all may read.
 
     A model is in memory from its load's end to its unload's beginning, and serves until it is told to leave.
     """
@@ -45,19 +46,22 @@ class Residents:
         leaves.
         """
         self.runners = runners
-        self.elsewhere: Collection[str] = ()
-        """Models that other workers have in memory."""
         self._budget_bytes = budget_bytes
         self._starvation_s = starvation_s
         self._keep_alive_s = keep_alive_s
         self._lock = threading.Lock()
-        self._places: dict[str, Place] = {}  # of the models in memory; their lanes are known when work is
-        self._since: dict[str, float] = {}  # when work was first seen, of models that are not in memory
-        self._failures: dict[str, tuple[str, float]] = {}  # why, and until when
-        self._change: Change | None = None
+        self._cached: dict[str, CachedModel] = {}
+        """Models in memory. Their lanes are only filled in for `choose_change`."""
+        self._since: dict[str, float] = {}
+        """When work was first seen, of models that are not in memory."""
+        self._elsewhere: Collection[str] = ()
+        """Models that other workers have in memory."""
+        self._failures: dict[str, tuple[str, float]] = {}
+        """Why a model cannot be loaded, and until when its jobs fail for that."""
+        self._change: ModelChange | None = None
         self._load: _Load | None = None
 
-    def begin(self) -> None:
+    def load_fitting(self) -> None:
         """On the device's thread: load the models there is room for, in their order. Raises what loading does."""
         free = self._budget_bytes
         fitting = list[str]()
@@ -68,22 +72,25 @@ class Residents:
         for number, model in enumerate(fitting, 1):
             runner = self.runners[model]
             size = _gigabytes(runner.weight_bytes)
-            log.info("loading %s (%d of %d, %s GB)", model, number, len(fitting), size)
+            log.info(
+                "loading a model",
+                extra={"model": model, "number": number, "of": len(fitting), "size_gb": size},
+            )
             started = time.monotonic()
             loaded(runner)
-            self._settle_in(model, time.monotonic() - started)
+            self._note_loaded(model, time.monotonic() - started)
 
     def serves(self, model: str) -> bool:
         """Whether its jobs are to be claimed now: it is in memory and stays, or cannot be loaded (so they fail)."""
         with self._lock:
             leaving = self._change is not None and model in self._change.unload
-            return (model in self._places and not leaving) or self._failure(model) is not None
+            return (model in self._cached and not leaving) or self._failure(model) is not None
 
     def failure(self, model: str) -> JobError | None:
         """Why its jobs cannot be done: the model cannot be loaded, or has not been."""
         with self._lock:
             why = self._failure(model)
-            if why is None and model not in self._places:
+            if why is None and model not in self._cached:
                 why = f"The model {model} is not in memory: send the request again."
             return ModelNotLoadable(why, param="model") if why else None
 
@@ -97,34 +104,40 @@ class Residents:
 
     @property
     def is_settled(self) -> bool:
-        """Whether all models are in memory, and for good: there is nothing to decide."""
+        """Whether all models are in memory, and never expire: there is nothing to decide."""
         with self._lock:
-            return len(self._places) == len(self.runners) and all(
-                place.expires_at == math.inf for place in self._places.values()
+            return len(self._cached) == len(self.runners) and all(
+                each.expires_at == math.inf for each in self._cached.values()
             )
 
     @property
     def is_changing(self) -> bool:
+        """Whether a change was begun and is not carried out yet."""
         return self._change is not None
 
     @property
     def is_loading(self) -> bool:
+        """Whether a model is being loaded."""
         return self._load is not None
 
     @property
-    def someone_waits(self) -> bool:
+    def is_awaited(self) -> bool:
         """Whether there is work for a model that is not in memory: time alone may change what is chosen."""
         return bool(self._since)
+
+    def note_elsewhere(self, models: Collection[str]) -> None:
+        """Other workers have these models in memory."""
+        self._elsewhere = models
 
     def touch(self, model: str, keep_alive_s: float | None) -> None:
         """A job of the model has ended, which asked for it to be kept for so long (None: the usual time)."""
         with self._lock:
-            if place := self._places.get(model):
+            if cached := self._cached.get(model):
                 now = time.monotonic()
                 expires_at = now + (self._keep_alive_s if keep_alive_s is None else keep_alive_s)
-                self._places[model] = place._replace(used_at=now, expires_at=expires_at)
+                self._cached[model] = cached._replace(used_at=now, expires_at=expires_at)
 
-    def choose(self, work: Mapping[str, Lane]) -> Change | None:
+    def choose(self, work: Mapping[str, Lane]) -> ModelChange | None:
         """What is to come and go now. None while a change is under way. work: the highest lane of each model with any.
 
         Where the work that a change was begun for is gone before the load, that change is given up.
@@ -136,25 +149,26 @@ class Residents:
                 return None
             return self._choose(work)
 
-    def begin_change(self, change: Change) -> None:
+    def begin_change(self, change: ModelChange) -> None:
         """From now on, nothing is to be begun for the models that leave."""
         with self._lock:
             self._change = change
 
     @property
     def leaving(self) -> tuple[str, ...]:
+        """Models for which nothing is to be begun any more."""
         change = self._change
         return change.unload if change else ()
 
     def carry_out(self, is_busy: Callable[[str], bool], has_time: Callable[[], bool]) -> bool:
-        """On the device's thread: unload what is to leave and no longer busy, then load a piece, or as many as there is
+        """On the device's thread: unload what is to leave and no longer busy, then load a step, or as many as there is
         time for. Whether there was anything to do.
         """
         change = self._change
         if change is None:
             return False
         for model in change.unload:
-            if model in self._places:
+            if model in self._cached:
                 if is_busy(model):
                     return False
                 self._unload(model)
@@ -170,29 +184,29 @@ class Residents:
             return tuple(
                 LoadedModel(
                     id=model,
-                    size_bytes=place.size_bytes,
-                    expires_at=None if place.expires_at == math.inf else place.expires_at + to_epoch,
+                    size_bytes=each.size_bytes,
+                    expires_at=None if each.expires_at == math.inf else each.expires_at + to_epoch,
                 )
-                for model, place in self._places.items()
+                for model, each in self._cached.items()
             )
 
-    def _choose(self, work: Mapping[str, Lane]) -> Change | None:
+    def _choose(self, work: Mapping[str, Lane]) -> ModelChange | None:
         now = time.monotonic()
-        missing = [each for each in work if each not in self._places and self._failure(each) is None]
+        missing = [each for each in work if each not in self._cached and self._failure(each) is None]
         self._since = {model: self._since.get(model, now) for model in missing}
-        wants = [
-            Want(
+        wanted = [
+            WantedModel(
                 model,
                 self.runners[model].weight_bytes,
                 work[model],
                 self._since[model],
-                elsewhere=model in self.elsewhere,
+                elsewhere=model in self._elsewhere,
             )
             for model in missing
         ]
-        places = {model: place._replace(lane=work.get(model)) for model, place in self._places.items()}
+        cached = {model: each._replace(lane=work.get(model)) for model, each in self._cached.items()}
         return choose_change(
-            places, wants, budget_bytes=self._budget_bytes, starvation_s=self._starvation_s, now=now
+            cached, wanted, budget_bytes=self._budget_bytes, starvation_s=self._starvation_s, now=now
         )
 
     def _failure(self, model: str) -> str | None:
@@ -205,7 +219,7 @@ class Residents:
         self._load = load = self._load or _Load(self.runners[model].load())
         why: str | None = None
         try:
-            for _ in load.pieces:
+            for _ in load.steps:
                 if not has_time():
                     load.took_s += time.monotonic() - started
                     return False
@@ -214,17 +228,17 @@ class Residents:
             why = _reason(error)
         self._load = None
         if why is None:
-            self._settle_in(model, load.took_s + time.monotonic() - started)
+            self._note_loaded(model, load.took_s + time.monotonic() - started)
         else:  # not above: there the traceback still holds the weights
             del load
             self.runners[model].unload()
             self.refuse(model, why)
         return True
 
-    def _settle_in(self, model: str, load_s: float) -> None:
+    def _note_loaded(self, model: str, load_s: float) -> None:
         now = time.monotonic()
         with self._lock:
-            self._places[model] = Place(
+            self._cached[model] = CachedModel(
                 self.runners[model].weight_bytes, None, now, load_s, now, now + self._keep_alive_s
             )
             self._since.pop(model, None)
@@ -232,15 +246,15 @@ class Residents:
 
     def _unload(self, model: str) -> None:
         with self._lock:
-            del self._places[model]
+            del self._cached[model]
         self.runners[model].unload()
         log.info("model unloaded", extra={"model": model})
 
 
-def resident(runners: Mapping[str, Runner]) -> Residents:
-    """All of them in memory, for good."""
-    found = Residents(runners, budget_bytes=sum(runner.weight_bytes for runner in runners.values()))
-    found.begin()
+def preloaded(runners: Mapping[str, Runner]) -> ModelCache:
+    """All of them in memory, and none ever leaves."""
+    found = ModelCache(runners, budget_bytes=sum(runner.weight_bytes for runner in runners.values()))
+    found.load_fitting()
     return found
 
 

@@ -1,4 +1,4 @@
-"""The feeder's part in models that come and go: what work there is, what is given back, what Redis is told."""
+"""The claim loop's part in models that come and go: what work there is, what is given back, what Redis is told."""
 
 import contextlib
 from collections.abc import Iterable
@@ -7,65 +7,70 @@ from redis.exceptions import RedisError
 
 from jobs.job import LANES, Lane
 from jobs.store import keys
-from workers.models.eviction import Change
-from workers.models.model_cache import Residents
-from workers.queue.client import Claim, Ledger
-from workers.scheduling.in_flight import Hand
+from workers.models.eviction import ModelChange
+from workers.models.model_cache import ModelCache
+from workers.queue.claim import Claim
+from workers.queue.client import WorkerQueue
+from workers.scheduling.in_flight import InFlight, Reason
 
 MAX_DEATHS = 2
-"""Workers that may die in a load of a model before its jobs fail: each takes other models' answers with it."""
+"""Workers that may die while they load a model before its jobs fail. Each death also ends answers of other models."""
 
 
-class Swapping:
-    """Belongs to the feeder's thread, so that nothing is claimed for a model that is about to leave.
+class ModelSwap:
+    """Belongs to the claim loop's thread, so that nothing is claimed for a model that is about to leave.
 
     reported: in all calls, queues that had work left when they were last looked at.
     """
 
-    def __init__(self, hand: Hand, ledger: Ledger, residents: Residents) -> None:
-        self._hand = hand
-        self._ledger = ledger
-        self._residents = residents
-        self._noted: str | None = None  # the model that Redis knows to be loading here
-        self._returned: list[Claim] = []  # given up, and to be given back
+    def __init__(self, in_flight: InFlight, queue: WorkerQueue, model_cache: ModelCache) -> None:
+        self._in_flight = in_flight
+        self._queue = queue
+        self._model_cache = model_cache
+        self._announced: str | None = None
+        """The model of which Redis was told that it is being loaded here."""
+        self._returned: list[Claim] = []
+        """Removed here, and to be given back."""
 
     def is_due(self, reported: Iterable[str]) -> bool:
         """Whether `advance` has something to do."""
-        if self._noted and not self._residents.is_changing:
+        if self._announced and not self._model_cache.is_changing:
             return True
-        return not self._residents.is_settled and self._residents.choose(self._work(reported)) is not None
+        return not self._model_cache.is_settled and self._model_cache.choose(self._work(reported)) is not None
 
     def advance(self, reported: Iterable[str]) -> None:
         """Have models come and go as the work asks for it. Raises RedisError, and goes on with the next call."""
-        if self._noted and not self._residents.is_changing:
-            self._ledger.end_load(self._noted)
-            self._noted = None
-        if not self._residents.is_settled and (change := self._residents.choose(self._work(reported))):
+        if self._announced and not self._model_cache.is_changing:
+            self._queue.end_load(self._announced)
+            self._announced = None
+        if not self._model_cache.is_settled and (change := self._model_cache.choose(self._work(reported))):
             self._begin(change)
-        if leaving := self._residents.leaving:
-            self._returned += [held.claim for held in self._hand.give_up_untouched(leaving)]
+        if leaving := self._model_cache.leaving:
+            jobs = [active for active in self._in_flight.jobs() if active.model in leaving]
+            removed = self._in_flight.remove(jobs, Reason.MODEL_LEAVES)
+            self._returned += [active.claim for active in removed]
         if self._returned:
-            self._ledger.release(self._returned)
+            self._queue.release(self._returned)
             self._returned.clear()
 
     def stop(self) -> None:
         """A worker that is told to stop has not died of what it is loading."""
-        if self._noted:
+        if self._announced:
             with contextlib.suppress(RedisError):
-                self._ledger.end_load(self._noted)
+                self._queue.end_load(self._announced)
 
-    def _begin(self, change: Change) -> None:
-        if change.load is not None and self._ledger.begin_load(change.load) >= MAX_DEATHS:
-            self._residents.refuse(change.load, f"{MAX_DEATHS} workers have died of it")
-            self._ledger.end_load(change.load)
+    def _begin(self, change: ModelChange) -> None:
+        if change.load is not None and self._queue.begin_load(change.load) >= MAX_DEATHS:
+            self._model_cache.refuse(change.load, f"{MAX_DEATHS} workers have died of it")
+            self._queue.end_load(change.load)
             return
-        self._noted = change.load
-        self._residents.begin_change(change)
-        self._hand.wake_device()
+        self._announced = change.load
+        self._model_cache.begin_change(change)
+        self._in_flight.wake_device()
 
     def _work(self, reported: Iterable[str]) -> dict[str, Lane]:
         """The highest lane of each model's work, here and in its queues."""
-        found = self._hand.lanes_of_work()
+        found = self._in_flight.lanes_of_work()
         for queue in reported:
             parsed = keys.parse_queue_name(queue)
             assert parsed is not None, "only our queues are claimed from"

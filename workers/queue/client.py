@@ -1,16 +1,14 @@
 """The worker's side of the queue: the one file here that talks to Redis about jobs."""
 
-import json
-import math
 import secrets
 from collections.abc import Iterable, Sequence
-from typing import Any, Literal, NamedTuple
+from typing import Any
 
 import redis
 
 from jobs.client.inspector import Announcement, decode_worker
 from jobs.client.stream_reader import decode_pieces
-from jobs.errors import Failure, InternalError, JobError, JobExpired, WorkerLost
+from jobs.errors import InternalError, JobError, JobExpired, WorkerLost
 from jobs.generate import Pieces
 from jobs.job import Result
 from jobs.models import ModelInfo
@@ -18,6 +16,8 @@ from jobs.stats import WorkerStats
 from jobs.store import keys, record
 from jobs.store.outage import Outage
 from jobs.store.scripts import script
+from workers.queue.claim import Claim, Claims, QueueCapacity, read_claim
+from workers.queue.outcome import Outcome
 
 STREAM_TTL_S = 86_400
 """How long a stream is kept whose job neither ends nor goes on."""
@@ -28,63 +28,9 @@ MAX_RELEASED = 256
 LOADING_TTL_S = 600
 """How long a death in a load is remembered."""
 
-Verdict = Literal["finished", "failed", "stopped", "retry", "release"]
 
-
-class Claim(NamedTuple):
-    """One execution of one job, as claimed. streams: pieces of its result are told as they come. told: events of it
-    that an earlier execution has told. data: None of a large job, which is read by `Ledger.data`. parts: in how
-    many pieces it lies in Redis; 0 for one.
-    """
-
-    id: str
-    execution: str
-    queue: str
-    data: bytes | None
-    time_limit_s: float
-    result_ttl_s: int
-    suspect: bool
-    retries_left: int
-    retry_delays_s: tuple[float, ...]
-    cost: int
-    has_callbacks: bool
-    streams: bool = False
-    told: int = 0
-    parts: int = 0
-
-    @property
-    def member(self) -> str:
-        return f"{self.id}:{self.execution}"
-
-
-class Room(NamedTuple):
-    """What a worker may take from a queue."""
-
-    queue: str
-    tokens: int
-    jobs: int
-
-
-class Claims(NamedTuple):
-    """suspect_waits: a suspect is at a queue's head (or was taken). backlog: queues that have more."""
-
-    claims: list[Claim]
-    suspect_waits: bool
-    backlog: frozenset[str]
-
-
-class Settlement(NamedTuple):
-    """What became of an execution. ttl_s: keep the result so long, or (retry) wait so long."""
-
-    claim: Claim
-    verdict: Verdict
-    ttl_s: float = 0
-    stored: bytes = b""
-    failure: bytes = b""
-
-
-class Ledger:
-    """Claims, leases and settlements of one worker. Every method may raise redis.RedisError; all may be repeated."""
+class WorkerQueue:
+    """Claims, leases and outcomes of one worker. Every method may raise redis.RedisError; all may be repeated."""
 
     def __init__(
         self,
@@ -95,7 +41,7 @@ class Ledger:
         max_crashes: int,
         outage: Outage | None = None,
     ) -> None:
-        """outage: told by whoever meets an error here, and of its end."""
+        """outage: whoever meets a RedisError notes it there."""
         self._redis = connection
         self.outage = outage or Outage()
         self.worker = worker
@@ -107,15 +53,15 @@ class Ledger:
         self._expired = record.encode_failure(JobExpired().failure())
         self._lost = record.encode_failure(WorkerLost().failure())
 
-    def claim(self, rooms: Sequence[Room], *, max_jobs: int, suspect: bool) -> Claims:
-        """Take jobs into the rooms, in order; or suspects, apart from all others (see lua/claim.lua)."""
+    def claim(self, capacities: Sequence[QueueCapacity], *, max_jobs: int, suspect: bool) -> Claims:
+        """Take jobs from these queues, in order; or suspects, apart from all others (see lua/claim.lua)."""
         args: list[Any] = [self.worker, record.timestamp(), self._lease_s, max_jobs, self._prefix]
         args += ["suspect" if suspect else "fresh", *self._expired]
-        for room in rooms:
-            args += [room.queue, max(0, room.tokens), max(0, room.jobs)]
+        for each in capacities:
+            args += [each.queue, max(0, each.tokens), max(0, each.jobs)]
         waits, rows, backlog = self._scripts["claim"](args=args)
         self._prefix = _new_prefix()  # only now: until the reply is here, the same call is repeated
-        return Claims([_read_claim(row) for row in rows], bool(waits), frozenset(keys.names(backlog)))
+        return Claims([read_claim(row) for row in rows], bool(waits), frozenset(keys.names(backlog)))
 
     def data(self, claim: Claim) -> bytes | None:
         """A large job, which its claim did not bring along; None where it is gone."""
@@ -124,32 +70,32 @@ class Ledger:
         return None if None in found else b"".join(found)
 
     def wait_for_work(self, wake_keys: Sequence[str], timeout_s: float) -> None:
-        """Block until a marker says there is work, `ring` is called, or the time is over."""
+        """Block until a marker says there is work, `interrupt_wait` is called, or the time is over."""
         self._redis.blpop([*wake_keys, keys.bell(self.worker)], timeout=timeout_s)
 
-    def ring(self) -> None:
-        """End this worker's own wait_for_work."""
+    def interrupt_wait(self) -> None:
+        """End this worker's own wait_for_work, from another thread."""
         pipeline = self._redis.pipeline(transaction=False)
         pipeline.rpush(keys.bell(self.worker), 1)
         pipeline.expire(keys.bell(self.worker), 5)
         pipeline.execute()
 
-    def settle(self, settlements: Sequence[Settlement], worked_s: float) -> tuple[set[str], list[str]]:
+    def finish(self, outcomes: Sequence[Outcome], worked_s: float) -> tuple[set[str], list[str]]:
         """Write outcomes. Returns (job ids that were no longer ours, job ids to follow up)."""
-        args: list[Any] = [self.worker, record.timestamp(), f"{worked_s:.6f}", len(settlements)]
-        for each in settlements:
+        args: list[Any] = [self.worker, record.timestamp(), f"{worked_s:.6f}", len(outcomes)]
+        for each in outcomes:
             claim = each.claim
-            ttl = each.ttl_s if each.verdict == "retry" else int(each.ttl_s)
-            args += [claim.id, claim.execution, claim.queue, each.verdict, ttl, each.stored, each.failure]
+            ttl = each.ttl_s if each.kind == "retry" else int(each.ttl_s)
+            args += [claim.id, claim.execution, claim.queue, each.kind, ttl, each.stored, each.failure]
         stale, followups = self._scripts["finish"](args=args)
         return {job_id.decode() for job_id in stale}, [job_id.decode() for job_id in followups]
 
     def release(self, claims: Sequence[Claim]) -> None:
         """Give jobs back that nothing was done for."""
         # Each goes to the front of its queue: the last first keeps their order.
-        backwards = [Settlement(claim, "release") for claim in reversed(claims)]
+        backwards = [Outcome(claim, "release") for claim in reversed(claims)]
         for start in range(0, len(backwards), MAX_RELEASED):
-            self.settle(backwards[start : start + MAX_RELEASED], 0.0)
+            self.finish(backwards[start : start + MAX_RELEASED], 0.0)
 
     def begin_load(self, model: str) -> int:
         """Note that this worker is about to load the model. How many have died in that lately."""
@@ -187,8 +133,8 @@ class Ledger:
             args += [claim.id, claim.execution, number, record.pack(pieces)]
         return set(keys.names(self._scripts["emit"](args=args)))
 
-    def told(self, claim: Claim) -> list[Pieces]:
-        """What an earlier execution has told of the job's stream."""
+    def published(self, claim: Claim) -> list[Pieces]:
+        """What earlier executions have published of the job's stream."""
         rows: Any = self._redis.xrange(keys.stream(claim.id))
         return [decode_pieces(fields[b"pieces"]) for _, fields in rows]
 
@@ -204,7 +150,7 @@ class Ledger:
         return self._reclaim("all", [claim.member for claim in hung])
 
     def reclaim_own(self) -> tuple[int, int]:
-        """For whoever knows that this worker is dead: requeue what it had in hand, and take its sign of life back.
+        """For whoever knows that this worker is dead: requeue the jobs that it had claimed, and withdraw it.
         Touches no other worker's jobs. Returns (requeued, failed for good).
         """
         members = keys.names(self._redis.zrange(keys.LEASES, 0, -1))  # pyright: ignore[reportArgumentType]
@@ -246,7 +192,7 @@ class Ledger:
         return int(self._scripts["promote"](args=list(queues)))
 
     def announce(self, stats: WorkerStats, models: Iterable[ModelInfo]) -> None:
-        """Give a sign of life that lasts as long as a lease."""
+        """Say that this worker lives and what it serves; holds as long as a lease."""
         pipeline = self._redis.pipeline(transaction=False)
         pipeline.set(keys.worker(self.worker), record.pack(stats), px=int(self._lease_s * 1000))
         pipeline.zrem(keys.STARTING, self.worker)
@@ -256,10 +202,10 @@ class Ledger:
         pipeline.execute()
 
     def withdraw(self) -> None:
-        """Take the sign of life back."""
+        """Say that this worker lives no longer."""
         self._redis.delete(keys.worker(self.worker))
 
-    def suspended(self) -> bool:
+    def is_suspended(self) -> bool:
         """Whether `rq suspend` asked workers to pause."""
         return bool(self._redis.exists(keys.SUSPENDED))
 
@@ -275,7 +221,7 @@ class Ledger:
         pipeline.execute()
 
     def take_followups(self, most: int) -> list[str]:
-        """Ended jobs whose callbacks, webhooks or dependents are still to be seen to, and that nobody is at."""
+        """Ended jobs whose callbacks, webhooks or dependents are still due, and that no other worker has taken."""
         return keys.names(self._scripts["follow_up"](args=[most]))
 
     def failure(self, job_id: str) -> JobError:
@@ -283,51 +229,10 @@ class Ledger:
         rows: Any = self._redis.xrevrange(keys.results(job_id), count=1)
         return (record.last_failure(rows[0][1]) if rows else None) or InternalError()
 
-    def followed_up(self, job_id: str) -> None:
+    def note_followed_up(self, job_id: str) -> None:
+        """All that an ended job still asked for is done."""
         self._redis.zrem(keys.FOLLOWUPS, job_id)
-
-
-def failed(claim: Claim, failure: Failure, verdict: Verdict = "failed") -> Settlement:
-    """A settlement that fails the job for good."""
-    exc_string, packed = record.encode_failure(failure)
-    return Settlement(claim, verdict, claim.result_ttl_s, exc_string, packed)
 
 
 def _new_prefix() -> str:
     return secrets.token_hex(8) + "x"
-
-
-def _read_claim(row: list[Any]) -> Claim:
-    job_id, execution, queue, fields, told = row
-    data, timeout, result_ttl, crashes, cost, retries_left, intervals, parts, *callbacks, streams = fields
-    return Claim(
-        id=job_id.decode(),
-        execution=execution.decode(),
-        queue=queue.decode(),
-        data=data,
-        time_limit_s=_number(timeout, 180) if timeout != b"-1" else float("inf"),
-        result_ttl_s=int(_number(result_ttl, 500)),
-        suspect=_number(crashes, 0) > 0,
-        cost=int(_number(cost, 1)),
-        retries_left=int(_number(retries_left, 0)),
-        retry_delays_s=_delays_s(intervals),
-        has_callbacks=any(callbacks),
-        streams=streams is not None,
-        told=int(told),
-        parts=int(_number(parts, 0)),
-    )
-
-
-def _number(raw: bytes | None, default: float) -> float:
-    try:
-        number = float(raw) if raw else default
-    except ValueError:
-        return default
-    return number if math.isfinite(number) else default
-
-
-def _delays_s(raw: bytes | None) -> tuple[float, ...]:
-    try:
-        return tuple(float(delay) for delay in json.loads(raw)) if raw else ()
-    except (ValueError, TypeError):
-        return ()

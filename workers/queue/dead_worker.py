@@ -9,7 +9,7 @@ from redis.exceptions import RedisError
 from jobs.settings import Settings
 from jobs.store.connection import connect_once, redis_url
 from jobs.store.outage import cause_of
-from workers.queue.client import Ledger
+from workers.queue.client import WorkerQueue
 
 log = logging.getLogger(__name__)
 
@@ -22,9 +22,9 @@ def worker_name(pid: int, token: str) -> str:
 def free_leases(settings: Settings, worker: str) -> None:
     """Requeue the dead worker's jobs at once. Where Redis cannot be used, their leases run out in time."""
     with contextlib.closing(connect_once(redis_url(settings))) as connection:
-        ledger = Ledger(connection, worker, lease_s=settings.lease_s, max_crashes=settings.max_crashes)
+        queue = WorkerQueue(connection, worker, lease_s=settings.lease_s, max_crashes=settings.max_crashes)
         try:
-            requeued, failed = ledger.reclaim_own()
+            requeued, failed = queue.reclaim_own()
         except (RedisError, OSError) as error:
             log.warning("cannot free the leases of a dead worker", extra={"cause": cause_of(error)})
             return

@@ -16,17 +16,17 @@ from rq.timeouts import TimerDeathPenalty
 
 from jobs.errors import JobError
 from jobs.store.serializer import MsgpackSerializer
-from workers.queue.client import Ledger
+from workers.queue.client import WorkerQueue
 
 log = logging.getLogger(__name__)
 
 
 class RqBridge:
-    """Callbacks run in the finisher's thread: at least once, before the result is visible (as RQ does it)."""
+    """Callbacks run in the result loop's thread: at least once, before the result is visible (as RQ does it)."""
 
-    def __init__(self, connection: redis.Redis, ledger: Ledger) -> None:
+    def __init__(self, connection: redis.Redis, queue: WorkerQueue) -> None:
         self._connection = connection
-        self._ledger = ledger
+        self._queue = queue
 
     def _fetch(self, job_id: str) -> Job:
         return Job.fetch(job_id, connection=self._connection, serializer=MsgpackSerializer)
@@ -65,7 +65,7 @@ class RqBridge:
             pass
         else:
             if self._connection.hdel(job.key, "mlxq_callback_owed"):
-                self.run_failure_callback(job_id, self._ledger.failure(job_id))
+                self.run_failure_callback(job_id, self._queue.failure(job_id))
             try:
                 job.send_webhooks(job.get_status(refresh=False))
             except Exception:
@@ -73,7 +73,7 @@ class RqBridge:
             Queue(job.origin, connection=self._connection, serializer=MsgpackSerializer).enqueue_dependents(
                 job
             )
-        self._ledger.followed_up(job_id)
+        self._queue.note_followed_up(job_id)
 
     def forget_dead_workers(self, queues: Sequence[Queue]) -> None:
         """Take workers whose record has expired out of RQ's lists. (RQ's whole maintenance pass can end the worker

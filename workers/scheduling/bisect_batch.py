@@ -9,7 +9,7 @@ from jobs.errors import InternalError, JobError
 log = logging.getLogger(__name__)
 
 
-def run_split(run: Callable[[Sequence[Any]], Sequence[Any]], items: Sequence[Any]) -> list[Any]:
+def run_bisected(run: Callable[[Sequence[Any]], Sequence[Any]], items: Sequence[Any]) -> list[Any]:
     """One outcome per item. A run that raises is repeated on both halves; a single item that raises is its own failure.
 
     Splitting costs at most 2 * log2(len(items)) further runs per bad item.
@@ -24,10 +24,11 @@ def run_split(run: Callable[[Sequence[Any]], Sequence[Any]], items: Sequence[Any
             log.exception("item failed")
             return [error if isinstance(error, JobError) else _as_internal(error)]
         log.warning(
-            "batch failed, splitting", extra={"batch_size": len(items), "error": type(error).__name__}
+            "batch failed, running its halves",
+            extra={"batch_size": len(items), "error": type(error).__name__},
         )
     middle = len(items) // 2
-    return run_split(run, items[:middle]) + run_split(run, items[middle:])
+    return run_bisected(run, items[:middle]) + run_bisected(run, items[middle:])
 
 
 def _as_internal(error: Exception) -> InternalError:

@@ -1,116 +1,54 @@
-"""The jobs a worker holds: claimed, being tokenised, waiting for the device, running, being written back."""
+"""The jobs that this worker has claimed and not ended yet."""
 
-import math
+import enum
 import threading
 import time
-from collections import Counter
-from collections.abc import Collection, Iterable, Mapping, Sequence
-from typing import Any, NamedTuple, Protocol
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
 
-from jobs.generate import Pieces
-from jobs.job import LANES, Job, Lane
+from jobs.job import LANES, Lane
 from jobs.store import keys
-from workers.queue.client import Claim
-from workers.scheduling.packing import BatchLimits, ModelLane, choose_queue, pack
-
-POOL_BATCHES = 4
-"""Work claimed ahead, in batches: enough to sort by length, little enough to leave other workers their share."""
-
-MAX_JOBS = 1024
-"""Jobs held at once of each lane, whatever their size: a flood in one lane leaves the others their places."""
+from workers.queue.claim import Claim
+from workers.scheduling.active_job import ActiveJob, Prepared, Status
+from workers.scheduling.capacity import Capacity, LaneCapacity
+from workers.scheduling.packing import BatchLimits
+from workers.scheduling.ready_queue import Batch, BatchBudget, QueuedItem, ReadyQueue
 
 
-CLAIMED_AHEAD = 4
-"""A generating model's worker holds a quarter more jobs than it writes answers: the next one is tokenised already."""
+class Reason(enum.Enum):
+    """Why a job leaves this worker."""
 
-LARGE_SHARE = 8
-"""A large job counts as an eighth of a batch until it is prepared: others must not wait for it."""
-
-MAX_APART = 64
-"""Jobs of a lane that wait to be prepared by themselves for a generating model (large ones, and those with grammars).
-They take no answer's place until they are."""
-
-RESERVED = 4
-"""A quarter of the answers written at a time is kept for the interactive lane."""
-
-
-def _share(slots: int, lane: Lane) -> int:
-    """How many answers there may be before this lane's next one begins."""
-    return slots if lane is Lane.INTERACTIVE else max(1, slots - slots // RESERVED)
+    FINISHED = enum.auto()
+    """Its outcome is written, and its lease is gone."""
+    CANCELED = enum.auto()
+    """Its caller does not want it any more."""
+    LEASE_LOST = enum.auto()
+    """Another worker has it, or nobody. The same job may have been claimed anew since."""
+    WORKER_STOPS = enum.auto()
+    """It is given back, unless it is on the device."""
+    MODEL_LEAVES = enum.auto()
+    """It is given back, unless something has been computed for it."""
 
 
-class Held:
-    """A claimed job and how far it is."""
-
-    def __init__(self, claim: Claim, model: str, lane: Lane, order: int, cost: int) -> None:
-        """order: smaller was claimed earlier. cost: tokens of room that it takes until it is prepared."""
-        self.claim = claim
-        self.model = model
-        self.lane = lane
-        self.order = order
-        self.cost = cost
-        self.prepared = False
-        self.apart = False  # in the line of jobs that are prepared one at a time
-        self.told_before: Sequence[Pieces] = ()  # of its stream, by an earlier execution
-        self.claimed_at = time.monotonic()
-        self.deadline = math.inf
-        self.job: Job | None = None
-        self.items: Sequence[Any] = ()
-        self.outcomes: list[Any] = []
-        self.unfinished = 0
-        self.running = 0
-        self.settling = False
-        self.told = 0  # events of its stream so far
-
-    @property
-    def rank(self) -> tuple[int, int]:
-        """Smaller is served earlier."""
-        return LANES.index(self.lane), self.order
-
-    @property
-    def is_large(self) -> bool:
-        """Whether its claim has left it in Redis, to be fetched when it is prepared."""
-        return self.claim.data is None
-
-    @property
-    def waits_apart(self) -> bool:
-        return (self.apart or self.is_large) and not self.prepared
+def _waits(active: ActiveJob) -> bool:
+    return active.status is Status.CLAIMED or active.status is Status.READY
 
 
-class Entry(NamedTuple):
-    """An item that waits for the device."""
-
-    length: int
-    order: int
-    lane: Lane
-    held: Held
-    place: int
-
-
-class Budget(Protocol):
-    """What a batch may cost just now (workers.scheduling.token_budget.Pace)."""
-
-    def tokens(self, model: str) -> int:
-        """The most padded tokens of a batch."""
-        ...
-
-    def admits(self, model: str, length: int) -> bool:
-        """Whether an item with more tokens may run alone all the same."""
-        ...
+_MAY_LEAVE: Mapping[Reason, Callable[[ActiveJob], bool]] = {
+    Reason.FINISHED: lambda active: active.status is Status.FINISHING,
+    # What is being written stays: FINISH finds out by itself that the lease is gone.
+    Reason.CANCELED: lambda active: active.is_wanted,
+    Reason.LEASE_LOST: lambda active: active.is_wanted,
+    Reason.WORKER_STOPS: _waits,
+    Reason.MODEL_LEAVES: lambda active: _waits(active) and active.is_untouched,
+}
+"""Whether a job may leave for a reason, by how far it is."""
 
 
-class Batch(NamedTuple):
-    model: str
-    entries: list[Entry]
+class InFlight:
+    """Shared by all of the worker's threads; one lock guards it and all that it holds.
 
-    @property
-    def padded_tokens(self) -> int:
-        return self.entries[-1].length * len(self.entries)
-
-
-class Hand:
-    """Shared by the worker's threads. The device waits for `work`; the feeder waits on `room`, and says by
-    `short_of_room` that it wants to hear when some is made.
+    The device's thread waits for items (`next_batch`), the claim loop's for capacity (`wait_for_capacity`).
     """
 
     def __init__(
@@ -121,289 +59,188 @@ class Hand:
         slots: Mapping[str, int] | None = None,
     ) -> None:
         """limits: of each model's batches. slots: of each generating model, how many answers it writes at a time."""
-        self._lock = threading.RLock()
-        self.work = threading.Condition(self._lock)
-        self.room = threading.Condition(self._lock)
-        self.short_of_room = False
-        self._limits = limits
-        self._slots = slots or {}
-        self._starvation_s = starvation_s
-        self._held: dict[str, Held] = {}
-        self._pools: dict[ModelLane, list[Entry]] = {
-            (model, lane): [] for model in (*limits, *self._slots) for lane in LANES
-        }
-        self._incoming = dict.fromkeys(self._pools, 0)
-        self._served_at = dict.fromkeys(self._pools, 0.0)
+        self.lock = threading.RLock()
+        """For a caller that must see several things at one time."""
+        self._items_added = threading.Condition(self.lock)
+        self._claim_again = threading.Condition(self.lock)
+        self._capacity_is_awaited = False
+        self._jobs: dict[str, ActiveJob] = {}
+        self._ready = ReadyQueue(limits, slots or {}, starvation_s=starvation_s)
+        self._capacity = Capacity(limits, slots or {})
         self._order = 0
 
     def __len__(self) -> int:
-        return len(self._held)
+        return len(self._jobs)
 
-    def claims(self) -> list[Claim]:
-        with self._lock:
-            return [held.claim for held in self._held.values()]
+    # What is here
 
-    def running(self) -> list[Claim]:
-        """Executions whose items are on the device now."""
-        with self._lock:
-            return [held.claim for held in self._held.values() if held.running]
+    def jobs(self) -> list[ActiveJob]:
+        """All that are here now."""
+        with self.lock:
+            return list(self._jobs.values())
 
-    def rooms(self, model: str) -> list[tuple[Lane, int, int]]:
-        """(lane, tokens, jobs) that may still be claimed. Lower lanes take no room that higher ones use, but a lane
-        with nothing here always has room for half a batch: it must get its turn.
-        """
-        with self._lock:
-            if model in self._slots:
-                return self._slot_rooms(model)
-            jobs = dict.fromkeys(LANES, MAX_JOBS)
-            for held in self._held.values():
-                jobs[held.lane] -= 1
-            free = self._limits[model].tokens * POOL_BATCHES
-            rooms: list[tuple[Lane, int, int]] = []
-            for lane in LANES:
-                taken = self._incoming[model, lane] + sum(entry.length for entry in self._pools[model, lane])
-                free -= taken
-                tokens = max(free, self._limits[model].tokens // 2) if not taken else free
-                rooms.append((lane, tokens, jobs[lane]))
-            return rooms
+    def named(self, job_id: str) -> list[ActiveJob]:
+        """The job of that id, if it is here."""
+        with self.lock:
+            return [self._jobs[job_id]] if job_id in self._jobs else []
 
-    def _slot_rooms(self, model: str) -> list[tuple[Lane, int, int]]:
-        slots = self._slots[model]
-        mine = [each for each in self._held.values() if each.model == model]
-        waiting = Counter(each.lane for each in mine if each.waits_apart)
-        held = sum(max(1, len(each.items)) for each in mine if not each.waits_apart)
-        ahead = max(1, slots // CLAIMED_AHEAD)
-        found: list[tuple[Lane, int, int]] = []
-        is_open = True
-        for lane in LANES:  # one with too many is closed, and with it those that are prepared after it
-            is_open = is_open and waiting[lane] < MAX_APART
-            jobs = _share(slots, lane) + ahead - held if is_open else 0
-            found.append((lane, (1 << 30) if is_open else 0, jobs))
-        return found
+    def on_device(self) -> list[ActiveJob]:
+        """Those with items on the device."""
+        with self.lock:
+            return [active for active in self._jobs.values() if active.running]
 
-    def hold(self, claims: Iterable[Claim]) -> list[Held]:
-        """Claimed: from now on their leases are renewed."""
-        taken: list[Held] = []
-        with self._lock:
-            for claim in claims:
-                parsed = keys.parse_queue_name(claim.queue)
-                assert parsed is not None, "only our queues are claimed from"
-                self._order += 1
-                held = Held(claim, parsed[1], parsed[2], self._order, claim.cost)
-                if held.is_large and held.model in self._limits:
-                    held.cost = min(held.cost, self._limits[held.model].tokens // LARGE_SHARE)
-                self._held[claim.id] = held
-                self._incoming[held.model, held.lane] += held.cost
-                taken.append(held)
-        return taken
-
-    def set_apart(self, held: Held) -> None:
-        """It is prepared by itself, which may take long: other answers go first."""
-        with self._lock:
-            held.apart = True
-            self._made_room()
-
-    def offer(self, held: Held, items: Sequence[Any]) -> None:
-        """Tokenised: the items wait for the device, unless the job was given up or prepared by another meanwhile."""
-        with self._lock:
-            if held.prepared or not self.is_wanted(held):
-                return
-            self._no_longer_incoming(held)
-            held.told = len(held.told_before)
-            held.items, held.outcomes, held.unfinished = items, [None] * len(items), len(items)
-            pool = self._pools[held.model, held.lane]
-            if not pool:
-                self._served_at[held.model, held.lane] = time.monotonic()
-            pool += [Entry(item.length, held.order, held.lane, held, n) for n, item in enumerate(items)]
-            self.work.notify()
-
-    def decline(self, held: Held) -> bool:
-        """It needs no device: it holds no room any more, only its lease until its end is written. False where it was
-        given up or prepared meanwhile.
-        """
-        with self._lock:
-            if held.prepared or not self.is_wanted(held):
-                return False
-            held.settling = True
-            self._no_longer_incoming(held)
-            return True
-
-    def _no_longer_incoming(self, held: Held) -> None:
-        if not held.prepared:
-            held.prepared = True
-            self._incoming[held.model, held.lane] -= held.cost
-            self._made_room()
-
-    def next_batch(
-        self, timeout_s: float, *, at_least: int = 1, budget: Budget | None = None
-    ) -> Batch | None:
-        """The next batch for the device; None if not as many items as that came in time, or budget holds no batch."""
-        with self._lock:
-            if timeout_s and not any(self._pools.values()):
-                self.work.wait(timeout_s)
-            if sum(len(pool) for (model, _), pool in self._pools.items() if model in self._limits) < at_least:
-                return None
-            chosen_queue = self._choose()
-            if chosen_queue is None:
-                return None
-            model, lane = chosen_queue
-            waiting = [entry for each in LANES for entry in self._pools[model, each]]
-            limits = self._limits[model]
-            if budget is not None:
-                limits = limits._replace(tokens=min(limits.tokens, budget.tokens(model)))
-            chosen = pack(waiting, lane, limits)
-            entries = [waiting[n] for n in chosen]
-            longest = entries[-1].length
-            if budget is not None and longest > limits.tokens and not budget.admits(model, longest):
-                return None
-            self._take_out(model, entries)
-            self._made_room()
-            return Batch(model, entries)
-
-    def next_answers(self, model: str, running: int) -> list[Entry]:
-        """What the generating model begins now, beside so many running answers: highest lane first."""
-        with self._lock:
-            chosen: list[Entry] = []
-            for lane in LANES:
-                room = _share(self._slots[model], lane) - running - len(chosen)
-                waiting = sorted(self._pools[model, lane], key=lambda entry: entry.order)
-                chosen += waiting[: max(0, room)]
-            if chosen:
-                self._take_out(model, chosen)
-                self._made_room()
-            return chosen
-
-    def interrupt(self, entries: Iterable[Entry]) -> None:
-        """The device has left these answers unfinished: their jobs can be given back."""
-        with self._lock:
-            for entry in entries:
-                entry.held.running -= 1
-
-    def is_wanted(self, held: Held) -> bool:
-        """Whether the job is still to be worked on: not canceled, lost or over its time."""
-        return self._held.get(held.claim.id) is held and not held.settling
-
-    def _choose(self) -> ModelLane | None:
-        now = time.monotonic()
-        oldest = {
-            (model, lane): min(entry.order for entry in pool)
-            for (model, lane), pool in self._pools.items()
-            if pool and model in self._limits
-        }
-        unserved_s = {each: now - self._served_at[each] for each in oldest}
-        return choose_queue(oldest, unserved_s, self._starvation_s)
-
-    def _take_out(self, model: str, entries: list[Entry]) -> None:
-        now = time.monotonic()
-        taken = {id(entry) for entry in entries}
-        for lane in {entry.lane for entry in entries}:
-            self._pools[model, lane] = [each for each in self._pools[model, lane] if id(each) not in taken]
-            self._served_at[model, lane] = now
-        for entry in entries:
-            held = entry.held
-            held.running += 1
-            if held.deadline == math.inf:  # the time limit runs from the first batch on
-                held.deadline = now + held.claim.time_limit_s
-
-    def record(self, entries: Sequence[Entry], outcomes: Sequence[Any]) -> list[Held]:
-        """Note the outcomes of a batch or of answers. Returns the jobs that are complete now."""
-        complete: list[Held] = []
-        with self._lock:
-            for entry, outcome in zip(entries, outcomes, strict=True):
-                held = entry.held
-                held.outcomes[entry.place] = outcome
-                held.unfinished -= 1
-                held.running -= 1
-                if held.unfinished == 0 and not held.settling and self._held.get(held.claim.id) is held:
-                    held.settling = True
-                    complete.append(held)
-        return complete
-
-    def forget(self, helds: Iterable[Held]) -> None:
-        """Settled: their leases are gone."""
-        with self._lock:
-            for held in helds:
-                if self._held.get(held.claim.id) is held:
-                    del self._held[held.claim.id]
-            self._made_room()
-
-    def drop(self, job_ids: Iterable[str]) -> list[Held]:
-        """Give these jobs up: their waiting items leave the pools. What is being written back stays: FINISH finds
-        out by itself.
-        """
-        with self._lock:
-            return self._drop([held for job_id in job_ids if (held := self._held.get(job_id))])
-
-    def lose(self, members: set[str]) -> list[Held]:
-        """Give up the executions whose lease is gone; the same job may have been claimed anew since."""
-        with self._lock:
-            return self._drop([held for held in self._held.values() if held.claim.member in members])
-
-    def _drop(self, found: list[Held]) -> list[Held]:
-        dropped = [held for held in found if not held.settling]
-        for held in dropped:
-            del self._held[held.claim.id]
-            self._no_longer_incoming(held)
-        self._remove_entries(dropped)
-        return dropped
-
-    def overdue(self) -> list[Held]:
-        """Jobs past their time limit, condemned."""
-        now = time.monotonic()
-        with self._lock:
-            late = [held.claim.id for held in self._held.values() if now > held.deadline]
-            return self.condemn(late)
-
-    def condemn(self, job_ids: Iterable[str]) -> list[Held]:
-        """These jobs are to be failed: nothing more of them runs; they keep their leases until that is written."""
-        with self._lock:
-            found = [held for job_id in job_ids if (held := self._held.get(job_id)) and not held.settling]
-            for held in found:
-                held.settling = True
-                self._no_longer_incoming(held)
-            self._remove_entries(found)
-            return found
+    def capacity(self, model: str) -> list[LaneCapacity]:
+        """What may still be claimed for the model, highest lane first."""
+        with self.lock:
+            return self._capacity.left(model, self._jobs.values(), self._ready)
 
     def lanes_of_work(self) -> dict[str, Lane]:
         """The highest lane of each model's jobs here."""
-        with self._lock:
-            found = {(held.model, held.lane) for held in self._held.values()}
+        with self.lock:
+            found = {(active.model, active.lane) for active in self._jobs.values()}
         return {model: lane for each in reversed(LANES) for model, lane in found if lane is each}
 
+    # A job's way, in order
+
+    def add(self, claims: Iterable[Claim]) -> list[ActiveJob]:
+        """They have been claimed: from now on their leases are renewed."""
+        added: list[ActiveJob] = []
+        with self.lock:
+            for claim in claims:
+                parsed = keys.parse_queue_name(claim.queue)
+                assert parsed is not None, "only our queues are claimed from"
+                _, model, lane = parsed
+                if claim.id in self._jobs:  # its lease was lost, and it has come back before that was noticed
+                    self._take_out([self._jobs[claim.id]])
+                self._order += 1
+                active = ActiveJob(claim, model, lane, self._order, self._capacity.cost(claim, model))
+                self._jobs[claim.id] = active
+                self._capacity.reserve(active)
+                added.append(active)
+        return added
+
+    def set_prepared_alone(self, active: ActiveJob) -> None:
+        """It is prepared by itself, which may take long: other answers go first."""
+        with self.lock:
+            active.prepared_alone = True
+            self._notify_capacity()
+
+    def make_ready(self, active: ActiveJob, prepared: Prepared) -> None:
+        """Its items wait for the device, unless it left or was prepared by another thread meanwhile."""
+        with self.lock:
+            if active.status is not Status.CLAIMED:
+                return
+            self._capacity.release(active)
+            active.make_ready(prepared)
+            self._ready.add(active, prepared.items)
+            self._notify_capacity()
+            self._items_added.notify()
+
+    def next_batch(
+        self, timeout_s: float, *, at_least: int = 1, budget: BatchBudget | None = None
+    ) -> Batch | None:
+        """The next batch for the device; None if not as many items as that came in time, or budget holds no batch."""
+        with self.lock:
+            if timeout_s and not self._ready:
+                self._items_added.wait(timeout_s)
+            batch = self._ready.take_batch(at_least, budget)
+            if batch is not None:
+                self._start(batch.items)
+            return batch
+
+    def next_answers(self, model: str, running: int) -> list[QueuedItem]:
+        """What the generating model begins now, beside so many running answers: highest lane first."""
+        with self.lock:
+            items = self._ready.take_answers(model, running)
+            if items:
+                self._start(items)
+            return items
+
+    def _start(self, items: Sequence[QueuedItem]) -> None:
+        now = time.monotonic()
+        for queued in items:
+            queued.active.start_item(now)
+        self._notify_capacity()
+
+    def preempt(self, items: Iterable[QueuedItem]) -> None:
+        """The device has left these answers unfinished: their jobs can be given back."""
+        with self.lock:
+            for queued in items:
+                queued.active.stop_item()
+
+    def record(self, items: Sequence[QueuedItem], outcomes: Sequence[Any]) -> list[ActiveJob]:
+        """Note the outcomes of a batch or of answers. Returns the jobs that are complete now, and thus FINISHING."""
+        complete: list[ActiveJob] = []
+        with self.lock:
+            for queued, outcome in zip(items, outcomes, strict=True):
+                if queued.active.finish_item(queued.item_index, outcome):
+                    queued.active.status = Status.FINISHING
+                    complete.append(queued.active)
+        return complete
+
+    def begin_finish(self, jobs: Iterable[ActiveJob], *, only_claimed: bool = False) -> list[ActiveJob]:
+        """These end before the device is done with them: nothing more of them runs. They keep their leases until their
+        outcome is written. Returns those that were still wanted, and with only_claimed those not prepared yet.
+        """
+        with self.lock:
+            ending = [
+                active
+                for active in jobs
+                if active.is_wanted and not (only_claimed and active.status is not Status.CLAIMED)
+            ]
+            self._free(ending)
+            for active in ending:
+                active.status = Status.FINISHING
+            return ending
+
+    def begin_finish_overdue(self) -> list[ActiveJob]:
+        """`begin_finish` for those past their time limit."""
+        now = time.monotonic()
+        with self.lock:
+            return self.begin_finish([active for active in self._jobs.values() if now > active.deadline])
+
+    def remove(self, jobs: Iterable[ActiveJob], reason: Reason) -> list[ActiveJob]:
+        """Let these leave, as far as the reason lets them. Returns those that left."""
+        may_leave = _MAY_LEAVE[reason]
+        with self.lock:
+            leaving = [active for active in jobs if may_leave(active)]
+            self._take_out(leaving)
+            return leaving
+
+    def _take_out(self, leaving: Sequence[ActiveJob]) -> None:
+        self._free(leaving)
+        for active in leaving:
+            active.status = Status.REMOVED
+            del self._jobs[active.claim.id]
+
+    def _free(self, jobs: Sequence[ActiveJob]) -> None:
+        """Nothing of these waits any more, to be prepared or for the device."""
+        for active in jobs:
+            if active.status is Status.CLAIMED:
+                self._capacity.release(active)
+        self._ready.remove([each for each in jobs if each.status in (Status.READY, Status.RUNNING)])
+        if jobs:
+            self._notify_capacity()
+
+    # Waking each other
+
     def wake_device(self) -> None:
-        """It waits for work, and there is other than batches."""
-        with self._lock:
-            self.work.notify()
+        """Its thread waits for items, and there is other work for it."""
+        with self.lock:
+            self._items_added.notify()
 
-    def announce_room(self) -> None:
-        """Have the feeder look again: there is room it does not know of."""
-        with self._lock:
-            self.room.notify()
+    def wake_claim_loop(self) -> None:
+        """Its thread waits for capacity, and is to look again at whether it should claim."""
+        with self.lock:
+            self._claim_again.notify_all()
 
-    def give_up_waiting(self) -> list[Held]:
-        """Jobs of which nothing is on the device, dropped: they can be given back."""
-        with self._lock:
-            return self._drop([held for held in self._held.values() if not held.running])
+    def wait_for_capacity(self, timeout_s: float, *, is_awaited: bool) -> None:
+        """Until `wake_claim_loop` is called, or the time is over. is_awaited: also until there is more capacity."""
+        with self.lock:
+            self._capacity_is_awaited = is_awaited
+            self._claim_again.wait(timeout_s)
+            self._capacity_is_awaited = False
 
-    def give_up_untouched(self, models: Collection[str]) -> list[Held]:
-        """Jobs of these models that nothing has been computed for, dropped: they can be given back."""
-        with self._lock:
-            return self._drop(
-                [
-                    held
-                    for held in self._held.values()
-                    if held.model in models and not held.running and held.unfinished == len(held.items)
-                ]
-            )
-
-    def _made_room(self) -> None:
-        if self.short_of_room:
-            self.room.notify()
-
-    def _remove_entries(self, dropped: list[Held]) -> None:
-        if not dropped:
-            return
-        gone = {id(held) for held in dropped}
-        for each, pool in self._pools.items():
-            self._pools[each] = [entry for entry in pool if id(entry.held) not in gone]
-        self._made_room()
+    def _notify_capacity(self) -> None:
+        if self._capacity_is_awaited:
+            self._claim_again.notify()

@@ -12,14 +12,17 @@ SKIPS = 20
 """What never fits runs after so many turns all the same: one long pause in twenty is no stutter."""
 
 
-class Pace:
-    """One per device. interval_s: the time between two tokens that running answers are to keep."""
+class TokenBudget:
+    """Belongs to the device's thread. One per device."""
 
     def __init__(self, models: Iterable[str], interval_s: float) -> None:
+        """interval_s: the time between two tokens that running answers are to keep."""
         self.interval_s = interval_s
         self._costs = {model: CostModel() for model in models}
         self._ends = 0.0
-        self._untouched = True  # no batch has run in this turn
+        """When the interval is over, by time.monotonic."""
+        self._untouched = True
+        """No batch has run in this turn."""
         self._skipped = 0
 
     def begin_turn(self) -> None:
@@ -53,6 +56,7 @@ class Pace:
         return True
 
     def observe(self, model: str, tokens: int, seconds: float) -> None:
+        """A batch of so many padded tokens took so long."""
         self._costs[model].observe(tokens, seconds)
         self._untouched = False
 

@@ -170,10 +170,10 @@ def test_an_embedder_has_no_adapter(adapter: Path):
 def test_models_that_do_not_fit_together_wait_outside(tmp_path: Path):
     bert = make("bert", tmp_path / "bert")
     size_bytes = open_runner(str(TINY_CHAT), Settings()).weight_bytes
-    residents = load_models(Settings(models=(str(TINY_CHAT), str(bert)), model_bytes=size_bytes))
-    assert [each.id for each in residents.report()] == ["model"]
-    assert list(residents.runners) == ["model", "bert"]
-    assert not residents.is_settled
+    model_cache = load_models(Settings(models=(str(TINY_CHAT), str(bert)), model_bytes=size_bytes))
+    assert [each.id for each in model_cache.report()] == ["model"]
+    assert list(model_cache.runners) == ["model", "bert"]
+    assert not model_cache.is_settled
 
 
 def test_a_model_that_can_never_fit_is_refused_at_the_start():

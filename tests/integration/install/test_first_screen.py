@@ -91,7 +91,7 @@ def test_every_command_that_ready_prints_works_and_progress_is_shown_before(
         up.wait_for("^API documentation", 180)
         before, _, after = up.said.partition("Ready after")
         for number, model in enumerate(("minilm", "tiny-chat", "it's a ranker", "pages"), 1):
-            assert re.search(rf"loading {model} \({number} of 4, [\d.]+ GB\)", before)
+            assert re.search(rf"loading a model model={model} number={number} of=4 size_gb=[\d.]+", before)
         commands = [shlex.split(line) for line in after.splitlines() if line.startswith("  curl ")]
         answered = [post(*command) for command in commands]
         assert answered == [

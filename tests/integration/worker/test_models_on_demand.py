@@ -25,7 +25,7 @@ from tests.support.fake_runner import FakeRunner
 from tests.support.folders import TINY_CHAT
 from tests.support.running_worker import INTERACTIVE, LIMITS, ThreadWorker, embedded, started, working_queue
 from tests.support.waiting import PATIENCE_S, until, until_async
-from workers.models.model_cache import Residents
+from workers.models.model_cache import ModelCache
 from workers.models.open import load_runner
 from workers.runners.contract import Runner
 
@@ -104,11 +104,11 @@ async def worker_of(
     queue: JobQueue, url: str, runners: Sequence[Runner], *, budget_bytes: int = 10, starvation_s: float = 5.0
 ) -> AsyncIterator[ThreadWorker]:
     named = {runner.info.id: runner for runner in runners}
-    residents = Residents(named, budget_bytes=budget_bytes, starvation_s=starvation_s)
-    residents.begin()
+    model_cache = ModelCache(named, budget_bytes=budget_bytes, starvation_s=starvation_s)
+    model_cache.load_fitting()
     settings = SETTINGS.model_copy(update={"starvation_s": starvation_s})
     worker = ThreadWorker(
-        connect(url), residents, dict.fromkeys(named, LIMITS), settings, lambda work: work()
+        connect(url), model_cache, dict.fromkeys(named, LIMITS), settings, lambda work: work()
     )
     with started(worker):
         await until_async(queue.ready)
@@ -214,7 +214,7 @@ async def test_answers_go_on_while_another_model_is_loaded_beside_them(
     slow = Slow("e", memory)
     slow.weight_bytes = 11
     async with worker_of(queue, redis_server.url, [writer, slow], budget_bytes=20) as worker:
-        worker._residents._budget_bytes = 30  # room for both, but only once the worker runs
+        worker._model_cache._budget_bytes = 30  # room for both, but only once the worker runs
         endless = GenerateJob(model="w", prompt=Prompt("some words"), max_tokens=1_000_000)
         answer = await queue.submit(endless, INTERACTIVE)
         await until(lambda: len(writer.decoder) == 1)
@@ -271,7 +271,7 @@ async def test_two_workers_leave_each_other_their_models(
         worker_of(queue, redis_server.url, first) as one,
         worker_of(queue, redis_server.url, second) as two,
     ):
-        await until(lambda: one._residents.elsewhere and two._residents.elsewhere)
+        await until(lambda: one._model_cache._elsewhere and two._model_cache._elsewhere)
         for model in "aabababbaabbab":
             await embed(queue, model, "hello")
             await asyncio.sleep(0.03)

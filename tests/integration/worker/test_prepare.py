@@ -41,9 +41,9 @@ from tests.support.running_worker import (
 )
 from tests.support.waiting import PATIENCE_S, until, until_async
 from workers.loops import prepare
-from workers.models.model_cache import resident
+from workers.models.model_cache import preloaded
 from workers.processor import NICE
-from workers.queue.client import Claim
+from workers.queue.claim import Claim
 from workers.worker import HUNG
 
 SHORT = Settings(lease_s=1, sweep_s=0.5, batch_timeout_s=3)
@@ -133,7 +133,7 @@ async def test_a_hanging_job_can_be_canceled(
             hanging = await submit(queue, HANGS)
             await until_async(lambda: has_status(queue, hanging.id, "started"))
             assert await queue.cancel(hanging.id)
-            await until(lambda: not len(worker._hand))
+            await until(lambda: not len(worker._in_flight))
             runner.prepare_gate.set()
             assert vectors(await run(queue, "next")) == [expected_vector("next")]
             assert (await queue.view(hanging.id)).status == "canceled"
@@ -180,7 +180,7 @@ async def test_jobs_over_their_own_short_limits_do_not_end_the_worker(
     with running_worker(redis_server.url, runner) as worker:
         async with open_queue(redis_server.url) as queue:
             most, hanging = prepare.SLOW_THREADS + prepare.MAX_OVERDUE, list[Ticket]()
-            calls = worker._preparing._calls
+            calls = worker._preparer._calls
             for number, lane in enumerate((Lane.BULK, Lane.INTERACTIVE), 1):
                 options = SubmitOptions(lane=lane, time_limit_s=1)
                 hanging += [await queue.submit(job(HANGS, LARGE), options) for _ in range(most)]
@@ -189,7 +189,7 @@ async def test_jobs_over_their_own_short_limits_do_not_end_the_worker(
             for ticket in hanging:
                 with pytest.raises(TimeLimitExceeded):
                     await queue.wait(ticket.id, PATIENCE_S)
-            assert not worker._preparing.is_stuck
+            assert not worker._preparer.is_stuck
             assert vectors(await run(queue, "next")) == [expected_vector("next")]
     assert exits == []
 
@@ -199,7 +199,7 @@ async def test_rooms_are_free_again_after_jobs_that_could_not_be_prepared(
 ):
     with running_worker(redis_server.url, runner, SHORT) as worker:
         async with open_queue(redis_server.url) as queue:
-            before = worker._hand.rooms("fake")
+            before = worker._in_flight.capacity("fake")
             for texts in (
                 (HANGS,),
                 (HANGS, LARGE),
@@ -209,9 +209,9 @@ async def test_rooms_are_free_again_after_jobs_that_could_not_be_prepared(
             ):
                 with pytest.raises(Exception):  # noqa: B017, PT011  # each for its own reason
                     await queue.wait((await submit(queue, *texts)).id, PATIENCE_S)
-            await until(lambda: not len(worker._hand))
+            await until(lambda: not len(worker._in_flight))
             runner.prepare_gate.set()
-            assert worker._hand.rooms("fake") == before
+            assert worker._in_flight.capacity("fake") == before
 
 
 CALLED = Chat((Message("user", (TextPart("held"),)),), tools=(Tool("f", strict=True),))
@@ -236,7 +236,7 @@ async def test_large_jobs_are_prepared_at_a_lower_priority_than_small_ones(
     with running_worker(redis_server.url, runner) as worker:
         async with open_queue(redis_server.url) as queue:
             tickets = [await submit(queue, HANGS, LARGE), await submit(queue, HANGS)]
-            await until(lambda: len(worker._preparing._calls) == 2)
+            await until(lambda: len(worker._preparer._calls) == 2)
             await until(lambda: set(map(nice_of, preparing_threads())) == {0, NICE})
             assert nice_of(threading.main_thread()) == 0
             runner.prepare_gate.set()
@@ -245,7 +245,7 @@ async def test_large_jobs_are_prepared_at_a_lower_priority_than_small_ones(
 
 
 def preparing_threads() -> list[threading.Thread]:
-    return [thread for thread in threading.enumerate() if thread.name == "preparing"]
+    return [thread for thread in threading.enumerate() if thread.name == "prepare"]
 
 
 def nice_of(thread: threading.Thread) -> int:
@@ -259,10 +259,10 @@ async def test_no_number_of_large_jobs_in_lower_lanes_holds_up_a_higher_one(
     with running_worker(redis_server.url, runner) as worker:
         async with open_queue(redis_server.url) as queue:
             bulk = [await queue.submit(job(HANGS, LARGE), BULK) for _ in range(most + 2)]
-            await until(lambda: len(worker._preparing._calls) == most)
+            await until(lambda: len(worker._preparer._calls) == most)
             assert vectors(await run(queue, LARGE)) == [expected_vector(LARGE)]
-            worker._preparing.look_after()
-            assert len(worker._preparing._calls) == most
+            worker._preparer.look_after()
+            assert len(worker._preparer._calls) == most
             runner.prepare_gate.set()
             for ticket in bulk:
                 assert len(vectors(await queue.wait(ticket.id, PATIENCE_S))) == 2
@@ -278,7 +278,7 @@ async def test_a_canceled_large_job_holds_up_no_other(
     with running_worker(redis_server.url, runner) as worker:
         async with open_queue(redis_server.url) as queue:
             slow = [await submit(queue, HANGS, LARGE) for _ in range(prepare.SLOW_THREADS)]
-            await until(lambda: len(worker._preparing._calls) == len(slow))
+            await until(lambda: len(worker._preparer._calls) == len(slow))
             for ticket in slow:
                 await queue.cancel(ticket.id)
             assert vectors(await run(queue, LARGE)) == [expected_vector(LARGE)]
@@ -292,8 +292,9 @@ async def test_the_texts_of_a_large_job_are_not_kept_once_it_is_prepared(
         async with open_queue(redis_server.url) as queue:
             ticket = await submit(queue, LARGE, "b")
             await until(lambda: runner.batches)
-            (held,) = worker._hand._held.values()
-            assert held.job == EmbedJob(model="fake", inputs=())
+            (active,) = worker._in_flight.jobs()
+            assert active.prepared is not None
+            assert active.prepared.job == EmbedJob(model="fake", inputs=())
             runner.gate.set()
             assert vectors(await queue.wait(ticket.id, PATIENCE_S)) == [
                 expected_vector(LARGE),
@@ -310,16 +311,16 @@ async def test_waiting_for_redis_is_no_part_of_a_large_jobs_time(
     limit_s = 3
     with running_worker(redis_server.url, runner) as worker:
         async with open_queue(redis_server.url) as queue:
-            ledger, away = worker._ledger, threading.Event()
+            worker_queue, away = worker._queue, threading.Event()
             away.set()
-            read = ledger.data
+            read = worker_queue.data
 
             def data(claim: Claim) -> bytes | None:
                 if away.is_set():
                     raise redis.ConnectionError("away")
                 return read(claim)
 
-            monkeypatch.setattr(ledger, "data", data)
+            monkeypatch.setattr(worker_queue, "data", data)
             options = SubmitOptions(lane=Lane.INTERACTIVE, time_limit_s=limit_s)
             ticket = await queue.submit(job(LARGE), options)
             await until_async(lambda: has_status(queue, ticket.id, "started"))
@@ -343,7 +344,7 @@ async def test_an_answer_whose_grammar_takes_long_holds_up_no_other(
     generator = SlowGrammars()
     model = generator.info.id
     worker = ThreadWorker(
-        connect(redis_server.url), resident({model: generator}), {}, FEW_ANSWERS, lambda work: work()
+        connect(redis_server.url), preloaded({model: generator}), {}, FEW_ANSWERS, lambda work: work()
     )
     with started(worker):
         async with open_queue(redis_server.url) as queue:
@@ -364,7 +365,7 @@ async def test_large_jobs_take_no_room_that_others_need(
         async with open_queue(redis_server.url) as queue:
             texts = [HANGS, "x" * (100 * LIMITS.tokens * 4)]
             hanging = [await submit(queue, *texts) for _ in range(prepare.SLOW_THREADS + 2)]
-            await until(lambda: len(worker._hand) == len(hanging))
+            await until(lambda: len(worker._in_flight) == len(hanging))
             assert vectors(await run(queue, "small")) == [expected_vector("small")]
             for ticket in hanging:
                 await queue.cancel(ticket.id)

@@ -24,7 +24,7 @@ from jobs.store.serializer import MsgpackSerializer
 from tests.support.fake_runner import DIMENSIONS, FakeRunner, expected_vector
 from tests.support.running_worker import ThreadWorker, has_status, job, run, vectors, worker_process
 from tests.support.waiting import PATIENCE_S, until, until_async
-from workers.queue.client import Ledger
+from workers.queue.client import WorkerQueue
 
 
 async def test_rq_stop_job_ends_a_running_job_as_stopped(
@@ -74,7 +74,9 @@ async def test_a_job_whose_workers_died_gets_its_failure_callback_and_releases_i
     other = Queue("reports", connection=redis_client, serializer=MsgpackSerializer)
     child = other.enqueue("print", depends_on=Dependency(jobs=[lost], allow_failure=True))
     await until(lambda: len(runner.batches) == 1)
-    Ledger(redis_client, "another", lease_s=1, max_crashes=1).reclaim(hung=worker._hand.claims())
+    WorkerQueue(redis_client, "another", lease_s=1, max_crashes=1).reclaim(
+        hung=[active.claim for active in worker._in_flight.jobs()]
+    )
     with pytest.raises(WorkerLost):
         await queue.wait(lost.id, PATIENCE_S)
     await until(lambda: redis_client.llen("callbacks") == 1 and child.get_status() == "queued")
@@ -193,7 +195,7 @@ async def test_a_suspended_worker_takes_nothing(
     queue: JobQueue, worker: ThreadWorker, redis_client: redis.Redis
 ):
     redis_client.set(keys.SUSPENDED, 1)
-    await until(lambda: worker.is_paused)
+    await until(lambda: worker.is_suspended)
     ticket = await queue.submit(job("later"), SubmitOptions())
     await asyncio.sleep(0.5)
     assert (await queue.view(ticket.id)).status == "queued"

@@ -16,7 +16,7 @@ from jobs.store.redis_server import RedisServer
 from tests.support.fake_generator import FakeGenerator
 from tests.support.running_worker import INTERACTIVE, SETTINGS, ThreadWorker, running_worker
 from tests.support.waiting import PATIENCE_S, until, until_async, within
-from workers.queue.client import Ledger
+from workers.queue.client import WorkerQueue
 
 
 @pytest.fixture
@@ -144,7 +144,9 @@ async def test_when_its_worker_is_lost_another_goes_on_from_what_was_told(
     while len(events) < 20:
         events.append(await anext(stream))
     # As if the worker had been frozen past its lease, and goes on writing when it wakes.
-    Ledger(redis_client, "another", lease_s=1, max_crashes=9).reclaim(hung=worker._hand.claims())
+    WorkerQueue(redis_client, "another", lease_s=1, max_crashes=9).reclaim(
+        hung=[active.claim for active in worker._in_flight.jobs()]
+    )
     events += [event async for event in stream]
     assert [number for number, _ in events] == list(range(1, len(events) + 1))
     assert text_of(events) == expected
@@ -216,7 +218,9 @@ async def test_an_answer_that_was_told_to_its_end_before_the_worker_died_is_not_
     first, second = FakeGenerator(), FakeGenerator()
     with running_worker(redis_server.url, first) as worker:
         await until_ready(client)
-        worker._finisher.complete = worker._writer._complete = lambda held: None  # it dies before FINISH
+        worker._result_loop.complete = worker._stream_loop._complete = lambda active: (
+            None
+        )  # it dies before FINISH
         ticket = await client.submit(ask("all of it", stop=("f it",)), INTERACTIVE)
         stream = client.stream(ticket.id)
         events = [await anext(stream)]

@@ -108,7 +108,7 @@ async def test_canceling_a_running_job_frees_the_device_from_its_rest(
     ticket = await queue.submit(job(*["x" * 100] * 50), SubmitOptions())
     await until(lambda: len(runner.batches) == 1)
     assert await queue.cancel(ticket.id)
-    await until(lambda: worker.jobs_in_hand == 0)
+    await until(lambda: worker.jobs_in_flight == 0)
     runner.gate.set()
     await run(queue, "next")
     assert len(runner.batches) == 2
@@ -157,7 +157,7 @@ async def test_fresh_interactive_work_does_not_wait_for_all_suspects(
     queue: JobQueue, worker: ThreadWorker, redis_client: redis.Redis, runner: FakeRunner
 ):
     redis_client.set(keys.SUSPENDED, 1)
-    await until(lambda: worker.is_paused)
+    await until(lambda: worker.is_suspended)
     suspects = [await queue.submit(job(f"s{n}"), SubmitOptions(lane=Lane.BULK)) for n in range(20)]
     for ticket in suspects:
         redis_client.hset(keys.job(ticket.id), "mlxq_crashes", 2)

@@ -35,7 +35,9 @@ from jobs.stats import WorkerStats
 from jobs.store import keys, record
 from jobs.store.scripts import script
 from tests.support.waiting import until, within
-from workers.queue.client import Ledger, Room, Settlement, failed
+from workers.queue.claim import Claim, QueueCapacity
+from workers.queue.client import WorkerQueue
+from workers.queue.outcome import Outcome, failed
 
 INFO = ModelInfo(id="m", task="embed", created=1, dimensions=1, max_tokens=512)
 RESULT = EmbedResult(dimensions=1, vectors=b"\0\0\x80\x3f", tokens=(3,))
@@ -52,52 +54,60 @@ def server() -> fakeredis.FakeServer:
 
 
 @pytest.fixture
-def ledger(server: fakeredis.FakeServer) -> Ledger:
+def worker_queue(server: fakeredis.FakeServer) -> WorkerQueue:
     redis = fakeredis.FakeRedis(server=server)
     redis.sadd(keys.WORKERS, keys.WORKER_PREFIX + "w1")  # as RQ registers it
-    ledger = Ledger(redis, "w1", lease_s=10, max_crashes=3)
+    worker_queue = WorkerQueue(redis, "w1", lease_s=10, max_crashes=3)
     stats = WorkerStats(name="w1", models=("m",), seen_at=4e9, jobs_in_hand=0, drain_rate={QUEUE: 2.0})
-    ledger.announce(stats, [INFO])
-    return ledger
+    worker_queue.announce(stats, [INFO])
+    return worker_queue
 
 
 @pytest.fixture
-async def queue(server: fakeredis.FakeServer, ledger: Ledger) -> AsyncIterator[JobQueue]:
+async def queue(server: fakeredis.FakeServer, worker_queue: WorkerQueue) -> AsyncIterator[JobQueue]:
     queue = JobQueue(fakeredis.FakeAsyncRedis(server=server), Settings(queue_limit=3))
     await queue.start()
     yield queue
     await queue.aclose()
 
 
-def claim_all(ledger: Ledger, *, suspect: bool = False, lane: str = "default"):
-    taken = ledger.claim([Room(f"embed:m:{lane}", 10_000, 100)], max_jobs=100, suspect=suspect)
+def claim_all(worker_queue: WorkerQueue, *, suspect: bool = False, lane: str = "default"):
+    taken = worker_queue.claim([QueueCapacity(f"embed:m:{lane}", 10_000, 100)], max_jobs=100, suspect=suspect)
     return taken.claims, taken.suspect_waits
 
 
-def finish(ledger: Ledger, claim) -> tuple[set[str], list[str]]:
-    return ledger.settle([Settlement(claim, "finished", 60, ledger.store(claim, RESULT))], 0.1)
+def crashes(server: fakeredis.FakeServer, *claims: Claim) -> list[object]:
+    """How often workers died with each of these jobs, as their records say it."""
+    redis = fakeredis.FakeRedis(server=server)
+    return [redis.hget(keys.job(claim.id), "mlxq_crashes") for claim in claims]
 
 
-async def test_a_submitted_job_is_claimed_finished_and_its_result_awaited(queue: JobQueue, ledger: Ledger):
+def finish(worker_queue: WorkerQueue, claim) -> tuple[set[str], list[str]]:
+    return worker_queue.finish([Outcome(claim, "finished", 60, worker_queue.store(claim, RESULT))], 0.1)
+
+
+async def test_a_submitted_job_is_claimed_finished_and_its_result_awaited(
+    queue: JobQueue, worker_queue: WorkerQueue
+):
     ticket = await queue.submit(job(), SubmitOptions(awaited=True))
-    (claim,), _ = claim_all(ledger)
+    (claim,), _ = claim_all(worker_queue)
     assert record.decode_job(claim.data) == job()
-    assert finish(ledger, claim) == (set(), [])
+    assert finish(worker_queue, claim) == (set(), [])
     assert await queue.wait(ticket.id, 60) == RESULT
 
 
-async def test_a_result_that_came_before_anyone_waited_is_found(queue: JobQueue, ledger: Ledger):
+async def test_a_result_that_came_before_anyone_waited_is_found(queue: JobQueue, worker_queue: WorkerQueue):
     ticket = await queue.submit(job(), SubmitOptions())
-    (claim,), _ = claim_all(ledger)
-    finish(ledger, claim)
+    (claim,), _ = claim_all(worker_queue)
+    finish(worker_queue, claim)
     assert await queue.wait(ticket.id, 60) == RESULT
 
 
-async def test_two_waiters_get_the_same_result(queue: JobQueue, ledger: Ledger):
+async def test_two_waiters_get_the_same_result(queue: JobQueue, worker_queue: WorkerQueue):
     ticket = await queue.submit(job(), SubmitOptions())
     waits = [asyncio.create_task(queue.wait(ticket.id, 60)) for _ in range(2)]
-    (claim,), _ = claim_all(ledger)
-    finish(ledger, claim)
+    (claim,), _ = claim_all(worker_queue)
+    finish(worker_queue, claim)
     assert await asyncio.gather(*waits) == [RESULT, RESULT]
 
 
@@ -147,34 +157,34 @@ async def test_without_any_worker_ever_the_answer_says_so(server: fakeredis.Fake
         await queue.submit(job(), SubmitOptions())
 
 
-async def test_a_queued_job_can_be_canceled_and_is_never_claimed(queue: JobQueue, ledger: Ledger):
+async def test_a_queued_job_can_be_canceled_and_is_never_claimed(queue: JobQueue, worker_queue: WorkerQueue):
     ticket = await queue.submit(job(), SubmitOptions())
     assert await queue.cancel(ticket.id)
-    assert claim_all(ledger) == ([], False)
+    assert claim_all(worker_queue) == ([], False)
     assert (await queue.view(ticket.id)).status == "canceled"
     with pytest.raises(JobCanceled):
         await queue.wait(ticket.id, 1)
 
 
-async def test_a_running_job_that_is_canceled_keeps_no_result(queue: JobQueue, ledger: Ledger):
+async def test_a_running_job_that_is_canceled_keeps_no_result(queue: JobQueue, worker_queue: WorkerQueue):
     ticket = await queue.submit(job(), SubmitOptions())
-    (claim,), _ = claim_all(ledger)
+    (claim,), _ = claim_all(worker_queue)
     assert await queue.cancel(ticket.id)
-    assert finish(ledger, claim) == ({ticket.id}, [])
+    assert finish(worker_queue, claim) == ({ticket.id}, [])
     view = await queue.view(ticket.id)
     assert (view.status, view.result) == ("canceled", None)
 
 
-async def test_a_finished_job_cannot_be_canceled(queue: JobQueue, ledger: Ledger):
+async def test_a_finished_job_cannot_be_canceled(queue: JobQueue, worker_queue: WorkerQueue):
     ticket = await queue.submit(job(), SubmitOptions())
-    (claim,), _ = claim_all(ledger)
-    finish(ledger, claim)
+    (claim,), _ = claim_all(worker_queue)
+    finish(worker_queue, claim)
     assert not await queue.cancel(ticket.id)
     with pytest.raises(UnknownJob):
         await queue.cancel("nobody")
 
 
-async def test_views_are_newest_first_and_filtered(queue: JobQueue, ledger: Ledger):
+async def test_views_are_newest_first_and_filtered(queue: JobQueue, worker_queue: WorkerQueue):
     first = await queue.submit(job(), SubmitOptions())
     await asyncio.sleep(0.002)
     second = await queue.submit(job(), SubmitOptions(lane=Lane.BULK, metadata={"a": "b"}))
@@ -182,16 +192,16 @@ async def test_views_are_newest_first_and_filtered(queue: JobQueue, ledger: Ledg
     assert [view.id for view in await queue.views(**ask)] == [second.id, first.id]
     assert [view.id for view in await queue.views(**{**ask, "lane": Lane.BULK})] == [second.id]
     assert [view.id for view in await queue.views(**{**ask, "offset": 1})] == [first.id]
-    claim_all(ledger)
+    claim_all(worker_queue)
     assert [view.id for view in await queue.views(**{**ask, "status": "started"})] == [first.id]
 
 
-async def test_the_view_shows_position_attempts_and_metadata(queue: JobQueue, ledger: Ledger):
+async def test_the_view_shows_position_attempts_and_metadata(queue: JobQueue, worker_queue: WorkerQueue):
     await queue.submit(job(), SubmitOptions())
     ticket = await queue.submit(job(), SubmitOptions(metadata={"file": "a.txt"}))
     view = await queue.view(ticket.id)
     assert (view.position, view.attempts, view.metadata) == (1, 0, {"file": "a.txt"})
-    claim_all(ledger)
+    claim_all(worker_queue)
     view = await queue.view(ticket.id)
     assert (view.status, view.position, view.attempts, view.worker) == ("started", None, 1, "w1")
 
@@ -216,119 +226,127 @@ async def test_a_claim_whose_reply_was_lost_gives_the_same_claims_again(
     assert first[1][0][0].decode() == ticket.id
 
 
-async def test_a_finish_whose_reply_was_lost_is_not_stale_when_repeated(queue: JobQueue, ledger: Ledger):
+async def test_a_finish_whose_reply_was_lost_is_not_stale_when_repeated(
+    queue: JobQueue, worker_queue: WorkerQueue
+):
     await queue.submit(job(), SubmitOptions())
-    (claim,), _ = claim_all(ledger)
-    assert finish(ledger, claim) == (set(), [])
-    assert finish(ledger, claim) == (set(), [])
+    (claim,), _ = claim_all(worker_queue)
+    assert finish(worker_queue, claim) == (set(), [])
+    assert finish(worker_queue, claim) == (set(), [])
 
 
-async def test_an_expired_lease_returns_the_job_to_the_front_as_a_suspect(queue: JobQueue, ledger: Ledger):
+async def test_an_expired_lease_returns_the_job_to_the_front_as_a_suspect(
+    queue: JobQueue, worker_queue: WorkerQueue, server: fakeredis.FakeServer
+):
     first = await queue.submit(job("first"), SubmitOptions())
     second = await queue.submit(job("second"), SubmitOptions())
-    claims, _ = claim_all(ledger)
+    claims, _ = claim_all(worker_queue)
     third = await queue.submit(job("third"), SubmitOptions())
-    assert ledger.reclaim(hung=claims) == (2, 0)
+    assert worker_queue.reclaim(hung=claims) == (2, 0)
 
-    fresh, suspect_waits = claim_all(ledger)
+    fresh, suspect_waits = claim_all(worker_queue)
     assert (fresh, suspect_waits) == ([], True)  # the front is kept for the suspects
-    suspects, _ = claim_all(ledger, suspect=True)
+    suspects, _ = claim_all(worker_queue, suspect=True)
     assert [claim.id for claim in suspects] == [first.id, second.id]
-    assert all(claim.suspect for claim in suspects)
-    assert [claim.id for claim in claim_all(ledger)[0]] == [third.id]
+    assert crashes(server, *suspects) == [b"1", b"1"]
+    assert [claim.id for claim in claim_all(worker_queue)[0]] == [third.id]
 
 
-async def test_jobs_suspected_twice_run_alone(queue: JobQueue, ledger: Ledger):
+async def test_jobs_suspected_twice_run_alone(queue: JobQueue, worker_queue: WorkerQueue):
     for _ in range(2):
         await queue.submit(job(), SubmitOptions())
-    ledger.reclaim(hung=claim_all(ledger)[0])
-    ledger.reclaim(hung=claim_all(ledger, suspect=True)[0])
-    assert len(claim_all(ledger, suspect=True)[0]) == 1
+    worker_queue.reclaim(hung=claim_all(worker_queue)[0])
+    worker_queue.reclaim(hung=claim_all(worker_queue, suspect=True)[0])
+    assert len(claim_all(worker_queue, suspect=True)[0]) == 1
 
 
-async def test_a_job_that_kills_its_worker_again_and_again_is_failed(queue: JobQueue, ledger: Ledger):
+async def test_a_job_that_kills_its_worker_again_and_again_is_failed(
+    queue: JobQueue, worker_queue: WorkerQueue
+):
     ticket = await queue.submit(job(), SubmitOptions())
-    ledger.reclaim(hung=claim_all(ledger)[0])
+    worker_queue.reclaim(hung=claim_all(worker_queue)[0])
     for expected in [(1, 0), (0, 1)]:
-        assert ledger.reclaim(hung=claim_all(ledger, suspect=True)[0]) == expected
+        assert worker_queue.reclaim(hung=claim_all(worker_queue, suspect=True)[0]) == expected
     with pytest.raises(WorkerLost):
         await queue.wait(ticket.id, 1)
 
 
-async def test_finishing_without_the_lease_changes_nothing(queue: JobQueue, ledger: Ledger):
+async def test_finishing_without_the_lease_changes_nothing(queue: JobQueue, worker_queue: WorkerQueue):
     ticket = await queue.submit(job(), SubmitOptions())
-    (stale,), _ = claim_all(ledger)
-    ledger.reclaim(hung=[stale])
-    assert finish(ledger, stale) == ({ticket.id}, [])
-    (held,), _ = claim_all(ledger, suspect=True)
-    assert finish(ledger, stale) == ({ticket.id}, [])
-    assert finish(ledger, held) == (set(), [])
+    (stale,), _ = claim_all(worker_queue)
+    worker_queue.reclaim(hung=[stale])
+    assert finish(worker_queue, stale) == ({ticket.id}, [])
+    (claimed,), _ = claim_all(worker_queue, suspect=True)
+    assert finish(worker_queue, stale) == ({ticket.id}, [])
+    assert finish(worker_queue, claimed) == (set(), [])
     assert await queue.wait(ticket.id, 1) == RESULT
 
 
-async def test_a_stale_finish_does_not_unfence_the_new_holder(queue: JobQueue, ledger: Ledger):
+async def test_a_stale_finish_does_not_unfence_the_new_holder(queue: JobQueue, worker_queue: WorkerQueue):
     await queue.submit(job(), SubmitOptions())
-    (stale,), _ = claim_all(ledger)
-    ledger.reclaim(hung=[stale])
-    (held,), _ = claim_all(ledger, suspect=True)
-    finish(ledger, stale)
-    assert ledger.reclaim(hung=[held]) == (1, 0)  # found, not left behind as started
+    (stale,), _ = claim_all(worker_queue)
+    worker_queue.reclaim(hung=[stale])
+    (claimed,), _ = claim_all(worker_queue, suspect=True)
+    finish(worker_queue, stale)
+    assert worker_queue.reclaim(hung=[claimed]) == (1, 0)  # found, not left behind as started
 
 
 async def test_a_record_that_broke_meanwhile_does_not_spoil_its_neighbours_results(
-    queue: JobQueue, ledger: Ledger, server: fakeredis.FakeServer
+    queue: JobQueue, worker_queue: WorkerQueue, server: fakeredis.FakeServer
 ):
     tickets = [await queue.submit(job(), SubmitOptions()) for _ in range(3)]
-    claims, _ = claim_all(ledger)
+    claims, _ = claim_all(worker_queue)
     fakeredis.FakeRedis(server=server).set(keys.job(tickets[1].id), "not a hash any more")
-    settlements = [Settlement(claim, "finished", 60, ledger.store(claim, RESULT)) for claim in claims]
-    assert ledger.settle(settlements, 0.1) == ({tickets[1].id}, [])
+    outcomes = [Outcome(claim, "finished", 60, worker_queue.store(claim, RESULT)) for claim in claims]
+    assert worker_queue.finish(outcomes, 0.1) == ({tickets[1].id}, [])
     for ticket in (tickets[0], tickets[2]):
         assert await queue.wait(ticket.id, 1) == RESULT
 
 
-async def test_renewing_tells_which_leases_are_gone(queue: JobQueue, ledger: Ledger):
+async def test_renewing_tells_which_leases_are_gone(queue: JobQueue, worker_queue: WorkerQueue):
     ticket = await queue.submit(job(), SubmitOptions())
-    claims, _ = claim_all(ledger)
-    assert ledger.renew(claims) == set()
-    ledger.reclaim(hung=claims)
-    assert ledger.renew(claims) == {claims[0].member}
+    claims, _ = claim_all(worker_queue)
+    assert worker_queue.renew(claims) == set()
+    worker_queue.reclaim(hung=claims)
+    assert worker_queue.renew(claims) == {claims[0].member}
     assert claims[0].id == ticket.id
 
 
-async def test_a_job_given_back_is_no_suspect_and_counts_no_attempt(queue: JobQueue, ledger: Ledger):
+async def test_a_job_given_back_is_no_suspect_and_counts_no_attempt(
+    queue: JobQueue, worker_queue: WorkerQueue, server: fakeredis.FakeServer
+):
     ticket = await queue.submit(job(), SubmitOptions())
-    (claim,), _ = claim_all(ledger)
-    ledger.settle([Settlement(claim, "release")], 0)
+    (claim,), _ = claim_all(worker_queue)
+    worker_queue.finish([Outcome(claim, "release")], 0)
     assert (await queue.view(ticket.id)).attempts == 0
-    (again,), _ = claim_all(ledger)
-    assert not again.suspect
+    (again,), _ = claim_all(worker_queue)
+    assert crashes(server, again) == [None]
 
 
-async def test_a_job_past_its_ttl_is_failed_instead_of_claimed(queue: JobQueue, ledger: Ledger):
+async def test_a_job_past_its_ttl_is_failed_instead_of_claimed(queue: JobQueue, worker_queue: WorkerQueue):
     ticket = await queue.submit(job(), SubmitOptions(ttl_s=0))
     await asyncio.sleep(0.01)
-    assert claim_all(ledger) == ([], False)
+    assert claim_all(worker_queue) == ([], False)
     with pytest.raises(JobExpired):
         await queue.wait(ticket.id, 1)
 
 
-async def test_a_retry_waits_for_its_delay(queue: JobQueue, ledger: Ledger):
+async def test_a_retry_waits_for_its_delay(queue: JobQueue, worker_queue: WorkerQueue):
     ticket = await queue.submit(job(), SubmitOptions(retries=1))
-    (claim,), _ = claim_all(ledger)
+    (claim,), _ = claim_all(worker_queue)
     assert (claim.retries_left, claim.retry_delays_s) == (1, (1.0,))
-    ledger.settle([Settlement(claim, "retry", 0.05)], 0)
+    worker_queue.finish([Outcome(claim, "retry", 0.05)], 0)
     assert (await queue.view(ticket.id)).status == "scheduled"
-    assert ledger.promote([QUEUE]) == 0
+    assert worker_queue.promote([QUEUE]) == 0
     await asyncio.sleep(0.06)
-    assert ledger.promote([QUEUE]) == 1
-    assert claim_all(ledger)[0][0].retries_left == 0
+    assert worker_queue.promote([QUEUE]) == 1
+    assert claim_all(worker_queue)[0][0].retries_left == 0
 
 
-async def test_a_failure_reaches_the_waiter_with_its_code(queue: JobQueue, ledger: Ledger):
+async def test_a_failure_reaches_the_waiter_with_its_code(queue: JobQueue, worker_queue: WorkerQueue):
     ticket = await queue.submit(job(), SubmitOptions(awaited=True))
-    (claim,), _ = claim_all(ledger)
-    ledger.settle([failed(claim, UnknownModel("gone", param="model").failure())], 0)
+    (claim,), _ = claim_all(worker_queue)
+    worker_queue.finish([failed(claim, UnknownModel("gone", param="model").failure())], 0)
     with pytest.raises(UnknownModel, match="gone"):
         await queue.wait(ticket.id, 1)
     view = await queue.view(ticket.id)
@@ -337,19 +355,19 @@ async def test_a_failure_reaches_the_waiter_with_its_code(queue: JobQueue, ledge
 
 
 async def test_a_large_result_travels_beside_the_script(
-    queue: JobQueue, ledger: Ledger, server: fakeredis.FakeServer
+    queue: JobQueue, worker_queue: WorkerQueue, server: fakeredis.FakeServer
 ):
     ticket = await queue.submit(job(), SubmitOptions(awaited=True, result_ttl_s=60))
-    (claim,), _ = claim_all(ledger)
+    (claim,), _ = claim_all(worker_queue)
     large = EmbedResult(dimensions=100_000, vectors=bytes(400_000), tokens=(1,))
-    stored = ledger.store(claim, large)
+    stored = worker_queue.store(claim, large)
     assert len(stored) < 200
-    ledger.settle([Settlement(claim, "finished", 60, stored)], 0)
+    worker_queue.finish([Outcome(claim, "finished", 60, stored)], 0)
     assert await queue.wait(ticket.id, 1) == large
     assert fakeredis.FakeRedis(server=server).ttl(keys.blob(claim.execution)) > 0
 
 
-async def test_a_queue_lists_its_work_and_its_workers(queue: JobQueue, ledger: Ledger):
+async def test_a_queue_lists_its_work_and_its_workers(queue: JobQueue, worker_queue: WorkerQueue):
     await queue.submit(job(), SubmitOptions())
     stats = await queue.stats()
     (lane,) = stats.queues
@@ -360,7 +378,7 @@ async def test_a_queue_lists_its_work_and_its_workers(queue: JobQueue, ledger: L
     "broken", ["not a hash", {"status": "ready_to_enqueue", "data": "?"}, {"status": "queued"}]
 )
 async def test_a_broken_record_does_not_stop_the_claims_behind_it(
-    queue: JobQueue, ledger: Ledger, server: fakeredis.FakeServer, broken: str | dict[str, str]
+    queue: JobQueue, worker_queue: WorkerQueue, server: fakeredis.FakeServer, broken: str | dict[str, str]
 ):
     redis = fakeredis.FakeRedis(server=server)
     if isinstance(broken, str):
@@ -369,7 +387,7 @@ async def test_a_broken_record_does_not_stop_the_claims_behind_it(
         redis.hset("rq:job:broken", items=[each for pair in broken.items() for each in pair])
     redis.rpush(keys.queue(QUEUE), "broken")
     ticket = await queue.submit(job(), SubmitOptions())
-    claims, _ = claim_all(ledger)
+    claims, _ = claim_all(worker_queue)
     assert claims[-1].id == ticket.id
 
 
@@ -401,7 +419,9 @@ async def test_submits_at_the_same_time_share_one_failure_of_redis():
     assert redis.asked == 2  # the next one asks for itself: Redis may be back
 
 
-async def test_a_submit_that_is_given_up_before_its_turn_is_not_sent(queue: JobQueue, ledger: Ledger):
+async def test_a_submit_that_is_given_up_before_its_turn_is_not_sent(
+    queue: JobQueue, worker_queue: WorkerQueue
+):
     admit_batcher = queue._admit_batcher
     async with asyncio.timeout(60):
         admit_batcher._flushing = asyncio.create_task(
@@ -414,7 +434,7 @@ async def test_a_submit_that_is_given_up_before_its_turn_is_not_sent(queue: JobQ
         admit_batcher._flushing.cancel()
         await admit_batcher._flush()
         await submits[1]
-    assert [record.decode_job(claim.data) for claim in claim_all(ledger)[0]] == [job("b")]
+    assert [record.decode_job(claim.data) for claim in claim_all(worker_queue)[0]] == [job("b")]
 
 
 async def test_a_caller_that_gives_up_leaves_the_question_to_the_others(queue: JobQueue):
@@ -494,44 +514,46 @@ async def test_unreadable_announcements_are_skipped_and_logged(
 
 
 async def test_a_dead_workers_jobs_go_back_to_the_front_as_crashed_and_no_one_elses(
-    queue: JobQueue, ledger: Ledger, server: fakeredis.FakeServer
+    queue: JobQueue, worker_queue: WorkerQueue, server: fakeredis.FakeServer
 ):
     redis = fakeredis.FakeRedis(server=server)
-    other = Ledger(redis, "w1x", lease_s=10, max_crashes=3)
+    other = WorkerQueue(redis, "w1x", lease_s=10, max_crashes=3)
     ids = [(await queue.submit(job(str(n)), SubmitOptions())).id for n in range(3)]
-    first, *_ = claim_all(ledger)[0]
+    first, *_ = claim_all(worker_queue)[0]
     theirs = await queue.submit(job("theirs"), SubmitOptions())
-    (held,), _ = claim_all(other)
+    (claimed,), _ = claim_all(other)
 
-    assert ledger.reclaim_own() == (3, 0)
-    assert ledger.reclaim_own() == (0, 0)
+    assert worker_queue.reclaim_own() == (3, 0)
+    assert worker_queue.reclaim_own() == (0, 0)
 
     assert sorted(raw.decode() for raw in redis.lrange(keys.queue(QUEUE), 0, -1)) == sorted(ids)  # pyright: ignore
     assert {redis.hget(keys.job(job_id), "mlxq_crashes") for job_id in ids} == {b"1"}
     assert (await queue.view(theirs.id)).status == "started"
-    assert finish(ledger, first) == ({ids[0]}, [])  # its lease is gone
-    assert finish(other, held) == (set(), [])
+    assert finish(worker_queue, first) == ({ids[0]}, [])  # its lease is gone
+    assert finish(other, claimed) == (set(), [])
     assert not redis.exists(keys.worker("w1"))
 
 
 async def test_freeing_a_dead_workers_jobs_leaves_leases_alone_that_ran_out_meanwhile(
-    queue: JobQueue, ledger: Ledger, server: fakeredis.FakeServer
+    queue: JobQueue, worker_queue: WorkerQueue, server: fakeredis.FakeServer
 ):
     redis = fakeredis.FakeRedis(server=server)
     late = await queue.submit(job(), SubmitOptions())
-    (held,), _ = claim_all(Ledger(redis, "late", lease_s=10, max_crashes=3))
-    redis.zadd(keys.LEASES, {held.member: 0})  # as after a time without Redis: its owner renews it first
+    (claimed,), _ = claim_all(WorkerQueue(redis, "late", lease_s=10, max_crashes=3))
+    redis.zadd(keys.LEASES, {claimed.member: 0})  # as after a time without Redis: its owner renews it first
 
-    assert ledger.reclaim_own() == (0, 0)
+    assert worker_queue.reclaim_own() == (0, 0)
     assert (await queue.view(late.id)).status == "started"
 
 
-async def test_all_of_many_jobs_of_a_dead_worker_go_back(server: fakeredis.FakeServer, ledger: Ledger):
+async def test_all_of_many_jobs_of_a_dead_worker_go_back(
+    server: fakeredis.FakeServer, worker_queue: WorkerQueue
+):
     queue = JobQueue(fakeredis.FakeAsyncRedis(server=server), Settings())
     ids = [(await queue.submit(job(str(n)), SubmitOptions())).id for n in range(600)]
-    while ledger.claim([Room(QUEUE, 1 << 30, 200)], max_jobs=200, suspect=False).claims:
+    while worker_queue.claim([QueueCapacity(QUEUE, 1 << 30, 200)], max_jobs=200, suspect=False).claims:
         pass
-    assert ledger.reclaim_own() == (600, 0)
+    assert worker_queue.reclaim_own() == (600, 0)
     redis = fakeredis.FakeRedis(server=server)
     assert sorted(raw.decode() for raw in redis.lrange(keys.queue(QUEUE), 0, -1)) == sorted(ids)  # pyright: ignore
     await queue.aclose()
@@ -539,13 +561,13 @@ async def test_all_of_many_jobs_of_a_dead_worker_go_back(server: fakeredis.FakeS
 
 @pytest.fixture
 async def hurried(
-    server: fakeredis.FakeServer, ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+    server: fakeredis.FakeServer, worker_queue: WorkerQueue, monkeypatch: pytest.MonkeyPatch
 ) -> AsyncIterator[JobQueue]:
     """A queue whose callers wait a moment for a worker, and whose only worker has just died."""
     monkeypatch.setattr(watch, "LOOK_S", 0.02)
     queue = JobQueue(fakeredis.FakeAsyncRedis(server=server), Settings(worker_wait_s=0.1, wait_s=60))
     await queue.start()
-    ledger.withdraw()
+    worker_queue.withdraw()
     yield queue
     await queue.aclose()
 
@@ -563,7 +585,7 @@ async def test_who_waits_is_told_when_no_worker_has_been_there_for_a_while(hurri
 
 async def test_a_mistake_of_ours_is_no_outage_and_ends_no_watch(
     server: fakeredis.FakeServer,
-    ledger: Ledger,
+    worker_queue: WorkerQueue,
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
 ):
@@ -609,42 +631,46 @@ async def test_who_asks_for_a_job_of_another_waits_as_long_as_they_said(hurried:
         await hurried.wait(ticket.id, 0.5)
 
 
-async def test_a_worker_that_loads_its_models_is_waited_for(hurried: JobQueue, ledger: Ledger):
-    ledger.announce_start()
+async def test_a_worker_that_loads_its_models_is_waited_for(hurried: JobQueue, worker_queue: WorkerQueue):
+    worker_queue.announce_start()
     ticket = await hurried.submit(job(), SubmitOptions(awaited=True))
     waiting = asyncio.create_task(hurried.wait(ticket.id, 1000))
     await asyncio.sleep(0.5)
     assert not waiting.done()
-    (claim,), _ = claim_all(ledger)
-    finish(ledger, claim)
+    (claim,), _ = claim_all(worker_queue)
+    finish(worker_queue, claim)
     assert await within(waiting) == RESULT
 
 
-async def test_a_stream_that_has_begun_outlives_its_worker(hurried: JobQueue, ledger: Ledger):
+async def test_a_stream_that_has_begun_outlives_its_worker(hurried: JobQueue, worker_queue: WorkerQueue):
     story = GenerateJob(model="m", prompt=Prompt("a"), stream=True)
     ticket = await hurried.submit(story, SubmitOptions(awaited=True))
-    claims = ledger.claim([Room("generate:m:default", 10_000, 9)], max_jobs=9, suspect=False).claims
+    claims = worker_queue.claim(
+        [QueueCapacity("generate:m:default", 10_000, 9)], max_jobs=9, suspect=False
+    ).claims
     told = [Pieces(1, 0, (Piece(text=text),)) for text in ("one", "two")]
-    ledger.emit([(claims[0], 1, told[0])])
+    worker_queue.emit([(claims[0], 1, told[0])])
 
     async with contextlib.aclosing(hurried.stream(ticket.id)) as events:
         assert await within(anext(events)) == (1, told[0])
         await until(lambda: hurried._watch.absent_s("m") > 0.5)
-        ledger.emit([(claims[0], 2, told[1])])
+        worker_queue.emit([(claims[0], 2, told[1])])
         assert await within(anext(events)) == (2, told[1])
 
 
 async def test_a_finished_stream_read_again_without_a_worker_is_whole(
-    hurried: JobQueue, ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+    hurried: JobQueue, worker_queue: WorkerQueue, monkeypatch: pytest.MonkeyPatch
 ):
     story = GenerateJob(model="m", prompt=Prompt("a"), stream=True)
     options = SubmitOptions(awaited=True, idempotency_key="k")
     first = await hurried.submit(story, options)
-    claims = ledger.claim([Room("generate:m:default", 10_000, 9)], max_jobs=9, suspect=False).claims
+    claims = worker_queue.claim(
+        [QueueCapacity("generate:m:default", 10_000, 9)], max_jobs=9, suspect=False
+    ).claims
     told = [Pieces(1, 0, (Piece(text=text),)) for text in ("one", "two")]
     for number, pieces in enumerate(told, 1):
-        ledger.emit([(claims[0], number, pieces)])
-    finish(ledger, claims[0])
+        worker_queue.emit([(claims[0], number, pieces)])
+    finish(worker_queue, claims[0])
     assert [event async for event in hurried.stream(first.id)] == [(1, told[0]), (2, told[1])]
     await until(lambda: hurried._watch.absent_s("m") > 0.5)
 

@@ -17,7 +17,9 @@ from jobs.settings import Settings
 from jobs.stats import WorkerStats
 from jobs.store import keys, record
 from tests.support.waiting import within
-from workers.queue.client import Claim, Ledger, Room, Settlement, failed
+from workers.queue.claim import Claim, QueueCapacity
+from workers.queue.client import WorkerQueue
+from workers.queue.outcome import Outcome, failed
 
 QUEUE = "embed:m:default"
 TEXT = base64.b64encode(random.Random(1).randbytes(2 * record.PART_BYTES)).decode()
@@ -34,15 +36,15 @@ def redis() -> fakeredis.FakeRedis:
 
 
 @pytest.fixture
-def ledger(redis: fakeredis.FakeRedis) -> Ledger:
-    made = Ledger(redis, "w1", lease_s=10, max_crashes=3)
+def worker_queue(redis: fakeredis.FakeRedis) -> WorkerQueue:
+    made = WorkerQueue(redis, "w1", lease_s=10, max_crashes=3)
     stats = WorkerStats(name="w1", models=("m",), seen_at=4e9, jobs_in_hand=0, drain_rate={QUEUE: 2.0})
     made.announce(stats, [ModelInfo(id="m", task="embed", created=1, dimensions=1, max_tokens=512)])
     return made
 
 
 @pytest.fixture
-async def queue(redis: fakeredis.FakeRedis, ledger: Ledger) -> AsyncIterator[JobQueue]:
+async def queue(redis: fakeredis.FakeRedis, worker_queue: WorkerQueue) -> AsyncIterator[JobQueue]:
     server = redis.connection_pool.connection_kwargs["server"]
     made = JobQueue(fakeredis.FakeAsyncRedis(server=server), Settings(queue_limit=1))
     await made.start()
@@ -50,8 +52,8 @@ async def queue(redis: fakeredis.FakeRedis, ledger: Ledger) -> AsyncIterator[Job
     await made.aclose()
 
 
-def claimed(ledger: Ledger) -> Claim:
-    [claim] = ledger.claim([Room(QUEUE, 1 << 30, 10)], max_jobs=10, suspect=False).claims
+def claimed(worker_queue: WorkerQueue) -> Claim:
+    [claim] = worker_queue.claim([QueueCapacity(QUEUE, 1 << 30, 10)], max_jobs=10, suspect=False).claims
     return claim
 
 
@@ -59,74 +61,76 @@ def data_fields(redis: fakeredis.FakeRedis, job_id: str) -> list[bytes]:
     return [name for name in redis.hkeys(keys.job(job_id)) if name.startswith(b"mlxq_data")]  # pyright: ignore
 
 
-async def test_a_large_job_is_claimed_without_its_data_and_read_in_parts(queue: JobQueue, ledger: Ledger):
+async def test_a_large_job_is_claimed_without_its_data_and_read_in_parts(
+    queue: JobQueue, worker_queue: WorkerQueue
+):
     await queue.submit(LARGE, SubmitOptions())
-    claim = claimed(ledger)
+    claim = claimed(worker_queue)
     assert (claim.data, claim.parts) == (None, 3)
-    assert record.decode_job(ledger.data(claim)) == LARGE
+    assert record.decode_job(worker_queue.data(claim)) == LARGE
 
 
 async def test_a_text_that_compresses_well_is_compressed(
-    queue: JobQueue, ledger: Ledger, redis: fakeredis.FakeRedis
+    queue: JobQueue, worker_queue: WorkerQueue, redis: fakeredis.FakeRedis
 ):
     job = EmbedJob(model="m", inputs=("some words " * record.PART_BYTES,))
     ticket = await queue.submit(job, SubmitOptions())
     assert data_fields(redis, ticket.id) == [b"mlxq_data_0"]
-    assert record.decode_job(ledger.data(claimed(ledger))) == job
+    assert record.decode_job(worker_queue.data(claimed(worker_queue))) == job
 
 
 async def test_a_job_of_one_part_is_read_by_itself_when_it_is_too_large_for_a_claim(
-    queue: JobQueue, ledger: Ledger
+    queue: JobQueue, worker_queue: WorkerQueue
 ):
     job = EmbedJob(model="m", inputs=("x" * 100_000,))
     await queue.submit(job, SubmitOptions())
-    claim = claimed(ledger)
+    claim = claimed(worker_queue)
     assert (claim.data, claim.parts) == (None, 0)
-    assert record.decode_job(ledger.data(claim)) == job
+    assert record.decode_job(worker_queue.data(claim)) == job
 
 
 @pytest.mark.parametrize("end", ["finished", "failed", "canceled"])
 async def test_the_parts_go_when_the_job_ends(
-    queue: JobQueue, ledger: Ledger, redis: fakeredis.FakeRedis, end: str
+    queue: JobQueue, worker_queue: WorkerQueue, redis: fakeredis.FakeRedis, end: str
 ):
     ticket = await queue.submit(LARGE, SubmitOptions())
-    claim = claimed(ledger)
+    claim = claimed(worker_queue)
     assert len(data_fields(redis, ticket.id)) == 3
     if end == "canceled":
         await queue.cancel(ticket.id)
     elif end == "failed":
-        ledger.settle([failed(claim, InvalidInput("no").failure())], 0.1)
+        worker_queue.finish([failed(claim, InvalidInput("no").failure())], 0.1)
     else:
-        ledger.settle([Settlement(claim, "finished", 60, ledger.store(claim, RESULT))], 0.1)
+        worker_queue.finish([Outcome(claim, "finished", 60, worker_queue.store(claim, RESULT))], 0.1)
     assert not data_fields(redis, ticket.id)
     assert (await queue.view(ticket.id)).status == end
 
 
-async def test_a_large_job_that_is_given_back_keeps_its_parts(queue: JobQueue, ledger: Ledger):
+async def test_a_large_job_that_is_given_back_keeps_its_parts(queue: JobQueue, worker_queue: WorkerQueue):
     await queue.submit(LARGE, SubmitOptions())
-    ledger.release([claimed(ledger)])
-    assert record.decode_job(ledger.data(claimed(ledger))) == LARGE
+    worker_queue.release([claimed(worker_queue)])
+    assert record.decode_job(worker_queue.data(claimed(worker_queue))) == LARGE
 
 
 async def test_a_job_that_lost_a_part_is_unreadable(
-    queue: JobQueue, ledger: Ledger, redis: fakeredis.FakeRedis
+    queue: JobQueue, worker_queue: WorkerQueue, redis: fakeredis.FakeRedis
 ):
     ticket = await queue.submit(LARGE, SubmitOptions())
     redis.hdel(keys.job(ticket.id), "mlxq_data_1")
     with pytest.raises(UnreadableJob):
-        record.decode_job(ledger.data(claimed(ledger)))
+        record.decode_job(worker_queue.data(claimed(worker_queue)))
 
 
-async def test_a_compressed_job_that_was_cut_short_is_unreadable(queue: JobQueue, ledger: Ledger):
+async def test_a_compressed_job_that_was_cut_short_is_unreadable(queue: JobQueue, worker_queue: WorkerQueue):
     await queue.submit(EmbedJob(model="m", inputs=("some words " * record.PART_BYTES,)), SubmitOptions())
-    data = ledger.data(claimed(ledger))
+    data = worker_queue.data(claimed(worker_queue))
     assert data is not None
     with pytest.raises(UnreadableJob):
         record.decode_job(data[:-10])
 
 
 async def test_a_large_job_that_is_not_taken_leaves_nothing(
-    queue: JobQueue, ledger: Ledger, redis: fakeredis.FakeRedis
+    queue: JobQueue, worker_queue: WorkerQueue, redis: fakeredis.FakeRedis
 ):
     keyed = SubmitOptions(idempotency_key="once")
     first = await queue.submit(LARGE, keyed)

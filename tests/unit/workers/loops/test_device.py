@@ -9,14 +9,15 @@ from jobs.embed import EmbedJob
 from jobs.errors import JobError
 from jobs.job import Lane
 from tests.support.fake_runner import FakeItem, FakeRunner
-from workers.loops.decode import Decoding
+from workers.loops.decode import DecodeBatch
 from workers.loops.device import DeviceLoop
-from workers.loops.watchdog import Progress
-from workers.models.model_cache import resident
-from workers.queue.client import Claim
-from workers.scheduling.in_flight import Hand, Held
+from workers.loops.watchdog import Watchdog
+from workers.models.model_cache import preloaded
+from workers.queue.claim import Claim
+from workers.scheduling.active_job import ActiveJob, Prepared
+from workers.scheduling.in_flight import InFlight
 from workers.scheduling.packing import BatchLimits
-from workers.scheduling.token_budget import Pace
+from workers.scheduling.token_budget import TokenBudget
 
 LIMITS = BatchLimits(tokens=10, items=1, padding=0, free_padding=0)
 
@@ -39,30 +40,30 @@ class NotingRunner(FakeRunner):
         return wait
 
 
-def run(texts: list[str], depth: int) -> tuple[NotingRunner, list[Held]]:
-    runner, hand, complete = NotingRunner(), Hand({"m": LIMITS}, starvation_s=5), list[Held]()
+def run(texts: list[str], depth: int) -> tuple[NotingRunner, list[ActiveJob]]:
+    runner, in_flight, complete = NotingRunner(), InFlight({"m": LIMITS}, starvation_s=5), list[ActiveJob]()
     for n, text in enumerate(texts):
-        claim = Claim(f"j{n}", "x", f"embed:m:{Lane.DEFAULT}", b"", 60, 60, False, 0, (), 1, False)
-        (held,) = hand.hold([claim])
-        held.job = EmbedJob(model="m", inputs=(text,))
-        hand.offer(held, [FakeItem(text, 1)])
+        claim = Claim(f"j{n}", "x", f"embed:m:{Lane.DEFAULT}", b"", 60, 60, 0, (), 1, False)
+        (active,) = in_flight.add([claim])
+        job = EmbedJob(model="m", inputs=(text,))
+        in_flight.make_ready(active, Prepared(job, [FakeItem(text, 1)], [None]))
     done = threading.Event()
 
-    def note(held: Held) -> None:
-        complete.append(held)
+    def note(active: ActiveJob) -> None:
+        complete.append(active)
         if len(complete) == len(texts):
             loop.stop()
             done.set()
 
-    no_answers = Decoding(hand, {}, lambda _: None, lambda *_: None)
+    no_answers = DecodeBatch(in_flight, {}, lambda _: None, lambda *_: None)
     loop = DeviceLoop(
-        hand,
+        in_flight,
         {"m": runner},
-        Progress(),
+        Watchdog(),
         note,
         no_answers,
-        Pace(["m"], 0.05),
-        resident({"m": runner}),
+        TokenBudget(["m"], 0.05),
+        preloaded({"m": runner}),
         batch_timeout_s=60,
         depth=depth,
     )
@@ -76,7 +77,7 @@ def run(texts: list[str], depth: int) -> tuple[NotingRunner, list[Held]]:
 def test_with_depth_two_the_next_batch_is_started_before_the_last_is_waited_for():
     runner, complete = run(["a", "b", "c"], depth=2)
     assert runner.notes == ["start a", "start b", "wait a", "start c", "wait b", "wait c"]
-    assert [held.claim.id for held in complete] == ["j0", "j1", "j2"]
+    assert [active.claim.id for active in complete] == ["j0", "j1", "j2"]
 
 
 def test_with_depth_one_each_batch_ends_before_the_next_starts():
@@ -87,5 +88,9 @@ def test_with_depth_one_each_batch_ends_before_the_next_starts():
 @pytest.mark.parametrize("bad", ["raise", "unstartable"])
 def test_a_batch_that_breaks_behind_another_fails_alone(bad: str):
     _, complete = run(["a", bad, "b"], depth=2)
-    failed = [held.claim.id for held in complete if isinstance(held.outcomes[0], JobError)]
+    failed = [
+        active.claim.id
+        for active in complete
+        if active.prepared is not None and isinstance(active.prepared.outcomes[0], JobError)
+    ]
     assert failed == ["j1"]

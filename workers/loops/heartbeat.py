@@ -1,0 +1,139 @@
+"""Says that this worker lives, keeps its leases, and takes back the jobs of workers that died."""
+
+import logging
+import time
+
+from redis.exceptions import RedisError
+from rq import SimpleWorker
+from rq.worker.base import WorkerStatus
+
+from jobs.settings import Settings
+from jobs.stats import WorkerStats
+from workers.loops.result import ResultLoop
+from workers.models.model_cache import ModelCache
+from workers.queue.client import WorkerQueue
+from workers.queue.drain_rates import DrainRates
+from workers.queue.rq_bridge import RqBridge
+from workers.scheduling.in_flight import InFlight, Reason
+
+log = logging.getLogger(__name__)
+
+
+class Heartbeat:
+    """Belongs to the main thread, which goes on while a device call does not return. `beat` is called often."""
+
+    def __init__(
+        self,
+        rq_worker: SimpleWorker,
+        queue: WorkerQueue,
+        in_flight: InFlight,
+        model_cache: ModelCache,
+        result_loop: ResultLoop,
+        rates: DrainRates,
+        bridge: RqBridge,
+        settings: Settings,
+    ) -> None:
+        """rq_worker: whose record in Redis is kept alive."""
+        self._rq_worker = rq_worker
+        self._queue = queue
+        self._in_flight = in_flight
+        self._model_cache = model_cache
+        self._result_loop = result_loop
+        self._rates = rates
+        self._bridge = bridge
+        self._settings = settings
+        self._announce_every_s = min(1.0, settings.lease_s / 4)
+        self._renew_every_s = min(0.25, settings.lease_s / 4)
+        self._due_at = {"announce": 0.0, "renew": 0.0, "sweep": 0.0}
+        self._reclaim_from = 0.0
+        self._is_suspended = False
+        self._is_broken = False
+
+    @property
+    def is_suspended(self) -> bool:
+        """Whether `rq suspend` asked workers to pause, as of the last announcement."""
+        return self._is_suspended
+
+    @property
+    def is_broken(self) -> bool:
+        """Whether it has met an error that is not Redis's: the worker must stop."""
+        return self._is_broken
+
+    def beat(self) -> None:
+        """Do what is due."""
+        try:
+            if self._is_due("announce", self._announce_every_s):
+                self.announce()
+            if self._is_due("renew", self._renew_every_s):
+                self._renew()
+                if (
+                    time.monotonic() >= self._reclaim_from
+                ):  # after renewing: our own may be late after a sleep
+                    self._reclaim()
+            if self._is_due("sweep", self._settings.sweep_s):
+                self._sweep()
+        except RedisError as error:
+            self._queue.outage.note(error)
+            # Leases ran on while it was away: their owners renew before anybody reclaims.
+            self._due_at["renew"] = 0.0
+            self._reclaim_from = time.monotonic() + self._settings.lease_s / 2
+        except Exception:
+            log.exception("the heartbeat failed, worker stops")
+            self._is_broken = True
+
+    def _is_due(self, task: str, every_s: float) -> bool:
+        now = time.monotonic()
+        if now < self._due_at[task]:
+            return False
+        self._due_at[task] = now + every_s
+        return True
+
+    def announce(self) -> None:
+        """Tell Redis that this worker lives, what it serves and how it is. Raises RedisError."""
+        self._announce_to_rq()
+        if not self._model_cache.is_settled:
+            self._model_cache.note_elsewhere(self._queue.loaded_elsewhere())
+        runners = self._model_cache.runners
+        stats = WorkerStats(
+            name=self._rq_worker.name,
+            models=tuple(runners),
+            seen_at=time.time(),
+            jobs_in_hand=len(self._in_flight),
+            drain_rate=self._rates.read(),
+            loaded=self._model_cache.report(),
+        )
+        self._queue.announce(stats, [runner.info for runner in runners.values()])
+        self._queue.outage.end()
+
+    def _announce_to_rq(self) -> None:
+        rq_worker = self._rq_worker
+        if not rq_worker.connection.exists(
+            rq_worker.key
+        ):  # slept past its record: others took it out of RQ's lists
+            rq_worker.register_birth()
+        self._is_suspended = self._queue.is_suspended()
+        status = WorkerStatus.BUSY if len(self._in_flight) else WorkerStatus.IDLE
+        if self._is_suspended:
+            status = WorkerStatus.SUSPENDED
+        if status != rq_worker.get_state():
+            rq_worker.set_state(status)
+        rq_worker.heartbeat(timeout=max(10, int(self._settings.lease_s * 3)))
+
+    def _renew(self) -> None:
+        jobs = self._in_flight.jobs()
+        lost = self._queue.renew([active.claim for active in jobs])
+        if lost:
+            gone = [active for active in jobs if active.claim.member in lost]
+            for active in self._in_flight.remove(gone, Reason.LEASE_LOST):
+                log.warning("lease lost", extra={"job_id": active.claim.id})
+
+    def _reclaim(self) -> None:
+        requeued, failed = self._queue.reclaim()
+        if requeued or failed:
+            log.warning("jobs reclaimed from a lost worker", extra={"requeued": requeued, "failed": failed})
+        self._queue.promote(self._rq_worker.queue_names())
+
+    def _sweep(self) -> None:
+        self._queue.sweep()
+        self._bridge.forget_dead_workers(self._rq_worker.queues)
+        self._result_loop.sweep()

@@ -1,0 +1,152 @@
+"""Items that are ready for the device, and which of them make the next batch."""
+
+import time
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any, NamedTuple, Protocol
+
+from jobs.job import LANES, Lane
+from workers.scheduling.active_job import ActiveJob
+from workers.scheduling.packing import BatchLimits, ModelLane, choose_queue, pack
+
+RESERVED = 4
+"""A quarter of the answers written at a time is kept for the interactive lane."""
+
+
+class QueuedItem(NamedTuple):
+    """An item that waits for the device, or is on it."""
+
+    length: int
+    """Its tokens."""
+    order: int
+    """Smaller was claimed earlier."""
+    lane: Lane
+    active: ActiveJob
+    """The job that it belongs to."""
+    item_index: int
+    """Which of the job's items it is."""
+    item: Any
+    """What the runner takes (workers.runners.contract.Item)."""
+
+
+class Batch(NamedTuple):
+    """Items that run together."""
+
+    model: str
+    items: list[QueuedItem]
+    """Shortest first."""
+
+    @property
+    def padded_tokens(self) -> int:
+        """Tokens that the device computes: each item is as long as the longest."""
+        return self.items[-1].length * len(self.items)
+
+
+class BatchBudget(Protocol):
+    """What a batch may cost just now (workers.scheduling.token_budget.TokenBudget)."""
+
+    def tokens(self, model: str) -> int:
+        """The most padded tokens of a batch."""
+        ...
+
+    def admits(self, model: str, length: int) -> bool:
+        """Whether an item with more tokens may run alone all the same."""
+        ...
+
+
+def slots_of(lane: Lane, slots: int) -> int:
+    """How many answers may be running when one of this lane begins, of a model that writes so many at a time."""
+    return slots if lane is Lane.INTERACTIVE else max(1, slots - slots // RESERVED)
+
+
+class ReadyQueue:
+    """Ready items by model and lane. `InFlight` owns it and guards it by its lock."""
+
+    def __init__(
+        self, limits: Mapping[str, BatchLimits], slots: Mapping[str, int], *, starvation_s: float
+    ) -> None:
+        """limits: of each model's batches. slots: of each generating model, how many answers it writes at a time."""
+        self._limits = limits
+        self._slots = slots
+        self._starvation_s = starvation_s
+        self._items: dict[ModelLane, list[QueuedItem]] = {
+            (model, lane): [] for model in (*limits, *slots) for lane in LANES
+        }
+        self._served_at = dict.fromkeys(self._items, 0.0)
+
+    def __len__(self) -> int:
+        return sum(map(len, self._items.values()))
+
+    def __bool__(self) -> bool:
+        return any(self._items.values())
+
+    def tokens(self, model: str, lane: Lane) -> int:
+        """Of the items that wait there."""
+        return sum(queued.length for queued in self._items[model, lane])
+
+    def add(self, active: ActiveJob, items: Sequence[Any]) -> None:
+        """The items of a job have been prepared."""
+        key = active.model, active.lane
+        waiting = self._items[key]
+        if not waiting:  # a lane that was empty does not starve
+            self._served_at[key] = time.monotonic()
+        waiting += [
+            QueuedItem(item.length, active.order, active.lane, active, n, item)
+            for n, item in enumerate(items)
+        ]
+
+    def remove(self, jobs: Collection[ActiveJob]) -> None:
+        """Take out all items of these jobs."""
+        if not jobs:
+            return
+        gone = {id(active) for active in jobs}
+        for key, waiting in self._items.items():
+            self._items[key] = [queued for queued in waiting if id(queued.active) not in gone]
+
+    def take_batch(self, at_least: int, budget: BatchBudget | None) -> Batch | None:
+        """The next batch. None if fewer items than that wait, or the budget holds no batch."""
+        if (
+            sum(len(waiting) for (model, _), waiting in self._items.items() if model in self._limits)
+            < at_least
+        ):
+            return None
+        chosen_queue = self._choose()
+        if chosen_queue is None:
+            return None
+        model, lane = chosen_queue
+        waiting = [queued for each in LANES for queued in self._items[model, each]]
+        limits = self._limits[model]
+        if budget is not None:
+            limits = limits._replace(tokens=min(limits.tokens, budget.tokens(model)))
+        items = [waiting[n] for n in pack(waiting, lane, limits)]
+        longest = items[-1].length
+        if budget is not None and longest > limits.tokens and not budget.admits(model, longest):
+            return None
+        self._take_out(model, items)
+        return Batch(model, items)
+
+    def take_answers(self, model: str, running: int) -> list[QueuedItem]:
+        """What a generating model begins beside so many running answers: highest lane first."""
+        chosen: list[QueuedItem] = []
+        for lane in LANES:
+            free = slots_of(lane, self._slots[model]) - running - len(chosen)
+            waiting = sorted(self._items[model, lane], key=lambda queued: queued.order)
+            chosen += waiting[: max(0, free)]
+        self._take_out(model, chosen)
+        return chosen
+
+    def _choose(self) -> ModelLane | None:
+        now = time.monotonic()
+        oldest = {
+            (model, lane): min(queued.order for queued in waiting)
+            for (model, lane), waiting in self._items.items()
+            if waiting and model in self._limits
+        }
+        unserved_s = {each: now - self._served_at[each] for each in oldest}
+        return choose_queue(oldest, unserved_s, self._starvation_s)
+
+    def _take_out(self, model: str, items: Sequence[QueuedItem]) -> None:
+        now = time.monotonic()
+        taken = {id(queued) for queued in items}
+        for lane in {queued.lane for queued in items}:
+            self._items[model, lane] = [each for each in self._items[model, lane] if id(each) not in taken]
+            self._served_at[model, lane] = now
