@@ -7,31 +7,39 @@ from jobs.job import LANES, Lane
 
 
 class Waiting(Protocol):
-    """One item that waits for the device. length: its tokens. order: smaller came earlier."""
+    """One item that waits for the device."""
 
     @property
-    def length(self) -> int: ...
+    def length(self) -> int:
+        """Its tokens."""
+        ...
+
     @property
-    def order(self) -> int: ...
+    def order(self) -> int:
+        """Smaller came earlier."""
+        ...
+
     @property
-    def lane(self) -> Lane: ...
+    def lane(self) -> Lane:
+        """That of its job."""
+        ...
 
 
 class BatchLimits(NamedTuple):
-    """What one batch may hold.
-
-    tokens: padded tokens, items * longest item (text-embeddings-inference: core/src/queue.rs). items: at most so many.
-    padding: share of the padded tokens that may be padding.
-    free_padding: padding tokens that cost less on this device than another launch; a batch that stays under four times
-        as many tokens may hold them.
-    counts: numbers of items that a batch may have, ascending from 1; empty for any.
-    """
+    """What one batch may hold."""
 
     tokens: int
+    """Padded tokens, items * longest item (text-embeddings-inference: core/src/queue.rs)."""
     items: int
+    """At most so many."""
     padding: float
+    """Share of the padded tokens that may be padding."""
     free_padding: int
+    """Padding tokens that cost less on this device than another launch. A batch that stays under four times as many
+    tokens may hold them.
+    """
     counts: tuple[int, ...] = ()
+    """Numbers of items that a batch may have, ascending from 1. Empty: any number."""
 
 
 ModelLane = tuple[str, Lane]
