@@ -7,6 +7,7 @@ can run it.
 import base64
 import hashlib
 import json
+import re
 import secrets
 import time
 import zlib
@@ -47,6 +48,11 @@ _SAMPLE_BYTES = 1 << 16
 
 _ZLIB, _ZSTANDARD = b"\x78", b"\x28\xb5\x2f\xfd"
 """How what these have compressed begins. Msgpack of a job begins with 0x94."""
+
+_ID_TIME_DIGITS = 11
+"""So many hexadecimal digits of an id are its time, in milliseconds."""
+
+_OUR_ID = re.compile("[0-9a-f]{31}")
 
 _DATA = 7
 """Where the data is among what `encode` gives."""
@@ -285,4 +291,11 @@ def _epoch_s(iso: bytes | None) -> float | None:
 
 def new_id() -> str:
     """A job id: sortable by creation time, unguessable."""
-    return f"{int(time.time() * 1000):011x}{secrets.token_hex(10)}"
+    return f"{int(time.time() * 1000):0{_ID_TIME_DIGITS}x}{secrets.token_hex(10)}"
+
+
+def created_at(job_id: str) -> float | None:
+    """When an id of `new_id` was made, in seconds since the epoch; None for an id from elsewhere, such as RQ's."""
+    if _OUR_ID.fullmatch(job_id) is None:
+        return None
+    return int(job_id[:_ID_TIME_DIGITS], 16) / 1000

@@ -7,10 +7,13 @@ from collections.abc import Callable, Sequence
 from queue import Empty, SimpleQueue
 from typing import NamedTuple, TypeVar
 
+from msgspec.structs import replace
 from redis.exceptions import RedisError, ResponseError
 
 from jobs.errors import InternalError, JobError, JobStopped
+from jobs.generate import GenerateResult
 from jobs.job import Result
+from jobs.store import record
 from jobs.store.outage import is_refused_write
 from workers.models.model_cache import ModelCache
 from workers.queue.client import WorkerQueue
@@ -125,7 +128,7 @@ class ResultLoop:
         try:
             if isinstance(end, JobError):
                 raise end
-            result = end or self._assemble(active)
+            result = self._with_load_time(active, end or self._assemble(active))
             if claim.has_callbacks:
                 self._bridge.run_success_callback(claim.id, result)
             stored = self._retry(lambda: self._queue.store(claim, result))
@@ -142,6 +145,14 @@ class ResultLoop:
         assert active.prepared is not None, "its items have run"
         job, items, outcomes = active.prepared
         return self._model_cache.runners[active.model].assemble(job, items, outcomes)
+
+    def _with_load_time(self, active: ActiveJob, result: Result) -> Result:
+        """Only generating jobs tell it. RQ's own job ids do not say when they were submitted."""
+        submitted_at = record.created_at(active.claim.id)
+        if submitted_at is None or not isinstance(result, GenerateResult):
+            return result
+        load_s = self._model_cache.load_wait_s(active.model, submitted_at)
+        return replace(result, load_s=load_s) if load_s else result
 
     def _failed(self, active: ActiveJob, failure: JobError) -> Outcome:
         claim = active.claim

@@ -5,7 +5,7 @@ import math
 import threading
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from jobs.errors import JobError, ModelNotLoadable
 from jobs.job import Lane
@@ -26,6 +26,8 @@ class _Load:
     steps: Iterator[None]
     took_s: float = 0.0
     """Without what the device did in between."""
+    began_at: float = field(default_factory=time.time)
+    """In seconds since the epoch."""
 
 
 class ModelCache:
@@ -52,6 +54,8 @@ class ModelCache:
         self._lock = threading.Lock()
         self._cached: dict[str, CachedModel] = {}
         """Models in memory. Their lanes are only filled in for `choose_change`."""
+        self._load_times: dict[str, tuple[float, float]] = {}
+        """When a model's latest load began and ended, in seconds since the epoch."""
         self._since: dict[str, float] = {}
         """When work was first seen, of models that are not in memory."""
         self._elsewhere: Collection[str] = ()
@@ -76,9 +80,9 @@ class ModelCache:
                 "loading a model",
                 extra={"model": model, "number": number, "of": len(fitting), "size_gb": size},
             )
-            started = time.monotonic()
+            began_at, started = time.time(), time.monotonic()
             loaded(runner)
-            self._note_loaded(model, time.monotonic() - started)
+            self._note_loaded(model, began_at, time.monotonic() - started)
 
     def serves(self, model: str) -> bool:
         """Whether its jobs are to be claimed now: it is in memory and stays, or cannot be loaded (so they fail)."""
@@ -101,6 +105,14 @@ class ModelCache:
                 f"The model {model} cannot be loaded: {why}.",
                 time.monotonic() + TRIED_AGAIN_S,
             )
+
+    def load_wait_s(self, model: str, submitted_at: float) -> float:
+        """How long a job that was submitted then (seconds since the epoch) waited for the load of its model. 0 where the
+        model was there. The submitter's clock may differ from ours, so it is never more than the whole load took.
+        """
+        with self._lock:
+            began_at, ended_at = self._load_times.get(model, (0.0, 0.0))
+        return max(0.0, ended_at - max(began_at, submitted_at))
 
     @property
     def is_settled(self) -> bool:
@@ -228,21 +240,22 @@ class ModelCache:
             why = _reason(error)
         self._load = None
         if why is None:
-            self._note_loaded(model, load.took_s + time.monotonic() - started)
+            self._note_loaded(model, load.began_at, load.took_s + time.monotonic() - started)
         else:  # not above: there the traceback still holds the weights
             del load
             self.runners[model].unload()
             self.refuse(model, why)
         return True
 
-    def _note_loaded(self, model: str, load_s: float) -> None:
+    def _note_loaded(self, model: str, began_at: float, took_s: float) -> None:
         now = time.monotonic()
         with self._lock:
             self._cached[model] = CachedModel(
-                self.runners[model].weight_bytes, None, now, load_s, now, now + self._keep_alive_s
+                self.runners[model].weight_bytes, None, now, took_s, now, now + self._keep_alive_s
             )
+            self._load_times[model] = began_at, time.time()
             self._since.pop(model, None)
-        log.info("model loaded", extra={"model": model, "load_s": round(load_s, 2)})
+        log.info("model loaded", extra={"model": model, "load_s": round(took_s, 2)})
 
     def _unload(self, model: str) -> None:
         with self._lock:

@@ -36,6 +36,8 @@ BULK = SubmitOptions(lane=Lane.BULK, awaited=True)
 class Memory:
     """What all models of a test do there, in order. peak_bytes: the most that was in use."""
 
+    STEP_S = 0.002
+
     def __init__(self) -> None:
         self.notes: list[str] = []
         self.peak_bytes = 0
@@ -44,7 +46,7 @@ class Memory:
     def load(self, runner: Runner) -> Iterator[None]:
         model = runner.info.id
         for _ in range(3):
-            time.sleep(0.002)
+            time.sleep(self.STEP_S)
             yield
         self.notes.append(f"load {model}")
         self._in_use[model] = runner.weight_bytes
@@ -150,6 +152,20 @@ async def test_a_model_is_loaded_when_work_for_it_comes(
         assert embedded(await embed(queue, "b", "hello")).vectors
         assert memory.notes == ["load a", "unload a", "load b"]
     assert memory.peak_bytes == 10
+
+
+async def test_a_result_tells_how_long_its_job_waited_for_the_model_to_be_loaded(
+    redis_server: RedisServer, queue: JobQueue, memory: Memory
+):
+    async with worker_of(queue, redis_server.url, [Embedder("e", memory), Writer("w", memory)]):
+        submitted = time.monotonic()
+        loaded_for_it = await write(queue, "hello", 3)
+        waited_s = time.monotonic() - submitted
+        assert 3 * Memory.STEP_S <= loaded_for_it.load_s <= waited_s
+        assert (await write(queue, "hello", 3)).load_s == 0.0
+        counted = GenerateJob(model="w", prompt=Prompt("hello"), count_only=True)
+        ticket = await queue.submit(counted, INTERACTIVE)
+        assert await queue.wait(ticket.id, PATIENCE_S) == GenerateResult(choices=(), prompt_tokens=5)
 
 
 async def test_models_in_turn_are_swapped_by_the_queue_and_not_by_the_request(

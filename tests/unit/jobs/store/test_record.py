@@ -1,3 +1,5 @@
+import time
+import uuid
 import zlib
 
 import fakeredis
@@ -84,6 +86,18 @@ def test_a_failure_that_rq_wrote_shows_its_last_line():
     error = record.last_failure({b"exc_string": exc_string})
     assert isinstance(error, InternalError)
     assert error.message.endswith("ValueError: boom")
+
+
+def test_an_id_of_ours_tells_when_its_job_was_submitted():
+    before = time.time()
+    found = record.created_at(record.new_id())
+    assert found is not None
+    assert before - 0.001 <= found <= time.time()
+
+
+@pytest.mark.parametrize("job_id", [str(uuid.uuid4()), "job-1", "", "é" * 31])
+def test_an_id_from_elsewhere_tells_no_time(job_id: str):
+    assert record.created_at(job_id) is None
 
 
 def test_equal_requests_have_equal_fingerprints_and_others_do_not():
