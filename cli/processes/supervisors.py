@@ -48,7 +48,7 @@ def _api_supervisor(
 
 def worker_supervisor(settings: Settings, pipe: ParentPipe) -> Supervisor:
     """The worker may finish its batch before it stops, so it gets as long as a batch may take. If it dies, the jobs it
-    had in hand go back to their queues at once.
+    had claimed go back to their queues at once.
     """
     token = secrets.token_hex(4)
 

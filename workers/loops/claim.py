@@ -83,8 +83,8 @@ class ClaimLoop:
             return self._claim_fresh()
         if len(self._in_flight):
             return False
-        # Jobs that were in a worker when it died run apart, so that the next death finds the culprit. In turns with
-        # fresh ones, so that those do not wait for all of them.
+        # Suspects (jobs that were in a worker when it died) run apart from others, so that the next death shows which
+        # one is at fault. They take turns with fresh jobs, so that those need not wait for all of them.
         self._suspects_next = not self._suspects_next
         if not self._suspects_next:
             self._claim_fresh()
@@ -161,7 +161,7 @@ class ClaimLoop:
         wanted = {each.queue for each in capacities if each.tokens > 0 and each.jobs > 0}
         if not self._model_cache.is_settled:
             wanted |= self._queues_of_missing_models() - self._reported
-        # Nobody tells of work in the other queues, so they may have some: they are asked once there is capacity.
+        # The other queues may get work without a wake-up, so they are asked as soon as there is capacity for them.
         self._backlog |= {each.queue for each in capacities} - wanted
         return [keys.wake(queue) for queue in wanted]
 

@@ -89,7 +89,7 @@ class Heartbeat:
         return True
 
     def announce(self) -> None:
-        """Tell Redis that this worker lives, what it serves and how it is. Raises RedisError."""
+        """Write to Redis that this worker lives, what it serves and how busy it is. Raises RedisError."""
         self._announce_to_rq()
         if not self._model_cache.is_settled:
             self._model_cache.note_elsewhere(self._queue.loaded_elsewhere())

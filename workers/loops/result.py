@@ -147,7 +147,7 @@ class ResultLoop:
         return self._model_cache.runners[active.model].assemble(job, items, outcomes)
 
     def _with_load_time(self, active: ActiveJob, result: Result) -> Result:
-        """Only generating jobs tell it. RQ's own job ids do not say when they were submitted."""
+        """Only a generating job's result has that field. An id that RQ made does not say when the job was submitted."""
         submitted_at = record.created_at(active.claim.id)
         if submitted_at is None or not isinstance(result, GenerateResult):
             return result

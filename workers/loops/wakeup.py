@@ -1,4 +1,4 @@
-"""Tells the claim loop of new work: a thread that blocks on the queues' markers in Redis."""
+"""Wakes the claim loop when there is new work: a thread blocks on the queues' markers in Redis."""
 
 import threading
 import time

@@ -5,7 +5,7 @@ import time
 
 
 class Watchdog:
-    """The device's thread tells of each call that may hang; the heartbeat's asks whether one does."""
+    """The device's thread notes each call that may hang. The main thread asks whether one does."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()

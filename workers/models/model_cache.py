@@ -33,7 +33,8 @@ class _Load:
 class ModelCache:
     """The claim loop decides (`choose`, `begin_change`), the device's thread does it (`carry_out`); all may read.
 
-    A model is in memory from its load's end to its unload's beginning, and serves until it is told to leave.
+    A model is in memory from the end of its load to the beginning of its unload. It serves until a change begins that
+    unloads it.
     """
 
     def __init__(
@@ -107,8 +108,9 @@ class ModelCache:
             )
 
     def load_wait_s(self, model: str, submitted_at: float) -> float:
-        """How long a job that was submitted then (seconds since the epoch) waited for the load of its model. 0 where the
-        model was there. The submitter's clock may differ from ours, so it is never more than the whole load took.
+        """How long a job that was submitted then (seconds since the epoch) waited for the load of its model.
+
+        0 where the model was there. The submitter's clock may differ from ours, so it is at most what the load took.
         """
         with self._lock:
             began_at, ended_at = self._load_times.get(model, (0.0, 0.0))

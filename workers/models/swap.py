@@ -1,4 +1,4 @@
-"""The claim loop's part in models that come and go: what work there is, what is given back, what Redis is told."""
+"""The claim loop's part in models that come and go: what work there is, what is given back, what is announced."""
 
 import contextlib
 from collections.abc import Iterable
@@ -28,7 +28,7 @@ class ModelSwap:
         self._queue = queue
         self._model_cache = model_cache
         self._announced: str | None = None
-        """The model of which Redis was told that it is being loaded here."""
+        """The model that was announced in Redis as being loaded here."""
         self._returned: list[Claim] = []
         """Removed here, and to be given back."""
 
@@ -54,7 +54,7 @@ class ModelSwap:
             self._returned.clear()
 
     def stop(self) -> None:
-        """A worker that is told to stop has not died of what it is loading."""
+        """A worker that stops in good order has not died of what it is loading."""
         if self._announced:
             with contextlib.suppress(RedisError):
                 self._queue.end_load(self._announced)

@@ -1,4 +1,4 @@
-"""Says that a worker is on its way while it loads its models: callers who would be refused wait for it."""
+"""Announces a worker while it loads its models, so that callers wait for it instead of being refused."""
 
 import contextlib
 import threading
@@ -11,16 +11,16 @@ from workers.queue.client import WorkerQueue
 
 @contextlib.contextmanager
 def starting(queue: WorkerQueue, lease_s: float) -> Iterator[None]:
-    """While entered, Redis is told again and again, from a thread of its own; where Redis is away, it is not."""
+    """While entered, a thread of its own announces the start again and again. Errors of Redis are ignored."""
     done = threading.Event()
 
-    def tell() -> None:
+    def announce() -> None:
         while not done.is_set():
             with contextlib.suppress(RedisError):
                 queue.announce_start()
             done.wait(lease_s / 4)
 
-    threading.Thread(target=tell, name="starting", daemon=True).start()
+    threading.Thread(target=announce, name="starting", daemon=True).start()
     try:
         yield
     finally:

@@ -1,4 +1,4 @@
-"""What a supervisor does for its own child that died: the jobs that it had in hand need not wait for their leases."""
+"""What a supervisor does for its own child that died: the jobs that it had claimed need not wait for their leases."""
 
 import contextlib
 import logging

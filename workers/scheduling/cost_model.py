@@ -31,7 +31,7 @@ class CostModel:
 
     @property
     def is_one_sided(self) -> bool:
-        """Whether all measurements are of one size: a launch cannot be told from tokens then."""
+        """Whether all measurements are of one size: the launch and the tokens cannot be told apart then."""
         tokens = self._tokens / self._weight if self._weight else 0.0
         return self._weight > 0 and self._spread() < 1e-9 + 1e-3 * tokens * tokens
 

@@ -1,4 +1,4 @@
-"""Answers that are told as they are written: a real Redis, a whole worker, a fake model."""
+"""Answers that are published as they are written: a real Redis, a whole worker, a fake model."""
 
 import asyncio
 import time
@@ -129,7 +129,7 @@ async def test_a_canceled_answer_leaves_the_device(queue: JobQueue, generator: F
     assert generator.decoder.steps < 5000
 
 
-async def test_when_its_worker_is_lost_another_goes_on_from_what_was_told(
+async def test_when_its_worker_is_lost_another_goes_on_from_what_was_published(
     queue: JobQueue,
     redis_server: RedisServer,
     redis_client: redis.Redis,
@@ -156,12 +156,12 @@ async def test_when_its_worker_is_lost_another_goes_on_from_what_was_told(
     assert result.choices[0].tokens == 300
 
 
-async def test_events_that_were_not_heard_are_read_from_the_log(queue: JobQueue):
+async def test_events_that_were_missed_are_read_from_the_log(queue: JobQueue):
     deliver = queue._outcomes._open
-    heard = iter(range(10**6))
+    received = iter(range(10**6))
 
     def deaf(message: bytes) -> None:
-        if next(heard) % 3 == 0:
+        if next(received) % 3 == 0:
             deliver(message)
 
     queue._outcomes._open = deaf
@@ -210,7 +210,7 @@ async def test_a_worker_that_stops_gives_its_answers_back_to_go_on_elsewhere(
     await client.aclose()
 
 
-async def test_an_answer_that_was_told_to_its_end_before_the_worker_died_is_not_written_again(
+async def test_an_answer_that_was_published_to_its_end_before_the_worker_died_is_not_written_again(
     redis_server: RedisServer, redis_client: redis.Redis
 ):
     client = JobQueue(connect_async(redis_server.url), SETTINGS)
