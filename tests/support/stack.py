@@ -6,7 +6,6 @@ import re
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
@@ -47,12 +46,15 @@ class Program:
         return self._log.read_text(errors="replace")
 
     def wait_for(self, pattern: str, timeout_s: float = PATIENCE_S) -> re.Match[str]:
-        """The first match in what it has said, once there is one."""
-        deadline = time.monotonic() + timeout_s
-        while not (found := re.search(pattern, self.said, re.MULTILINE)):
-            assert time.monotonic() < deadline and self.process.poll() is None, self.said
-            time.sleep(0.01)
-        return found
+        """The first match in what it has said, once there is one. Fails where the program ends without it."""
+
+        def match() -> re.Match[str] | None:
+            has_ended = self.process.poll() is not None
+            found = re.search(pattern, self.said, re.MULTILINE)
+            assert found or not has_ended, self.said
+            return found
+
+        return wait_until(match, timeout_s, because=lambda: self.said)
 
     def children(self) -> list[psutil.Process]:
         """What a `mlxq` command supervises."""

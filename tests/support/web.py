@@ -13,6 +13,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from api.fetch.resolver import Resolver
+from tests.support.waiting import until
 
 Answer = bytes | Callable[[asyncio.StreamWriter], Coroutine[None, None, None]]
 
@@ -96,8 +97,7 @@ async def serve(web: Web, tls: ssl.SSLContext | None = None) -> AsyncIterator[We
         yield web
     finally:
         server.close()
-        while web.open:
-            await asyncio.sleep(0.01)
+        await until(lambda: not web.open)
 
 
 def certificate(name: str, folder: Path) -> Path:

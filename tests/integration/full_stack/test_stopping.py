@@ -3,7 +3,6 @@
 import json
 import signal
 import socket
-import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -195,8 +194,11 @@ def test_slow_uploads_do_not_hold_the_end_up(stack: Stack):
     api = stack._programs[-1]
     host, port = url.removeprefix("http://").split(":")
     with socket.create_connection((host, int(port)), timeout=60) as caller:
-        caller.sendall(b"POST /v1/embeddings HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n{")
-        time.sleep(0.2)
+        caller.sendall(
+            b"POST /v1/embeddings HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\nExpect: 100-continue\r\n\r\n"
+        )
+        assert caller.recv(4096).startswith(b"HTTP/1.1 100 ")  # sent when the API begins to read the body
+        caller.sendall(b"{")
         assert api.stop() == 0
         assert caller.recv(4096).startswith(b"HTTP/1.1 503 ")
     assert_no_error(api.said)

@@ -6,7 +6,6 @@ import shlex
 import subprocess
 import sys
 import sysconfig
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -16,7 +15,8 @@ from typing import NamedTuple
 import httpx
 import pytest
 
-from tests.support.stack import ROOT
+from tests.support.folders import ROOT
+from tests.support.waiting import wait_until
 
 TOOLS = Path(sysconfig.get_path("scripts"))
 """Where uv and pipx are."""
@@ -150,8 +150,7 @@ def running(place: Place, folder: Path) -> Iterator[str]:
             stderr=subprocess.STDOUT,
         )
     try:
-        ready = wait_for(lambda: re.search(r"^Ready after", log.read_text(), re.MULTILINE), up, log)
-        assert ready
+        wait_until(lambda: is_ready(up, log), 240, because=log.read_text)
         yield re.findall(r"http://[0-9.]+:[0-9]+", log.read_text())[0]
     finally:
         up.terminate()
@@ -162,12 +161,9 @@ def running(place: Place, folder: Path) -> Iterator[str]:
             up.wait()
 
 
-def wait_for(found: Callable[[], object], process: subprocess.Popen[bytes], log: Path) -> object:
-    deadline = time.monotonic() + 240
-    while not (what := found()):
-        assert process.poll() is None and time.monotonic() < deadline, log.read_text()
-        time.sleep(0.05)
-    return what
+def is_ready(up: subprocess.Popen[bytes], log: Path) -> bool:
+    assert up.poll() is None, log.read_text()
+    return re.search(r"^Ready after", log.read_text(), re.MULTILINE) is not None
 
 
 def embed(url: str) -> int:

@@ -24,7 +24,7 @@ from jobs.store import keys, record
 from jobs.store.connection import connect_async
 from jobs.store.redis_server import RedisServer
 from tests.chaos.plan import MODEL
-from tests.support.waiting import wait_until
+from tests.support.waiting import until, wait_until
 
 JOB = EmbedJob(model=MODEL, inputs=("plain",))
 
@@ -67,9 +67,7 @@ async def test_an_interactive_job_that_nobody_waits_for_is_forgotten_when_it_end
     await other.cancel(ticket.id)
     await other.aclose()
 
-    async with asyncio.timeout(60):
-        while queue._outcomes._waiting or queue._expected:
-            await asyncio.sleep(0.05)
+    await until(lambda: not (queue._outcomes._waiting or queue._expected))
 
 
 async def test_jobs_are_listed_although_one_record_is_no_hash(queue: JobQueue, redis_client: redis.Redis):

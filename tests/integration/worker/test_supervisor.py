@@ -9,7 +9,7 @@ import psutil
 import pytest
 
 from tests.support.folders import ROOT
-from tests.support.waiting import wait_until
+from tests.support.waiting import until, wait_until
 from workers.supervisor import CONFIGURATION_ERROR, Supervisor, restart_delay_s
 
 
@@ -17,12 +17,14 @@ def python(code: str) -> list[str]:
     return [sys.executable, "-c", code]
 
 
-async def lines_of(path: Path, count: int, timeout_s: float = 15) -> list[str]:
+async def lines_of(path: Path, count: int) -> list[str]:
     """What the children wrote, once there is enough of it."""
-    async with asyncio.timeout(timeout_s):
-        while len(lines := path.read_text().splitlines() if path.exists() else []) < count:
-            await asyncio.sleep(0.01)
-    return lines
+
+    def enough() -> list[str] | None:
+        lines = path.read_text().splitlines() if path.exists() else []
+        return lines if len(lines) >= count else None
+
+    return await until(enough)
 
 
 def noting(path: Path, then: str) -> list[str]:

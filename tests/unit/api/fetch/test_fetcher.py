@@ -17,6 +17,7 @@ from api.fetch.fetcher import Fetcher
 from api.fetch.resolver import Resolver
 from jobs.errors import InvalidInput, Overloaded
 from jobs.settings import Settings
+from tests.support.waiting import forever, until
 from tests.support.web import Names, Web, certificate, never, redirect, reply, serve
 
 HOME = "127.0.0.1"
@@ -457,8 +458,7 @@ async def test_slow_redirects_share_one_time_limit(make: MakeFetcher, web: Web):
 async def test_a_slow_name_server_is_given_up_in_time(make: MakeFetcher):
     class Slow(Resolver):
         async def resolve(self, host: str, port: int) -> Sequence[str]:
-            await asyncio.sleep(30)
-            return []
+            await forever()
 
     assert "took longer" in await refusal(make(names=Slow(), fetch_timeout_s=0.2), "http://slow.test/")
 
@@ -512,15 +512,12 @@ async def test_nothing_of_one_fetch_is_sent_with_the_next(make: MakeFetcher, web
 async def test_a_fetch_that_was_given_up_hangs_up(make: MakeFetcher, web: Web):
     web.answers["/"] = never
     task = asyncio.create_task(make(HOME).fetch(f"http://127.0.0.1:{web.port}/", param="image_url"))
-    while not web.heads:
-        await asyncio.sleep(0.01)
+    await until(lambda: web.heads)
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
 
-    async with asyncio.timeout(60):
-        while web.open:
-            await asyncio.sleep(0.01)
+    await until(lambda: not web.open)
 
 
 async def test_too_many_fetches_at_the_same_time_wait_and_then_are_refused(make: MakeFetcher):
@@ -531,7 +528,7 @@ async def test_too_many_fetches_at_the_same_time_wait_and_then_are_refused(make:
             self.now += 1
             self.peak = max(self.peak, self.now)
             try:
-                return await super().resolve(host, port) or await asyncio.sleep(30, ())
+                return await super().resolve(host, port) or await forever()
             finally:
                 self.now -= 1
 

@@ -204,7 +204,7 @@ async def test_the_event_loop_goes_on_while_a_large_picture_is_decoded():
     task = asyncio.create_task(pictures.check(png((6000, 6000)), param="image"))
     turns = 0
     while not task.done():
-        await asyncio.sleep(0.002)
+        await asyncio.sleep(0)
         turns += 1
     await task
     pictures.close()

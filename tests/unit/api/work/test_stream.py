@@ -8,7 +8,7 @@ from api.work.stream import MOST_READ_AHEAD, EventStream
 from jobs.errors import JobError, ResultTimeout
 from jobs.generate import Piece, Pieces
 from tests.support.chat_requests import ScriptedQueue
-from tests.support.waiting import within
+from tests.support.waiting import turns, until, within
 
 EVENT = Pieces(1, 0, (Piece(text="a"),))
 
@@ -62,7 +62,7 @@ async def test_events_that_the_caller_is_not_told_leave_it_overdue(queue: Script
         while not stream.is_overdue:
             queue.script.put_nowait(EVENT)
             assert await take(stream) != []
-            await asyncio.sleep(0.005)
+            await turns(1)
 
 
 async def test_a_stream_without_a_start_ends_with_its_error(queue: ScriptedQueue):
@@ -99,7 +99,8 @@ async def test_no_more_is_read_than_a_slow_caller_may_have_before_it(queue: Scri
     queue.script.put_nowait(None)
     async with EventStream(queue, ["j"], cancels=False) as stream:
         await stream.begin(10)
-        await asyncio.sleep(0.01)
+        await until(lambda: queue.script.qsize() == count + 1 - MOST_READ_AHEAD)
+        await turns()
         assert queue.script.qsize() == count + 1 - MOST_READ_AHEAD
         found: list[int] = []
         while (numbers := await take(stream)) is not None:
@@ -123,7 +124,7 @@ async def test_one_job_that_fails_ends_the_reading_of_the_others():
             number = 0
             while True:
                 number += 1
-                await asyncio.sleep(0)
+                await turns(1)
                 if job_id == "bad" and number == 3:
                     raise JobError("broken")
                 yield number, EVENT
@@ -137,5 +138,4 @@ async def test_one_job_that_fails_ends_the_reading_of_the_others():
 async def read_slowly(stream: EventStream) -> None:
     """So slowly that there is always more."""
     while await stream.take() is not None:
-        for _ in range(5):
-            await asyncio.sleep(0)
+        await turns(5)

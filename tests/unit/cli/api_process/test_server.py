@@ -10,6 +10,7 @@ from starlette.types import Receive, Scope, Send
 
 from cli.api_process import server as api_server
 from cli.api_process.server import ApiServer
+from tests.support.waiting import until, within
 
 SIZE_BYTES = 32 * 1024 * 1024
 
@@ -46,9 +47,7 @@ async def serving(queue: Queue) -> AsyncIterator[tuple[ApiServer, int, asyncio.T
     server = ApiServer(large_reply, queue)  # pyright: ignore[reportArgumentType]: as much of a queue as it needs
     with socket.create_server(("127.0.0.1", 0)) as listener:
         task = asyncio.create_task(server.serve(sockets=[listener]))
-        async with asyncio.timeout(60):
-            while not server.started:
-                await asyncio.sleep(0.01)
+        await until(lambda: server.started)
         yield server, listener.getsockname()[1], task
 
 
@@ -60,10 +59,17 @@ async def test_a_reply_that_is_complete_reaches_a_slow_reader(monkeypatch: pytes
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
         writer.write(b"GET / HTTP/1.1\r\nHost: mlxq\r\n\r\n")
         await reader.readuntil(b"\r\n\r\n")
+        cut_short = asyncio.Event()
+        original = server._end_requests
+
+        async def end_requests() -> None:
+            await original()
+            cut_short.set()
+
+        monkeypatch.setattr(server, "_end_requests", end_requests)
         server.should_exit = True
-        async with asyncio.timeout(60):
-            await queue.stopped.wait()
-        await asyncio.sleep(3 * api_server.ANSWER_S)  # all that is cut short has been by now
+        await within(queue.stopped.wait())
+        await within(cut_short.wait())
         assert len(await reader.read()) == SIZE_BYTES
         await task
         writer.close()

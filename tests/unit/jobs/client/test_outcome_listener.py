@@ -9,6 +9,7 @@ import pytest
 from jobs.client import outcome_listener
 from jobs.client.outcome_listener import MISSING, OutcomeListener
 from jobs.store import keys, record
+from tests.support.waiting import until, until_async
 
 
 @pytest.fixture
@@ -56,11 +57,8 @@ async def test_an_unreadable_message_does_not_stop_the_next_one(
     listener = OutcomeListener(redis)
     await listener.start()
     future = listener.expect("id")
-    async with asyncio.timeout(60):
-        while not await redis.publish(listener.channel, b"\xc1garbage"):
-            await asyncio.sleep(0.01)
-        while "unreadable message" not in caplog.text:
-            await asyncio.sleep(0.01)
+    await until_async(lambda: redis.publish(listener.channel, b"\xc1garbage"))
+    await until(lambda: "unreadable message" in caplog.text)
     await redis.publish(listener.channel, record.pack([("id", "failed", b"why")]))
     assert await outcome(future) == ("failed", b"why")
     await listener.aclose()

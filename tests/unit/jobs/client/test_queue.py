@@ -34,7 +34,7 @@ from jobs.settings import Settings
 from jobs.stats import WorkerStats
 from jobs.store import keys, record
 from jobs.store.scripts import script
-from tests.support.waiting import until, within
+from tests.support.waiting import turns, until, within
 from workers.queue.claim import Claim, QueueCapacity
 from workers.queue.client import WorkerQueue
 from workers.queue.outcome import Outcome, failed
@@ -121,7 +121,7 @@ async def test_waiting_too_long_leaves_the_job_alone(queue: JobQueue):
 async def test_canceling_the_waiter_is_not_a_timeout(queue: JobQueue):
     ticket = await queue.submit(job(), SubmitOptions(awaited=True))
     waiting = asyncio.create_task(queue.wait(ticket.id, 60))
-    await asyncio.sleep(0.05)
+    await until(lambda: queue._needs)
     waiting.cancel()
     with pytest.raises(asyncio.CancelledError):
         await waiting
@@ -186,7 +186,7 @@ async def test_a_finished_job_cannot_be_canceled(queue: JobQueue, worker_queue: 
 
 async def test_views_are_newest_first_and_filtered(queue: JobQueue, worker_queue: WorkerQueue):
     first = await queue.submit(job(), SubmitOptions())
-    await asyncio.sleep(0.002)
+    await until(lambda: record.new_id()[:11] > first.id[:11])  # ids of one millisecond are in no order
     second = await queue.submit(job(), SubmitOptions(lane=Lane.BULK, metadata={"a": "b"}))
     ask = {"status": None, "model": None, "lane": None, "limit": 10, "offset": 0}
     assert [view.id for view in await queue.views(**ask)] == [second.id, first.id]
@@ -325,7 +325,8 @@ async def test_a_job_given_back_is_no_suspect_and_counts_no_attempt(
 
 async def test_a_job_past_its_ttl_is_failed_instead_of_claimed(queue: JobQueue, worker_queue: WorkerQueue):
     ticket = await queue.submit(job(), SubmitOptions(ttl_s=0))
-    await asyncio.sleep(0.01)
+    submitted_at = time.time()
+    await until(lambda: time.time() > submitted_at)
     assert claim_all(worker_queue) == ([], False)
     with pytest.raises(JobExpired):
         await queue.wait(ticket.id, 1)
@@ -338,8 +339,7 @@ async def test_a_retry_waits_for_its_delay(queue: JobQueue, worker_queue: Worker
     worker_queue.finish([Outcome(claim, "retry", 0.05)], 0)
     assert (await queue.view(ticket.id)).status == "scheduled"
     assert worker_queue.promote([QUEUE]) == 0
-    await asyncio.sleep(0.06)
-    assert worker_queue.promote([QUEUE]) == 1
+    await until(lambda: worker_queue.promote([QUEUE]) == 1)
     assert claim_all(worker_queue)[0][0].retries_left == 0
 
 
@@ -403,7 +403,7 @@ class AwayRedis(fakeredis.FakeAsyncRedis):
 
     async def hgetall(self, name: str):
         self.asked += 1
-        await asyncio.sleep(0.01)
+        await turns()
         raise RedisConnectionError
 
 
@@ -631,11 +631,21 @@ async def test_who_asks_for_a_job_of_another_waits_as_long_as_they_said(hurried:
         await hurried.wait(ticket.id, 0.5)
 
 
-async def test_a_worker_that_loads_its_models_is_waited_for(hurried: JobQueue, worker_queue: WorkerQueue):
+async def test_a_worker_that_loads_its_models_is_waited_for(
+    hurried: JobQueue, worker_queue: WorkerQueue, monkeypatch: pytest.MonkeyPatch
+):
     worker_queue.announce_start()
     ticket = await hurried.submit(job(), SubmitOptions(awaited=True))
     waiting = asyncio.create_task(hurried.wait(ticket.id, 1000))
-    await asyncio.sleep(0.5)
+    looks, looked = 0, hurried._watch._looked
+
+    def count() -> None:
+        nonlocal looks
+        looks += 1
+        looked()
+
+    monkeypatch.setattr(hurried._watch, "_looked", count)
+    await until(lambda: looks > 20)  # which takes longer than worker_wait_s
     assert not waiting.done()
     (claim,), _ = claim_all(worker_queue)
     finish(worker_queue, claim)

@@ -32,7 +32,7 @@ from tests.support.chat_requests import (
 )
 from tests.support.memory_generation import CHAT_MODEL, THOUGHT
 from tests.support.memory_queue import MemoryQueue
-from tests.support.waiting import within
+from tests.support.waiting import turns, within
 from tests.unit.api.conftest import Connect
 
 STREAM: dict[str, Any] = {**CHAT, "stream": True}
@@ -151,7 +151,7 @@ async def test_events_that_are_there_together_share_a_write(script: ScriptedQueu
 async def test_nothing_is_sent_before_the_first_event(script: ScriptedQueue, app: FastAPI):
     caller = Caller(app, "POST", "/v1/chat/completions", STREAM)
     await within(script.listening.wait())
-    await asyncio.sleep(0.01)
+    await turns()
     assert not caller.is_answered
     script.script.put_nowait(said(word("a")))
     assert (await caller.message())["status"] == 200
