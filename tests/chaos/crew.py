@@ -16,6 +16,7 @@ from jobs.settings import Settings
 from jobs.store import keys
 from tests.chaos.plan import Plan
 from tests.chaos.producer import Counts, Note
+from tests.support.waiting import until_async
 from workers.supervisor import Supervisor
 
 POLL_S = 0.1
@@ -86,9 +87,11 @@ async def all_ready(
     client: redis.asyncio.Redis, workers: Workers, count: int, gone: Collection[int] = ()
 ) -> None:
     """Waits until `count` of the processes that live now have announced themselves. gone: not these."""
-    async with asyncio.timeout(READY_S):
-        while len((await announced(client) & set(workers.pids)).difference(gone)) < count:
-            await asyncio.sleep(POLL_S)
+
+    async def are_ready() -> bool:
+        return len((await announced(client) & set(workers.pids)).difference(gone)) >= count
+
+    await until_async(are_ready, READY_S, poll_s=POLL_S)
 
 
 class Producers:

@@ -27,11 +27,14 @@ from tests.chaos.producer import Note
 from tests.chaos.proxy import Proxy
 from tests.chaos.reply_watch import ReplyWatch
 from tests.chaos.report import Report
+from tests.support.waiting import until
 
 SETTLE_S = 120
 MAX_OPEN = 100
 """Jobs on their way when the last fault comes: few, so that their time to settle is not that of a backlog."""
 TURN_PAUSE_S = 0.5
+CALM_S = 2.0
+"""Until the producers have heard that no more poison is wanted, and have told what they sent before."""
 
 
 class Driver:
@@ -68,8 +71,7 @@ class Driver:
             producers = Producers(self._plan, urls, self._folder)
             stack.push_async_callback(producers.kill)
             await producers.start()
-            while not producers.submitted:
-                await asyncio.sleep(0.1)
+            await until(lambda: producers.submitted)
             strangers = await self._start_strangers(stack)
             faults = Faults(
                 self._plan, self._server, workers, self._proxy, self._garbage, self._client, self._chance
@@ -106,11 +108,9 @@ class Driver:
         """No faults and no new poison, until the poison that is there has had its attempts and no backlog is left."""
         producers.calm()
         self._say(f"calm: {producers.open_poison} poisoned jobs open")
-        with contextlib.suppress(TimeoutError):  # what is still open then, the audit finds
-            async with asyncio.timeout(SETTLE_S):
-                await asyncio.sleep(2)
-                while producers.open_poison or producers.open > MAX_OPEN:
-                    await asyncio.sleep(0.1)
+        await asyncio.sleep(CALM_S)
+        with contextlib.suppress(AssertionError):  # what is still open then, the audit finds
+            await until(lambda: not producers.open_poison and producers.open <= MAX_OPEN, SETTLE_S)
 
     async def _start_strangers(self, stack: contextlib.AsyncExitStack) -> asyncio.subprocess.Process:
         with (self._folder / "strangers.log").open("w") as log:

@@ -5,6 +5,7 @@ import random
 import signal
 import time
 from collections import Counter
+from operator import itemgetter
 from typing import Any
 
 import redis.asyncio
@@ -15,6 +16,7 @@ from tests.chaos.crew import READY_S, Workers, all_ready
 from tests.chaos.garbage import Garbage
 from tests.chaos.plan import TURNS, Plan
 from tests.chaos.proxy import Proxy
+from tests.support.waiting import until_async
 
 SPELL_S = 2.0
 MANY = 20
@@ -61,11 +63,14 @@ class Faults:
 
     async def kill_holder(self) -> None:
         """Kill the worker with the most jobs in hand, once one has many."""
-        async with asyncio.timeout(READY_S):
-            while not (holders := await self._holders()) or max(holders.values()) < MANY:
-                await asyncio.sleep(0.01)
+        holder = await until_async(self._holder, READY_S)
         self.counts["kill"] += 1
-        self.counts["SIGKILL"] += self._workers.send(max(holders, key=holders.__getitem__), signal.SIGKILL)
+        self.counts["SIGKILL"] += self._workers.send(holder, signal.SIGKILL)
+
+    async def _holder(self) -> int | None:
+        """The process with the most jobs in hand, if it has many."""
+        pid, jobs = max((await self._holders()).items(), key=itemgetter(1), default=(0, 0))
+        return pid if jobs >= MANY else None
 
     async def _holders(self) -> Counter[int]:
         """Jobs in hand by worker process."""
