@@ -11,6 +11,7 @@ import redis.asyncio
 
 from jobs.store.connection import connect, connect_async
 from jobs.store.redis_server import RedisServer
+from tests.support.leaks import left_running
 
 # A shell without job control starts what it puts into the background with SIGINT ignored, and all children inherit
 # that: Ctrl-C could not be tested then.
@@ -23,6 +24,22 @@ def redis_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServ
     """One real server for the whole run, on a unix socket. Tests that kill a server start their own."""
     with RedisServer(tmp_path_factory.mktemp("redis")) as server:
         yield server
+
+
+@pytest.fixture(autouse=True)
+def _nothing_is_left_running(request: pytest.FixtureRequest) -> Iterator[None]:
+    """A test with the shared Redis ends with no lease, no marker, no worker and no started job.
+
+    It is set up first, so it looks when all other fixtures of the test have ended.
+    """
+    if "redis_server" not in request.fixturenames:
+        yield
+        return
+    server: RedisServer = request.getfixturevalue("redis_server")
+    yield
+    killed = request.node.get_closest_marker("kills_workers") is not None
+    with connect(server.url) as client:
+        assert [*left_running(client, workers_were_killed=killed)] == []
 
 
 @pytest.fixture

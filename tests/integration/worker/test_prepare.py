@@ -152,6 +152,7 @@ async def test_a_worker_that_stops_gives_a_hanging_job_back(
         assert redis_client.hget(keys.job(hanging.id), "mlxq_crashes") is None
 
 
+@pytest.mark.kills_workers
 async def test_a_worker_with_too_many_hanging_jobs_is_started_anew_and_no_running_job_is_blamed(
     redis_server: RedisServer, redis_client: redis.Redis
 ):

@@ -81,6 +81,7 @@ async def test_jobs_are_listed_although_one_record_is_no_hash(queue: JobQueue, r
     assert [view.id for view in found] == [ticket.id]
 
 
+@pytest.mark.kills_workers
 def test_a_worker_that_slept_past_its_record_is_seen_again(
     redis_server: RedisServer, redis_client: redis.Redis, tmp_path: Path
 ):
