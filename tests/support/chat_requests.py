@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import httpx
 from starlette.types import ASGIApp, Message
 
-from jobs.generate import Chat, GenerateJob, Pieces, Prompt
+from jobs.generate import Chat, GenerateJob, Piece, Pieces, Prompt
 from tests.support.memory_generation import CHAT_MODEL
 from tests.support.memory_queue import MemoryQueue
 
@@ -71,6 +71,11 @@ def chunks_of(events: Iterable[Sent]) -> list[dict[str, Any]]:
 def deltas(events: Iterable[Sent], choice: int = 0) -> list[dict[str, Any]]:
     found = [each for chunk in chunks_of(events) for each in chunk["choices"]]
     return [each["delta"] for each in found if each["index"] == choice]
+
+
+def said(*pieces: Piece) -> Pieces:
+    """One event of a stream whose prompt has three tokens, one of them from the cache."""
+    return Pieces(prompt_tokens=3, cached_tokens=1, pieces=pieces)
 
 
 class ScriptedQueue(MemoryQueue):

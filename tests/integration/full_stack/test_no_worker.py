@@ -11,7 +11,8 @@ import pytest
 
 from jobs.store import keys
 from tests.checkpoints.rerankers import make
-from tests.integration.full_stack.test_stopping import CHAT, OPENAI, OTHERS, Call, message_of, post
+from tests.integration.full_stack.test_stopping import OPENAI, OTHERS, Call, message_of, post
+from tests.support.folders import TINY_CHAT
 from tests.support.stack import MODEL, Stack
 from tests.support.waiting import wait_until
 
@@ -40,7 +41,7 @@ def deserted(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     """A stack whose worker is dead, and whose supervisor is frozen, so that there will be no other."""
     folder = tmp_path_factory.mktemp("stack")
     ranker = make("bert", folder / "ranker")
-    with Stack(folder, MODEL, f"tiny-chat={CHAT}", str(ranker), lease_s=2, worker_wait_s=1.5) as stack:
+    with Stack(folder, MODEL, f"tiny-chat={TINY_CHAT}", str(ranker), lease_s=2, worker_wait_s=1.5) as stack:
         stack.worker.process.send_signal(signal.SIGSTOP)
         stack.worker_process.kill()
         wait_until(lambda: stack.status("/ready") == 503)

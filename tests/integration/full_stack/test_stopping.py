@@ -15,10 +15,10 @@ from jobs.store import keys
 from jobs.store.connection import connect
 from jobs.store.redis_server import RedisServer
 from tests.checkpoints.rerankers import make
-from tests.support.stack import MODEL, ROOT, Program, Stack
+from tests.support.folders import TINY_CHAT
+from tests.support.stack import MODEL, Program, Stack
 from tests.support.waiting import wait_until
 
-CHAT = ROOT / "examples" / "tiny_chat" / "model"
 MESSAGES = [{"role": "user", "content": "Tell me a story."}]
 STORY = {"model": "tiny-chat", "messages": MESSAGES, "temperature": 0}
 PAIRS = {"model": "ranker", "query": "a cat", "documents": ["a kitten", "a car"]}
@@ -101,7 +101,7 @@ def assert_no_error(said: str) -> None:
 
 def test_ctrl_c_answers_all_who_wait_and_ends_their_jobs(server: RedisServer, tmp_path: Path):
     ranker = make("bert", tmp_path / "ranker")
-    models = [each for model in (MODEL, f"tiny-chat={CHAT}", ranker) for each in ("--model", str(model))]
+    models = [each for model in (MODEL, f"tiny-chat={TINY_CHAT}", ranker) for each in ("--model", str(model))]
     command = ("-m", "cli.main", "up", "--port", "0", "--redis", server.url, *models)
     with connect(server.url) as redis:
         redis.set(keys.SUSPENDED, 1)  # the worker lives and takes nothing
@@ -141,7 +141,7 @@ def test_ctrl_c_answers_all_who_wait_and_ends_their_jobs(server: RedisServer, tm
 @pytest.fixture(scope="module")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     # Long leases: no other worker takes over what a frozen one holds.
-    with Stack(tmp_path_factory.mktemp("stack"), MODEL, f"tiny-chat={CHAT}", lease_s=600) as stack:
+    with Stack(tmp_path_factory.mktemp("stack"), MODEL, f"tiny-chat={TINY_CHAT}", lease_s=600) as stack:
         yield stack
 
 

@@ -14,14 +14,13 @@ import pytest
 
 from tests.checkpoints.colqwen import make as make_pages
 from tests.checkpoints.rerankers import make as make_ranker
-from tests.support.stack import ROOT, Program
-
-CHAT = ROOT / "examples" / "tiny_chat" / "model"
+from tests.support.folders import ROOT, TINY_CHAT
+from tests.support.stack import Program
 
 
 def spoilt(folder: Path, **config: object) -> Path:
     """A copy of tiny-chat with other words in its config.json."""
-    shutil.copytree(CHAT, folder)
+    shutil.copytree(TINY_CHAT, folder)
     stated = json.loads((folder / "config.json").read_text())
     (folder / "config.json").write_text(json.dumps(stated | config))
     return folder
@@ -63,8 +62,8 @@ def test_a_wrong_model_is_one_line_before_anything_starts(
 
 
 def test_two_models_of_a_name_or_too_large_a_one_are_told_as_well(tmp_path: Path):
-    twice = start("up", tmp_path, CHAT, CHAT)
-    large = start("up", tmp_path, CHAT, MLXQ_MODEL_BYTES="1000")
+    twice = start("up", tmp_path, TINY_CHAT, TINY_CHAT)
+    large = start("up", tmp_path, TINY_CHAT, MLXQ_MODEL_BYTES="1000")
 
     assert (twice.returncode, large.returncode) == (78, 78)
     assert twice.stderr.startswith("mlxq: Two models are called model: ")
@@ -78,7 +77,7 @@ def test_every_command_that_ready_prints_works_and_progress_is_shown_before(
     monkeypatch.delenv("REDIS_URL", raising=False)
     models = (
         f"minilm={minilm}",
-        f"tiny-chat={CHAT}",
+        f"tiny-chat={TINY_CHAT}",
         f"it's a ranker={make_ranker('bert', tmp_path / 'bert')}",
         f"pages={make_pages(tmp_path / 'pages')}",
     )

@@ -12,8 +12,8 @@ import ssl
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from urllib.parse import quote
 
@@ -72,8 +72,8 @@ def silent_server() -> Iterator[str]:
 
 
 @contextmanager
-def saying_server(reply: bytes) -> Iterator[str]:
-    """Answers whatever comes with this."""
+def server_of(answer: Callable[[socket.socket], object]) -> Iterator[str]:
+    """Gives one connection after the other to `answer`, and closes it then."""
     with socket.create_server(("127.0.0.1", 0), backlog=100) as server:
 
         def serve() -> None:
@@ -83,30 +83,32 @@ def saying_server(reply: bytes) -> Iterator[str]:
                 except OSError:
                     return
                 with client, contextlib.suppress(OSError):
-                    client.recv(4096)
-                    client.sendall(reply)
+                    answer(client)
 
         threading.Thread(target=serve, daemon=True).start()
         yield f"127.0.0.1:{server.getsockname()[1]}"
 
 
-@contextmanager
-def tls_server(folder: Path) -> Iterator[str]:
+def saying_server(reply: bytes) -> AbstractContextManager[str]:
+    """Answers whatever comes with this."""
+
+    def answer(client: socket.socket) -> None:
+        client.recv(4096)
+        client.sendall(reply)
+
+    return server_of(answer)
+
+
+def tls_server(folder: Path) -> AbstractContextManager[str]:
+    """Ends a connection once it is encrypted and something has come."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificate("localhost", folder))
-    with socket.create_server(("127.0.0.1", 0), backlog=100) as server:
 
-        def serve() -> None:
-            while True:
-                try:
-                    client, _ = server.accept()
-                except OSError:
-                    return
-                with contextlib.suppress(OSError), context.wrap_socket(client, server_side=True) as wrapped:
-                    wrapped.recv(1)
+    def answer(client: socket.socket) -> None:
+        with context.wrap_socket(client, server_side=True) as wrapped:
+            wrapped.recv(1)
 
-        threading.Thread(target=serve, daemon=True).start()
-        yield f"127.0.0.1:{server.getsockname()[1]}"
+    return server_of(answer)
 
 
 @pytest.fixture(autouse=True)

@@ -3,10 +3,12 @@ from contextlib import AsyncExitStack
 
 import httpx
 import pytest
+from fastapi import FastAPI
 
 from api.app import create_app
 from api.requests.images import ImageSource
 from jobs.settings import Settings
+from tests.support.chat_requests import ScriptedQueue
 from tests.support.memory_generation import CHAT_MODEL
 from tests.support.memory_queue import MODEL, MemoryQueue
 from tests.support.memory_rerank import RERANK_MODEL
@@ -60,3 +62,15 @@ def reranker() -> MemoryQueue:
 @pytest.fixture
 def rerank_client(connect: Connect, reranker: MemoryQueue) -> httpx.AsyncClient:
     return connect(reranker)
+
+
+@pytest.fixture
+def script() -> ScriptedQueue:
+    """A queue whose streams give what the test puts into `script.script`."""
+    return ScriptedQueue()
+
+
+@pytest.fixture
+def app(script: ScriptedQueue) -> FastAPI:
+    """The API over it."""
+    return create_app(script, Settings())

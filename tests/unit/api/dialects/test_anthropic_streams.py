@@ -3,17 +3,14 @@
 import json
 from typing import Any
 
-import pytest
 from fastapi import FastAPI
 
-from api.app import create_app
 from api.dialects.anthropic.events import AnthropicEvents
 from api.replies.stream_response import StreamResponse
 from api.work.stream import EventStream
 from jobs.errors import Overloaded, TimeLimitExceeded
 from jobs.generate import Piece, Pieces, ToolCall
-from jobs.settings import Settings
-from tests.support.chat_requests import HELLO, Caller, ScriptedQueue
+from tests.support.chat_requests import HELLO, Caller, ScriptedQueue, said
 from tests.support.memory_generation import CHAT_MODEL
 from tests.support.memory_queue import MemoryQueue
 from tests.support.waiting import within
@@ -26,20 +23,6 @@ USAGE = {
     "cache_read_input_tokens": 1,
     "output_tokens": 0,
 }
-
-
-@pytest.fixture
-def script() -> ScriptedQueue:
-    return ScriptedQueue()
-
-
-@pytest.fixture
-def app(script: ScriptedQueue) -> FastAPI:
-    return create_app(script, Settings())
-
-
-def said(*pieces: Piece) -> Pieces:
-    return Pieces(prompt_tokens=3, cached_tokens=1, pieces=pieces)
 
 
 def events_of(body: bytes) -> list[dict[str, Any]]:

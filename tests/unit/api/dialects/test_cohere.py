@@ -8,7 +8,7 @@ import pytest
 from jobs.errors import NoWorker
 from tests.support.memory_queue import MODEL, MemoryQueue
 from tests.support.memory_rerank import RERANK_MODEL
-from tests.support.rerank_requests import DOCUMENTS, QUERY, RANKING, TOKENS, last_reranking
+from tests.support.rerank_requests import DOCUMENTS, QUERY, RANKING, TOKENS, last_reranking, ranking
 from tests.unit.api.conftest import Connect
 
 CLIENT = {"X-Fern-SDK-Name": "cohere"}
@@ -21,10 +21,6 @@ OBJECTS = [
 
 async def rerank(client: httpx.AsyncClient, version: int = 1, **fields: Any) -> httpx.Response:
     return await client.post(f"/v{version}/rerank", json={**BODY, **fields}, headers=CLIENT)
-
-
-def ranking(reply: httpx.Response) -> list[tuple[int, float]]:
-    return [(each["index"], each["relevance_score"]) for each in reply.json()["results"]]
 
 
 async def refusal(client: httpx.AsyncClient, version: int = 1, **fields: Any) -> str:

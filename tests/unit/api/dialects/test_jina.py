@@ -16,7 +16,7 @@ from jobs.rerank import RerankJob, RerankResult
 from jobs.settings import Settings
 from tests.support.memory_queue import MemoryQueue
 from tests.support.memory_rerank import RERANK_MODEL
-from tests.support.rerank_requests import DOCUMENTS, QUERY, RANKING, TOKENS, last_reranking
+from tests.support.rerank_requests import DOCUMENTS, QUERY, RANKING, TOKENS, last_reranking, ranking
 from tests.unit.api.conftest import Connect
 
 PICTURE = b"\x89PNG picture"
@@ -44,10 +44,6 @@ class Pictures:
 
 async def rerank(client: httpx.AsyncClient, **fields: Any) -> httpx.Response:
     return await client.post("/v1/rerank", json={**BODY, **fields})
-
-
-def ranking(reply: httpx.Response) -> list[tuple[int, float]]:
-    return [(each["index"], each["relevance_score"]) for each in reply.json()["results"]]
 
 
 async def detail(client: httpx.AsyncClient, **fields: Any) -> str:

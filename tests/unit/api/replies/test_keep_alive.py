@@ -101,16 +101,6 @@ def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("api.dialects.mlxq.job_events.KEEP_ALIVE_S", KEEP_ALIVE_S)
 
 
-@pytest.fixture
-def script() -> ScriptedQueue:
-    return ScriptedQueue()
-
-
-@pytest.fixture
-def app(script: ScriptedQueue) -> FastAPI:
-    return create_app(script, Settings())
-
-
 @pytest.fixture(params=list(ASKED))
 def asked(request: pytest.FixtureRequest) -> tuple[str, dict[str, Any]]:
     return ASKED[request.param]

@@ -13,13 +13,11 @@ import msgspec
 import pytest
 from fastapi import FastAPI
 
-from api.app import create_app
 from api.dialects.ollama.open_calls import OpenCalls
 from jobs import errors
 from jobs.answer_format import JsonFormat
 from jobs.content import ImagePart, TextPart
 from jobs.generate import Choice, GenerateJob, GenerateResult, Message, Piece, Pieces, Prompt, ToolCall
-from jobs.settings import Settings
 from tests.support.chat_requests import HELLO, Caller, ScriptedQueue, last_chat, last_job
 from tests.support.memory_generation import CHAT_MODEL, THOUGHT
 from tests.support.memory_queue import MODEL, MemoryQueue
@@ -424,16 +422,6 @@ async def test_an_unforeseen_error_is_not_shown(connect: Connect, caplog: pytest
     reply = await chat(connect(Broken()))
     assert (reply.status_code, reply.json()) == (500, {"error": errors.InternalError().message})
     assert "ZeroDivisionError" in caplog.text
-
-
-@pytest.fixture
-def script() -> ScriptedQueue:
-    return ScriptedQueue()
-
-
-@pytest.fixture
-def app(script: ScriptedQueue) -> FastAPI:
-    return create_app(script, Settings())
 
 
 STREAM = {"model": CHAT_MODEL.id, "messages": HELLO}

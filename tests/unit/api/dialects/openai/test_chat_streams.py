@@ -7,7 +7,6 @@ import httpx
 import pytest
 from fastapi import FastAPI
 
-from api.app import create_app
 from jobs.errors import (
     InputTooLong,
     JobError,
@@ -19,7 +18,6 @@ from jobs.errors import (
 )
 from jobs.generate import Piece, Pieces, ScoredToken, TokenLogprobs, ToolCall
 from jobs.job import Lane
-from jobs.settings import Settings
 from tests.support.chat_requests import (
     CHAT,
     Caller,
@@ -28,6 +26,7 @@ from tests.support.chat_requests import (
     chat,
     chunks_of,
     deltas,
+    said,
     sent_events,
 )
 from tests.support.memory_generation import CHAT_MODEL, THOUGHT
@@ -38,25 +37,11 @@ from tests.unit.api.conftest import Connect
 STREAM: dict[str, Any] = {**CHAT, "stream": True}
 
 
-def said(*pieces: Piece) -> Pieces:
-    return Pieces(prompt_tokens=3, cached_tokens=1, pieces=pieces)
-
-
 def word(text: str, choice: int = 0) -> Piece:
     return Piece(choice, text, tokens=(1,))
 
 
 END = Piece(finish_reason="stop")
-
-
-@pytest.fixture
-def script() -> ScriptedQueue:
-    return ScriptedQueue()
-
-
-@pytest.fixture
-def app(script: ScriptedQueue) -> FastAPI:
-    return create_app(script, Settings())
 
 
 async def streamed(

@@ -6,6 +6,7 @@ import pytest
 from tokenizers import AddedToken, Tokenizer, normalizers
 
 from tests.checkpoints import vocabularies
+from tests.support.scraps import SCRAPS
 from workers.runners.tokens.compactor import Compactor, compactor
 
 NORMALIZERS = {
@@ -14,41 +15,6 @@ NORMALIZERS = {
     "nothing dropped": normalizers.BertNormalizer(clean_text=False, handle_chinese_chars=False),
     "in two steps": normalizers.Sequence([normalizers.Lowercase(), normalizers.BertNormalizer()]),
 }
-SCRAPS = (
-    *(
-        "fox",
-        " ",
-        "\n\t",
-        "[SEP]",
-        "[",
-        "]",
-        "SEP",
-        "x",
-        "é",
-        "e\u0301",
-        "\u0301",
-        "ы",
-        "Σ",
-        "İ",
-        "ﬁ",
-        "½",
-        "한",
-    ),
-    *(
-        "你",
-        "\u00a0",
-        "\u3000",
-        "\u200b",
-        "\u0000",
-        "\ufffd",
-        "\u00ad",
-        "\u200d",
-        "\u0903",
-        "\u20dd",
-        "_",
-        "🦊",
-    ),
-)
 CHARS = [chr(code) for code in range(0x110000) if not 0xD800 <= code < 0xE000]
 
 

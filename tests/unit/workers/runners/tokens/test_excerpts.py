@@ -12,6 +12,7 @@ from tokenizers import AddedToken, Regex, Tokenizer, normalizers, pre_tokenizers
 from jobs.embed import Truncate
 from jobs.errors import InputTooLong, InvalidInput
 from tests.checkpoints import vocabularies
+from tests.support.scraps import SCRAPS
 from workers.runners.tokens.excerpts import Excerpts
 from workers.runners.tokens.tokenizer import ModelTokenizer
 
@@ -108,48 +109,6 @@ def _texts() -> dict[str, str]:
         + "P" * LONG
         + "] [SEP]dog",
     }
-
-
-SCRAPS = (
-    *(
-        "fox",
-        " ",
-        "\n\t",
-        "[SEP]",
-        "[",
-        "]",
-        "SEP",
-        "x",
-        "é",
-        "e\u0301",
-        "\u0301",
-        "ы",
-        "Σ",
-        "İ",
-        "ﬁ",
-        "ß",
-        "½",
-        "한",
-        "\u1161",
-    ),
-    *(
-        "你",
-        "\u00a0",
-        "\u3000",
-        "\u200b",
-        "\u0000",
-        "\ufffd",
-        "\u00ad",
-        "\u200d",
-        "\u180e",
-        "\u0903",
-        "\u20dd",
-        "।",
-        "_",
-        "🦊",
-    ),
-    *("\u0378", "\ue000", "\U000e0041", "<eos>", "7", "#"),
-)
 
 
 def _mixture(seed: int) -> str:
