@@ -215,10 +215,13 @@ class InFlight:
 
     def _free(self, jobs: Sequence[ActiveJob]) -> None:
         """Nothing of these waits any more, to be prepared or for the device."""
+        prepared: list[ActiveJob] = []
         for active in jobs:
             if active.status is Status.CLAIMED:
                 self._capacity.release(active)
-        self._ready.remove([each for each in jobs if each.status in (Status.READY, Status.RUNNING)])
+            elif active.is_wanted:
+                prepared.append(active)
+        self._ready.remove(prepared)
         if jobs:
             self._notify_capacity()
 
