@@ -27,6 +27,7 @@ from workers.loops.decode import DecodeBatch
 from workers.loops.device import DeviceLoop
 from workers.loops.heartbeat import Heartbeat
 from workers.loops.prepare import Preparer
+from workers.loops.prepare_pool import PreparePool
 from workers.loops.result import ResultLoop
 from workers.loops.stream import StreamLoop
 from workers.loops.watchdog import Watchdog
@@ -97,11 +98,10 @@ class BatchWorker(SimpleWorker):
         rates, bridge = DrainRates(), RqBridge(connection, queue)
         self._result_loop = result_loop = ResultLoop(in_flight, queue, model_cache, rates, bridge)
         self._heartbeat = Heartbeat(self, queue, in_flight, model_cache, result_loop, rates, bridge, settings)
-        self._preparer = Preparer(
-            in_flight, queue, model_cache, result_loop.fail, result_loop.end, timeout_s=timeout_s
-        )
+        preparer = Preparer(in_flight, queue, model_cache, result_loop.fail, result_loop.end)
+        self._prepare_pool = PreparePool(in_flight, preparer, timeout_s=timeout_s)
         self._claim_loop = ClaimLoop(
-            in_flight, queue, model_cache, self._preparer, lambda: self._heartbeat.is_suspended
+            in_flight, queue, model_cache, self._prepare_pool, lambda: self._heartbeat.is_suspended
         )
         self._stream_loop = StreamLoop(in_flight, queue, generators, result_loop.complete)
         self._device_loop = DeviceLoop(
@@ -133,7 +133,7 @@ class BatchWorker(SimpleWorker):
                 self._tick()
             self._drain(threads)
         finally:
-            self._preparer.stop()
+            self._prepare_pool.stop()
             self._claim_loop.stop()  # also when a second signal or an error cut the warm shutdown short
             self._device_loop.stop()
             self._stream_loop.stop()
@@ -150,9 +150,9 @@ class BatchWorker(SimpleWorker):
         gap_s, self._ticked_at = time.monotonic() - self._ticked_at, time.monotonic()
         if gap_s > 10 * TICK_S:  # the whole process slept
             self._watchdog.extend(gap_s)
-            self._preparer.extend(gap_s)
-        self._preparer.look_after()
-        if self._watchdog.is_expired or self._preparer.is_stuck:
+            self._prepare_pool.extend(gap_s)
+        self._prepare_pool.look_after()
+        if self._watchdog.is_expired or self._prepare_pool.is_stuck:
             self._leave_hung()
         for active in self._in_flight.begin_finish_overdue():
             self._result_loop.fail(active, TimeLimitExceeded())
@@ -230,7 +230,7 @@ class BatchWorker(SimpleWorker):
         """Finish the batch on the device; give everything else back at once."""
         log.info("stopping: finishing the batch, giving the rest back")
         self._claim_loop.stop()
-        self._preparer.stop()
+        self._prepare_pool.stop()
         self._give_back_waiting()
         self._device_loop.stop()
         while threads["device"].is_alive() or threads["claim"].is_alive():

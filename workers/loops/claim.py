@@ -9,7 +9,7 @@ from redis.exceptions import RedisError
 from jobs.generate import Pieces
 from jobs.job import LANES
 from jobs.store import keys
-from workers.loops.prepare import Preparer
+from workers.loops.prepare_pool import PreparePool
 from workers.loops.wakeup import POLL_S, WakeupListener
 from workers.models.model_cache import ModelCache
 from workers.models.swap import ModelSwap
@@ -38,7 +38,7 @@ class ClaimLoop:
         in_flight: InFlight,
         queue: WorkerQueue,
         model_cache: ModelCache,
-        preparer: Preparer,
+        prepare_pool: PreparePool,
         is_suspended: Callable[[], bool],
     ) -> None:
         """is_suspended: whether nothing is to be claimed (`rq suspend`)."""
@@ -46,7 +46,7 @@ class ClaimLoop:
         self._queue = queue
         self._model_cache = model_cache
         self._runners = model_cache.runners
-        self._preparer = preparer
+        self._prepare_pool = prepare_pool
         self._is_suspended = is_suspended
         tasks = sum(len(runner.info.tasks) for runner in self._runners.values())
         self._wakeup = WakeupListener(in_flight, queue, markers=tasks * len(LANES))
@@ -113,7 +113,7 @@ class ClaimLoop:
         for active in active_jobs:
             if active.claim.published:
                 active.resume_from(self._published(active.claim))
-        self._preparer.add(active_jobs)
+        self._prepare_pool.add(active_jobs)
 
     def _published(self, claim: Claim) -> list[Pieces]:
         while True:

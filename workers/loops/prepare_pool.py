@@ -1,0 +1,225 @@
+"""The threads that prepare claimed jobs: no job waits for another one's text."""
+
+import logging
+import math
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from jobs.errors import InternalError, TimeLimitExceeded
+from workers.loops.prepare import Preparer
+from workers.processor import cores, lower_priority
+from workers.scheduling.active_job import ActiveJob, Status
+from workers.scheduling.in_flight import InFlight
+
+log = logging.getLogger(__name__)
+
+PATIENCE_S = 0.5
+"""Jobs that are prepared together take milliseconds. After so long, one of them is at fault: each is tried alone."""
+
+MAX_JOBS = 256
+MAX_BYTES = 1 << 18
+"""Of jobs that are prepared together."""
+
+SLOW_THREADS = min(8, max(2, cores()))
+"""For jobs that are prepared one at a time: large ones, and those with grammars. Calls that take longer than PATIENCE_S
+or whose jobs are not wanted any more are not among them."""
+
+MAX_OVERDUE = 4
+"""Such calls beside those: each takes a share of the processor, and the memory of a large job."""
+
+MAX_STUCK = 8
+"""Calls that do not return. Nothing in this process can stop them, so a worker with more of them is started anew."""
+
+
+@dataclass(eq=False)
+class _Call:
+    """Jobs of one model that are being prepared in one thread.
+
+    Times are by time.monotonic, and infinite while the call waits for Redis.
+    """
+
+    active_jobs: list[ActiveJob]
+    slow: bool
+    """It is one job of the slow line."""
+    replaced: bool = False
+    """Another thread has taken the place of this one, which ends with the call."""
+    began: float = math.inf
+    deadline: float = math.inf
+    """When a single job fails. Its caller may have set it."""
+    hung_at: float = math.inf
+    """From then on it counts as a call that does not return."""
+
+    def begin(self, timeout_s: float) -> None:
+        """Its time starts."""
+        self.began = time.monotonic()
+        self.hung_at = self.began + timeout_s
+        limit_s = self.active_jobs[0].claim.time_limit_s if len(self.active_jobs) == 1 else timeout_s
+        self.deadline = self.began + min(timeout_s, limit_s)
+
+
+class PreparePool:
+    """Has threads of its own, for two lines of jobs. `add` belongs to the claim loop, `look_after` to the main thread.
+
+    In the quick line one thread takes all that waits for a model, so that all cores work on it. In the slow line each
+    job has a thread to itself; lower lanes take none of the threads that higher ones may have.
+    """
+
+    def __init__(self, in_flight: InFlight, preparer: Preparer, *, timeout_s: float) -> None:
+        """timeout_s: for one job."""
+        self._in_flight = in_flight
+        self._preparer = preparer
+        self._timeout_s = timeout_s
+        self._changed = threading.Condition()
+        self._quick: list[ActiveJob] = []
+        self._slow: list[ActiveJob] = []
+        self._calls: list[_Call] = []
+        self._stopping = False
+        self._has_quick_thread = False
+
+    def stop(self) -> None:
+        """Threads end after what they are at."""
+        self._preparer.stop()
+        with self._changed:
+            self._stopping = True
+            self._changed.notify_all()
+
+    def add(self, active_jobs: Sequence[ActiveJob]) -> None:
+        """Have these jobs prepared: highest lane first, then in their order."""
+        with self._changed:
+            for active in active_jobs:
+                self._add(active, slow=active.is_large)
+            self._changed.notify_all()
+
+    def look_after(self) -> None:
+        """Called often: sees to calls that take long. Jobs that cannot be prepared in time fail."""
+        now = time.monotonic()
+        with self._changed:
+            late = [call for call in self._calls if now > call.deadline]
+            for call in self._calls:
+                if not call.slow and not call.replaced and now > call.began + PATIENCE_S:
+                    self._replace(call)
+            self._begin_slow()
+        for call in late:
+            if len(call.active_jobs) == 1:
+                self._give_up(call.active_jobs[0])
+
+    def extend(self, seconds: float) -> None:
+        """The whole process slept (SIGSTOP, a closed lid): not the jobs' fault."""
+        with self._changed:
+            for call in self._calls:
+                call.began += seconds
+                call.deadline += seconds
+                call.hung_at += seconds
+
+    @property
+    def is_stuck(self) -> bool:
+        """Whether so many calls hang that the process should be started anew."""
+        now = time.monotonic()
+        with self._changed:
+            return sum(now > call.hung_at for call in self._calls) >= MAX_STUCK
+
+    # The two lines. All of it is called with the lock.
+
+    def _add(self, active: ActiveJob, *, slow: bool) -> None:
+        line = self._slow if slow else self._quick
+        line.append(active)
+        line.sort(key=lambda each: each.rank)
+        if slow:
+            self._in_flight.set_prepared_alone(active)
+            self._begin_slow()
+        elif not self._has_quick_thread:
+            self._has_quick_thread = True
+            self._start_thread(self._run_quick)
+
+    def _begin_slow(self) -> None:
+        """Each job of the slow line that may have a thread now gets one."""
+        while self._slow and not self._stopping and self._may_begin(self._slow[0]):
+            call = _Call([self._slow.pop(0)], slow=True)
+            self._calls.append(call)
+            self._start_thread(self._run_slow, call)
+
+    def _may_begin(self, active: ActiveJob) -> bool:
+        """Calls that hang do not count: a worker with too many of them is started anew."""
+        now = time.monotonic()
+        calls = [
+            call
+            for call in self._calls
+            if call.slow and now <= call.hung_at and call.active_jobs[0].rank[0] <= active.rank[0]
+        ]
+        prompt = [call for call in calls if now <= call.began + PATIENCE_S and call.active_jobs[0].is_wanted]
+        return len(prompt) < SLOW_THREADS and len(calls) < SLOW_THREADS + MAX_OVERDUE
+
+    def _take_quick(self) -> _Call | None:
+        if not self._quick:
+            return None
+        model, active_jobs, size_bytes = self._quick[0].model, list[ActiveJob](), 0
+        for active in self._quick:
+            if active.model == model and len(active_jobs) < MAX_JOBS and size_bytes < MAX_BYTES:
+                active_jobs.append(active)
+                size_bytes += len(active.claim.data or b"")
+        taken = set(map(id, active_jobs))
+        self._quick = [active for active in self._quick if id(active) not in taken]
+        call = _Call(active_jobs, slow=False)
+        call.begin(self._timeout_s)
+        self._calls.append(call)
+        return call
+
+    def _replace(self, call: _Call) -> None:
+        """Go on in another thread; of several jobs, find the one at fault."""
+        call.replaced = True
+        if not self._stopping:
+            self._start_thread(self._run_quick)
+        if len(call.active_jobs) > 1:
+            for active in call.active_jobs:
+                self._add(active, slow=True)
+
+    # In threads of their own
+
+    def _start_thread(self, run: Callable[..., None], *arguments: _Call) -> None:
+        threading.Thread(target=run, args=arguments, name="prepare", daemon=True).start()
+
+    def _run_quick(self) -> None:
+        call: _Call | None = None
+        while call is None or not call.replaced:
+            with self._changed:
+                while (call := self._take_quick()) is None and not self._stopping:
+                    self._changed.wait()
+                if call is None:
+                    return
+            self._run(call)
+
+    def _run_slow(self, call: _Call) -> None:
+        lower_priority()
+        self._run(call)
+        with self._changed:
+            self._begin_slow()
+
+    def _run(self, call: _Call) -> None:
+        due = [active for active in call.active_jobs if active.status is Status.CLAIMED]
+        put_off = None if call.slow else self._put_off
+        try:
+            self._preparer.prepare(due, lambda: self._begin(call), put_off)
+        except Exception:
+            log.exception("jobs could not be prepared", extra={"jobs": len(call.active_jobs)})
+            for active in call.active_jobs:
+                self._preparer.refuse(active, InternalError())
+        with self._changed:
+            self._calls.remove(call)
+
+    def _begin(self, call: _Call) -> None:
+        """The data of a job is there: waiting for Redis is no part of its time."""
+        if call.slow:
+            with self._changed:
+                call.begin(self._timeout_s)
+
+    def _put_off(self, active: ActiveJob) -> None:
+        with self._changed:
+            self._add(active, slow=True)
+
+    def _give_up(self, active: ActiveJob) -> None:
+        if active.status is Status.CLAIMED:
+            log.error("a job takes too long to prepare", extra={"job_id": active.claim.id})
+            error = TimeLimitExceeded("The input could not be made ready within the time limit.")
+            self._preparer.refuse(active, error)
