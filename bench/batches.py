@@ -16,8 +16,7 @@ from jobs.embed import EmbedJob
 from jobs.job import Lane
 from workers.models.open import open_embedder
 from workers.models.resolve import resolve
-from workers.runners.contract import loaded
-from workers.runners.embed.runner import EmbedRunner
+from workers.runners.contract import BatchRunner, loaded
 from workers.scheduling.batch_shapes import COUNTS
 from workers.scheduling.capacity import MAX_JOBS, POOL_BATCHES
 from workers.scheduling.device_limits import (
@@ -86,7 +85,7 @@ def lowest_cosine() -> float:
     return min(_cosines(runner, items, alone, order).min() for order in (list(range(TEXTS)), shuffled))
 
 
-def _cosines(runner: EmbedRunner, items: list[Any], alone: Any, order: list[int]) -> Any:
+def _cosines(runner: BatchRunner, items: list[Any], alone: Any, order: list[int]) -> Any:
     together = np.empty_like(alone)
     entries = [Entry(items[n].length, n) for n in order]
     for batch in batches(entries, CPU):

@@ -127,6 +127,10 @@ class GenerateJob(msgspec.Struct, frozen=True, tag="generate", tag_field="task")
     """The prompt's tokens are counted, and nothing is written. The prompt may then be empty."""
 
 
+LEAST_LOGPROB = -9999.0
+"""OpenAI's number for a token that cannot be: JSON has no infinity."""
+
+
 class ScoredToken(msgspec.Struct, frozen=True):
     """A token, and how probable it was."""
 

@@ -4,10 +4,7 @@ from collections.abc import Sequence
 
 import msgspec
 
-from jobs.generate import ScoredToken, TokenLogprobs
-
-LEAST_LOGPROB = -9999.0
-"""OpenAI's number for a token that cannot be: JSON has no infinity."""
+from jobs.generate import LEAST_LOGPROB, ScoredToken, TokenLogprobs
 
 
 class TokenLogprob(msgspec.Struct, frozen=True):

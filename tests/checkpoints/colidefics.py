@@ -22,7 +22,7 @@ TOKENS += [f"<row_{row}_col_{column}>" for row in range(1, 5) for column in rang
 HIDDEN, INNER, LAYERS, HEADS, KEY_HEADS, DIMENSIONS = 48, 80, 3, 3, 1, 128
 SEEN, SEEN_INNER, SEEN_LAYERS, SEEN_HEADS = 32, 48, 2, 2
 TILE, PATCH, SCALE, TILES = 48, 8, 2, 3
-"""Six patches to a tile's side, 9 tokens a tile, and up to three tiles to a picture's side."""
+"""Six patches to a tile's side, 9 tokens a tile, and up to three tiles to an image's side."""
 
 PAGES = (3, 0, 1)
 """Of tests.checkpoints.colqwen.page: square, wide, tall."""
@@ -112,7 +112,7 @@ def make(folder: Path, layout: str = "colpali") -> Path:
 
 
 def _weights(vocab: int) -> Weights:
-    """With colpali_engine's names. Large enough that pictures and distant tokens show in every vector."""
+    """With colpali_engine's names. Large enough that images and distant tokens show in every vector."""
     draw = Draw(np.random.default_rng([SEED, 129]))
     _tower(draw)
     draw.linear("model.connector.modality_projection.proj", SEEN * SCALE**2, HIDDEN, bias=False)

@@ -154,7 +154,7 @@ def _config(layout: str, vocab: int, ids: dict[str, int | None]) -> dict[str, An
 
 
 def _weights(vocab: int) -> Weights:
-    """With colpali_engine's names. Large enough that pictures and distant tokens show in every vector."""
+    """With colpali_engine's names. Large enough that images and distant tokens show in every vector."""
     draw = Draw(np.random.default_rng([SEED, 127]))
     _tower(draw)
     table = draw.random.normal(0, 1, (vocab, HIDDEN))

@@ -124,7 +124,7 @@ def page(number: int) -> bytes:
 
 
 def content_of(part: str | int) -> dict[str, Any]:
-    """A text, or the picture of a number, as published code takes it in a message."""
+    """A text, or the image of a number, as published code takes it in a message."""
     if isinstance(part, str):
         return {"type": "text", "text": part}
     block = (2 * PATCH) ** 2
@@ -182,7 +182,7 @@ def _config(layout: str, vocab: int, ids: dict[str, int | None], *, tied: bool) 
 
 
 def _weights(vocab: int, *, tied: bool) -> Weights:
-    """With the published names. Large enough that pictures, places and distant tokens show in every vector."""
+    """With the published names. Large enough that images, places and distant tokens show in every vector."""
     draw = Draw(np.random.default_rng([SEED, 227]))
     _tower(draw)
     table = draw.random.normal(0, 1, (vocab, HIDDEN))

@@ -50,7 +50,7 @@ def make(name: str, folder: Path) -> Path:
 
 
 def _qwen2_5_vl(folder: Path) -> None:
-    """Positions of three axes; pictures of any size, 28 x 28 pixels a token."""
+    """Positions of three axes; images of any size, 28 x 28 pixels a token."""
     vision = {"spatial_patch_size": 14, "window_size": 112, "fullatt_block_indexes": [1]}
     rope = {"rope_scaling": {"type": "mrope", "mrope_section": [2, 3, 3]}}
     _qwen(folder, "qwen2_5_vl", rope, vision, nested=False)
@@ -120,7 +120,7 @@ def _qwen(
 
 
 def _smolvlm(folder: Path) -> None:
-    """Positions as any text has them; a picture is cut into tiles of 4 tokens, and has a small whole beside them."""
+    """Positions as any text has them; an image is cut into tiles of 4 tokens, and has a small whole beside them."""
     tokenizer = vocabularies.byte_bpe(_SMOL_TOKENS, [], [])
     vocab = tokenizer.get_vocab_size() + 3
     config = {
@@ -156,7 +156,7 @@ def _smolvlm(folder: Path) -> None:
 
 
 def _gemma3(folder: Path) -> None:
-    """Windows in every other layer; a picture of 4 tokens, whatever its size."""
+    """Windows in every other layer; an image of 4 tokens, whatever its size."""
     tokenizer = vocabularies.byte_bpe(_GEMMA_TOKENS, [], [])
     vocab = tokenizer.get_vocab_size() + 3
     config = {
@@ -231,7 +231,7 @@ def _write(folder: Path, config: dict[str, Any], tokenizer: Any, template: str, 
 
 
 def _weights(config: dict[str, Any]) -> dict[str, NDArray[np.float32]]:
-    """Of the shapes that the model has in mlx-vlm. Large enough that pictures and distant tokens change an answer, with
+    """Of the shapes that the model has in mlx-vlm. Large enough that images and distant tokens change an answer, with
     a head that sets the tokens' scores far apart: greedy answers must not hang on rounding."""
     from mlx_vlm.utils import get_model_and_args, update_module_configs
 

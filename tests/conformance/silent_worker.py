@@ -20,9 +20,9 @@ from tests.support.fake_generator import FakeDecoder, FakeGenerator
 from workers.models.model_cache import preloaded
 from workers.runners.generate.answer import Answer
 from workers.runners.generate.contract import NewToken
-from workers.runners.generate.output.segments import NORMAL, TOOL, Markup
+from workers.runners.generate.output.segments import NORMAL, TOOL, OutputSegments
 from workers.runners.generate.output.tool_calls import CallReader
-from workers.runners.generate.output.transcript import Script
+from workers.runners.generate.output.transcript import OutputFormat
 from workers.scheduling.packing import BatchLimits
 from workers.worker import BatchWorker
 
@@ -62,13 +62,13 @@ class SlowGenerator(FakeGenerator):
         super().__init__(model)
         self.decoder = SlowDecoder(pace_s, most or -1)
 
-    def script(self, job: GenerateJob) -> Script:
+    def output_format(self, job: GenerateJob) -> OutputFormat:
         if not (isinstance(job.prompt, Chat) and job.prompt.tools):
-            return super().script(job)
+            return super().output_format(job)
         before, behind = MARKERS
-        markup = partial(Markup, {NORMAL: [(before, TOOL)], TOOL: [(behind, NORMAL)]})
+        segments = partial(OutputSegments, {NORMAL: [(before, TOOL)], TOOL: [(behind, NORMAL)]})
         calls = CallReader(json.loads, (), MARKERS)
-        return Script(self.tokenizer, markup, ()).with_tools(calls, one_call=False)
+        return OutputFormat(self.tokenizer, segments, ()).with_tools(calls, one_call=False)
 
 
 if __name__ == "__main__":

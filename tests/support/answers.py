@@ -29,7 +29,7 @@ def pieces_of(runner: GenerateRunner, answer: Answer) -> list[Piece]:
         for new in decoder.step(0.1):
             logprobs = None
             if new.logprobs is not None:
-                logprobs = runner.chances.describe(new.logprobs, new.token, answer.job.logprobs or 0)
+                logprobs = runner.logprobs_reader.describe(new.logprobs, new.token, answer.job.logprobs or 0)
             answer.transcript.add(new.token, new.finish, logprobs)
             if piece := answer.transcript.take():
                 pieces.append(piece)

@@ -13,9 +13,9 @@ from jobs.models import ModelInfo
 from workers.runners.contract import Weightless
 from workers.runners.generate.answer import Answer
 from workers.runners.generate.contract import NewToken
-from workers.runners.generate.output.segments import NORMAL, Markup
-from workers.runners.generate.output.token_logprobs import Chances
-from workers.runners.generate.output.transcript import Script, Transcript
+from workers.runners.generate.output.segments import NORMAL, OutputSegments
+from workers.runners.generate.output.token_logprobs import LogprobsReader
+from workers.runners.generate.output.transcript import OutputFormat, Transcript
 
 
 def byte_tokenizer() -> Tokenizer:
@@ -82,7 +82,7 @@ class FakeGenerator(Weightless):
         self.info = ModelInfo(id=model, task="generate", created=0, dimensions=0, max_tokens=10_000)
         self.decoder = FakeDecoder()
         self.tokenizer = byte_tokenizer()
-        self.chances = Chances(self.tokenizer)
+        self.logprobs_reader = LogprobsReader(self.tokenizer)
 
     def prepare(self, jobs: Sequence[GenerateJob]) -> Sequence[list[Answer] | GenerateResult | JobError]:
         return [self._prepare(job) for job in jobs]
@@ -94,12 +94,12 @@ class FakeGenerator(Weightless):
         ids = self.tokenizer.encode(text).ids
         if job.count_only:
             return GenerateResult(choices=(), prompt_tokens=len(ids))
-        script = self.script(job)
+        script = self.output_format(job)
         return [Answer(job, ids, job.max_tokens or len(ids), Transcript(script, n)) for n in range(job.n)]
 
-    def script(self, job: GenerateJob) -> Script:
+    def output_format(self, job: GenerateJob) -> OutputFormat:
         """How its answers are read."""
-        return Script(self.tokenizer, partial(Markup, {NORMAL: []}), (), stop=job.stop)
+        return OutputFormat(self.tokenizer, partial(OutputSegments, {NORMAL: []}), (), stop=job.stop)
 
     def assemble(
         self, job: GenerateJob, items: Sequence[Answer], outcomes: Sequence[Choice]

@@ -1,4 +1,4 @@
-"""Pictures for tests, as files."""
+"""Images for tests, as files."""
 
 from collections.abc import Sequence
 from io import BytesIO
@@ -8,10 +8,10 @@ import numpy as np
 from PIL import Image
 
 
-def encode(picture: Image.Image, kind: str = "PNG", **options: Any) -> bytes:
+def encode(image: Image.Image, kind: str = "PNG", **options: Any) -> bytes:
     """options: of Pillow's writer."""
     file = BytesIO()
-    picture.save(file, kind, **options)
+    image.save(file, kind, **options)
     return file.getvalue()
 
 

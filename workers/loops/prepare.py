@@ -137,7 +137,7 @@ class Preparer:
         else:
             for answer in items if active.resumes_from else ():
                 assert isinstance(answer, Answer), "only generating jobs have streams"
-                answer.go_on_from(active.resumes_from)
+                answer.resume_from(active.resumes_from)
             kept = _without_inputs(job) if active.is_large else job
             self._in_flight.make_ready(active, Prepared(kept, items, [None] * len(items)))
 

@@ -104,8 +104,8 @@ class StreamLoop:
     def _add(self, answer: Answer, token: NewToken, model: str) -> None:
         logprobs = None
         if token.logprobs is not None:
-            chances = self._generators[model].chances
-            logprobs = chances.describe(token.logprobs, token.token, answer.job.logprobs or 0)
+            reader = self._generators[model].logprobs_reader
+            logprobs = reader.describe(token.logprobs, token.token, answer.job.logprobs or 0)
         answer.transcript.add(token.token, token.finish, logprobs)
 
     def _take_pieces(self, growth: _Growth) -> None:

@@ -8,9 +8,8 @@ from pathlib import Path
 
 from jobs.errors import InvalidInput
 from jobs.settings import Settings
-from workers.models.detect import config_of, embeds, reranks, type_of, unknown_type
+from workers.models.detect import config_of, embeds, multi_vector_of, reranks, type_of, unknown_type
 from workers.models.resolve import LocalModel, resolve
-from workers.runners.multi_vector.family import family_of
 from workers.scheduling.device_limits import WEIGHTS_SHARE
 
 _HEADER_LENGTH_BYTES = 8
@@ -52,7 +51,7 @@ def _can_be_served(model: LocalModel, settings: Settings) -> bool:
 def _is_known(model: LocalModel) -> bool:
     """Whether its type is one of ours or of the libraries'. Raises InvalidInput where it certainly is not."""
     config, model_type = config_of(model), type_of(model)
-    if reranks(model) or family_of(model.folder, config) or embeds(model, model_type):
+    if reranks(model) or multi_vector_of(model.folder, config) or embeds(model, model_type):
         return True
     lm, vlm = _library("mlx_lm"), _library("mlx_vlm")
     if model_type and (

@@ -1,5 +1,5 @@
 """Mean hidden states of text generators and vision-language models against transformers'
-(tests/checkpoints/reference_generators.py, reference_seeing.py).
+(tests/checkpoints/reference_generators.py, reference_vision_generators.py).
 """
 
 import json
@@ -22,8 +22,8 @@ from jobs.settings import Settings
 from tests.checkpoints import generators, vision
 from tests.checkpoints.colqwen import page
 from tests.checkpoints.rerankers import make as make_reranker
-from tests.checkpoints.shown import SHOWN
 from tests.checkpoints.texts import SMALL_TEXTS
+from tests.checkpoints.vision_inputs import VISION_INPUTS
 from tests.support import parity
 from tests.support.folders import GOLDEN
 from workers.models.open import open_runner
@@ -31,7 +31,7 @@ from workers.runners.contract import loaded
 from workers.runners.embed.runner import EmbedItem, EmbedRunner
 
 MIN_COSINE = 0.9999
-SEEING = ("qwen2_5_vl", "qwen3_vl", "qwen3_5", "smolvlm")
+VISION_REQUIRED = ("qwen2_5_vl", "qwen3_vl", "qwen3_5", "smolvlm")
 
 TEXTS = EmbedJob("m", SMALL_TEXTS)
 PAGES = EmbedJob(
@@ -42,7 +42,7 @@ PAGES = EmbedJob(
         else MixedInput(
             tuple(TextPart(each) if isinstance(each, str) else ImagePart(page(each)) for each in parts)
         )
-        for parts in SHOWN
+        for parts in VISION_INPUTS
     ),
 )
 
@@ -57,7 +57,7 @@ class Golden:
 
 
 Case = tuple[Golden, EmbedRunner, EmbedJob]
-ALL = [*(f"pooled-{name}" for name in generators.NAMES), *(f"seeing-{name}" for name in SEEING)]
+ALL = [*(f"pooled-{name}" for name in generators.NAMES), *(f"seeing-{name}" for name in VISION_REQUIRED)]
 
 
 @pytest.fixture(scope="module", params=ALL)
@@ -173,9 +173,9 @@ def test_instruction_goes_before_the_text(one: EmbedRunner, seeing: EmbedRunner)
     [told] = prepared(one, EmbedJob("m", ("fox",), instruction="Find: "))
     [read] = prepared(one, EmbedJob("m", ("Find: fox",)))
     assert told.ids.tolist() == read.ids.tolist()
-    picture = ImagePart(page(0))
-    [told] = prepared(seeing, EmbedJob("m", (MixedInput((picture,)),), instruction="Find: "))
-    [read] = prepared(seeing, EmbedJob("m", (MixedInput((TextPart("Find: "), picture)),)))
+    image = ImagePart(page(0))
+    [told] = prepared(seeing, EmbedJob("m", (MixedInput((image,)),), instruction="Find: "))
+    [read] = prepared(seeing, EmbedJob("m", (MixedInput((TextPart("Find: "), image)),)))
     assert told.ids.tolist() == read.ids.tolist()
 
 
@@ -202,7 +202,7 @@ def test_bad_job_is_refused(
 @pytest.mark.parametrize(
     ("parts", "words"),
     [
-        ((ImagePart(b"no picture"),), "in no format"),
+        ((ImagePart(b"no image"),), "in no format"),
         ((ImagePart(page(0)), TextPart("<|image_pad|>")), r"holds <\|image_pad\|>"),
         ((ImagePart(page(0)), TextPart("fox " * 600)), "reads at most 512"),
     ],
@@ -215,8 +215,8 @@ def test_bad_page_is_refused(seeing: EmbedRunner, parts: tuple[Any, ...], words:
         raise error
 
 
-def test_text_model_refuses_pictures(one: EmbedRunner):
-    assert "no pictures" in refusal(one, EmbedJob("m", (MixedInput((ImagePart(page(0)),)),))).message
+def test_text_model_refuses_images(one: EmbedRunner):
+    assert "no images" in refusal(one, EmbedJob("m", (MixedInput((ImagePart(page(0)),)),))).message
 
 
 def test_model_whose_pages_the_library_masks_wrongly_embeds_texts_only(tmp_path: Path):
@@ -226,7 +226,7 @@ def test_model_whose_pages_the_library_masks_wrongly_embeds_texts_only(tmp_path:
     texts = [number for number, value in enumerate(PAGES.inputs) if isinstance(value, str)]
     items = prepared(runner, EmbedJob("m", tuple(PAGES.inputs[number] for number in texts)))
     assert cosines(vectors(runner, items), golden[texts]).min() >= MIN_COSINE
-    assert "no pictures" in refusal(runner, PAGES).message
+    assert "no images" in refusal(runner, PAGES).message
 
 
 def test_weights_leave_and_come_back(case: Case):

@@ -12,20 +12,20 @@ from tests.checkpoints.texts import MINILM_TEXTS, SMALL_TEXTS
 from tests.support.folders import GOLDEN
 from workers.models.open import open_embedder
 from workers.models.resolve import LocalModel, resolve
-from workers.runners.contract import loaded
-from workers.runners.embed.runner import EmbedItem, EmbedRunner
+from workers.runners.contract import BatchRunner, loaded
+from workers.runners.embed.runner import EmbedItem
 
 PROMPTED = [(name, "query") for name in ("modernbert", "qwen3", "gemma3")]
 
 
 @pytest.fixture(scope="module")
-def runners(tmp_path_factory: pytest.TempPathFactory) -> dict[str, EmbedRunner]:
+def runners(tmp_path_factory: pytest.TempPathFactory) -> dict[str, BatchRunner]:
     folder = tmp_path_factory.mktemp("checkpoints")
     small = {name: loaded(open_embedder(LocalModel(name, make(name, folder / name)))) for name in NAMES}
     return {**small, "all-MiniLM-L6-v2": loaded(open_embedder(resolve("all-MiniLM-L6-v2")))}
 
 
-def vectors(runner: EmbedRunner, items: Sequence[EmbedItem]) -> np.ndarray:
+def vectors(runner: BatchRunner, items: Sequence[EmbedItem]) -> np.ndarray:
     """Of one batch, (items, dimensions)."""
     found = runner.launch(items)()
     assert not any(isinstance(each, JobError) for each in found)
@@ -36,7 +36,7 @@ def vectors(runner: EmbedRunner, items: Sequence[EmbedItem]) -> np.ndarray:
     ("name", "prompt"), [*((name, "") for name in (*NAMES, "all-MiniLM-L6-v2")), *PROMPTED]
 )
 def test_vectors_equal_the_reference_alone_and_in_a_mixed_batch(
-    runners: dict[str, EmbedRunner], name: str, prompt: str
+    runners: dict[str, BatchRunner], name: str, prompt: str
 ):
     golden = np.load(GOLDEN / f"{name}.npz")
     texts = SMALL_TEXTS if name in NAMES else MINILM_TEXTS
@@ -55,7 +55,7 @@ def test_vectors_equal_the_reference_alone_and_in_a_mixed_batch(
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_order_and_neighbours_do_not_change_a_vector(runners: dict[str, EmbedRunner], name: str):
+def test_order_and_neighbours_do_not_change_a_vector(runners: dict[str, BatchRunner], name: str):
     [items] = runners[name].prepare([EmbedJob(model=name, inputs=SMALL_TEXTS)])
     assert isinstance(items, list)
     expected = np.load(GOLDEN / f"{name}.npz")["vectors."]

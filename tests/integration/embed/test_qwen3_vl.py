@@ -26,9 +26,9 @@ from tests.support.images import plain
 from tests.support.parity import least_cosine, outcomes
 from workers.models.open import load_runner, open_runner
 from workers.runners.contract import loaded
-from workers.runners.embed.mixed_runner import PageEmbedRunner
+from workers.runners.embed.mixed_runner import MixedEmbedRunner
 from workers.runners.generate.vision.runner import VisionRunner
-from workers.runners.vision.mixed_input import PageItem
+from workers.runners.vision.mixed_input import MixedItem
 
 REFERENCE = np.load(GOLDEN / "qwen3-vl-embedding.npz")
 VECTORS = REFERENCE["vectors"]
@@ -48,33 +48,33 @@ JOBS = [EmbedJob("m", (value_of(parts),), instruction=instruction) for instructi
 
 
 @pytest.fixture(scope="module", params=LAYOUTS)
-def runner(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> PageEmbedRunner:
+def runner(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> MixedEmbedRunner:
     return opened(make(tmp_path_factory.mktemp(request.param) / "qwen3-vl-embedding", request.param))
 
 
 @pytest.fixture(scope="module")
-def one(tmp_path_factory: pytest.TempPathFactory) -> PageEmbedRunner:
+def one(tmp_path_factory: pytest.TempPathFactory) -> MixedEmbedRunner:
     return opened(make(tmp_path_factory.mktemp("one") / "qwen3-vl-embedding"))
 
 
-def opened(folder: Path) -> PageEmbedRunner:
-    return parity.opened(folder, PageEmbedRunner)
+def opened(folder: Path) -> MixedEmbedRunner:
+    return parity.opened(folder, MixedEmbedRunner)
 
 
-def prepared(runner: PageEmbedRunner, jobs: Sequence[EmbedJob] = JOBS) -> list[PageItem]:
-    return parity.prepared(runner, jobs, PageItem)
+def prepared(runner: MixedEmbedRunner, jobs: Sequence[EmbedJob] = JOBS) -> list[MixedItem]:
+    return parity.prepared(runner, jobs, MixedItem)
 
 
-def vectors(runner: PageEmbedRunner, items: Sequence[PageItem]) -> np.ndarray:
+def vectors(runner: MixedEmbedRunner, items: Sequence[MixedItem]) -> np.ndarray:
     return np.stack(outcomes(runner, items))
 
 
-def test_tokens_are_those_of_the_reference(runner: PageEmbedRunner):
+def test_tokens_are_those_of_the_reference(runner: MixedEmbedRunner):
     for item, expected in zip(prepared(runner), IDS, strict=True):
         assert item.ids.tolist() == expected.tolist()
 
 
-def test_vectors_equal_the_reference_alone_and_in_one_mixed_batch(runner: PageEmbedRunner):
+def test_vectors_equal_the_reference_alone_and_in_one_mixed_batch(runner: MixedEmbedRunner):
     items = prepared(runner)
     mixed = vectors(runner, items)
     assert least_cosine(mixed, VECTORS) >= MIN_COSINE
@@ -93,7 +93,7 @@ def test_reference_tells_its_inputs_apart():
             assert cosines[a, b] < (0.99 if (b, a) in alike else 0.95), (a, b)
 
 
-def test_order_and_neighbours_do_not_change_a_vector(one: PageEmbedRunner):
+def test_order_and_neighbours_do_not_change_a_vector(one: MixedEmbedRunner):
     items = prepared(one)
     random = np.random.default_rng(3)
     for size in (2, 3, 5, 9):
@@ -102,7 +102,7 @@ def test_order_and_neighbours_do_not_change_a_vector(one: PageEmbedRunner):
         assert least_cosine(found, VECTORS[chosen]) >= MIN_COSINE
 
 
-def test_nothing_of_a_page_is_left_for_the_next_input(one: PageEmbedRunner):
+def test_nothing_of_a_page_is_left_for_the_next_input(one: MixedEmbedRunner):
     """The libraries' models keep the positions of their last page."""
     items = prepared(one)
     text, tall, wide, mixed = items[0], items[7], items[11], items[15]
@@ -111,7 +111,7 @@ def test_nothing_of_a_page_is_left_for_the_next_input(one: PageEmbedRunner):
         np.testing.assert_array_equal(vectors(one, [item]), first[id(item)])
 
 
-def test_job_s_inputs_share_an_instruction(one: PageEmbedRunner):
+def test_job_s_inputs_share_an_instruction(one: MixedEmbedRunner):
     job = EmbedJob("m", tuple(value_of(parts) for told, parts in ASKED if told is None))
     expected = VECTORS[[told is None for told, _ in ASKED]]
     items = prepared(one, [job])
@@ -122,7 +122,7 @@ def test_job_s_inputs_share_an_instruction(one: PageEmbedRunner):
     assert least_cosine(floats(result), expected) >= MIN_COSINE
 
 
-def test_cut_vector_has_length_one(one: PageEmbedRunner):
+def test_cut_vector_has_length_one(one: MixedEmbedRunner):
     job = EmbedJob("m", ("red fox",), dimensions=80)
     items = prepared(one, [job])
     result = one.assemble(job, items, one.run(items))
@@ -137,7 +137,7 @@ def floats(result: EmbedResult) -> np.ndarray:
     return np.frombuffer(result.vectors, dtype="<f4").reshape(-1, result.dimensions)
 
 
-def test_model_says_what_it_is(one: PageEmbedRunner):
+def test_model_says_what_it_is(one: MixedEmbedRunner):
     info = one.info
     assert (info.task, info.tasks, info.abilities) == ("embed", ("embed",), ("vision",))
     assert (info.dimensions, info.min_dimensions, info.max_tokens) == (HIDDEN, 64, POSITIONS)
@@ -151,7 +151,7 @@ def test_model_says_what_it_is(one: PageEmbedRunner):
         (EmbedJob("m", ("a",), dimensions=HIDDEN + 1), "dimensions"),
         (EmbedJob("m", ("a",), prompt_name="query"), "prompt_name"),
         (EmbedJob("m", ("a",), instruction="find <|image_pad|>"), "instruction"),
-        (EmbedJob("m", ("a", MixedInput((ImagePart(b"no picture"),)))), "input"),
+        (EmbedJob("m", ("a", MixedInput((ImagePart(b"no image"),)))), "input"),
         (EmbedJob("m", ("a", MixedInput((ImagePart(page(0)[:900]),)))), "input"),
         (EmbedJob("m", ("a", "fox " * 600)), "input"),
         (EmbedJob("m", ("a", "fox <|image_pad|>")), "input"),
@@ -160,7 +160,7 @@ def test_model_says_what_it_is(one: PageEmbedRunner):
         (EmbedJob("m", ("a", ())), "input"),
     ],
 )
-def test_bad_job_is_refused_and_leaves_the_others_alone(one: PageEmbedRunner, job: EmbedJob, param: str):
+def test_bad_job_is_refused_and_leaves_the_others_alone(one: MixedEmbedRunner, job: EmbedJob, param: str):
     before, refused, after = one.prepare([JOBS[6], job, JOBS[0]])
     assert isinstance(refused, InvalidInput)
     assert refused.param == param
@@ -170,14 +170,14 @@ def test_bad_job_is_refused_and_leaves_the_others_alone(one: PageEmbedRunner, jo
     assert [len(before), len(after)] == [1, 1]
 
 
-def test_overlong_page_is_refused_also_where_texts_may_be_cut(one: PageEmbedRunner):
+def test_overlong_page_is_refused_also_where_texts_may_be_cut(one: MixedEmbedRunner):
     overlong = MixedInput((ImagePart(page(0)), TextPart("fox " * 600)))
     [refused] = one.prepare([EmbedJob("m", (overlong,), truncate="end")])
     assert isinstance(refused, InputTooLong)
     assert "page" in refused.message
 
 
-def test_input_type_alone_changes_nothing(one: PageEmbedRunner):
+def test_input_type_alone_changes_nothing(one: MixedEmbedRunner):
     for input_type in ("query", "document"):
         [item] = prepared(one, [replace_type(JOBS[0], input_type)])
         assert item.ids.tolist() == IDS[0].tolist()
@@ -205,7 +205,9 @@ def test_folder_s_own_prompts_are_instructions(tmp_path: Path):
     assert isinstance(refused, InvalidInput)
 
 
-def test_vector_that_is_not_sound_fails_its_item_alone(one: PageEmbedRunner, monkeypatch: pytest.MonkeyPatch):
+def test_vector_that_is_not_sound_fails_its_item_alone(
+    one: MixedEmbedRunner, monkeypatch: pytest.MonkeyPatch
+):
     items = prepared(one)[:3]
 
     def broken(*batch: Any) -> Any:
@@ -245,7 +247,7 @@ def test_pixel_budget_is_clamped_and_a_lower_one_is_kept(
     processor = json.loads((folder / "preprocessor_config.json").read_text())
     write_json(folder / "preprocessor_config.json", {**processor, **named})
     runner = open_runner(str(folder), Settings())
-    assert isinstance(runner, PageEmbedRunner)
+    assert isinstance(runner, MixedEmbedRunner)
     large, small = plain(1240, 1754), plain(20, 20)
     items = prepared(
         runner, [EmbedJob("m", (MixedInput((ImagePart(large),)), MixedInput((ImagePart(small),))))]
@@ -336,15 +338,15 @@ def test_head_of_the_language_model_is_left_out(tmp_path: Path):
 
 def test_model_is_known_by_its_type_its_name_or_its_files(tmp_path: Path):
     named = make(tmp_path / "Qwen3-VL-Embedding-2B")
-    assert isinstance(open_runner(str(named), Settings()), PageEmbedRunner)
+    assert isinstance(open_runner(str(named), Settings()), MixedEmbedRunner)
     other = make(tmp_path / "m")
     write_json(other / "modules.json", modules())
     write_json(other / "1_Pooling" / "config.json", {"pooling_mode_lasttoken": True})
-    assert isinstance(open_runner(str(other), Settings()), PageEmbedRunner)
+    assert isinstance(open_runner(str(other), Settings()), MixedEmbedRunner)
     typed = make(tmp_path / "n", "mlx")
     config = json.loads((typed / "config.json").read_text())
     write_json(typed / "config.json", {**config, "model_type": "qwen3_vl_embedding"})
-    assert isinstance(open_runner(str(typed), Settings()), PageEmbedRunner)
+    assert isinstance(open_runner(str(typed), Settings()), MixedEmbedRunner)
     writer = open_runner(str(make_vision("qwen3_vl", tmp_path / "qwen3_vl")), Settings())
     assert isinstance(writer, VisionRunner)
 

@@ -1,4 +1,4 @@
-"""Pictures of pages that vision-language models make vectors of: how large they are read, and which threads decode."""
+"""Images of pages that vision-language models make vectors of: how large they are read, and which threads decode."""
 
 import threading
 from io import BytesIO
@@ -14,15 +14,15 @@ from tests.checkpoints import vision
 from tests.checkpoints.colqwen import page
 from tests.support import parity
 from workers.runners.embed import vision_generators
-from workers.runners.embed.vision_generators import SeeingEmbedRunner, SeenItem, within
+from workers.runners.embed.vision_generators import VisionEmbedRunner, VisionItem, scaled_down
 from workers.runners.vision.images import decode
 from workers.runners.vision.patches import MAX_PIXELS
 
 
 @pytest.fixture(scope="module")
-def runner(tmp_path_factory: pytest.TempPathFactory) -> SeeingEmbedRunner:
+def runner(tmp_path_factory: pytest.TempPathFactory) -> VisionEmbedRunner:
     folder = vision.make("qwen2_5_vl", tmp_path_factory.mktemp("seeing") / "m")
-    return parity.opened(f"{folder},task=embed", SeeingEmbedRunner)
+    return parity.opened(f"{folder},task=embed", VisionEmbedRunner)
 
 
 def photograph(width: int, height: int) -> Image.Image:
@@ -30,53 +30,53 @@ def photograph(width: int, height: int) -> Image.Image:
     return Image.fromarray(noise).resize((width, height))
 
 
-def png(picture: Image.Image) -> bytes:
+def png(image: Image.Image) -> bytes:
     file = BytesIO()
-    picture.save(file, "PNG", compress_level=1)
+    image.save(file, "PNG", compress_level=1)
     return file.getvalue()
 
 
-def paged(*pictures: bytes) -> EmbedJob:
-    return EmbedJob("m", tuple(MixedInput((ImagePart(each),)) for each in pictures))
+def paged(*images: bytes) -> EmbedJob:
+    return EmbedJob("m", tuple(MixedInput((ImagePart(each),)) for each in images))
 
 
-def test_large_picture_is_scaled_down_before_the_processor_has_it(
-    runner: SeeingEmbedRunner, monkeypatch: pytest.MonkeyPatch
+def test_large_image_is_scaled_down_before_the_processor_has_it(
+    runner: VisionEmbedRunner, monkeypatch: pytest.MonkeyPatch
 ):
     sizes: list[tuple[int, int]] = []
     process = runner._prompts._process
 
-    def watched(text: str, pictures: list[Image.Image], param: str, *, whole: bool):
-        sizes.extend(each.size for each in pictures)
-        return process(text, pictures, param, whole=whole)
+    def watched(text: str, images: list[Image.Image], param: str, *, whole: bool):
+        sizes.extend(each.size for each in images)
+        return process(text, images, param, whole=whole)
 
     monkeypatch.setattr(runner._prompts, "_process", watched)
     large = photograph(4000, 3000)
     small = large.resize((896, 672), Image.Resampling.BICUBIC)  # 602,112 pixels
-    found, expected = parity.prepared(runner, [paged(png(large), png(small))], SeenItem)
+    found, expected = parity.prepared(runner, [paged(png(large), png(small))], VisionItem)
     assert sizes == [(896, 672), (896, 672)]
     assert found.ids.tolist() == expected.ids.tolist()
-    np.testing.assert_array_equal(found.pictures["pixel_values"], expected.pictures["pixel_values"])
+    np.testing.assert_array_equal(found.image_inputs["pixel_values"], expected.image_inputs["pixel_values"])
 
 
 @pytest.mark.parametrize(
     "size", [(4000, 3000), (1654, 2339), (897, 672), (100_000, 10), (2_000_000, 1), (1, 900_000)]
 )
-def test_no_picture_is_larger_than_allowed_and_proportions_stay(size: tuple[int, int]):
-    width, height = within(Image.new("1", size), MAX_PIXELS).size
+def test_no_image_is_larger_than_allowed_and_proportions_stay(size: tuple[int, int]):
+    width, height = scaled_down(Image.new("1", size), MAX_PIXELS).size
     assert 0 < width * height <= MAX_PIXELS
     if min(size) > 100:
         assert width * height > 0.99 * MAX_PIXELS
         assert width / height == pytest.approx(size[0] / size[1], rel=0.005)
 
 
-def test_picture_that_is_small_enough_stays_as_it_is():
-    picture = photograph(896, 672)
-    assert within(picture, MAX_PIXELS) is picture
+def test_image_that_is_small_enough_stays_as_it_is():
+    image = photograph(896, 672)
+    assert scaled_down(image, MAX_PIXELS) is image
 
 
-def test_pictures_are_decoded_by_threads_of_their_own(
-    runner: SeeingEmbedRunner, monkeypatch: pytest.MonkeyPatch
+def test_images_are_decoded_by_threads_of_their_own(
+    runner: VisionEmbedRunner, monkeypatch: pytest.MonkeyPatch
 ):
     threads: list[str] = []
 
@@ -85,13 +85,13 @@ def test_pictures_are_decoded_by_threads_of_their_own(
         return decode(data, param)
 
     monkeypatch.setattr(vision_generators, "decode", watched)
-    assert len(parity.prepared(runner, [paged(page(0), page(1)), paged(page(2))], SeenItem)) == 3
+    assert len(parity.prepared(runner, [paged(page(0), page(1)), paged(page(2))], VisionItem)) == 3
     assert len(threads) == 3
-    assert all(name.startswith("pictures") for name in threads)
+    assert all(name.startswith("images") for name in threads)
 
 
-def test_after_an_error_no_more_of_the_jobs_pictures_are_decoded(
-    runner: SeeingEmbedRunner, monkeypatch: pytest.MonkeyPatch
+def test_after_an_error_no_more_of_the_jobs_images_are_decoded(
+    runner: VisionEmbedRunner, monkeypatch: pytest.MonkeyPatch
 ):
     refused = threading.Event()
     decoded: list[bytes] = []
@@ -111,7 +111,7 @@ def test_after_an_error_no_more_of_the_jobs_pictures_are_decoded(
     assert len(decoded) < 12
 
 
-def test_a_jobs_broken_picture_is_named_and_its_neighbours_are_served(runner: SeeingEmbedRunner):
+def test_a_jobs_broken_image_is_named_and_its_neighbours_are_served(runner: VisionEmbedRunner):
     sound = paged(page(0), page(1))
     broken = EmbedJob(
         "m", ("a", MixedInput((ImagePart(page(0)), TextPart("b"))), MixedInput((ImagePart(b"none"),)), "c")
@@ -125,7 +125,7 @@ def test_a_jobs_broken_picture_is_named_and_its_neighbours_are_served(runner: Se
 
 
 def test_nothing_is_decoded_for_a_job_that_is_refused_as_a_whole(
-    runner: SeeingEmbedRunner, monkeypatch: pytest.MonkeyPatch
+    runner: VisionEmbedRunner, monkeypatch: pytest.MonkeyPatch
 ):
     decoded: list[bytes] = []
     monkeypatch.setattr(vision_generators, "decode", lambda data, _: decoded.append(data))

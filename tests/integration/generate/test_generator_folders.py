@@ -166,7 +166,9 @@ def test_seeing_model_honours_its_folder_in_texts_and_pages(tmp_path: Path):
 def last_states(runner: Any, item: Any) -> np.ndarray:
     encoder = runner._network.encoder
     found = (
-        encoder.seen(item) if hasattr(item, "pictures") else encoder.hidden(mx.array(item.ids)[None], None)
+        encoder.hidden_of(item)
+        if hasattr(item, "image_inputs")
+        else encoder.hidden(mx.array(item.ids)[None], None)
     )
     return np.array(found)[0]
 

@@ -18,12 +18,13 @@ from jobs.generate import GenerateJob, Prompt, Sampling
 from tests.checkpoints import vocabularies
 from workers.runners.generate.answer import Answer
 from workers.runners.generate.contract import NewToken
-from workers.runners.generate.decoding.batched_sampling import GroupedGenerator
-from workers.runners.generate.decoding.decoder import Choosers, TextDecoder
+from workers.runners.generate.decoding.batched_sampling import BatchSamplingGenerator
+from workers.runners.generate.decoding.decoder import SamplerAndProcessors, TextDecoder
 from workers.runners.generate.decoding.penalties import processors_for
 from workers.runners.generate.decoding.samplers import GREEDY, SeededSampler, sampler_for
-from workers.runners.generate.decoding.speculation import LONGEST_REST, MAX_DEPTH, Depth, agreeing, draws_of
+from workers.runners.generate.decoding.speculation import LONGEST_REST, MAX_DEPTH, Depth, draws_of
 from workers.runners.generate.structured_output.grammar import Grammars
+from workers.runners.tokens.common_prefix import common_prefix_length
 
 TOKENIZER = vocabularies.byte_bpe(["<eos>"], [], [])
 VOCAB_SIZE = TOKENIZER.get_vocab_size() + 21
@@ -97,7 +98,7 @@ GRAMMARS = Grammars(TOKENIZER, [0])
 each_draft = pytest.mark.parametrize("draft", DRAFTS.values(), ids=DRAFTS)
 
 
-def choosers(answer: Answer) -> Choosers:
+def sampler_and_processors(answer: Answer) -> SamplerAndProcessors:
     sampling, prompt_tokens = answer.job.sampling, answer.prompt_tokens
     processors = processors_for(sampling, prompt_tokens)
     if answer.job.format is not None:
@@ -106,7 +107,7 @@ def choosers(answer: Answer) -> Choosers:
 
 
 def decoder_of(draft: nn.Module | None, *, model: Any = MODEL, ends: Iterable[int] = ()) -> TextDecoder:
-    return TextDecoder(model, ends, choosers, slots=4, prefix_cache_bytes=1 << 24, draft=draft)
+    return TextDecoder(model, ends, sampler_and_processors, slots=4, prefix_cache_bytes=1 << 24, draft=draft)
 
 
 def answer_of(ask: Ask) -> Answer:
@@ -312,8 +313,8 @@ def test_an_ended_answers_state_is_that_of_its_tokens(draft: nn.Module):
         assert_state_of(last.all_tokens, last.prompt_cache)
 
 
-def generator_of(draft: nn.Module, end: int | None) -> GroupedGenerator:
-    return GroupedGenerator(
+def generator_of(draft: nn.Module, end: int | None) -> BatchSamplingGenerator:
+    return BatchSamplingGenerator(
         MODEL,
         draft=draft,
         sampler=sampler_for(Sampling(temperature=0)),
@@ -322,7 +323,7 @@ def generator_of(draft: nn.Module, end: int | None) -> GroupedGenerator:
     )
 
 
-def last_response(generator: GroupedGenerator) -> Any:
+def last_response(generator: BatchSamplingGenerator) -> Any:
     while True:
         for response in generator.next()[1]:
             if response.finish_reason is not None:
@@ -487,9 +488,9 @@ def steps_to_try(depth: Depth, right: int) -> int:
 
 
 def test_what_follows_a_wrong_proposal_does_not_count():
-    assert agreeing([1, 2, 3], [1, 2, 3, 4]) == 3
-    assert agreeing([1, 2, 3], [1, 5, 3, 4]) == 1
-    assert agreeing([], [4]) == 0
+    assert common_prefix_length([1, 2, 3], [1, 2, 3, 4]) == 3
+    assert common_prefix_length([1, 2, 3], [1, 5, 3, 4]) == 1
+    assert common_prefix_length([], [4]) == 0
 
 
 def test_looking_ahead_leaves_a_sampler_where_it_is():

@@ -38,8 +38,8 @@ def encoded(seed: int, width: int, height: int) -> bytes:
 
 WIDE, TALL, SMALL = encoded(1, 140, 60), encoded(2, 70, 130), encoded(3, 60, 60)
 REQUESTS: dict[str, tuple[Message, ...]] = {
-    "one picture": (Message("user", (ImagePart(WIDE), TextPart("the red fox"))),),
-    "another picture": (Message("user", (ImagePart(TALL), TextPart("the red fox"))),),
+    "one image": (Message("user", (ImagePart(WIDE), TextPart("the red fox"))),),
+    "another image": (Message("user", (ImagePart(TALL), TextPart("the red fox"))),),
     "text": (Message("user", (TextPart("old horse under the mountain and the river"),)),),
     "between texts": (
         Message(
@@ -85,11 +85,9 @@ def reference(case: Case, messages: Sequence[Message]) -> list[int]:
     return tokens
 
 
-def generate_alone(
-    model: Any, processor: Any, text: str, pictures: list[Any]
-) -> tuple[list[int], list[float]]:
+def generate_alone(model: Any, processor: Any, text: str, images: list[Any]) -> tuple[list[int], list[float]]:
     """mlx-vlm's tokens, and how far the second most probable one is behind each."""
-    inputs = prepare_inputs(processor, images=pictures or None, prompts=text)
+    inputs = prepare_inputs(processor, images=images or None, prompts=text)
     ids, mask = inputs.pop("input_ids"), inputs.pop("attention_mask")
     pixels = inputs.pop("pixel_values", None)
     steps = generate_step(ids, model, pixels, mask, max_tokens=LENGTH, temperature=0, **inputs)
@@ -109,20 +107,20 @@ IN_TEXT = {
     "smolvlm": ("<image>", "<end_of_utterance>"),
     "gemma3": ("<start_of_image>", "<end_of_turn>"),
 }
-"""What stands for a picture, and for the end of a message."""
+"""What stands for an image, and for the end of a message."""
 
 
 def written_out(name: str, messages: Sequence[Message]) -> tuple[str, list[Any]]:
     mark, end = IN_TEXT[name]
-    text, pictures = "", []
+    text, images = "", []
     for message in messages:
         text += f"<|im_start|>{message.role}\n"
         for part in message.content:
             text += part.text if isinstance(part, TextPart) else mark
             if isinstance(part, ImagePart):
-                pictures.append(Image.open(BytesIO(part.data)))
+                images.append(Image.open(BytesIO(part.data)))
         text += f"{end}\n"
-    return f"{text}<|im_start|>assistant\n", pictures
+    return f"{text}<|im_start|>assistant\n", images
 
 
 def ask(name: str, max_tokens: int = LENGTH, **sampling: Any) -> GenerateJob:
@@ -158,9 +156,9 @@ def decode(
 
 
 WAVES = [
-    [["one picture", "another picture", "text", "between texts", "turns", "short"]],
-    [["text"], ["between texts", "short"], ["one picture"], ["another picture", "turns"]],
-    [["turns", "one picture"], ["short", "text"], ["another picture"], ["between texts"]],
+    [["one image", "another image", "text", "between texts", "turns", "short"]],
+    [["text"], ["between texts", "short"], ["one image"], ["another image", "turns"]],
+    [["turns", "one image"], ["short", "text"], ["another image"], ["between texts"]],
 ]
 
 
@@ -185,10 +183,10 @@ def test_in_a_mixed_batch_a_request_gets_the_tokens_it_gets_alone(
 
 def test_each_row_of_a_batch_has_its_own_sampling(case: Case):
     jobs = [
-        ask("one picture"),
-        ask("one picture", temperature=1.5, seed=4),
-        ask("one picture", temperature=1.5, seed=5),
-        ask("one picture", logit_bias={7: 1000.0}),
+        ask("one image"),
+        ask("one image", temperature=1.5, seed=4),
+        ask("one image", temperature=1.5, seed=5),
+        ask("one image", logit_bias={7: 1000.0}),
         ask("text", temperature=0.9, seed=4, top_k=20, repetition_penalty=1.5),
     ]
     alone = [decode(case.runner, [[job]])[0] for job in jobs]
@@ -197,9 +195,9 @@ def test_each_row_of_a_batch_has_its_own_sampling(case: Case):
     assert len({tuple(tokens) for tokens in alone}) == len(jobs)
 
 
-def test_several_answers_to_one_picture_differ_by_their_seed_only(case: Case):
+def test_several_answers_to_one_image_differ_by_their_seed_only(case: Case):
     job = GenerateJob(
-        "m", Chat(REQUESTS["one picture"]), n=3, sampling=Sampling(temperature=4, seed=1), max_tokens=4
+        "m", Chat(REQUESTS["one image"]), n=3, sampling=Sampling(temperature=4, seed=1), max_tokens=4
     )
     (answers,) = case.runner.prepare([job])
     assert isinstance(answers, list)
@@ -210,15 +208,15 @@ def test_several_answers_to_one_picture_differ_by_their_seed_only(case: Case):
     assert len({tuple(tokens) for tokens in found.values()}) == 3
 
 
-def test_same_words_with_another_picture_are_answered_anew(case: Case, references: Mapping[str, list[int]]):
+def test_same_words_with_another_image_are_answered_anew(case: Case, references: Mapping[str, list[int]]):
     for _ in range(2):  # the second time, a cache that went by token ids would know them
-        for data, name in ((WIDE, "one picture"), (TALL, "another picture")):
+        for data, name in ((WIDE, "one image"), (TALL, "another image")):
             message = Message("user", (ImagePart(data), TextPart("the red fox")))
             job = GenerateJob("m", Chat((message,)), sampling=Sampling(temperature=0), max_tokens=LENGTH)
             assert decode(case.runner, [[job]]) == [references[name]]
 
 
-def test_token_ids_alone_do_not_call_up_a_picture_seen_before(case: Case):
+def test_token_ids_alone_do_not_call_up_an_image_seen_before(case: Case):
     ids = tuple(prepared(case.runner, ask("turns")).ids)
     job = GenerateJob("m", Prompt(ids), sampling=Sampling(temperature=0), max_tokens=LENGTH)
     fresh = load_runner(str(case.folder), Settings())
@@ -245,46 +243,44 @@ def test_interrupted_answer_goes_on_with_the_tokens_it_would_have_had(
 
 def test_removed_answers_leave_the_others_alone(case: Case, references: Mapping[str, list[int]]):
     decoder = decoder_of(case.runner)
-    kept = decoder.insert(prepared(case.runner, ask("one picture")))
+    kept = decoder.insert(prepared(case.runner, ask("one image")))
     running = decoder.insert(prepared(case.runner, ask("short")))
     decoder.step(1.0)
     half_read = decoder.insert(prepared(case.runner, ask("turns")))
-    waiting = decoder.insert(prepared(case.runner, ask("another picture")))
+    waiting = decoder.insert(prepared(case.runner, ask("another image")))
     tokens = list[int]()
     for step in range(3 * LENGTH):
         tokens += [token.token for token in decoder.step(0.0) if token.uid == kept]
         if step == 1:
             decoder.remove([running, half_read, waiting, 12345])
             assert len(decoder) == 1
-    assert tokens == references["one picture"]
+    assert tokens == references["one image"]
     assert len(decoder) == 0
 
 
-def test_prompt_tokens_count_what_the_pictures_take(case: Case):
+def test_prompt_tokens_count_what_the_images_take(case: Case):
     messages = (Message("user", (TextPart("the red fox"),)),)
     without = prepared(case.runner, GenerateJob("m", Chat(messages))).prompt_tokens
-    pictured = prepared(case.runner, ask("one picture"))
+    with_image = prepared(case.runner, ask("one image"))
     # qwen: 140 x 60 pixels are 5 x 2 tokens between two marks; smolvlm: 2 tiles of 6 tokens and a whole of 8.
     # gemma3: 4 tokens, two marks and two tokens of line ends before and behind.
     taken = {"smolvlm": 21, "gemma3": 10}.get(case.name, 12)
-    assert pictured.prompt_tokens - without == taken
+    assert with_image.prompt_tokens - without == taken
 
 
-def test_pictures_over_the_models_context_are_refused(case: Case):
+def test_images_over_the_models_context_are_refused(case: Case):
     many = tuple(ImagePart(encoded(n, 140, 140)) for n in range(60))
     error = refusal(case.runner, GenerateJob("m", Chat((Message("user", (*many, TextPart("cat"))),))))
     assert isinstance(error, InputTooLong)
     assert error.param == "messages"
 
 
-def test_prompt_takes_pictures_at_its_marks_or_else_before_it(
-    case: Case, references: Mapping[str, list[int]]
-):
-    text, _ = written_out(case.name, REQUESTS["one picture"])
+def test_prompt_takes_images_at_its_marks_or_else_before_it(case: Case, references: Mapping[str, list[int]]):
+    text, _ = written_out(case.name, REQUESTS["one image"])
     job = GenerateJob("m", Prompt(text, (WIDE,)), sampling=Sampling(temperature=0), max_tokens=LENGTH)
-    assert decode(case.runner, [[job]]) == [references["one picture"]]
+    assert decode(case.runner, [[job]]) == [references["one image"]]
     before = prepared(case.runner, GenerateJob("m", Prompt("the red fox", (WIDE,))))
-    assert before.pictures is not None
+    assert before.image_inputs is not None
     assert decoder_of(case.runner).insert(before)
     decoder_of(case.runner).restart()
 
@@ -305,13 +301,13 @@ def test_what_cannot_be_read_is_refused(case: Case):
 
     broken = encoded(1, 60, 60)[:200]
     for job, param in [
-        (chat(ImagePart(b"no picture"), TextPart("cat")), "messages"),
+        (chat(ImagePart(b"no image"), TextPart("cat")), "messages"),
         (chat(ImagePart(broken), TextPart("cat")), "messages"),
         (chat(ImagePart(SMALL), TextPart(f"cat {MARK[case.name]}")), "messages"),
         (chat(TextPart(f"cat {MARK[case.name]}")), "messages"),
         (GenerateJob("m", Prompt((5, 6), (SMALL,))), "prompt"),
         (GenerateJob("m", Prompt(f"{MARK[case.name]} cat", (SMALL, TALL))), "images"),
-        (GenerateJob("m", Prompt("cat", (b"no picture",))), "images"),
+        (GenerateJob("m", Prompt("cat", (b"no image",))), "images"),
     ]:
         error = refusal(case.runner, job)
         assert isinstance(error, InvalidInput)
@@ -325,7 +321,7 @@ def test_prompts_may_be_prepared_in_another_thread(case: Case, references: Mappi
     while len(decoder_of(case.runner)):
         answer.generated += [token.token for token in decoder_of(case.runner).step(1.0)]
     assert answer.generated == references["between texts"]
-    assert not any(isinstance(value, mx.array) for value in (answer.pictures or {}).values())
+    assert not any(isinstance(value, mx.array) for value in (answer.image_inputs or {}).values())
 
 
 def test_model_says_that_it_sees(case: Case):

@@ -1,4 +1,4 @@
-"""Pictures from the queue to the answer: a real Redis, a whole worker, a small vision model."""
+"""Images from the queue to the answer: a real Redis, a whole worker, a small vision model."""
 
 import asyncio
 from io import BytesIO
@@ -23,13 +23,13 @@ def job(*parts: TextPart | ImagePart) -> GenerateJob:
     return GenerateJob(model="qwen2_5_vl", prompt=chat, sampling=Sampling(temperature=0), max_tokens=8)
 
 
-def picture(colour: str) -> ImagePart:
+def image(colour: str) -> ImagePart:
     file = BytesIO()
     Image.new("RGB", (90, 60), colour).save(file, "PNG")
     return ImagePart(file.getvalue())
 
 
-async def test_worker_answers_chats_with_and_without_pictures_together(
+async def test_worker_answers_chats_with_and_without_images_together(
     redis_server: RedisServer, redis_client: redis.Redis, tmp_path: Path
 ):
     runner = load_runner(str(make("qwen2_5_vl", tmp_path / "qwen2_5_vl")), Settings())
@@ -43,9 +43,9 @@ async def test_worker_answers_chats_with_and_without_pictures_together(
 
         asked = [
             job(TextPart("the red fox")),
-            job(picture("red"), TextPart("the red fox")),
-            job(picture("blue"), TextPart("the red fox")),
-            job(TextPart("look"), picture("blue"), TextPart("and"), picture("red"), TextPart("now")),
+            job(image("red"), TextPart("the red fox")),
+            job(image("blue"), TextPart("the red fox")),
+            job(TextPart("look"), image("blue"), TextPart("and"), image("red"), TextPart("now")),
         ]
         alone = [await answer(each) for each in asked]
         together = await asyncio.gather(*map(answer, asked))
@@ -53,4 +53,4 @@ async def test_worker_answers_chats_with_and_without_pictures_together(
         assert len({each.choices for each in alone}) == len(asked)
         assert [each.prompt_tokens - alone[0].prompt_tokens for each in alone[1:3]] == [8, 8]
         with pytest.raises(InvalidInput):
-            await answer(job(ImagePart(b"no picture"), TextPart("cat")))
+            await answer(job(ImagePart(b"no image"), TextPart("cat")))

@@ -196,18 +196,18 @@ def test_lengths_at_which_pylate_cuts_are_no_limit_but_the_positions_are(one: Mu
         assert cut.ids[:2].tolist() == item.ids[:2].tolist()
 
 
-def test_pictures_are_refused(one: MultiVectorRunner):
-    picture = ImagePart(page(3))
+def test_images_are_refused(one: MultiVectorRunner):
+    image = ImagePart(page(3))
     embed, rerank = one.prepare(
         [
-            EmbedJob("m", ("a", MixedInput((picture,)))),
-            RerankJob("m", "fox", ("dog", (TextPart("cat"), picture))),
+            EmbedJob("m", ("a", MixedInput((image,)))),
+            RerankJob("m", "fox", ("dog", (TextPart("cat"), image))),
         ]
     )
     assert isinstance(embed, InvalidInput)
-    assert (embed.message, embed.param) == ("Input 1: this model reads texts, and no pictures.", "input")
+    assert (embed.message, embed.param) == ("Input 1: this model reads texts, and no images.", "input")
     assert isinstance(rerank, InvalidInput)
-    assert rerank.message == "Document 1: this model reads texts, and no pictures."
+    assert rerank.message == "Document 1: this model reads texts, and no images."
 
 
 def test_model_says_what_it_is(one: MultiVectorRunner):

@@ -20,7 +20,7 @@ from workers.models.open import load_runner
 REFERENCE = np.load(GOLDEN / "colqwen2_5.npz")
 VECTORS = np.split(REFERENCE["vectors"].astype(np.float64), np.cumsum(REFERENCE["counts"])[:-1])
 QUERY_VECTORS, DOCUMENT_VECTORS = VECTORS[: len(QUERIES)], VECTORS[len(QUERIES) :]
-SHOWN: tuple[Passage, ...] = (
+VISION_INPUTS: tuple[Passage, ...] = (
     *DOCUMENTS,
     *((ImagePart(page(number)),) for number in range(len(PAGES))),
 )
@@ -40,11 +40,11 @@ async def test_documents_and_pages_are_ranked_by_their_best_matches(
     assert runner.info.tasks == ("embed", "rerank")
     async with working_queue(redis_server.url, runner) as queue:
         for query, vectors in zip(QUERIES, QUERY_VECTORS, strict=True):
-            ticket = await queue.submit(RerankJob("m", query, SHOWN), INTERACTIVE)
+            ticket = await queue.submit(RerankJob("m", query, VISION_INPUTS), INTERACTIVE)
             result = await queue.wait(ticket.id, 60)
             assert isinstance(result, RerankResult)
             scores = np.frombuffer(result.scores, dtype="<f4")
-            # A query of twenty tokens adds up twenty cosines, each right to 5e-4 (pictures are scaled by Pillow).
+            # A query of twenty tokens adds up twenty cosines, each right to 5e-4 (images are scaled by Pillow).
             assert scores == pytest.approx(best_matches(vectors), abs=len(vectors) * 5e-4)
             assert result.tokens == tuple(len(vectors) + len(each) for each in DOCUMENT_VECTORS)
         ticket = await queue.submit(EmbedJob("m", QUERIES), INTERACTIVE)
@@ -56,8 +56,8 @@ async def test_documents_and_pages_are_ranked_by_their_best_matches(
     [
         (RerankJob("m", "q", ("d",), instruction="find"), "takes no instruction", "instruction"),
         (RerankJob("m", "q", ()), "no document", "documents"),
-        (RerankJob("m", "q", ("good", (ImagePart(b"no picture"),))), "Document 1: ", "documents"),
-        (RerankJob("m", (ImagePart(b"no picture"),), ("d",)), "The query: ", "query"),
+        (RerankJob("m", "q", ("good", (ImagePart(b"no image"),))), "Document 1: ", "documents"),
+        (RerankJob("m", (ImagePart(b"no image"),), ("d",)), "The query: ", "query"),
     ],
 )
 def test_what_cannot_be_ranked_is_refused(tmp_path: Path, job: RerankJob, complaint: str, param: str):

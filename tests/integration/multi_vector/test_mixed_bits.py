@@ -18,12 +18,12 @@ from tests.support.parity import least_cosine, outcomes
 from workers.runners.multi_vector.runner import MultiVectorRunner
 
 PROJECTIONS = ("custom_text_proj", "embedding_proj_layer", "linear", "dense")
-SEEING = ("visual.", "vision_model.", "vision_tower.", "connector.")
+VISION_REQUIRED = ("visual.", "vision_model.", "vision_tower.", "connector.")
 
 GROUP = 32
 
 TEXTS = [EmbedJob("m", colqwen.QUERIES), EmbedJob("m", colqwen.DOCUMENTS, input_type="document")]
-PICTURE = EmbedJob("m", (MixedInput((ImagePart(colqwen.page(3)),)),))
+IMAGE = EmbedJob("m", (MixedInput((ImagePart(colqwen.page(3)),)),))
 
 CASES = [
     *((colqwen.make, layout) for layout in colqwen.LAYOUTS),
@@ -56,7 +56,7 @@ def test_layers_with_settings_of_their_own_are_read_with_them(
     _quantise(packed, unpacked, bits_of)
     runners = [parity.opened(folder, MultiVectorRunner) for folder in (packed, unpacked)]
     assert runners[0].weight_bytes < runners[1].weight_bytes
-    jobs = [*TEXTS, PICTURE] if "vision" in runners[0].info.abilities else TEXTS
+    jobs = [*TEXTS, IMAGE] if "vision" in runners[0].info.abilities else TEXTS
     found, expected = (outcomes(runner, parity.prepared(runner, jobs, object)) for runner in runners)
     for ours, theirs in zip(found, expected, strict=True):
         assert least_cosine(ours, theirs) >= 0.9999
@@ -73,7 +73,7 @@ def _quantise(packed: Path, unpacked: Path, bits_of: Callable[[str], int | None]
     for name, value in list(weights.items()):
         layer = name.removesuffix(".weight")
         bits = bits_of(layer)
-        if layer == name or value.ndim != 2 or any(part in name for part in SEEING):
+        if layer == name or value.ndim != 2 or any(part in name for part in VISION_REQUIRED):
             continue
         if bits != 4:
             settings[layer] = bool(bits) and {"group_size": GROUP, "bits": bits}

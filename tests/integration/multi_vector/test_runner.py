@@ -1,4 +1,4 @@
-"""ColQwen2.5's vectors against colpali_engine's (tests/checkpoints/reference_late.py): alone and in batches."""
+"""ColQwen2.5's vectors against colpali_engine's (tests/checkpoints/reference_multi_vector.py): alone and in batches."""
 
 import json
 import shutil
@@ -28,7 +28,7 @@ from tests.support.parity import least_cosine, outcomes
 from workers.models.open import load_runner, open_runner
 from workers.runners.contract import loaded
 from workers.runners.generate.vision.runner import VisionRunner
-from workers.runners.multi_vector.mixed_prompts import PageItem
+from workers.runners.multi_vector.mixed_prompts import MixedItem
 from workers.runners.multi_vector.runner import MultiVectorRunner
 from workers.runners.vision.images import decode
 
@@ -74,8 +74,8 @@ def opened(folder: Path) -> MultiVectorRunner:
     return parity.opened(folder, MultiVectorRunner)
 
 
-def prepared(runner: MultiVectorRunner, jobs: Sequence[EmbedJob] = QWEN.jobs) -> list[PageItem]:
-    return parity.prepared(runner, jobs, PageItem)
+def prepared(runner: MultiVectorRunner, jobs: Sequence[EmbedJob] = QWEN.jobs) -> list[MixedItem]:
+    return parity.prepared(runner, jobs, MixedItem)
 
 
 def test_tokens_are_those_of_the_reference(case: Case):
@@ -123,7 +123,7 @@ def test_nothing_of_a_page_is_left_for_the_next_input(case: Case):
         np.testing.assert_array_equal(outcomes(runner, [item])[0], first[id(item)])
 
 
-def test_grids_are_where_the_picture_tokens_are(case: Case):
+def test_grids_are_where_the_image_tokens_are(case: Case):
     golden, runner = case
     items = prepared(runner, golden.jobs[2:])
     mark = golden.ids[-1][items[-1].grids[0].first]
@@ -169,8 +169,8 @@ def test_input_type_and_kind_of_input_decide_how_it_is_read(one: MultiVectorRunn
     words = MixedInput((TextPart("red fox"),))
     assert read(words) == read("red fox", "document")
     assert read(words, "query") == read("red fox", "query")
-    picture = MixedInput((ImagePart(page(3)),))
-    assert read(picture) == read(picture, "document") == read(picture, "query")
+    image = MixedInput((ImagePart(page(3)),))
+    assert read(image) == read(image, "document") == read(image, "query")
 
 
 @pytest.mark.parametrize(
@@ -180,7 +180,7 @@ def test_input_type_and_kind_of_input_decide_how_it_is_read(one: MultiVectorRunn
         (EmbedJob("m", ("a",), dimensions=64), "dimensions"),
         (EmbedJob("m", ("a",), prompt_name="query"), "prompt_name"),
         (EmbedJob("m", ("a",), instruction="find it"), "instruction"),
-        (EmbedJob("m", ("a", MixedInput((ImagePart(b"no picture"),)))), "input"),
+        (EmbedJob("m", ("a", MixedInput((ImagePart(b"no image"),)))), "input"),
         (EmbedJob("m", ("a", MixedInput((ImagePart(page(0)[:900]),)))), "input"),
         (EmbedJob("m", ("a", "fox " * 1100)), "input"),
         (EmbedJob("m", ("a", (1, 2, 10_000_000))), "input"),
@@ -250,7 +250,7 @@ def test_pages_behind_a_bad_one_are_not_decoded(one: MultiVectorRunner, monkeypa
         return decode(data, param)
 
     monkeypatch.setattr("workers.runners.multi_vector.mixed_prompts.decode", noting)
-    pages = [MixedInput((ImagePart(b"no picture"),)), *[MixedInput((ImagePart(plain(20, 20)),))] * 60]
+    pages = [MixedInput((ImagePart(b"no image"),)), *[MixedInput((ImagePart(plain(20, 20)),))] * 60]
     [error] = one.prepare([EmbedJob("m", tuple(pages))])
     assert isinstance(error, InvalidInput) and error.message.startswith("Input 0: ")
     [after] = one.prepare([EmbedJob("m", (MixedInput((ImagePart(plain(20, 20)),)),))])

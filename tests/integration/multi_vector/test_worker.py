@@ -36,7 +36,7 @@ def parts(result: EmbedResult) -> list[np.ndarray]:
 
 
 @pytest.mark.filterwarnings("ignore::PIL.Image.DecompressionBombWarning")
-async def test_worker_embeds_pages_and_texts_together_and_outlives_bad_pictures(
+async def test_worker_embeds_pages_and_texts_together_and_outlives_bad_images(
     redis_server: RedisServer, redis_client: redis.Redis, tmp_path: Path
 ):
     runner = load_runner(str(make(tmp_path / "m")), Settings())
@@ -66,7 +66,7 @@ async def test_worker_embeds_pages_and_texts_together_and_outlives_bad_pictures(
             page(0)[: len(page(0)) // 2],
             encode(Image.effect_noise((200, 200), 50), "JPEG")[:3000],
             encode(Image.new("1", (12_000, 10_000)), "PNG"),
-            b"no picture",
+            b"no image",
         ):
             with pytest.raises(InvalidInput, match="Input 1: An image"):
                 await ask(pages(page(0), bad))
@@ -76,7 +76,7 @@ async def test_worker_embeds_pages_and_texts_together_and_outlives_bad_pictures(
         assert clear == plain
 
 
-async def test_odd_pictures_are_read_as_what_they_show(
+async def test_odd_images_are_read_as_what_they_show(
     redis_server: RedisServer, redis_client: redis.Redis, tmp_path: Path
 ):
     runner = load_runner(str(make(tmp_path / "m")), Settings())

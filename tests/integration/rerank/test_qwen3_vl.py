@@ -1,4 +1,4 @@
-"""Qwen3-VL-Reranker: its scores against its published code's (tests/checkpoints/reference_page_rerank.py made them),
+"""Qwen3-VL-Reranker: its scores against its published code's (tests/checkpoints/reference_mixed_rerank.py made them),
 and how it reads what it is asked.
 """
 
@@ -21,7 +21,7 @@ from jobs.settings import Settings
 from jobs.store.redis_server import RedisServer
 from tests.checkpoints import qwen3_vl
 from tests.checkpoints.make import write_json
-from tests.checkpoints.page_pairs import INSTRUCTION, NAME, OVERLONG, PAIRS, make, passage
+from tests.checkpoints.mixed_pairs import INSTRUCTION, NAME, OVERLONG, PAIRS, make, passage
 from tests.checkpoints.qwen3_vl import LAYOUTS, page
 from tests.checkpoints.weights import changed_weights
 from tests.support import parity
@@ -29,9 +29,9 @@ from tests.support.folders import GOLDEN
 from tests.support.running_worker import INTERACTIVE, LIMITS, working_queue
 from workers.models.open import open_runner
 from workers.runners.contract import loaded
-from workers.runners.rerank.mixed_prompts import PagePair
+from workers.runners.rerank.mixed_prompts import MixedPair
 from workers.runners.rerank.runner import RerankRunner
-from workers.runners.vision.mixed_input import PageItem
+from workers.runners.vision.mixed_input import MixedItem
 from workers.runners.vision.patches import Patches
 from workers.runners.vision.qwen3_vl import Qwen3VL
 
@@ -58,11 +58,11 @@ def opened(folder: Path) -> RerankRunner:
     return parity.opened(folder, RerankRunner)
 
 
-def prepared(runner: RerankRunner, jobs: Sequence[RerankJob]) -> list[PagePair]:
-    return parity.prepared(runner, jobs, PagePair)
+def prepared(runner: RerankRunner, jobs: Sequence[RerankJob]) -> list[MixedPair]:
+    return parity.prepared(runner, jobs, MixedPair)
 
 
-def logits(runner: RerankRunner, items: Sequence[PageItem]) -> np.ndarray:
+def logits(runner: RerankRunner, items: Sequence[MixedItem]) -> np.ndarray:
     """Of one batch."""
     return np.array(parity.outcomes(runner, items))
 
@@ -78,7 +78,7 @@ def farthest(a: np.ndarray, b: np.ndarray) -> float:
     return float(np.abs(a - b).max())
 
 
-def picture(width: int, height: int) -> ImagePart:
+def image(width: int, height: int) -> ImagePart:
     file = BytesIO()
     Image.new("RGB", (width, height), "blue").save(file, "PNG")
     return ImagePart(file.getvalue())
@@ -141,7 +141,7 @@ def test_rounded_shapes_change_no_score(
         assert farthest(logits(rounding, items[batch]), REFERENCE["logits"][batch]) < TOLERANCE
 
 
-def test_beginnings_of_queries_with_pictures_are_computed_once_and_change_no_logit(
+def test_beginnings_of_queries_with_images_are_computed_once_and_change_no_logit(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.setattr("workers.runners.rerank.mixed_model.plans_per_shape", lambda: False)
@@ -152,25 +152,25 @@ def test_beginnings_of_queries_with_pictures_are_computed_once_and_change_no_log
         job("a quick fox", "dog", (TextPart("cat"), ImagePart(page(4)))),
     ]
     items = prepared(runner, asked)
-    assert all(0 < item.shared < item.length for item in items)
+    assert all(0 < item.prefix_tokens < item.length for item in items)
     alone = np.concatenate([logits(runner, [item]) for item in items])
     seen: list[int] = []
-    see = Qwen3VL._see
+    see = Qwen3VL._encode_images
 
-    def counting(body: Qwen3VL, pictures: Sequence[Patches]):
-        seen.append(len(pictures))
-        return see(body, pictures)
+    def counting(body: Qwen3VL, images: Sequence[Patches]):
+        seen.append(len(images))
+        return see(body, images)
 
-    monkeypatch.setattr(Qwen3VL, "_see", counting)
+    monkeypatch.setattr(Qwen3VL, "_encode_images", counting)
     assert farthest(logits(runner, items), alone) < TOLERANCE
     assert seen == [2, 2]  # pages 4 and 5 of the queries, then 0 and 4 of the documents
 
 
-def test_a_picture_is_decoded_once_for_all_documents(runner: RerankRunner):
+def test_an_image_is_decoded_once_for_all_documents(runner: RerankRunner):
     asked = job((ImagePart(page(4)),), "dog", (ImagePart(page(0)),), (ImagePart(page(4)), TextPart("cat")))
     first, second, third = prepared(runner, [asked])
-    assert first.pictures[0] is second.pictures[0] is third.pictures[0] is third.pictures[1]
-    assert [len(item.pictures) for item in (first, second, third)] == [1, 2, 2]
+    assert first.images[0] is second.images[0] is third.images[0] is third.images[1]
+    assert [len(item.images) for item in (first, second, third)] == [1, 2, 2]
 
 
 def test_text_parts_are_read_as_one_text_and_in_their_places(runner: RerankRunner):
@@ -191,15 +191,15 @@ def test_text_parts_are_read_as_one_text_and_in_their_places(runner: RerankRunne
     ("asked", "param", "message"),
     [
         (job("red fox", "dog", "fox " * 500), "documents", "Document 1: 709 tokens with the query"),
-        (job("red fox", "dog", *[(picture(2000, 2000),) * 9]), "documents", "Document 1: its pictures alone"),
+        (job("red fox", "dog", *[(image(2000, 2000),) * 9]), "documents", "Document 1: its images alone"),
         (
-            job("red fox", *[(picture(2000, 2000),) * 9], truncate=True),
+            job("red fox", *[(image(2000, 2000),) * 9], truncate=True),
             "documents",
-            "Document 0: its pictures alone",
+            "Document 0: its images alone",
         ),
         (job("fox " * 500, "dog", truncate=True), "query", "leaves no room for document 0"),
         (
-            job((picture(2000, 2000),) * 9, "dog", truncate=True),
+            job((image(2000, 2000),) * 9, "dog", truncate=True),
             "query",
             "leaves no room for document 0",
         ),
@@ -211,9 +211,9 @@ def test_text_parts_are_read_as_one_text_and_in_their_places(runner: RerankRunne
         ),
         (job("<|video_pad|>", "dog"), "query", "The query: a text holds <|video_pad|>"),
         (job("red fox", "dog", instruction="<|image_pad|>"), "instruction", "The instruction: a text holds"),
-        (job("red fox", (ImagePart(b"no picture"),)), "documents", "Document 0: An image is in no format"),
+        (job("red fox", (ImagePart(b"no image"),)), "documents", "Document 0: An image is in no format"),
         (job((ImagePart(page(0)[:900]),), "dog"), "query", "The query: An image cannot be decoded"),
-        (job("red fox", "dog", (picture(800, 2),)), "documents", "Document 1: An image of 800 * 2"),
+        (job("red fox", "dog", (image(800, 2),)), "documents", "Document 1: An image of 800 * 2"),
         (job("red fox", "dog", ""), "documents", "Document 1 is empty"),
         (job("red fox", (TextPart(""),)), "documents", "Document 0 is empty"),
         (job("", "dog"), "query", "The query is empty"),
@@ -237,11 +237,11 @@ def test_overlong_document_is_cut_only_where_that_is_asked_for(runner: RerankRun
         assert "Document 0" in error.message and "`truncate`" in error.message
 
 
-def test_pictures_stay_where_all_the_text_is_cut(runner: RerankRunner):
-    shown = (picture(320, 128),) * 7
+def test_images_stay_where_all_the_text_is_cut(runner: RerankRunner):
+    shown = (image(320, 128),) * 7
     [full] = prepared(runner, [job("red fox", shown)])
     [cut] = prepared(runner, [job("red fox", (*shown, TextPart("dog " * 300)), truncate=True)])
-    assert (cut.length, len(cut.pictures)) == (512, 7)
+    assert (cut.length, len(cut.images)) == (512, 7)
     assert cut.grids == full.grids
     end = full.grids[-1].first + 40 + 1
     assert cut.ids[:end].tolist() == full.ids[:end].tolist()
@@ -307,7 +307,7 @@ def test_other_rerankers_of_its_type_are_refused(
 
 
 def test_weights_that_make_no_sound_score_are_refused_when_loaded(tmp_path: Path):
-    """Also where only pictures break it."""
+    """Also where only images break it."""
     for name in ("lm_head.weight", "model.visual.merger.norm.bias"):
         folder = make(tmp_path / name / NAME)
         with changed_weights(folder) as weights:
@@ -316,13 +316,13 @@ def test_weights_that_make_no_sound_score_are_refused_when_loaded(tmp_path: Path
             opened(folder)
 
 
-async def test_jobs_share_a_workers_batches_and_a_broken_picture_fails_its_own(
+async def test_jobs_share_a_workers_batches_and_a_broken_image_fails_its_own(
     redis_server: RedisServer, runner: RerankRunner, monkeypatch: pytest.MonkeyPatch
 ):
     sizes: list[int] = []
     launch = runner.launch
 
-    def noting(items: Sequence[PageItem]):
+    def noting(items: Sequence[MixedItem]):
         sizes.append(len(items))
         return launch(items)
 

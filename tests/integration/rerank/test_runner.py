@@ -15,12 +15,14 @@ from jobs.rerank import Passage, RerankJob, RerankResult
 from tests.checkpoints.make import write_json
 from tests.checkpoints.rerankers import make
 from tests.checkpoints.weights import changed_weights
+from workers.models.open import open_reranker
+from workers.models.resolve import LocalModel
 from workers.runners.contract import loaded, succeeded
 from workers.runners.rerank.item import RerankItem
 from workers.runners.rerank.runner import RerankRunner
-from workers.runners.rerank.shared_prefix import STEP, beginnings_of, common_beginning
+from workers.runners.rerank.shared_prefix import STEP, common_shared_prefix, shared_prefixes
 
-PICTURE = ImagePart(b"any")
+IMAGE = ImagePart(b"any")
 
 
 @pytest.fixture(scope="module")
@@ -30,17 +32,17 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def bert(folders: Path) -> RerankRunner:
-    return loaded(RerankRunner("bert", make("bert", folders / "bert")))
+    return loaded(open_reranker(LocalModel("bert", make("bert", folders / "bert"))))
 
 
 @pytest.fixture(scope="module")
 def xlm_roberta(folders: Path) -> RerankRunner:
-    return loaded(RerankRunner("xlm-roberta", make("xlm-roberta", folders / "xlm-roberta")))
+    return loaded(open_reranker(LocalModel("xlm-roberta", make("xlm-roberta", folders / "xlm-roberta"))))
 
 
 @pytest.fixture(scope="module")
 def qwen3(folders: Path) -> RerankRunner:
-    return loaded(RerankRunner("qwen3", make("qwen3-reranker", folders / "qwen3-reranker")))
+    return loaded(open_reranker(LocalModel("qwen3", make("qwen3-reranker", folders / "qwen3-reranker"))))
 
 
 def job(query: Passage, *documents: Passage, **options: Any) -> RerankJob:
@@ -96,11 +98,11 @@ def test_tokens_count_special_tokens_and_the_query(bert: RerankRunner):
 
 def test_jobs_are_prepared_together_and_fail_alone(bert: RerankRunner, qwen3: RerankRunner):
     for runner in (bert, qwen3):
-        long, picture, fox, none = runner.prepare(
-            [job("red fox", "dog", "fox " * 500), job("red fox", (PICTURE,)), job("old", "fox"), job("dog")]
+        long, image, fox, none = runner.prepare(
+            [job("red fox", "dog", "fox " * 500), job("red fox", (IMAGE,)), job("old", "fox"), job("dog")]
         )
         assert isinstance(long, InputTooLong)
-        assert isinstance(picture, InvalidInput)
+        assert isinstance(image, InvalidInput)
         assert isinstance(none, InvalidInput)
         [alone] = runner.prepare([job("old", "fox")])
         assert isinstance(fox, list) and isinstance(alone, list)
@@ -113,8 +115,8 @@ def test_jobs_are_prepared_together_and_fail_alone(bert: RerankRunner, qwen3: Re
         ("red fox", ("dog", "fox " * 200), "documents", "Document 1: 205 tokens with the query"),
         ("fox " * 200, ("dog",), "query", "leaves no room for document 0"),
         ("red fox", (), "documents", "no document"),
-        ("red fox", ("dog", ("cat", PICTURE)), "documents", "Document 1 holds a picture"),
-        ((PICTURE,), ("dog",), "query", "The query holds a picture"),
+        ("red fox", ("dog", ("cat", IMAGE)), "documents", "Document 1 holds an image"),
+        ((IMAGE,), ("dog",), "query", "The query holds an image"),
     ],
 )
 def test_bad_input_is_named(
@@ -167,42 +169,42 @@ def test_suffix_stays_behind_a_cut_document(qwen3: RerankRunner):
     assert len(cut) == qwen3.info.max_tokens
 
 
-def test_what_pairs_begin_with_alike_is_their_template_and_query(qwen3: RerankRunner):
+def test_shared_prefix_is_the_template_and_the_query(qwen3: RerankRunner):
     one, two = qwen3.prepare([job("red fox", "dog", "cat", ""), job("old", "dog")])
     assert isinstance(one, list) and isinstance(two, list)
-    assert len({item.ids[: item.shared].tobytes() for item in one}) == 1
-    assert one[0].ids[: one[0].shared].tolist() != two[0].ids[: two[0].shared].tolist()
-    assert all(item.length - item.shared < 30 for item in (*one, *two))
+    assert len({item.ids[: item.prefix_tokens].tobytes() for item in one}) == 1
+    assert one[0].ids[: one[0].prefix_tokens].tolist() != two[0].ids[: two[0].prefix_tokens].tolist()
+    assert all(item.length - item.prefix_tokens < 30 for item in (*one, *two))
 
 
-def test_beginnings_are_computed_once_where_that_saves_work(qwen3: RerankRunner, bert: RerankRunner):
+def test_shared_prefixes_are_computed_once_where_that_saves_work(qwen3: RerankRunner, bert: RerankRunner):
     asked = [job("red fox", "dog", "cat"), job("old", "horse"), job("red fox", "snow")]
     items = [item for found in qwen3.prepare(asked) if isinstance(found, list) for item in found]
-    shared = beginnings_of(items)
+    shared = shared_prefixes(items)
     assert shared is not None
     assert (len(shared.ids), shared.of_pair) == (2, [0, 0, 1, 0])
-    assert beginnings_of(items[:1]) is None
-    assert beginnings_of([items[0], items[2]]) is None
+    assert shared_prefixes(items[:1]) is None
+    assert shared_prefixes([items[0], items[2]]) is None
     [pairs] = bert.prepare([job("red fox", "dog", "cat")])
-    assert isinstance(pairs, list) and beginnings_of(pairs) is None
+    assert isinstance(pairs, list) and shared_prefixes(pairs) is None
 
 
-def test_common_beginning_is_cut_to_whole_steps(qwen3: RerankRunner, bert: RerankRunner):
+def test_common_prefix_is_cut_to_whole_steps(qwen3: RerankRunner, bert: RerankRunner):
     one, two = qwen3.prepare([job("red fox " * 40, "dog", "cat"), job("old", "dog")])
     assert isinstance(one, list) and isinstance(two, list)
-    alone, mixed = common_beginning(one), common_beginning([*one, *two])
+    alone, mixed = common_shared_prefix(one), common_shared_prefix([*one, *two])
     assert alone is not None and mixed is not None
-    assert alone.lengths == [one[0].shared // STEP * STEP] * 2
+    assert alone.lengths == [one[0].prefix_tokens // STEP * STEP] * 2
     assert 0 < mixed.lengths[0] < alone.lengths[0]
     assert mixed.lengths == [mixed.lengths[0]] * 3
-    assert common_beginning(one[:1]) is None
+    assert common_shared_prefix(one[:1]) is None
     [pairs] = bert.prepare([job("red fox", "dog", "cat")])
-    assert isinstance(pairs, list) and common_beginning(pairs) is None
+    assert isinstance(pairs, list) and common_shared_prefix(pairs) is None
 
 
 def test_rounded_shapes_change_no_score(folders: Path, qwen3: RerankRunner, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr("workers.runners.rerank.text_model.plans_per_shape", lambda: True)
-    rounding = loaded(RerankRunner("rounding", folders / "qwen3-reranker"))
+    rounding = loaded(open_reranker(LocalModel("rounding", folders / "qwen3-reranker")))
     asked = [job("red fox " * 40, "dog", "cat and snow"), job("old", "horse")]
     items = [item for found in qwen3.prepare(asked) if isinstance(found, list) for item in found]
     for batch in (items, items[:2]):
@@ -214,7 +216,7 @@ def test_unsound_score_fails_its_item_alone(folders: Path):
     with changed_weights(folder) as weights:
         fox = 90
         weights["bert.embeddings.word_embeddings.weight"][fox] = np.nan
-    runner = loaded(RerankRunner("unsound", folder))
+    runner = loaded(open_reranker(LocalModel("unsound", folder)))
     pairs = [np.asarray(ids, np.int32) for ids in ([2, 3, 70, 3], [2, 3, fox], [2, 3, 3])]
     sound, broken, other = runner.run([RerankItem(ids, np.zeros_like(ids)) for ids in pairs])
     assert isinstance(broken, InternalError)
@@ -228,7 +230,7 @@ def test_weights_without_a_sound_score_are_refused_at_load(folders: Path):
     with changed_weights(folder) as weights:
         weights["classifier.weight"][:] = np.nan
     with pytest.raises(InvalidInput, match="not finite"):
-        loaded(RerankRunner("broken", folder))
+        loaded(open_reranker(LocalModel("broken", folder)))
 
 
 @pytest.mark.parametrize(
@@ -244,11 +246,11 @@ def test_missing_weight_is_refused_before_load(folders: Path, name: str, weight:
     with changed_weights(folder) as weights:
         del weights[weight]
     with pytest.raises(InvalidInput, match=weight):
-        RerankRunner("missing", folder)
+        open_reranker(LocalModel("missing", folder))
 
 
 def test_it_scores_again_after_its_weights_have_left(folders: Path):
-    runner = loaded(RerankRunner("again", make("qwen3-reranker", folders / "again-reranker")))
+    runner = loaded(open_reranker(LocalModel("again", make("qwen3-reranker", folders / "again-reranker"))))
     before = scores(rerank(runner, "red fox", "dog", "fox"))
     runner.unload()
     assert np.array_equal(scores(rerank(loaded(runner), "red fox", "dog", "fox")), before)
@@ -259,7 +261,7 @@ def converted(folder: Path, weights: dict[str, np.ndarray], **changes: Any) -> R
     config = json.loads((folder / "config.json").read_text())
     write_json(folder / "config.json", {**config, **changes})
     save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
-    return loaded(RerankRunner("converted", folder))
+    return loaded(open_reranker(LocalModel("converted", folder)))
 
 
 def test_head_of_its_own_and_classifier_score_as_the_shared_head_does(folders: Path, qwen3: RerankRunner):
@@ -287,7 +289,7 @@ def test_head_of_its_own_and_classifier_score_as_the_shared_head_does(folders: P
 
 @pytest.mark.parametrize("name", ["bert", "modernbert", "qwen3-reranker"])
 def test_quantised_conversion_is_read(folders: Path, name: str):
-    whole = loaded(RerankRunner(name, make(name, folders / f"{name}-whole")))
+    whole = loaded(open_reranker(LocalModel(name, make(name, folders / f"{name}-whole"))))
     folder = make(name, folders / f"{name}-8bit")
     weights = {key: mx.array(value) for key, value in load_file(folder / "model.safetensors").items()}
     for key in [key for key in weights if key.endswith("weight") and weights[key].shape[-1] % 32 == 0]:
@@ -301,7 +303,7 @@ def test_quantised_conversion_is_read(folders: Path, name: str):
     write_json(folder / "config.json", {**config, "quantization": {"group_size": 32, "bits": 8}})
 
     documents = ("the old fox sleeps near the river", "snow and wind over the small lake")
-    quantised = loaded(RerankRunner(name, folder))
+    quantised = loaded(open_reranker(LocalModel(name, folder)))
     assert quantised.weight_bytes < whole.weight_bytes
     exact, near = (scores(rerank(each, "red fox", *documents)) for each in (whole, quantised))
     assert np.allclose(exact, near, atol=0.05)

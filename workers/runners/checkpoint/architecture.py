@@ -4,39 +4,24 @@ Newer transformers write `rope_parameters` and `layer_types`, older ones `rope_t
 old names, and falls back to its defaults without a word where they are missing.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 from jobs.errors import InvalidInput
-
-SUPPORTED = ("bert", "xlm-roberta", "modernbert", "qwen3", "gemma3_text")
-
-Required = Mapping[str, tuple[Any, ...]]
-"""What a key must say, the first being its value where config.json does not name it."""
-
-REQUIRED: dict[str, Required] = {
-    "bert": {"hidden_act": ("gelu",), "position_embedding_type": ("absolute", None)},
-    "xlm-roberta": {"hidden_act": ("gelu",), "position_embedding_type": ("absolute", None)},
-    "modernbert": {"hidden_activation": ("gelu",)},
-    "qwen3": {"hidden_act": ("silu",), "attention_bias": (False, None), "use_sliding_window": (False, None)},
-    "gemma3_text": {
-        "hidden_activation": ("gelu_pytorch_tanh",),
-        "use_bidirectional_attention": (False, True),
-        "attention_bias": (False, None),
-        "attn_logit_softcapping": (None,),
-    },
-}
+from workers.families import ENCODER_TYPES, Required, family_of
 
 
 def library_config(config: dict[str, Any]) -> dict[str, Any]:
     """config.json with every value under the name that mlx-vlm reads. Raises InvalidInput for what is not supported."""
     model_type = config.get("model_type")
-    if model_type not in REQUIRED:
+    family = family_of(model_type)
+    if family is None or model_type not in ENCODER_TYPES:
         raise InvalidInput(
-            f"Model type {model_type!r} makes no embeddings here. Supported: {', '.join(SUPPORTED)}.",
+            f"Model type {model_type!r} makes no embeddings here. Supported: {', '.join(ENCODER_TYPES)}.",
             param="model",
         )
-    check_config(f"{model_type} model", config, REQUIRED[model_type])
+    check_config(f"{model_type} model", config, family.required)
     config = {**config}
     match model_type:
         case "qwen3":
@@ -129,6 +114,15 @@ def check_config(name: str, config: Mapping[str, Any], required: Required) -> No
         value = config.get(key, allowed[0])
         if value not in allowed:
             _refuse(name, key, value)
+
+
+@contextmanager
+def complete_config() -> Iterator[None]:
+    """Raises InvalidInput where what config.json lacks is found missing."""
+    try:
+        yield
+    except (KeyError, TypeError) as error:
+        raise InvalidInput(f"The model's config.json is incomplete: {error}.", param="model") from error
 
 
 def _refuse(name: str, key: str, value: Any) -> None:

@@ -5,13 +5,16 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from jobs.errors import InvalidInput
+from workers.families import family_of
 
 
 class Module(NamedTuple):
-    """One of sentence-transformers'. kind: its class. folder: where its files are."""
+    """A module of sentence-transformers."""
 
     kind: str
+    """Its class."""
     folder: Path
+    """Where its files are."""
 
 
 def read_json(path: Path) -> dict[str, Any]:
@@ -56,6 +59,11 @@ def no_weights(file: Path, error: Exception) -> InvalidInput:
     )
 
 
+def written_at(folder: Path) -> int:
+    """When its config.json was written, in seconds since 1970: what ModelInfo has as `created`."""
+    return int((folder / "config.json").stat().st_mtime)
+
+
 def max_tokens_of(folder: Path, config: dict[str, Any], transformer: dict[str, Any]) -> int:
     """The least of what the positions, the tokenizer and the sentence-transformers file allow.
 
@@ -67,8 +75,9 @@ def max_tokens_of(folder: Path, config: dict[str, Any], transformer: dict[str, A
         read_json(folder / "tokenizer_config.json").get("model_max_length"),
     ]
     positions = config.get("max_position_embeddings")
-    if positions and config.get("model_type") == "xlm-roberta":
-        positions -= int(config.get("pad_token_id", 1)) + 1  # its positions are counted from padding_idx + 1
+    family = family_of(config.get("model_type"))
+    if positions and family and family.positions_after_padding:
+        positions -= int(config.get("pad_token_id", 1)) + 1
     limits.append(positions)
     # A tokenizer without a limit says 1e30.
     sane = [int(limit) for limit in limits if limit and 0 < limit < 10_000_000]

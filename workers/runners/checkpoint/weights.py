@@ -42,7 +42,7 @@ def without_buffers(weights: dict[str, mx.array]) -> dict[str, mx.array]:
 
 
 def renamed(named: dict[str, Any], renaming: Renaming, unused: re.Pattern[str]) -> dict[str, Any]:
-    """Whatever has weights' names, with the network's own; unknown ones stay as they are."""
+    """What goes by weights' names, under the network's own names; unknown names stay as they are."""
     found: dict[str, Any] = {}
     for name, value in named.items():
         if not unused.search(name):
@@ -52,6 +52,14 @@ def renamed(named: dict[str, Any], renaming: Renaming, unused: re.Pattern[str]) 
                     break
             found[name] = value
     return found
+
+
+def renamed_checkpoint(
+    folder: Path, config: dict[str, Any], renaming: Renaming, unused: re.Pattern[str]
+) -> tuple[dict[str, mx.array], dict[str, Any]]:
+    """The folder's weights and config.json's quantisation, under the network's own names. Raises InvalidInput."""
+    weights = renamed(read_weights(folder), renaming, unused)
+    return weights, renamed(config.get("quantization") or {}, renaming, unused)
 
 
 def head_rows(

@@ -23,7 +23,7 @@ LAST_NORMS = (
 )
 
 
-class Tap(nn.Module):
+class LastHiddenState(nn.Module):
     """A layer, whose output of the last forward pass can be taken."""
 
     def __init__(self, layer: nn.Module) -> None:
@@ -49,7 +49,7 @@ class Tap(nn.Module):
         return seen[0]
 
 
-def tap_last_norm(model: Any) -> Tap:
+def capture_last_hidden_state(model: Any) -> LastHiddenState:
     """Put a tap on the norm behind the model's layers, and take its head away, whose weights nobody needs.
 
     Raises InvalidInput for a model whose layers or norm are not found.
@@ -61,14 +61,14 @@ def tap_last_norm(model: Any) -> Tap:
             continue
         for name in LAST_NORMS:
             if isinstance(module.get(name), nn.Module):
-                tap = Tap(module[name])
+                tap = LastHiddenState(module[name])
                 module[name] = tap
-                _behead(model)
+                _remove_head(model)
                 return tap
     raise InvalidInput("where this model's last hidden states are is not known.", param="model")
 
 
-def _behead(model: Any) -> None:
+def _remove_head(model: Any) -> None:
     for module in model.modules():
         if isinstance(module.get("lm_head"), nn.Module):
             module["lm_head"] = nn.Identity()

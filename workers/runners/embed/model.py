@@ -1,6 +1,6 @@
 """What an embedding model's folder is opened as, whatever its architecture."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
@@ -8,10 +8,10 @@ import mlx.core as mx
 from mlx import nn
 
 from workers.runners.checkpoint.folder import read_json
-from workers.runners.checkpoint.lazy_weights import module_of
 from workers.runners.embed.recipe import Recipe, read_recipe
 from workers.runners.embed.weights import load_dense, load_encoder
 from workers.runners.layers.pooling import Dense
+from workers.runners.layers.text_encoders import Gemma
 
 
 class Encoder(Protocol):
@@ -24,27 +24,26 @@ class Encoder(Protocol):
         ...
 
 
-class Network(NamedTuple):
-    """What maps token ids to vectors."""
+class Network(nn.Module):
+    """What maps token ids to vectors: an encoder, and the dense layers after its pooling."""
 
-    encoder: Encoder
-    dense: list[Dense]
-
-    @property
-    def modules(self) -> tuple[nn.Module, ...]:
-        return (module_of(self.encoder), *self.dense)
+    def __init__(self, encoder: Encoder, dense: Sequence[Dense | nn.Linear]) -> None:
+        super().__init__()
+        self.encoder: Encoder = encoder
+        self.dense = [*dense]
 
 
 class EmbedModel(NamedTuple):
-    """network: opens it, every weight accounted for, none read yet; raises InvalidInput. pad: what fills up short
-    texts. abilities: as in ModelInfo.
-    """
+    """An embedding model's folder, opened."""
 
     recipe: Recipe
     network: Callable[[], Network]
+    """Opens the network, every weight accounted for, none read yet. Raises InvalidInput."""
     vocab_size: int
     pad: int
+    """The token that fills up short texts."""
     abilities: tuple[str, ...] = ()
+    """As in ModelInfo."""
 
 
 def open_embedding_model(folder: Path) -> EmbedModel:
@@ -54,6 +53,13 @@ def open_embedding_model(folder: Path) -> EmbedModel:
 
     def network() -> Network:
         dense = [load_dense(path) for path in recipe.dense]
-        return Network(load_encoder(folder, config), dense)
+        encoder = load_encoder(folder, config)
+        return Network(encoder, [*dense, *(_dense_moved_out(encoder) if isinstance(encoder, Gemma) else ())])
 
     return EmbedModel(recipe, network, int(config["vocab_size"]), int(config.get("pad_token_id") or 0))
+
+
+def _dense_moved_out(encoder: Gemma) -> list[nn.Linear]:
+    """MLX conversions of EmbeddingGemma keep its dense layers among the encoder's weights."""
+    dense, encoder.dense = encoder.dense, []
+    return dense

@@ -8,6 +8,7 @@ from typing import Any
 
 from jobs.embed import EmbedJob
 from jobs.errors import InvalidInput
+from workers.families import embedding_of
 from workers.runners.checkpoint.folder import max_tokens_of, modules_of, read_json
 
 logger = logging.getLogger(__name__)
@@ -25,8 +26,6 @@ LEGACY_POOLINGS = {
 # "Instruct: {task}\nQuery:{text}", from the model card of Qwen3-Embedding.
 INSTRUCT = re.compile(r"^Instruct: .*(\nQuery: ?)$", re.DOTALL)
 QWEN3_NAME = "qwen3-embedding"
-QWEN3_VL_TYPES = ("qwen3_vl", "qwen3_vl_embedding")
-"""The second is mlx-vlm's name."""
 QWEN3_QUERY_PROMPT = (
     "Instruct: Given a web search query, retrieve relevant passages that answer the query\nQuery:"
 )
@@ -34,22 +33,24 @@ QWEN3_QUERY_PROMPT = (
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
-    """dense: folders of the dense layers after pooling, in order. max_tokens: special tokens included.
-
-    instruction_frame: what goes before and after an instruction; None where the model takes none but its prompts.
-    min_dimensions: smallest Matryoshka cut, None where the model declares none.
-    cuts: the only cuts allowed, where the model lists them.
-    """
+    """How a model makes a vector of a text."""
 
     pooling: str
+    """One of POOLINGS."""
     dense: tuple[Path, ...]
+    """Folders of the dense layers after pooling, in order."""
     prompts: dict[str, str]
+    """What goes before a text, by the prompt's name."""
     default_prompt_name: str | None
     instruction_frame: tuple[str, str] | None
+    """What goes before and after an instruction; None where the model takes none but its prompts."""
     max_tokens: int
+    """Special tokens included."""
     lowercase: bool
     min_dimensions: int | None
+    """Smallest Matryoshka cut; None where the model declares none."""
     cuts: tuple[int, ...]
+    """The only cuts allowed, where the model lists them."""
 
     def prompt_of(self, job: EmbedJob) -> str:
         """The named prompt that a job without an instruction gets, "" for none. Raises InvalidInput."""
@@ -109,11 +110,13 @@ def _modules(folder: Path, config: dict[str, Any]) -> tuple[str, tuple[Path, ...
 
 def _pooling(folder: Path, config: dict[str, Any]) -> str:
     pooling = read_json(folder / "config.json")
-    if not pooling and config.get("model_type") in QWEN3_VL_TYPES:
-        return "lasttoken"  # its published code's; the first folders came without this file
     if not pooling:
-        fallback = "lasttoken" if config.get("model_type") == "qwen3" else "mean"
-        logger.warning("model names no pooling, %s is used", fallback, extra={"folder": str(folder.parent)})
+        own = embedding_of(config.get("model_type"))
+        fallback = own.pooling if own else "mean"
+        if own is None or not own.names_no_pooling:
+            logger.warning(
+                "model names no pooling, %s is used", fallback, extra={"folder": str(folder.parent)}
+            )
         return fallback
     modes = [name for key, name in LEGACY_POOLINGS.items() if pooling.get(key)]
     named = pooling.get("pooling_mode") or modes or ["mean"]
@@ -132,10 +135,9 @@ def _instruction_frame(config: dict[str, Any], prompts: dict[str, str]) -> tuple
     for prompt in prompts.values():
         if match := INSTRUCT.match(prompt):
             return "Instruct: ", match[1]
-    if config.get("model_type") == "qwen3":
-        return "Instruct: ", "\nQuery:"
-    if config.get("model_type") == "gemma3_text":
-        return "task: ", " | query: "
+    own = embedding_of(config.get("model_type"))
+    if own and own.instruction_frame:
+        return own.instruction_frame
     return None if any(prompts.values()) else ("", "")
 
 
@@ -151,14 +153,13 @@ def _matryoshka(
             return int(source["truncate_dim"]), ()
         if source.get("is_matryoshka"):
             return 1, ()
-    model_type = config.get("model_type")
+    own = embedding_of(config.get("model_type"))
+    if own is None or (config.get("model_type") == "qwen3" and not _is_qwen3_embedding(folder, sentence)):
+        return None, ()
+    return own.min_dimensions, ()
+
+
+def _is_qwen3_embedding(folder: Path, sentence: dict[str, Any]) -> bool:
+    """Other embedders are of the same type, and were not trained for cuts."""
     prompts = sentence.get("prompts") or {}
-    if model_type == "qwen3" and (
-        QWEN3_NAME in str(folder).lower() or prompts.get("query") == QWEN3_QUERY_PROMPT
-    ):
-        return 32, ()  # its model card: "user-defined output dimensions ranging from 32"
-    if model_type in QWEN3_VL_TYPES:
-        return 64, ()  # its model card: "user-defined output dimensions ranging from 64"
-    if model_type == "gemma3_text":
-        return 128, ()  # EmbeddingGemma's model card: 768, and 512, 256, 128
-    return None, ()
+    return QWEN3_NAME in str(folder).lower() or prompts.get("query") == QWEN3_QUERY_PROMPT

@@ -15,7 +15,7 @@ from tokenizers import Tokenizer
 from jobs.errors import InvalidInput
 from workers.runners.checkpoint.folder import read_json, special_token
 from workers.runners.checkpoint.weights import suit_device
-from workers.runners.embed.last_hidden_state import tap_last_norm
+from workers.runners.embed.last_hidden_state import capture_last_hidden_state
 from workers.runners.embed.model import EmbedModel, Encoder, Network
 from workers.runners.embed.recipe import Recipe, read_recipe
 from workers.runners.embed.weights import load_dense
@@ -32,18 +32,18 @@ class TextGenerator(nn.Module):
     def __init__(self, model: Any) -> None:
         super().__init__()
         self.model = model
-        self._tap = tap_last_norm(model)
+        self._last_hidden_state = capture_last_hidden_state(model)
 
     def hidden(self, ids: mx.array, real: mx.array | None) -> mx.array:
         # It reads from left to right, and is padded on the right: a real token never sees padding.
         self.model(ids)
-        return self._tap.take(*ids.shape)
+        return self._last_hidden_state.take(*ids.shape)
 
 
-def open_generator(folder: Path, adapter: Path | None) -> EmbedModel:
+def open_text_generator(folder: Path, adapter: Path | None) -> EmbedModel:
     """A text generator's folder. adapter: LoRA weights for it, as mlx_lm.lora makes them. Raises InvalidInput."""
     config = read_json(folder / "config.json")
-    check_reads_onwards(folder, config)
+    check_is_causal(folder, config)
     recipe = recipe_of(folder, config)
     return EmbedModel(
         recipe, partial(_network, folder, adapter, recipe), _tokens_known(folder, config), pad=0
@@ -100,7 +100,7 @@ def _check_end(folder: Path) -> None:
         )
 
 
-def check_reads_onwards(folder: Path, config: dict[str, Any]) -> None:
+def check_is_causal(folder: Path, config: dict[str, Any]) -> None:
     """Raises InvalidInput for a model that was made an encoder, in which each token sees those after it."""
     architectures = " ".join(map(str, config.get("architectures") or ()))
     both_ways = config.get("is_causal") is False or config.get("use_bidirectional_attention")

@@ -12,31 +12,32 @@ if TYPE_CHECKING:  # it needs MLX's libraries, which a worker of other models do
 
 
 class Answer:
-    """An item for the device.
-
-    ids: what is computed before its next token: the prompt and, where it goes on from an earlier start, what was
-    written then. prompt_tokens: length of the prompt. generated: what was written since this start; the device's
-    thread adds to it. transcript: another thread's; the device's only asks whether it is complete.
-    failure: why it cannot be completed, noted by the device's thread. cached_tokens: how many of the prompt's tokens
-    needed no computing; known once it has begun. pictures: what a vision model's processor made of the prompt's
-    pictures, by its own names; None where there are none. constraint: what holds it to a format, before its beginning;
-    each start takes one of its own from there. A job's answers share it.
+    """An item for the device. The stream's thread owns its transcript; all else belongs to the device's thread once
+    `prepare` has handed it over.
     """
 
     def __init__(
         self, job: GenerateJob, ids: Sequence[int], max_tokens: int, transcript: "Transcript",
-        pictures: Mapping[str, Any] | None = None, constraint: "GrammarConstraint | None" = None,
+        image_inputs: Mapping[str, Any] | None = None, constraint: "GrammarConstraint | None" = None,
     ) -> None:  # fmt: skip
         self.job = job
         self.ids = list(ids)
+        """What is computed before its next token: the prompt, and what an earlier execution has written."""
         self.prompt_tokens = len(ids)
         self.max_tokens = max_tokens
+        """How many tokens may still be written."""
         self.transcript = transcript
-        self.pictures = pictures
+        """Its text. The device's thread only asks whether it is complete."""
+        self.image_inputs = image_inputs
+        """What a vision model's processor made of the prompt's images, by its own names; None without images."""
         self.constraint = constraint
+        """What holds it to a format, at its start. A job's answers share it, and each takes a copy."""
         self.generated: list[int] = []
+        """Tokens written since this execution began."""
         self.cached_tokens = 0
+        """Tokens of the prompt that the prefix cache held; known once the answer has begun."""
         self.failure: JobError | None = None
+        """Why it cannot be completed."""
         self._begun_at: float | None = None
         self._first_at: float | None = None
         self._last_at = 0.0
@@ -68,25 +69,25 @@ class Answer:
         return 0.0 if self._first_at is None else self._last_at - self._first_at
 
     def note_begun(self, at: float) -> None:
-        """at: by time.monotonic. One that is begun again goes on counting."""
+        """at: by time.monotonic. The first call counts."""
         if self._begun_at is None:
             self._begun_at = at
 
     def note_token(self, at: float) -> None:
-        """A token of it came. at: by time.monotonic."""
+        """A token of it has come. at: by time.monotonic."""
         if self._first_at is None:
             self._first_at = at
         self._last_at = at
 
-    def go_on_from(self, told: Sequence[Pieces]) -> None:
-        """Take over what another worker has told of the job's answers, as far as it is of this one."""
+    def resume_from(self, published: Sequence[Pieces]) -> None:
+        """Go on after what an earlier execution has published of this answer. published: of all answers of the job."""
         choice = self.transcript.choice
-        pieces = [piece for each in told for piece in each.pieces if piece.choice == choice]
+        pieces = [piece for each in published for piece in each.pieces if piece.choice == choice]
         self.transcript.replay(pieces)
         self._start_after([token for piece in pieces for token in piece.tokens])
 
     def rewind(self) -> None:
-        """The device has forgotten it: the next start is after what was generated."""
+        """The decoder was restarted: the answer goes on after what was generated."""
         self._start_after(self.generated)
         self.generated = []
 

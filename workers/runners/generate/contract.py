@@ -11,18 +11,19 @@ if TYPE_CHECKING:  # a worker of other models does without them
     import numpy as np
     from numpy.typing import NDArray
 
-    from workers.runners.generate.output.token_logprobs import Chances
+    from workers.runners.generate.output.token_logprobs import LogprobsReader
 
 
 class NewToken(NamedTuple):
-    """A token of the answer `uid`. finish: "stop" at an end marker, "length" after max_tokens. logprobs: natural
-    logarithms of the probabilities of the whole vocabulary, where they are wanted.
-    """
+    """A token that the decoder has written."""
 
     uid: int
+    """Of its answer, as `Decoder.insert` returned it."""
     token: int
     finish: FinishReason | None
+    """"stop" at an end token, "length" after max_tokens."""
     logprobs: "NDArray[np.float32] | None"
+    """Natural logarithms of the probabilities of the whole vocabulary; None where nobody asked for them."""
 
 
 class Decoder(Protocol):
@@ -55,12 +56,15 @@ class Decoder(Protocol):
 
 @runtime_checkable
 class Generator(Runner, Protocol):
-    """A model that writes answers: its items are Answers, its outcomes Choices. decoder: None once unloaded."""
+    """A model that writes answers: its items are Answers, its outcomes Choices."""
 
     @property
-    def decoder(self) -> Decoder | None: ...
+    def decoder(self) -> Decoder | None:
+        """None while the weights are not in memory."""
+        ...
 
-    chances: "Chances"
+    logprobs_reader: "LogprobsReader"
+    """Turns a token's log-probabilities into what a caller gets. Any thread may use it."""
 
 
 def decoder_of(generator: Generator) -> Decoder:

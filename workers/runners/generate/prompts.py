@@ -14,11 +14,12 @@ from jobs.generate import Chat, GenerateJob, Message, Prompt, Tool
 ROLE_PREFIXES = {"system": "ASSISTANT's RULE: ", "user": "USER: ", "assistant": "ASSISTANT: ", "stop": "\n"}
 
 
-class Reading(NamedTuple):
-    """A prompt as a model takes it. pictures: as in Answer."""
+class PromptInputs(NamedTuple):
+    """A prompt as a model takes it."""
 
     ids: Sequence[int]
-    pictures: Mapping[str, Any] | None = None
+    image_inputs: Mapping[str, Any] | None = None
+    """As in workers.runners.generate.answer.Answer."""
 
 
 def prompt_ids(tokenizer: TokenizerWrapper, job: GenerateJob, vocab_size: int) -> list[int]:
@@ -138,7 +139,7 @@ def _template_message(message: Message, content: Callable[[Message], Any]) -> di
 
 
 def _arguments(text: str) -> Any:
-    """Templates take the arguments as an object; what is no JSON they may still print as it is."""
+    """As an object, which templates expect; as text where it is not JSON, which some templates print."""
     try:
         return json.loads(text)
     except ValueError:
@@ -146,7 +147,7 @@ def _arguments(text: str) -> Any:
 
 
 def message_text(message: Message) -> str:
-    """A message's text, without its pictures."""
+    """A message's text, without its images."""
     return "".join(part.text for part in message.content if isinstance(part, TextPart))
 
 

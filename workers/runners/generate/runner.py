@@ -15,28 +15,28 @@ from tokenizers import Tokenizer
 from jobs.errors import InputTooLong, InvalidInput, JobError
 from jobs.generate import Chat, Choice, GenerateJob, GenerateResult, Prompt
 from jobs.models import ModelInfo
-from workers.runners.checkpoint.folder import read_json
+from workers.runners.checkpoint.folder import read_json, written_at
 from workers.runners.checkpoint.lazy_weights import read, release, size_bytes
 from workers.runners.contract import succeeded
 from workers.runners.generate.answer import Answer
 from workers.runners.generate.contract import Decoder
-from workers.runners.generate.decoding.decoder import Choosers, TextDecoder
+from workers.runners.generate.decoding.decoder import SamplerAndProcessors, TextDecoder
 from workers.runners.generate.decoding.penalties import check_bias, processors_for
 from workers.runners.generate.decoding.samplers import sampler_for
 from workers.runners.generate.output.end_tokens import end_ids, turn_end
 from workers.runners.generate.output.segments import (
     NORMAL,
     REASONING,
-    Markup,
+    OutputSegments,
     initial_kind,
-    part_stops,
+    split_stops,
     transitions_of,
 )
-from workers.runners.generate.output.token_logprobs import Chances
+from workers.runners.generate.output.token_logprobs import LogprobsReader
 from workers.runners.generate.output.tool_calls import CallReader
-from workers.runners.generate.output.transcript import Script, Transcript
+from workers.runners.generate.output.transcript import OutputFormat, Transcript
 from workers.runners.generate.prompts import (
-    Reading,
+    PromptInputs,
     message_text,
     prompt_ids,
     prompt_size,
@@ -78,7 +78,7 @@ class GenerateRunner:
     """A text model (workers.runners.contract.Generator)."""
 
     info: ModelInfo
-    chances: Chances
+    logprobs_reader: LogprobsReader
 
     def __init__(
         self, model_id: str, files: ModelFiles, *, slots: int, prefix_cache_bytes: int
@@ -106,7 +106,7 @@ class GenerateRunner:
             _check_same_tokenizer(self._text_tokenizer, files.draft)
         text_config: dict[str, Any] = {**config, **config.get("text_config", {})}
         self._grammars = Grammars(self._text_tokenizer, sorted(tokenizer.eos_token_ids))
-        self.chances = Chances(self._text_tokenizer)
+        self.logprobs_reader = LogprobsReader(self._text_tokenizer)
         self._vocab_size = self._tokens_known(self._network.model, text_config)
         self._excerpts = Excerpts(self._text_tokenizer, self._encode)
         self._context = int(text_config.get("max_position_embeddings") or 0) or (1 << 30)
@@ -114,7 +114,7 @@ class GenerateRunner:
         self.info = ModelInfo(
             id=model_id,
             task="generate",
-            created=int((folder / "config.json").stat().st_mtime),
+            created=written_at(folder),
             dimensions=0,
             max_tokens=self._context,
             abilities=self._abilities(),
@@ -153,7 +153,7 @@ class GenerateRunner:
         return TextDecoder(
             network.model,
             self._tokenizer.eos_token_ids,
-            self._choosers,
+            self._sampler_and_processors,
             slots=self._slots,
             prefix_cache_bytes=self._prefix_cache_bytes,
             draft=network.draft,
@@ -187,26 +187,26 @@ class GenerateRunner:
     def _answers(self, job: GenerateJob) -> list[Answer] | GenerateResult | JobError:
         try:
             self._check_length(job)
-            ids, pictures = self._read(job)
+            ids, image_inputs = self._read(job)
             if job.count_only:
                 self._room(job, len(ids))
                 return GenerateResult(choices=(), prompt_tokens=len(ids))
             check_bias(job.sampling.logit_bias, self._vocab_size)
             room = self._room(job, len(ids))
             constraint = self._constraint(job, ids)
-            script = self._script(job, ids)
+            output_format = self._output_format(job, ids)
         except JobError as error:
             return error
         asked = msgspec.structs.replace(
             job, prompt=Prompt("")
         )  # a long text would stay as long as the answer
         return [
-            Answer(asked, ids, room, Transcript(script, choice), pictures, constraint)
+            Answer(asked, ids, room, Transcript(output_format, choice), image_inputs, constraint)
             for choice in range(job.n)
         ]
 
-    def _read(self, job: GenerateJob) -> Reading:
-        return Reading(prompt_ids(self._tokenizer, job, self._vocab_size))
+    def _read(self, job: GenerateJob) -> PromptInputs:
+        return PromptInputs(prompt_ids(self._tokenizer, job, self._vocab_size))
 
     def _check_length(self, job: GenerateJob) -> None:
         """Raises InputTooLong for a prompt that has certainly too many tokens, without reading all of it."""
@@ -252,15 +252,15 @@ class GenerateRunner:
             param="messages" if isinstance(job.prompt, Chat) else "prompt",
         )
 
-    def _script(self, job: GenerateJob, ids: Sequence[int]) -> Script:
+    def _output_format(self, job: GenerateJob, ids: Sequence[int]) -> OutputFormat:
         chat = job.prompt if isinstance(job.prompt, Chat) else None
         tools = chat is not None and bool(chat.tools) and chat.tool_choice != "none"
         transitions = transitions_of(self._tokenizer, reasoning=chat is not None, tools=tools)
         initial = initial_kind(self._tokenizer, ids) if chat is not None else NORMAL
-        named, others = part_stops(job.stop, transitions, self._specials.values())
-        script = Script(
+        named, others = split_stops(job.stop, transitions, self._specials.values())
+        output_format = OutputFormat(
             self._text_tokenizer,
-            partial(Markup, transitions, initial, named),
+            partial(OutputSegments, transitions, initial, named),
             tuple(ids),
             lead=prompt_text(self._tokenizer, job.prompt)
             if job.echo and isinstance(job.prompt, Prompt)
@@ -269,15 +269,15 @@ class GenerateRunner:
             specials=self._specials if job.skip_special_tokens else {},
         )
         if chat is None or not tools:
-            return script
+            return output_format
         reader = CallReader(
             _tool_parser(self._tokenizer.tool_parser, tool_schemas(chat.tools)),
             [tool.name for tool in chat.tools],
             markers=(str(self._tokenizer.tool_call_start), str(self._tokenizer.tool_call_end)),
         )
-        return script.with_tools(reader, one_call=not chat.parallel_tool_calls)
+        return output_format.with_tools(reader, one_call=not chat.parallel_tool_calls)
 
-    def _choosers(self, answer: Answer) -> Choosers:
+    def _sampler_and_processors(self, answer: Answer) -> SamplerAndProcessors:
         sampling = answer.job.sampling
         prompt, written = answer.ids[: answer.prompt_tokens], answer.ids[answer.prompt_tokens :]
         processors = processors_for(sampling, prompt_tokens=len(prompt))

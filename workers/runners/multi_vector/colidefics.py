@@ -1,6 +1,6 @@
 """ColIdefics3's forward pass (ColSmol) over mlx-vlm's modules, as colpali_engine computes it.
 
-Why not the library's own (0.7.10): it waits for the device to find out where pictures are, hands out vectors of
+Why not the library's own (0.7.10): it waits for the device to find out where images are, hands out vectors of
 padding, and normalises what the vision tower saw with another epsilon.
 """
 
@@ -16,14 +16,14 @@ from mlx_vlm.models.idefics3.language import LanguageModel
 from mlx_vlm.models.idefics3.vision import VisionModel
 
 from workers.runners.layers.pooling import normalise
-from workers.runners.vision.mixed_input import Index, PageItem, put_pictures, tokens_of
-from workers.runners.vision.pixels import Pixels
+from workers.runners.vision.mixed_input import Index, MixedItem, put_image_states, tokens_of
+from workers.runners.vision.normalisation import Normalisation
 
 
 class ColIdefics(nn.Module):
     """A vision tower, what joins its patches, a language model that reads them, and a projection of each state."""
 
-    def __init__(self, config: ModelConfig, dimensions: int, pixels: Pixels) -> None:
+    def __init__(self, config: ModelConfig, dimensions: int, normalisation: Normalisation) -> None:
         super().__init__()
         vision = config.vision_config
         self.vision = VisionModel(vision)
@@ -34,35 +34,39 @@ class ColIdefics(nn.Module):
         self.projection = nn.Linear(config.text_config.hidden_size, dimensions)
         self.dimensions = dimensions
         self._image_token = config.image_token_id
-        self._pixels = pixels
+        self._normalisation = normalisation
 
-    def __call__(self, items: Sequence[PageItem], width: int) -> mx.array:
+    def __call__(self, items: Sequence[MixedItem], width: int) -> mx.array:
         """As workers.runners.multi_vector.model.Network does."""
         tokens = tokens_of([item.ids for item in items], width, self._image_token)
         hidden = self.language.embed_tokens(mx.array(tokens.ids))
-        tiles = [picture.values for item in items for picture in item.pictures]
+        tiles = [image.values for item in items for image in item.images]
         if tiles:
-            hidden = put_pictures(hidden, self._see(mx.array(np.concatenate(tiles))), tokens.pictured)
+            hidden = put_image_states(
+                hidden, self._encode_tiles(mx.array(np.concatenate(tiles))), tokens.image_index
+            )
         for layer in self.language.layers:
             # Causal, and padded on the right: a real token never sees padding.
             hidden = layer(hidden, "causal")  # pyright: ignore[reportArgumentType]
         return normalise(self.projection(self.language.norm(hidden)).astype(mx.float32))
 
-    def _see(self, tiles: mx.array) -> mx.array:
-        """What the vision tower makes of all tiles, uint8 (tiles, side, side, channels): (picture tokens, size)."""
+    def _encode_tiles(self, tiles: mx.array) -> mx.array:
+        """What the vision tower makes of all tiles, uint8 (tiles, side, side, channels): (image tokens, size)."""
         tower: Any = self.vision
         embeddings = tower.embeddings
-        colours = (tiles.astype(mx.float32) / 255 - mx.array(self._pixels.mean)) / mx.array(self._pixels.std)
+        colours = (tiles.astype(mx.float32) / 255 - mx.array(self._normalisation.mean)) / mx.array(
+            self._normalisation.std
+        )
         patches = embeddings.patch_embedding(colours.astype(embeddings.patch_embedding.weight.dtype))
-        places = _places(patches.shape[1], embeddings.num_patches_per_side)
-        hidden = patches.flatten(1, 2) + embeddings.position_embedding(mx.array(places))
+        positions = _patch_positions(patches.shape[1], embeddings.num_patches_per_side)
+        hidden = patches.flatten(1, 2) + embeddings.position_embedding(mx.array(positions))
         for layer in tower.encoder.layers:
             hidden = layer(hidden)
-        seen = self.connector(tower.post_layernorm(hidden))
-        return seen.reshape(-1, seen.shape[-1])
+        states = self.connector(tower.post_layernorm(hidden))
+        return states.reshape(-1, states.shape[-1])
 
 
-def _places(side: int, positions: int) -> Index:
+def _patch_positions(side: int, positions: int) -> Index:
     """Which of the tower's positions each patch of a tile has. Idefics3 counts in shares of the side, so that tiles of
     any size have the same; its rounding is part of what the model learnt.
     """

@@ -10,19 +10,21 @@ import mlx.core as mx
 from mlx_vlm.models.lfm2.config import ModelConfig
 
 from jobs.errors import InvalidInput
-from workers.runners.checkpoint.architecture import check_config
+from workers.families import multi_vector_of
+from workers.runners.checkpoint.architecture import check_config, complete_config
 from workers.runners.checkpoint.folder import max_tokens_of, modules_of, read_json, special_token
-from workers.runners.checkpoint.weights import fill, read_weights, renamed
+from workers.runners.checkpoint.weights import fill, renamed_checkpoint
 from workers.runners.embed.weights import load_dense
 from workers.runners.layers.pooling import Dense
-from workers.runners.multi_vector.family import LFM2_PROJECTIONS
 from workers.runners.multi_vector.lfm2 import ColLfm2
-from workers.runners.multi_vector.model import LateModel
-from workers.runners.multi_vector.text_prompts import Marking, TextPrompts
+from workers.runners.multi_vector.model import MultiVectorModel
+from workers.runners.multi_vector.text_prompts import ColbertFormat, TextPrompts
 from workers.runners.tokens.tokenizer import ModelTokenizer
 
+PROJECTIONS = multi_vector_of("lfm2").projections
+
 NAMES = (
-    (re.compile(rf"^(?:{'|'.join(map(re.escape, LFM2_PROJECTIONS))})\b"), "dense.0.linear"),
+    (re.compile(rf"^(?:{'|'.join(map(re.escape, PROJECTIONS))})\b"), "dense.0.linear"),
     (re.compile(r"^(?:model\.)?(embed_tokens|embedding_norm|layers)\b"), r"language.\1"),
 )
 UNUSED = re.compile(r"(^|\.)lm_head\.|rotary_emb\.inv_freq$")
@@ -41,12 +43,12 @@ DEFAULTS = {
 REQUIRED: dict[str, tuple[Any, ...]] = {"rope_scaling": (None,)}
 
 
-def open_lfm2(folder: Path) -> LateModel:
+def open_lfm2(folder: Path) -> MultiVectorModel:
     """Raises InvalidInput for what would be computed wrongly.
 
-    The limit is the least of the positions and the tokenizer's. PyLate's query_length and document_length are none:
-    they are where PyLate cuts without a word, its users set them anew as they need, and the model reads on behind
-    them. Queries are filled up to the former.
+    The limit of tokens is the lower one of the positions' and the tokenizer's. PyLate's query_length and
+    document_length are no limits here: PyLate cuts there silently, its users raise them as they need, and the model
+    reads longer texts. Short queries are filled up to query_length.
     """
     config = read_json(folder / "config.json")
     settings, both_ways = _settings(config), _reads_both_ways(folder, config)
@@ -55,29 +57,26 @@ def open_lfm2(folder: Path) -> LateModel:
     written = {**(config.get("mlx") or {}), **read_json(folder / "config_sentence_transformers.json")}
     lowercase = bool(read_json(folder / "sentence_bert_config.json").get("do_lower_case"))
     tokenizer = ModelTokenizer(folder / "tokenizer.json", limit - 1, settings.vocab_size, lowercase)
-    prompts = TextPrompts(tokenizer, _marking(folder, tokenizer, written), limit)
+    prompts = TextPrompts(tokenizer, _colbert_format(folder, tokenizer, written), limit)
     network = partial(_network, folder, config, settings, dense, both_ways=both_ways)
-    return LateModel(prompts, network, limit, sees=False)
+    return MultiVectorModel(prompts, network, limit, takes_images=False)
 
 
 def _network(
     folder: Path, config: dict[str, Any], settings: ModelConfig, dense: list[Path], *, both_ways: bool
 ) -> ColLfm2:
     """Every weight accounted for; they are read when first used. Raises InvalidInput."""
-    weights = renamed(read_weights(folder), NAMES, UNUSED)
+    weights, quantisation = renamed_checkpoint(folder, config, NAMES, UNUSED)
     for name, kernel in weights.items():
-        if (
-            name.endswith("conv.conv.weight") and kernel.shape[-1] != 1
-        ):  # channels last, of which each sees one
+        if name.endswith("conv.conv.weight") and kernel.shape[-1] != 1:  # MLX has channels last
             weights[name] = kernel.transpose(0, 2, 1)
     layers = [load_dense(each) for each in dense] or [_projection(folder, weights)]
-    for place, layer in enumerate(layers if dense else ()):
-        weights |= {
-            f"dense.{place}.linear.{name}": value for name, value in layer.linear.parameters().items()
-        }
+    for index, layer in enumerate(layers if dense else ()):
+        own: dict[str, Any] = layer.linear.parameters()
+        weights |= {f"dense.{index}.linear.{name}": value for name, value in own.items()}
     dimensions = int(layers[-1].linear.weight.shape[0])
     network = ColLfm2(settings, layers, dimensions, both_ways=both_ways)
-    return fill(network, weights, folder, renamed(config.get("quantization") or {}, NAMES, UNUSED))
+    return fill(network, weights, folder, quantisation)
 
 
 def _projection(folder: Path, weights: dict[str, mx.array]) -> Dense:
@@ -125,7 +124,7 @@ def _reads_both_ways(folder: Path, config: dict[str, Any]) -> bool:
     )
 
 
-def _marking(folder: Path, tokenizer: ModelTokenizer, written: dict[str, Any]) -> Marking:
+def _colbert_format(folder: Path, tokenizer: ModelTokenizer, written: dict[str, Any]) -> ColbertFormat:
     """written: config_sentence_transformers.json, or what a conversion has in its place. PyLate's own where it is
     silent.
     """
@@ -141,10 +140,10 @@ def _marking(folder: Path, tokenizer: ModelTokenizer, written: dict[str, Any]) -
     words = written.get("skiplist_words")
     unknown = tokenizer.token_id(special_token(names, "unk") or "")
     skipped = (tokenizer.token_id(word) for word in (string.punctuation if words is None else words))
-    return Marking(
-        query=_mark(folder, tokenizer, written.get("query_prefix", "[Q] ")),
-        document=_mark(folder, tokenizer, written.get("document_prefix", "[D] ")),
-        filling=_mark(folder, tokenizer, filling or "") or 0,
+    return ColbertFormat(
+        query=_token_id(folder, tokenizer, written.get("query_prefix", "[Q] ")),
+        document=_token_id(folder, tokenizer, written.get("document_prefix", "[D] ")),
+        filling=_token_id(folder, tokenizer, filling or "") or 0,
         query_length=int(written.get("query_length") or 32) if fills else 0,
         attends_filling=bool(written.get("attend_to_expansion_tokens")),
         skipped=[
@@ -153,7 +152,7 @@ def _marking(folder: Path, tokenizer: ModelTokenizer, written: dict[str, Any]) -
     )
 
 
-def _mark(folder: Path, tokenizer: ModelTokenizer, token: str) -> int | None:
+def _token_id(folder: Path, tokenizer: ModelTokenizer, token: str) -> int | None:
     if not token:
         return None
     found = tokenizer.token_id(token)
@@ -167,7 +166,7 @@ def _settings(config: dict[str, Any]) -> ModelConfig:
     if rope.get("rope_type", "default") != "default":
         config = {**config, "rope_scaling": rope}
     check_config("LFM2-ColBERT", config, REQUIRED)
-    try:
+    with complete_config():
         kinds = config.get("layer_types")
         if kinds:
             config = {
@@ -175,8 +174,6 @@ def _settings(config: dict[str, Any]) -> ModelConfig:
                 "full_attn_idxs": [at for at, kind in enumerate(kinds) if kind == "full_attention"],
             }
         found = ModelConfig.from_dict({**DEFAULTS, "block_dim": config["hidden_size"], **config})
-    except (KeyError, TypeError) as error:
-        raise InvalidInput(f"The model's config.json is incomplete: {error}.", param="model") from error
     if not found.full_attn_idxs:
         raise InvalidInput("This LFM2-ColBERT has no layer of attention.", param="model")
     return found

@@ -1,4 +1,4 @@
-"""What a multi-vector model reads: queries, texts and pages with the words around them that it was trained with.
+"""What a multi-vector model reads: queries, texts and images with the words around them that it was trained with.
 
 The words are colpali_engine's, with one exception: its later releases leave "Query: " out, with which the published
 models were trained and measured.
@@ -13,94 +13,102 @@ from PIL import Image
 
 from jobs.content import ImagePart, MixedInput, TextPart
 from jobs.embed import Truncate
-from jobs.errors import InputTooLong, InvalidInput
-from workers.runners.tokens.tokenizer import Ids, ModelTokenizer
-from workers.runners.vision.image_tokens import Look, grids_of, refuse_marks
+from jobs.errors import InvalidInput
+from workers.runners.checkpoint.folder import read_json
+from workers.runners.tokens.tokenizer import Ids, ModelTokenizer, too_many_tokens
+from workers.runners.vision.image_tokens import ImageTokens, grids_of, refuse_placeholders
 from workers.runners.vision.images import decode
-from workers.runners.vision.mixed_input import PageItem
+from workers.runners.vision.mixed_input import MixedItem
 
 QUERY_PREFIX = "Query: "
-ASKED = "Describe the image."
+WORDS_OF_TRAINING = "Describe the image."
+"""What stands beside an image that came without text."""
 
 
-class Words(NamedTuple):
-    """A family's. augmentation: what follows a query, room for the model to think of more than it says. page_before,
-    page_after: around a page's pictures and texts. marks: what stands for pictures, the image token's first.
-    """
+class PromptTemplate(NamedTuple):
+    """The words that a family was trained with."""
 
     query_prefix: str
-    augmentation: str
-    page_before: str
-    page_after: str
-    marks: tuple[str, ...]
+    query_augmentation: str
+    """What follows a query: tokens whose vectors may match what the query does not say."""
+    visual_prefix: str
+    """What goes before images and texts that are one input."""
+    visual_suffix: str
+    """What follows them."""
+    placeholders: tuple[str, ...]
+    """What stands for images, the image token's first."""
+
+    def of_folder(self, folder: Path) -> "PromptTemplate":
+        """With the query's prefix that a checkpoint names for transformers' processors."""
+        named = read_json(folder / "processor_config.json").get("query_prefix")
+        return self._replace(query_prefix=named or self.query_prefix)
 
 
-class PagePrompts:
+class MultiVectorPrompts:
     """Any thread may use it: nothing runs on the device."""
 
     def __init__(
         self,
         tokenizer: Path,
-        words: Words,
-        look: Callable[[Image.Image], Look],
+        template: PromptTemplate,
+        image_tokens: Callable[[Image.Image], ImageTokens],
         *,
         max_tokens: int,
         vocab_size: int,
         image_token: int,
     ) -> None:
-        """tokenizer: tokenizer.json. look: of an RGB picture. Raises InvalidInput."""
+        """tokenizer: tokenizer.json. image_tokens: of an RGB image. Raises InvalidInput."""
         whole = ModelTokenizer(tokenizer, max_tokens, vocab_size)
-        self._augmentation = next(whole.encode([words.augmentation]))
-        if next(whole.encode([words.marks[0]])).tolist() != [image_token]:
-            raise InvalidInput(f"{tokenizer} knows no {words.marks[0]}, or by another id.", param="model")
-        self._pages = whole
+        self._augmentation = next(whole.encode([template.query_augmentation]))
+        placeholder = template.placeholders[0]
+        if next(whole.encode([placeholder])).tolist() != [image_token]:
+            raise InvalidInput(f"{tokenizer} knows no {placeholder}, or by another id.", param="model")
+        self._whole = whole
         self._texts = ModelTokenizer(tokenizer, max_tokens - len(self._augmentation), vocab_size)
-        self._words = words
-        self._look = look
+        self._template = template
+        self._image_tokens = image_tokens
         self._image_token = image_token
 
-    def text(self, value: str | tuple[int, ...], *, is_query: bool, truncate: Truncate) -> PageItem:
+    def text(self, value: str | tuple[int, ...], *, is_query: bool, truncate: Truncate) -> MixedItem:
         """Raises InvalidInput."""
-        prefix = self._words.query_prefix if is_query else ""
+        prefix = self._template.query_prefix if is_query else ""
         ids, prefix_tokens = self._read(value, prefix, truncate)
         if len(ids) == 0:
             raise InvalidInput("the text is empty, and this model reads nothing of it.", param="input")
         if len(ids) > self._texts.max_tokens:
             ids = self._texts.cut(ids, prefix_tokens, truncate)
-        return PageItem(np.concatenate((ids, self._augmentation)) if is_query else ids)
+        return MixedItem(np.concatenate((ids, self._augmentation)) if is_query else ids)
 
-    def page(self, page: MixedInput) -> PageItem:
-        """A page with pictures. Raises InvalidInput."""
-        texts = [part.text for part in page.parts if isinstance(part, TextPart)]
-        self._pages.check_page(texts)
-        refuse_marks("".join(texts), self._words.marks)
-        looks = {
-            place: self._look(decode(part.data, "input"))
-            for place, part in enumerate(page.parts)
+    def mixed(self, value: MixedInput) -> MixedItem:
+        """An input with images. Raises InvalidInput."""
+        texts = [part.text for part in value.parts if isinstance(part, TextPart)]
+        self._whole.check_mixed(texts)
+        refuse_placeholders("".join(texts), self._template.placeholders)
+        by_index = {
+            index: self._image_tokens(decode(part.data, "input"))
+            for index, part in enumerate(value.parts)
             if isinstance(part, ImagePart)
         }
-        inner = [
-            part.text if isinstance(part, TextPart) else looks[place].text
-            for place, part in enumerate(page.parts)
+        words = [
+            part.text if isinstance(part, TextPart) else by_index[index].text
+            for index, part in enumerate(value.parts)
         ]
-        if not any(texts):  # a page that says nothing itself gets the words of training
-            inner.append(ASKED)
-        ids = next(self._pages.encode([self._words.page_before + "".join(inner) + self._words.page_after]))
-        if len(ids) > self._pages.max_tokens:
-            raise InputTooLong(
-                f"the page has {len(ids)} tokens, and the model reads at most {self._pages.max_tokens}.",
-                param="input",
-            )
-        found = list(looks.values())
-        return PageItem(ids, tuple(look.pixels for look in found), grids_of(ids, found, self._image_token))
+        if not any(texts):
+            words.append(WORDS_OF_TRAINING)
+        text = self._template.visual_prefix + "".join(words) + self._template.visual_suffix
+        ids = next(self._whole.encode([text]))
+        if len(ids) > self._whole.max_tokens:
+            raise too_many_tokens(len(ids), self._whole.max_tokens)
+        images = list(by_index.values())
+        return MixedItem(ids, tuple(each.pixels for each in images), grids_of(ids, images, self._image_token))
 
     def _read(self, value: str | tuple[int, ...], prefix: str, truncate: Truncate) -> tuple[Ids, int]:
         """The text's ids with the prefix, and how many of them are the prefix (where it is needed for a cut)."""
         if not isinstance(value, str):
             if self._image_token in value:
-                raise InvalidInput("the token ids hold the one that stands for a picture.", param="input")
+                raise InvalidInput("the token ids hold the one that stands for an image.", param="input")
             return self._texts.wrap(self._texts.shortened_ids(value, truncate), prefix)
-        refuse_marks(value, self._words.marks)
+        refuse_placeholders(value, self._template.placeholders)
         value = self._texts.shortened(value, truncate, prefix)
         ids = next(self._texts.encode([prefix + value]))
         if len(ids) <= self._texts.max_tokens or truncate == "none":
@@ -108,6 +116,6 @@ class PagePrompts:
         return ids, self._texts.prompt_tokens(prefix, value)
 
 
-def texts_of(page: MixedInput) -> str:
-    """The words of a page without pictures."""
-    return "\n".join(part.text for part in page.parts if isinstance(part, TextPart))
+def text_of(value: MixedInput) -> str:
+    """The words of an input without images."""
+    return "\n".join(part.text for part in value.parts if isinstance(part, TextPart))

@@ -1,65 +1,62 @@
 """What a multi-vector model's folder is opened as, whatever its family."""
 
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
 import mlx.core as mx
 
 from jobs.content import MixedInput
 from jobs.embed import PatchGrid, Truncate
-from workers.runners.checkpoint.folder import read_json
 from workers.runners.multi_vector.text_prompts import Kept
 
 
-class LateItem(Protocol):
-    """An input as the model reads it. length: its tokens. kept: which of them have vectors that are handed out. grids:
-    where among those the pictures' are.
-    """
+class MultiVectorItem(Protocol):
+    """An input as the model reads it."""
 
     @property
-    def length(self) -> int: ...
+    def length(self) -> int:
+        """Its tokens."""
+        ...
 
     @property
-    def kept(self) -> Kept: ...
+    def kept(self) -> Kept:
+        """Which of the tokens' vectors are returned."""
+        ...
 
     @property
-    def grids(self) -> tuple[PatchGrid, ...]: ...
+    def grids(self) -> tuple[PatchGrid, ...]:
+        """Where among those the images' are."""
+        ...
 
 
 class Prompts(Protocol):
     """What makes items of inputs. Any thread may use it."""
 
-    def text(self, value: str | tuple[int, ...], *, is_query: bool, truncate: Truncate) -> LateItem:
+    def text(self, value: str | tuple[int, ...], *, is_query: bool, truncate: Truncate) -> MultiVectorItem:
         """Raises InvalidInput."""
         ...
 
-    def page(self, page: MixedInput) -> LateItem:
-        """A page with pictures. Raises InvalidInput."""
+    def mixed(self, value: MixedInput) -> MultiVectorItem:
+        """An input with images. Raises InvalidInput."""
         ...
 
 
 class Network(Protocol):
-    """An nn.Module that keeps nothing of one batch for the next. dimensions: of its vectors."""
+    """An nn.Module that keeps nothing of one batch for the next."""
 
     dimensions: int
+    """Of its vectors."""
 
     def __call__(self, items: Sequence[Any], width: int) -> mx.array:
         """A unit-length vector for each token, float32 (items, width, dimensions); those of padding mean nothing."""
         ...
 
 
-class LateModel(NamedTuple):
-    """network: opens it, every weight accounted for, none read yet; raises InvalidInput. sees: whether pages may have
-    pictures.
-    """
+class MultiVectorModel(NamedTuple):
+    """A multi-vector model's folder, opened."""
 
     prompts: Prompts
     network: Callable[[], Network]
+    """Opens the network, every weight accounted for, none read yet. Raises InvalidInput."""
     max_tokens: int
-    sees: bool = True
-
-
-def query_prefix(folder: Path, usual: str) -> str:
-    """transformers' processors let a checkpoint name its own."""
-    return read_json(folder / "processor_config.json").get("query_prefix") or usual
+    takes_images: bool = True

@@ -1,8 +1,8 @@
-"""Texts and pages in, a vector for each of their tokens and patches out: ColQwen2.5, ColIdefics3 (ColSmol), and for
+"""Texts and images in, a vector for each of their tokens and patches out: ColQwen2.5, ColIdefics3 (ColSmol), and for
 texts alone LFM2-ColBERT.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Future
 from pathlib import Path
 from typing import Any
@@ -16,63 +16,40 @@ from jobs.embed import EmbedJob, EmbedResult
 from jobs.errors import InternalError, InvalidInput, JobError
 from jobs.models import ModelInfo
 from jobs.rerank import RerankJob, RerankResult
-from workers.runners.checkpoint.lazy_weights import module_of, read, release, size_bytes
-from workers.runners.contract import caught, check_finite, named, succeeded
+from workers.runners.batched_runner import BatchedRunner
+from workers.runners.checkpoint.folder import written_at
+from workers.runners.contract import caught, named, succeeded
 from workers.runners.embed.vectors import MAX_NORM_ERROR
-from workers.runners.multi_vector.colidefics_checkpoint import open_colidefics
-from workers.runners.multi_vector.colqwen_checkpoint import open_colqwen
-from workers.runners.multi_vector.family import Family
-from workers.runners.multi_vector.lfm2_checkpoint import open_lfm2
 from workers.runners.multi_vector.maxsim import embeddings_of, joined, ranking
-from workers.runners.multi_vector.mixed_prompts import texts_of
-from workers.runners.multi_vector.model import LateItem, Network
-from workers.runners.vision.images import blank_picture, decoding_threads, is_pictured, leave
-from workers.scheduling.batch_shapes import plans_per_shape, rounded_length
+from workers.runners.multi_vector.mixed_prompts import text_of
+from workers.runners.multi_vector.model import MultiVectorItem, MultiVectorModel, Network
+from workers.runners.vision.images import blank_image, cancel, decoding_threads, has_image
 
 Vectors = NDArray[np.float32]
 
-OPENERS = {"colqwen2_5": open_colqwen, "colidefics3": open_colidefics, "lfm2_colbert": open_lfm2}
 
+class MultiVectorRunner(BatchedRunner[Network, MultiVectorItem, Vectors]):
+    """A late-interaction model. Images are decoded and cut into patches in `prepare`.
 
-class MultiVectorRunner:
-    """A late-interaction model (workers.runners.contract.BatchRunner). Pictures are decoded and cut up in `prepare`.
-
-    A text is a query unless `input_type` says document: a page is what such a model takes for a document.
+    A text is a query unless `input_type` says document. An input with images is always read as a document.
     """
 
-    info: ModelInfo
-
-    def __init__(self, model_id: str, folder: Path, family: Family) -> None:
-        """Opens the folder; weights are read by `load`. Raises InvalidInput, saying what in it is not supported."""
-        self._folder = folder
-        self._prompts, self._open, max_tokens, self._sees = OPENERS[family](folder)
-        self._network: Network | None = self._open()
-        self.weight_bytes = size_bytes(module_of(self._network))
+    def __init__(self, model_id: str, folder: Path, model: MultiVectorModel) -> None:
+        """model: the folder, opened. Weights are read by `load`. Raises InvalidInput for weights that do not fit."""
+        super().__init__(folder, model.network)
+        self._prompts = model.prompts
+        self._takes_images = model.takes_images
         self._threads = decoding_threads()
-        self._rounds_shapes = plans_per_shape()
         self.info = ModelInfo(
             id=model_id,
             task="embed",
-            created=int((folder / "config.json").stat().st_mtime),
-            dimensions=self._network.dimensions,
-            max_tokens=max_tokens,
-            abilities=("multi_vector", "vision") if self._sees else ("multi_vector",),
+            created=written_at(folder),
+            dimensions=self._loaded().dimensions,
+            max_tokens=model.max_tokens,
+            abilities=("multi_vector", "vision") if model.takes_images else ("multi_vector",),
         )
 
-    def load(self) -> Iterator[None]:
-        """Raises InvalidInput for weights that make no sound vectors."""
-        self._network = self._network or self._open()
-        yield from read(module_of(self._network))
-        samples = [self._prompts.text("a", is_query=True, truncate="none")]
-        if self._sees:
-            samples.append(self._prompts.page(MixedInput((ImagePart(blank_picture()),))))
-        check_finite(self.run(samples), self._folder, "vectors")
-
-    def unload(self) -> None:
-        self._network = None
-        release()
-
-    def prepare(self, jobs: Sequence[EmbedJob | RerankJob]) -> Sequence[list[LateItem] | JobError]:
+    def prepare(self, jobs: Sequence[EmbedJob | RerankJob]) -> Sequence[list[MultiVectorItem] | JobError]:
         """Of a reranking: the query, then the documents."""
         parts = [caught(_embeddings_of, job) for job in jobs]
         prepared = iter(
@@ -82,35 +59,8 @@ class MultiVectorRunner:
             part if isinstance(part, JobError) else joined([next(prepared) for _ in part]) for part in parts
         ]
 
-    def _prepare(self, jobs: Sequence[EmbedJob]) -> Sequence[list[LateItem] | JobError]:
-        """Pictures of all jobs at once: decoding and scaling them release the GIL."""
-        pages = [
-            [self._threads.submit(self._prompts.page, each) for each in job.inputs if is_pictured(each)]
-            for job in jobs
-        ]
-        return [caught(self._items, job, iter(own)) for job, own in zip(jobs, pages, strict=True)]
-
-    def run(self, items: Sequence[LateItem]) -> Sequence[Vectors | JobError]:
-        """A batch from start to end, as `launch` does it."""
-        return self.launch(items)()
-
-    def launch(self, items: Sequence[LateItem]) -> Callable[[], Sequence[Vectors | JobError]]:
-        """Of each item its vectors, float32, (kept tokens, dimensions); InternalError where one of them is unsound."""
-        assert self._network is not None, "loaded first"
-        longest = max(item.length for item in items)
-        width = rounded_length(longest) if self._rounds_shapes else longest
-        vectors = self._network(items, width)
-        mx.async_eval(vectors)
-
-        def wait() -> Sequence[Vectors | JobError]:
-            mx.eval(vectors)  # releases the GIL while the device works, which a conversion alone would not
-            found = np.array(vectors)
-            return [_checked(rows[item.kept]) for rows, item in zip(found, items, strict=True)]
-
-        return wait
-
     def assemble(
-        self, job: EmbedJob | RerankJob, items: Sequence[LateItem], outcomes: Sequence[Any]
+        self, job: EmbedJob | RerankJob, items: Sequence[MultiVectorItem], outcomes: Sequence[Any]
     ) -> EmbedResult | RerankResult:
         """Raises the first item's error, if any has one."""
         vectors = succeeded(outcomes)
@@ -125,11 +75,36 @@ class MultiVectorRunner:
             grids=tuple(item.grids for item in items) if any(item.grids for item in items) else (),
         )
 
+    def _prepare(self, jobs: Sequence[EmbedJob]) -> Sequence[list[MultiVectorItem] | JobError]:
+        """Images of all jobs at once: decoding and scaling them release the GIL."""
+        mixed = [
+            [self._threads.submit(self._prompts.mixed, each) for each in job.inputs if has_image(each)]
+            for job in jobs
+        ]
+        return [caught(self._items, job, iter(own)) for job, own in zip(jobs, mixed, strict=True)]
+
+    def _samples(self) -> Sequence[Sequence[MultiVectorItem]]:
+        samples = [self._prompts.text("a", is_query=True, truncate="none")]
+        if self._takes_images:
+            samples.append(self._prompts.mixed(MixedInput((ImagePart(blank_image()),))))
+        return [samples]
+
+    def _outcome_name(self) -> str:
+        return "vectors"
+
+    def _compute(self, network: Network, items: Sequence[MultiVectorItem]) -> mx.array:
+        """float32, (items, width, dimensions)."""
+        return network(items, self._width(max(item.length for item in items)))
+
+    def _outcomes(self, items: Sequence[MultiVectorItem], computed: Vectors) -> Sequence[Vectors | JobError]:
+        """Of each item its vectors, float32, (kept tokens, dimensions)."""
+        return [_checked(rows[item.kept]) for rows, item in zip(computed, items, strict=True)]
+
     def _check(self, job: EmbedJob) -> None:
         """What concerns the whole job. Raises InvalidInput."""
         full = self.info.dimensions
         if not job.inputs:
-            raise InvalidInput("There is no input: send at least one text or picture.", param="input")
+            raise InvalidInput("There is no input: send at least one text or image.", param="input")
         if job.dimensions not in (None, full):
             raise InvalidInput(
                 f"The model's vectors cannot be cut: leave `dimensions` out, or {full}.", param="dimensions"
@@ -141,21 +116,21 @@ class MultiVectorRunner:
         if job.instruction is not None:
             raise InvalidInput("The model takes no instruction.", param="instruction")
 
-    def _items(self, job: EmbedJob, pages: Iterator[Future[LateItem]]) -> list[LateItem]:
-        """Raises the first input's error, naming its place."""
-        items: list[LateItem] = []
+    def _items(self, job: EmbedJob, mixed: Iterator[Future[MultiVectorItem]]) -> list[MultiVectorItem]:
+        """mixed: the job's inputs with images, being decoded. Raises the first input's error, naming its index."""
+        items: list[MultiVectorItem] = []
         try:
             self._check(job)
             for index, value in enumerate(job.inputs):
                 with named(f"Input {index}"):
-                    items.append(next(pages).result() if is_pictured(value) else self._text(value, job))
+                    items.append(next(mixed).result() if has_image(value) else self._text(value, job))
         finally:
-            leave(pages)
+            cancel(mixed)
         return items
 
-    def _text(self, value: str | tuple[int, ...] | MixedInput, job: EmbedJob) -> LateItem:
+    def _text(self, value: str | tuple[int, ...] | MixedInput, job: EmbedJob) -> MultiVectorItem:
         usual = "document" if isinstance(value, MixedInput) else "query"
-        words = texts_of(value) if isinstance(value, MixedInput) else value
+        words = text_of(value) if isinstance(value, MixedInput) else value
         is_query = (job.input_type or usual) == "query"
         return self._prompts.text(words, is_query=is_query, truncate=job.truncate)
 

@@ -1,5 +1,5 @@
-"""What a multi-vector model of texts alone reads, as PyLate has it: a mark behind the first token says what the text
-is, short queries are filled up, and punctuation in documents gets no vector.
+"""What a multi-vector model of texts alone reads, as PyLate has it: a marker token behind the first one says what the
+text is, short queries are filled up, and punctuation in documents gets no vector.
 """
 
 from collections.abc import Sequence
@@ -19,13 +19,14 @@ Kept = slice | NDArray[np.intp]
 
 @dataclass(frozen=True, slots=True)
 class TextItem:
-    """One text as the model reads it. ids: all tokens, int32. attended: how many of them, from the first on, others
-    look at; those that fill up a query look on only. kept: whose vectors are handed out.
-    """
+    """One text as the model reads it."""
 
     ids: Ids
+    """All tokens, int32."""
     attended: int
+    """How many of them, from the first on, tokens attend to. Those that only fill up a query come after."""
     kept: Kept
+    """Which tokens' vectors are returned."""
 
     @property
     def length(self) -> int:
@@ -36,49 +37,52 @@ class TextItem:
         return ()
 
 
-class Marking(NamedTuple):
-    """Token ids and lengths of a model. query, document: what tells them apart, None for nothing. filling: what short
-    queries are filled up with. query_length: to how many tokens; 0 for none. attends_filling: whether tokens look at
-    it. skipped: tokens of documents that get no vector.
-    """
+class ColbertFormat(NamedTuple):
+    """How a model tells queries from documents: token ids and lengths."""
 
     query: int | None
+    """Stands behind the first token of a query; None for nothing."""
     document: int | None
+    """Likewise, of a document."""
     filling: int
+    """What short queries are filled up with."""
     query_length: int
+    """Tokens that queries are filled up to; 0 for no filling."""
     attends_filling: bool
+    """Whether tokens attend to the filling."""
     skipped: Sequence[int]
+    """Tokens of documents that get no vector."""
 
 
 class TextPrompts:
     """Any thread may use it."""
 
-    def __init__(self, tokenizer: ModelTokenizer, marking: Marking, max_tokens: int) -> None:
-        """tokenizer: with a limit that leaves room for the mark."""
+    def __init__(self, tokenizer: ModelTokenizer, colbert_format: ColbertFormat, max_tokens: int) -> None:
+        """tokenizer: with a limit that leaves room for the marker token."""
         self._tokenizer = tokenizer
-        self._marking = marking
+        self._format = colbert_format
         self._max_tokens = max_tokens
-        self._skipped = np.asarray(marking.skipped, dtype=np.int32)
+        self._skipped = np.asarray(colbert_format.skipped, dtype=np.int32)
 
     def text(self, value: str | tuple[int, ...], *, is_query: bool, truncate: Truncate) -> TextItem:
         """Raises InvalidInput."""
         ids = self._read(value, truncate)
         if len(ids) > self._tokenizer.max_tokens:
             ids = self._tokenizer.cut(ids, 0, truncate)
-        mark = self._marking.query if is_query else self._marking.document
-        if mark is not None:
-            ids = np.insert(ids, min(1, len(ids)), mark)
+        marker = self._format.query if is_query else self._format.document
+        if marker is not None:
+            ids = np.insert(ids, min(1, len(ids)), marker)
         if len(ids) == 0:
             raise InvalidInput("the text is empty, and this model reads nothing of it.", param="input")
         if not is_query:
             return TextItem(ids, len(ids), np.flatnonzero(~np.isin(ids, self._skipped)))
         filled = self._filled(ids)
-        attended = len(filled if self._marking.attends_filling else ids)
+        attended = len(filled if self._format.attends_filling else ids)
         return TextItem(filled, attended, slice(len(filled)))
 
-    def page(self, page: MixedInput) -> TextItem:
-        """Raises InvalidInput: there is nothing that could look at a picture."""
-        raise InvalidInput("this model reads texts, and no pictures.", param="input")
+    def mixed(self, value: MixedInput) -> TextItem:
+        """Raises InvalidInput: the model has no vision tower."""
+        raise InvalidInput("this model reads texts, and no images.", param="input")
 
     def _read(self, value: str | tuple[int, ...], truncate: Truncate) -> Ids:
         if isinstance(value, str):  # stripped, as the texts of training were
@@ -86,7 +90,7 @@ class TextPrompts:
         return self._tokenizer.wrap(self._tokenizer.shortened_ids(value, truncate), "")[0]
 
     def _filled(self, ids: Ids) -> Ids:
-        missing = min(self._marking.query_length, self._max_tokens) - len(ids)
+        missing = min(self._format.query_length, self._max_tokens) - len(ids)
         if missing <= 0:
             return ids
-        return np.concatenate((ids, np.full(missing, self._marking.filling, dtype=np.int32)))
+        return np.concatenate((ids, np.full(missing, self._format.filling, dtype=np.int32)))

@@ -11,31 +11,34 @@ from workers.runners.tokens.tokenizer import Ids, ModelTokenizer
 
 
 class Question(NamedTuple):
-    """A job of texts alone. instruction: None for the model's own."""
+    """A job of texts alone."""
 
     query: str
     documents: tuple[str, ...]
     instruction: str | None
+    """None for the model's own."""
     truncate: bool
 
 
 @dataclass(frozen=True, slots=True)
 class RerankItem:
-    """One pair: ids with special tokens and template, int32. types: which of the two texts a token belongs to, for
-    models that are told. shared: so many tokens at its beginning are those of other pairs of its job, too.
-    """
+    """A query with one document, as the model reads them."""
 
     ids: Ids
+    """With special tokens and template, int32."""
     types: Ids | None = None
-    shared: int = 0
+    """Which of the two texts each token belongs to, for models that have an embedding for that."""
+    prefix_tokens: int = 0
+    """How many tokens at its start the other pairs of its job have, too."""
 
     @property
     def length(self) -> int:
         return len(self.ids)
 
     @property
-    def beginning(self) -> bytes:
-        return self.ids[: self.shared].tobytes()
+    def prefix_key(self) -> bytes:
+        """Equal for pairs with the same prefix."""
+        return self.ids[: self.prefix_tokens].tobytes()
 
 
 class Reader(Protocol):
@@ -47,7 +50,7 @@ class Reader(Protocol):
 
 
 def question_of(job: RerankJob) -> Question:
-    """Raises InvalidInput for pictures, and where there is no document."""
+    """Raises InvalidInput for images, and where there is no document."""
     if not job.documents:
         raise InvalidInput("There is no document: send at least one.", param="documents")
     query = _text(job.query, "The query", "query")
@@ -60,16 +63,16 @@ def _text(passage: Passage, name: str, param: str) -> str:
         return passage
     texts = [part.text for part in passage if isinstance(part, TextPart)]
     if len(texts) < len(passage):
-        raise InvalidInput(f"{name} holds a picture, and the model reads texts only.", param=param)
+        raise InvalidInput(f"{name} holds an image, and the model reads texts only.", param=param)
     return "".join(texts)
 
 
-def shortened(tokenizer: ModelTokenizer, document: str, place: int, *, truncate: bool) -> str:
-    """The document, or a part of it that makes the same pair; place as in `fitted`. Raises InputTooLong."""
+def shortened(tokenizer: ModelTokenizer, document: str, index: int, *, truncate: bool) -> str:
+    """The document, or a part of it that makes the same pair; index as in `fitted`. Raises InputTooLong."""
     found = tokenizer.excerpt(document)
     if found.overlong and not truncate:
         raise InputTooLong(
-            f"Document {place}: more than {tokenizer.max_tokens} tokens with the query, and the model reads at most "
+            f"Document {index}: more than {tokenizer.max_tokens} tokens with the query, and the model reads at most "
             f"{tokenizer.max_tokens}. Shorten it, or set `truncate`.",
             param="documents",
         )
@@ -79,8 +82,8 @@ def shortened(tokenizer: ModelTokenizer, document: str, place: int, *, truncate:
 def with_documents(question: Question, tokenizer: ModelTokenizer) -> Question:
     """The question, its long documents shortened. Raises InputTooLong."""
     documents = [
-        shortened(tokenizer, document, place, truncate=question.truncate)
-        for place, document in enumerate(question.documents)
+        shortened(tokenizer, document, index, truncate=question.truncate)
+        for index, document in enumerate(question.documents)
     ]
     return question._replace(documents=tuple(documents))
 
@@ -96,31 +99,31 @@ def check_query(tokenizer: ModelTokenizer, text: str) -> None:
 
 
 def fitted(
-    document: Ids, place: int, around: int, max_tokens: int, *, truncate: bool, pictures: int = 0
+    document: Ids, index: int, around: int, max_tokens: int, *, truncate: bool, image_tokens: int = 0
 ) -> Ids:
     """The tokens of the document's text, cut at their end where that is asked for.
 
-    place: its index, for messages. around: tokens of all but the document. pictures: tokens of the document's
-    pictures, which are never cut. Raises InputTooLong.
+    index: its index, for messages. around: tokens of all but the document. image_tokens: those of the
+    document's images, which are never cut. Raises InputTooLong.
     """
-    room = max_tokens - around - pictures
+    room = max_tokens - around - image_tokens
     if len(document) <= room:
         return document
     if max_tokens - around < 1:
         raise InputTooLong(
-            f"The query takes {around} tokens with its template, which leaves no room for document {place}: "
+            f"The query takes {around} tokens with its template, which leaves no room for document {index}: "
             f"the model reads at most {max_tokens}. Shorten the query or the instruction.",
             param="query",
         )
     if room < 0:
         raise InputTooLong(
-            f"Document {place}: its pictures alone make {around + pictures} tokens with the query, and the model "
+            f"Document {index}: its images alone make {around + image_tokens} tokens with the query, and the model "
             f"reads at most {max_tokens}. Send fewer or smaller ones.",
             param="documents",
         )
     if not truncate:
         raise InputTooLong(
-            f"Document {place}: {around + pictures + len(document)} tokens with the query, and the model reads at "
+            f"Document {index}: {around + image_tokens + len(document)} tokens with the query, and the model reads at "
             f"most {max_tokens}. Shorten it, or set `truncate`.",
             param="documents",
         )

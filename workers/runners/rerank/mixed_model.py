@@ -1,4 +1,4 @@
-"""Qwen3-VL-Reranker, opened: queries and documents may hold pictures."""
+"""Qwen3-VL-Reranker, opened: queries and documents may hold images."""
 
 import logging
 from collections.abc import Sequence
@@ -12,12 +12,12 @@ from jobs.content import ImagePart
 from jobs.errors import InvalidInput
 from jobs.rerank import RerankJob
 from workers.runners.layers.pooling import pool
-from workers.runners.rerank.mixed_prompts import PagePair, PageReader
+from workers.runners.rerank.mixed_prompts import MixedPair, MixedReader
 from workers.runners.rerank.model import RerankModel
 from workers.runners.rerank.networks import yes_over_no
 from workers.runners.rerank.recipe import check_answers
-from workers.runners.rerank.shared_prefix import State, grouped, spread
-from workers.runners.vision.images import blank_picture
+from workers.runners.rerank.shared_prefix import PrefixKeyValues, expand, group_by_prefix
+from workers.runners.vision.images import blank_image
 from workers.runners.vision.mixed_input import Row, row
 from workers.runners.vision.qwen3_vl import Qwen3VL
 from workers.runners.vision.qwen3_vl_checkpoint import open_qwen3_vl_files
@@ -25,98 +25,100 @@ from workers.scheduling.batch_shapes import plans_per_shape, rounded_length
 
 logger = logging.getLogger(__name__)
 
-PAGE_TYPE = "qwen3_vl"
-PAGE_NAME = "qwen3-vl-rerank"
+NAME = "qwen3-vl-rerank"
 ARCHITECTURE = "Qwen3VLForConditionalGeneration"
 
 
-class PageBeginnings(NamedTuple):
-    """Different beginnings, and which of them each pair of a batch goes on from."""
+class MixedPrefixes(NamedTuple):
+    """The different prefixes of a batch's pairs."""
 
     rows: list[Row]
+    """Of each prefix."""
     of_pair: list[int]
+    """Of each pair, the index of its prefix."""
 
 
-class PageBatch(NamedTuple):
-    """rows: of each pair what its beginning leaves, or all. lengths: their tokens. width: the same, with padding on
-    the right.
-    """
+class MixedBatch(NamedTuple):
+    """Pairs side by side, padded on the right."""
 
     rows: Sequence[Row]
+    """Of each pair, what follows its prefix; all of it where there are no prefixes."""
     width: int
-    beginnings: PageBeginnings | None = None
+    """Tokens of each row, padding included."""
+    prefixes: MixedPrefixes | None = None
 
     @property
     def lengths(self) -> list[int]:
+        """Tokens of each row, without padding."""
         return [len(each.ids) for each in self.rows]
 
 
-class YesOrNoPages(nn.Module):
+class MixedYesOrNo(nn.Module):
     """Qwen3-VL-Reranker: the last token's logit of "yes" less that of "no" (workers.runners.rerank.model.Network)."""
 
     def __init__(self, body: Qwen3VL) -> None:
         super().__init__()
         self.body = body
 
-    def logits(self, batch: PageBatch) -> mx.array:
+    def logits(self, batch: MixedBatch) -> mx.array:
         assert self.body.score is not None, "opened with both answers"
         hidden = pool(self._hidden(batch), mx.array(batch.lengths), "lasttoken")
         return yes_over_no(self.body.score(hidden))
 
-    def _hidden(self, batch: PageBatch) -> mx.array:
-        """Beginnings as workers.runners.rerank.shared_prefix.continued has them for texts."""
-        beginnings = batch.beginnings
-        if beginnings is None:
+    def _hidden(self, batch: MixedBatch) -> mx.array:
+        """Prefixes are computed as workers.runners.rerank.shared_prefix.hidden_after_prefixes does it for texts."""
+        prefixes = batch.prefixes
+        if prefixes is None:
             return self.body(batch.rows, batch.width)
-        states = [State() for _ in self.body.language.layers]
-        lengths = [len(each.ids) for each in beginnings.rows]
-        self.body(beginnings.rows, max(lengths), states=states)
-        mask = spread(states, lengths, beginnings.of_pair, batch.width)
-        return self.body(batch.rows, batch.width, mask, states)
+        caches = [PrefixKeyValues() for _ in self.body.language.layers]
+        lengths = [len(each.ids) for each in prefixes.rows]
+        self.body(prefixes.rows, max(lengths), caches=caches)
+        mask = expand(caches, lengths, prefixes.of_pair, batch.width)
+        return self.body(batch.rows, batch.width, mask, caches)
 
 
-class PageBatches:
-    """Items as their batch."""
+class MixedBatches:
+    """Makes a batch of items."""
 
     def __init__(self, max_tokens: int) -> None:
         self._max_tokens = max_tokens
         self._rounds_shapes = plans_per_shape()
 
-    def __call__(self, items: Sequence[PagePair]) -> PageBatch:
+    def __call__(self, items: Sequence[MixedPair]) -> MixedBatch:
         longest = max(item.length for item in items)
-        if self._rounds_shapes:  # beginnings would make too many
-            return PageBatch([row(item) for item in items], rounded_length(longest, self._max_tokens))
-        found = grouped(items)
+        if self._rounds_shapes:  # prefixes would make too many
+            return MixedBatch([row(item) for item in items], rounded_length(longest, self._max_tokens))
+        found = group_by_prefix(items)
         if found is None:
-            return PageBatch([row(item) for item in items], longest)
-        rows = [row(item, item.shared) for item in items]
-        begun = [row(items[n], end=items[n].shared) for n in found.firsts]
-        return PageBatch(rows, max(len(each.ids) for each in rows), PageBeginnings(begun, found.of_pair))
+            return MixedBatch([row(item) for item in items], longest)
+        rows = [row(item, item.prefix_tokens) for item in items]
+        prefixes = [row(items[n], end=items[n].prefix_tokens) for n in found.firsts]
+        return MixedBatch(rows, max(len(each.ids) for each in rows), MixedPrefixes(prefixes, found.of_pair))
 
 
-def open_pages(folder: Path, config: dict[str, Any]) -> RerankModel:
+def open_mixed_reranker(folder: Path, config: dict[str, Any]) -> RerankModel:
     """Raises InvalidInput, saying what in the folder is not supported."""
     _check(folder, config)
     files = open_qwen3_vl_files(folder)
-    reader = PageReader(
+    reader = MixedReader(
         folder / "tokenizer.json",
-        files.cut,
+        files.patching,
         max_tokens=files.max_tokens,
         vocab_size=files.vocab_size,
         image_token=files.image_token,
     )
 
-    def network() -> YesOrNoPages:
-        return YesOrNoPages(files.network(reader.answers))
+    def network() -> MixedYesOrNo:
+        return MixedYesOrNo(files.network(reader.answers))
 
-    picture = (ImagePart(blank_picture()),)
+    image = (ImagePart(blank_image()),)
     return RerankModel(
         reader,
-        PageBatches(files.max_tokens),
+        MixedBatches(files.max_tokens),
         network,
         sigmoid=True,
         max_tokens=files.max_tokens,
-        sample=RerankJob(model="", query="a", documents=("a", picture)),
+        sample=RerankJob(model="", query="a", documents=("a", image)),
         abilities=("vision",),
     )
 
@@ -127,9 +129,9 @@ def _check(folder: Path, config: dict[str, Any]) -> None:
     if not {ARCHITECTURE}.issuperset(architectures) or config.get("auto_map"):
         raise InvalidInput(
             f"{folder}: {', '.join(architectures)} is no Qwen3-VL-Reranker ({ARCHITECTURE}), the only reranker of "
-            f"type {PAGE_TYPE} that is supported.",
+            "type qwen3_vl that is supported.",
             param="model",
         )
     check_answers(folder, "Qwen3-VL-Reranker")
-    if PAGE_NAME not in str(folder).lower():
+    if NAME not in str(folder).lower():
         logger.warning("model is asked as Qwen3-VL-Reranker is", extra={"folder": str(folder)})

@@ -26,15 +26,17 @@ class Network(Protocol):
 
 
 class RerankModel(NamedTuple):
-    """batch: of items, what the network takes. network: opens it, every weight accounted for, none read yet; raises
-    InvalidInput. sigmoid: whether a score is the logit's sigmoid or the logit itself. sample: a job in which all parts
-    of the network take part.
-    """
+    """A reranker's folder, opened."""
 
     reader: JobReader
     batch: Callable[[Sequence[Any]], Any]
+    """Makes of items what the network takes."""
     network: Callable[[], Network]
+    """Opens the network, every weight accounted for, none read yet. Raises InvalidInput."""
     sigmoid: bool
+    """Whether a score is the logit's sigmoid or the logit itself."""
     max_tokens: int
     sample: RerankJob
+    """A job in which all parts of the network take part."""
     abilities: tuple[str, ...] = ()
+    """As in ModelInfo."""

@@ -18,23 +18,25 @@ from workers.runners.checkpoint.architecture import check_config
 from workers.runners.layers import text_encoders
 from workers.runners.layers.pooling import pool
 from workers.runners.layers.text_encoders import ExactGelu, key_mask
-from workers.runners.rerank.shared_prefix import Beginnings, continued
+from workers.runners.rerank.shared_prefix import SharedPrefixes, hidden_after_prefixes
 
 CLASSIFIER = {"classifier_pooling": ("cls", "mean"), "classifier_activation": ("gelu",)}
 """What a ModernBERT's classifier must be."""
 
 
 class PairBatch(NamedTuple):
-    """ids: int32 (pairs, tokens), padded on the right. types: likewise, where the model is told. lengths: (pairs,).
-
-    real: (pairs, tokens), False at padding; None where there is none. beginnings: what comes before the ids.
-    """
+    """Pairs side by side."""
 
     ids: mx.array
+    """int32 (pairs, tokens), padded on the right: of each pair, what follows its prefix."""
     types: mx.array | None
+    """Token types, shaped as the ids; None for a model without an embedding for them."""
     lengths: mx.array
+    """(pairs,): tokens without padding."""
     real: mx.array | None
-    beginnings: Beginnings | None = None
+    """(pairs, tokens), False at padding; None where there is none."""
+    prefixes: SharedPrefixes | None = None
+    """None where the ids are the whole pairs."""
 
 
 class BertPairs(text_encoders.Bert, bert.bert.SequenceClassificationModel):
@@ -71,15 +73,15 @@ class YesOrNo(text_encoders.Qwen3):
         self.score = nn.Linear(config.hidden_size, rows, bias=False)
 
     def logits(self, batch: PairBatch) -> mx.array:
-        if batch.beginnings:
-            hidden = continued(self.model, batch.beginnings, batch.ids)
+        if batch.prefixes:
+            hidden = hidden_after_prefixes(self.model, batch.prefixes, batch.ids)
         else:
             hidden = self.hidden(batch.ids, batch.real)
         scores = self.score(pool(hidden, batch.lengths, "lasttoken"))
         return _column(scores) if scores.shape[-1] == 1 else yes_over_no(scores)
 
     def sanitize(self, weights: dict[str, mx.array]) -> dict[str, mx.array]:
-        """The base would take the head for a part of the decoder."""
+        """The base class would rename the head as a part of the decoder."""
         head = {name: weight for name, weight in weights.items() if name.startswith("score.")}
         return super().sanitize({k: v for k, v in weights.items() if k not in head}) | head
 

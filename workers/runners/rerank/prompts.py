@@ -9,7 +9,8 @@ import numpy as np
 from jobs.errors import InvalidInput, JobError
 from workers.runners.contract import caught
 from workers.runners.rerank.item import Question, RerankItem, check_query, fitted, with_documents
-from workers.runners.tokens.tokenizer import Ids, ModelTokenizer, portions, same_start
+from workers.runners.tokens.common_prefix import common_prefix_length
+from workers.runners.tokens.tokenizer import Ids, ModelTokenizer, portions
 
 # https://huggingface.co/Qwen/Qwen3-Reranker-0.6B, "Transformers Usage"
 SYSTEM = (
@@ -29,7 +30,7 @@ class PromptTokenizer(ModelTokenizer):
         """Its ids, without special tokens of the tokenizer's own; those that the text spells are read as such."""
         return np.asarray(self._tokenizer.encode(text, add_special_tokens=False).ids, dtype=np.int32)
 
-    def beginning(self, head: str) -> Ids:
+    def head_ids(self, head: str) -> Ids:
         """What a text that begins with `head` begins with, but for a last token that may run on."""
         return np.concatenate((self.prefix, self.bare(head)))
 
@@ -82,24 +83,25 @@ class PromptReader:
             return error
         shared = len(self._prefix) + self._shared(head, fitting)
         return [
-            RerankItem(np.concatenate((self._prefix, body, self._suffix)), shared=shared) for body in fitting
+            RerankItem(np.concatenate((self._prefix, body, self._suffix)), prefix_tokens=shared)
+            for body in fitting
         ]
 
     def _shared(self, head: str, bodies: Sequence[Ids]) -> int:
         """How many tokens the bodies have in common: the head's, but for a last one that runs into a document."""
-        common = self._tokenizer.beginning(head)
-        return min(same_start(common, body) for body in bodies)
+        common = self._tokenizer.head_ids(head)
+        return min(common_prefix_length(common, body) for body in bodies)
 
-    def _fitted(self, body: Ids, place: int, question: Question, head: str) -> Ids:
+    def _fitted(self, body: Ids, index: int, question: Question, head: str) -> Ids:
         """The body, its document cut at the end where that is needed and asked for. Raises InputTooLong."""
         template = len(self._prefix) + len(self._suffix)
         if template + len(body) <= self._max_tokens:
             return body
         before, behind = len(self._tokenizer.prefix), len(self._tokenizer.suffix)
-        fixed = before + self._tokenizer.prompt_tokens(head, question.documents[place])
+        fixed = before + self._tokenizer.prompt_tokens(head, question.documents[index])
         document = body[fixed : len(body) - behind]
         around = template + fixed + behind
-        kept = fitted(document, place, around, self._max_tokens, truncate=question.truncate)
+        kept = fitted(document, index, around, self._max_tokens, truncate=question.truncate)
         return np.concatenate((body[:fixed], kept, body[len(body) - behind :]))
 
 

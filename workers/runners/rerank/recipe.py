@@ -6,13 +6,12 @@ from pathlib import Path
 from typing import Any
 
 from jobs.errors import InvalidInput
+from workers.families import CLASSIFIER_TYPES, family_of
 from workers.runners.checkpoint.folder import max_tokens_of, read_json
 
 logger = logging.getLogger(__name__)
 
 CLASSIFIER = "ForSequenceClassification"
-CLASSIFIER_TYPES = ("bert", "xlm-roberta", "modernbert")
-PROMPTED_TYPE = "qwen3"
 PROMPTED_NAME = "qwen3-rerank"
 # What sentence-transformers' CrossEncoder makes of the logit; it takes the sigmoid where no file says.
 ACTIVATIONS = {
@@ -23,19 +22,19 @@ ACTIVATIONS = {
 
 @dataclass(frozen=True, slots=True)
 class RerankRecipe:
-    """prompted: it is asked in words and answers yes or no, as Qwen3-Reranker; otherwise a cross-encoder.
-
-    has_classifier: the folder holds a classifier of one label. sigmoid: whether a score is the logit's sigmoid or the
-    logit itself. max_tokens: special tokens and template included. token_types: kinds of tokens that the model tells
-    apart, the query's and the document's; 0 where it is not told.
-    """
+    """How a reranker of texts makes its scores."""
 
     prompted: bool
+    """Whether it is asked in words and answers yes or no, as Qwen3-Reranker is; otherwise it is a cross-encoder."""
     has_classifier: bool
+    """Whether the folder holds a classifier of one label."""
     sigmoid: bool
+    """Whether a score is the logit's sigmoid or the logit itself."""
     max_tokens: int
+    """Special tokens and template included."""
     lowercase: bool
     token_types: int
+    """How many types of tokens the model has embeddings for (the query's, the document's); 0 for none."""
 
 
 def read_rerank_recipe(folder: Path, config: dict[str, Any]) -> RerankRecipe:
@@ -43,14 +42,16 @@ def read_rerank_recipe(folder: Path, config: dict[str, Any]) -> RerankRecipe:
     model_type = config.get("model_type")
     architectures = [str(each) for each in config.get("architectures") or ()]
     classifier = any(each.endswith(CLASSIFIER) for each in architectures)
-    prompted = model_type == PROMPTED_TYPE
-    if not prompted and not (classifier and model_type in CLASSIFIER_TYPES):
+    family = family_of(model_type)
+    reranking = family and family.reranking
+    if reranking is None or (reranking.is_classifier and not classifier):
         raise InvalidInput(
             f"{folder}: a model of type {model_type!r} ({', '.join(architectures) or 'no architecture named'}) "
             f"cannot rerank here. Supported: {CLASSIFIER} models of the types {', '.join(CLASSIFIER_TYPES)}, "
             "and Qwen3-Reranker and Qwen3-VL-Reranker.",
             param="model",
         )
+    prompted = not reranking.is_classifier
     if classifier:
         _check_labels(folder, config)
     if prompted:
@@ -62,13 +63,13 @@ def read_rerank_recipe(folder: Path, config: dict[str, Any]) -> RerankRecipe:
         sigmoid=prompted or _takes_sigmoid(folder, config),
         max_tokens=max_tokens_of(folder, config, transformer),
         lowercase=bool(transformer.get("do_lower_case")),
-        token_types=_token_types(folder, config),
+        token_types=_token_types(folder, config) if reranking.has_token_types else 0,
     )
 
 
 def _token_types(folder: Path, config: dict[str, Any]) -> int:
     names = read_json(folder / "tokenizer_config.json").get("model_input_names")
-    if config["model_type"] != "bert" or (names and "token_type_ids" not in names):
+    if names and "token_type_ids" not in names:
         return 0
     return int(config.get("type_vocab_size") or 2)
 

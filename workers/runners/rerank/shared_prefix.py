@@ -1,7 +1,7 @@
-"""The tokens that many pairs of a batch begin with (template, instruction and query), computed once.
+"""Shared prefixes: the tokens that many pairs of a batch begin with (template, instruction, query), computed once.
 
-On a CPU, 48 documents of 75 words and one query (173 of 266 tokens are the beginning) are scored twice as fast,
-documents of eight queries in shared batches 1.4 times.
+On a CPU, 48 documents of 75 words and one query (the prefix is 173 of 266 tokens) are scored twice as fast, documents
+of eight queries in shared batches 1.4 times.
 """
 
 from collections.abc import Hashable, Sequence
@@ -11,82 +11,93 @@ import mlx.core as mx
 from mlx_vlm.models.qwen3.language import Qwen3Model
 
 from workers.runners.rerank.item import RerankItem
-from workers.runners.tokens.tokenizer import Ids, padded, same_start
+from workers.runners.tokens.common_prefix import common_prefix_length
+from workers.runners.tokens.tokenizer import Ids, padded
 
 STEP = 64
-"""Tokens, where a device plans its kernels for each length: a common beginning is so many, or twice, …"""
+"""A common prefix has a multiple of so many tokens, where a device plans its kernels for each length."""
 
 
-class Beginnings(NamedTuple):
-    """Different beginnings, and which of them each pair of a batch goes on from."""
+class SharedPrefixes(NamedTuple):
+    """The different prefixes of a batch's pairs."""
 
     ids: list[Ids]
+    """Of each prefix."""
     of_pair: list[int]
+    """Of each pair, the index of its prefix."""
 
     @property
     def lengths(self) -> list[int]:
-        """Of each pair: tokens of its beginning."""
-        return [len(self.ids[place]) for place in self.of_pair]
+        """Of each pair, the tokens of its prefix."""
+        return [len(self.ids[index]) for index in self.of_pair]
 
 
 class Pair(Protocol):
-    """What a beginning is found of. shared: its tokens. beginning: equal for pairs that begin alike."""
+    """A query with one document, whose prefix other pairs may have, too."""
 
     @property
     def length(self) -> int: ...
+
     @property
-    def shared(self) -> int: ...
+    def prefix_tokens(self) -> int: ...
+
     @property
-    def beginning(self) -> Hashable: ...
+    def prefix_key(self) -> Hashable:
+        """Equal for pairs with the same prefix."""
+        ...
 
 
-class Grouped(NamedTuple):
-    """Pairs by their beginnings. firsts: of each different one, the place of a pair that has it. of_pair: which of
-    them each has.
-    """
+class PrefixGroups(NamedTuple):
+    """Pairs grouped by their prefixes."""
 
     firsts: list[int]
+    """Of each different prefix, the index of a pair that has it."""
     of_pair: list[int]
+    """Of each pair, the index of its prefix."""
 
 
-def grouped(items: Sequence[Pair]) -> Grouped | None:
-    """None where computing beginnings once would save no work, padding counted."""
-    places: dict[Hashable, int] = {}
+def group_by_prefix(items: Sequence[Pair]) -> PrefixGroups | None:
+    """None where computing each prefix once would save no work, padding counted."""
+    known: dict[Hashable, int] = {}
     firsts: list[int] = []
     of_pair: list[int] = []
     for n, item in enumerate(items):
-        place = places.setdefault(item.beginning, len(firsts))
-        if place == len(firsts):
+        index = known.setdefault(item.prefix_key, len(firsts))
+        if index == len(firsts):
             firsts.append(n)
-        of_pair.append(place)
-    lengths = [items[n].shared for n in firsts]
-    apart = len(firsts) * max(lengths) + len(items) * max(item.length - item.shared for item in items)
-    saves = min(lengths) > 0 and apart < len(items) * max(item.length for item in items)
-    return Grouped(firsts, of_pair) if saves else None
+        of_pair.append(index)
+    lengths = [items[n].prefix_tokens for n in firsts]
+    rest = max(item.length - item.prefix_tokens for item in items)
+    split = len(firsts) * max(lengths) + len(items) * rest
+    saves = min(lengths) > 0 and split < len(items) * max(item.length for item in items)
+    return PrefixGroups(firsts, of_pair) if saves else None
 
 
-def beginnings_of(items: Sequence[RerankItem]) -> Beginnings | None:
-    """None where it would save no work."""
-    found = grouped(items)
+def shared_prefixes(items: Sequence[RerankItem]) -> SharedPrefixes | None:
+    """None where they would save no work."""
+    found = group_by_prefix(items)
     if found is None:
         return None
-    return Beginnings([items[n].ids[: items[n].shared] for n in found.firsts], found.of_pair)
+    return SharedPrefixes([items[n].ids[: items[n].prefix_tokens] for n in found.firsts], found.of_pair)
 
 
-def common_beginning(items: Sequence[RerankItem]) -> Beginnings | None:
-    """The one that all pairs have, in whole steps: few shapes, and no padding in it. None where there is none.
+def common_shared_prefix(items: Sequence[RerankItem]) -> SharedPrefixes | None:
+    """The one prefix that all pairs have, in whole steps: so there are few shapes, and it has no padding. None where
+    there is none.
 
     Of pairs of several queries it is the template and the instruction.
     """
     first = items[0].ids
-    common = min(same_start(first[: each.shared], each.ids[: each.shared]) for each in items)
+    common = min(
+        common_prefix_length(first[: each.prefix_tokens], each.ids[: each.prefix_tokens]) for each in items
+    )
     length = common // STEP * STEP
-    return Beginnings([first[:length]], [0] * len(items)) if length and len(items) > 1 else None
+    return SharedPrefixes([first[:length]], [0] * len(items)) if length and len(items) > 1 else None
 
 
-class State:
-    """Keys and values of one layer, (texts, heads, tokens, size): first of the beginnings, then of them and what
-    follows. Stands in for the cache that mlx-vlm's attention writes to.
+class PrefixKeyValues:
+    """Keys and values of one layer, (texts, heads, tokens, size). It stands in for the cache that mlx-vlm's attention
+    writes to: first those of the prefixes, then, for each pair, those of its prefix and of what follows.
     """
 
     def __init__(self) -> None:
@@ -94,9 +105,9 @@ class State:
         self._keys: mx.array | None = None
         self._values: mx.array | None = None
 
-    def spread(self, of_pair: mx.array, offset: int | mx.array) -> None:
-        """From now on for pairs: each sees the beginning it goes on from. offset: tokens of it."""
-        assert self._keys is not None, "the beginnings come first"
+    def expand(self, of_pair: mx.array, offset: int | mx.array) -> None:
+        """Give each pair the keys and values of its prefix. offset: tokens of the prefix."""
+        assert self._keys is not None, "the prefixes come first"
         assert self._values is not None
         self._keys, self._values = self._keys[of_pair], self._values[of_pair]
         self.offset = offset
@@ -108,19 +119,22 @@ class State:
         return mx.concatenate([self._keys, keys], axis=2), mx.concatenate([self._values, values], axis=2)
 
 
-def continued(model: Qwen3Model, beginnings: Beginnings, ids: mx.array) -> mx.array:
-    """The hidden states (pairs, tokens, size) of `ids` (pairs, tokens), padded on the right, behind the beginnings."""
-    lengths = [len(each) for each in beginnings.ids]
-    states = [State() for _ in model.layers]
-    _run(model, mx.array(padded(beginnings.ids, max(lengths))), "causal", states)
-    mask = spread(states, lengths, beginnings.of_pair, ids.shape[1])
-    return _run(model, ids, mask, states)
+def hidden_after_prefixes(model: Qwen3Model, prefixes: SharedPrefixes, ids: mx.array) -> mx.array:
+    """The hidden states (pairs, tokens, size) of `ids` (pairs, tokens: padded on the right) behind the prefixes."""
+    lengths = [len(each) for each in prefixes.ids]
+    caches = [PrefixKeyValues() for _ in model.layers]
+    _run(model, mx.array(padded(prefixes.ids, max(lengths))), "causal", caches)
+    mask = expand(caches, lengths, prefixes.of_pair, ids.shape[1])
+    return _run(model, ids, mask, caches)
 
 
-def spread(states: Sequence[State], lengths: list[int], of_pair: list[int], tokens: int) -> mx.array | str:
-    """From now on the states are those of pairs. The mask of what follows, so many tokens of each.
+def expand(
+    caches: Sequence[PrefixKeyValues], lengths: list[int], of_pair: list[int], tokens: int
+) -> mx.array | str:
+    """Make the layers' keys and values those of pairs. Returns the attention mask of what follows.
 
-    lengths: of the beginnings, which were padded on the right. of_pair: which of them each pair goes on from.
+    lengths: of the prefixes, which were padded on the right. of_pair: of each pair, the index of its prefix. tokens: of
+    each pair behind its prefix, padding included.
     """
     chosen, longest = mx.array(of_pair), max(lengths)
     if min(lengths) == longest:
@@ -128,24 +142,24 @@ def spread(states: Sequence[State], lengths: list[int], of_pair: list[int], toke
     else:
         offset = mx.array(lengths)[chosen]
         mask = _mask(offset, longest, tokens)
-    for state in states:
-        state.spread(chosen, offset)
+    for cache in caches:
+        cache.expand(chosen, offset)
     return mask
 
 
-def _run(model: Any, ids: mx.array, mask: mx.array | str, states: list[State]) -> mx.array:
+def _run(model: Any, ids: mx.array, mask: mx.array | str, caches: list[PrefixKeyValues]) -> mx.array:
     hidden = model.embed_tokens(ids)
-    for layer, state in zip(model.layers, states, strict=True):
-        hidden = layer(hidden, mask, state)
+    for layer, cache in zip(model.layers, caches, strict=True):
+        hidden = layer(hidden, mask, cache)
     return model.norm(hidden)
 
 
 def _mask(lengths: mx.array, longest: int, tokens: int) -> mx.array:
-    """bool (pairs, 1, tokens, longest + tokens): a query sees its real beginning, and all up to itself behind it."""
-    beginning = (mx.arange(longest) < lengths[:, None])[:, None, None, :]
+    """bool (pairs, 1, tokens, longest + tokens): a query sees its prefix, and what follows up to itself."""
+    prefix = (mx.arange(longest) < lengths[:, None])[:, None, None, :]
     at = mx.arange(tokens)
     behind = (at[:, None] >= at[None, :])[None, None]
     shape = (lengths.shape[0], 1, tokens)
     return mx.concatenate(
-        [mx.broadcast_to(beginning, (*shape, longest)), mx.broadcast_to(behind, (*shape, tokens))], axis=-1
+        [mx.broadcast_to(prefix, (*shape, longest)), mx.broadcast_to(behind, (*shape, tokens))], axis=-1
     )

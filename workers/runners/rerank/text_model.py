@@ -16,7 +16,7 @@ from workers.runners.rerank.networks import PairBatch, PairNetwork
 from workers.runners.rerank.pairs import PairReader
 from workers.runners.rerank.prompts import PromptReader
 from workers.runners.rerank.recipe import RerankRecipe, read_rerank_recipe
-from workers.runners.rerank.shared_prefix import beginnings_of, common_beginning
+from workers.runners.rerank.shared_prefix import common_shared_prefix, shared_prefixes
 from workers.runners.rerank.weights import load_network
 from workers.runners.tokens.tokenizer import padded
 from workers.scheduling.batch_shapes import plans_per_shape, rounded_length
@@ -24,7 +24,7 @@ from workers.scheduling.batch_shapes import plans_per_shape, rounded_length
 SAMPLE = RerankJob(model="", query="a", documents=("a",))
 
 
-def open_texts(folder: Path, config: dict[str, Any]) -> RerankModel:
+def open_text_reranker(folder: Path, config: dict[str, Any]) -> RerankModel:
     """Raises InvalidInput, saying what in the folder is not supported."""
     recipe = read_rerank_recipe(folder, config)
     reader, answers = _open_reader(folder, config, recipe)
@@ -51,7 +51,7 @@ def _open_reader(
 
 
 class TextJobs:
-    """Reads jobs without pictures (workers.runners.rerank.model.JobReader)."""
+    """Reads jobs without images (workers.runners.rerank.model.JobReader)."""
 
     def __init__(self, reader: Reader) -> None:
         self._reader = reader
@@ -73,8 +73,8 @@ class PairBatches:
         self._rounds_shapes = plans_per_shape()
 
     def __call__(self, items: Sequence[RerankItem]) -> PairBatch:
-        beginnings = common_beginning(items) if self._rounds_shapes else beginnings_of(items)
-        skipped = beginnings.lengths if beginnings else [0] * len(items)
+        prefixes = common_shared_prefix(items) if self._rounds_shapes else shared_prefixes(items)
+        skipped = prefixes.lengths if prefixes else [0] * len(items)
         rows = [item.ids[skip:] for item, skip in zip(items, skipped, strict=True)]
         lengths = np.fromiter(map(len, rows), dtype=np.int32, count=len(rows))
         longest = int(lengths.max())
@@ -88,5 +88,5 @@ class PairBatches:
             types=mx.array(padded(types, longest)) if typed else None,
             lengths=on_device,
             real=None if int(lengths.min()) == longest else mx.arange(longest) < on_device[:, None],
-            beginnings=beginnings,
+            prefixes=prefixes,
         )

@@ -19,16 +19,9 @@ Ids = NDArray[np.int32]
 def padded(rows: Sequence[Ids], longest: int, filling: int = 0) -> Ids:
     """The rows on top of each other, each filled up at its end: (rows, longest)."""
     found = np.full((len(rows), longest), filling, dtype=np.int32)
-    for place, row in zip(found, rows, strict=True):
-        place[: len(row)] = row
+    for filled, row in zip(found, rows, strict=True):
+        filled[: len(row)] = row
     return found
-
-
-def same_start(a: Ids, b: Ids) -> int:
-    """At how many places from the start they are equal."""
-    size = min(len(a), len(b))
-    differing = np.flatnonzero(a[:size] != b[:size])
-    return int(differing[0]) if len(differing) else size
 
 
 def portions(ids: Iterator[Ids], counts: Iterable[int]) -> Iterator[Iterator[Ids]]:
@@ -51,6 +44,13 @@ so a call must be short: a job of millions of characters takes turns with others
 
 SLICE_IDS = 65_536
 """A caller's token ids that are looked at in one go: Python's lock is held meanwhile."""
+
+
+def too_many_tokens(tokens: int | str, max_tokens: int) -> InputTooLong:
+    """For an input with images, which is never cut."""
+    return InputTooLong(
+        f"the input has {tokens} tokens, and the model reads at most {max_tokens}.", param="input"
+    )
 
 
 class ModelTokenizer:
@@ -106,13 +106,10 @@ class ModelTokenizer:
             raise self._too_long(f"more than {self.max_tokens}")
         return found.text
 
-    def check_page(self, texts: Sequence[str]) -> None:
-        """Raises InputTooLong for a page, which is never cut, whose texts alone are certainly too long."""
+    def check_mixed(self, texts: Sequence[str]) -> None:
+        """Raises InputTooLong where the texts of an input with images, which is never cut, are certainly too long."""
         if self.excerpt("".join(texts)).overlong:
-            raise InputTooLong(
-                f"the page has more than {self.max_tokens} tokens, and the model reads at most {self.max_tokens}.",
-                param="input",
-            )
+            raise too_many_tokens(f"more than {self.max_tokens}", self.max_tokens)
 
     def shortened_ids(self, ids: Sequence[int], truncate: Truncate) -> Sequence[int]:
         """The same for a caller's token ids. Raises InvalidInput for ids outside the vocabulary: also for those that

@@ -1,1 +1,1 @@
-"""What models that look at pages read: pictures cut up, and where the pieces are."""
+"""What vision-language models read: images cut into patches or tiles, and where their tokens are."""

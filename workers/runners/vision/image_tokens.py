@@ -1,4 +1,4 @@
-"""Pictures as Qwen2.5-VL and Qwen3-VL read them: what stands for one in a text, and what the vision tower takes."""
+"""Images as Qwen2.5-VL and Qwen3-VL read them: what stands for one in a text, and what the vision tower takes."""
 
 from collections.abc import Sequence
 from typing import Any, NamedTuple
@@ -9,50 +9,54 @@ from PIL import Image
 from jobs.embed import PatchGrid
 from jobs.errors import InvalidInput
 from workers.runners.tokens.tokenizer import Ids
-from workers.runners.vision.patches import Cut, cut_up
+from workers.runners.vision.patches import Patching, cut_to_patches
 
-QWEN_MARKS = ("<|image_pad|>", "<|video_pad|>")
-"""What stands for pictures, the image token's first."""
+QWEN_PLACEHOLDERS = ("<|image_pad|>", "<|video_pad|>")
+"""What stands for images, the image token's first."""
 
 
-class Look(NamedTuple):
-    """A picture as the model reads it. text: what stands for it. pixels: what the vision tower takes. rows, columns: of
-    the last of its tokens, which are of the whole picture.
-    """
+class ImageTokens(NamedTuple):
+    """An image as the model reads it."""
 
     text: str
+    """What stands for it in the prompt."""
     pixels: Any
+    """What the vision tower takes: Patches or Tiles."""
     tokens: int
     rows: int
+    """Rows of the last of its tokens, which are of the whole image."""
     columns: int
+    """Columns of the same tokens."""
 
 
-def look(picture: Image.Image, cut: Cut) -> Look:
-    """An RGB picture as Qwen-VL reads it. Raises InvalidInput."""
-    patches = cut_up(picture, cut)
+def qwen_image_tokens(image: Image.Image, patching: Patching) -> ImageTokens:
+    """An RGB image as Qwen-VL reads it. Raises InvalidInput."""
+    patches = cut_to_patches(image, patching)
     tokens = patches.rows * patches.columns
-    text = f"<|vision_start|>{QWEN_MARKS[0] * tokens}<|vision_end|>"
-    return Look(text, patches, tokens, patches.rows, patches.columns)
+    text = f"<|vision_start|>{QWEN_PLACEHOLDERS[0] * tokens}<|vision_end|>"
+    return ImageTokens(text, patches, tokens, patches.rows, patches.columns)
 
 
-def grids_of(ids: Ids, looks: Sequence[Look], image_token: int) -> tuple[PatchGrid, ...]:
-    """Where among the ids the pictures' tokens are. looks: the pictures in order. Raises InvalidInput where there are
-    more or fewer tokens than theirs: in a batch, they would be taken from another input's pictures.
+def grids_of(ids: Ids, images: Sequence[ImageTokens], image_token: int) -> tuple[PatchGrid, ...]:
+    """Where among the ids the images' tokens are. images: those of the input, in order.
+
+    Raises InvalidInput where there are more or fewer tokens than theirs: in a batch, the states of another input's
+    images would be put there.
     """
-    marks = np.flatnonzero(ids == image_token)
-    ends = np.cumsum([look.tokens for look in looks], dtype=np.int64)
-    if len(marks) != sum(look.tokens for look in looks):
+    places = np.flatnonzero(ids == image_token)
+    ends = np.cumsum([each.tokens for each in images], dtype=np.int64)
+    if len(places) != sum(each.tokens for each in images):
         raise InvalidInput("the texts hold what stands for an image to this model.", param="input")
     return tuple(
-        PatchGrid(int(marks[end - look.rows * look.columns]), look.rows, look.columns)
-        for end, look in zip(ends, looks, strict=True)
+        PatchGrid(int(places[end - image.rows * image.columns]), image.rows, image.columns)
+        for end, image in zip(ends, images, strict=True)
     )
 
 
-def refuse_marks(text: str, marks: Sequence[str]) -> None:
-    """A mark in a text would be taken for a picture. Raises InvalidInput."""
-    for mark in marks:
-        if mark in text:
+def refuse_placeholders(text: str, placeholders: Sequence[str]) -> None:
+    """A placeholder in a text would be taken for an image. Raises InvalidInput."""
+    for placeholder in placeholders:
+        if placeholder in text:
             raise InvalidInput(
-                f"a text holds {mark}, which stands for an image to this model.", param="input"
+                f"a text holds {placeholder}, which stands for an image to this model.", param="input"
             )

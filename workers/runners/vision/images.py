@@ -1,4 +1,4 @@
-"""Pictures as they came, turned into what a vision model's processor takes."""
+"""Encoded images, decoded into what a vision model's processor takes."""
 
 from collections.abc import Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -15,34 +15,34 @@ MAX_PIXELS = 89_478_485
 """A quarter of a gigabyte in RGB, from which on Pillow warns and goes on. A file of 14 kB may hold more."""
 
 MAX_THREADS = 8
-"""For decoding: each may hold a picture of many megapixels."""
+"""For decoding: each may hold an image of many megapixels."""
 
 
 def decoding_threads() -> ThreadPoolExecutor:
-    """Those of a model; they start when first used."""
-    return ThreadPoolExecutor(min(MAX_THREADS, cores()), thread_name_prefix="pictures")
+    """A model's own threads, which start when first used."""
+    return ThreadPoolExecutor(min(MAX_THREADS, cores()), thread_name_prefix="images")
 
 
-def leave(decoding: Iterable[Future[Any]]) -> None:
-    """What is not decoded yet, is not to be."""
+def cancel(decoding: Iterable[Future[Any]]) -> None:
+    """Leave undecoded what no thread has begun with."""
     for each in decoding:
         each.cancel()
 
 
-def blank_picture() -> bytes:
+def blank_image() -> bytes:
     """A white PNG, for trying a model out."""
     file = BytesIO()
     Image.new("RGB", (64, 64), "white").save(file, "PNG")
     return file.getvalue()
 
 
-def is_pictured(value: str | tuple[int, ...] | MixedInput) -> TypeGuard[MixedInput]:
-    """Whether an embedding's input has a picture."""
+def has_image(value: str | tuple[int, ...] | MixedInput) -> TypeGuard[MixedInput]:
+    """Whether an embedding's input has an image."""
     return isinstance(value, MixedInput) and any(isinstance(part, ImagePart) for part in value.parts)
 
 
 def decode(data: bytes, param: str) -> Image.Image:
-    """The picture in RGB: turned as its EXIF data says, on white where it is transparent, an animation's first frame.
+    """The image in RGB: turned as its EXIF data says, on white where it is transparent, an animation's first frame.
 
     Raises InvalidInput, naming `param`.
     """
@@ -51,7 +51,7 @@ def decode(data: bytes, param: str) -> Image.Image:
             _check(opened, param)
             opened.load()
             return _on_white(ImageOps.exif_transpose(opened))
-    except (InvalidInput, MemoryError):  # the latter is not the picture's fault
+    except (InvalidInput, MemoryError):  # the latter is not the image's fault
         raise
     except UnidentifiedImageError as error:
         raise InvalidInput("An image is in no format that can be read.", param=param) from error
@@ -74,11 +74,11 @@ def _check(opened: Image.Image, param: str) -> None:
         raise InvalidInput("An image has floating-point values, whose range is not known.", param=param)
 
 
-def _on_white(picture: Image.Image) -> Image.Image:
-    if picture.mode.startswith("I"):  # 16 bits, which convert() would cut off at 255
-        return picture.convert("I").point(lambda value: value * (1 / 257)).convert("RGB")
-    if not picture.has_transparency_data:
-        return picture.convert("RGB")
-    layer = picture.convert("RGBA")
+def _on_white(image: Image.Image) -> Image.Image:
+    if image.mode.startswith("I"):  # 16 bits, which convert() would cut off at 255
+        return image.convert("I").point(lambda value: value * (1 / 257)).convert("RGB")
+    if not image.has_transparency_data:
+        return image.convert("RGB")
+    layer = image.convert("RGBA")
     white = Image.new("RGBA", layer.size, "white")
     return Image.alpha_composite(white, layer).convert("RGB")

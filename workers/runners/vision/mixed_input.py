@@ -1,4 +1,4 @@
-"""Inputs of a model that looks at pages, and a batch of them."""
+"""Inputs of texts and images as a vision-language model reads them, and a batch of them."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,14 +16,15 @@ Index = NDArray[np.int32]
 
 
 @dataclass(frozen=True, slots=True)
-class PageItem:
-    """One input as the model reads it. ids: all tokens, int32. pictures: as its family has them cut up. grids: where
-    among the tokens the pictures' are.
-    """
+class MixedItem:
+    """One input as the model reads it."""
 
     ids: Ids
-    pictures: tuple[Any, ...] = ()
+    """All tokens, int32."""
+    images: tuple[Any, ...] = ()
+    """Patches or Tiles of each image."""
     grids: tuple[PatchGrid, ...] = ()
+    """Where among the tokens each image's are."""
 
     @property
     def length(self) -> int:
@@ -31,38 +32,39 @@ class PageItem:
 
     @property
     def kept(self) -> slice:
-        """Of a multi-vector model: whose vectors are handed out."""
+        """Of a multi-vector model: which tokens' vectors are returned."""
         return slice(self.length)
 
 
 class Row(NamedTuple):
-    """What a Qwen-VL model is given of an item. positions: (3, tokens), rotary."""
+    """What a Qwen-VL model is given of an item."""
 
     ids: Ids
-    pictures: tuple[Any, ...]
+    images: tuple[Any, ...]
     positions: Index
+    """(3, tokens): rotary positions."""
 
 
-def row(item: PageItem, start: int = 0, end: int | None = None) -> Row:
-    """From token `start` up to `end`, neither of which may be within a picture."""
+def row(item: MixedItem, start: int = 0, end: int | None = None) -> Row:
+    """From token `start` up to `end`, neither of which may be within an image."""
     end = item.length if end is None else end
     positions = rotary_positions(item.length, item.grids)[:, start:end]
-    return Row(item.ids[start:end], pictures_within(item, start, end), positions)
+    return Row(item.ids[start:end], images_within(item, start, end), positions)
 
 
-def pictures_within(item: PageItem, start: int, end: int) -> tuple[Any, ...]:
+def images_within(item: MixedItem, start: int, end: int) -> tuple[Any, ...]:
     """Those that begin from token `start` on and before `end`."""
-    shown = zip(item.pictures, item.grids, strict=True)
-    return tuple(picture for picture, grid in shown if start <= grid.first < end)
+    placed = zip(item.images, item.grids, strict=True)
+    return tuple(image for image, grid in placed if start <= grid.first < end)
 
 
 class Tokens(NamedTuple):
-    """A batch, padded on the right. ids: (items, width). pictured: (items, width), how many picture tokens of the batch
-    come before one; -1 where a token is of text.
-    """
+    """A batch, padded on the right."""
 
     ids: Index
-    pictured: Index
+    """(items, width)."""
+    image_index: Index
+    """(items, width): how many image tokens of the batch come before an image token; -1 for a token of text."""
 
 
 def tokens_of(rows: Sequence[Ids], width: int, image_token: int) -> Tokens:
@@ -75,19 +77,19 @@ def tokens_of(rows: Sequence[Ids], width: int, image_token: int) -> Tokens:
     return Tokens(ids, np.where(marked, before, -1).astype(np.int32))
 
 
-def put_pictures(hidden: mx.array, seen: mx.array, pictured: Index) -> mx.array:
-    """hidden (items, width, size), with the picture tokens' states, (picture tokens, size), in their places."""
+def put_image_states(hidden: mx.array, states: mx.array, image_index: Index) -> mx.array:
+    """hidden (items, width, size), with the image tokens' states, (image tokens, size), in their places."""
     rows = hidden.reshape(-1, hidden.shape[-1])
-    flat = pictured.reshape(-1)
+    flat = image_index.reshape(-1)
     source = np.where(flat >= 0, len(rows) + flat, np.arange(len(rows)))
-    both = mx.concatenate([rows, seen.astype(rows.dtype)])
+    both = mx.concatenate([rows, states.astype(rows.dtype)])
     return both[mx.array(source.astype(np.int32))].reshape(hidden.shape)
 
 
-def add_to_pictures(hidden: mx.array, found: mx.array, pictured: Index) -> mx.array:
-    """hidden (items, width, size), with something added to the states of picture tokens: (picture tokens, size)."""
-    nothing = mx.zeros((1, found.shape[-1]), dtype=found.dtype)
-    rows = mx.concatenate([nothing, found])[mx.array(pictured + 1)]
+def add_to_image_states(hidden: mx.array, addition: mx.array, image_index: Index) -> mx.array:
+    """hidden (items, width, size), with something added to the states of image tokens: (image tokens, size)."""
+    nothing = mx.zeros((1, addition.shape[-1]), dtype=addition.dtype)
+    rows = mx.concatenate([nothing, addition])[mx.array(image_index + 1)]
     return hidden + rows.astype(hidden.dtype)
 
 

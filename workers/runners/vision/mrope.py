@@ -9,10 +9,10 @@ from jobs.embed import PatchGrid
 
 
 def rotary_positions(tokens: int, grids: Sequence[PatchGrid]) -> NDArray[np.int32]:
-    """(3, tokens). Texts count on all three axes alike; a picture's tokens stay at one time, and have rows and columns.
+    """(3, tokens). Texts count on all three axes alike; an image's tokens stay at one time, and have rows and columns.
 
-    grids: of the pictures, in order. What follows one goes on after its largest position (Qwen2-VL, arXiv 2409.12191,
-    section 2.1).
+    grids: of the images, in order. What follows an image goes on after its largest position (Qwen2-VL, arXiv
+    2409.12191, section 2.1).
     """
     found = np.empty((3, tokens), dtype=np.int32)
     at = position = 0

@@ -1,4 +1,4 @@
-"""Pictures cut into the patches that Qwen2.5-VL and Qwen3-VL read, and where each belongs. NumPy and Pillow alone.
+"""Images cut into the patches that Qwen2.5-VL and Qwen3-VL read, and where each belongs. NumPy and Pillow alone.
 
 Patches come in blocks of merge * merge, which the model makes one token of; blocks go row by row.
 """
@@ -25,9 +25,9 @@ LIKE_SIZE = 0.7
 Index = NDArray[np.int32]
 
 
-class Cut(NamedTuple):
-    """How pictures are cut. patch: pixels of a patch's side. merge: patches of a block's side.
-    min_pixels, max_pixels: of a picture once it is scaled. whole_blocks: whether a side shorter than half a block is
+class Patching(NamedTuple):
+    """How images are patching. patch: pixels of a patch's side. merge: patches of a block's side.
+    min_pixels, max_pixels: of an image once it is scaled. whole_blocks: whether a side shorter than half a block is
     one before the pixels are counted (qwen_vl_utils), or none (transformers).
     """
 
@@ -44,74 +44,83 @@ class Cut(NamedTuple):
 
 
 class Patches(NamedTuple):
-    """A picture cut up. values: uint8 (patches, channels * patch * patch). rows, columns: of blocks."""
+    """An image cut into patches."""
 
     values: NDArray[np.uint8]
+    """uint8 (patches, channels * patch * patch)."""
     rows: int
+    """Rows of blocks."""
     columns: int
+    """Columns of blocks."""
 
 
 class GroupSet(NamedTuple):
-    """Groups of like size. members: (groups, width) patches, any where real is False. real: None for all."""
+    """Groups of similar size, padded to one width."""
 
     members: Index
+    """(groups, width): indices of patches; any where `real` is False."""
     real: NDArray[np.bool_] | None
+    """(groups, width): False at padding; None where there is none."""
 
 
 class Groups(NamedTuple):
-    """Patches that see each other, set by set. at: (patches,) where each is among the members of all sets, one set
-    after the other.
-    """
+    """Groups of patches that attend to each other."""
 
     sets: tuple[GroupSet, ...]
     at: Index
+    """(patches,): where each patch is among the members of all sets, one set after the other."""
 
 
-def cut_up(picture: Image.Image, cut: Cut) -> Patches:
-    """An RGB picture, scaled to whole blocks within the pixels allowed. Raises InvalidInput."""
-    width, height = fitting_size(*picture.size, cut)
-    if picture.size != (width, height):
-        picture = picture.resize((width, height), Image.Resampling.BICUBIC)
-    rows, columns, merge, patch = height // cut.block, width // cut.block, cut.merge, cut.patch
-    pixels = np.asarray(picture, dtype=np.uint8).reshape(rows, merge, patch, columns, merge, patch, 3)
+def cut_to_patches(image: Image.Image, patching: Patching) -> Patches:
+    """An RGB image, scaled to whole blocks within the pixels allowed. Raises InvalidInput."""
+    width, height = fitting_size(*image.size, patching)
+    if image.size != (width, height):
+        image = image.resize((width, height), Image.Resampling.BICUBIC)
+    rows, columns, merge, patch = (
+        height // patching.block,
+        width // patching.block,
+        patching.merge,
+        patching.patch,
+    )
+    pixels = np.asarray(image, dtype=np.uint8).reshape(rows, merge, patch, columns, merge, patch, 3)
     blocks = pixels.transpose(0, 3, 1, 4, 6, 2, 5)
     return Patches(blocks.reshape(rows * columns * merge * merge, 3 * patch * patch), rows, columns)
 
 
-def fitting_size(width: int, height: int, cut: Cut) -> tuple[int, int]:
+def fitting_size(width: int, height: int, patching: Patching) -> tuple[int, int]:
     """The nearest whole blocks, the proportions kept as far as they can be (transformers' smart_resize)."""
     if max(width, height) > MAX_ASPECT * min(width, height):
         raise InvalidInput(
             f"An image of {width} * {height} pixels is too narrow: the model reads up to {MAX_ASPECT} to 1.",
             param="input",
         )
-    block = cut.block
-    least = block if cut.whole_blocks else 0
+    block = patching.block
+    least = block if patching.whole_blocks else 0
     across, down = (max(least, round(side / block) * block) for side in (width, height))
-    if across * down > cut.max_pixels:
-        shrink = math.sqrt(width * height / cut.max_pixels)
+    if across * down > patching.max_pixels:
+        shrink = math.sqrt(width * height / patching.max_pixels)
         across = max(block, math.floor(width / shrink / block) * block)
         down = max(block, math.floor(height / shrink / block) * block)
-    elif across * down < cut.min_pixels:
-        grow = math.sqrt(cut.min_pixels / (width * height))
+    elif across * down < patching.min_pixels:
+        grow = math.sqrt(patching.min_pixels / (width * height))
         across = math.ceil(width * grow / block) * block
         down = math.ceil(height * grow / block) * block
     return across, down
 
 
-def places(rows: int, columns: int, merge: int) -> Index:
-    """Row and column of each of a picture's patches: (patches, 2)."""
+def patch_positions(rows: int, columns: int, merge: int) -> Index:
+    """Row and column of each of an image's patches: (patches, 2)."""
     at = np.indices((rows, merge, columns, merge), dtype=np.int32)
     down, across = at[0] * merge + at[1], at[2] * merge + at[3]
     return np.stack([each.transpose(0, 2, 1, 3).reshape(-1) for each in (down, across)], axis=1)
 
 
 def corners(rows: int, columns: int, merge: int, side: int) -> tuple[Index, NDArray[np.float32]]:
-    """Which four of the side * side learned positions each patch of a picture lies between, and what share it has of
-    each: (patches, 4) twice. The learned ones are spread over the picture from edge to edge.
+    """Which four of the side * side learned positions each patch of an image lies between, and what share it has of
+    each: (patches, 4) twice. The learned ones are spread over the image from edge to edge.
     """
     lengths = np.array([rows, columns]) * merge
-    exact = places(rows, columns, merge) * ((side - 1) / np.maximum(lengths - 1, 1))
+    exact = patch_positions(rows, columns, merge) * ((side - 1) / np.maximum(lengths - 1, 1))
     low = np.floor(exact).astype(np.int32)
     ends = np.stack([low, np.minimum(low + 1, side - 1)], axis=2)  # (patches, down and across, two)
     shares = np.stack([1 - (exact - low), exact - low], axis=2).astype(np.float32)
@@ -120,28 +129,28 @@ def corners(rows: int, columns: int, merge: int, side: int) -> tuple[Index, NDAr
     return found.reshape(-1, 4).astype(np.int32), product.reshape(-1, 4)
 
 
-def once_each(pictures: Sequence[Patches]) -> tuple[list[Patches], Index | None]:
-    """Every picture once, by identity, and which of their blocks those of all are; None where none is repeated."""
-    distinct = {id(picture): picture for picture in pictures}
-    if len(distinct) == len(pictures):
-        return list(pictures), None
+def distinct_images(images: Sequence[Patches]) -> tuple[list[Patches], Index | None]:
+    """Every image once, by identity, and which of their blocks those of all are; None where none is repeated."""
+    distinct = {id(image): image for image in images}
+    if len(distinct) == len(images):
+        return list(images), None
     blocks: dict[int, Index] = {}
     count = 0
-    for key, picture in distinct.items():
-        end = count + picture.rows * picture.columns
+    for key, image in distinct.items():
+        end = count + image.rows * image.columns
         blocks[key] = np.arange(count, end, dtype=np.int32)
         count = end
-    return list(distinct.values()), np.concatenate([blocks[id(picture)] for picture in pictures])
+    return list(distinct.values()), np.concatenate([blocks[id(image)] for image in images])
 
 
-def whole_pictures(sizes: Sequence[tuple[int, int]], merge: int) -> Groups:
-    """Each patch sees its picture. sizes: rows and columns of the blocks of all pictures."""
+def whole_images(sizes: Sequence[tuple[int, int]], merge: int) -> Groups:
+    """Each patch sees its image. sizes: rows and columns of the blocks of all images."""
     counts = np.array([rows * columns * merge * merge for rows, columns in sizes])
     return _grouped(np.arange(counts.sum(), dtype=np.int32), counts, _set_of(counts))
 
 
 def windows(sizes: Sequence[tuple[int, int]], merge: int, side: int) -> Groups:
-    """Each patch sees its window of side * side blocks, cut off at the picture's right and lower edge. Windows are
+    """Each patch sees its window of side * side blocks, cut off at the image's right and lower edge. Windows are
     small: all are one set.
     """
     orders: list[Index] = []
@@ -162,27 +171,27 @@ def windows(sizes: Sequence[tuple[int, int]], merge: int, side: int) -> Groups:
 def _set_of(counts: NDArray[np.int64]) -> NDArray[np.int64]:
     """Which set each group is of. counts: how many patches each has."""
     found = np.empty_like(counts)
-    number, largest = -1, np.inf
+    index, largest = -1, np.inf
     for group in np.argsort(-counts, kind="stable"):
         if counts[group] < LIKE_SIZE * largest:
-            number, largest = number + 1, counts[group]
-        found[group] = number
+            index, largest = index + 1, counts[group]
+        found[group] = index
     return found
 
 
 def _grouped(order: Index, counts: NDArray[np.int64], set_of: NDArray[np.int64]) -> Groups:
-    """order: the patches of the first group, then those of the second, … counts: how many each has. set_of: the number
+    """order: the patches of the first group, then those of the second, … counts: how many each has. set_of: the index
     of each one's set.
     """
     sets: list[GroupSet] = []
     at = np.empty(len(order), dtype=np.int32)
     set_of_patch = np.repeat(set_of, counts)
     before = 0
-    for number in range(set_of.max() + 1):
-        widths = counts[set_of == number]
+    for index in range(set_of.max() + 1):
+        widths = counts[set_of == index]
         real = np.arange(widths.max()) < widths[:, None]
         members = np.zeros(real.shape, dtype=np.int32)
-        members[real] = order[set_of_patch == number]
+        members[real] = order[set_of_patch == index]
         at[members[real]] = before + np.flatnonzero(real)
         sets.append(GroupSet(members, None if real.all() else real))
         before += real.size

@@ -12,12 +12,12 @@ from typing import Any, NamedTuple
 from mlx_vlm.models.qwen3_vl.config import TextConfig, VisionConfig
 
 from jobs.errors import InvalidInput
-from workers.runners.checkpoint.architecture import check_config
+from workers.runners.checkpoint.architecture import check_config, complete_config
 from workers.runners.checkpoint.folder import max_tokens_of, read_json
-from workers.runners.checkpoint.weights import fill, head_rows, read_weights, renamed
-from workers.runners.vision.checkpoint import processor_of, put_channels_last
-from workers.runners.vision.patches import Cut
-from workers.runners.vision.pixels import Pixels
+from workers.runners.checkpoint.weights import fill, head_rows, renamed_checkpoint
+from workers.runners.vision.checkpoint import normalisation_of, processor_of, put_channels_last
+from workers.runners.vision.normalisation import Normalisation
+from workers.runners.vision.patches import Patching
 from workers.runners.vision.qwen3_vl import Qwen3VL
 
 NAMES = (
@@ -32,12 +32,12 @@ UNUSED = re.compile(r"rotary_emb\.inv_freq$|rotary_pos_emb\.inv_freq$|position_i
 
 HALF = (0.5, 0.5, 0.5)
 MIN_BLOCKS, MAX_BLOCKS = 4, 1800
-"""Of a picture: what the published code of both models scales to, and not what their preprocessor_config.json says."""
+"""Of an image: what the published code of both models scales to, and not what their preprocessor_config.json says."""
 MAX_TOKENS = 32_768
 """Both model cards'; the files have that of the model they were made of, 262144."""
 
-TEXT: dict[str, tuple[Any, ...]] = {"hidden_act": ("silu", None), "attention_bias": (False, None)}
-SEEING: dict[str, tuple[Any, ...]] = {
+TEXT_REQUIRED: dict[str, tuple[Any, ...]] = {"hidden_act": ("silu", None), "attention_bias": (False, None)}
+VISION_REQUIRED: dict[str, tuple[Any, ...]] = {
     "hidden_act": ("gelu_pytorch_tanh", None),
     "in_channels": (3, None),
 }
@@ -51,18 +51,18 @@ VISION_DEFAULTS = {
 
 
 class Qwen3VLFiles(NamedTuple):
-    """What a folder says of its model. image_token: the id that stands for a part of a picture. cut: how its pictures
-    are cut. max_tokens: longest input.
-    """
+    """What a folder says of its model."""
 
     folder: Path
     config: dict[str, Any]
     text: TextConfig
     vision: VisionConfig
     image_token: int
-    cut: Cut
-    pixels: Pixels
+    """The id that stands for a token of an image."""
+    patching: Patching
+    normalisation: Normalisation
     max_tokens: int
+    """Of the longest input."""
 
     @property
     def vocab_size(self) -> int:
@@ -74,12 +74,11 @@ class Qwen3VLFiles(NamedTuple):
 
         answers: tokens whose rows of the language model's head become its `score`.
         """
-        weights = renamed(read_weights(self.folder), NAMES, UNUSED)
-        quantisation = renamed(self.config.get("quantization") or {}, NAMES, UNUSED)
+        weights, quantisation = renamed_checkpoint(self.folder, self.config, NAMES, UNUSED)
         put_channels_last(weights, "vision.patch_embed.proj.weight", self.vision.in_channels)
         if answers:
             weights["score.weight"] = head_rows(self._heads, weights, answers, quantisation)
-        network = Qwen3VL(self.vision, self.text, self.pixels, self.image_token, rows=len(answers))
+        network = Qwen3VL(self.vision, self.text, self.normalisation, self.image_token, rows=len(answers))
         body = {name: weight for name, weight in weights.items() if not name.startswith("lm_head.")}
         return fill(network, body, self.folder, quantisation)
 
@@ -98,17 +97,17 @@ def open_qwen3_vl_files(folder: Path) -> Qwen3VLFiles:
     processor = processor_of(folder)
     limits = {"max_position_embeddings": text.max_position_embeddings}
     limit = max_tokens_of(folder, limits, read_json(folder / "sentence_bert_config.json"))
-    pixels = Pixels(tuple(processor.get("image_mean") or HALF), tuple(processor.get("image_std") or HALF))
+    normalisation = normalisation_of(processor, HALF, HALF)
     image_token = int(config.get("image_token_id") or 151655)
-    cut = _cut(vision, processor)
+    patching = _patching(vision, processor)
     return Qwen3VLFiles(
-        folder, config, text, vision, image_token, cut, pixels, max_tokens=min(limit, MAX_TOKENS)
+        folder, config, text, vision, image_token, patching, normalisation, max_tokens=min(limit, MAX_TOKENS)
     )
 
 
 def _text(config: dict[str, Any]) -> TextConfig:
     text = {**(config.get("text_config") or {})}
-    check_config("Qwen3-VL", text, TEXT)
+    check_config("Qwen3-VL", text, TEXT_REQUIRED)
     rope = {**(text.get("rope_scaling") or {}), **(text.get("rope_parameters") or {})}
     kind = rope.get("type") or rope.get("rope_type") or "default"
     section = rope.get("mrope_section")
@@ -119,15 +118,13 @@ def _text(config: dict[str, Any]) -> TextConfig:
     text["rope_scaling"] = {"type": "default", "mrope_section": section}
     text["rope_theta"] = float(rope.get("rope_theta") or text.get("rope_theta") or 5e5)  # transformers' own
     text["tie_word_embeddings"] = bool(text.get("tie_word_embeddings"))
-    try:
+    with complete_config():
         return TextConfig.from_dict({**text, "model_type": "qwen3_vl_text"})
-    except TypeError as error:
-        raise InvalidInput(f"The model's config.json is incomplete: {error}.", param="model") from error
 
 
 def _vision(config: dict[str, Any]) -> VisionConfig:
     vision = {**VISION_DEFAULTS, **(config.get("vision_config") or {})}
-    check_config("Qwen3-VL", vision, SEEING)
+    check_config("Qwen3-VL", vision, VISION_REQUIRED)
     needed = (
         "depth",
         "hidden_size",
@@ -143,13 +140,13 @@ def _vision(config: dict[str, Any]) -> VisionConfig:
     return VisionConfig.from_dict({**vision, "model_type": "qwen3_vl"})
 
 
-def _cut(vision: VisionConfig, processor: dict[str, Any]) -> Cut:
-    """A processor that allows fewer pixels is obeyed; what it asks for at least was never used."""
+def _patching(vision: VisionConfig, processor: dict[str, Any]) -> Patching:
+    """The processor's file may lower the most pixels. Its fewest pixels are ignored, as in the published code."""
     size = processor.get("size") or {}
     block = (vision.patch_size * vision.spatial_merge_size) ** 2
     least, most = MIN_BLOCKS * block, MAX_BLOCKS * block
     named = int(processor.get("max_pixels") or size.get("longest_edge") or most)
-    return Cut(
+    return Patching(
         vision.patch_size,
         vision.spatial_merge_size,
         least,

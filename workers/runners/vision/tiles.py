@@ -1,4 +1,4 @@
-"""Pictures cut into the tiles that Idefics3 reads, and a small whole beside them. NumPy and Pillow alone."""
+"""Images cut into the tiles that Idefics3 reads, and a small whole beside them. NumPy and Pillow alone."""
 
 import math
 from typing import NamedTuple
@@ -17,48 +17,47 @@ MAX_EDGE = 4096
 
 
 class Tiling(NamedTuple):
-    """edge: pixels of a picture's longer side once it is scaled. tile: pixels of a tile's side."""
+    """How images are scaled and cut into tiles."""
 
     edge: int
+    """Pixels of a scaled image's longer side."""
     tile: int
+    """Pixels of a tile's side."""
 
 
 class Tiles(NamedTuple):
-    """values: uint8 (tiles, side, side, channels), row by row and then the whole. rows, columns: of tiles; 0 for a
-    picture that is read as a whole only.
-    """
+    """An image cut into tiles."""
 
     values: NDArray[np.uint8]
+    """uint8 (tiles, side, side, channels): the tiles row by row, then the whole image."""
     rows: int
+    """Rows of tiles; 0 for an image that is read as a whole only."""
     columns: int
+    """Columns of tiles; 0 likewise."""
 
 
-def cut_to_tiles(picture: Image.Image, tiling: Tiling) -> Tiles:
-    """An RGB picture: its longer side brought to `edge`, then both to whole tiles. Raises InvalidInput."""
-    width, height = picture.size
+def cut_to_tiles(image: Image.Image, tiling: Tiling) -> Tiles:
+    """An RGB image: its longer side brought to `edge`, then both to whole tiles. Raises InvalidInput."""
+    width, height = image.size
     if max(width, height) > MAX_ASPECT * min(width, height):
         raise InvalidInput(
             f"An image of {width} * {height} pixels is too narrow: the model reads up to {MAX_ASPECT} to 1.",
             param="input",
         )
     tile = tiling.tile
-    picture = _scaled(picture, *_edged(width, height, min(tiling.edge, MAX_EDGE)))
-    picture = _scaled(picture, *_whole_tiles(*picture.size, tile))
-    columns, rows = picture.width // tile, picture.height // tile
-    pixels = np.asarray(picture, dtype=np.uint8)
+    image = _scaled(image, *_edged(width, height, min(tiling.edge, MAX_EDGE)))
+    image = _scaled(image, *_whole_tiles(*image.size, tile))
+    columns, rows = image.width // tile, image.height // tile
+    pixels = np.asarray(image, dtype=np.uint8)
     if rows == columns == 1:
         return Tiles(pixels[None], 0, 0)
     tiles = pixels.reshape(rows, tile, columns, tile, 3).transpose(0, 2, 1, 3, 4).reshape(-1, tile, tile, 3)
-    whole = np.asarray(_scaled(picture, tile, tile), dtype=np.uint8)
+    whole = np.asarray(_scaled(image, tile, tile), dtype=np.uint8)
     return Tiles(np.concatenate([tiles, whole[None]]), rows, columns)
 
 
-def _scaled(picture: Image.Image, width: int, height: int) -> Image.Image:
-    return (
-        picture
-        if picture.size == (width, height)
-        else picture.resize((width, height), Image.Resampling.LANCZOS)
-    )
+def _scaled(image: Image.Image, width: int, height: int) -> Image.Image:
+    return image if image.size == (width, height) else image.resize((width, height), Image.Resampling.LANCZOS)
 
 
 def _edged(width: int, height: int, edge: int) -> tuple[int, int]:

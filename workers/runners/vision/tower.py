@@ -10,8 +10,8 @@ import mlx.core as mx
 import numpy as np
 from numpy.typing import NDArray
 
-from workers.runners.vision.patches import Groups, GroupSet, places
-from workers.runners.vision.pixels import Pixels
+from workers.runners.vision.normalisation import Normalisation
+from workers.runners.vision.patches import Groups, GroupSet, patch_positions
 
 ROTARY_BASE = 10_000.0
 """No checkpoint names another."""
@@ -56,7 +56,7 @@ def on_metal() -> bool:
 def fused_size(head: int) -> int:
     """The head size at which Metal's fused attention takes heads of this one, zeros behind; the same where none does.
 
-    Why not the library's own ensure_fused_sdpa (0.7.10): it compiles anew for each shape, which pictures of all sizes
+    Why not the library's own ensure_fused_sdpa (0.7.10): it compiles anew for each shape, which images of all sizes
     have without end, and fills up on other devices, too.
     """
     return next((size for size in FUSED_SIZES if head <= size), head)
@@ -68,26 +68,27 @@ def _on_device(groups: GroupSet) -> tuple[mx.array, mx.array | None]:
     return mx.array(groups.members), seen
 
 
-def embed_patches(values: NDArray[np.uint8], kernel: mx.array, pixels: Pixels) -> mx.array:
+def embed_patches(values: NDArray[np.uint8], kernel: mx.array, normalisation: Normalisation) -> mx.array:
     """The patches' first states, but for a bias: (patches, outputs). kernel: (outputs, frames, patch, patch, channels).
 
-    The kernel wants two frames; a picture is the same one twice, so that the sum of the kernel's halves does with half
+    The kernel wants two frames; an image is the same one twice, so that the sum of the kernel's halves does with half
     the products.
     """
     weight = kernel.astype(mx.float32).sum(axis=1).transpose(0, 3, 1, 2).reshape(kernel.shape[0], -1)
     mean, std = (
-        mx.repeat(mx.array(each), values.shape[1] // len(each)) for each in (pixels.mean, pixels.std)
+        mx.repeat(mx.array(each), values.shape[1] // len(each))
+        for each in (normalisation.mean, normalisation.std)
     )
     colours = (mx.array(values).astype(mx.float32) / 255 - mean) / std
     return (colours @ weight.T).astype(kernel.dtype)
 
 
 def rotation_of(sizes: Sequence[tuple[int, int]], merge: int, head: int) -> Rotation:
-    """Half of the angles tell the row, half the column. sizes: rows and columns of the blocks of all pictures.
+    """Half of the angles tell the row, half the column. sizes: rows and columns of the blocks of all images.
     head: size of one head.
     """
     quarter = np.arange(0, head // 2, 2, dtype=np.float32) / (head // 2)
-    at = np.concatenate([places(rows, columns, merge) for rows, columns in sizes])
+    at = np.concatenate([patch_positions(rows, columns, merge) for rows, columns in sizes])
     angles = (at[:, :, None] * ROTARY_BASE**-quarter).reshape(len(at), -1).astype(np.float32)
     whole = mx.array(np.concatenate([angles, angles], axis=1))[:, None]
     return mx.cos(whole), mx.sin(whole)

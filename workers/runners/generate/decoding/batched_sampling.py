@@ -1,13 +1,12 @@
 """mlx-lm's continuous batching, with one computation per step for what it does row by row.
 
-It has a sampler per row, and calls each alone unless all are the same object; rows that read their last token wait
-for the device each for itself; and it computes every row's log-probabilities. Here the rows are sampled and masked at
-once, and only wanted log-probabilities are computed. It replaces GenerationBatch._step of mlx-lm 0.32, and keeps that
-one's attributes as it keeps them.
+mlx-lm calls each row's sampler by itself unless all are the same object. Each row waits for the device to read its own
+last token. The log-probabilities of every row are computed. Here the rows are sampled and masked together, and only
+the log-probabilities that somebody wants are computed. SamplingBatch replaces GenerationBatch._step of mlx-lm 0.32, and
+keeps that class's attributes as it keeps them.
 
-Where a row is alone and no prompt waits, it may get several tokens in one step
-(`speculation.py`); between steps it is as it would be without that, so that others can join it at
-any time.
+A row that is alone may get several tokens in one step while no prompt waits (`speculation.py`). Between steps its state
+is the same as without speculation, so other rows can join at any time.
 """
 
 from collections.abc import Iterable, Sequence
@@ -20,30 +19,29 @@ import numpy as np
 from mlx_lm.generate import BatchGenerator, GenerationBatch
 from mlx_lm.models.cache import trim_prompt_cache
 
-from workers.runners.generate.decoding.padded_prefill import RoundedPrompts
+from workers.runners.generate.decoding.padded_prefill import PaddedPrefill
 from workers.runners.generate.decoding.penalties import LogitsProcessor
-from workers.runners.generate.decoding.samplers import choose
-from workers.runners.generate.decoding.speculation import Proposal, Speculation, agreeing, vocab_size_of
+from workers.runners.generate.decoding.samplers import sample
+from workers.runners.generate.decoding.speculation import Proposal, Speculation, vocab_size_of
 from workers.runners.generate.structured_output.constraint import GrammarConstraint, apply_mask, start
+from workers.runners.tokens.common_prefix import common_prefix_length
 
 
-class GroupedGenerator(BatchGenerator):
+class BatchSamplingGenerator(BatchGenerator):
     """A BatchGenerator whose rows' samplers are all workers.runners.generate.decoding.samplers.Sampler objects."""
 
-    def __init__(
-        self, model: Any, *, rounds_prompts: bool = False, draft: Any = None, **options: Any
-    ) -> None:
+    def __init__(self, model: Any, *, pads_prefill: bool = False, draft: Any = None, **options: Any) -> None:
         """draft: a model that proposes tokens to a row that is alone; see check_draft for which can."""
         precise: Any = Float32Logits(model)
         super().__init__(precise, **options)
-        self._rows = GroupedBatch.empty(self.model, self.sampler)
+        self._rows = SamplingBatch.empty(self.model, self.sampler)
         self._rows.reported = set()
         self._generation_batch = self._rows
         self._old_wired_limit = None  # the limit is the process's: other models go on when this one is closed
         if draft is not None:
             self._rows.speculation = Speculation(draft, vocab_size_of(model))
-        if rounds_prompts:
-            self._prompt_batch = RoundedPrompts.empty(self.model, self.sampler, self.prefill_step_size)
+        if pads_prefill:
+            self._prompt_batch = PaddedPrefill.empty(self.model, self.sampler, self.prefill_step_size)
 
     @property
     def drafted(self) -> bool:
@@ -82,17 +80,21 @@ class Float32Logits:
         return getattr(self._model, name)
 
 
-class GroupedBatch(GenerationBatch):
-    """reported: uids of the rows whose log-probabilities are wanted. Those of the others are not computed: on a CPU
-    that would take as long as the rest of a small model's step. prompts_wait: there will soon be more rows.
+class SamplingBatch(GenerationBatch):
+    """The rows of the decode batch, sampled together. Belongs to the thread that owns the device.
 
     A row whose answer a GrammarConstraint holds gets no proposals: the grammar's state cannot be taken back.
     """
 
     reported: set[int]
+    """Uids of the rows whose log-probabilities are wanted. Those of the others are not computed: on a CPU that would
+    take as long as the rest of a small model's step.
+    """
     speculation: Speculation | None = None
     prompts_wait = False
+    """Whether there will soon be more rows."""
     next_scores: mx.array | None = None
+    """The logits of the tokens chosen last, not looked at yet."""
 
     def next(self) -> list[Any]:
         """As the base's: the next token of each row, or several of a single one, in order; none after its end."""
@@ -115,7 +117,7 @@ class GroupedBatch(GenerationBatch):
         inputs = mx.concatenate([row._next_tokens, proposal.tokens])
         computed = self.model(inputs[None], cache=self.prompt_cache)[0]
         logits = self._processed_ahead(inputs, computed)
-        chosen = choose(logits, proposal.draws)
+        chosen = sample(logits, proposal.draws)
         scores = mx.concatenate([_scores_of(chosen, computed), *_arrays([self.next_scores])])
         self.next_scores = None
         logprobs = [*row._next_logprobs, *self._reported_ahead(logits)]
@@ -123,12 +125,12 @@ class GroupedBatch(GenerationBatch):
         check_numbers(scores)
         tokens: Any = inputs.tolist()
         wanted: Any = chosen.tolist()
-        right = agreeing(tokens[1:], wanted)
+        right = common_prefix_length(tokens[1:], wanted)
         self.speculation.learn(len(tokens) - 1, right)
-        told, finish = self._until_end(tokens[: right + 1])
-        self._settle(len(told), inputs, chosen, logprobs)
-        self.tokens[0] += told
-        return self._responses(told, logprobs, finish)
+        accepted, finish = self._until_end(tokens[: right + 1])
+        self._settle(len(accepted), inputs, chosen, logprobs)
+        self.tokens[0] += accepted
+        return self._responses(accepted, logprobs, finish)
 
     def _until_end(self, tokens: list[int]) -> tuple[list[int], str | None]:
         """As many of the single row's next tokens as its answer has room for, and why it ends with the last one."""
@@ -153,12 +155,14 @@ class GroupedBatch(GenerationBatch):
         row._current_tokens, row._current_logprobs = inputs[count - 1 : count], logprobs[count - 1 : count]
         row._next_tokens, row._next_logprobs = chosen[count - 1 : count], logprobs[count : count + 1]
 
-    def _responses(self, told: list[int], logprobs: list[mx.array | None], finish: str | None) -> list[Any]:
+    def _responses(
+        self, accepted: list[int], logprobs: list[mx.array | None], finish: str | None
+    ) -> list[Any]:
         """Of the single row. It leaves the batch if this is its end."""
         uid = self.uids[0]
         found: list[Any] = [
             self.Response(uid, token, logprob, None, None, None)  # pyright: ignore[reportArgumentType]
-            for token, logprob in zip(told, logprobs, strict=False)
+            for token, logprob in zip(accepted, logprobs, strict=False)
         ]
         if finish is not None:
             found[-1] = replace(
@@ -177,15 +181,15 @@ class GroupedBatch(GenerationBatch):
         computed = self.model(inputs[:, None], cache=self.prompt_cache)[:, -1, :]
         logits, contexts = self._processed(inputs, computed)
         samplers: Any = self.samplers
-        self._next_tokens = choose(logits, samplers)
+        self._next_tokens = sample(logits, samplers)
         self._next_logprobs = self._reported(logits)
         scores, self.next_scores = self.next_scores, _scores_of(self._next_tokens, computed)
         mx.async_eval(self._next_tokens, self.next_scores, _arrays(self._next_logprobs), contexts)
         mx.eval(inputs, scores, _arrays(self._current_logprobs))
         check_numbers(scores)
         tokens: Any = inputs.tolist()
-        for held, token in zip(self.tokens, tokens, strict=True):
-            held.append(token)
+        for row_tokens, token in zip(self.tokens, tokens, strict=True):
+            row_tokens.append(token)
         return tokens, self._current_logprobs
 
     def _processed(self, inputs: mx.array, logits: mx.array) -> tuple[mx.array, list[mx.array]]:
@@ -205,20 +209,20 @@ class GroupedBatch(GenerationBatch):
         return mx.concatenate(rows), contexts
 
     def _processed_ahead(self, inputs: mx.array, logits: mx.array) -> mx.array:
-        """The logits (tokens, vocabulary) after the single row's processors: each place with what stands before it."""
+        """The logits (tokens, vocabulary) after the single row's processors, each position with its context."""
         row: Any = self
         processors: Sequence[LogitsProcessor] = row.logits_processors[0]
         if not processors:
             return logits
         known: mx.array = self._token_context[0].tokens
         context = mx.concatenate([known, inputs.astype(known.dtype)])
-        places: list[mx.array] = []
+        positions: list[mx.array] = []
         for n in range(len(inputs)):
-            place = logits[n : n + 1]
+            position = logits[n : n + 1]
             for process in processors:
-                place = process(context[: known.size + n + 1], place)
-            places.append(place)
-        return mx.concatenate(places)
+                position = process(context[: known.size + n + 1], position)
+            positions.append(position)
+        return mx.concatenate(positions)
 
     def _reported(self, logits: mx.array) -> list[mx.array | None]:
         found: list[mx.array | None] = [None] * len(self.uids)
@@ -228,7 +232,7 @@ class GroupedBatch(GenerationBatch):
         return found
 
     def _reported_ahead(self, logits: mx.array) -> list[mx.array | None]:
-        """Of each place of the single row."""
+        """Of each position of the single row."""
         if self.uids[0] not in self.reported:
             return [None] * len(logits)
         return list(logits - mx.logsumexp(logits, axis=-1, keepdims=True))

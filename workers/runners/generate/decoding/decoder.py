@@ -12,7 +12,7 @@ from mlx import nn
 from jobs.errors import JobError
 from workers.runners.generate.answer import Answer
 from workers.runners.generate.contract import NewToken
-from workers.runners.generate.decoding.batched_sampling import GroupedGenerator, check_numbers
+from workers.runners.generate.decoding.batched_sampling import BatchSamplingGenerator, check_numbers
 from workers.runners.generate.decoding.penalties import LogitsProcessor
 from workers.runners.generate.decoding.prefix_cache import Hit, Layers, PrefixCache
 from workers.runners.generate.decoding.samplers import Sampler
@@ -42,7 +42,7 @@ EXPLORES = 8
 """Each so-many-th prompt step is twice as large while all were of one size: what a step costs at least shows then."""
 
 
-Choosers = tuple[Sampler, Sequence[LogitsProcessor]]
+SamplerAndProcessors = tuple[Sampler, Sequence[LogitsProcessor]]
 """An answer's sampler and its logits processors."""
 
 
@@ -50,9 +50,16 @@ class TextDecoder:
     """The answers that one model writes at the same time. Belongs to the thread that owns the device."""
 
     def __init__(
-        self, model: nn.Module, end_ids: Iterable[int], choosers: Callable[[Answer], Choosers], *,
-        slots: int, prefix_cache_bytes: int, pads_prompts: bool = True, draft: nn.Module | None = None,
-    ) -> None:  # fmt: skip
+        self,
+        model: nn.Module,
+        end_ids: Iterable[int],
+        sampler_and_processors: Callable[[Answer], SamplerAndProcessors],
+        *,
+        slots: int,
+        prefix_cache_bytes: int,
+        pads_prompts: bool = True,
+        draft: nn.Module | None = None,
+    ) -> None:
         """pads_prompts: False for a model that must not see padding behind a prompt; prompts then go one by one.
 
         draft: a smaller model of the same tokenizer, which makes an answer that is alone faster
@@ -64,7 +71,7 @@ class TextDecoder:
         self._draft = draft
         self._pads_prompts = pads_prompts
         self._end_ids = [(token,) for token in sorted(end_ids)]
-        self._choosers = choosers
+        self._sampler_and_processors = sampler_and_processors
         self._slots = slots
         self._prefixes = PrefixCache(prefix_cache_bytes)
         self._answers: dict[int, Answer] = {}
@@ -99,7 +106,7 @@ class TextDecoder:
     def _begin(self, answer: Answer, hit: Hit | None) -> int:
         known = hit.tokens if hit else 0
         rest = answer.ids[known:]
-        sampler, processors = self._choosers(answer)
+        sampler, processors = self._sampler_and_processors(answer)
         (uid,) = self._generator.insert_segments(
             [[rest[:-1], rest[-1:]]],
             max_tokens=[answer.max_tokens],
@@ -128,7 +135,8 @@ class TextDecoder:
         """One token for each running answer, and as much of the waiting prompts as is likely to fit into the time.
 
         With a draft, an answer that is alone may get several tokens, in order; the last one may be its end.
-        Whatever the model or a chooser raises, is raised; `restart` then brings the decoder into a sound state.
+        Whatever the model, a sampler or a logits processor raises, is raised; `restart` then brings the decoder into
+        a sound state.
         """
         self._generator.prefill_batch_size = self._rows()
         self._generator.prefill_step_size = self._chunk(seconds)
@@ -154,14 +162,14 @@ class TextDecoder:
         self._generator.close()
         self._generator = self._new_generator()
 
-    def _new_generator(self) -> GroupedGenerator:
+    def _new_generator(self) -> BatchSamplingGenerator:
         # On the default stream, as all other work: a CPU's streams would compete for its cores.
-        return GroupedGenerator(
+        return BatchSamplingGenerator(
             self._model,
             stop_tokens=self._end_ids,
             completion_batch_size=self._slots,
             prefill_batch_size=min(PREFILL_ROWS, self._slots),
-            rounds_prompts=self._rounds_shapes,
+            pads_prefill=self._rounds_shapes,
             draft=self._draft,
             stream=mx.default_stream(mx.default_device()),
         )
@@ -213,7 +221,7 @@ class TextDecoder:
         if answer.job.logprobs is not None:
             logprobs = np.array(found.logprobs.astype(mx.float32))
         if found.finish_reason is not None:
-            if answer.pictures is None:  # ids do not tell one picture from another
+            if answer.image_inputs is None:  # ids do not tell one image from another
                 self._prefixes.store(found.all_tokens, found.prompt_cache)
             answer.failure = self._failures.pop(found.uid)()
             self._generator.forget([found.uid])

@@ -11,7 +11,7 @@ MAX_CACHE_BYTES = 2 * 1024**3
 """Memory that MLX may keep for its next arrays."""
 
 
-class RoundedPrompts(PromptProcessingBatch):
+class PaddedPrefill(PromptProcessingBatch):
     """mlx-lm pads prompts that are computed together to the longest one; here to its rounded length.
 
     It rests on mlx-lm 0.32: a batch's caches are told the rows' lengths and padding by `prepare`, and take the padding
@@ -31,8 +31,8 @@ class RoundedPrompts(PromptProcessingBatch):
         ):
             super().prompt(tokens)
             return
-        for held, row in zip(self.tokens, tokens, strict=True):
-            held += row
+        for known, row in zip(self.tokens, tokens, strict=True):
+            known += row
         lengths = [len(row) for row in tokens]
         padding = [width - length for length in lengths]
         padded = mx.array([row + [0] * (width - len(row)) for row in tokens])

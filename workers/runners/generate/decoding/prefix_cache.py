@@ -9,6 +9,8 @@ import numpy as np
 from mlx_lm.models.cache import can_trim_prompt_cache, trim_prompt_cache
 from numpy.typing import NDArray
 
+from workers.runners.tokens.common_prefix import common_prefix_length
+
 Layers = list[Any]
 """One mlx-lm cache object per layer."""
 
@@ -17,10 +19,11 @@ MIN_TOKENS = 16
 
 
 class Hit(NamedTuple):
-    """tokens: how many of the prompt's the layers hold."""
+    """What the cache holds of a prompt."""
 
     layers: Layers
     tokens: int
+    """How many of the prompt's tokens the layers have read."""
 
 
 class _Entry(NamedTuple):
@@ -46,7 +49,7 @@ class PrefixCache:
         best: _Entry | None = None
         most = MIN_TOKENS - 1
         for entry in self._entries:
-            shared = _shared(entry.ids, wanted)
+            shared = common_prefix_length(entry.ids, wanted)
             if shared < len(entry.ids) and not can_trim_prompt_cache(entry.layers):
                 continue  # a recurrent state cannot be taken back to where the prompts part
             if shared > most:
@@ -71,7 +74,7 @@ class PrefixCache:
         trims = can_trim_prompt_cache(layers)
         kept: list[_Entry] = []
         for entry in self._entries:
-            shared = _shared(entry.ids, held)
+            shared = common_prefix_length(entry.ids, held)
             covered = shared == len(entry.ids) and (trims or len(entry.ids) == len(held))
             if not covered:
                 kept.append(entry)
@@ -83,10 +86,3 @@ class PrefixCache:
         self.size_bytes = sum(entry.size_bytes for entry in self._entries)
         while self._entries and self.size_bytes > max_bytes:
             self.size_bytes -= self._entries.pop(0).size_bytes
-
-
-def _shared(left: NDArray[np.int32], right: NDArray[np.int32]) -> int:
-    """Length of the common beginning."""
-    length = min(len(left), len(right))
-    differing = np.flatnonzero(left[:length] != right[:length])
-    return int(differing[0]) if len(differing) else length

@@ -19,31 +19,33 @@ LEAST_UNIFORM = 1e-10
 
 
 @dataclass(frozen=True, slots=True)
-class Rule:
-    """Which tokens may be drawn, and how evenly. top_k: 0 for all. temperature: 0 takes the most probable token."""
+class SamplerParams:
+    """Which tokens may be drawn, and how evenly."""
 
     temperature: float
+    """0 takes the most probable token."""
     top_p: float = 1.0
     top_k: int = 0
+    """0 for all."""
     min_p: float = 0.0
 
     @property
     def greedy(self) -> bool:
         return self.temperature == 0
 
-    def cuts(self, vocab_size: int) -> bool:
-        """Whether finding the tokens it leaves takes the probabilities' order."""
+    def needs_order(self, vocab_size: int) -> bool:
+        """Whether the tokens must be put in order to find those that may be drawn."""
         return not self.greedy and (0 < self.top_k < vocab_size or self.top_p < 1)
 
 
-GREEDY = Rule(temperature=0.0)
+GREEDY = SamplerParams(temperature=0.0)
 
 
 class Sampler:
     """Draws with fresh randomness for each row and step, so any rows of any requests may share one."""
 
-    def __init__(self, rule: Rule) -> None:
-        self.rule = rule
+    def __init__(self, params: SamplerParams) -> None:
+        self.params = params
 
     def key(self) -> bytes:
         """8 bytes: the key of MLX's random numbers for the next token of one row."""
@@ -51,7 +53,7 @@ class Sampler:
 
     def __call__(self, logprobs: mx.array) -> mx.array:
         """Token ids (rows,) for log-probabilities, or logits, (rows, vocabulary)."""
-        return choose(logprobs, [self] * logprobs.shape[0])
+        return sample(logprobs, [self] * logprobs.shape[0])
 
 
 class SeededSampler(Sampler):
@@ -60,8 +62,8 @@ class SeededSampler(Sampler):
     choice: which of a request's n answers. skipped: how many of its tokens were generated before, elsewhere.
     """
 
-    def __init__(self, rule: Rule, seed: int, choice: int = 0, skipped: int = 0) -> None:
-        super().__init__(rule)
+    def __init__(self, params: SamplerParams, seed: int, choice: int = 0, skipped: int = 0) -> None:
+        super().__init__(params)
         self._stream = f"{seed}/{choice}"
         self._step = skipped
 
@@ -80,31 +82,35 @@ def sampler_for(sampling: Sampling, choice: int = 0, skipped: int = 0) -> Sample
     Equal parameters without a seed give the same object. top_k 1 and top_p 0 are greedy.
     """
     greedy = sampling.temperature < LEAST_TEMPERATURE or sampling.top_k == 1 or sampling.top_p <= 0
-    rule = GREEDY if greedy else Rule(sampling.temperature, sampling.top_p, sampling.top_k, sampling.min_p)
+    params = (
+        GREEDY
+        if greedy
+        else SamplerParams(sampling.temperature, sampling.top_p, sampling.top_k, sampling.min_p)
+    )
     if sampling.seed is None or greedy:
-        return _shared(rule)
-    return SeededSampler(rule, sampling.seed, choice, skipped)
+        return _shared(params)
+    return SeededSampler(params, sampling.seed, choice, skipped)
 
 
 @lru_cache(maxsize=1024)
-def _shared(rule: Rule) -> Sampler:
-    return Sampler(rule)
+def _shared(params: SamplerParams) -> Sampler:
+    return Sampler(params)
 
 
-def choose(logprobs: mx.array, samplers: Sequence[Sampler]) -> mx.array:
-    """The next token of each row, (rows,): one computation for rows of different rules and seeds.
+def sample(logprobs: mx.array, samplers: Sequence[Sampler]) -> mx.array:
+    """The next token of each row, (rows,): one computation for rows of different parameters and seeds.
 
     logprobs: (rows, vocabulary), of any scale: a constant added to a row changes nothing. samplers: one per row.
     """
-    rules = [sampler.rule for sampler in samplers]
-    if all(rule.greedy for rule in rules):
+    all_params = [sampler.params for sampler in samplers]
+    if all(each.greedy for each in all_params):
         return mx.argmax(logprobs, axis=-1)
-    scores = logprobs.astype(mx.float32) / _column([rule.temperature or 1.0 for rule in rules])
-    scores = _cut(scores, rules)
+    scores = logprobs.astype(mx.float32) / _column([each.temperature or 1.0 for each in all_params])
+    scores = _filtered(scores, all_params)
     keys = np.frombuffer(b"".join(sampler.key() for sampler in samplers), np.uint32).reshape(-1, 2)
     noise = mx.vmap(partial(_gumbel, scores.shape[-1]))(mx.array(keys))
-    if any(rule.greedy for rule in rules):
-        noise = mx.where(_column([rule.temperature for rule in rules]) == 0, 0.0, noise)
+    if any(each.greedy for each in all_params):
+        noise = mx.where(_column([each.temperature for each in all_params]) == 0, 0.0, noise)
     return mx.argmax(scores + noise, axis=-1)
 
 
@@ -113,32 +119,32 @@ def _gumbel(size: int, key: mx.array) -> mx.array:
     return -mx.log(-mx.log(mx.random.uniform(LEAST_UNIFORM, 1.0, (size,), key=key)))
 
 
-def _cut(scores: mx.array, rules: Sequence[Rule]) -> mx.array:
-    """scores (rows, vocabulary) with -inf for each token that its row's rule leaves out."""
-    floors = [math.log(rule.min_p) if rule.min_p > 0 else -math.inf for rule in rules]
+def _filtered(scores: mx.array, all_params: Sequence[SamplerParams]) -> mx.array:
+    """scores (rows, vocabulary) with -inf for each token that its row's parameters leave out."""
+    floors = [math.log(each.min_p) if each.min_p > 0 else -math.inf for each in all_params]
     if max(floors) > -math.inf:
         scores = mx.where(scores < scores.max(axis=-1, keepdims=True) + _column(floors), -mx.inf, scores)
-    rows = [row for row, rule in enumerate(rules) if rule.cuts(scores.shape[-1])]
+    rows = [row for row, each in enumerate(all_params) if each.needs_order(scores.shape[-1])]
     if not rows:
         return scores
-    least = mx.full((len(rules), 1), -mx.inf)
-    least[mx.array(rows)] = _least(scores[mx.array(rows)], [rules[row] for row in rows])
+    least = mx.full((len(all_params), 1), -mx.inf)
+    least[mx.array(rows)] = _least(scores[mx.array(rows)], [all_params[row] for row in rows])
     return mx.where(scores < least, -mx.inf, scores)
 
 
-def _least(scores: mx.array, rules: Sequence[Rule]) -> mx.array:
+def _least(scores: mx.array, all_params: Sequence[SamplerParams]) -> mx.array:
     """The lowest score (rows, 1) that top_k and top_p leave; equal scores stay together, as in vLLM."""
     size = scores.shape[-1]
-    kept = [rule.top_k if 0 < rule.top_k < size else size for rule in rules]
+    kept = [each.top_k if 0 < each.top_k < size else size for each in all_params]
     width = max(kept)
     if width < size:
         scores = mx.partition(scores, size - width, axis=-1)[:, size - width :]
     rising = mx.sort(scores, axis=-1)
-    first = mx.array([[width - count] for count in kept])  # place of the lowest score that top_k leaves
-    chances = mx.where(mx.arange(width) < first, 0.0, mx.exp(rising - rising[:, -1:]))
-    above = mx.cumsum(chances, axis=-1, reverse=True, inclusive=False)
-    share = _column([rule.top_p if rule.top_p < 1 else math.inf for rule in rules])
-    dropped = (above >= share * chances.sum(axis=-1, keepdims=True)).sum(axis=-1, keepdims=True)
+    first = mx.array([[width - count] for count in kept])  # index of the lowest score that top_k leaves
+    weights = mx.where(mx.arange(width) < first, 0.0, mx.exp(rising - rising[:, -1:]))
+    above = mx.cumsum(weights, axis=-1, reverse=True, inclusive=False)
+    share = _column([each.top_p if each.top_p < 1 else math.inf for each in all_params])
+    dropped = (above >= share * weights.sum(axis=-1, keepdims=True)).sum(axis=-1, keepdims=True)
     return mx.take_along_axis(rising, mx.minimum(mx.maximum(first, dropped), width - 1), axis=-1)
 
 

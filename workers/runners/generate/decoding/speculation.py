@@ -21,7 +21,8 @@ import mlx.core as mx
 from mlx_lm.models.cache import CacheList, KVCache, make_prompt_cache, trim_prompt_cache
 
 from jobs.errors import InvalidInput
-from workers.runners.generate.decoding.samplers import Rule, Sampler, choose
+from workers.runners.generate.decoding.samplers import Sampler, SamplerParams, sample
+from workers.runners.tokens.common_prefix import common_prefix_length
 
 MAX_DEPTH = 8
 """Tokens proposed at once, at most."""
@@ -48,23 +49,25 @@ PADDING = 0.01
 class Draw(Sampler):
     """Draws one certain token of an answer, the same each time."""
 
-    def __init__(self, rule: Rule, key: bytes) -> None:
-        super().__init__(rule)
+    def __init__(self, params: SamplerParams, key: bytes) -> None:
+        super().__init__(params)
         self._key = key
 
     def key(self) -> bytes:
         return self._key
 
-    def without_cuts(self) -> "Draw":
+    def without_filters(self) -> "Draw":
         """For a guess at what it draws: finding top_k and top_p takes long, and they change few draws."""
-        return Draw(replace(self.rule, top_k=0, top_p=1.0), self._key)
+        return Draw(replace(self.params, top_k=0, top_p=1.0), self._key)
 
 
 class Proposal(NamedTuple):
-    """tokens: (proposed,), not computed yet. draws: those of the tokens, and of the one after them."""
+    """What the draft guesses that an answer goes on with."""
 
     tokens: mx.array
+    """(proposed,), not computed yet."""
     draws: list[Draw]
+    """How the model draws each of these tokens, and the one after them."""
 
 
 class Depth:
@@ -126,7 +129,7 @@ class Draft:
         found: list[mx.array] = []
         for draw in draws:
             logits = self._model(self._ids(ids)[None], cache=self._layers)[:, -1]
-            ids = choose(self._fitted(logits), [draw])
+            ids = sample(self._fitted(logits), [draw])
             mx.async_eval(ids)
             found.append(ids)
         self._known += len(unread)
@@ -141,7 +144,7 @@ class Draft:
         self._proposed = 0
 
     def _turn_to(self, row: list[int]) -> None:
-        shared = _shared(self._row[: self._known], row)
+        shared = common_prefix_length(self._row[: self._known], row)
         if 2 * shared < self._known:  # a long row's memory is given back
             self._layers, self._known = make_prompt_cache(self._model), 0
         else:
@@ -180,7 +183,7 @@ class Speculation:
         if not self._draft.catch_up(row):
             return None
         draws = draws_of(sampler, depth + 1)
-        return Proposal(self._draft.propose(pending, [draw.without_cuts() for draw in draws[:-1]]), draws)
+        return Proposal(self._draft.propose(pending, [draw.without_filters() for draw in draws[:-1]]), draws)
 
     def learn(self, proposed: int, right: int) -> None:
         """So many of the proposals were what the model chose; they and what was pending are part of the row."""
@@ -191,13 +194,7 @@ class Speculation:
 def draws_of(sampler: Sampler, count: int) -> list[Draw]:
     """What `sampler` would draw an answer's next tokens with."""
     ahead = copy.copy(sampler)
-    return [Draw(ahead.rule, ahead.key()) for _ in range(count)]
-
-
-def agreeing(proposed: Sequence[int], chosen: Sequence[int]) -> int:
-    """How many proposals are right: each that stands before the first one that is not what was chosen."""
-    pairs = zip(proposed, chosen, strict=False)
-    return next((n for n, (left, right) in enumerate(pairs) if left != right), len(proposed))
+    return [Draw(ahead.params, ahead.key()) for _ in range(count)]
 
 
 def check_draft(model: Any, draft: Any) -> None:
@@ -228,8 +225,3 @@ def _takes_back(layer: Any) -> bool:
     if isinstance(layer, CacheList):
         return all(_takes_back(each) for each in layer.caches)
     return isinstance(layer, KVCache)
-
-
-def _shared(left: Sequence[int], right: Sequence[int]) -> int:
-    """Length of the common beginning."""
-    return agreeing(left[: len(right)], right)

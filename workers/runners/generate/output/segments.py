@@ -25,18 +25,18 @@ class Segment(NamedTuple):
     text: str
 
 
-class Markup:
-    """A reader of one answer. stop: the stop text that was met; it and all behind it are not given out. parts: whether
-    there are markers, which part an answer into kinds.
-    """
+class OutputSegments:
+    """Splits one answer's text into segments by the markers in it."""
 
     def __init__(self, transitions: Transitions, initial: str = NORMAL, stop: Sequence[str] = ()) -> None:
         """stop: texts that end the answer in text of any kind, also where they are markers."""
         edges = _with_stops(transitions, stop)
         self._marks = tuple(text for kind in edges.values() for text, _ in kind)
-        self.parts = any(target is not None for kind in edges.values() for _, target in kind)
+        self.has_markers = any(target is not None for kind in edges.values() for _, target in kind)
+        """Whether markers split the answer into kinds, other than stop texts that end it."""
         self._state = TextStateMachine(_with_endings(edges)).make_state(initial)
         self.stop: str | None = None
+        """The stop text that was met. It, and all behind it, is not given out."""
 
     @property
     def stopped(self) -> bool:
@@ -64,7 +64,7 @@ class Markup:
         return [Segment(*segment) for segment in segments]
 
     def close(self) -> list[Segment]:
-        """What was held back: it became no marker."""
+        """The text that was held back, because it might have become a marker and did not."""
         if self.stopped:
             return []
         self._state, text, kind = TextStateMachine.flush(self._state)
@@ -87,7 +87,7 @@ def _with_endings(transitions: Transitions) -> dict[str, list[tuple[str, str]]]:
     return found
 
 
-def part_stops(
+def split_stops(
     stop: Sequence[str], transitions: Transitions, specials: Iterable[str]
 ) -> tuple[list[str], list[str]]:
     """The caller's stop texts that name a marker or a special token, and the others.

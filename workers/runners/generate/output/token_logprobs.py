@@ -1,4 +1,4 @@
-"""The probabilities of a token and of those that might have stood in its place, in words."""
+"""A token's log-probability, and those of the most probable tokens in its place, with their texts."""
 
 from typing import Any
 
@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from tokenizers import Tokenizer
 
-from jobs.generate import ScoredToken, TokenLogprobs
+from jobs.generate import LEAST_LOGPROB, ScoredToken, TokenLogprobs
 
 
 def _byte_of_character() -> dict[str, int]:
@@ -16,8 +16,8 @@ def _byte_of_character() -> dict[str, int]:
     return {chr(byte): byte for byte in printable} | {chr(256 + n): byte for n, byte in enumerate(others)}
 
 
-class Chances:
-    """Describes tokens of one model's vocabulary. Thread-safe."""
+class LogprobsReader:
+    """Makes of log-probabilities, which go by token ids, what a caller gets: texts and bytes. Thread-safe."""
 
     def __init__(self, tokenizer: Tokenizer) -> None:
         self._tokenizer = tokenizer
@@ -31,12 +31,12 @@ class Chances:
             likely = np.argpartition(logprobs, -top)[-top:]
             best = [int(each) for each in likely[np.argsort(-logprobs[likely], kind="stable")]]
         return TokenLogprobs(
-            chosen=self._chance(logprobs, token), top=tuple(self._chance(logprobs, each) for each in best)
+            chosen=self._scored(logprobs, token), top=tuple(self._scored(logprobs, each) for each in best)
         )
 
-    def _chance(self, logprobs: NDArray[np.float32], token: int) -> ScoredToken:
+    def _scored(self, logprobs: NDArray[np.float32], token: int) -> ScoredToken:
         raw = self._raw(token)
-        logprob = max(float(logprobs[token]), -9999.0)  # JSON has no infinity; OpenAI's word for "impossible"
+        logprob = max(float(logprobs[token]), LEAST_LOGPROB)
         return ScoredToken(text=raw.decode(errors="replace"), bytes=raw, logprob=logprob)
 
     def _raw(self, token: int) -> bytes:

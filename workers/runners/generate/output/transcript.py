@@ -9,7 +9,7 @@ from tokenizers import Tokenizer
 from tokenizers.decoders import DecodeStream
 
 from jobs.generate import Choice, FinishReason, Piece, TokenLogprobs, ToolCall
-from workers.runners.generate.output.segments import NORMAL, REASONING, TOOL, Markup, Segment
+from workers.runners.generate.output.segments import NORMAL, REASONING, TOOL, OutputSegments, Segment
 from workers.runners.generate.output.tool_calls import CallReader
 
 log = logging.getLogger(__name__)
@@ -18,28 +18,30 @@ CONTEXT = 6
 """Tokens of the prompt that decoding a first token needs to know (whether a space belongs before it)."""
 
 MAX_WITHHELD = 16
-"""After so many tokens there is a piece also without text, so that a successor need not write them again."""
+"""After so many tokens a piece is published even without text, so that another worker need not generate them again."""
 
 
 @dataclass(frozen=True, slots=True)
-class Script:
-    """How an answer is to be read: the same for all answers to a job.
-
-    prompt: its ids. lead: text that is put before the answer. stop: texts that end the answer, looked for in what is
-    shown of it. specials: tokens that are left out of the text, by id, and their texts. calls: reader of tool calls;
-    None where there are no tools. one_call: end with the first call.
-    """
+class OutputFormat:
+    """How a model's output is to be read: the same for all answers to a job."""
 
     tokenizer: Tokenizer
-    markup: Callable[[], Markup]
+    segments: Callable[[], OutputSegments]
+    """Makes what splits an answer into text, reasoning and tool calls: a new one for each answer."""
     prompt: tuple[int, ...]
+    """The prompt's ids."""
     lead: str = ""
+    """Text that is put before the answer."""
     stop: Sequence[str] = ()
+    """Texts that end the answer, looked for in its visible text."""
     specials: Mapping[int, str] = field(default_factory=dict[int, str])
+    """Tokens that are left out of the text, by id, and their texts."""
     calls: CallReader | None = None
+    """Reads tool calls; None where the job has no tools."""
     one_call: bool = False
+    """Whether the answer ends with its first call."""
 
-    def with_tools(self, calls: CallReader, *, one_call: bool) -> "Script":
+    def with_tools(self, calls: CallReader, *, one_call: bool) -> "OutputFormat":
         return replace(self, calls=calls, one_call=one_call)
 
 
@@ -55,28 +57,28 @@ class _Growth:
 
 
 class Transcript:
-    """finish_reason is set when the answer is complete; tokens that come later are ignored. stop: the caller's stop
-    text that ended it.
-    """
+    """One answer's tokens and text. Belongs to the stream's thread; the device's thread only reads `finish_reason`."""
 
-    def __init__(self, script: Script, choice: int = 0) -> None:
+    def __init__(self, output_format: OutputFormat, choice: int = 0) -> None:
         self.choice = choice
         self.tokens: list[int] = []
         self.finish_reason: FinishReason | None = None
+        """Set when the answer is complete. Tokens that come later are ignored."""
         self.stop: str | None = None
-        self._script = script
-        self._markup = script.markup()
-        self._stops = Markup({NORMAL: []}, stop=script.stop)
+        """The caller's stop text that ended it."""
+        self._format = output_format
+        self._segments = output_format.segments()
+        self._stops = OutputSegments({NORMAL: []}, stop=output_format.stop)
         self._stream = DecodeStream(skip_special_tokens=False)
-        for token in script.prompt[-CONTEXT:]:
-            self._stream.step(script.tokenizer, token)
+        for token in output_format.prompt[-CONTEXT:]:
+            self._stream.step(output_format.tokenizer, token)
         self._undecoded: list[int] = []
         self._marks: set[str] = set()  # special tokens that came and may become a marker
         self._tool_text: str | None = None
-        self._fresh = True  # no text yet, or a marker before it: white space there is not meant
+        self._fresh = True  # no text yet, or a marker before it: white space there is not part of the answer
         self._trims = False
         self._space = ""  # white space at the beginning, left out if a marker is next
-        self._growth = _Growth(text=[script.lead] if script.lead else [])
+        self._growth = _Growth(text=[output_format.lead] if output_format.lead else [])
         self._pieces: list[Piece] = []
 
     def add(
@@ -120,7 +122,7 @@ class Transcript:
         return piece
 
     def replay(self, pieces: Sequence[Piece]) -> None:
-        """Take over what another worker has told of this answer."""
+        """Take over what an earlier execution has published of this answer."""
         for piece in pieces:
             for token in piece.tokens[:-1]:
                 self.add(token)
@@ -145,20 +147,20 @@ class Transcript:
 
     @property
     def _stopped(self) -> bool:
-        return self._markup.stopped or self._stops.stopped
+        return self._segments.stopped or self._stops.stopped
 
     def _hides(self, token: int) -> bool:
         """Whether it is a special token that means nothing here. In a call it may be a part of the model's notation."""
-        name = self._script.specials.get(token)
-        if name is None or self._markup.in_call:
+        name = self._format.specials.get(token)
+        if name is None or self._segments.in_call:
             return False
-        if self._markup.knows(name):
+        if self._segments.knows(name):
             self._marks.add(name)
             return False
         return True
 
     def _decode(self, token: int) -> str:
-        text = self._stream.step(self._script.tokenizer, token)
+        text = self._stream.step(self._format.tokenizer, token)
         if text is None:
             self._undecoded.append(token)
             return ""
@@ -167,11 +169,11 @@ class Transcript:
 
     def _alone(self, token: int) -> str:
         """A token's text by itself."""
-        return self._script.tokenizer.decode([token], skip_special_tokens=False)
+        return self._format.tokenizer.decode([token], skip_special_tokens=False)
 
     def _read(self, text: str) -> None:
         if text:
-            self._sort(self._markup.read(text))
+            self._sort(self._segments.read(text))
 
     def _sort(self, segments: Sequence[Segment]) -> None:
         for n, (kind, text) in enumerate(segments):
@@ -202,7 +204,7 @@ class Transcript:
     def _add_text(self, text: str) -> None:
         if self._fresh and self._trims:
             text = text.lstrip()
-        elif self._fresh and self._markup.parts:
+        elif self._fresh and self._segments.has_markers:
             text, self._space = self._space + text, ""
             if not text.strip():
                 self._space = text
@@ -217,15 +219,15 @@ class Transcript:
     def _end_tool_call(self, finish: FinishReason | None = None) -> None:
         """finish: why there is no end marker."""
         text, self._tool_text = self._tool_text or "", None
-        reader = self._script.calls
+        reader = self._format.calls
         self._trims = self._fresh = True
         if reader is None:
             self._show(self._stops.read(text))
             return
         if finish == "length":
-            calls = reader.read_cut(text)
+            calls = reader.read_truncated(text)
             if text.strip() and not calls:
-                log.warning("a cut tool call could not be read", extra={"characters": len(text)})
+                log.warning("a truncated tool call could not be read", extra={"characters": len(text)})
             self._growth.calls += calls
             return
         try:
@@ -238,21 +240,21 @@ class Transcript:
             self._show(self._stops.read(before + text + ("" if finish else behind)))
 
     def _has_enough_calls(self) -> bool:
-        return self._script.one_call and bool(self._growth.calls)
+        return self._format.one_call and bool(self._growth.calls)
 
     def _finish(self, finish: FinishReason) -> None:
         if self._undecoded and not self._stopped:
-            self._read(self._script.tokenizer.decode(self._undecoded, skip_special_tokens=False))
+            self._read(self._format.tokenizer.decode(self._undecoded, skip_special_tokens=False))
         if not self._stopped:
-            self._sort(self._markup.close())
+            self._sort(self._segments.close())
         if self._tool_text is not None:
             self._end_tool_call("stop" if self._stopped else finish)
         self._show(self._stops.read(self._space))
         self._show(self._stops.close())
-        self.stop = self._markup.stop if self._stops.stop is None else self._stops.stop
+        self.stop = self._segments.stop if self._stops.stop is None else self._stops.stop
         if self.stop is not None:
             finish = "stop"  # also where the length is reached with it
-        if self._script.one_call:
+        if self._format.one_call:
             del self._growth.calls[1:]
         called = self._growth.calls or any(piece.tool_calls for piece in self._pieces)
         self.finish_reason = "tool_calls" if called and finish == "stop" else finish

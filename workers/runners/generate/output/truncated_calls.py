@@ -1,4 +1,4 @@
-"""What can be told of tool calls that max_tokens cut in the middle: whole ones, and the beginning of the last one."""
+"""Tool calls that max_tokens ended in the middle: the complete ones, and the beginning of the last one."""
 
 import contextlib
 import json
@@ -11,11 +11,12 @@ Parse = Callable[[str], Any]
 
 
 class FoundCall(NamedTuple):
-    """arguments: JSON; where the call is cut, the beginning of a JSON object."""
+    """A tool call that a model has written."""
 
     name: str
     arguments: str
-    cut: bool = False
+    """JSON; of a truncated call, the beginning of a JSON object."""
+    truncated: bool = False
     id: str | None = None
 
 
@@ -52,7 +53,7 @@ _PART = re.compile(
 """Quoted text, brackets and commas; a quote that nothing ends."""
 
 
-def read_cut_calls(text: str, parse: Parse, names: Sequence[str]) -> list[FoundCall]:
+def read_truncated_calls(text: str, parse: Parse, names: Sequence[str]) -> list[FoundCall]:
     """The calls in `text`, which has no end mark. A call whose name is not complete is left out.
 
     names: the tools that there are.
@@ -86,7 +87,7 @@ def _json_calls(text: str, head: re.Pattern[str]) -> Iterator[FoundCall]:
         try:
             arguments, at = decoder.raw_decode(text, found.end())
         except (ValueError, RecursionError):
-            yield FoundCall(found["name"], _begun(text[found.end() :]), cut=True, id=call_id)
+            yield FoundCall(found["name"], _begun(text[found.end() :]), truncated=True, id=call_id)
             return
         yield FoundCall(found["name"], _as_text(arguments), id=call_id)
 
@@ -105,7 +106,7 @@ def _tagged(text: str, parse: Parse, names: Sequence[str]) -> list[FoundCall]:
     for closing in _CLOSINGS:
         ended = bool(closing) and text.rstrip().endswith(closing)
         if found := _parsed(text if ended else text + closing, text, parse, names):
-            return found if ended else _with_last_cut(found)
+            return found if ended else _with_last_truncated(found)
     return []
 
 
@@ -126,7 +127,7 @@ def _bracketed(text: str, parse: Parse, names: Sequence[str]) -> list[FoundCall]
             continue
         end = part.start() if part["comma"] else part.end()
     found = _parsed(text[:end] + "".join(reversed(opened)), text, parse, names) if end else []
-    return found if opened in ([], ["]"]) else _with_last_cut(found)
+    return found if opened in ([], ["]"]) else _with_last_truncated(found)
 
 
 def _parsed(closed: str, text: str, parse: Parse, names: Sequence[str]) -> list[FoundCall]:
@@ -139,8 +140,8 @@ def _parsed(closed: str, text: str, parse: Parse, names: Sequence[str]) -> list[
     return found if known else []
 
 
-def _with_last_cut(calls: list[FoundCall]) -> list[FoundCall]:
+def _with_last_truncated(calls: list[FoundCall]) -> list[FoundCall]:
     return [
         *calls[:-1],
-        *(call._replace(arguments=call.arguments.rstrip()[:-1], cut=True) for call in calls[-1:]),
+        *(call._replace(arguments=call.arguments.rstrip()[:-1], truncated=True) for call in calls[-1:]),
     ]

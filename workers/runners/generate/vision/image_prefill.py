@@ -1,4 +1,4 @@
-"""A prompt with pictures on its way into the model: encoded once, then read in pieces."""
+"""A prompt with images on its way into the model: encoded once, then read in pieces."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -11,32 +11,32 @@ from mlx_vlm.generate.common import (
 
 from jobs.errors import InvalidInput
 from workers.runners.generate.answer import Answer
-from workers.runners.generate.vision.mrope import PlacedRows, PlainRows, Shifts
+from workers.runners.generate.vision.language_model import LanguageModel, RopeDeltas
 
-Inputs = Mapping[str, Any]
-"""What a model's own processor makes of pictures: NumPy arrays, lists of them, or plain values, by its own names."""
+ImageInputs = Mapping[str, Any]
+"""What a model's own processor makes of images: NumPy arrays, lists of them, or plain values, by its own names."""
 
 OTHER_WAYS = ("cross_attention_states", "decoder_inputs_embeds", "pos_hw")
-"""Ways from picture to text other than among the prompt's embeddings: each decode step would need them again."""
+"""Ways from image to text other than among the prompt's embeddings: each decode step would need them again."""
 
 
-class SeenPrompt:
-    """A prompt's embeddings, pictures among them, and the state of what has been read of it.
+class EmbeddedPrompt:
+    """A prompt's embeddings, images among them, and the state of what has been read of it.
 
     Belongs to the thread that owns the device.
     """
 
     def __init__(
-        self, model: Any, rows: PlacedRows | PlainRows, ids: Sequence[int], pictures: Inputs
+        self, model: Any, language: LanguageModel, ids: Sequence[int], image_inputs: ImageInputs
     ) -> None:
         """Runs the vision tower. Raises what the model raises, or InvalidInput for a model of another build."""
-        *self._caches, last = rows.make_cache()
-        self._shifts = last if isinstance(last, Shifts) else None
-        if self._shifts is None:
+        *self._caches, last = language.make_cache()
+        self._deltas = last if isinstance(last, RopeDeltas) else None
+        if self._deltas is None:
             self._caches.append(last)
         self._language = model.language_model
         self._ids = mx.array([ids])
-        inputs = {name: _on_device(value) for name, value in pictures.items()}
+        inputs = {name: _on_device(value) for name, value in image_inputs.items()}
         pixels = inputs.pop("pixel_values", None)
         _forget(self._language)
         found = model.get_input_embeddings(
@@ -48,7 +48,7 @@ class SeenPrompt:
         self._embeddings = found.pop("inputs_embeds")
         self._options = {**inputs, **{name: value for name, value in found.items() if value is not None}}
         self._options.pop("rope_deltas", None)
-        self._places = self._take_places(found.get("rope_deltas"))
+        self._prompt_position_ids = self._take_position_ids(found.get("rope_deltas"))
         self.in_pieces = _chunked_prefill_enabled(
             model,
             input_ids=self._ids,
@@ -60,7 +60,7 @@ class SeenPrompt:
     @property
     def layers(self) -> list[Any]:
         """The state of what has been read so far, one object per layer."""
-        return self._caches if self._shifts is None else [*self._caches, self._shifts]
+        return self._caches if self._deltas is None else [*self._caches, self._deltas]
 
     def read(self, start: int, end: int) -> None:
         """These tokens, which follow those read before. Nothing is computed yet."""
@@ -72,43 +72,43 @@ class SeenPrompt:
             **self._options_of(start, end),
         )
 
-    def _take_places(self, shift: Any) -> Any:
-        """The prompt's positions (3, 1, tokens), from where the family keeps them; its shift goes into the cache."""
-        if self._shifts is None:
+    def _take_position_ids(self, delta: Any) -> Any:
+        """The prompt's positions (3, 1, tokens), from where the family keeps them; its delta goes into the cache."""
+        if self._deltas is None:
             return None
-        places = self._options.pop("position_ids", None)
-        places = self._language._position_ids if places is None else places
-        shift = self._language._rope_deltas if shift is None else shift
+        position_ids = self._options.pop("position_ids", None)
+        position_ids = self._language._position_ids if position_ids is None else position_ids
+        delta = self._language._rope_deltas if delta is None else delta
         _forget(self._language)
-        if places is None:  # a prompt whose pictures are at no place of their own
+        if position_ids is None:  # a prompt whose images are at no place of their own
             count = self._ids.shape[1]
-            places, shift = mx.broadcast_to(mx.arange(count), (3, 1, count)), 0
-        self._shifts.state = mx.array(0 if shift is None else shift).reshape(1).astype(mx.int32)
-        return places
+            position_ids, delta = mx.broadcast_to(mx.arange(count), (3, 1, count)), 0
+        self._deltas.state = mx.array(0 if delta is None else delta).reshape(1).astype(mx.int32)
+        return position_ids
 
     def _options_of(self, start: int, end: int) -> dict[str, Any]:
         """What goes with these tokens. Other values are the whole prompt's: the models cut them by their cache."""
         found = dict(self._options)
-        if self._places is not None:
-            found["position_ids"] = self._places[..., start:end]
+        if self._prompt_position_ids is not None:
+            found["position_ids"] = self._prompt_position_ids[..., start:end]
         if not self.in_pieces and found.get("attention_mask_4d") is not None:
             found["attention_mask_4d"] = found["attention_mask_4d"][..., start:end, start:end]
         return found
 
 
-class PicturePrefill:
+class ImagePrefill:
     """An answer's prompt on its way. Belongs to the thread that owns the device."""
 
-    def __init__(self, model: Any, rows: PlacedRows | PlainRows, answer: Answer) -> None:
+    def __init__(self, model: Any, language: LanguageModel, answer: Answer) -> None:
         """Runs the vision tower. Raises what the model raises, or InvalidInput for a model of another build."""
         self.answer = answer
-        self._seen = SeenPrompt(model, rows, answer.ids, lengthened(answer))
+        self._prompt = EmbeddedPrompt(model, language, answer.ids, lengthened(answer))
         self._done = 0
 
     @property
     def layers(self) -> list[Any]:
         """The state of what has been read so far, one object per layer."""
-        return self._seen.layers
+        return self._prompt.layers
 
     @property
     def left(self) -> int:
@@ -118,8 +118,8 @@ class PicturePrefill:
     def advance(self, tokens: int) -> int:
         """Read about so many tokens further. Returns how many it was."""
         start = self._done
-        count = min(tokens, self.left) if self._seen.in_pieces else self.left
-        self._seen.read(start, start + count)
+        count = min(tokens, self.left) if self._prompt.in_pieces else self.left
+        self._prompt.read(start, start + count)
         mx.eval([layer.state for layer in self.layers])
         self._done = start + count
         return count
@@ -132,7 +132,7 @@ def lengthened(answer: Answer) -> dict[str, Any]:
         name: np.pad(value, ((0, 0), (0, written)))
         if written and isinstance(value, np.ndarray) and value.shape == (1, answer.prompt_tokens)
         else value
-        for name, value in (answer.pictures or {}).items()
+        for name, value in (answer.image_inputs or {}).items()
     }
 
 

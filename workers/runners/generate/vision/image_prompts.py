@@ -1,4 +1,4 @@
-"""What a vision model reads: chats and prompts whose pictures are where their author put them."""
+"""What a vision model reads: chats and prompts, each image in the place that its author gave it."""
 
 import inspect
 import re
@@ -13,123 +13,131 @@ from PIL import Image
 from jobs.content import ImagePart, TextPart
 from jobs.errors import InvalidInput
 from jobs.generate import Chat, GenerateJob, Message, Prompt
-from workers.runners.generate.prompts import Reading, prompt_ids, render
+from workers.runners.generate.prompts import PromptInputs, prompt_ids, render
 from workers.runners.vision.images import decode
 
 Content = Callable[[Message], Any]
 
-_ASKED = Message("user", (ImagePart(b""), TextPart("first"), ImagePart(b""), TextPart("second")))
+_PROBE = Message("user", (ImagePart(b""), TextPart("first"), ImagePart(b""), TextPart("second")))
 
 
-class Placing(NamedTuple):
-    """How a model's template takes pictures. mark: what stands for one in the text; None where it takes none."""
+class ContentFormat(NamedTuple):
+    """How a model's chat template takes images."""
 
     content: Content
-    mark: str | None
+    """Makes of a message what the template expects as its content."""
+    placeholder: str | None
+    """What stands for an image in the rendered text; None where the template takes no images."""
 
 
-class PicturePrompts:
-    """Any thread may use it: mlx-vlm's processors give MLX arrays, which most only copy from what NumPy computed, while
-    a few (DeepSeek's) also turn and stack them, in the thread that calls.
-
-    processor: of transformers' kind, a call of (text, images) that puts each picture's tokens in the place of its mark.
-    image_ids: the token ids that stand for pictures, of which a prompt must not end with one.
+class ImagePrompts:
+    """Any thread may use it. mlx-vlm's processors return MLX arrays: most only copy what NumPy computed, a few
+    (DeepSeek's) also turn and stack them, in the thread that calls.
     """
 
     def __init__(
         self, tokenizer: TokenizerWrapper, processor: Any, image_ids: Sequence[int], vocab_size: int
     ) -> None:
+        """processor: like transformers', called with (text, images); it puts each image's tokens where its placeholder
+        is. image_ids: the token ids that stand for images; a prompt must not end with one.
+        """
         self._tokenizer = tokenizer
         self._processor = processor
         self._image_ids = frozenset(image_ids)
         self._vocab_size = vocab_size
-        self._marks = _marks(tokenizer, processor, image_ids)
-        self._placing = find_placing(tokenizer, self._marks)
-        self._frame = find_frame(tokenizer, self._placing)
+        self._placeholders = _placeholders(tokenizer, processor, image_ids)
+        self._format = detect_content_format(tokenizer, self._placeholders)
+        self._framed = framed_placeholder(tokenizer, self._format)
 
     @property
-    def takes_pictures(self) -> bool:
-        return self._placing.mark is not None
+    def takes_images(self) -> bool:
+        return self._format.placeholder is not None
 
-    def read(self, job: GenerateJob) -> Reading:
-        """The job's prompt. prompt tokens include those of the pictures. Raises InvalidInput."""
+    def read(self, job: GenerateJob) -> PromptInputs:
+        """The job's prompt. prompt tokens include those of the images. Raises InvalidInput."""
         if isinstance(job.prompt, Chat):
             return self._chat(job.prompt)
         if job.prompt.images:
-            return self._pictured(self._marked(job.prompt), job.prompt.images, "images", whole=False)
-        return Reading(prompt_ids(self._tokenizer, job, self._vocab_size))
+            return self._with_images(
+                self._with_placeholders(job.prompt), job.prompt.images, "images", whole=False
+            )
+        return PromptInputs(prompt_ids(self._tokenizer, job, self._vocab_size))
 
     def text_of(self, chat: Chat) -> str:
-        """The chat as the model's template writes it, with a mark for each picture. Raises InvalidInput."""
-        return str(render(self._tokenizer, chat, self._placing.content, tokenize=False))
+        """The chat as the model's template writes it, with a placeholder for each image. Raises InvalidInput."""
+        return str(render(self._tokenizer, chat, self._format.content, tokenize=False))
 
-    def page(self, parts: Sequence[str | Image.Image], param: str) -> Reading:
-        """Decoded pictures and texts in their order, outside of any chat. Raises InvalidInput, naming `param`."""
-        if self._placing.mark is None:
+    def mixed(self, parts: Sequence[str | Image.Image], param: str) -> PromptInputs:
+        """Decoded images and texts in their order, outside of any chat. Raises InvalidInput, naming `param`."""
+        if self._format.placeholder is None:
             raise InvalidInput("This model's chat template has no place for an image.", param=param)
-        self._refuse_marks([part for part in parts if isinstance(part, str)], param)
-        pictures = [part for part in parts if isinstance(part, Image.Image)]
-        text = "".join(part if isinstance(part, str) else self._frame for part in parts)
-        return self._processed(text, pictures, param, whole=False)
+        self._refuse_placeholders([part for part in parts if isinstance(part, str)], param)
+        images = [part for part in parts if isinstance(part, Image.Image)]
+        text = "".join(part if isinstance(part, str) else self._framed for part in parts)
+        return self._processed(text, images, param, whole=False)
 
-    def _chat(self, chat: Chat) -> Reading:
-        pictures = [
+    def _chat(self, chat: Chat) -> PromptInputs:
+        images = [
             part.data for message in chat.messages for part in message.content if isinstance(part, ImagePart)
         ]
-        if pictures and self._placing.mark is None:
+        if images and self._format.placeholder is None:
             raise InvalidInput("This model's chat template has no place for an image.", param="messages")
         texts = [
             part.text for message in chat.messages for part in message.content if isinstance(part, TextPart)
         ]
-        self._refuse_marks(texts, "messages")
-        if pictures:
-            text = str(render(self._tokenizer, chat, self._placing.content, tokenize=False))
-            return self._pictured(text, pictures, "messages", whole=self._tokenizer.has_chat_template)
-        found = render(self._tokenizer, chat, self._placing.content, tokenize=True)
+        self._refuse_placeholders(texts, "messages")
+        if images:
+            text = str(render(self._tokenizer, chat, self._format.content, tokenize=False))
+            return self._with_images(text, images, "messages", whole=self._tokenizer.has_chat_template)
+        found = render(self._tokenizer, chat, self._format.content, tokenize=True)
         ids = self._tokenizer.encode(found) if isinstance(found, str) else found
         if not ids:
             raise InvalidInput("The prompt is empty.", param="messages")
-        return Reading(list(ids))
+        return PromptInputs(list(ids))
 
-    def _refuse_marks(self, texts: Sequence[str], param: str) -> None:
-        """A mark in a text would take the place of a picture."""
-        for mark in self._marks:
-            if any(mark in text for text in texts):
+    def _refuse_placeholders(self, texts: Sequence[str], param: str) -> None:
+        """A placeholder in a text would take the place of an image."""
+        for placeholder in self._placeholders:
+            if any(placeholder in text for text in texts):
                 raise InvalidInput(
-                    f"A text holds {mark}, which stands for an image to this model.", param=param
+                    f"A text holds {placeholder}, which stands for an image to this model.", param=param
                 )
 
-    def _marked(self, prompt: Prompt) -> str:
-        """The prompt's text with a mark for each of its images: its own marks, or else all before the text."""
-        mark = self._placing.mark or next(iter(self._marks), None)
-        if mark is None or not isinstance(prompt.content, str):
+    def _with_placeholders(self, prompt: Prompt) -> str:
+        """The prompt's text with a placeholder for each image: its own ones, or else all of them before the text."""
+        placeholder = self._format.placeholder or next(iter(self._placeholders), None)
+        if placeholder is None or not isinstance(prompt.content, str):
             raise InvalidInput(
-                "With images, the prompt must be text, and the model must have a mark for an image.",
+                "With images, the prompt must be text, and the model must have a placeholder for an image.",
                 param="prompt",
             )
-        return prompt.content if mark in prompt.content else mark * len(prompt.images) + prompt.content
+        return (
+            prompt.content
+            if placeholder in prompt.content
+            else placeholder * len(prompt.images) + prompt.content
+        )
 
-    def _pictured(self, text: str, encoded: Sequence[bytes], param: str, *, whole: bool) -> Reading:
+    def _with_images(self, text: str, encoded: Sequence[bytes], param: str, *, whole: bool) -> PromptInputs:
         """whole: the text has its special tokens, such as that of the beginning."""
-        mark = self._placing.mark or self._marks[0]
-        if text.count(mark) != len(encoded):
+        placeholder = self._format.placeholder or self._placeholders[0]
+        if text.count(placeholder) != len(encoded):
             raise InvalidInput(
-                f"The prompt has {text.count(mark)} places for its {len(encoded)} images.", param=param
+                f"The prompt has {text.count(placeholder)} places for its {len(encoded)} images.", param=param
             )
         found = self._processed(text, [decode(each, param) for each in encoded], param, whole=whole)
         if found.ids[-1] in self._image_ids:
             raise InvalidInput("Text must follow the last image.", param=param)
         return found
 
-    def _processed(self, text: str, pictures: list[Image.Image], param: str, *, whole: bool) -> Reading:
-        found = self._process(text, pictures, param, whole=whole)
+    def _processed(self, text: str, images: list[Image.Image], param: str, *, whole: bool) -> PromptInputs:
+        found = self._process(text, images, param, whole=whole)
         ids = [int(token) for token in np.asarray(found.pop("input_ids")).reshape(-1)]
         found.pop("attention_mask", None)  # of one prompt: all ones
-        return Reading(ids, {name: _plain(value) for name, value in found.items()})
+        return PromptInputs(ids, {name: _plain(value) for name, value in found.items()})
 
-    def _process(self, text: str, pictures: list[Image.Image], param: str, *, whole: bool) -> dict[str, Any]:
+    def _process(self, text: str, images: list[Image.Image], param: str, *, whole: bool) -> dict[str, Any]:
         call = getattr(self._processor, "process", self._processor)
-        options: dict[str, Any] = {"text": [text], "images": pictures, "return_tensors": "np"}
+        options: dict[str, Any] = {"text": [text], "images": images, "return_tensors": "np"}
         taken = inspect.signature(call).parameters
         if "add_special_tokens" in taken or any(each.kind is each.VAR_KEYWORD for each in taken.values()):
             options["add_special_tokens"] = not whole
@@ -143,50 +151,56 @@ class PicturePrompts:
         return found
 
 
-def find_placing(tokenizer: TokenizerWrapper, marks: Sequence[str]) -> Placing:
-    """How the template wants a message's content, found out by rendering one: as parts, or as text with marks.
+def detect_content_format(tokenizer: TokenizerWrapper, placeholders: Sequence[str]) -> ContentFormat:
+    """How the template wants a message's content, found out by rendering one: as parts, or as text with placeholders.
 
-    A way that keeps pictures and texts in their order is best; some templates (LLaVA's) put a message's pictures first.
+    A way that keeps images and texts in their order is best; some templates (LLaVA's) put a message's images first.
     """
-    ways: list[tuple[str, Content]] = [(mark, _parts) for mark in marks]
-    ways += [(mark, _text_with(mark)) for mark in marks]
-    found = [(mark, content, _rendered(tokenizer, content, mark)) for mark, content in ways]
+    ways: list[tuple[str, Content]] = [(placeholder, _parts) for placeholder in placeholders]
+    ways += [(placeholder, _text_with(placeholder)) for placeholder in placeholders]
+    found = [
+        (placeholder, content, _rendered(tokenizer, content, placeholder)) for placeholder, content in ways
+    ]
     orders = ("MfirstMsecond", "MMfirstsecond")
     for order in orders:
-        for mark, content, text in found:
+        for placeholder, content, text in found:
             if text == order:
-                return Placing(content, mark)
-    return Placing(_text_with(""), None)
+                return ContentFormat(content, placeholder)
+    return ContentFormat(_text_with(""), None)
 
 
-def find_frame(tokenizer: TokenizerWrapper, placing: Placing) -> str:
-    """A picture's mark with what the template puts around it, such as Qwen's token of a picture's beginning."""
-    mark = placing.mark or ""
-    between = _asked(tokenizer, placing.content).partition("first")[2].partition("second")[0]
-    return between if mark and mark in between else mark
+def framed_placeholder(tokenizer: TokenizerWrapper, content_format: ContentFormat) -> str:
+    """An image's placeholder with what the template puts around it, such as Qwen's token of an image's beginning."""
+    placeholder = content_format.placeholder or ""
+    between = _probe_text(tokenizer, content_format.content).partition("first")[2].partition("second")[0]
+    return between if placeholder and placeholder in between else placeholder
 
 
-def _asked(tokenizer: TokenizerWrapper, content: Content) -> str:
-    """Two pictures and two texts in the template; "" where it takes no such content."""
+def _probe_text(tokenizer: TokenizerWrapper, content: Content) -> str:
+    """Two images and two texts in the template; "" where it takes no such content."""
     try:
-        text = str(render(tokenizer, Chat((_ASKED,)), content, tokenize=False))
+        text = str(render(tokenizer, Chat((_PROBE,)), content, tokenize=False))
     except InvalidInput:
         return ""
     return "" if "'type'" in text else text  # printed as Python prints a list
 
 
-def _rendered(tokenizer: TokenizerWrapper, content: Content, mark: str) -> str:
-    """What is left of two pictures and two texts: M for each mark, and the texts, in their order."""
-    text = _asked(tokenizer, content)
-    pieces = re.findall(f"{re.escape(mark)}|first|second", text)
-    return "".join("M" if piece == mark else piece for piece in pieces)
+def _rendered(tokenizer: TokenizerWrapper, content: Content, placeholder: str) -> str:
+    """What is left of two images and two texts: M for each placeholder, and the texts, in their order."""
+    text = _probe_text(tokenizer, content)
+    pieces = re.findall(f"{re.escape(placeholder)}|first|second", text)
+    return "".join("M" if piece == placeholder else piece for piece in pieces)
 
 
-def _marks(tokenizer: TokenizerWrapper, processor: Any, image_ids: Sequence[int]) -> list[str]:
-    """What may stand for a picture in a text, the likeliest first."""
+def _placeholders(tokenizer: TokenizerWrapper, processor: Any, image_ids: Sequence[int]) -> list[str]:
+    """What may stand for an image in a text, the likeliest first."""
     named = [getattr(processor, name, None) for name in ("boi_token", "image_token")]
     known = [tokenizer.convert_ids_to_tokens(token) for token in image_ids]
-    return list(dict.fromkeys(mark for mark in [*named, *known] if isinstance(mark, str) and mark))
+    return list(
+        dict.fromkeys(
+            placeholder for placeholder in [*named, *known] if isinstance(placeholder, str) and placeholder
+        )
+    )
 
 
 def _parts(message: Message) -> list[dict[str, str]]:
@@ -196,9 +210,9 @@ def _parts(message: Message) -> list[dict[str, str]]:
     ]
 
 
-def _text_with(mark: str) -> Content:
+def _text_with(placeholder: str) -> Content:
     return lambda message: "".join(
-        part.text if isinstance(part, TextPart) else mark for part in message.content
+        part.text if isinstance(part, TextPart) else placeholder for part in message.content
     )
 
 

@@ -1,4 +1,4 @@
-"""Chats and prompts with pictures in, answers out: a vision model of mlx-vlm."""
+"""Chats and prompts with images in, answers out: a vision model of mlx-vlm."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -12,19 +12,19 @@ from jobs.errors import InvalidInput
 from jobs.generate import Chat, GenerateJob
 from workers.runners.generate.contract import Decoder
 from workers.runners.generate.output.end_tokens import end_ids
-from workers.runners.generate.prompts import Reading
+from workers.runners.generate.prompts import PromptInputs
 from workers.runners.generate.runner import GenerateRunner, Network
 from workers.runners.generate.vision.decoder import VisionDecoder
-from workers.runners.generate.vision.image_prompts import PicturePrompts
+from workers.runners.generate.vision.image_prompts import ImagePrompts
 
 IMAGE_IDS = ("image_token_id", "image_token_index")
-"""Names under which configs have the id of the token that stands for a picture."""
+"""Names under which configs have the id of the token that stands for an image."""
 
 
 class VisionRunner(GenerateRunner):
-    """A vision model. Pictures are decoded and cut up in `prepare`; the device's thread encodes them.
+    """A vision model. Images are decoded and cut up in `prepare`; the device's thread encodes them.
 
-    Prompts and answers are otherwise a text model's. An answer with pictures is not kept in the prefix cache.
+    Prompts and answers are otherwise a text model's. An answer with images is not kept in the prefix cache.
     """
 
     def _open(self) -> Network:
@@ -43,7 +43,7 @@ class VisionRunner(GenerateRunner):
         return VisionDecoder(
             network.model,
             self._tokenizer.eos_token_ids,
-            self._choosers,
+            self._sampler_and_processors,
             slots=self._slots,
             prefix_cache_bytes=self._prefix_cache_bytes,
         )
@@ -52,9 +52,9 @@ class VisionRunner(GenerateRunner):
         return tokens_known(model)
 
     def _abilities(self) -> tuple[str, ...]:
-        return (*super()._abilities(), *(["vision"] if self._prompts.takes_pictures else []))
+        return (*super()._abilities(), *(["vision"] if self._prompts.takes_images else []))
 
-    def _read(self, job: GenerateJob) -> Reading:
+    def _read(self, job: GenerateJob) -> PromptInputs:
         return self._prompts.read(job)
 
     def _text_of(self, chat: Chat) -> str:
@@ -72,7 +72,7 @@ def open_vision_model(name: str, folder: Path) -> Any:
 
 def open_prompts(
     name: str, folder: Path, config: Mapping[str, Any], model: Any
-) -> tuple[TokenizerWrapper, PicturePrompts]:
+) -> tuple[TokenizerWrapper, ImagePrompts]:
     """A vision model's tokenizer, and what makes prompts for it. name: for messages. Raises InvalidInput."""
     try:
         processor = load_processor(folder, eos_token_ids=getattr(model.config, "eos_token_id", None))
@@ -83,7 +83,7 @@ def open_prompts(
     ends = end_ids(folder, config, getattr(processor, "additional_eos_token_ids", None) or ())
     tokenizer = load_tokenizer(folder, _template_of(processor), eos_token_ids=ends)
     image_ids = [config[key] for key in IMAGE_IDS if isinstance(config.get(key), int)]
-    return tokenizer, PicturePrompts(tokenizer, processor, image_ids, tokens_known(model))
+    return tokenizer, ImagePrompts(tokenizer, processor, image_ids, tokens_known(model))
 
 
 def tokens_known(model: Any) -> int:

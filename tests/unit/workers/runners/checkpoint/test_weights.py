@@ -7,8 +7,8 @@ import mlx.core as mx
 import pytest
 
 from jobs.errors import InvalidInput
+from workers.models.detect import multi_vector_of
 from workers.runners.checkpoint.weights import read_weights
-from workers.runners.multi_vector.family import family_of
 
 POINTER = b"version https://git-lfs.github.com/spec/v1\noid sha256:4d7a21461\nsize 12345\n"
 
@@ -34,7 +34,7 @@ def test_file_that_holds_no_weights_is_named_when_the_model_is_to_be_known_by_th
     file: Path, model_type: str
 ):
     with pytest.raises(InvalidInput, match=r"git lfs pull") as caught:
-        family_of(file.parent, {"model_type": model_type})
+        multi_vector_of(file.parent, {"model_type": model_type})
     assert str(file) in caught.value.message
     assert caught.value.param == "model"
 

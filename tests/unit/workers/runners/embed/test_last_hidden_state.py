@@ -8,7 +8,7 @@ import pytest
 from mlx import nn
 
 from jobs.errors import InvalidInput
-from workers.runners.embed.last_hidden_state import Tap, tap_last_norm
+from workers.runners.embed.last_hidden_state import LastHiddenState, capture_last_hidden_state
 
 SIZE = 8
 
@@ -46,7 +46,7 @@ class Writer(nn.Module):
 
 
 def seen(model: Writer, hidden: mx.array) -> np.ndarray:
-    tap = tap_last_norm(model)
+    tap = capture_last_hidden_state(model)
     model(hidden)
     return np.array(tap.take(*hidden.shape[:2]))
 
@@ -61,14 +61,14 @@ def test_last_norms_output_is_taken_wherever_it_is():
 
 def test_head_is_taken_away():
     model = Writer(Body())
-    tap_last_norm(model)
+    capture_last_hidden_state(model)
     assert "weight" not in model.lm_head
 
 
 def test_taking_twice_is_an_error():
     hidden = mx.zeros((1, 2, SIZE))
     model = Writer(Body())
-    tap = tap_last_norm(model)
+    tap = capture_last_hidden_state(model)
     model(hidden)
     tap.take(1, 2)
     with pytest.raises(InvalidInput, match="not known"):
@@ -82,7 +82,7 @@ def test_model_whose_last_states_are_not_known_is_refused(body: Body):
 
 
 def test_states_of_other_tokens_than_were_asked_are_refused():
-    tap = Tap(nn.RMSNorm(SIZE))
+    tap = LastHiddenState(nn.RMSNorm(SIZE))
     tap(mx.zeros((1, 1, SIZE)))  # only the last token's, as for writing
     with pytest.raises(InvalidInput, match="not known"):
         tap.take(1, 2)

@@ -12,8 +12,8 @@ from jobs.embed import PatchGrid, Truncate
 from jobs.errors import InputTooLong, InvalidInput
 from tests.checkpoints import vocabularies
 from tests.checkpoints.qwen3_vl import TOKENS
-from workers.runners.embed.mixed_prompts import INSTRUCTION, TurnPrompts, system_words
-from workers.runners.vision.patches import Cut
+from workers.runners.embed.mixed_prompts import INSTRUCTION, EmbedPrompts, system_words
+from workers.runners.vision.patches import Patching
 
 LIMIT = 90
 TOKENIZER = vocabularies.byte_bpe(TOKENS, [], [])
@@ -25,22 +25,22 @@ MARK, START, END = "<|image_pad|>", "<|vision_start|>", "<|vision_end|>"
 
 
 @pytest.fixture
-def prompts(tmp_path: Path) -> TurnPrompts:
+def prompts(tmp_path: Path) -> EmbedPrompts:
     return open_prompts(tmp_path, TOKENIZER)
 
 
-def open_prompts(folder: Path, tokenizer: Tokenizer, limit: int = LIMIT) -> TurnPrompts:
+def open_prompts(folder: Path, tokenizer: Tokenizer, limit: int = LIMIT) -> EmbedPrompts:
     tokenizer.save(str(folder / "tokenizer.json"))
-    return TurnPrompts(
+    return EmbedPrompts(
         folder / "tokenizer.json",
-        Cut(16, 2, 32 * 32, 32 * 32 * 20),
+        Patching(16, 2, 32 * 32, 32 * 32 * 20),
         max_tokens=limit,
         vocab_size=TOKENIZER.get_vocab_size(),
         image_token=TOKENIZER.token_to_id(MARK) or 0,
     )
 
 
-def picture(rows: int, columns: int) -> ImagePart:
+def image(rows: int, columns: int) -> ImagePart:
     file = BytesIO()
     Image.new("RGB", (columns * 32, rows * 32), "red").save(file, "PNG")
     return ImagePart(file.getvalue())
@@ -51,16 +51,16 @@ def ids(text: str, tokenizer: Tokenizer = TOKENIZER) -> list[int]:
 
 
 @pytest.mark.parametrize("text", ["the red fox", "\n\n fox ", "été 你好"])
-def test_text_is_a_user_s_turn_as_it_was_written(prompts: TurnPrompts, text: str):
+def test_text_is_a_user_s_turn_as_it_was_written(prompts: EmbedPrompts, text: str):
     assert prompts.text(text, INSTRUCTION, "none").ids.tolist() == ids(CHAT.format(text))
 
 
-def test_mark_of_two_texts_is_refused(prompts: TurnPrompts):
+def test_mark_of_two_texts_is_refused(prompts: EmbedPrompts):
     with pytest.raises(InvalidInput, match="stands for an image"):
-        prompts.page(MixedInput((TextPart("<|image_"), TextPart("pad|>"), picture(2, 2))), INSTRUCTION)
+        prompts.mixed(MixedInput((TextPart("<|image_"), TextPart("pad|>"), image(2, 2))), INSTRUCTION)
 
 
-def test_empty_text_is_read_as_null(prompts: TurnPrompts):
+def test_empty_text_is_read_as_null(prompts: EmbedPrompts):
     assert prompts.text("", INSTRUCTION, "none").ids.tolist() == ids(CHAT.format("NULL"))
 
 
@@ -81,12 +81,12 @@ def test_instruction_ends_like_a_sentence(instruction: str | None, words: str):
     assert system_words(instruction) == words
 
 
-def test_instruction_is_the_system_s_turn(prompts: TurnPrompts):
+def test_instruction_is_the_system_s_turn(prompts: EmbedPrompts):
     expected = CHAT.replace(INSTRUCTION, "Find songs.").format("fox")
     assert prompts.text("fox", system_words("Find songs"), "none").ids.tolist() == ids(expected)
 
 
-def test_token_ids_are_read_like_their_text(prompts: TurnPrompts):
+def test_token_ids_are_read_like_their_text(prompts: EmbedPrompts):
     given = tuple(ids("fox dog"))
     assert prompts.text(given, INSTRUCTION, "none").ids.tolist() == ids(CHAT.format("fox dog"))
 
@@ -103,40 +103,40 @@ def test_special_tokens_of_the_tokenizer_s_own_are_around_the_chat(tmp_path: Pat
     assert cut[-12:] == whole[-12:]
 
 
-def test_pictures_and_texts_keep_their_order(prompts: TurnPrompts):
-    page = MixedInput((TextPart("fox"), picture(1, 2), TextPart(" dog"), picture(2, 2), TextPart("cat")))
-    found = prompts.page(page, INSTRUCTION)
+def test_images_and_texts_keep_their_order(prompts: EmbedPrompts):
+    page = MixedInput((TextPart("fox"), image(1, 2), TextPart(" dog"), image(2, 2), TextPart("cat")))
+    found = prompts.mixed(page, INSTRUCTION)
     content = f"fox{START}{MARK * 2}{END} dog{START}{MARK * 4}{END}cat"
     assert found.ids.tolist() == ids(CHAT.format(content))
     at = [place for place, token in enumerate(found.ids.tolist()) if token == ids(MARK)[0]]
     assert found.grids == (PatchGrid(at[0], 1, 2), PatchGrid(at[2], 2, 2))
-    assert [(each.rows, each.columns, each.values.shape) for each in found.pictures] == [
+    assert [(each.rows, each.columns, each.values.shape) for each in found.images] == [
         (1, 2, (8, 768)),
         (2, 2, (16, 768)),
     ]
 
 
 @pytest.mark.parametrize("mark", [MARK, "<|video_pad|>"])
-def test_mark_of_a_picture_is_refused_wherever_it_comes(prompts: TurnPrompts, mark: str):
+def test_mark_of_an_image_is_refused_wherever_it_comes(prompts: EmbedPrompts, mark: str):
     with pytest.raises(InvalidInput, match="stands for an image"):
         prompts.text(f"fox {mark}", INSTRUCTION, "none")
     with pytest.raises(InvalidInput, match="stands for an image"):
-        prompts.page(MixedInput((picture(1, 1), TextPart(mark))), INSTRUCTION)
-    with pytest.raises(InvalidInput, match="picture"):
+        prompts.mixed(MixedInput((image(1, 1), TextPart(mark))), INSTRUCTION)
+    with pytest.raises(InvalidInput, match="image"):
         prompts.text(tuple(ids(mark)), INSTRUCTION, "none")
     with pytest.raises(InvalidInput, match="stands for an image") as caught:
         system_words(f"find {mark}")
     assert caught.value.param == "instruction"
 
 
-def test_mark_of_a_picture_is_refused_in_what_is_left_out_of_long_ids(prompts: TurnPrompts):
+def test_mark_of_an_image_is_refused_in_what_is_left_out_of_long_ids(prompts: EmbedPrompts):
     long = [*ids("fox" * 1000), *ids(MARK), *ids("fox" * 1000)]
-    with pytest.raises(InvalidInput, match="stands for a picture"):
+    with pytest.raises(InvalidInput, match="stands for an image"):
         prompts.text(tuple(long), INSTRUCTION, "end")
 
 
 @pytest.mark.parametrize("as_ids", [False, True])
-def test_long_text_is_refused_or_cut_within_its_turn(prompts: TurnPrompts, as_ids: bool):
+def test_long_text_is_refused_or_cut_within_its_turn(prompts: EmbedPrompts, as_ids: bool):
     text = " ".join(["fox"] * 60 + ["dog"] * 60)
     value = tuple(ids(text)) if as_ids else text
     with pytest.raises(InputTooLong, match="truncate"):
@@ -151,16 +151,16 @@ def test_long_text_is_refused_or_cut_within_its_turn(prompts: TurnPrompts, as_id
         assert set(found[len(before) : -len(after)]) - set(ids("fox")) <= set(ids(word))
 
 
-def test_instruction_that_leaves_no_room_is_refused(prompts: TurnPrompts):
+def test_instruction_that_leaves_no_room_is_refused(prompts: EmbedPrompts):
     with pytest.raises(InputTooLong, match="leaves no room"):
         prompts.text("fox", "the red fox " * 60, "end")
 
 
-def test_page_over_the_limit_is_refused(prompts: TurnPrompts):
-    with pytest.raises(InputTooLong, match="page"):
-        prompts.page(MixedInput((picture(4, 5), picture(4, 5), TextPart("fox " * 30))), INSTRUCTION)
+def test_page_over_the_limit_is_refused(prompts: EmbedPrompts):
+    with pytest.raises(InputTooLong, match="the input has"):
+        prompts.mixed(MixedInput((image(4, 5), image(4, 5), TextPart("fox " * 30))), INSTRUCTION)
 
 
-def test_tokenizer_without_picture_marks_is_refused(tmp_path: Path):
+def test_tokenizer_without_image_marks_is_refused(tmp_path: Path):
     with pytest.raises(InvalidInput, match="image_pad"):
         open_prompts(tmp_path, vocabularies.byte_bpe(["<|endoftext|>"], [], []))

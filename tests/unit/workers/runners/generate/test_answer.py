@@ -5,13 +5,13 @@ from functools import partial
 from jobs.generate import GenerateJob, Prompt
 from tests.support.fake_generator import byte_tokenizer
 from workers.runners.generate.answer import Answer
-from workers.runners.generate.output.segments import NORMAL, Markup
-from workers.runners.generate.output.transcript import Script, Transcript
+from workers.runners.generate.output.segments import NORMAL, OutputSegments
+from workers.runners.generate.output.transcript import OutputFormat, Transcript
 
 
 def new_answer() -> Answer:
-    script = Script(byte_tokenizer(), partial(Markup, {NORMAL: []}), ())
-    return Answer(GenerateJob(model="any", prompt=Prompt("abc")), [1, 2, 3], 10, Transcript(script))
+    output_format = OutputFormat(byte_tokenizer(), partial(OutputSegments, {NORMAL: []}), ())
+    return Answer(GenerateJob(model="any", prompt=Prompt("abc")), [1, 2, 3], 10, Transcript(output_format))
 
 
 def test_the_prompts_time_ends_with_the_first_token_and_the_tokens_time_with_the_last():

@@ -14,11 +14,11 @@ from jobs.embed import PatchGrid, Truncate
 from jobs.errors import InputTooLong, InvalidInput
 from tests.checkpoints import vocabularies
 from tests.checkpoints.colqwen import TOKENS
-from workers.runners.multi_vector.colqwen_checkpoint import WORDS
-from workers.runners.multi_vector.mixed_prompts import PagePrompts, texts_of
-from workers.runners.vision.image_tokens import grids_of, look
-from workers.runners.vision.images import is_pictured
-from workers.runners.vision.patches import Cut
+from workers.runners.multi_vector.colqwen_checkpoint import TEMPLATE
+from workers.runners.multi_vector.mixed_prompts import MultiVectorPrompts, text_of
+from workers.runners.vision.image_tokens import grids_of, qwen_image_tokens
+from workers.runners.vision.images import has_image
+from workers.runners.vision.patches import Patching
 
 LIMIT = 60
 TOKENIZER = vocabularies.byte_bpe(TOKENS, [], [])
@@ -26,23 +26,23 @@ PAGE = "<|im_start|>user\n<|vision_start|>{}<|vision_end|>Describe the image.<|i
 
 
 @pytest.fixture
-def prompts(tmp_path: Path) -> PagePrompts:
+def prompts(tmp_path: Path) -> MultiVectorPrompts:
     return open_prompts(tmp_path, TOKENIZER)
 
 
-def open_prompts(folder: Path, tokenizer: Tokenizer) -> PagePrompts:
+def open_prompts(folder: Path, tokenizer: Tokenizer) -> MultiVectorPrompts:
     tokenizer.save(str(folder / "tokenizer.json"))
-    return PagePrompts(
+    return MultiVectorPrompts(
         folder / "tokenizer.json",
-        WORDS,
-        partial(look, cut=Cut(14, 2, 28 * 28, 28 * 28 * 20)),
+        TEMPLATE,
+        partial(qwen_image_tokens, patching=Patching(14, 2, 28 * 28, 28 * 28 * 20)),
         max_tokens=LIMIT,
         vocab_size=TOKENIZER.get_vocab_size(),
         image_token=TOKENIZER.token_to_id("<|image_pad|>") or 0,
     )
 
 
-def picture(rows: int, columns: int) -> ImagePart:
+def image(rows: int, columns: int) -> ImagePart:
     file = BytesIO()
     Image.new("RGB", (columns * 28, rows * 28), "red").save(file, "PNG")
     return ImagePart(file.getvalue())
@@ -52,13 +52,13 @@ def ids(text: str) -> list[int]:
     return TOKENIZER.encode(text).ids
 
 
-def test_mark_of_two_texts_is_refused(prompts: PagePrompts):
+def test_mark_of_two_texts_is_refused(prompts: MultiVectorPrompts):
     with pytest.raises(InvalidInput, match="stands for an image"):
-        prompts.page(MixedInput((TextPart("<|image_"), TextPart("pad|>"), picture(2, 2))))
+        prompts.mixed(MixedInput((TextPart("<|image_"), TextPart("pad|>"), image(2, 2))))
 
 
-def test_tokens_that_are_no_picture_s_are_refused():
-    one = look(Image.new("RGB", (56, 56)), Cut(14, 2, 28 * 28, 28 * 28 * 20))
+def test_tokens_that_are_no_image_s_are_refused():
+    one = qwen_image_tokens(Image.new("RGB", (56, 56)), Patching(14, 2, 28 * 28, 28 * 28 * 20))
     marks = np.array([7, 7, 7, 7, 7], dtype=np.int32)
     assert grids_of(marks[1:], [one], 7) == (PatchGrid(0, 2, 2),)
     with pytest.raises(InvalidInput, match="stands for an image"):
@@ -68,35 +68,35 @@ def test_tokens_that_are_no_picture_s_are_refused():
 
 
 @pytest.mark.parametrize("text", ["the red fox", "", "fox  ", "été 你好"])
-def test_query_has_its_prefix_and_ten_tokens_to_think(prompts: PagePrompts, text: str):
+def test_query_has_its_prefix_and_ten_tokens_to_think(prompts: MultiVectorPrompts, text: str):
     found = prompts.text(text, is_query=True, truncate="none")
     assert found.ids.tolist() == ids("Query: " + text + "<|endoftext|>" * 10)
     assert found.length == len(found.ids)
 
 
-def test_document_is_read_as_it_is(prompts: PagePrompts):
+def test_document_is_read_as_it_is(prompts: MultiVectorPrompts):
     assert prompts.text("the red fox", is_query=False, truncate="none").ids.tolist() == ids("the red fox")
     with pytest.raises(InvalidInput, match="empty"):
         prompts.text("", is_query=False, truncate="none")
 
 
-def test_token_ids_are_read_like_their_text(prompts: PagePrompts):
+def test_token_ids_are_read_like_their_text(prompts: MultiVectorPrompts):
     given = tuple(ids("fox dog"))
     assert prompts.text(given, is_query=False, truncate="none").ids.tolist() == list(given)
     query = prompts.text(given, is_query=True, truncate="none").ids.tolist()
     assert query == [*ids("Query: "), *given, *ids("<|endoftext|>" * 10)]
 
 
-def test_picture_takes_the_place_of_its_mark(prompts: PagePrompts):
-    found = prompts.page(MixedInput((picture(3, 5),)))
+def test_image_takes_the_place_of_its_mark(prompts: MultiVectorPrompts):
+    found = prompts.mixed(MixedInput((image(3, 5),)))
     assert found.ids.tolist() == ids(PAGE.format("<|image_pad|>" * 15))
     [grid] = found.grids
     assert grid == PatchGrid(ids(PAGE.format("<|image_pad|>")).index(ids("<|image_pad|>")[0]), 3, 5)
-    assert [(each.rows, each.columns, len(each.values)) for each in found.pictures] == [(3, 5, 60)]
+    assert [(each.rows, each.columns, len(each.values)) for each in found.images] == [(3, 5, 60)]
 
 
-def test_page_of_pictures_and_texts_keeps_their_order(prompts: PagePrompts):
-    found = prompts.page(MixedInput((TextPart("fox"), picture(1, 2), picture(2, 2), TextPart("dog"))))
+def test_page_of_images_and_texts_keeps_their_order(prompts: MultiVectorPrompts):
+    found = prompts.mixed(MixedInput((TextPart("fox"), image(1, 2), image(2, 2), TextPart("dog"))))
     mark, start, end = "<|image_pad|>", "<|vision_start|>", "<|vision_end|>"
     expected = f"<|im_start|>user\nfox{start}{mark * 2}{end}{start}{mark * 4}{end}dog<|im_end|><|endoftext|>"
     assert found.ids.tolist() == ids(expected)
@@ -107,23 +107,23 @@ def test_page_of_pictures_and_texts_keeps_their_order(prompts: PagePrompts):
         assert found.ids[grid.first - 1] == ids(start)[0]
 
 
-def test_page_without_pictures_is_its_texts():
+def test_page_without_images_is_its_texts():
     page = MixedInput((TextPart("fox"), TextPart("dog")))
-    assert not is_pictured(page)
-    assert texts_of(page) == "fox\ndog"
+    assert not has_image(page)
+    assert text_of(page) == "fox\ndog"
 
 
 @pytest.mark.parametrize("mark", ["<|image_pad|>", "<|video_pad|>"])
-def test_mark_of_a_picture_in_a_text_is_refused(prompts: PagePrompts, mark: str):
+def test_mark_of_an_image_in_a_text_is_refused(prompts: MultiVectorPrompts, mark: str):
     with pytest.raises(InvalidInput, match="stands for an image"):
         prompts.text(f"fox {mark}", is_query=True, truncate="none")
     with pytest.raises(InvalidInput, match="stands for an image"):
-        prompts.page(MixedInput((picture(1, 1), TextPart(mark))))
-    with pytest.raises(InvalidInput, match="picture"):
+        prompts.mixed(MixedInput((image(1, 1), TextPart(mark))))
+    with pytest.raises(InvalidInput, match="image"):
         prompts.text(tuple(ids("<|image_pad|>")), is_query=False, truncate="none")
 
 
-def test_long_query_is_refused_or_cut_and_keeps_what_is_around_it(prompts: PagePrompts):
+def test_long_query_is_refused_or_cut_and_keeps_what_is_around_it(prompts: MultiVectorPrompts):
     text = " ".join(["fox"] * 60 + ["dog"] * 60)
     with pytest.raises(InputTooLong):
         prompts.text(text, is_query=True, truncate="none")
@@ -138,17 +138,17 @@ def test_long_query_is_refused_or_cut_and_keeps_what_is_around_it(prompts: PageP
         assert set(found[before:-10].tolist()) - set(ids("Query: fox")) <= set(ids(f" {word}"))
 
 
-def test_page_over_the_limit_is_refused(prompts: PagePrompts):
-    with pytest.raises(InputTooLong, match="page"):
-        prompts.page(MixedInput((picture(4, 5), picture(4, 5))))
+def test_page_over_the_limit_is_refused(prompts: MultiVectorPrompts):
+    with pytest.raises(InputTooLong, match="the input has"):
+        prompts.mixed(MixedInput((image(4, 5), image(4, 5))))
 
 
-def test_tokenizer_without_picture_marks_is_refused(tmp_path: Path):
+def test_tokenizer_without_image_marks_is_refused(tmp_path: Path):
     with pytest.raises(InvalidInput, match="image_pad"):
         open_prompts(tmp_path, vocabularies.byte_bpe(["<|endoftext|>"], [], []))
 
 
-def test_patches_are_bytes_of_one_frame(prompts: PagePrompts):
-    [patches] = prompts.page(MixedInput((picture(1, 1),))).pictures
+def test_patches_are_bytes_of_one_frame(prompts: MultiVectorPrompts):
+    [patches] = prompts.mixed(MixedInput((image(1, 1),))).images
     assert patches.values.dtype == np.uint8
     assert patches.values.shape == (4, 3 * 14 * 14)

@@ -1,4 +1,4 @@
-"""Encoded pictures become RGB, or are refused."""
+"""Encoded images become RGB, or are refused."""
 
 import pytest
 from PIL import Image
@@ -10,12 +10,12 @@ from workers.runners.vision.images import decode
 RED, BLUE = (255, 0, 0), (0, 0, 255)
 
 
-def test_picture_is_turned_as_its_camera_said():
-    picture = Image.new("RGB", (4, 2), RED)
-    picture.putpixel((0, 0), BLUE)
+def test_image_is_turned_as_its_camera_said():
+    image = Image.new("RGB", (4, 2), RED)
+    image.putpixel((0, 0), BLUE)
     exif = Image.Exif()
     exif[0x0112] = 6  # the right edge of what was seen is the top: a quarter turn clockwise
-    found = decode(encode(picture, "PNG", exif=exif), "messages")
+    found = decode(encode(image, "PNG", exif=exif), "messages")
     assert found.size == (2, 4)
     assert found.getpixel((1, 0)) == BLUE
 
@@ -30,10 +30,10 @@ def test_what_is_transparent_is_white(mode: str, clear: tuple[int, ...]):
 
 
 def test_transparent_colour_of_a_palette_is_white():
-    picture = Image.new("P", (2, 1))
-    picture.putpalette([255, 0, 0, 0, 0, 255])
-    picture.putpixel((1, 0), 1)
-    found = decode(encode(picture, "GIF", transparency=0), "messages")
+    image = Image.new("P", (2, 1))
+    image.putpalette([255, 0, 0, 0, 0, 255])
+    image.putpixel((1, 0), 1)
+    found = decode(encode(image, "GIF", transparency=0), "messages")
     assert [found.getpixel((0, 0)), found.getpixel((1, 0))] == [(255, 255, 255), BLUE]
 
 
@@ -58,11 +58,11 @@ def test_colours_for_print_become_those_of_a_screen():
 
 
 def test_photo_is_turned_as_its_camera_said():
-    picture = Image.new("RGB", (64, 32), RED)
-    picture.paste(BLUE, (0, 0, 16, 32))  # the left edge, which a quarter turn makes the upper one
+    image = Image.new("RGB", (64, 32), RED)
+    image.paste(BLUE, (0, 0, 16, 32))  # the left edge, which a quarter turn makes the upper one
     exif = Image.Exif()
     exif[0x0112] = 6
-    found = decode(encode(picture, "JPEG", exif=exif, quality=95), "input")
+    found = decode(encode(image, "JPEG", exif=exif, quality=95), "input")
     assert found.size == (32, 64)
     top = found.getpixel((16, 4))
     assert isinstance(top, tuple)
@@ -83,14 +83,14 @@ def test_sixteen_bits_keep_their_brightness():
 WHOLE = encode(Image.new("RGB", (64, 64), RED), "JPEG")
 
 
-@pytest.mark.parametrize("data", [b"", b"no picture", WHOLE[:60], WHOLE[: len(WHOLE) // 2], b"GIF89a"])
+@pytest.mark.parametrize("data", [b"", b"no image", WHOLE[:60], WHOLE[: len(WHOLE) // 2], b"GIF89a"])
 def test_what_cannot_be_decoded_is_refused_by_name(data: bytes):
     with pytest.raises(InvalidInput) as caught:
         decode(data, "images")
     assert caught.value.param == "images"
 
 
-def test_picture_of_too_many_pixels_is_refused(monkeypatch: pytest.MonkeyPatch):
+def test_image_of_too_many_pixels_is_refused(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 100)
     with pytest.raises(InvalidInput, match="decoded"):
         decode(encode(Image.new("RGB", (20, 20)), "PNG"), "messages")
@@ -105,6 +105,6 @@ def test_small_file_of_120_megapixels_is_refused_before_it_takes_memory():
     assert caught.value.param == "input"
 
 
-def test_floating_point_picture_is_refused():
+def test_floating_point_image_is_refused():
     with pytest.raises(InvalidInput, match="floating-point"):
         decode(encode(Image.new("F", (2, 2), 0.5), "TIFF"), "input")

@@ -11,11 +11,11 @@ from mlx_vlm.models.qwen2_5_vl.language import LanguageModel
 from jobs.embed import PatchGrid
 from workers.runners.vision.mrope import rotary_positions
 
-TEXT, START, PICTURE = 1, 2, 3
+TEXT, START, IMAGE = 1, 2, 3
 MODEL: Any = SimpleNamespace(
     config=SimpleNamespace(
         vision_config=SimpleNamespace(spatial_merge_size=2),
-        image_token_id=PICTURE,
+        image_token_id=IMAGE,
         video_token_id=4,
         vision_start_token_id=START,
     )
@@ -31,7 +31,7 @@ def test_positions_equal_the_library_s(sizes: list[tuple[int, int]]):
     for number, (rows, columns) in enumerate(sizes):
         ids += [START]
         grids.append(PatchGrid(len(ids), rows, columns))
-        ids += [PICTURE] * (rows * columns) + [TEXT] * number  # nothing between the first two
+        ids += [IMAGE] * (rows * columns) + [TEXT] * number  # nothing between the first two
     ids += [TEXT] * 4
 
     grid = mx.array([[1, 2 * rows, 2 * columns] for rows, columns in sizes]) if sizes else None

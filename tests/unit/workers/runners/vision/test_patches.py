@@ -1,4 +1,4 @@
-"""Pictures are scaled, cut and grouped as Qwen2.5-VL's own processor and vision tower do it."""
+"""Images are scaled, cut and grouped as Qwen2.5-VL's own processor and vision tower do it."""
 
 import mlx.core as mx
 import numpy as np
@@ -13,17 +13,17 @@ from PIL import Image
 from jobs.errors import InvalidInput
 from workers.runners.vision.patches import (
     MAX_PIXELS,
-    Cut,
     Groups,
+    Patching,
     corners,
-    cut_up,
+    cut_to_patches,
     fitting_size,
-    places,
-    whole_pictures,
+    patch_positions,
+    whole_images,
     windows,
 )
 
-CUT = Cut(patch=14, merge=2, min_pixels=56 * 56, max_pixels=MAX_PIXELS)
+CUT = Patching(patch=14, merge=2, min_pixels=56 * 56, max_pixels=MAX_PIXELS)
 SIZES = ((5, 8), (11, 3), (4, 4), (1, 1), (9, 2))
 
 
@@ -48,7 +48,7 @@ def test_page_has_as_many_blocks_as_the_model_was_trained_with(
     assert fitting_size(*size, CUT) == (blocks[0] * 28, blocks[1] * 28)
 
 
-def test_picture_is_never_over_the_limit_nor_under_the_least():
+def test_image_is_never_over_the_limit_nor_under_the_least():
     random = np.random.default_rng(5)
     for width, height in random.integers(1, 6000, (300, 2)):
         if max(width, height) <= 200 * min(width, height):
@@ -64,12 +64,12 @@ def test_stripe_is_refused():
 
 @pytest.mark.parametrize("size", [(112, 84), (300, 200), (31, 90)])
 def test_patches_are_those_of_the_library_s_processor(size: tuple[int, int]):
-    picture = noise(*size)
-    found = cut_up(picture, CUT)
+    image = noise(*size)
+    found = cut_to_patches(image, CUT)
     processor = Qwen3VLImageProcessor(
         patch_size=14, max_pixels=MAX_PIXELS, image_mean=[0.0] * 3, image_std=[1.0] * 3
     )
-    expected = processor([picture])
+    expected = processor([image])
     assert expected["image_grid_thw"].tolist() == [[1, 2 * found.rows, 2 * found.columns]]
     frames = expected["pixel_values"].reshape(len(found.values), 3, 2, 14 * 14)
     for frame in (0, 1):
@@ -92,11 +92,11 @@ def test_windows_are_those_of_the_library_s_vision_tower():
     assert placed(found) == list(range(len(order)))
 
 
-def test_places_are_those_of_the_library_s_vision_tower():
+def test_patch_positions_are_those_of_the_library_s_vision_tower():
     config = VisionConfig(depth=0, hidden_size=16, out_hidden_size=8, num_heads=1, model_type="qwen2_5_vl")
     tower = VisionModel(config)
     found = tower.rot_pos_emb(mx.array([[1, 2 * rows, 2 * columns] for rows, columns in SIZES]))
-    at = np.concatenate([places(rows, columns, 2) for rows, columns in SIZES])
+    at = np.concatenate([patch_positions(rows, columns, 2) for rows, columns in SIZES])
     rates = 10_000.0 ** -(np.arange(0, 8, 2) / 8)
     np.testing.assert_allclose(np.array(found), (at[:, :, None] * rates).reshape(len(at), -1), rtol=1e-5)
 
@@ -120,8 +120,8 @@ def scores(groups: Groups) -> int:
     return sum(each.members.shape[0] * each.members.shape[1] ** 2 for each in groups.sets)
 
 
-def test_pictures_do_not_see_each_other():
-    groups = whole_pictures([(1, 5), (2, 3)], merge=2)
+def test_images_do_not_see_each_other():
+    groups = whole_images([(1, 5), (2, 3)], merge=2)
     [only] = groups.sets
     assert only.real is not None
     assert only.real.sum(axis=1).tolist() == [20, 24]
@@ -129,43 +129,43 @@ def test_pictures_do_not_see_each_other():
 
 
 def test_groups_of_one_size_need_no_mask():
-    for groups in (whole_pictures([(2, 3), (3, 2)], merge=2), windows([(4, 8)], merge=2, side=4)):
+    for groups in (whole_images([(2, 3), (3, 2)], merge=2), windows([(4, 8)], merge=2, side=4)):
         [only] = groups.sets
         assert only.real is None
 
 
-def test_small_pictures_are_not_filled_up_to_a_large_one_s_size():
+def test_small_images_are_not_filled_up_to_a_large_one_s_size():
     small, large = (2, 2), (45, 40)
-    groups = whole_pictures([*[small] * 4, large, *[small] * 5], merge=2)
+    groups = whole_images([*[small] * 4, large, *[small] * 5], merge=2)
     assert scores(groups) == (1800 * 4) ** 2 + 9 * (4 * 4) ** 2
     assert all(each.real is None for each in groups.sets)
     assert placed(groups) == list(range(1836 * 4))
 
 
-def test_pictures_of_like_size_stay_together_in_their_order():
+def test_images_of_like_size_stay_together_in_their_order():
     sizes = [(8, 9), (10, 10), (7, 10), (9, 9)]
-    groups = whole_pictures(sizes, merge=2)
+    groups = whole_images(sizes, merge=2)
     assert len(groups.sets) == 1
     assert [len(each) for each in members(groups)] == [4 * rows * columns for rows, columns in sizes]
-    assert len(whole_pictures([*sizes, (6, 10)], merge=2).sets) == 2
+    assert len(whole_images([*sizes, (6, 10)], merge=2).sets) == 2
 
 
-def test_pictures_of_any_sizes_are_filled_up_by_little():
+def test_images_of_any_sizes_are_filled_up_by_little():
     random = np.random.default_rng(7)
     for count in (1, 2, 7, 30):
         sizes = [(int(rows), int(columns)) for rows, columns in random.integers(1, 30, (count, 2))]
-        groups = whole_pictures(sizes, merge=2)
+        groups = whole_images(sizes, merge=2)
         patches = [4 * rows * columns for rows, columns in sizes]
         starts = np.cumsum(patches) - patches
-        pictures = [list(range(start, start + n)) for start, n in zip(starts, patches, strict=True)]
-        assert sorted(members(groups)) == pictures
+        images = [list(range(start, start + n)) for start, n in zip(starts, patches, strict=True)]
+        assert sorted(members(groups)) == images
         assert placed(groups) == list(range(sum(patches)))
         assert scores(groups) <= 2.1 * sum(n * n for n in patches)
 
 
 def test_side_under_half_a_block_may_count_as_one():
     """As qwen_vl_utils counts; transformers counts none, and then scales the other side, too."""
-    cut = Cut(16, 2, 4 * 32 * 32, 1800 * 32 * 32, whole_blocks=True)
+    cut = Patching(16, 2, 4 * 32 * 32, 1800 * 32 * 32, whole_blocks=True)
     assert fitting_size(12, 640, cut) == (32, 640)
     assert fitting_size(640, 12, cut) == (640, 32)
     assert fitting_size(12, 640, cut._replace(whole_blocks=False)) == (32, 480)

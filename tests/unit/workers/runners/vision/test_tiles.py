@@ -1,4 +1,4 @@
-"""Pictures are scaled and cut into tiles as Idefics3's own processor does it."""
+"""Images are scaled and cut into tiles as Idefics3's own processor does it."""
 
 import numpy as np
 import pytest
@@ -27,16 +27,16 @@ def noise(width: int, height: int) -> Image.Image:
     "size", [(192, 192), (100, 60), (61, 100), (500, 333), (20, 300), (300, 17), (1, 1), (191, 193)]
 )
 def test_tiles_are_those_of_the_library_s_processor(size: tuple[int, int]):
-    picture = noise(*size)
-    found = cut_to_tiles(picture, TILING)
-    expected = PROCESSOR([[picture]])
+    image = noise(*size)
+    found = cut_to_tiles(image, TILING)
+    expected = PROCESSOR([[image]])
     assert [found.rows, found.columns] == [expected["rows"][0][0], expected["cols"][0][0]]
     theirs = np.stack(expected["pixel_values"][0]).transpose(0, 2, 3, 1)
     assert found.values.shape == theirs.shape
     np.testing.assert_array_equal(found.values, theirs)
 
 
-def test_picture_of_one_tile_has_no_whole_beside_it():
+def test_image_of_one_tile_has_no_whole_beside_it():
     found = cut_to_tiles(noise(30, 30), Tiling(edge=48, tile=48))
     assert (found.rows, found.columns, found.values.shape) == (0, 0, (1, 48, 48, 3))
 

@@ -1,4 +1,4 @@
-"""Attention between the patches of pictures, whatever else is in the batch, and on whatever device."""
+"""Attention between the patches of images, whatever else is in the batch, and on whatever device."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -9,7 +9,7 @@ import pytest
 from mlx import nn
 
 from workers.runners.vision import tower
-from workers.runners.vision.patches import whole_pictures
+from workers.runners.vision.patches import whole_images
 from workers.runners.vision.tower import GroupAttention, rotation_of
 
 HEADS, HEAD = 2, 72
@@ -28,12 +28,12 @@ class Layer(nn.Module):
 
 
 def attended(layer: Any, hidden: mx.array, sizes: Sequence[tuple[int, int]]) -> np.ndarray:
-    found = GroupAttention(whole_pictures(sizes, 2))(layer, hidden, rotation_of(sizes, 2, HEAD))
+    found = GroupAttention(whole_images(sizes, 2))(layer, hidden, rotation_of(sizes, 2, HEAD))
     return np.array(found)
 
 
 @pytest.mark.parametrize("sizes", MIXES)
-def test_neighbours_do_not_change_what_a_picture_s_patches_see(sizes: Sequence[tuple[int, int]]):
+def test_neighbours_do_not_change_what_an_image_s_patches_see(sizes: Sequence[tuple[int, int]]):
     layer = Layer()
     ends = np.cumsum([4 * rows * columns for rows, columns in sizes])
     hidden = mx.random.normal((int(ends[-1]), HEADS * HEAD))

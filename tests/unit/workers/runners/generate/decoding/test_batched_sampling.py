@@ -14,7 +14,7 @@ from jobs.answer_format import JsonFormat
 from jobs.generate import Sampling
 from tests.checkpoints import vocabularies
 from workers.runners.generate.decoding import batched_sampling
-from workers.runners.generate.decoding.batched_sampling import GroupedGenerator
+from workers.runners.generate.decoding.batched_sampling import BatchSamplingGenerator
 from workers.runners.generate.decoding.penalties import processors_for
 from workers.runners.generate.decoding.samplers import sampler_for
 from workers.runners.generate.structured_output.constraint import GrammarConstraint
@@ -105,11 +105,11 @@ WAVES = [[[0, 1, 2, 3, 4, 5, 6]], [[6, 2], [5, 4, 3], [0], [1]], [[4], [3, 2], [
 def test_mixed_batch_gives_each_request_the_tokens_it_gets_alone(
     model: llama.Model, grammars: Grammars, waves: list[list[int]]
 ):
-    assert generate(GroupedGenerator(model), grammars, waves) == alone(model, grammars)
+    assert generate(BatchSamplingGenerator(model), grammars, waves) == alone(model, grammars)
 
 
 def test_constrained_rows_of_a_batch_are_json(model: llama.Model, grammars: Grammars):
-    answers = generate(GroupedGenerator(model), grammars, WAVES[1])
+    answers = generate(BatchSamplingGenerator(model), grammars, WAVES[1])
     for i in (4, 5):
         if answers[i][-1] == END:
             value = json.loads(TOKENIZER.decode(answers[i]))
@@ -121,21 +121,21 @@ def test_constrained_rows_of_a_batch_are_json(model: llama.Model, grammars: Gram
 
 @pytest.fixture
 def calls(monkeypatch: pytest.MonkeyPatch) -> list[int]:
-    """How many rows each call of `choose` had."""
-    seen, choose = list[int](), batched_sampling.choose
+    """How many rows each call of `sample` had."""
+    seen, sample = list[int](), batched_sampling.sample
 
     def counted(logprobs: mx.array, samplers: Any) -> mx.array:
         seen.append(len(samplers))
-        return choose(logprobs, samplers)
+        return sample(logprobs, samplers)
 
-    monkeypatch.setattr(batched_sampling, "choose", counted)
+    monkeypatch.setattr(batched_sampling, "sample", counted)
     return seen
 
 
 def test_rows_of_different_samplers_are_sampled_in_one_call_per_step(
     model: llama.Model, grammars: Grammars, calls: list[int]
 ):
-    generator = GroupedGenerator(model)
+    generator = BatchSamplingGenerator(model)
     insert(generator, grammars, [0, 1, 2, 3, 4])
     while not generator.next()[1]:
         pass
@@ -148,7 +148,7 @@ def test_rows_of_different_samplers_are_sampled_in_one_call_per_step(
 def test_last_tokens_are_read_once_per_step_for_all_constraints(
     model: llama.Model, grammars: Grammars, monkeypatch: pytest.MonkeyPatch
 ):
-    generator, reads, single = GroupedGenerator(model), list[int](), list[int]()
+    generator, reads, single = BatchSamplingGenerator(model), list[int](), list[int]()
     insert(generator, grammars, [4, 5, 6, 0])
     while not generator.next()[1]:
         pass
@@ -161,7 +161,7 @@ def test_last_tokens_are_read_once_per_step_for_all_constraints(
 
 
 def test_answer_without_a_seed_differs_between_rows(model: llama.Model):
-    generator = GroupedGenerator(model)
+    generator = BatchSamplingGenerator(model)
     uids = generator.insert([[5, 9]] * 4, [12] * 4, samplers=[sampler_for(Sampling(temperature=1.5))] * 4)
     answers = {uid: list[int]() for uid in uids}
     for _ in range(20):
@@ -183,7 +183,7 @@ class Narrow:
 
 def test_most_probable_token_survives_narrow_logits():
     tokens = list[int]()
-    generator = GroupedGenerator(Narrow())
+    generator = BatchSamplingGenerator(Narrow())
     [uid] = generator.insert([[1, 2]], [3], samplers=[sampler_for(Sampling(temperature=0))])
     generator.report_logprobs(uid)
     while len(tokens) < 3:
@@ -195,7 +195,7 @@ def test_most_probable_token_survives_narrow_logits():
 
 
 def test_only_wanted_probabilities_are_computed(model: llama.Model):
-    generator = GroupedGenerator(model)
+    generator = BatchSamplingGenerator(model)
     silent, reported = generator.insert(
         [[5, 9], [7, 3]], [6, 6], samplers=[sampler_for(Sampling(temperature=0))] * 2
     )

@@ -8,19 +8,19 @@ import numpy as np
 import pytest
 
 from jobs.generate import Sampling
-from workers.runners.generate.decoding.samplers import choose, sampler_for
+from workers.runners.generate.decoding.samplers import sample, sampler_for
 
 CHANCES = [0.4, 0.3, 0.15, 0.1, 0.05]
 ROWS = 4000
 
 
-def logits(chances: list[float] = CHANCES, rows: int = ROWS) -> mx.array:
-    return mx.broadcast_to(mx.log(mx.array(chances)), (rows, len(chances)))
+def logits(logprobs_reader: list[float] = CHANCES, rows: int = ROWS) -> mx.array:
+    return mx.broadcast_to(mx.log(mx.array(logprobs_reader)), (rows, len(logprobs_reader)))
 
 
-def drawn(sampling: Sampling, chances: list[float] = CHANCES) -> dict[int, float]:
+def drawn(sampling: Sampling, logprobs_reader: list[float] = CHANCES) -> dict[int, float]:
     """How often each token comes, of those that do."""
-    counts = Counter(np.array(sampler_for(sampling)(logits(chances))).tolist())
+    counts = Counter(np.array(sampler_for(sampling)(logits(logprobs_reader))).tolist())
     return {token: count / ROWS for token, count in sorted(counts.items())}
 
 
@@ -94,7 +94,7 @@ def test_token_that_is_ruled_out_never_comes_under_any_rule():
 def test_bfloat16_logits_are_drawn_from_as_float32():
     values = noise_logits(64).astype(mx.bfloat16)
     first, second = (
-        choose(logits, [sampler_for(Sampling(seed=row)) for row in range(64)])
+        sample(logits, [sampler_for(Sampling(seed=row)) for row in range(64)])
         for logits in (values, values.astype(mx.float32))
     )
     assert mx.array_equal(first, second).item()
@@ -150,7 +150,7 @@ def test_seeded_answer_is_the_same_alone_and_in_any_place_of_a_mixed_batch():
     alone = [steps(sampling, own) for sampling, own in zip(MIXED, values, strict=True)]
     for order in (range(len(MIXED)), [3, 1, 5, 0, 2, 4], [4, 2]):
         samplers = [sampler_for(MIXED[i]) for i in order]
-        batch = [choose(mx.stack([values[i][step] for i in order]), samplers) for step in range(12)]
+        batch = [sample(mx.stack([values[i][step] for i in order]), samplers) for step in range(12)]
         assert np.array(mx.stack(batch, axis=1)).tolist() == [alone[i] for i in order]
 
 
@@ -163,7 +163,7 @@ def test_mixed_batch_leaves_each_row_what_its_own_rule_leaves():
         Sampling(min_p=0.3),
         Sampling(),
     ]
-    tokens = choose(logits(rows=2400), [sampler_for(rule) for rule in rules] * 400)
+    tokens = sample(logits(rows=2400), [sampler_for(rule) for rule in rules] * 400)
     seen = [set(column) for column in np.array(tokens).reshape(400, 6).T.tolist()]
     assert seen == [{0, 1}, {0}, {0, 1, 2}, {0, 1}, {0, 1, 2}, {0, 1, 2, 3, 4}]
 

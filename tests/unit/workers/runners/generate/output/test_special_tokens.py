@@ -8,7 +8,7 @@ from tokenizers import Tokenizer, decoders, models
 
 from jobs.generate import Choice, ScoredToken, TokenLogprobs
 from tests.support.fake_generator import byte_tokenizer
-from tests.support.transcripts import TOOLS, script_of, write_ids
+from tests.support.transcripts import TOOLS, output_format_of, write_ids
 from workers.runners.generate.output.segments import NORMAL, REASONING, TOOL, Transitions
 from workers.runners.generate.output.transcript import Transcript
 
@@ -49,8 +49,8 @@ def written(
     tokenizer: Tokenizer, specials: Mapping[int, str], *parts: str, transitions: Transitions | None = None,
     stop: Sequence[str] = (), initial: str = NORMAL,
 ) -> Choice:  # fmt: skip
-    script = script_of(tokenizer, transitions, specials=specials, stop=stop, initial=initial)
-    return write_ids(script, ids_of(tokenizer, parts))[0].choice_so_far()
+    output_format = output_format_of(tokenizer, transitions, specials=specials, stop=stop, initial=initial)
+    return write_ids(output_format, ids_of(tokenizer, parts))[0].choice_so_far()
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -78,7 +78,7 @@ def test_a_sentencepiece_text_keeps_its_spaces_around_one(name: str):
     setattr(pieces, "decoder", decoders.Sequence(list(kinds)))  # noqa: B010  # which pyright does not know to be settable
     pieces.add_special_tokens([name])
     special = pieces.get_vocab_size() - 1
-    transcript, _ = write_ids(script_of(pieces, specials={special: name}), [1, special, 2], end=False)
+    transcript, _ = write_ids(output_format_of(pieces, specials={special: name}), [1, special, 2], end=False)
     assert transcript.choice_so_far().text == "one two"
 
 
@@ -146,7 +146,7 @@ def test_a_stop_text_that_names_a_special_token_ends_thoughts_too(
 def test_half_a_character_before_a_special_token_is_marked_as_such(
     tokenizer: Tokenizer, specials: Mapping[int, str]
 ):
-    transcript = Transcript(script_of(tokenizer, specials=specials))
+    transcript = Transcript(output_format_of(tokenizer, specials=specials))
     for token in (_bytes("é")[0], *ids_of(tokenizer, ("<|sep|>", "a"))):
         transcript.add(token)
     transcript.add(0, "stop")
@@ -155,7 +155,7 @@ def test_half_a_character_before_a_special_token_is_marked_as_such(
 
 
 def test_hidden_tokens_keep_their_probabilities(tokenizer: Tokenizer, specials: Mapping[int, str]):
-    transcript = Transcript(script_of(tokenizer, specials=specials))
+    transcript = Transcript(output_format_of(tokenizer, specials=specials))
     for token in ids_of(tokenizer, ("a", "<|sep|>", "b")):
         chance = ScoredToken(str(token), b"", -0.5)
         transcript.add(token, None, TokenLogprobs(chance, (chance,)))
@@ -171,9 +171,9 @@ def test_another_worker_leaves_out_the_same(tokenizer: Tokenizer, specials: Mapp
         tokenizer,
         ("<|open|>", "thing ", "<|im_start|>", "é", "<|sep|>", "<|open|>", "think", "<|sep|>", "hm"),
     )
-    script = script_of(tokenizer, THOUGHT, specials=specials)
+    output_format = output_format_of(tokenizer, THOUGHT, specials=specials)
     for cut in range(len(ids)):
-        first, second = Transcript(script), Transcript(script)
+        first, second = Transcript(output_format), Transcript(output_format)
         told = [piece for token in ids[:cut] if not first.add(token) and (piece := first.take())]
         second.replay(told)
         for token in ids[len(second.tokens) :]:

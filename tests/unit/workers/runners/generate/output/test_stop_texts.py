@@ -7,7 +7,7 @@ import pytest
 from tokenizers import Tokenizer
 
 from tests.support.fake_generator import byte_tokenizer
-from tests.support.transcripts import TOOLS, script_of, write, write_ids
+from tests.support.transcripts import TOOLS, output_format_of, write, write_ids
 from workers.runners.generate.output.segments import NORMAL, REASONING
 from workers.runners.generate.output.transcript import Transcript
 
@@ -54,9 +54,10 @@ def test_white_space_at_the_beginning_stays_where_no_marker_follows(
 
 
 def test_answers_to_one_job_stop_each_by_itself(tokenizer: Tokenizer):
-    script = script_of(tokenizer, TOOLS, stop=["END"])
+    output_format = output_format_of(tokenizer, TOOLS, stop=["END"])
     written = [
-        write_ids(script, tokenizer.encode(text).ids)[0] for text in ("one EN", "D two", "three END four")
+        write_ids(output_format, tokenizer.encode(text).ids)[0]
+        for text in ("one EN", "D two", "three END four")
     ]
     assert [transcript.choice_so_far().text for transcript in written] == ["one EN", "D two", "three "]
     assert [transcript.stop for transcript in written] == [None, None, "END"]
@@ -147,10 +148,10 @@ def test_pieces_hold_no_part_of_a_stop_text(tokenizer: Tokenizer, stops: Sequenc
 
 def test_another_worker_goes_on_with_the_same_stop_texts(tokenizer: Tokenizer):
     written = f"hm</think>\n\nI look\n{OSLO}"
-    script = script_of(tokenizer, TOOLS, stop=["k\n"], initial=REASONING)
+    output_format = output_format_of(tokenizer, TOOLS, stop=["k\n"], initial=REASONING)
     ids = tokenizer.encode(written).ids
     for cut in range(len(ids)):
-        first, second = Transcript(script), Transcript(script)
+        first, second = Transcript(output_format), Transcript(output_format)
         told = [piece for token in ids[:cut] if not first.add(token) and (piece := first.take())]
         second.replay(told)
         for token in ids[len(second.tokens) :]:
@@ -187,8 +188,8 @@ def test_a_call_that_cannot_be_read_is_whole_where_no_stop_text_is_in_it(tokeniz
 
 
 def test_another_worker_stops_in_a_call_that_cannot_be_read(tokenizer: Tokenizer):
-    script = script_of(tokenizer, TOOLS, stop=["END"])
-    full, pieces = write_ids(script, tokenizer.encode(f"Hi {BROKEN} tail").ids)
-    replayed = Transcript(script)
+    output_format = output_format_of(tokenizer, TOOLS, stop=["END"])
+    full, pieces = write_ids(output_format, tokenizer.encode(f"Hi {BROKEN} tail").ids)
+    replayed = Transcript(output_format)
     replayed.replay(pieces)
     assert replayed.choice_so_far() == full.choice_so_far()

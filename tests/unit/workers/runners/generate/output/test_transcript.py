@@ -8,7 +8,7 @@ from tokenizers import Tokenizer, models
 
 from jobs.generate import Choice, Piece
 from tests.support.fake_generator import byte_tokenizer
-from tests.support.transcripts import TOOLS, script_of, write
+from tests.support.transcripts import TOOLS, output_format_of, write
 from workers.runners.generate.output.segments import REASONING
 from workers.runners.generate.output.transcript import Transcript
 
@@ -35,8 +35,8 @@ def test_no_piece_holds_half_a_character(tokenizer: Tokenizer):
 
 
 def test_a_character_cut_off_by_the_length_is_marked_as_such(tokenizer: Tokenizer):
-    script = script_of(tokenizer)
-    transcript = Transcript(script)
+    output_format = output_format_of(tokenizer)
+    transcript = Transcript(output_format)
     first, second = tokenizer.encode("é").ids
     transcript.add(first, "length")
     transcript.take()
@@ -73,7 +73,7 @@ def test_an_answer_and_its_last_piece_tell_which_stop_text_ended_it(
 
 def test_a_stop_text_behind_markers_in_the_same_breath_is_told_as_it_is():
     whole_words = Tokenizer(models.WordLevel({"one<think>N</think>N more": 0, "and more": 1}, "and more"))
-    transcript = Transcript(script_of(whole_words, TOOLS, stop=["k>N", "N"]))
+    transcript = Transcript(output_format_of(whole_words, TOOLS, stop=["k>N", "N"]))
     transcript.add(0)
     transcript.add(1)
     piece = transcript.take()
@@ -87,8 +87,8 @@ def test_the_length_is_no_stop_text(tokenizer: Tokenizer):
 
 
 def test_a_stop_text_that_shows_only_at_the_end_ends_the_answer_all_the_same(tokenizer: Tokenizer):
-    script = script_of(tokenizer, stop=["\ufffd"])
-    transcript = Transcript(script)
+    output_format = output_format_of(tokenizer, stop=["\ufffd"])
+    transcript = Transcript(output_format)
     transcript.add(tokenizer.encode("é").ids[0], "length")
     transcript.take()
     answer = whole(transcript)
@@ -153,8 +153,8 @@ def test_another_worker_goes_on_where_the_first_one_stopped(tokenizer: Tokenizer
     full, _ = write(tokenizer, text, stop=["STOP"], transitions=TOOLS)
     ids = tokenizer.encode(text).ids
     for cut in range(len(ids) + 1):
-        script = script_of(tokenizer, TOOLS, stop=["STOP"])
-        first, second = Transcript(script), Transcript(script)
+        output_format = output_format_of(tokenizer, TOOLS, stop=["STOP"])
+        first, second = Transcript(output_format), Transcript(output_format)
         told: list[Piece] = []
         for token in ids[:cut]:
             first.add(token)

@@ -11,7 +11,12 @@ from tokenizers import Tokenizer
 from tests.support.fake_generator import byte_tokenizer
 from tests.support.transcripts import TOOLS, write
 from workers.runners.generate.output.segments import REASONING
-from workers.runners.generate.output.truncated_calls import FoundCall, Parse, found_calls, read_cut_calls
+from workers.runners.generate.output.truncated_calls import (
+    FoundCall,
+    Parse,
+    found_calls,
+    read_truncated_calls,
+)
 
 NAMES = ("get_weather", "get_time", "get")
 ARGUMENTS: dict[str, Any] = {"city": "Rio, (old)", "days": 3}
@@ -118,12 +123,12 @@ def test_each_beginning_of_calls_is_told_as_far_as_it_goes(notation: Notation):
     assert [(each.name, json.loads(each.arguments)) for each in found_calls(parse(text))] == expected
     most: list[int] = []
     for end in range(len(text) + 1):
-        found = read_cut_calls(text[:end], parse, NAMES)
+        found = read_truncated_calls(text[:end], parse, NAMES)
         assert [each.name for each in found] == [name for name, _ in expected[: len(found)]], text[:end]
-        assert not any(each.cut for each in found[:-1]), text[:end]
+        assert not any(each.truncated for each in found[:-1]), text[:end]
         for call, (_, whole) in zip(found, expected, strict=False):
             assert members(call).items() <= whole.items(), text[:end]
-            assert call.cut or members(call) == whole, text[:end]
+            assert call.truncated or members(call) == whole, text[:end]
         most.append(sum(1 + len(members(each)) for each in found))
     assert most == sorted(most)  # the longer the text, the more is told
     assert most[-1] == sum(1 + len(arguments) for _, arguments in expected)
@@ -144,7 +149,7 @@ def test_what_is_no_call_is_told_as_none(notation: Notation):
         "((((",
         '{"name": "none", "argu',
     ):
-        assert read_cut_calls(text, reader_of(notation), NAMES) == []
+        assert read_truncated_calls(text, reader_of(notation), NAMES) == []
 
 
 @pytest.mark.parametrize(
@@ -163,26 +168,28 @@ def test_what_is_no_call_is_told_as_none(notation: Notation):
 def test_arguments_in_json_are_what_the_model_wrote(text: str, arguments: str | None):
     if arguments is None:
         arguments = text.partition('"arguments": ')[2]
-    assert read_cut_calls(text, json.loads, NAMES) == [FoundCall("get_time", arguments, cut=True)]
+    assert read_truncated_calls(text, json.loads, NAMES) == [FoundCall("get_time", arguments, truncated=True)]
 
 
 def test_json_in_an_argument_is_no_call():
     text = '<function=get_weather>\n<parameter=city>\n{"name": "get_time", "arguments": {"a'
     coder = next(each for each in NOTATIONS if each.reader == "qwen3_coder")
-    assert read_cut_calls(text, reader_of(coder), NAMES) == [FoundCall("get_weather", "{", cut=True)]
+    assert read_truncated_calls(text, reader_of(coder), NAMES) == [
+        FoundCall("get_weather", "{", truncated=True)
+    ]
 
 
 def test_call_that_lacks_only_its_end_is_whole():
     text = '{"name": "get_time", "arguments": {"city": "Lima"}'
-    assert read_cut_calls(text, json.loads, NAMES) == [FoundCall("get_time", '{"city": "Lima"}')]
+    assert read_truncated_calls(text, json.loads, NAMES) == [FoundCall("get_time", '{"city": "Lima"}')]
 
 
 def test_name_that_may_go_on_is_no_name():
     """There is a tool "get", too."""
-    assert read_cut_calls('{"name": "get', json.loads, NAMES) == []
+    assert read_truncated_calls('{"name": "get', json.loads, NAMES) == []
     for notation in NOTATIONS:
         beginning, _, _ = notation.first.partition("_weather")
-        assert read_cut_calls(beginning, reader_of(notation), NAMES) == []
+        assert read_truncated_calls(beginning, reader_of(notation), NAMES) == []
 
 
 @pytest.fixture(scope="module")
@@ -223,7 +230,7 @@ def test_call_whose_name_is_cut_is_not_told(
     answer = transcript.choice_so_far()
     assert (answer.text, answer.tool_calls, answer.finish_reason) == ("I look. ", (), "length")
     told = [(record.getMessage(), record.__dict__["characters"]) for record in caplog.records]
-    assert told == ([("a cut tool call could not be read", len(written))] if written.strip() else [])
+    assert told == ([("a truncated tool call could not be read", len(written))] if written.strip() else [])
 
 
 @pytest.mark.parametrize("one_call", [True, False])
@@ -271,7 +278,7 @@ def test_broken_call_has_no_end_marker_that_the_model_did_not_write(tokenizer: T
 )
 @pytest.mark.timeout(120)  # milliseconds if read once, hours if read again from each place
 def test_what_a_model_repeats_without_end_is_read_once(text: str):
-    assert [call for call in read_cut_calls(text, json.loads, NAMES) if call.arguments] in (
+    assert [call for call in read_truncated_calls(text, json.loads, NAMES) if call.arguments] in (
         [],
         [FoundCall("get_weather", "{}")],
     )
@@ -291,7 +298,7 @@ class Copied(str):  # noqa: SLOT000
 def test_a_call_with_many_arguments_is_copied_once():
     text = Copied("[get_weather(a=[" + "1, " * 1000)
     notation = next(each for each in NOTATIONS if each.reader == "pythonic")
-    assert [call.name for call in read_cut_calls(text, reader_of(notation), NAMES)] == ["get_weather"]
+    assert [call.name for call in read_truncated_calls(text, reader_of(notation), NAMES)] == ["get_weather"]
     assert text.characters <= len(text)
 
 
@@ -302,8 +309,8 @@ def test_brackets_without_end_reach_no_reader():
         read.append(text)
         raise ValueError
 
-    assert read_cut_calls("{" * 20_000, parse, NAMES) == []
-    assert read_cut_calls("1," * 20_000, parse, NAMES) == []
+    assert read_truncated_calls("{" * 20_000, parse, NAMES) == []
+    assert read_truncated_calls("1," * 20_000, parse, NAMES) == []
     assert read == []
-    assert read_cut_calls("get_weather" + "(" * 20_000, parse, NAMES) == []
+    assert read_truncated_calls("get_weather" + "(" * 20_000, parse, NAMES) == []
     assert max(text.count(")") for text in read) == 0

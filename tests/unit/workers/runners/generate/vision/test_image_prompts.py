@@ -1,4 +1,4 @@
-"""Chat templates of several habits, and where they put pictures."""
+"""Chat templates of several habits, and where they put images."""
 
 from io import BytesIO
 from typing import Any
@@ -13,7 +13,7 @@ from jobs.errors import InvalidInput
 from jobs.generate import Chat, GenerateJob, Message, Prompt
 from tests.checkpoints import vocabularies
 from workers.runners.generate.prompts import prompt_ids
-from workers.runners.generate.vision.image_prompts import PicturePrompts
+from workers.runners.generate.vision.image_prompts import ImagePrompts
 
 MARK = "<image>"
 TOKENIZER = vocabularies.byte_bpe(["<eos>", MARK], [], [])
@@ -46,13 +46,13 @@ class Processor:
         }
 
 
-def prompts(template: str) -> PicturePrompts:
+def prompts(template: str) -> ImagePrompts:
     tokenizer = PreTrainedTokenizerFast(tokenizer_object=TOKENIZER, eos_token="<eos>")
     tokenizer.chat_template = template
-    return PicturePrompts(TokenizerWrapper(tokenizer), Processor(), [MARK_ID], TOKENIZER.get_vocab_size())
+    return ImagePrompts(TokenizerWrapper(tokenizer), Processor(), [MARK_ID], TOKENIZER.get_vocab_size())
 
 
-def picture(width: int) -> ImagePart:
+def image(width: int) -> ImagePart:
     file = BytesIO()
     Image.new("RGB", (width, 5)).save(file, "PNG")
     return ImagePart(file.getvalue())
@@ -60,24 +60,24 @@ def picture(width: int) -> ImagePart:
 
 CHAT = Chat(
     (
-        Message("user", (TextPart("a cat"), picture(4), TextPart("and"), picture(7), TextPart("a dog"))),
+        Message("user", (TextPart("a cat"), image(4), TextPart("and"), image(7), TextPart("a dog"))),
         Message("assistant", (TextPart("yes"),)),
-        Message("user", (picture(9), TextPart("now"))),
+        Message("user", (image(9), TextPart("now"))),
     )
 )
 
 
 @pytest.mark.parametrize("template", [PARTS, STRINGS, STRICT_STRINGS])
-def test_pictures_stay_where_their_author_put_them(template: str):
+def test_images_stay_where_their_author_put_them(template: str):
     found = prompts(template).read(GenerateJob("m", CHAT))
     three = MARK * 3
     assert TOKENIZER.decode(list(found.ids), skip_special_tokens=False) == (
         f"a cat{three}and{three}a dog|yes|{three}now|"
     )
-    assert found.pictures == {"sizes": [(4, 5), (7, 5), (9, 5)]}
+    assert found.image_inputs == {"sizes": [(4, 5), (7, 5), (9, 5)]}
 
 
-def test_template_that_has_a_messages_pictures_first_has_them_its_way():
+def test_template_that_has_a_messages_images_first_has_them_its_way():
     found = prompts(IMAGES_FIRST).read(GenerateJob("m", CHAT))
     three = MARK * 3
     assert TOKENIZER.decode(list(found.ids), skip_special_tokens=False) == (
@@ -85,9 +85,9 @@ def test_template_that_has_a_messages_pictures_first_has_them_its_way():
     )
 
 
-def test_template_without_a_place_for_pictures_still_takes_text():
+def test_template_without_a_place_for_images_still_takes_text():
     blind = prompts(BLIND)
-    assert not blind.takes_pictures
+    assert not blind.takes_images
     chat = Chat((Message("user", (TextPart("the red fox"),)),))
     assert TOKENIZER.decode(list(blind.read(GenerateJob("m", chat)).ids)) == "the red fox|"
     with pytest.raises(InvalidInput, match="no place for an image") as caught:
@@ -95,13 +95,13 @@ def test_template_without_a_place_for_pictures_still_takes_text():
     assert caught.value.param == "messages"
 
 
-def test_text_must_follow_the_last_picture():
+def test_text_must_follow_the_last_image():
     with pytest.raises(InvalidInput, match="must follow"):
-        prompts(STRINGS).read(GenerateJob("m", Prompt(f"cat {MARK}", (picture(4).data,))))
+        prompts(STRINGS).read(GenerateJob("m", Prompt(f"cat {MARK}", (image(4).data,))))
 
 
-def test_prompt_without_marks_has_its_pictures_first():
-    found = prompts(PARTS).read(GenerateJob("m", Prompt("two", (picture(4).data, picture(6).data))))
+def test_prompt_without_marks_has_its_images_first():
+    found = prompts(PARTS).read(GenerateJob("m", Prompt("two", (image(4).data, image(6).data))))
     assert list(found.ids) == [MARK_ID] * 6 + TOKENIZER.encode("two").ids
 
 
@@ -117,7 +117,7 @@ def test_what_a_processor_refuses_is_the_callers_mistake():
     assert caught.value.param == "messages"
 
 
-def test_text_model_refuses_a_prompts_pictures():
+def test_text_model_refuses_a_prompts_images():
     tokenizer = TokenizerWrapper(PreTrainedTokenizerFast(tokenizer_object=TOKENIZER, eos_token="<eos>"))
     with pytest.raises(InvalidInput) as caught:
         prompt_ids(tokenizer, GenerateJob("m", Prompt("cat", (b"...",))), TOKENIZER.get_vocab_size())

@@ -3,7 +3,7 @@
 Run by hand, in an environment of its own (torch, torchvision, transformers and qwen-vl-utils are no dependencies of
 mlxq):
 
-    python -m tests.checkpoints.reference_page_rerank
+    python -m tests.checkpoints.reference_mixed_rerank
 
 The steps are those of the code that is published with Qwen3-VL-Reranker (scripts/qwen3_vl_reranker.py of
 https://huggingface.co/Qwen/Qwen3-VL-Reranker-2B). Each pair is computed alone, and so without padding.
@@ -19,7 +19,7 @@ import torch  # pyright: ignore[reportMissingImports]
 import transformers
 from qwen_vl_utils.vision_process import process_vision_info  # pyright: ignore[reportMissingImports]
 
-from tests.checkpoints.page_pairs import INSTRUCTION, OVERLONG, PAIRS, Parts, make
+from tests.checkpoints.mixed_pairs import INSTRUCTION, OVERLONG, PAIRS, Parts, make
 from tests.checkpoints.qwen3_vl import PATCH, POSITIONS, content_of
 from tests.checkpoints.versions import GOLDEN, write_versions
 

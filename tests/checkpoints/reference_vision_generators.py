@@ -2,10 +2,10 @@
 
 Run by hand, in an environment of its own (torch, torchvision and transformers are no dependencies of mlxq):
 
-    python -m tests.checkpoints.reference_seeing FOLDER
+    python -m tests.checkpoints.reference_vision_generators FOLDER
 
 FOLDER holds what `python -m tests.checkpoints.vision FOLDER` has written, which needs MLX and not torch. Each text and
-page is computed alone. Pictures are scaled by Pillow, as they are where torch is not there.
+page is computed alone. Images are scaled by Pillow, as they are where torch is not there.
 """
 
 import importlib
@@ -23,8 +23,8 @@ from PIL import Image
 from safetensors.numpy import load_file
 
 from tests.checkpoints.colqwen import page
-from tests.checkpoints.shown import FRAMES, SHOWN
 from tests.checkpoints.versions import GOLDEN, write_versions
+from tests.checkpoints.vision_inputs import FRAMES, VISION_INPUTS
 
 PACKAGES = ("torch", "torchvision", "transformers", "pillow")
 
@@ -45,7 +45,7 @@ PILLOW = {
     "gemma3": ("gemma3", "Gemma3ImageProcessorPil"),
     "smolvlm": ("smolvlm", "SmolVLMImageProcessorPil"),
 }
-"""Families that are made, and what scales pictures for them."""
+"""Families that are made, and what scales images for them."""
 ONE_ADDED = re.compile(r"language_model.*(_layernorm|\.norm|[qk]_norm)\.weight$")
 """Norms of Qwen3.5, whose weights are around zero in torch, and around one in MLX."""
 
@@ -95,10 +95,10 @@ def reference(name: str, folder: Path) -> tuple[np.ndarray, list[int]]:
     """Vectors (inputs, size), and each input's tokens."""
     model, processor = opened(folder)
     vectors, tokens = list[np.ndarray](), list[int]()
-    for parts in SHOWN:
+    for parts in VISION_INPUTS:
         text = "".join(part if isinstance(part, str) else FRAMES[name] for part in parts)
-        pictures = [Image.open(BytesIO(page(part))) for part in parts if isinstance(part, int)]
-        inputs = processor(text=[text], images=pictures or None, return_tensors="pt")
+        images = [Image.open(BytesIO(page(part))) for part in parts if isinstance(part, int)]
+        inputs = processor(text=[text], images=images or None, return_tensors="pt")
         with torch.no_grad():
             states = model.model(**inputs).last_hidden_state[0]
         vectors.append(torch.nn.functional.normalize(states.mean(dim=0), dim=0).numpy())

@@ -3,8 +3,8 @@
 from typing import NamedTuple
 
 
-class Pixels(NamedTuple):
-    """How a checkpoint wants its colours, per channel, of values from 0 to 1."""
+class Normalisation(NamedTuple):
+    """Mean and standard deviation of each colour channel, of values from 0 to 1."""
 
     mean: tuple[float, ...]
     std: tuple[float, ...]

@@ -1,8 +1,8 @@
 """Texts and pages that vision-language models are to make vectors of: words, and numbers of tests.checkpoints.colqwen's
-pictures, in the order in which they are read.
+images, in the order in which they are read.
 """
 
-SHOWN: tuple[tuple[str | int, ...], ...] = (
+VISION_INPUTS: tuple[tuple[str | int, ...], ...] = (
     ("a fox",),
     (0,),
     ("the river and the sea in winter",),
@@ -18,4 +18,4 @@ FRAMES = {
     "smolvlm": "<image>",
     "gemma3": "<start_of_image>",
 }
-"""What stands for a picture in the texts of a family."""
+"""What stands for an image in the texts of a family."""

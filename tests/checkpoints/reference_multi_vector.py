@@ -3,10 +3,10 @@
 Run by hand, in an environment of its own (torch, torchvision, transformers and colpali_engine are no dependencies of
 mlxq):
 
-    python -m tests.checkpoints.reference_late
+    python -m tests.checkpoints.reference_multi_vector
 
 Each input is computed alone, and so without padding. Queries are written as the models were trained with, "Query: "
-before and ten tokens after; colpali_engine 0.3.18 by itself leaves the words before them out. ColIdefics3's pictures
+before and ten tokens after; colpali_engine 0.3.18 by itself leaves the words before them out. ColIdefics3's images
 are scaled by Pillow, with the filter that its files name.
 """
 

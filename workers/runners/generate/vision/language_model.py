@@ -1,21 +1,40 @@
-"""Rows of a batch, each at its own place: for models whose pictures have fewer positions than tokens (M-RoPE)."""
+"""A vision model's language part, called for a batch of rows, each of which has positions of its own.
+
+M-RoPE (multimodal rotary position embedding) gives an image fewer positions than tokens, so a row's next position does
+not follow from its number of tokens.
+"""
 
 from collections.abc import Sequence
-from typing import Any, Self
+from typing import Any, Protocol, Self
 
 import mlx.core as mx
 from mlx_vlm.models.cache import make_prompt_cache
 
 
-class Shifts:
+class LanguageModel(Protocol):
+    """What mlx-lm's generator calls."""
+
+    def __call__(self, tokens: mx.array, cache: list[Any]) -> mx.array:
+        """Logits (rows, length, vocabulary) for tokens (rows, length)."""
+        ...
+
+    @property
+    def layers(self) -> Any: ...
+
+    def make_cache(self) -> list[Any]:
+        """Of one row that has read nothing."""
+        ...
+
+
+class RopeDeltas:
     """How far each row's next position is from its number of tokens: a cache layer that holds no keys.
 
-    As a layer, it is joined, parted and filtered by mlx-lm with the rows that it belongs to.
+    As a layer of the cache it is merged, split and filtered by mlx-lm together with the rows that it belongs to.
     """
 
-    def __init__(self, shifts: mx.array | None = None) -> None:
-        """shifts: (rows,), integers; a single row without pictures if None."""
-        self.state = mx.zeros((1,), mx.int32) if shifts is None else shifts
+    def __init__(self, deltas: mx.array | None = None) -> None:
+        """deltas: (rows,), integers; None for a single row without images."""
+        self.state = mx.zeros((1,), mx.int32) if deltas is None else deltas
 
     @classmethod
     def merge(cls, rows: Sequence[Self]) -> Self:
@@ -25,11 +44,11 @@ class Shifts:
         self.state = mx.concatenate([self.state, other.state])
 
     def filter(self, keep: Any) -> None:
-        """keep: the rows' numbers, a list or an array."""
+        """keep: indices of rows, a list or an array."""
         self.state = self.state[mx.array(keep)]
 
-    def extract(self, row: int) -> "Shifts":
-        return Shifts(self.state[row : row + 1])
+    def extract(self, row: int) -> "RopeDeltas":
+        return RopeDeltas(self.state[row : row + 1])
 
     def prepare(self, **_: Any) -> None:
         pass
@@ -48,8 +67,8 @@ class Shifts:
         return self.state.nbytes
 
 
-class PlacedRows:
-    """A vision model's language part as mlx-lm's generator calls it, every row told its own positions.
+class MropeLanguageModel:
+    """A language part with M-RoPE, which is given every row's position ids.
 
     The models keep the positions of the last prompt they saw in attributes (`_rope_deltas`, `_position_ids`), which is
     wrong for all rows but one, and across requests. They look there only where no positions are given.
@@ -59,12 +78,11 @@ class PlacedRows:
         self._language = language
 
     def __call__(self, tokens: mx.array, cache: list[Any]) -> mx.array:
-        """Logits (rows, length, vocabulary) for tokens (rows, length)."""
-        layers, shifts = cache[:-1], cache[-1]
-        first = _offset(layers) + shifts.state
-        places = first[:, None] + mx.arange(tokens.shape[1])
-        places = mx.broadcast_to(mx.maximum(places, 0), (3, *tokens.shape))
-        found = self._language(tokens, cache=layers, position_ids=places).logits
+        layers, deltas = cache[:-1], cache[-1]
+        first = _offset(layers) + deltas.state
+        position_ids = first[:, None] + mx.arange(tokens.shape[1])
+        position_ids = mx.broadcast_to(mx.maximum(position_ids, 0), (3, *tokens.shape))
+        found = self._language(tokens, cache=layers, position_ids=position_ids).logits
         cache[:-1] = layers  # qwen3_5 puts other objects into the list
         return found
 
@@ -73,17 +91,16 @@ class PlacedRows:
         return self._language.layers
 
     def make_cache(self) -> list[Any]:
-        return [*make_prompt_cache(self._language), Shifts()]
+        return [*make_prompt_cache(self._language), RopeDeltas()]
 
 
-class PlainRows:
-    """The same for a language part whose positions are its tokens'."""
+class PlainLanguageModel:
+    """A language part that counts positions by tokens."""
 
     def __init__(self, language: Any) -> None:
         self._language = language
 
     def __call__(self, tokens: mx.array, cache: list[Any]) -> mx.array:
-        """Logits (rows, length, vocabulary) for tokens (rows, length)."""
         return self._language(tokens, cache=cache).logits
 
     @property
@@ -95,5 +112,5 @@ class PlainRows:
 
 
 def _offset(layers: Sequence[Any]) -> Any:
-    """Tokens behind each row; a recurrent layer does not know."""
+    """How many tokens each row has read; a recurrent layer does not know."""
     return next(layer.offset for layer in layers if hasattr(layer, "offset"))
