@@ -174,7 +174,7 @@ def test_overlong_page_is_refused_also_where_texts_may_be_cut(one: MixedEmbedRun
     overlong = MixedInput((ImagePart(page(0)), TextPart("fox " * 600)))
     [refused] = one.prepare([EmbedJob("m", (overlong,), truncate="end")])
     assert isinstance(refused, InputTooLong)
-    assert "page" in refused.message
+    assert "with its images" in refused.message
 
 
 def test_input_type_alone_changes_nothing(one: MixedEmbedRunner):

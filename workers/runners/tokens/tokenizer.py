@@ -49,7 +49,7 @@ SLICE_IDS = 65_536
 def too_many_tokens(tokens: int | str, max_tokens: int) -> InputTooLong:
     """For an input with images, which is never cut."""
     return InputTooLong(
-        f"the input has {tokens} tokens, and the model reads at most {max_tokens}.", param="input"
+        f"{tokens} tokens with its images, and the model reads at most {max_tokens}.", param="input"
     )
 
 

@@ -157,7 +157,7 @@ def test_instruction_that_leaves_no_room_is_refused(prompts: EmbedPrompts):
 
 
 def test_page_over_the_limit_is_refused(prompts: EmbedPrompts):
-    with pytest.raises(InputTooLong, match="the input has"):
+    with pytest.raises(InputTooLong, match="tokens with its images"):
         prompts.mixed(MixedInput((image(4, 5), image(4, 5), TextPart("fox " * 30))), INSTRUCTION)
 
 

@@ -139,7 +139,7 @@ def test_long_query_is_refused_or_cut_and_keeps_what_is_around_it(prompts: Multi
 
 
 def test_page_over_the_limit_is_refused(prompts: MultiVectorPrompts):
-    with pytest.raises(InputTooLong, match="the input has"):
+    with pytest.raises(InputTooLong, match="tokens with its images"):
         prompts.mixed(MixedInput((image(4, 5), image(4, 5))))
 
 
