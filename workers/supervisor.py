@@ -80,7 +80,8 @@ class Supervisor:
                 return code
             deaths = [at for at in deaths if at > time.monotonic() - FREQUENT_S] + [time.monotonic()]
             delay_s = restart_delay_s(len(deaths))
-            log.error("%s ended (%s); it is started again in %g s", self.name, cause_of_end(code), delay_s)
+            fields = {"child": self.name, "cause": cause_of_end(code), "delay_s": delay_s}
+            log.error("a process ended and is started again", extra=fields)
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(delay_s):
                     await self._stopping.wait()
@@ -101,7 +102,7 @@ class Supervisor:
             _send(self._process, signal.SIGTERM)
             if await self._first(ended, self._killing, self._stop_s):
                 return ended.result()
-            log.error("%s does not stop and is killed", self.name)
+            log.error("a process does not stop and is killed", extra={"child": self.name})
         finally:  # also when `run` itself is cancelled: no child is left behind
             _send(self._process, signal.SIGKILL)
         return await ended

@@ -86,7 +86,8 @@ def checked(
         product = _better_product(child, library, better_cores(chosen, flags), measure)
         if product is not None:
             log.info(
-                "OpenBLAS took this processor for a %s; it gets the kernels of a %s", chosen, product.core
+                "OpenBLAS took this processor for another",
+                extra={"taken_for": chosen, "gets_kernels_of": product.core},
             )
             child[CORE] = str(product.core)
     if product is None:
@@ -96,7 +97,7 @@ def checked(
         "gflops": round(product.gflops),
         "numpy_gflops": round(product.numpy_gflops),
     }
-    log.info("MLX computes with the OpenBLAS %s", library, extra=fields)
+    log.info("MLX computes with the OpenBLAS", extra={"library": library, **fields})
     return child
 
 
