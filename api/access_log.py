@@ -2,27 +2,23 @@
 
 import logging
 import time
-from collections.abc import Sequence
 from urllib.parse import quote
 
-from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from api.work.wait import NOTED_JOBS
 
 log = logging.getLogger("mlxq.access")
 
-_JOB = "mlxq.job_id"
 _PROBES = ("/health", "/ready")
 _MOST_CHARACTERS = 200
 
 
-def note_jobs(request: Request, job_ids: Sequence[str]) -> None:
-    """For the line of this request: the jobs that it has become."""
-    more = f"+{len(job_ids) - 1}" if len(job_ids) > 1 else ""
-    request.scope[_JOB] = f"{job_ids[0]}{more}"
-
-
 class AccessLog:
-    """Never a body, a header or a query: they may hold prompts and keys. Probes come all the time: DEBUG."""
+    """ASGI. Writes the line of each request.
+
+    It holds no body, header or query: they may hold prompts and keys. Health checks are frequent, so they are DEBUG.
+    """
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -46,7 +42,7 @@ class AccessLog:
             level = logging.DEBUG if scope["path"] in _PROBES else logging.INFO
             if log.isEnabledFor(level):
                 elapsed_ms = (time.monotonic() - started) * 1000
-                fields = {"job_id": scope[_JOB]} if _JOB in scope else None
+                fields = {"job_id": scope[NOTED_JOBS]} if NOTED_JOBS in scope else None
                 log.log(
                     level, "%s %s %d %.0f ms", scope["method"], _path(scope), status, elapsed_ms, extra=fields
                 )

@@ -9,37 +9,56 @@ from starlette.exceptions import HTTPException
 
 from api.dialects.anthropic.routes import Anthropic
 from api.dialects.cohere.routes import Cohere
-from api.dialects.jina.routes import Jina
+from api.dialects.dialect import Context
 from api.dialects.mlxq.health import Health
 from api.dialects.mlxq.job_events import JobEvents
+from api.dialects.mlxq.job_reply import accepted_response
 from api.dialects.mlxq.jobs import Jobs
 from api.dialects.mlxq.similarity_maps import SimilarityMaps
 from api.dialects.ollama.routes import Ollama
 from api.dialects.openai.chat_routes import OpenAIChat
 from api.dialects.openai.routes import OpenAI
 from api.dialects.tei.routes import Tei
+from api.dialects.v1_rerank import V1Rerank
 from api.dialects.vllm.routes import Vllm
 from api.errors import http_exception
 from api.openapi.document import document
 from api.requests.images import ImageSource
+from api.route import DirectRoute
 from api.work.queue import Queue
 from jobs.settings import Settings
 
+# Routes are tried in this order: the busiest first.
+_DIALECTS = (
+    OpenAI,
+    OpenAIChat,
+    V1Rerank,
+    Cohere,
+    Tei,
+    Vllm,
+    SimilarityMaps,
+    Anthropic,
+    Ollama,
+    Jobs,
+    JobEvents,
+    Health,
+)
+
 
 class _Application(FastAPI):
-    """FastAPI parses no bodies here, so it cannot describe them: the document is ours."""
+    """FastAPI parses no bodies here and so cannot describe them. api.openapi makes the document."""
 
     def openapi(self) -> dict[str, Any]:
-        """Made when it is first asked for."""
+        """Made at the first request for it."""
         if self.openapi_schema is None:
-            self.openapi_schema = document(self.routes)
+            self.openapi_schema = document([each for each in self.routes if isinstance(each, DirectRoute)])
         return self.openapi_schema
 
 
 def create_app(queue: Queue, settings: Settings, images: ImageSource | None = None) -> FastAPI:
     """The queue is started and closed with the application. Redis may be away at the start.
 
-    images: who fetches images by their address; None where nobody does.
+    images: fetches images by their address and checks them. None: addresses are refused, and nothing is checked.
     """
 
     @asynccontextmanager
@@ -51,21 +70,7 @@ def create_app(queue: Queue, settings: Settings, images: ImageSource | None = No
             await queue.aclose()
 
     app = _Application(title="mlxq", lifespan=lifespan, exception_handlers={HTTPException: http_exception})
-    cohere = Cohere(queue, settings)
-    # Routes are tried in this order: the busiest first.
-    for part in (
-        OpenAI(queue, settings, images),
-        OpenAIChat(queue, settings, images),
-        Jina(queue, settings, images, cohere),
-        cohere,
-        Tei(queue, settings),
-        Vllm(queue, settings, images),
-        SimilarityMaps(queue, settings, images),
-        Anthropic(queue, settings, images),
-        Ollama(queue, settings, images),
-        Jobs(queue, settings, images),
-        JobEvents(queue),
-        Health(queue, settings),
-    ):
-        part.add_routes(app)
+    context = Context(queue, settings, images, accepted_response)
+    for dialect in _DIALECTS:
+        dialect(context).add_routes(app)
     return app

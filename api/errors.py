@@ -32,14 +32,14 @@ _STATUS: dict[type[errors.JobError], int] = {
     errors.JobExpired: 504,
     errors.TimeLimitExceeded: 504,
 }
-# nginx's word for a caller that hung up; nobody is left to read it.
-_CLIENT_GONE = 499
+# nginx's status for a caller that disconnected; nobody reads it.
+_CLIENT_CLOSED_REQUEST = 499
 _RETRY_UNAVAILABLE_S = 1
 _RETRY_NO_WORKER_S = 5
 
 
 class RequestError(Exception):
-    """A request refused by the API itself, before or beside any job. The docstring is the default message."""
+    """A request that the API itself refuses, not a job. The docstring is the default message."""
 
     status: ClassVar[int]
     code: ClassVar[str]
@@ -64,7 +64,7 @@ class JobAlreadyEnded(RequestError):
     code = "job_already_ended"
 
 
-# OpenAI's clients send a 409 or 5xx again, twice, unless told not to.
+# OpenAI's clients send a request again, twice, after a 409 or 5xx, unless this header forbids it.
 _NO_RETRY = {"X-Should-Retry": "false"}
 FINAL = (
     JobAlreadyEnded,
@@ -77,22 +77,29 @@ FINAL = (
     errors.UnreadableJob,
     errors.WorkerLost,
 )
-"""Errors that would only come again, at a price: the reply says not to try again."""
+"""Errors that would come again: the reply says not to try again."""
 LATER = (errors.Overloaded, errors.QueueUnavailable, errors.NoWorker)
 """Errors that pass: the reply says when to try again."""
 
 
 class Fault(NamedTuple):
-    """What a caller is told of an error, in any dialect. status: of HTTP. param: the field at fault."""
+    """What a reply says of an error, in any dialect."""
 
     status: int
+    """Of HTTP."""
     code: str
     message: str
     param: str | None = None
+    """The field at fault."""
 
 
-Envelope = Callable[[Fault], bytes]
-"""How a dialect writes an error, as JSON."""
+class ErrorFormat(NamedTuple):
+    """How a dialect writes errors."""
+
+    encode: Callable[[Fault], bytes]
+    """JSON."""
+    shapes: tuple[type, ...]
+    """The types that `encode` writes, for the OpenAPI document."""
 
 
 class ErrorBody(msgspec.Struct, frozen=True):
@@ -107,6 +114,7 @@ class ErrorReply(msgspec.Struct, frozen=True):
 
 
 def openai_envelope(fault: Fault) -> bytes:
+    """An ErrorReply as JSON."""
     return msgspec.json.encode(
         ErrorReply(
             ErrorBody(message=fault.message, type=_type(fault.status), param=fault.param, code=fault.code)
@@ -114,10 +122,13 @@ def openai_envelope(fault: Fault) -> bytes:
     )
 
 
-def error_response(error: Exception, request: Request, envelope: Envelope = openai_envelope) -> Response:
+OPENAI_ERRORS = ErrorFormat(openai_envelope, (ErrorReply,))
+
+
+def error_response(error: Exception, request: Request, errors_as: ErrorFormat = OPENAI_ERRORS) -> Response:
     """The reply to any exception. An unknown one is logged with its traceback, and shown as an internal error."""
     if isinstance(error, ClientDisconnect):
-        return Response(status_code=_CLIENT_GONE)
+        return Response(status_code=_CLIENT_CLOSED_REQUEST)
     headers: dict[str, str] | None = None
     if isinstance(error, RequestError):
         fault = Fault(error.status, error.code, error.message, error.param)
@@ -127,17 +138,17 @@ def error_response(error: Exception, request: Request, envelope: Envelope = open
         fault = Fault(error.status_code, code, f"{error.detail}: {request.method} {request.url.path}")
         headers = dict(error.headers or {})
     else:
-        known = foreseen(error, request)
+        known = known_error(error, request)
         fault, headers = fault_of(known), _retry_headers(known)
-    return Response(envelope(fault), fault.status, headers, "application/json")
+    return Response(errors_as.encode(fault), fault.status, headers, "application/json")
 
 
-def foreseen(error: Exception, request: Request) -> errors.JobError:
+def known_error(error: Exception, request: Request) -> errors.JobError:
     """A JobError as it is; any other is logged with its traceback, and becomes an internal error."""
     if isinstance(error, errors.JobError):
         return error
     log.error(
-        "A request failed in a way nobody foresaw.",
+        "A request failed with an unexpected error.",
         exc_info=error,
         extra={"method": request.method, "path": request.url.path},
     )
@@ -145,12 +156,12 @@ def foreseen(error: Exception, request: Request) -> errors.JobError:
 
 
 def fault_of(error: errors.JobError) -> Fault:
-    """What is told of an error, also in the midst of a reply."""
+    """What a reply says of an error, also in the middle of a stream."""
     return Fault(status_of(type(error)), error.code, error.message, error.param)
 
 
 def status_of(kind: type[errors.JobError | RequestError]) -> int:
-    """Of HTTP."""
+    """The status of HTTP for an error's class."""
     if issubclass(kind, RequestError):
         return kind.status
     return next(_STATUS[cls] for cls in kind.__mro__ if cls in _STATUS)

@@ -2,63 +2,68 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine
-from typing import Any, ClassVar, cast
+from typing import Any, cast
 
 from fastapi import FastAPI
 from fastapi.routing import APIRoute
 from starlette.requests import Request
 from starlette.responses import Response
 
-from api.errors import Envelope, ErrorReply, Fault, error_response, openai_envelope
+from api.errors import OPENAI_ERRORS, ErrorFormat, error_response
 from api.openapi.operation import Operation
 from jobs.errors import ServerStopping
 
 Endpoint = Callable[[Request], Awaitable[Response]]
 
 STOPPING = "the server is stopping"
-"""Message of a cancel that a request is to be answered after: with 503."""
+"""Message of a cancel after which a request is to be answered: with 503."""
+
+_ERRORS_AS = "mlxq.errors_as"
+"""Key of the ASGI scope: the request's own error format."""
 
 
 class DirectRoute(APIRoute):
-    """Skips FastAPI's parsing and dependency solving, and turns every exception into the error envelope.
+    """Skips FastAPI's parsing and dependency solving, and turns every exception into the dialect's error.
 
-    get_route_handler is FastAPI's documented hook for that. operation: what the OpenAPI document says of it.
-    error_shapes: the types of what `envelope` writes.
+    get_route_handler is FastAPI's documented hook for that.
     """
 
-    error_shapes: ClassVar[tuple[type, ...]] = (ErrorReply,)
-
-    def __init__(self, path: str, endpoint: Endpoint, operation: Operation) -> None:
+    def __init__(self, path: str, endpoint: Endpoint, operation: Operation, errors_as: ErrorFormat) -> None:
         super().__init__(path, endpoint, methods=[operation.method], response_model=None)
         self.operation = operation
+        self.errors_as = errors_as
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        """The endpoint with an end for whatever it raises."""
         endpoint = cast(Endpoint, self.endpoint)
 
         async def handle(request: Request) -> Response:
-            return await answer(request, endpoint(request), self.envelope)
+            try:
+                return await endpoint(request)
+            except Exception as error:  # noqa: BLE001 - the edge of a request
+                return self._failed(error, request)
+            except asyncio.CancelledError as error:
+                if STOPPING not in error.args:
+                    raise
+                return self._failed(ServerStopping(), request)
 
         return handle
 
-    def envelope(self, fault: Fault) -> bytes:
-        """How an error is written; a dialect that has another way overrides it, and error_shapes."""
-        return openai_envelope(fault)
+    def _failed(self, error: Exception, request: Request) -> Response:
+        return error_response(error, request, request.scope.get(_ERRORS_AS, self.errors_as))
 
 
 def add_route(
-    app: FastAPI, path: str, endpoint: Endpoint, operation: Operation, kind: type[DirectRoute] = DirectRoute
+    app: FastAPI,
+    path: str,
+    endpoint: Endpoint,
+    operation: Operation,
+    errors_as: ErrorFormat = OPENAI_ERRORS,
 ) -> None:
-    """kind: the dialect's."""
-    app.router.routes.append(kind(path, endpoint, operation))
+    """errors_as: how the dialect writes errors. Its shapes are in the OpenAPI document."""
+    app.router.routes.append(DirectRoute(path, endpoint, operation, errors_as))
 
 
-async def answer(request: Request, work: Awaitable[Response], envelope: Envelope) -> Response:
-    """The response that `work` makes, or whatever it raises in the envelope."""
-    try:
-        return await work
-    except Exception as error:  # noqa: BLE001 - the edge of a request
-        return error_response(error, request, envelope)
-    except asyncio.CancelledError as error:
-        if STOPPING not in error.args:
-            raise
-        return error_response(ServerStopping(), request, envelope)
+def answer_errors_as(request: Request, errors_as: ErrorFormat) -> None:
+    """Errors of this request are written in another format than its route's: two dialects share the route."""
+    request.scope[_ERRORS_AS] = errors_as

@@ -12,6 +12,9 @@ from jobs.rerank import RerankJob, RerankResult
 Job = EmbedJob | GenerateJob | RerankJob
 Result = EmbedResult | GenerateResult | RerankResult
 
+TASK_OF = {kind: str(kind.__struct_config__.tag) for kind in (EmbedJob, GenerateJob, RerankJob)}
+"""The task of each type of job, as its record and its queue's name have it."""
+
 
 class Lane(enum.StrEnum):
     """Three lanes, served in this order; a batch with room is topped up from the lanes below."""

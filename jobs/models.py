@@ -5,10 +5,13 @@ from difflib import get_close_matches
 
 import msgspec
 
-from jobs.errors import InvalidInput, UnknownModel
+from jobs.errors import InvalidInput, NoWorker, UnknownModel
 
 MAX_SHOWN_CHARACTERS = 200
-"""So much of a name is told back; a longer one is no misspelling of another."""
+"""Messages quote so much of a name. A longer name is no misspelling of a model's."""
+
+_ENDPOINTS = {"embed": "/v1/embeddings", "generate": "/v1/chat/completions", "rerank": "/v1/rerank"}
+"""Where the API takes the work of each task, for messages."""
 
 
 class ModelInfo(msgspec.Struct, frozen=True):
@@ -71,8 +74,33 @@ def find_model(name: str, models: Sequence[ModelInfo], task: str | None = None) 
     return None
 
 
+def model_for(name: str, models: Sequence[ModelInfo], task: str | None = None) -> ModelInfo:
+    """The model that a name means (see find_model), which does the task where one is given.
+
+    Raises NoWorker where there is no model, UnknownModel, and InvalidInput where the model does not do the task or the
+    name means several models.
+    """
+    if not models:
+        raise NoWorker
+    info = find_model(name, models, task)
+    if info is None:
+        raise unknown_model(name, models)
+    if task is not None and task not in info.tasks:
+        raise wrong_task(name, info, task)
+    return info
+
+
+def wrong_task(name: str, info: ModelInfo, task: str) -> InvalidInput:
+    """The error for a model that does another task. It names the endpoint of the model's own task."""
+    return InvalidInput(
+        f"The model {name[:MAX_SHOWN_CHARACTERS]!r} is not for this task ({task}) but for {info.task}: "
+        f"send it to {_ENDPOINTS.get(info.task, 'another endpoint')}.",
+        param="model",
+    )
+
+
 def unknown_model(name: str, models: Iterable[ModelInfo]) -> UnknownModel:
-    """What a caller is told whose name means none of these, which are at least one."""
+    """The error for a name that means none of the models, of which there is at least one."""
     ids = sorted({info.id for info in models})
     near = nearest(name, ids)
     meant = f" Did you mean {near!r}?" if near else ""
@@ -83,7 +111,7 @@ def unknown_model(name: str, models: Iterable[ModelInfo]) -> UnknownModel:
 
 
 def nearest(name: str, names: Iterable[str]) -> str | None:
-    """The name that was probably meant, if any is near. A long name is not looked at: that would take seconds."""
+    """The name that was probably meant, if any is near. For a long name None: comparing it would take seconds."""
     if len(name) > MAX_SHOWN_CHARACTERS:
         return None
     names = list(names)

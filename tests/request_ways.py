@@ -150,19 +150,18 @@ async def ways(url: str, worker: TracedWorker) -> dict[str, tuple[list[str], lis
         for kind in KINDS:
             await _ask(client, kind)  # whatever is only done once is done
         await asyncio.sleep(2)
-        idle: list[set[Ran]] = []
-        for side in (tracer, worker):
-            side.take()
+        tracer.take(), worker.take()
         await asyncio.sleep(IDLE_S)
-        idle = [set(side.take()) for side in (tracer, worker)]
+        idle = (set(tracer.take()), set(worker.take()))
         for kind in KINDS:
-            runs: list[tuple[list[Ran], list[Ran]]] = []
+            api: list[list[Ran]] = []
+            work: list[list[Ran]] = []
             for _ in range(TIMES):
                 await _ask(client, kind)
-                await asyncio.sleep(0.5)  # until the worker has put the job away
-                runs.append((tracer.take(), worker.take()))
-            api, work = (_files([run[side] for run in runs], idle[side]) for side in (0, 1))
-            found[kind.name] = (api, work)
+                await asyncio.sleep(0.5)  # until the worker has nothing left to do for the job
+                api.append(tracer.take())
+                work.append(worker.take())
+            found[kind.name] = (_files(api, idle[0]), _files(work, idle[1]))
     await queue.aclose()
     sys.setprofile(None)
     return found

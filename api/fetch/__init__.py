@@ -1,1 +1,1 @@
-"""What callers name by address: fetched under guard, and looked at before a worker decodes it."""
+"""What callers name by address: fetched under guard, and checked before a worker decodes it."""

@@ -3,17 +3,14 @@
 import inspect
 import re
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from http import HTTPStatus
 from importlib.metadata import version
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
-from starlette.routing import BaseRoute
-
-from api.errors import FINAL, LATER, status_of
+from api.errors import FINAL, LATER, ErrorFormat, status_of
 from api.openapi.operation import ErrorClass, Operation
 from api.openapi.schemas import COMPONENTS, Schema, Schemas, described
-from api.route import DirectRoute
 
 _TAGS = {
     "openai": "OpenAI's dialect: embeddings, chat, text completion, models.",
@@ -64,24 +61,31 @@ _SHOULD_RETRY = {
 }
 
 
-class _Documented(NamedTuple):
-    """A route that the document shows. path: without the types of its parameters."""
+class DocumentedRoute(Protocol):
+    """What the document is made from: api.route.DirectRoute."""
 
     path: str
-    route: DirectRoute
+    endpoint: Callable[..., Any]
+    """Its name is the operation's id, and its docstring the operation's description."""
+    operation: Operation
+    errors_as: ErrorFormat
+
+
+class _Documented(NamedTuple):
+    """A route, and its path as the document writes it."""
+
+    path: str
+    """Without the types of its parameters."""
+    route: DocumentedRoute
 
     @property
     def operation(self) -> Operation:
         return self.route.operation
 
 
-def document(routes: Sequence[BaseRoute]) -> dict[str, Any]:
-    """Takes some 50 ms: to be kept."""
-    shown = [
-        _Documented(_PATH_PARAMETER.sub(r"{\1}", route.path), route)
-        for route in routes
-        if isinstance(route, DirectRoute)
-    ]
+def document(routes: Sequence[DocumentedRoute]) -> dict[str, Any]:
+    """The document as JSON has it. Takes about 50 ms, so keep it."""
+    shown = [_Documented(_PATH_PARAMETER.sub(r"{\1}", route.path), route) for route in routes]
     schemas = _schemas_of(shown)
     paths: dict[str, dict[str, Any]] = defaultdict(dict)
     for each in shown:
@@ -101,12 +105,12 @@ def document(routes: Sequence[BaseRoute]) -> dict[str, Any]:
 
 
 def _schemas_of(shown: Sequence[_Documented]) -> Schemas:
-    """Of every type that one of the routes names."""
-    asked = [shape for each in shown for shape in each.operation.body]
-    told = [shape for each in shown for shapes in each.operation.replies.values() for shape in shapes]
-    refused = [shape for each in shown for shape in each.route.error_shapes]
+    """The schemas of all types that the routes name."""
+    read = [shape for each in shown for shape in each.operation.body]
+    written = [shape for each in shown for shapes in each.operation.replies.values() for shape in shapes]
+    errors = [shape for each in shown for shape in each.route.errors_as.shapes]
     streamed = [each.operation.stream.item for each in shown if each.operation.stream]
-    return Schemas(asked, [*told, *refused, *streamed])
+    return Schemas(read, [*written, *errors, *streamed])
 
 
 def _operation(each: _Documented, schemas: Schemas) -> dict[str, Any]:
@@ -166,7 +170,7 @@ def _responses(each: _Documented, schemas: Schemas) -> dict[str, Any]:
     raised: dict[int, list[ErrorClass]] = defaultdict(list)
     for cls in operation.raises:
         raised[status_of(cls)].append(cls)
-    envelope = schemas.one_of(each.route.error_shapes)
+    envelope = schemas.one_of(each.route.errors_as.shapes)
     for status, classes in sorted(raised.items()):
         found[str(status)] = _refusal(classes, envelope)
     return found
@@ -188,7 +192,7 @@ def _reply(status: int, each: _Documented, schemas: Schemas) -> dict[str, Any]:
         content[operation.stream.media_type] = {
             # Without a type: some readers take it for the text of the whole stream, some for that of one event.
             "schema": {"description": operation.stream.description},
-            "x-item-schema": schemas.one_of([operation.stream.item, *each.route.error_shapes]),
+            "x-item-schema": schemas.one_of([operation.stream.item, *each.route.errors_as.shapes]),
         }
         reply["headers"] = _HEADERS_OF_STREAM
     return reply

@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 from typing import Any, Literal, NamedTuple
 
-from api.dialects.mlxq.job_reply import JobReply
 from api.errors import BodyTooLarge, RequestError
+from api.replies.job_reply import JobReply
 from jobs import errors
 from jobs.errors import JobError
 
@@ -14,39 +14,41 @@ Shapes = tuple[Any, ...]
 
 
 class Header(NamedTuple):
-    """A request's header. schema: of its text."""
+    """A request's header."""
 
     name: str
     description: str
     schema: Mapping[str, Any]
+    """Of its text."""
 
 
 class Stream(NamedTuple):
-    """A reply event by event. item: the type of one event's JSON."""
+    """A reply event by event."""
 
     media_type: Literal["text/event-stream", "application/x-ndjson"]
     item: Any
+    """The type of one event's JSON."""
     description: str
 
 
 class Operation(NamedTuple):
-    """tag: the group it is shown in.
-
-    replies: by status, the types of the JSON that the endpoint answers with where all goes well.
-    body: of the request. example: of such a body. query: a struct with a field for each parameter.
-    stream: what comes with 200 instead of JSON, where a stream is asked for.
-    raises: the errors that it can end with.
-    """
+    """What an endpoint takes and answers."""
 
     method: Literal["GET", "POST", "DELETE"]
     tag: str
+    """The group of the document that it is shown in."""
     replies: Mapping[int, Shapes]
+    """The types of its JSON by status, where it does not fail."""
     raises: tuple[ErrorClass, ...]
+    """The errors that it can end with."""
     body: Shapes = ()
     example: Mapping[str, Any] | None = None
+    """Of a body."""
     query: Any = None
+    """A struct with a field for each parameter."""
     headers: tuple[Header, ...] = ()
     stream: Stream | None = None
+    """What comes with 200 instead of JSON, where the request asks for a stream."""
 
 
 PREFER = Header("Prefer", "RFC 7240: `respond-async`, `wait=N`, or both.", {"type": "string"})
@@ -71,7 +73,7 @@ SUBMITS: tuple[ErrorClass, ...] = (
 """What submitting a job can end with."""
 
 WORKS: tuple[ErrorClass, ...] = (*errors.ALL, BodyTooLarge)
-"""What submitting a job and waiting for it can end with: its own error, too."""
+"""What submitting a job and waiting for it can end with, the job's own error included."""
 
 
 def work(

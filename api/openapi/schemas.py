@@ -14,20 +14,21 @@ Schema = dict[str, Any]
 class Schemas:
     """Structs and enums are components with the names of their classes.
 
-    asked: types of requests. told: types of replies; in a struct that is only of replies every field is required whose
-    default is not UNSET, for it is always written.
+    read: types of requests. written: types of replies. In a struct that only replies have, a field is required unless
+    its default is UNSET, because it is always written.
     """
 
-    def __init__(self, asked: Iterable[Any], told: Iterable[Any]) -> None:
-        asked, told = list(asked), list(told)
-        shapes = list(dict.fromkeys([*asked, *told]))
+    def __init__(self, read: Iterable[Any], written: Iterable[Any]) -> None:
+        read, written = list(read), list(written)
+        shapes = list(dict.fromkeys([*read, *written]))
         made, self.components = described(shapes)
         self._made = dict(zip(shapes, made, strict=True))
-        in_replies = self._used([self._made[shape] for shape in told])
-        for name in in_replies - self._used([self._made[shape] for shape in asked]):
+        in_replies = self._used([self._made[shape] for shape in written])
+        for name in in_replies - self._used([self._made[shape] for shape in read]):
             _require_what_is_written(self.components[name])
 
     def one_of(self, shapes: Sequence[Any]) -> Schema:
+        """The schema of a value that has one of these types."""
         found = [self._made[shape] for shape in shapes]
         return found[0] if len(found) == 1 else {"anyOf": found}
 

@@ -51,27 +51,27 @@ def completion_logprobs(given: Sequence[TokenLogprobs], start: int = 0) -> tuple
     found = CompletionLogprobs(
         tokens=[_name(each.chosen) for each in given],
         token_logprobs=[_finite(each.chosen.logprob) for each in given],
-        top_logprobs=[{_name(chance): _finite(chance.logprob) for chance in each.top} for each in given],
+        top_logprobs=[{_name(token): _finite(token.logprob) for token in each.top} for each in given],
         text_offset=offsets,
     )
     return found, start
 
 
 def _chosen(given: TokenLogprobs) -> ChosenLogprob:
-    chosen = _chance(given.chosen)
-    top = [_chance(chance) for chance in given.top]
+    chosen = _token_logprob(given.chosen)
+    top = [_token_logprob(each) for each in given.top]
     return ChosenLogprob(chosen.token, chosen.logprob, chosen.bytes, top)
 
 
-def _chance(given: ScoredToken) -> TokenLogprob:
+def _token_logprob(given: ScoredToken) -> TokenLogprob:
     return TokenLogprob(given.text, _finite(given.logprob), list(given.bytes))
 
 
-def _name(chance: ScoredToken) -> str:
+def _name(token: ScoredToken) -> str:
     """As OpenAI names tokens by their bytes where these are no text: else two alternatives might have one name."""
-    if chance.text.encode() == chance.bytes:
-        return chance.text
-    return "bytes:" + "".join(f"\\x{byte:02x}" for byte in chance.bytes)
+    if token.text.encode() == token.bytes:
+        return token.text
+    return "bytes:" + "".join(f"\\x{byte:02x}" for byte in token.bytes)
 
 
 def _finite(logprob: float) -> float:

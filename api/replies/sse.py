@@ -18,10 +18,11 @@ _encode = msgspec.json.Encoder().encode
 class Chunks(abc.ABC):
     """What chat and text chunks have in common; see api.replies.stream_response.StreamDialect.
 
-    An event's number goes with its last chunk only, so that a caller who comes back with it has missed none.
-    resumable: False where there is no such number, because several jobs are in one stream.
-    waiting: a comment. Behind a number an empty line is an event without data to some clients, such as OpenAI's own;
-    without numbers it keeps the comment apart from the next chunk for those that split the stream at empty lines.
+    An event's number goes with its last chunk only, so that a caller who comes back with the number has missed nothing.
+    resumable: False where several jobs are in one stream, because their events have no common number.
+    waiting: a comment. In a stream with numbers no empty line follows it: some clients, such as OpenAI's own, would
+    read an event without data. In a stream without numbers an empty line follows it, because some clients split the
+    stream at empty lines.
     """
 
     media_type = "text/event-stream"
@@ -47,16 +48,16 @@ class Chunks(abc.ABC):
         self._tally = Tally()
 
     @abc.abstractmethod
-    def write(self, place: int, piece: Piece) -> list[bytes]:
-        """The chunks of a piece. place: of its job among the stream's."""
+    def write(self, job_index: int, piece: Piece) -> list[bytes]:
+        """The chunks of a piece. job_index: of its job among the stream's jobs."""
 
     def encode(self, event: StreamEvent) -> bytes:
-        place, number, pieces = event
+        job_index, number, pieces = event
         self._tally.add_event(event)
         if len(pieces.pieces) == 1:
-            chunks = self.write(place, pieces.pieces[0])
+            chunks = self.write(job_index, pieces.pieces[0])
         else:
-            chunks = [chunk for piece in pieces.pieces for chunk in self.write(place, piece)]
+            chunks = [chunk for piece in pieces.pieces for chunk in self.write(job_index, piece)]
         if not chunks:
             return b""
         if self._resumable:

@@ -7,20 +7,19 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from api.errors import foreseen
-from api.work.disconnect import HangUp
+from api.errors import known_error
+from api.work.disconnect import CancelOnDisconnect
 from api.work.stream import EventStream, StreamEvent
 from jobs.errors import JobError
 
 
 class StreamDialect(Protocol):
-    """How one dialect writes a stream. It sees every event of the stream, in order.
-
-    media_type: of the reply. waiting: what says that the stream lives, though there is nothing new.
-    """
+    """How one dialect writes a stream. It is given every event of the stream, in order."""
 
     media_type: str
+    """Of the reply."""
     waiting: bytes
+    """Says that the stream lives, where there is nothing new."""
 
     def encode(self, event: StreamEvent) -> bytes:
         """What the caller gets of an event; may be nothing."""
@@ -38,8 +37,8 @@ class StreamDialect(Protocol):
 class StreamResponse(Response):
     """200, and the events as they come; those that are there together go out in one write.
 
-    Takes the stream over: closes it, and gives its jobs up where the caller is gone. after: events up to this number
-    are read (what comes later depends on them) but not sent.
+    It closes the stream, and abandons its jobs where the caller has disconnected. after: events up to this number are
+    read, because later ones depend on them, but not sent.
     """
 
     def __init__(self, stream: EventStream, dialect: StreamDialect, *, after: int = 0) -> None:
@@ -57,14 +56,11 @@ class StreamResponse(Response):
         request = Request(scope, receive)
         async with self._stream:
             try:
-                with HangUp(request):
+                with CancelOnDisconnect(request):
                     await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})
-                    self._stream.note_told()
+                    self._stream.note_written()
                     await self._send_events(request, send)
-            except (
-                ClientDisconnect,
-                OSError,
-            ):  # OSError: what ASGI servers raise for a connection that is gone
+            except (ClientDisconnect, OSError):  # OSError: what ASGI servers raise for a closed connection
                 await self._stream.abandon()
             except asyncio.CancelledError:
                 await self._stream.abandon()
@@ -76,7 +72,7 @@ class StreamResponse(Response):
             body, more = await self._next(request)
             if body or not more:
                 await send({"type": "http.response.body", "body": body, "more_body": more})
-                self._stream.note_told()
+                self._stream.note_written()
 
     async def _next(self, request: Request) -> tuple[bytes, bool]:
         """What to write next, and whether there is more after it."""
@@ -86,7 +82,7 @@ class StreamResponse(Response):
                 return self._dialect.end(), False
             body = b"".join([self._write(event) for event in events])
         except Exception as error:  # noqa: BLE001 - the edge of a request whose status is sent already
-            return self._dialect.failure(foreseen(error, request)), False
+            return self._dialect.failure(known_error(error, request)), False
         if not body and self._stream.is_overdue:
             body = self._dialect.waiting
         return body, True

@@ -21,6 +21,13 @@ class Usage(msgspec.Struct, frozen=True, kw_only=True):
     prompt_tokens_details: PromptDetails
 
 
+class PromptUsage(msgspec.Struct, frozen=True):
+    """Of work that writes nothing: all tokens are read."""
+
+    prompt_tokens: int
+    total_tokens: int
+
+
 class Tally:
     """Adds up results, or the events of streams."""
 
@@ -36,14 +43,15 @@ class Tally:
     def cached_tokens(self) -> int:
         return sum(cached for _, cached in self._prompts.values())
 
-    def add_result(self, place: int, result: GenerateResult) -> None:
-        """place: of the prompt among the request's prompts."""
-        self._prompts[place] = (result.prompt_tokens, result.cached_tokens)
+    def add_result(self, prompt_index: int, result: GenerateResult) -> None:
+        """prompt_index: of the prompt among the request's prompts."""
+        self._prompts[prompt_index] = (result.prompt_tokens, result.cached_tokens)
         self.completion_tokens += sum(choice.tokens for choice in result.choices)
 
     def add_event(self, event: StreamEvent) -> None:
-        place, _, pieces = event
-        self._prompts[place] = (pieces.prompt_tokens, pieces.cached_tokens)
+        """The latest event of a job says what its prompt took."""
+        job_index, _, pieces = event
+        self._prompts[job_index] = (pieces.prompt_tokens, pieces.cached_tokens)
         for piece in pieces.pieces:
             self.completion_tokens += len(piece.tokens)
 

@@ -1,9 +1,10 @@
-"""Vectors in fewer bytes: what `output_dtype` names."""
+"""Forms of vectors: what `encoding_format` and `output_dtype` name."""
 
 import struct
 from array import array
 from typing import Literal
 
+Encoding = Literal["float", "base64"]
 OutputDtype = Literal["float", "float16", "int8", "binary", "ubinary"]
 
 _INT8_MOST = 127

@@ -1,1 +1,1 @@
-"""What a caller asks for: bodies are read, checked and put into the forms of jobs. Shared by all dialects."""
+"""What all dialects share of requests: bodies are read, checked and turned into jobs."""

@@ -113,9 +113,9 @@ def json_format(schema: GivenSchema, param: str) -> JsonFormat:
 
 
 def refuse_given(asked: msgspec.Struct, fields: Sequence[str], instead: str) -> None:
-    """Raises InvalidInput for the first field that is given and not read. instead: where its content belongs.
+    """Raises InvalidInput for the first field that is given and not read. instead: the field to use.
 
-    Clients send an empty text or object for what is not given, too. An empty schema, however, asks for JSON.
+    Some clients send an empty text or object for what is not given. An empty schema, however, asks for JSON.
     """
     for field in fields:
         value = getattr(asked, field)

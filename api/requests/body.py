@@ -1,4 +1,4 @@
-"""What a caller sent: read within a limit, decoded strictly, refused with the field's name."""
+"""Bodies and queries: read within a limit, decoded strictly, refused with the field's name."""
 
 import re
 from typing import NoReturn, TypeVar
@@ -13,13 +13,13 @@ T = TypeVar("T")
 
 MAX_MESSAGE_CHARACTERS = 1_000
 
-# msgspec ends a message with the place: "... - at `$.input[3]`"; for a key, "... - at `key` in `$.metadata`".
-_PLACE = re.compile(r" - at (?:`key` in )?`\$\.?(?P<path>[^`]*)`\Z")
+# msgspec ends a message with the path: "... - at `$.input[3]`"; for a key, "... - at `key` in `$.metadata`".
+_PATH = re.compile(r" - at (?:`key` in )?`\$\.?(?P<path>[^`]*)`\Z")
 _MISSING = re.compile(r"Object missing required field `(?P<name>\w+)`")
 
 
 async def read_body(request: Request, limit_bytes: int) -> bytes:
-    """The whole body. Raises BodyTooLarge above the limit, ClientDisconnect where the caller hung up."""
+    """The whole body. Raises BodyTooLarge above the limit, ClientDisconnect where the caller disconnected."""
     announced = request.headers.get("content-length", "")
     if announced.isdecimal() and (len(announced) > 18 or int(announced) > limit_bytes):
         raise _too_large(limit_bytes)
@@ -40,7 +40,7 @@ async def read_body(request: Request, limit_bytes: int) -> bytes:
 
 
 def decode_body(decoder: msgspec.json.Decoder[T], raw: bytes) -> T:
-    """Raises InvalidInput, with `param` where one field is at fault."""
+    """The body as the decoder's type. Raises InvalidInput, with `param` where one field is at fault."""
     try:
         return decoder.decode(raw)
     except msgspec.ValidationError as error:
@@ -60,14 +60,14 @@ def decode_query(request: Request, shape: type[T]) -> T:
 
 
 def clipped(message: str) -> str:
-    """One of msgspec's, without the middle if it is long: it may hold a whole field of the caller's."""
+    """A message of msgspec's, without its middle if it is long: it may quote a whole field of the body."""
     half = MAX_MESSAGE_CHARACTERS // 2
     return message if len(message) <= 2 * half else f"{message[:half]}…{message[-half:]}"
 
 
 def _refuse(error: msgspec.ValidationError) -> NoReturn:
     message = clipped(str(error))
-    match = _PLACE.search(message)
+    match = _PATH.search(message)
     what, path = (message[: match.start()], match["path"]) if match else (message, None)
     missing = _MISSING.fullmatch(what)
     if missing:
@@ -79,7 +79,7 @@ def _refuse(error: msgspec.ValidationError) -> NoReturn:
 
 
 def _top(path: str) -> str:
-    """The field of the body in which a place is."""
+    """The field of the body in which a path begins."""
     return re.split(r"[.\[]", path, maxsplit=1)[0]
 
 

@@ -1,4 +1,4 @@
-"""Pictures that come with a request: base64, data URIs, or addresses to fetch them from."""
+"""Images that come with a request: base64, data URIs, or addresses to fetch them from."""
 
 import binascii
 import re
@@ -14,40 +14,44 @@ _SCHEME = re.compile(r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]*):")
 _DATA_URI = re.compile(
     r"data:(?P<type>[^,;]*)(?P<parameters>(?:;[^,;]*)*?)(?P<base64>;base64)?,", re.IGNORECASE
 )
-# A place begins with its field: `documents[2].image`.
+# A path begins with its field: `documents[2].image`.
 _FIELD_END = re.compile(r"[.\[]")
 
 
 MAX_IMAGES = 256
-"""In one request: a worker holds all that a job's pictures are cut up into, 5 MB each of some models."""
+"""In one request. A worker holds the patches of all images of a job in memory: up to 5 MB each for some models."""
 
 
 class ImageSource(Protocol):
+    """Who fetches and checks images: GuardedImageSource (api.fetch) in service, a dictionary in tests."""
+
     async def fetch(self, url: str, *, param: str) -> bytes:
-        """The picture at an http(s) address. Raises InvalidInput."""
+        """The image at an http(s) address. Raises InvalidInput."""
         ...
 
     async def check(self, data: bytes, *, param: str) -> None:
-        """Raises InvalidInput for what is no picture, or one too large to be decoded."""
+        """Raises InvalidInput for what is no image, or one too large to be decoded."""
         ...
 
 
 class ImageReference(NamedTuple):
-    """A picture as the caller named it. place: where in the body, for the error message: `messages[0].images[1]`."""
+    """An image as the caller named it."""
 
     text: str
-    place: str
+    """An http(s) address, a data URI, or base64."""
+    path: str
+    """Where in the body it is, for error messages: `messages[0].images[1]`."""
 
     @property
     def param(self) -> str:
         """The field of the body that it is in."""
-        return _FIELD_END.split(self.place, maxsplit=1)[0]
+        return _FIELD_END.split(self.path, maxsplit=1)[0]
 
 
 async def load_images(references: Sequence[ImageReference], source: ImageSource | None) -> list[bytes]:
-    """The encoded pictures, in order. Addresses are fetched side by side, after everything else was found good.
+    """The encoded images, in order. Addresses are fetched at the same time, once the other references are valid.
 
-    source: None where addresses are not fetched, nor pictures looked at. Raises InvalidInput naming the place.
+    source: None where addresses are not fetched and images are not checked. Raises InvalidInput naming the path.
     """
     if len(references) > MAX_IMAGES:
         raise InvalidInput(
@@ -56,20 +60,20 @@ async def load_images(references: Sequence[ImageReference], source: ImageSource 
             param=references[MAX_IMAGES].param,
         )
     found = [None if _ADDRESS.match(each.text) else _decode(each) for each in references]
-    missing = [place for place, data in enumerate(found) if data is None]
+    missing = [index for index, data in enumerate(found) if data is None]
     if missing and source is None:
         first = references[missing[0]]
         raise InvalidInput(
-            f"{first.place}: this server fetches no images. Send the image as base64.", param=first.param
+            f"{first.path}: this server fetches no images. Send the image as base64.", param=first.param
         )
     if missing and source is not None:
-        fetched = await all_of(_fetch(source, references[place]) for place in missing)
-        for place, data in zip(missing, fetched, strict=True):
-            found[place] = data
-    pictures = [data for data in found if data is not None]
+        fetched = await all_of(_fetch(source, references[index]) for index in missing)
+        for index, data in zip(missing, fetched, strict=True):
+            found[index] = data
+    images = [data for data in found if data is not None]
     if source is not None:
-        await all_of(_check(source, *each) for each in zip(references, pictures, strict=True))
-    return pictures
+        await all_of(_check(source, *each) for each in zip(references, images, strict=True))
+    return images
 
 
 async def _fetch(source: ImageSource, reference: ImageReference) -> bytes:
@@ -84,33 +88,33 @@ async def _check(source: ImageSource, reference: ImageReference, data: bytes) ->
 
 @contextmanager
 def _named(reference: ImageReference) -> Generator[None]:
-    """Whoever fetches and checks knows the picture, not its place in the body."""
+    """Puts the path before the message of an error: an image source does not know it."""
     try:
         yield
     except InvalidInput as error:
-        raise InvalidInput(f"{reference.place}: {error.message}", param=error.param) from error
+        raise InvalidInput(f"{reference.path}: {error.message}", param=error.param) from error
 
 
 def _decode(reference: ImageReference) -> bytes:
-    (text, place), param = reference, reference.param
+    (text, path), param = reference, reference.param
     start = 0
     uri = _DATA_URI.match(text)
     if uri:
         if not uri["base64"]:
-            raise InvalidInput(f"{place}: a data URI must be in base64.", param=param)
+            raise InvalidInput(f"{path}: a data URI must be in base64.", param=param)
         if not uri["type"].lower().startswith("image/"):
-            raise InvalidInput(f"{place}: not an image but {uri['type'][:100]!r}.", param=param)
+            raise InvalidInput(f"{path}: not an image but {uri['type'][:100]!r}.", param=param)
         start = uri.end()
     elif scheme := _SCHEME.match(text):
         raise InvalidInput(
-            f"{place}: {scheme['scheme'][:20]}: is not read. An image is an http(s) address, a data URI or base64.",
+            f"{path}: {scheme['scheme'][:20]}: is not read. An image is an http(s) address, a data URI or base64.",
             param=param,
         )
     try:
         # Tools break lines in base64; anything else that does not belong there is an error.
         data = binascii.a2b_base64("".join(text[start:].split()), strict_mode=True)
     except (binascii.Error, ValueError) as error:
-        raise InvalidInput(f"{place}: not valid base64: {error}.", param=param) from error
+        raise InvalidInput(f"{path}: not valid base64: {error}.", param=param) from error
     if not data:
-        raise InvalidInput(f"{place}: the image is empty.", param=param)
+        raise InvalidInput(f"{path}: the image is empty.", param=param)
     return data

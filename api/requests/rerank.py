@@ -1,4 +1,4 @@
-"""What all dialects of reranking share: the job, its scores in order, and which model is meant."""
+"""What all dialects of reranking share: the job, its scores in order, and the model where none is named."""
 
 import math
 from collections.abc import Sequence
@@ -8,7 +8,7 @@ import msgspec
 
 from api.requests.images import ImageSource
 from api.requests.inputs import check_at_most
-from api.requests.passages import PassageField, load_passages
+from api.requests.multimodal import PassageField, load_passages
 from jobs.errors import InternalError, InvalidInput, NoWorker, UnknownModel
 from jobs.job import Result
 from jobs.models import ModelInfo
@@ -20,16 +20,19 @@ _FLOAT_BYTES = 4
 
 
 class Scores(NamedTuple):
-    """values: one per document, in the documents' order. tokens: read for all of them together."""
+    """The scores of a result."""
 
     values: list[float]
+    """One per document, in the documents' order."""
     tokens: int
+    """Read for all documents together."""
 
 
 class Ranked(NamedTuple):
-    """A document. place: in the request, from 0."""
+    """A document with its score."""
 
-    place: int
+    document: int
+    """Its index among the request's documents."""
     score: float
 
 
@@ -37,16 +40,16 @@ async def rerank_job(
     model: str,
     query: PassageField,
     documents: PassageField,
-    images: ImageSource | None,
+    source: ImageSource | None,
     max_inputs: int,
     *,
     truncate: bool = False,
     instruction: str | None = None,
     raw_scores: bool = False,
 ) -> RerankJob:
-    """Fetches the images, once all else is found good. Raises InvalidInput naming the field."""
+    """The job. Fetches the images once everything else is valid. Raises InvalidInput naming the field."""
     check_count(documents, max_inputs)
-    [[question], passages] = await load_passages([query, documents], images)
+    [[question], passages] = await load_passages([query, documents], source)
     return RerankJob(
         model=model,
         query=question,
@@ -68,10 +71,10 @@ def check_count(documents: PassageField, max_inputs: int) -> None:
 
 
 def scores_of(result: Result) -> Scores:
-    """Raises InternalError where the result holds no such scores."""
+    """The scores of a reranking. Raises InternalError for another result, and for scores that are not finite."""
     if not isinstance(result, RerankResult) or len(result.scores) != _FLOAT_BYTES * len(result.tokens):
         raise InternalError
-    # typeshed believes that every memoryview holds integers.
+    # For typeshed every memoryview holds integers.
     values = cast(list[float], memoryview(result.scores).cast("f").tolist())
     if not all(map(math.isfinite, values)):
         raise InternalError
@@ -80,8 +83,8 @@ def scores_of(result: Result) -> Scores:
 
 def ranked(scores: Scores, top_n: int | None = None) -> list[Ranked]:
     """The best first, equal ones in the documents' order; the first top_n of them, if not None."""
-    found = [Ranked(place, score) for place, score in enumerate(scores.values)]
-    found.sort(key=lambda each: (-each.score, each.place))
+    found = [Ranked(document, score) for document, score in enumerate(scores.values)]
+    found.sort(key=lambda each: (-each.score, each.document))
     return found[:top_n]
 
 

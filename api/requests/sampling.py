@@ -1,4 +1,4 @@
-"""How a caller may shape an answer, and within which ranges: the same for every dialect."""
+"""Sampling parameters and their ranges: the same for every dialect."""
 
 from typing import Annotated, TypeVar
 
@@ -24,8 +24,8 @@ Stop = str | tuple[str, ...]
 
 MAX_STOPS = 16
 
-# What a job has where a request says nothing.
-_UNSAID = Sampling()
+# What a job has where a request gives nothing.
+_DEFAULT = Sampling()
 
 
 class SamplingRequest(msgspec.Struct, frozen=True, kw_only=True):
@@ -47,20 +47,20 @@ class SamplingRequest(msgspec.Struct, frozen=True, kw_only=True):
 
 def sampling(asked: SamplingRequest) -> Sampling:
     """The sampling that a request asks for; what it leaves out is as in Sampling's defaults."""
-    # With a share of nothing, the most probable token is still there.
+    # A top_p of 0 leaves the most probable token alone.
     greedy = asked.top_p == 0
     return Sampling(
-        temperature=0.0 if greedy else _or(asked.temperature, _UNSAID.temperature),
-        top_p=_UNSAID.top_p if greedy else _or(asked.top_p, _UNSAID.top_p),
-        top_k=_or(asked.top_k, _UNSAID.top_k),
-        min_p=_or(asked.min_p, _UNSAID.min_p),
+        temperature=0.0 if greedy else _or(asked.temperature, _DEFAULT.temperature),
+        top_p=_DEFAULT.top_p if greedy else _or(asked.top_p, _DEFAULT.top_p),
+        top_k=_or(asked.top_k, _DEFAULT.top_k),
+        min_p=_or(asked.min_p, _DEFAULT.min_p),
         seed=asked.seed,
-        repetition_penalty=_or(asked.repetition_penalty, _UNSAID.repetition_penalty),
-        repetition_context=_or(asked.repetition_context_size, _UNSAID.repetition_context),
-        presence_penalty=_or(asked.presence_penalty, _UNSAID.presence_penalty),
-        presence_context=_or(asked.presence_context_size, _UNSAID.presence_context),
-        frequency_penalty=_or(asked.frequency_penalty, _UNSAID.frequency_penalty),
-        frequency_context=_or(asked.frequency_context_size, _UNSAID.frequency_context),
+        repetition_penalty=_or(asked.repetition_penalty, _DEFAULT.repetition_penalty),
+        repetition_context=_or(asked.repetition_context_size, _DEFAULT.repetition_context),
+        presence_penalty=_or(asked.presence_penalty, _DEFAULT.presence_penalty),
+        presence_context=_or(asked.presence_context_size, _DEFAULT.presence_context),
+        frequency_penalty=_or(asked.frequency_penalty, _DEFAULT.frequency_penalty),
+        frequency_context=_or(asked.frequency_context_size, _DEFAULT.frequency_context),
         logit_bias=asked.logit_bias or {},
     )
 
@@ -77,5 +77,5 @@ def stops(given: Stop | None, field: str = "stop") -> tuple[str, ...]:
     return texts
 
 
-def _or(asked: T | None, unsaid: T) -> T:
-    return unsaid if asked is None else asked
+def _or(asked: T | None, default: T) -> T:
+    return default if asked is None else asked

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from api.requests.tools import object_text
 from jobs.errors import InvalidInput
 
-# What the renderer itself sets, or what would make it render something else than the messages.
+# Variables that the renderer sets, and those that would make it render something else than the messages.
 _RESERVED = frozenset(
     {
         "add_generation_prompt", "chat_template", "continue_final_message", "conversation", "max_length", "messages",
@@ -18,11 +18,11 @@ _RESERVED = frozenset(
 def template_options(given: Mapping[str, object] | None, field: str, **shorthands: object) -> str:
     """A JSON object, as text. shorthands: variables that have a field of their own; None where it was not given.
 
-    Raises InvalidInput, naming the field, for a variable that is not the caller's to set.
+    Raises InvalidInput, naming the field, for a variable that a caller must not set.
     """
     taken = sorted(_RESERVED & set(given or ()))
     if taken:
         raise InvalidInput(f"{field}: {', '.join(taken)} cannot be set.", param=field)
-    said = {name: value for name, value in shorthands.items() if value is not None}
-    options = {**(given or {}), **said}
+    given_shorthands = {name: value for name, value in shorthands.items() if value is not None}
+    options = {**(given or {}), **given_shorthands}
     return object_text(options, field) if options else "{}"

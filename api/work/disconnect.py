@@ -1,4 +1,4 @@
-"""Noticing that a caller has hung up while its job is waited for."""
+"""Noticing that a caller has disconnected while its job is waited for."""
 
 import asyncio
 from types import TracebackType
@@ -6,12 +6,12 @@ from typing import Self
 
 from starlette.requests import ClientDisconnect, Request
 
-# Listening takes a task of its own. Most answers are there sooner than this and are spared it.
-_PATIENCE_S = 0.1
+# Listening takes a task of its own. Most answers are there sooner than this and need no such task.
+_LISTEN_AFTER_S = 0.1
 
 
-class HangUp:
-    """While entered, a caller that hangs up interrupts the block with ClientDisconnect.
+class CancelOnDisconnect:
+    """While entered, a caller that disconnects interrupts the block with ClientDisconnect.
 
     Works as asyncio.timeout does. The request's body must have been read before.
     """
@@ -21,11 +21,11 @@ class HangUp:
         self._task: asyncio.Task[object] | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._listener: asyncio.Task[None] | None = None
-        self._gone = False
+        self._disconnected = False
 
     def __enter__(self) -> Self:
         self._task = asyncio.current_task()
-        self._timer = asyncio.get_running_loop().call_later(_PATIENCE_S, self._start_listening)
+        self._timer = asyncio.get_running_loop().call_later(_LISTEN_AFTER_S, self._start_listening)
         return self
 
     def __exit__(
@@ -37,7 +37,12 @@ class HangUp:
         if self._listener is not None:
             self._listener.cancel()
         # uncancel tells whether somebody else (a server that shuts down) wants this task canceled, too.
-        if self._gone and task is not None and task.uncancel() == 0 and kind is asyncio.CancelledError:
+        if (
+            self._disconnected
+            and task is not None
+            and task.uncancel() == 0
+            and kind is asyncio.CancelledError
+        ):
             raise ClientDisconnect from error
 
     def _start_listening(self) -> None:
@@ -47,5 +52,5 @@ class HangUp:
         while (await self._receive())["type"] != "http.disconnect":
             pass
         if self._task is not None:
-            self._gone = True
+            self._disconnected = True
             self._task.cancel()

@@ -13,15 +13,18 @@ class Queue(Protocol):
     """Every method but `start` and `aclose` raises QueueUnavailable while Redis is away."""
 
     async def start(self) -> None:
-        """Called once before all else, in the event loop that serves."""
+        """Before everything else. Redis may be away."""
         ...
 
     async def aclose(self) -> None:
-        """Called once after all else."""
+        """After everything else."""
         ...
 
     async def submit(self, job: Job, options: SubmitOptions) -> Ticket:
-        """Raises Overloaded, IdempotencyConflict, UnknownModel, NoWorker."""
+        """The job is queued under its model's id, whatever name it has for the model.
+
+        Raises what `model` raises, Overloaded, IdempotencyConflict.
+        """
         ...
 
     async def wait(self, job_id: str, timeout_s: float) -> Result:
@@ -53,11 +56,19 @@ class Queue(Protocol):
         ...
 
     async def stats(self) -> QueueStats:
-        """Counts per queue and lane, and the live workers."""
+        """How full every queue is, and which workers live."""
+        ...
+
+    async def model(self, name: str, task: str | None = None) -> ModelInfo:
+        """The model that the name means (see jobs.models.find_model).
+
+        Raises UnknownModel; NoWorker where there is no model at all; InvalidInput where the model does not do the task,
+        or where the name means several models.
+        """
         ...
 
     async def models(self) -> tuple[ModelInfo, ...]:
-        """The models that jobs can be sent to, in the order of their ids."""
+        """The models that workers have announced."""
         ...
 
     async def ready(self) -> bool:

@@ -1,4 +1,4 @@
-"""The events of streaming jobs, read ahead for one caller: several at a time where they come faster than they go."""
+"""The events of streaming jobs, read ahead for one caller. A slow caller gets several of them at a time."""
 
 import asyncio
 import contextlib
@@ -8,42 +8,43 @@ from typing import NamedTuple, NoReturn, Self
 
 from starlette.requests import ClientDisconnect, Request
 
-from api.access_log import note_jobs
-from api.work.disconnect import HangUp
+from api.work.disconnect import CancelOnDisconnect
 from api.work.queue import Queue
-from api.work.submit import cancel_all, submit_all, terms_of
-from api.work.wait import Accepted, accept, refuse_async, told_instead
+from api.work.submit import cancel_all, submit_all
+from api.work.terms import Terms
+from api.work.wait import Accepted, accept, error_of_kept_work, note_jobs, refuse_async
 from jobs.errors import JobError, NoWorker, QueueUnavailable, ResultTimeout, ServerStopping
 from jobs.generate import GenerateJob, Pieces
 from jobs.process.cancelling import cancel_and_wait
-from jobs.settings import Settings
 
 KEEP_ALIVE_S = 10.0
-"""A caller that was told nothing for this long is told that the stream lives: proxies close what is silent for 30 s
-or 60 s.
+"""A caller to which nothing was written for this long gets a sign that the stream lives. Proxies close a connection
+that is silent for 30 s or 60 s.
 """
 
 STATUS_WITHIN_S = 25.0
-"""A stream that has no first event by then begins without one, for the same proxies. Until then an error has its own
-status.
+"""A stream that has no first event by then begins without one, because of the same proxies. Until then an error is
+answered with its own status.
 """
 
 MOST_READ_AHEAD = 256
-"""Events held for a caller that reads slower than they come; the log keeps the others."""
+"""Events kept in memory for a caller that reads slowly. The others stay in the stream's log in Redis."""
 
 
 class StreamEvent(NamedTuple):
-    """place: of its job among the stream's jobs. number: of the event in its job, from 1 on."""
+    """An event of one of the stream's jobs."""
 
-    place: int
+    job_index: int
+    """Of its job among the stream's jobs, from 0 on."""
     number: int
+    """Of the event in its job, from 1 on."""
     pieces: Pieces
 
 
 class EventStream:
     """The events of one or more jobs until all have ended. One task per job reads; close it with `aclose`.
 
-    cancels: whether the jobs end when the caller goes. keep_alive_s: how long the caller may be told nothing.
+    cancels: whether the jobs end when the caller disconnects. keep_alive_s: how long nothing may be written to it.
     """
 
     def __init__(
@@ -57,9 +58,9 @@ class EventStream:
         self._events: list[StreamEvent] = []
         self._begun = False
         self._error: Exception | None = None
-        self._news = asyncio.Event()
-        self._room = asyncio.Event()
-        self._told_at = self._loop.time()
+        self._changed = asyncio.Event()
+        self._space = asyncio.Event()
+        self._written_at = self._loop.time()
         self._timer = self._loop.call_later(keep_alive_s, self._tick)
         self._start_limit: asyncio.TimerHandle | None = None
         self._readers = [asyncio.create_task(self._read(*numbered)) for numbered in enumerate(job_ids)]
@@ -70,15 +71,15 @@ class EventStream:
         try:
             async with asyncio.timeout(timeout_s):
                 while not (self._events or self._error or not self._open):
-                    self._news.clear()
-                    await self._news.wait()
+                    self._changed.clear()
+                    await self._changed.wait()
         except TimeoutError as error:
             raise ResultTimeout from error
         if self._error and not self._events:
             await self._give_up(self._error)
 
     def limit_start(self, timeout_s: float, error: JobError) -> None:
-        """A stream that has no event by then ends with the error, and its jobs with it if they are its alone."""
+        """A stream that has no event by then ends with the error. Its jobs end too, if they are this caller's alone."""
         self._start_limit = self._loop.call_later(timeout_s, self._end_unbegun, error)
 
     async def take(self) -> list[StreamEvent] | None:
@@ -87,11 +88,11 @@ class EventStream:
         Raises a job's JobError once the events before it are taken.
         """
         if not (self._events or self._error or not self._open):
-            await self._news.wait()
-        self._news.clear()
+            await self._changed.wait()
+        self._changed.clear()
         if self._events:
             events, self._events = self._events, []
-            self._room.set()
+            self._space.set()
             return events
         if self._error:
             await self._give_up(self._error)
@@ -99,20 +100,20 @@ class EventStream:
 
     @property
     def is_overdue(self) -> bool:
-        """Whether the caller has been told nothing for keep_alive_s."""
-        return self._loop.time() >= self._told_at + self._keep_alive_s
+        """Whether nothing has been written to the caller for keep_alive_s."""
+        return self._loop.time() >= self._written_at + self._keep_alive_s
 
-    def note_told(self) -> None:
-        """Something was written to the caller. Events alone do not count: all of their text may be held back."""
-        self._told_at = self._loop.time()
+    def note_written(self) -> None:
+        """Something was written to the caller. Events alone do not count: all of their text may be withheld."""
+        self._written_at = self._loop.time()
 
     async def abandon(self) -> None:
-        """The caller is gone, or will not get the rest: the jobs end, if they are its alone."""
+        """The caller has disconnected or will not get the rest: cancels the jobs, if they are this caller's alone."""
         if self._cancels:
             await cancel_all(self._queue, self.job_ids)
 
     async def aclose(self) -> None:
-        """Stops reading. The jobs go on: `abandon` ends them."""
+        """Stops reading. The jobs go on."""
         self._timer.cancel()
         if self._start_limit is not None:
             self._start_limit.cancel()
@@ -126,51 +127,50 @@ class EventStream:
     ) -> None:
         await self.aclose()
 
-    async def _read(self, place: int, job_id: str) -> None:
+    async def _read(self, index: int, job_id: str) -> None:
         try:
             async with contextlib.aclosing(self._queue.stream(job_id)) as events:
                 async for number, pieces in events:
                     if self._error:
-                        break  # another job's; nothing is to come before it any more
-                    self._events.append(StreamEvent(place, number, pieces))
+                        break  # another job failed, and the stream ends with its error
+                    self._events.append(StreamEvent(index, number, pieces))
                     self._begun = True
-                    self._news.set()
+                    self._changed.set()
                     while len(self._events) >= MOST_READ_AHEAD:
-                        self._room.clear()
-                        await self._room.wait()
+                        self._space.clear()
+                        await self._space.wait()
         except Exception as error:  # noqa: BLE001 - raised again where the events are taken
             self._error = self._error or error
         finally:
             self._open -= 1
-            self._news.set()
+            self._changed.set()
 
     async def _give_up(self, error: Exception) -> NoReturn:
         if len(self.job_ids) > 1 or isinstance(error, ResultTimeout | NoWorker | ServerStopping):
-            await self.abandon()  # nobody will read what they answer
+            await self.abandon()  # nobody will read their answers
         raise error
 
     def _end_unbegun(self, error: JobError) -> None:
         if not self._begun:
             self._error = self._error or error
-            self._news.set()
+            self._changed.set()
 
     def _tick(self) -> None:
-        due = self._told_at + self._keep_alive_s
+        due = self._written_at + self._keep_alive_s
         if self.is_overdue:
-            self._news.set()
+            self._changed.set()
             due = self._loop.time() + self._keep_alive_s
         self._timer = self._loop.call_at(due, self._tick)
 
 
 async def open_stream(
-    queue: Queue, settings: Settings, request: Request, jobs: Sequence[GenerateJob]
+    queue: Queue, request: Request, jobs: Sequence[GenerateJob], terms: Terms
 ) -> EventStream | Accepted:
-    """Submits streaming jobs, one request's work, and waits for their first event. The caller closes the stream.
+    """Submits the streaming jobs of one request and waits for their first event. The caller closes the stream.
 
-    Honours Prefer and Idempotency-Key as `perform` does; raises what that does. `wait` is for the first event: after
-    STATUS_WITHIN_S of it the stream is there without one, except where a job's id is preferred to a long wait.
+    The wait of the terms is for the first event. After STATUS_WITHIN_S the stream is given back without one, except
+    where the caller prefers a job's id to a long wait. Raises what `perform` raises.
     """
-    terms = terms_of(request, settings)
     if len(jobs) > 1:
         refuse_async(terms)
     job_ids = await submit_all(queue, jobs, terms.options)
@@ -180,24 +180,24 @@ async def open_stream(
     stream = EventStream(queue, job_ids, cancels=terms.cancels)
     status_within_s = terms.wait_s if terms.respond_async else min(terms.wait_s, STATUS_WITHIN_S)
     try:
-        with HangUp(request):
+        with CancelOnDisconnect(request):
             await stream.begin(status_within_s)
     except (ClientDisconnect, asyncio.CancelledError):
         await stream.aclose()
         await stream.abandon()
         raise
     except JobError as error:
-        told = told_instead(error, terms, job_ids)
+        kept = error_of_kept_work(error, terms, job_ids)
         if isinstance(error, ResultTimeout) and status_within_s < terms.wait_s:
-            stream.limit_start(terms.wait_s - status_within_s, told or error)
+            stream.limit_start(terms.wait_s - status_within_s, kept or error)
             return stream
         await stream.aclose()
         if terms.respond_async and isinstance(error, ResultTimeout | QueueUnavailable):
             return await accept(queue, job_ids[0], jobs[0], terms)
         if isinstance(error, ResultTimeout):
             await stream.abandon()
-        if told:
-            raise told from error
+        if kept:
+            raise kept from error
         raise
     except Exception:
         await stream.aclose()

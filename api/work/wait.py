@@ -1,4 +1,4 @@
-"""Getting work done for a caller: submit the job, wait for it here, or hand out its id."""
+"""Doing work for a caller: submit the job, and wait for its result or give the caller its id."""
 
 import asyncio
 import logging
@@ -7,16 +7,18 @@ from typing import NamedTuple
 
 from starlette.requests import ClientDisconnect, Request
 
-from api.access_log import note_jobs
-from api.work.disconnect import HangUp
+from api.work.disconnect import CancelOnDisconnect
 from api.work.gather import all_of
 from api.work.queue import Queue
-from api.work.submit import Terms, cancel, cancel_all, submit, submit_all, task_of, terms_of
+from api.work.submit import cancel, cancel_all, submit_all
+from api.work.terms import Terms
 from jobs.errors import InvalidInput, JobError, NoWorker, QueueUnavailable, ResultTimeout, ServerStopping
-from jobs.job import Job, JobView, Result, SubmitOptions
-from jobs.settings import Settings
+from jobs.job import TASK_OF, Job, JobView, Result, SubmitOptions
 
 log = logging.getLogger("mlxq.api")
+
+NOTED_JOBS = "mlxq.job_ids"
+"""Key of the ASGI scope under which the request's jobs are noted, for the access log."""
 
 
 class Done(NamedTuple):
@@ -27,21 +29,21 @@ class Done(NamedTuple):
 
 
 class Accepted(NamedTuple):
-    """Work that goes on after the reply: 202. preference: what Preference-Applied says, if anything."""
+    """Work that goes on after the reply, whose status is 202."""
 
     view: JobView
     preference: str | None = None
+    """Value of the reply's header Preference-Applied. None: no such header."""
 
 
-async def perform(queue: Queue, settings: Settings, request: Request, job: Job) -> Done | Accepted:
-    """Does the job of a work endpoint as the headers Prefer and Idempotency-Key ask.
+async def perform(queue: Queue, request: Request, job: Job, terms: Terms) -> Done | Accepted:
+    """Does one job.
 
-    Raises whatever `submit` and the queue's `wait` raise: ResultTimeout where the wait is over, and NoWorker where
-    there is nobody to wait for; ClientDisconnect where the caller hung up; ServerStopping. In these four cases the job
-    is canceled, if its terms say so.
+    Raises what the queue's `submit` and `wait` raise: ResultTimeout where the wait is over, NoWorker where no worker
+    can do the job, ServerStopping; and ClientDisconnect where the caller disconnected. In these four cases the job is
+    canceled, if its terms say so.
     """
-    terms = terms_of(request, settings)
-    ticket = await submit(queue, job, terms.options)
+    ticket = await queue.submit(job, terms.options)
     note_jobs(request, [ticket.id])
     if terms.respond_async:
         return await _result_or_view(queue, request, ticket.id, job, terms)
@@ -50,44 +52,51 @@ async def perform(queue: Queue, settings: Settings, request: Request, job: Job) 
     except (ResultTimeout, NoWorker, ServerStopping, ClientDisconnect, asyncio.CancelledError) as error:
         if terms.cancels:
             await cancel(queue, ticket.id)
-        if told := told_instead(error, terms, [ticket.id]):
-            raise told from error
+        if kept := error_of_kept_work(error, terms, [ticket.id]):
+            raise kept from error
         raise
 
 
-async def perform_all(queue: Queue, settings: Settings, request: Request, jobs: Sequence[Job]) -> list[Done]:
-    """Does several jobs of one request side by side; one that fails, fails all.
+async def perform_all(queue: Queue, request: Request, jobs: Sequence[Job], terms: Terms) -> list[Done]:
+    """Does several jobs of one request at the same time. If one fails, all fail.
 
-    Raises what `perform` does, and InvalidInput for `Prefer: respond-async`, which can hand out one job only.
+    Raises what `perform` does, and InvalidInput for `Prefer: respond-async`, which can give the id of one job only.
     """
-    terms = terms_of(request, settings)
     refuse_async(terms)
     wait_s = terms.wait_s or 0
     job_ids = await submit_all(queue, jobs, terms.options)
     note_jobs(request, job_ids)
     try:
-        with HangUp(request):
+        with CancelOnDisconnect(request):
             results = await all_of(queue.wait(job_id, wait_s) for job_id in job_ids)
     except (JobError, ClientDisconnect, asyncio.CancelledError) as error:
         if terms.cancels:
             await cancel_all(queue, job_ids)
-        if told := told_instead(error, terms, job_ids):
-            raise told from error
+        if kept := error_of_kept_work(error, terms, job_ids):
+            raise kept from error
         raise
     return [Done(job_id, result) for job_id, result in zip(job_ids, results, strict=True)]
 
 
+def note_jobs(request: Request, job_ids: Sequence[str]) -> None:
+    """Notes for the access log which jobs the request has become."""
+    more = f"+{len(job_ids) - 1}" if len(job_ids) > 1 else ""
+    request.scope[NOTED_JOBS] = f"{job_ids[0]}{more}"
+
+
 async def view_of_submitted(queue: Queue, job_id: str, job: Job, options: SubmitOptions) -> JobView:
-    """The job as it is; where that cannot be told, as it was submitted: its id must reach the caller."""
+    """The job as it is now or, where the queue cannot say it, as it was submitted: the caller must get its id."""
     try:
         return await queue.view(job_id)
-    except Exception as error:  # noqa: BLE001 - an error would invite to submit it again
+    except Exception as error:  # noqa: BLE001 - after an error the caller would submit it again
         log.warning("A submitted job could not be viewed.", extra={"job_id": job_id, "error": repr(error)})
-        return JobView(id=job_id, status="queued", task=task_of(job), model=job.model, lane=options.lane)
+        return JobView(
+            id=job_id, status="queued", task=TASK_OF[type(job)], model=job.model, lane=options.lane
+        )
 
 
 async def accept(queue: Queue, job_id: str, job: Job, terms: Terms) -> Accepted:
-    """The job's view, and which of the caller's preferences were heeded."""
+    """The job's view, and which of the caller's preferences were applied."""
     view = await view_of_submitted(queue, job_id, job, terms.options)
     waited = "" if terms.wait_s is None else f", wait={terms.wait_s:g}"
     return Accepted(view, f"respond-async{waited}")
@@ -95,12 +104,15 @@ async def accept(queue: Queue, job_id: str, job: Job, terms: Terms) -> Accepted:
 
 async def watch(queue: Queue, request: Request, job_id: str, timeout_s: float) -> Result:
     """Waits for the job while the caller does. Raises the job's error, ResultTimeout, NoWorker, ClientDisconnect."""
-    with HangUp(request):
+    with CancelOnDisconnect(request):
         return await queue.wait(job_id, timeout_s)
 
 
-def told_instead(error: BaseException, terms: Terms, job_ids: Sequence[str]) -> JobError | None:
-    """Where the error ended the wait alone and the jobs go on: the same error, which says how to find them."""
+def error_of_kept_work(error: BaseException, terms: Terms, job_ids: Sequence[str]) -> JobError | None:
+    """The same error with a message that says how to find the jobs, where only the wait ended and the jobs go on.
+
+    None where the error's own message is right.
+    """
     if not terms.keyed:
         return None
     again = "Send the same request with the same Idempotency-Key again"
@@ -119,7 +131,7 @@ def told_instead(error: BaseException, terms: Terms, job_ids: Sequence[str]) -> 
 
 
 def refuse_async(terms: Terms) -> None:
-    """For work of several jobs. Raises InvalidInput."""
+    """Refuses `Prefer: respond-async` for work of several jobs. Raises InvalidInput."""
     if terms.respond_async:
         raise InvalidInput(
             "Prefer: respond-async hands out one job, and this request is several: send them one by one.",
@@ -130,7 +142,7 @@ def refuse_async(terms: Terms) -> None:
 async def _result_or_view(
     queue: Queue, request: Request, job_id: str, job: Job, terms: Terms
 ) -> Done | Accepted:
-    # The caller asked for a job that outlives the connection: neither a timeout nor a hang-up cancels it.
+    # The caller asked for a job that outlives the connection: neither a timeout nor a disconnect cancels it.
     if terms.wait_s is None:
         return await accept(queue, job_id, job, terms)
     try:

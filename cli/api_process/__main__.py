@@ -11,7 +11,7 @@ from starlette.types import ASGIApp
 
 from api.access_log import AccessLog
 from api.app import create_app
-from api.fetch.callers_images import CallersImages
+from api.fetch.image_source import GuardedImageSource
 from api.large_bodies import LargeBodies
 from cli.api_process.server import STOP_S, ApiServer
 from jobs.client.queue import JobQueue
@@ -28,7 +28,7 @@ async def answer(listener: socket.socket, settings: Settings, large_port: int | 
 
     large_port: of the process that answers requests with large bodies; None where this one does.
     """
-    images = CallersImages(settings)
+    images = GuardedImageSource(settings)
     queue = JobQueue(connect_async(redis_url(settings)), settings, own_folder(settings))
     try:
         app: ASGIApp = create_app(queue, settings, images)

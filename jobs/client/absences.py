@@ -3,22 +3,16 @@
 from collections.abc import Collection
 
 
-class Absences:
-    """Counted from the first time that somebody needs the model. Time in which a worker starts does not count: it loads
-    its models, and says which only then.
+def count_absences(
+    absent_s: dict[str, float], live: Collection[str], *, starting: bool, passed_s: float
+) -> None:
+    """Brings the seconds of each model up to date, in place. They are 0 while a live worker serves the model.
+
+    live: the models that live workers serve. passed_s: since the last count. Time in which a worker starts does not
+    count, because a worker loads its models first and announces them only then.
     """
-
-    def __init__(self) -> None:
-        self._seconds: dict[str, float] = {}
-
-    def seconds(self, model: str) -> float:
-        """0 while a live worker serves it."""
-        return self._seconds.setdefault(model, 0.0)
-
-    def count(self, live: Collection[str], *, starting: bool, passed_s: float) -> None:
-        """passed_s: since the last count. live: models that a live worker serves."""
-        for model, seconds in self._seconds.items():
-            if model in live:
-                self._seconds[model] = 0.0
-            elif not starting:
-                self._seconds[model] = seconds + passed_s
+    for model, seconds in absent_s.items():
+        if model in live:
+            absent_s[model] = 0.0
+        elif not starting:
+            absent_s[model] = seconds + passed_s

@@ -1,5 +1,5 @@
 # pyright: reportUnknownMemberType=false
-"""Counting: which models and workers there are, what waits, what was done."""
+"""What is in Redis: which models and workers there are, which jobs wait, and what became of each."""
 
 import asyncio
 import logging
@@ -11,8 +11,9 @@ import msgspec
 import redis.asyncio
 from redis.exceptions import RedisError
 
+from jobs.errors import Failure, JobError, UnknownJob
 from jobs.job import JobView, Lane
-from jobs.models import ModelInfo
+from jobs.models import MAX_SHOWN_CHARACTERS, ModelInfo, model_for
 from jobs.process.cancelling import cancel_and_wait
 from jobs.stats import LaneStats, QueueStats, WorkerStats
 from jobs.store import keys, record
@@ -34,10 +35,11 @@ STATUSES = ("started", "queued", "scheduled", "deferred", "finished", "failed", 
 
 
 class Announcement(msgspec.Struct, frozen=True):
-    """What a worker writes about a model it serves, again and again."""
+    """What a worker writes at regular intervals about a model that it serves."""
 
     info: ModelInfo
     seen_at: float
+    """In seconds since the epoch."""
 
 
 _decode_announcement = msgspec.msgpack.Decoder(Announcement).decode
@@ -51,16 +53,32 @@ class QueueInspector:
         self._redis = redis
         self._limit = limit
         self._answer: tuple[ModelInfo, ...] = ()
-        self._names: frozenset[str] = frozenset()
+        self._resolved: dict[tuple[str, str | None], ModelInfo | Failure] = {}
         self._asked_at = float("-inf")
         self._asking: asyncio.Task[tuple[ModelInfo, ...] | Exception] | None = None
 
-    def known_models(self) -> frozenset[str]:
-        """Names of the models as of a moment ago; empty when that is too long ago."""
-        return self._names if self._fresh() else frozenset()
+    def known_model(self, name: str, task: str | None) -> ModelInfo | None:
+        """What `model` said a moment ago; it raises the same errors. None where `model` has to say it."""
+        found = self._resolved.get((name, task)) if self._fresh() else None
+        if isinstance(found, Failure):
+            raise found.error()
+        return found
+
+    async def model(self, name: str, task: str | None) -> ModelInfo:
+        """The model that the name means. Raises what jobs.models.model_for raises."""
+        models = await self.models()
+        try:
+            found = model_for(name, models, task)
+        except JobError as error:
+            # A request with thousands of jobs asks as often, and to look for a similar name takes long.
+            if models and len(name) <= MAX_SHOWN_CHARACTERS:
+                self._resolved[name, task] = error.failure()
+            raise
+        self._resolved[name, task] = found
+        return found
 
     async def models(self) -> tuple[ModelInfo, ...]:
-        """Callers at the same time share one question to Redis, and its failure."""
+        """The models that workers have announced. Calls at the same time share one command, and its failure."""
         answer: tuple[ModelInfo, ...] | Exception = self._answer
         if not self._fresh():
             if self._asking is None or self._asking.done():
@@ -71,7 +89,7 @@ class QueueInspector:
         return answer
 
     async def aclose(self) -> None:
-        """Ends a question that is under way. Redis stays open: it is the caller's."""
+        """Ends a question that is still open."""
         if self._asking is not None:
             await cancel_and_wait(self._asking)
 
@@ -82,8 +100,8 @@ class QueueInspector:
         try:
             self._answer = await self._announced()
         except (RedisError, OSError) as error:
-            return error  # not kept: whoever asks next may find Redis back
-        self._names = frozenset(info.id for info in self._answer)
+            return error  # not kept: Redis may be back for the next caller
+        self._resolved.clear()
         self._asked_at = time.monotonic()
         return self._answer
 
@@ -109,7 +127,7 @@ class QueueInspector:
         return [worker for worker in found if worker is not None]
 
     async def attendance(self) -> tuple[list[WorkerStats], bool]:
-        """The live workers, and whether another one is about to be."""
+        """The live workers, and whether another one is starting."""
         pipeline = self._redis.pipeline(transaction=False)
         pipeline.time()
         pipeline.zrange(keys.STARTING, -1, -1, withscores=True)
@@ -126,7 +144,7 @@ class QueueInspector:
         return sorted(name for name in names if keys.parse_queue_name(name))
 
     async def stats(self) -> QueueStats:
-        """Counts per queue of ours (jobs by status), and the live workers."""
+        """How full every queue is, and the live workers."""
         workers, queues = await self.workers(), await self.queues()
         pipeline = self._redis.pipeline(transaction=False)
         now = time.time()
@@ -161,7 +179,7 @@ class QueueInspector:
     async def views(
         self, *, status: str | None, model: str | None, lane: Lane | None, limit: int, offset: int
     ) -> list[JobView]:
-        """Jobs by status, model and lane (None: any), newest first, without results; `offset` of them are left out."""
+        """Jobs by filter, newest first, without results."""
         queues: list[str] = []
         for name in await self.queues():
             parsed = keys.parse_queue_name(name)
@@ -173,6 +191,26 @@ class QueueInspector:
         found = [view for view in await self._views_of(ids) if status in (None, view.status)]
         found.sort(key=lambda view: view.created_at or 0.0, reverse=True)
         return found[offset:wanted]
+
+    async def view(self, job_id: str) -> tuple[JobView, bytes | None]:
+        """One job, and its stored result where there is one. Raises UnknownJob."""
+        pipeline = self._redis.pipeline(transaction=False)
+        pipeline.hmget(keys.job(job_id), record.VIEW_FIELDS)
+        pipeline.xrevrange(keys.results(job_id), count=1)
+        values, rows = await pipeline.execute()
+        fields = record.named(values)
+        if not record.is_ours(fields.get(b"origin")):
+            raise UnknownJob
+        position: Any = None
+        if fields.get(b"status") == b"queued":
+            position = await self._redis.lpos(keys.queue(fields[b"origin"].decode()), job_id)
+        return record.view(job_id, fields, position, rows)
+
+    async def check_ours(self, job_id: str) -> None:
+        """Raises UnknownJob for a job in a queue of other RQ users: it must not be shown or canceled."""
+        origin: Any = await self._redis.hget(keys.job(job_id), "origin")
+        if not record.is_ours(origin):
+            raise UnknownJob
 
     async def _newest_ids(self, queues: list[str], statuses: Iterable[str], count: int) -> list[str]:
         """Up to `count` newest ids of each queue and status; ids sort by creation time (record.new_id)."""
@@ -197,11 +235,11 @@ class QueueInspector:
                 fields = {} if isinstance(values, Exception) else record.named(values)
                 if record.is_ours(fields.get(b"origin")):
                     found.append(record.view(job_id, fields, None, [])[0])
-        return found  # without the records that are gone, no hash, or in another's queue
+        return found  # without records that have vanished, are no hash, or are in a queue of others
 
 
 def _readable(decode: Callable[[bytes], T], raw: bytes | Exception, key: str) -> T | None:
-    """None, and a line in the log, for an entry that another program or version wrote."""
+    """None for an entry that another program or version wrote. It is logged."""
     try:
         if isinstance(raw, Exception):
             raise raw

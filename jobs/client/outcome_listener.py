@@ -1,5 +1,5 @@
 # pyright: reportUnknownMemberType=false
-"""How an API process hears that its jobs ended: one channel per process, one message per FINISH."""
+"""How an API process learns that its jobs have ended: one channel per process, one message per FINISH."""
 
 import asyncio
 import contextlib
@@ -36,7 +36,7 @@ class OutcomeListener:
     """Futures of job outcomes, resolved by pub/sub or, failing that, by a poll once a second."""
 
     def __init__(self, redis: redis.asyncio.Redis, outage: Outage | None = None) -> None:
-        """outage: told of a lost connection; its end is for others to see."""
+        """outage: is begun by a lost connection; the watch ends it."""
         self._redis = redis
         self._outage = outage or Outage()
         self.channel = f"mlxq:reply:{secrets.token_hex(8)}"
@@ -48,15 +48,15 @@ class OutcomeListener:
         self._stopping = False
 
     async def start(self) -> None:
-        """Starts to listen and to poll, in tasks of the running event loop."""
+        """Subscribes, and polls beside it."""
         self._tasks = [asyncio.create_task(self._listen()), asyncio.create_task(self._poll())]
 
     async def aclose(self) -> None:
-        """Ends both tasks. Futures that still wait stay as they are."""
+        """Ends both tasks."""
         await cancel_and_wait(*self._tasks)
 
     def expect(self, job_id: str) -> asyncio.Future[JobOutcome]:
-        """A future of the job's outcome; give it to `forget` in the end."""
+        """A future of the job's outcome. Give it to `forget` in the end."""
         future: asyncio.Future[JobOutcome] = asyncio.get_running_loop().create_future()
         if self._stopping:
             future.set_exception(ServerStopping())
@@ -72,7 +72,7 @@ class OutcomeListener:
                     future.set_exception(ServerStopping())
         for readers in self._readers.values():
             for reader in readers:
-                reader.nudge()
+                reader.wake()
 
     def admitted(self, job_id: str) -> None:
         """The expected job has been in Redis; from now on its absence is an outcome."""
@@ -80,9 +80,9 @@ class OutcomeListener:
             self._admitted.add(job_id)
 
     def forget(self, job_id: str, future: asyncio.Future[JobOutcome]) -> None:
-        """Nobody waits for this future any more. It is cancelled if it is not done."""
+        """Nobody waits for the future any more."""
         if not future.cancel() and not future.cancelled():
-            future.exception()  # looked at, so that nobody complains of it
+            future.exception()  # retrieved, so that asyncio logs no warning
         if futures := self._waiting.get(job_id):
             with contextlib.suppress(ValueError):
                 futures.remove(future)
@@ -97,7 +97,7 @@ class OutcomeListener:
         return reader
 
     def unfollow(self, job_id: str, reader: StreamReader) -> None:
-        """Nobody reads the job's events with this reader any more."""
+        """Nobody reads these events any more."""
         readers = self._readers[job_id]
         readers.remove(reader)
         if not readers:
@@ -105,7 +105,7 @@ class OutcomeListener:
 
     def _deliver(self, job_id: str, outcome: JobOutcome) -> None:
         for reader in self._readers.get(job_id, ()):
-            reader.nudge()
+            reader.wake()
         for future in self._waiting.get(job_id, ()):
             if not future.done():
                 future.set_result(outcome)
@@ -129,7 +129,9 @@ class OutcomeListener:
         try:
             outcomes = _decode(message)
         except msgspec.MsgspecError as error:
-            log.warning("unreadable message on the reply channel", extra={"error": str(error)})
+            log.warning(
+                "a message on the reply channel is unreadable and skipped", extra={"error": str(error)}
+            )
             return
         for job_id, status, body in outcomes:
             if status != "pieces":
@@ -164,7 +166,7 @@ class OutcomeListener:
                 self._deliver(job_id, (reply.decode(), None))
             elif job_id in admitted and (reply is None or _is_no_hash(reply)):
                 missed.add(job_id)
-        # Where the record went with the job's end, the message is on its way: hence not before the second look.
+        # A record that vanished when its job ended has a message on its way, so only the second look counts.
         for job_id in missed & self._missed:
             self._deliver(job_id, (MISSING, None))
         self._missed = missed

@@ -6,7 +6,7 @@ import functools
 import logging
 from collections.abc import AsyncGenerator
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import msgspec
 import redis.asyncio
@@ -15,21 +15,21 @@ from redis.exceptions import RedisError, ResponseError
 from jobs.client.admit_batcher import AdmitBatcher
 from jobs.client.inspector import QueueInspector
 from jobs.client.outcome_listener import ENDED, MISSING, JobOutcome, OutcomeListener
-from jobs.client.stream_reader import Event, Numbered, unheard_too
-from jobs.client.watch import Watch
+from jobs.client.stream_reader import TokenEvent, follow_stream
+from jobs.client.watch import Watch, unavailable
 from jobs.errors import (
     IdempotencyConflict,
     InternalError,
     InvalidInput,
     JobCanceled,
-    NoWorker,
     Overloaded,
     QueueUnavailable,
     ResultTimeout,
     UnknownJob,
 )
-from jobs.job import Job, JobView, Lane, Result, SubmitOptions, Ticket
-from jobs.models import ModelInfo, unknown_model
+from jobs.generate import Pieces
+from jobs.job import TASK_OF, Job, JobView, Lane, Result, SubmitOptions, Ticket
+from jobs.models import ModelInfo
 from jobs.settings import Settings
 from jobs.stats import QueueStats
 from jobs.store import keys, record
@@ -40,13 +40,6 @@ from jobs.store.scripts import script
 log = logging.getLogger(__name__)
 
 _CANCELED = msgspec.msgpack.encode(JobCanceled().failure())
-
-
-class _Need(NamedTuple):
-    """Somebody waits for work of this model, but only so long while no worker serves it or Redis cannot be used."""
-
-    model: str
-    patience_s: float
 
 
 def _expire(future: asyncio.Future[JobOutcome]) -> None:
@@ -64,9 +57,8 @@ class JobQueue:
         self._redis = redis
         self._settings = settings
         self._outage = Outage(data_folder)
-        self._watch = Watch(redis, self._outage, self._end_hopeless)
-        self._needs: dict[asyncio.Future[JobOutcome], _Need] = {}
-        self._under_way: set[asyncio.Timeout] = set()  # of blocks of commands
+        self._watch = Watch(redis, self._outage, self._end_commands)
+        self._commands: set[asyncio.Timeout] = set()  # of blocks of commands that are not done yet
         self._admit_batcher = AdmitBatcher(
             redis, limit=settings.queue_limit, idempotency_ttl_s=settings.idempotency_ttl_s
         )
@@ -75,30 +67,32 @@ class JobQueue:
         self._cancel = redis.register_script(script("cancel"))
         self._attach = redis.register_script(script("attach"))
         self._expected: dict[str, asyncio.Future[JobOutcome]] = {}
-        self._models: dict[str, str] = {}  # of the jobs that are about to be waited for
+        self._models: dict[str, str] = {}  # by the ids of jobs that are about to be waited for
 
     async def start(self) -> None:
-        """Starts to listen for outcomes and to watch Redis. Asks nothing, so that it works while Redis is away."""
+        """Begin to listen for outcomes and to watch Redis, which may be away."""
         await self._outcomes.start()
         await self._watch.start()
 
     async def aclose(self) -> None:
-        """Stops both and closes the connections to Redis."""
+        """End all tasks and close the connections."""
         await self._watch.aclose()
         await self._outcomes.aclose()
         await self._inspector.aclose()
         await self._redis.aclose()
 
     def stop_waiting(self) -> None:
-        """Before the process ends: whoever waits for a job or reads its stream, or is about to, gets ServerStopping."""
+        """For the end of the process: waits for jobs and streams, and those to come, end with ServerStopping."""
         self._outcomes.stop_waiting()
 
     async def submit(self, job: Job, options: SubmitOptions) -> Ticket:
-        """Put a job into its queue.
+        """Put a job into its queue, under its model's id.
 
-        Raises: UnknownModel, NoWorker, Overloaded (with retry_after_s), IdempotencyConflict, QueueUnavailable.
+        Raises: what `model` raises, Overloaded (with retry_after_s), IdempotencyConflict, QueueUnavailable.
         """
-        await self._check_model(job.model)
+        info = await self.model(job.model, TASK_OF[type(job)])
+        if info.id != job.model:
+            job = msgspec.structs.replace(job, model=info.id)
         job_id, queue = record.new_id(), record.queue_of(job, options)
         channel = ""
         if options.awaited:
@@ -127,23 +121,23 @@ class JobQueue:
         submitted to be waited for, NoWorker or QueueUnavailable when a worker or Redis is away for worker_wait_s.
         """
         future = self._expected.pop(job_id, None)
-        told = future is not None
+        is_expected = future is not None
         future = future or self._outcomes.expect(job_id)
         timer = asyncio.get_running_loop().call_later(timeout_s, _expire, future)
-        model = self._models.pop(job_id, None)
-        self._need(future, model, self._settings.worker_wait_s)
+        if (model := self._models.pop(job_id, None)) is not None:
+            self._watch.guard(future, model, self._settings.worker_wait_s)
         try:
-            status, body = (None, None) if told else await self._ended_before(job_id)
+            status, body = (None, None) if is_expected else await self._ended_before(job_id)
             self._outcomes.admitted(job_id)
             if status is None:
                 status, body = await future
         finally:
             timer.cancel()
-            self._needs.pop(future, None)
+            self._watch.release(future)
             self._outcomes.forget(job_id, future)
         return await self._outcome(job_id, status, body)
 
-    async def stream(self, job_id: str, after: int = 0) -> AsyncGenerator[Numbered]:
+    async def stream(self, job_id: str, after: int = 0) -> AsyncGenerator[tuple[int, Pieces]]:
         """A streaming generation's events from number `after` + 1 on, each with its number; ends when the job does.
 
         Raises: the job's own JobError (also after some events), UnknownJob, InvalidInput for a job that does not
@@ -151,49 +145,50 @@ class JobQueue:
         that has begun outlives its worker.
         """
         future = self._expected.pop(job_id, None)
-        told = future is not None
+        is_expected = future is not None
         future = future or self._outcomes.expect(job_id)
         reader = self._outcomes.follow(job_id)
-        model = self._models.pop(job_id, None)
-        self._need(future, model, self._settings.worker_wait_s)
+        if (model := self._models.pop(job_id, None)) is not None:
+            self._watch.guard(future, model, self._settings.worker_wait_s)
         status: str | None = None
         body: bytes | None = None
         begun = False
         try:
-            if not told:
+            if not is_expected:
                 await self._check_streams(job_id)
                 status, body = await self._ended_before(job_id)
                 if status and not future.done():
                     future.set_result((status, body))
             self._outcomes.admitted(job_id)
-            reading = unheard_too(reader, future, functools.partial(self._read_log, job_id), after)
+            reading = follow_stream(reader, future, functools.partial(self._read_log, job_id), after)
             async with contextlib.aclosing(reading) as events:
                 async for event in events:
                     if not begun:
                         begun = True
-                        self._need(future, model, self._settings.wait_s)
+                        if model is not None:
+                            self._watch.guard(future, model, self._settings.wait_s)
                     yield event.read()
-            if status is None:  # else it had ended, whatever became of the wait
+            if status is None:  # else the job had ended before, and the future may hold an error of the wait
                 status, body = future.result()
         finally:
-            self._needs.pop(future, None)
+            self._watch.release(future)
             self._outcomes.unfollow(job_id, reader)
             self._outcomes.forget(job_id, future)
         if status != "finished":
             await self._outcome(job_id, status, body)
 
-    async def _read_log(self, job_id: str, after: int) -> list[Event]:
-        """While Redis is away there is nothing new: the stream waits, as its job does."""
+    async def _read_log(self, job_id: str, after: int) -> list[TokenEvent]:
+        """The events after that number. None while Redis is away: the stream waits, as its job does."""
         try:
             async with self._reaching_job():
                 rows: Any = await self._redis.xrange(keys.stream(job_id), min=f"({after}-0")
         except QueueUnavailable:
             return []
-        return [Event(int(number.partition(b"-")[0]), fields[b"pieces"]) for number, fields in rows]
+        return [TokenEvent(int(number.partition(b"-")[0]), fields[b"pieces"]) for number, fields in rows]
 
     async def _check_streams(self, job_id: str) -> None:
         async with self._reaching_job():
-            await self._check_ours(job_id)
+            await self._inspector.check_ours(job_id)
             if not await self._redis.hexists(keys.job(job_id), "mlxq_streams"):
                 raise InvalidInput(
                     "This job does not stream: it was not submitted with stream = true.", param="stream"
@@ -203,7 +198,7 @@ class JobQueue:
         """End a job that has not ended; False if it has. Raises UnknownJob."""
         self._unexpect(job_id)
         async with self._reaching_job():
-            await self._check_ours(job_id)
+            await self._inspector.check_ours(job_id)
             verdict = await self._cancel(args=[job_id, record.timestamp(), _CANCELED])
         if verdict == b"missing":
             raise UnknownJob
@@ -211,7 +206,7 @@ class JobQueue:
 
     async def view(self, job_id: str) -> JobView:
         """All there is to know, with the result. Raises UnknownJob."""
-        found, stored = await self._look(job_id)
+        found, stored = await self._view(job_id)
         if stored is None:
             return found
         return msgspec.structs.replace(found, result=await self._load(stored))
@@ -226,9 +221,21 @@ class JobQueue:
             )
 
     async def stats(self) -> QueueStats:
-        """Counts per queue of ours and the live workers. Raises: QueueUnavailable."""
+        """How full every queue is, and which workers live."""
         async with self._reaching_redis():
             return await self._inspector.stats()
+
+    async def model(self, name: str, task: str | None = None) -> ModelInfo:
+        """The model that the name means (see jobs.models.find_model).
+
+        Raises: UnknownModel, NoWorker where there is no model at all, QueueUnavailable, and InvalidInput where the
+        model does not do the task or the name means several models.
+        """
+        known = self._inspector.known_model(name, task)
+        if known is not None:
+            return known
+        async with self._reaching_redis():
+            return await self._inspector.model(name, task)
 
     async def models(self) -> tuple[ModelInfo, ...]:
         """The models that workers have announced, also of workers that are down for the moment."""
@@ -236,7 +243,7 @@ class JobQueue:
             return await self._inspector.models()
 
     async def ready(self) -> bool:
-        """Whether a worker gave a sign of life within its lease. Answers within two seconds, whatever Redis does.
+        """Whether a worker sent a heartbeat within its lease. Answers within two seconds, whatever Redis does.
 
         Raises: QueueUnavailable, which names the cause.
         """
@@ -245,47 +252,31 @@ class JobQueue:
         except RedisUnusable as error:
             raise QueueUnavailable(str(error)) from error
 
-    def _need(self, future: asyncio.Future[JobOutcome], model: str | None, patience_s: float) -> None:
-        """End this wait where no worker serves the model or Redis cannot be used, now or later."""
-        if model is not None:
-            self._needs[future] = _Need(model, patience_s)
-            self._end_if_hopeless(future, self._needs[future])
-
-    def _end_hopeless(self) -> None:
+    def _end_commands(self) -> None:
+        """End what waits for Redis once an outage lasts."""
         if self._outage.is_lasting:
-            for limit in self._under_way:
+            for limit in self._commands:
                 limit.reschedule(0)
-            self._under_way.clear()
-        for future, need in self._needs.items():
-            self._end_if_hopeless(future, need)
-
-    def _end_if_hopeless(self, future: asyncio.Future[JobOutcome], need: _Need) -> None:
-        absent_s = self._watch.absent_s(need.model)
-        if future.done():
-            return
-        if self._outage.lasts_s >= need.patience_s:
-            future.set_exception(_unavailable(self._outage.cause))
-        elif absent_s >= need.patience_s:
-            future.set_exception(NoWorker(f"No worker has served {need.model} for {absent_s:.0f} s."))
+            self._commands.clear()
 
     @contextlib.asynccontextmanager
     async def _reaching_redis(self) -> AsyncGenerator[None]:
         """Commands in it may take as long as they need, but end once an outage lasts."""
-        if self._outage.is_lasting:  # nobody needs to wait for what is known
-            raise _unavailable(self._outage.cause)
+        if self._outage.cause is not None and self._outage.is_lasting:  # known to fail
+            raise unavailable(self._outage.cause)
         limit = asyncio.timeout(None)
         try:
             async with limit:
-                self._under_way.add(limit)
+                self._commands.add(limit)
                 try:
                     yield
                 finally:
-                    self._under_way.discard(limit)
+                    self._commands.discard(limit)
         except (RedisError, OSError) as error:
             if limit.expired():
-                raise _unavailable(self._outage.cause or cause_of(error)) from error
+                raise unavailable(self._outage.cause or cause_of(error)) from error
             if not _is_wrong_type(error):
-                raise _unavailable(cause_of(error)) from error
+                raise unavailable(cause_of(error)) from error
             log.exception("a key in Redis holds what is not ours")
             raise InternalError from error
 
@@ -299,21 +290,6 @@ class JobQueue:
                 if _is_wrong_type(error):
                     raise UnknownJob from error
                 raise
-
-    async def _check_ours(self, job_id: str) -> None:
-        """Raises UnknownJob for a job in a queue of other RQ users: not ours to show or to end."""
-        origin: Any = await self._redis.hget(keys.job(job_id), "origin")
-        if not record.is_ours(origin):
-            raise UnknownJob
-
-    async def _check_model(self, model: str) -> None:
-        if model in self._inspector.known_models():
-            return
-        models = await self.models()
-        if not models:
-            raise NoWorker
-        if all(info.id != model for info in models):
-            raise unknown_model(model, models)
 
     async def _admit(
         self, job_id: str, queue: str, job: Job, options: SubmitOptions, channel: str
@@ -336,7 +312,7 @@ class JobQueue:
             return await self._admit_batcher.admit(args, size_bytes)
 
     async def _overloaded(self, queue: str, length: int) -> Overloaded:
-        """Full: come back when a tenth of the queue, at the measured rate, has drained."""
+        """The error of a full queue. A tenth of the queue has drained after retry_after_s, at the measured rate."""
         async with self._reaching_redis():
             rate = await self._inspector.drain_rate(queue)
         wait_s = min(3600, max(1, round(length / 10 / rate))) if rate > 0 else 60
@@ -351,9 +327,9 @@ class JobQueue:
             self._outcomes.forget(job_id, future)
 
     async def _ended_before(self, job_id: str) -> tuple[str | None, bytes | None]:
-        """Ask to be told of a job submitted elsewhere; its status if it has ended already."""
+        """Subscribe to the outcome of a job that was submitted elsewhere. Its status if it has ended already."""
         async with self._reaching_job():
-            await self._check_ours(job_id)
+            await self._inspector.check_ours(job_id)
             status = await self._attach(args=[job_id, self._outcomes.channel])
         if status is None:
             raise UnknownJob
@@ -364,28 +340,18 @@ class JobQueue:
             raise UnknownJob
         if status == "finished":
             if body is None:
-                _, body = await self._look(job_id)
+                _, body = await self._view(job_id)
             if body is None:
                 raise UnknownJob
             return await self._load(body)
         if body is not None:
             raise record.decode_failure(body).error()
-        found, _ = await self._look(job_id)
+        found, _ = await self._view(job_id)
         raise found.error.error() if found.error else JobCanceled
 
-    async def _look(self, job_id: str) -> tuple[JobView, bytes | None]:
+    async def _view(self, job_id: str) -> tuple[JobView, bytes | None]:
         async with self._reaching_job():
-            pipeline = self._redis.pipeline(transaction=False)
-            pipeline.hmget(keys.job(job_id), record.VIEW_FIELDS)
-            pipeline.xrevrange(keys.results(job_id), count=1)
-            values, rows = await pipeline.execute()
-            fields = record.named(values)
-            if not record.is_ours(fields.get(b"origin")):
-                raise UnknownJob
-            position: Any = None
-            if fields.get(b"status") == b"queued":
-                position = await self._redis.lpos(keys.queue(fields[b"origin"].decode()), job_id)
-        return record.view(job_id, fields, position, rows)
+            return await self._inspector.view(job_id)
 
     async def _load(self, stored: bytes) -> Result:
         result = record.decode_result(stored)
@@ -399,10 +365,6 @@ class JobQueue:
         if isinstance(loaded, record.Blob):
             raise InternalError
         return loaded
-
-
-def _unavailable(cause: str | None) -> QueueUnavailable:
-    return QueueUnavailable(f"Redis cannot be used ({cause}). Try again in a moment.")
 
 
 def _is_wrong_type(error: Exception) -> bool:

@@ -1,4 +1,4 @@
-"""The events of one stream as they are told to this process; what was not heard is read from the log."""
+"""The events of one stream as they are published to this process. What was missed is read from the stream's log."""
 
 import asyncio
 from collections import deque
@@ -9,52 +9,52 @@ import msgspec
 
 from jobs.generate import Pieces
 
-Numbered = tuple[int, Pieces]
-
 decode_pieces = msgspec.msgpack.Decoder(Pieces).decode
 
 
 SAFETY_POLL_S = 1.0
-"""Pub/sub is at most once: outcomes and streams' logs are looked at this often by whoever hears nothing."""
+"""Pub/sub delivers at most once, so outcomes and streams' logs are also read this often where nothing is published."""
 
 
-class Event(NamedTuple):
-    """number: from 1 on, without gaps. body: msgpack of Pieces."""
+class TokenEvent(NamedTuple):
+    """One event of a stream, not decoded yet."""
 
     number: int
+    """From 1 on, without gaps."""
     body: bytes
+    """Msgpack of Pieces."""
 
-    def read(self) -> Numbered:
-        """(number, decoded Pieces). Raises: msgspec.DecodeError."""
+    def read(self) -> tuple[int, Pieces]:
+        """The number, and the decoded body."""
         return self.number, decode_pieces(self.body)
 
 
-def parse_event(body: bytes) -> Event:
-    """What EMIT tells: the number, a space, the body."""
-    number, _, rest = body.partition(b" ")
-    return Event(int(number), rest)
+def parse_event(message: bytes) -> TokenEvent:
+    """Reads what EMIT publishes: the number, a space, the body."""
+    number, _, body = message.partition(b" ")
+    return TokenEvent(int(number), body)
 
 
 class StreamReader:
-    """What one reader has not read yet."""
+    """The events that one reader has not read yet."""
 
     def __init__(self) -> None:
-        self._events: deque[Event] = deque()
-        self._news = asyncio.Event()
+        self._events: deque[TokenEvent] = deque()
+        self._changed = asyncio.Event()
 
-    def put(self, event: Event) -> None:
-        """Appends an event as it was heard, and wakes whoever waits."""
+    def put(self, event: TokenEvent) -> None:
+        """An event was published."""
         self._events.append(event)
-        self._news.set()
+        self._changed.set()
 
-    def nudge(self) -> None:
-        """The job has ended."""
-        self._news.set()
+    def wake(self) -> None:
+        """The job has ended, or nobody may wait any more."""
+        self._changed.set()
 
-    def take(self, after: int) -> tuple[list[Event], bool]:
-        """(the events that follow number `after` without a gap, whether there is one behind them)."""
-        self._news.clear()
-        found: list[Event] = []
+    def take(self, after: int) -> tuple[list[TokenEvent], bool]:
+        """(the events that follow number `after` without a gap, whether there is one after a gap)."""
+        self._changed.clear()
+        found: list[TokenEvent] = []
         while self._events and self._events[0].number <= after + len(found) + 1:
             event = self._events.popleft()
             if event.number == after + len(found) + 1:
@@ -62,29 +62,29 @@ class StreamReader:
         return found, bool(self._events)
 
     async def wait(self, timeout_s: float) -> bool:
-        """Whether there is news in that time."""
-        if self._news.is_set():
+        """Whether an event was published, or the job has ended, in that time."""
+        if self._changed.is_set():
             return True
-        timer = asyncio.get_running_loop().call_later(timeout_s, self._news.set)
+        timer = asyncio.get_running_loop().call_later(timeout_s, self._changed.set)
         try:
-            await self._news.wait()
+            await self._changed.wait()
         finally:
             timer.cancel()
         return bool(self._events)
 
 
-async def unheard_too(
+async def follow_stream(
     reader: StreamReader,
     ended: asyncio.Future[Any],
-    read_log: Callable[[int], Awaitable[list[Event]]],
+    read_log: Callable[[int], Awaitable[list[TokenEvent]]],
     after: int,
-) -> AsyncGenerator[Event]:
-    """The events after that number: as they are told, and from the log what was not heard, until the job has ended
-    and all is read. read_log: gives the events after a number.
+) -> AsyncGenerator[TokenEvent]:
+    """The events after that number, in order: as they are published, and from the log those that were missed. Ends when
+    the job has ended and all events are read. read_log: gives the events after a number.
     """
     behind = True
     while True:
-        over = ended.done()  # asked before looking: what came before the end is found
+        over = ended.done()  # asked before the events are taken, so that none from before the end is missed
         events, gap = reader.take(after)
         if not events and (behind or gap or over):
             events = await read_log(after)

@@ -21,7 +21,7 @@ import zstandard
 from jobs.content import ImagePart, MixedInput, TextPart
 from jobs.errors import Failure, InternalError, JobError, UnreadableJob
 from jobs.generate import Chat, GenerateJob, Prompt
-from jobs.job import Job, JobView, Result, SubmitOptions
+from jobs.job import TASK_OF, Job, JobView, Result, SubmitOptions
 from jobs.rerank import Passage, RerankJob
 from jobs.store import keys
 
@@ -114,19 +114,14 @@ def _size(job: Job) -> str:
             return f"{len(job.inputs)} input(s)"
 
 
-def task(job: Job) -> str:
-    """The job's task as it stands in names of queues: embed, generate or rerank."""
-    return str(job.__struct_config__.tag)
-
-
 def encode(job: Job, options: SubmitOptions, channel: str) -> list[str | bytes | int]:
     """Fields and values of the job's hash, flat. `channel` is told of the outcome; "" tells nobody."""
     now = timestamp()
     fields: list[str | bytes | int] = [
         "created_at", now, "enqueued_at", now, "status", "queued",
         "data", pack((FUNCTION, None, (job,), {})),
-        "origin", keys.queue_name(task(job), job.model, options.lane),
-        "description", f"{task(job)} {_size(job)} with {job.model}",
+        "origin", keys.queue_name(TASK_OF[type(job)], job.model, options.lane),
+        "description", f"{TASK_OF[type(job)]} {_size(job)} with {job.model}",
         "timeout", options.time_limit_s,
         "result_ttl", options.result_ttl_s, "failure_ttl", options.result_ttl_s,
         "mlxq_cost", cost(job),
@@ -206,7 +201,7 @@ def decode_failure(failure: bytes) -> Failure:
 
 def queue_of(job: Job, options: SubmitOptions) -> str:
     """Name of the queue that a job with these options belongs to."""
-    return keys.queue_name(task(job), job.model, options.lane)
+    return keys.queue_name(TASK_OF[type(job)], job.model, options.lane)
 
 
 def fingerprint(job: Job) -> str:

@@ -24,8 +24,8 @@ from jobs.errors import (
     UnknownJob,
 )
 from jobs.generate import GenerateJob, Pieces
-from jobs.job import Job, JobView, Lane, Result, SubmitOptions, Ticket
-from jobs.models import LoadedModel, ModelInfo, unknown_model
+from jobs.job import TASK_OF, Job, JobView, Lane, Result, SubmitOptions, Ticket
+from jobs.models import LoadedModel, ModelInfo, model_for
 from jobs.rerank import RerankJob
 from jobs.stats import LaneStats, QueueStats, WorkerStats
 from tests.support.memory_generation import memory_answer, memory_events
@@ -54,7 +54,7 @@ def memory_vector(content: str | tuple[int, ...] | MixedInput, dimensions: int) 
 
 
 def memory_embedding(job: EmbedJob, info: ModelInfo) -> EmbedResult:
-    """What MemoryQueue answers: one token per word, token id or picture. Raises InvalidInput like a worker does."""
+    """What MemoryQueue answers: one token per word, token id or image. Raises InvalidInput like a worker does."""
     dimensions = job.dimensions or info.dimensions
     if dimensions != info.dimensions and dimensions < (info.min_dimensions or info.dimensions):
         raise InvalidInput(f"{info.id} allows no {dimensions} dimensions.", param="dimensions")
@@ -121,7 +121,7 @@ class _Record:
 class MemoryQueue:
     """The interface of JobQueue over a dict.
 
-    held: jobs stay queued until `release`. refusal: what every call raises, as if Redis were away.
+    held: jobs stay queued until `release`. refusal: the error of every call, as if Redis were away.
     failure: what every job ends with. unserved: no worker has been there for long.
     limit: jobs that may be held; more are Overloaded.
     """
@@ -158,10 +158,8 @@ class MemoryQueue:
 
     async def submit(self, job: Job, options: SubmitOptions) -> Ticket:
         self._check()
-        if not self._models:
-            raise NoWorker
-        if job.model not in self._models:
-            raise unknown_model(job.model, self._models.values())
+        info = await self.model(job.model, TASK_OF[type(job)])
+        job = msgspec.structs.replace(job, model=info.id)
         key = options.idempotency_key
         if key in self._keys:
             if self._records[self._keys[key]].job != job:
@@ -223,7 +221,7 @@ class MemoryQueue:
         return JobView(
             id=job_id,
             status=record.status,
-            task=str(record.job.__struct_config__.tag),
+            task=TASK_OF[type(record.job)],
             model=record.job.model,
             lane=record.options.lane,
             position=self._held.index(job_id) if waiting else None,
@@ -276,6 +274,10 @@ class MemoryQueue:
             loaded=tuple(self.loaded.values()),
         )
         return QueueStats(queues=queues, workers=(worker,) if self._models else ())
+
+    async def model(self, name: str, task: str | None = None) -> ModelInfo:
+        self._check()
+        return model_for(name, tuple(self._models.values()), task)
 
     async def models(self) -> tuple[ModelInfo, ...]:
         self._check()

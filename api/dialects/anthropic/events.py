@@ -17,7 +17,7 @@ from api.dialects.anthropic.reply import (
 )
 from api.errors import fault_of
 from api.replies.usage import Tally
-from api.requests.tool_input import tool_input
+from api.requests.tools import tool_input
 from api.work.stream import StreamEvent
 from jobs.errors import JobError
 from jobs.generate import Piece, ToolCall
@@ -80,7 +80,8 @@ class Ping(msgspec.Struct, frozen=True, tag="ping"):
 Event = MessageStart | BlockStart | BlockDelta | BlockStop | MessageEnd | MessageStop | Ping
 
 
-def sent(event: Event) -> bytes:
+def as_sse(event: Event) -> bytes:
+    """A named server-sent event."""
     return b"event: %b\ndata: %b\n\n" % (str(event.__struct_config__.tag).encode(), _encode(event))
 
 
@@ -88,7 +89,7 @@ class AnthropicEvents:
     """Writes the events of one job; see api.replies.stream_response.StreamDialect."""
 
     media_type = "text/event-stream"
-    waiting = sent(Ping())
+    waiting = as_sse(Ping())
 
     def __init__(self, job_id: str, model: str) -> None:
         self._job_id = job_id
@@ -106,11 +107,11 @@ class AnthropicEvents:
         found = [self._start()] if first else []
         for piece in event.pieces.pieces:
             found += self._write(piece)
-        return b"".join(map(sent, found))
+        return b"".join(map(as_sse, found))
 
     def end(self) -> bytes:
         last = MessageEnd(self._end, usage_of(self._tally))
-        return b"".join(map(sent, [*self._close(), last, MessageStop()]))
+        return b"".join(map(as_sse, [*self._close(), last, MessageStop()]))
 
     def failure(self, error: JobError) -> bytes:
         return b"event: error\ndata: %b\n\n" % anthropic_envelope(fault_of(error))
@@ -146,7 +147,7 @@ class AnthropicEvents:
         return [*events, BlockStart(self._index, empty), BlockDelta(self._index, delta)]
 
     def _call(self, call: ToolCall) -> list[Event]:
-        """A whole block: the model's calls are told when they are complete, or the answer is over."""
+        """A whole block: a model's call is sent when it is complete, or the answer is over."""
         events = self._close()
         self._index += 1
         written = call.arguments if call.cut else bytes(tool_input(call)).decode()

@@ -73,7 +73,7 @@ def system_message(given: str | tuple[TextBlock, ...] | None) -> tuple[Message, 
 
 
 async def anthropic_messages(
-    given: Sequence[AnthropicMessage], images: ImageSource | None
+    given: Sequence[AnthropicMessage], source: ImageSource | None
 ) -> tuple[Message, ...]:
     """The messages as the job holds them; results of tools become messages of their own. Raises InvalidInput."""
     if not given:
@@ -82,52 +82,52 @@ async def anthropic_messages(
         raise InvalidInput(
             "The last message is the assistant's: an answer cannot be begun for the model.", param="messages"
         )
-    for place, message in enumerate(given):
-        _check(message, f"messages[{place}]")
+    for index, message in enumerate(given):
+        _check(message, f"messages[{index}]")
     references = [
         reference
-        for place, message in enumerate(given)
-        for reference in _references(_blocks(message.content), f"messages[{place}].content")
+        for index, message in enumerate(given)
+        for reference in _references(_blocks(message.content), f"messages[{index}].content")
     ]
-    pictures = iter(await load_images(references, images))
-    return tuple(turn for message in given for turn in _turns(message, pictures))
+    images = iter(await load_images(references, source))
+    return tuple(turn for message in given for turn in _turns(message, images))
 
 
 def _blocks(content: str | tuple[Block, ...] | None) -> tuple[Block, ...]:
     return (TextBlock(content),) if isinstance(content, str) else content or ()
 
 
-def _check(message: AnthropicMessage, place: str) -> None:
-    """Whose block is which: only an assistant thinks and calls, only a user shows and answers."""
-    for number, block in enumerate(_blocks(message.content)):
+def _check(message: AnthropicMessage, path: str) -> None:
+    """Raises InvalidInput for a block that the message's role cannot have: only an assistant thinks and calls tools."""
+    for index, block in enumerate(_blocks(message.content)):
         if not isinstance(block, _ALLOWED[message.role]):
             kind = block.__struct_config__.tag
             raise InvalidInput(
-                f"{place}.content[{number}]: no {kind} in a message of the {message.role}.", param="messages"
+                f"{path}.content[{index}]: no {kind} in a message of the {message.role}.", param="messages"
             )
 
 
-def _references(blocks: Sequence[Block], place: str) -> Iterator[ImageReference]:
-    for number, block in enumerate(blocks):
-        here = f"{place}[{number}]"
+def _references(blocks: Sequence[Block], path: str) -> Iterator[ImageReference]:
+    for index, block in enumerate(blocks):
+        here = f"{path}[{index}]"
         if isinstance(block, ToolResultBlock):
             yield from _references(_blocks(block.content), f"{here}.content")
         elif isinstance(block, ImageBlock):
             yield _reference(block.source, f"{here}.source")
 
 
-def _reference(source: ImageOrigin, place: str) -> ImageReference:
+def _reference(source: ImageOrigin, path: str) -> ImageReference:
     field = "data" if source.type == "base64" else "url"
     text = source.data if source.type == "base64" else source.url
     if text is None:
-        raise InvalidInput(f"{place}.{field} is missing.", param="messages")
+        raise InvalidInput(f"{path}.{field} is missing.", param="messages")
     is_address = text[:8].lower().startswith(("http://", "https://"))
     if is_address != (source.type == "url"):
-        raise InvalidInput(f"{place}.{field} is not what its type says ({source.type}).", param="messages")
-    return ImageReference(text, place)
+        raise InvalidInput(f"{path}.{field} is not what its type says ({source.type}).", param="messages")
+    return ImageReference(text, path)
 
 
-def _turns(message: AnthropicMessage, pictures: Iterator[bytes]) -> Iterator[Message]:
+def _turns(message: AnthropicMessage, images: Iterator[bytes]) -> Iterator[Message]:
     """A tool's result is a message of its own; what is between results stays together, in order."""
     if message.role != "user":
         blocks = _blocks(message.content)
@@ -139,9 +139,9 @@ def _turns(message: AnthropicMessage, pictures: Iterator[bytes]) -> Iterator[Mes
             if parts:
                 yield Message("user", tuple(parts))
                 parts = []
-            yield Message("tool", tuple(_result(block, pictures)), tool_call_id=block.tool_use_id)
+            yield Message("tool", tuple(_result(block, images)), tool_call_id=block.tool_use_id)
         else:
-            parts += _parts((block,), pictures)
+            parts += _parts((block,), images)
     if parts or not _blocks(message.content):
         yield Message("user", tuple(parts))
 
@@ -166,16 +166,16 @@ def _answer(blocks: Sequence[Block]) -> Message:
     )
 
 
-def _result(block: ToolResultBlock, pictures: Iterator[bytes]) -> Iterator[Part]:
-    """Chat templates have no word for a result that is an error, so the text says it."""
+def _result(block: ToolResultBlock, images: Iterator[bytes]) -> Iterator[Part]:
+    """Chat templates cannot mark a result as an error, so the text says it."""
     if block.is_error:
         yield TextPart("Error: ")
-    yield from _parts(_blocks(block.content), pictures)
+    yield from _parts(_blocks(block.content), images)
 
 
-def _parts(blocks: Sequence[Block], pictures: Iterator[bytes]) -> Iterator[Part]:
+def _parts(blocks: Sequence[Block], images: Iterator[bytes]) -> Iterator[Part]:
     for block in blocks:
         if isinstance(block, TextBlock):
             yield TextPart(block.text)
         elif isinstance(block, ImageBlock):
-            yield ImagePart(next(pictures))
+            yield ImagePart(next(images))

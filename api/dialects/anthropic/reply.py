@@ -4,10 +4,9 @@ from typing import Literal
 
 import msgspec
 
-from api.errors import Fault
+from api.errors import ErrorFormat, Fault
 from api.replies.usage import Tally
-from api.requests.tool_input import begun_input
-from api.requests.tools import JsonText
+from api.requests.tools import JsonText, partial_input
 from jobs.errors import InternalError
 from jobs.generate import Choice, FinishReason, GenerateResult
 from jobs.job import Result
@@ -19,7 +18,7 @@ _STOP_REASONS: dict[FinishReason, StopReason] = {
     "length": "max_tokens",
     "tool_calls": "tool_use",
 }
-# Anthropic's own words; the nearest one for statuses that it does not use.
+# Anthropic's own error types; the nearest one for statuses that it does not use.
 _ERROR_TYPES = {
     404: "not_found_error",
     413: "request_too_large",
@@ -105,25 +104,26 @@ def encode_message(result: Result, *, job_id: str, model: str) -> bytes:
 
 
 def encode_count(result: Result) -> bytes:
-    """Raises InternalError for another task's result."""
+    """The reply as JSON bytes. Raises InternalError for another task's result."""
     if not isinstance(result, GenerateResult):
         raise InternalError
     return msgspec.json.encode(CountReply(result.prompt_tokens))
 
 
 def message_id(job_id: str) -> str:
-    """The job's id, in the dress of Anthropic's."""
+    """The job's id, in the form of Anthropic's ids."""
     return f"msg_{job_id}"
 
 
 def ending(finish: FinishReason, stop: str | None) -> tuple[StopReason, str | None]:
-    """stop_reason and stop_sequence. stop: the text that ended the answer; after calls these are the reason."""
+    """stop_reason and stop_sequence. stop: the text that ended the answer. An answer with calls ends with tool_use."""
     if finish == "stop" and stop is not None:
         return "stop_sequence", stop
     return _STOP_REASONS[finish], None
 
 
 def usage_of(tally: Tally) -> AnthropicUsage:
+    """Anthropic's usage object."""
     return AnthropicUsage(
         input_tokens=tally.prompt_tokens - tally.cached_tokens,
         cache_read_input_tokens=tally.cached_tokens,
@@ -132,9 +132,13 @@ def usage_of(tally: Tally) -> AnthropicUsage:
 
 
 def anthropic_envelope(fault: Fault) -> bytes:
+    """An AnthropicError as JSON."""
     otherwise = "api_error" if fault.status >= _SERVER_ERROR else "invalid_request_error"
     kind = _ERROR_TYPES.get(fault.status, otherwise)
     return msgspec.json.encode(AnthropicError(AnthropicFault(kind, fault.message)))
+
+
+ANTHROPIC_ERRORS = ErrorFormat(anthropic_envelope, (AnthropicError,))
 
 
 def _content(choice: Choice) -> list[BlockReply]:
@@ -143,5 +147,5 @@ def _content(choice: Choice) -> list[BlockReply]:
         blocks.append(ThinkingReply(choice.reasoning))
     if choice.text:
         blocks.append(TextReply(choice.text))
-    blocks += [ToolUseReply(call.id, call.name, begun_input(call)) for call in choice.tool_calls]
+    blocks += [ToolUseReply(call.id, call.name, partial_input(call)) for call in choice.tool_calls]
     return blocks

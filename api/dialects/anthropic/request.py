@@ -87,13 +87,13 @@ _THINKS = {"enabled": True, "disabled": False}
 _CHOICES: dict[str, ToolChoice] = {"auto": "auto", "any": "required", "tool": "required", "none": "none"}
 
 
-async def messages_job(asked: MessagesRequest, images: ImageSource | None) -> GenerateJob:
+async def messages_job(asked: MessagesRequest, source: ImageSource | None) -> GenerateJob:
     """The job that a request asks for; fetches the images it names. Raises InvalidInput naming the field."""
     stop = stops(asked.stop_sequences, "stop_sequences")
     form = _format(asked)
     return GenerateJob(
         model=asked.model,
-        prompt=await _chat(asked, images),
+        prompt=await _chat(asked, source),
         sampling=sampling(
             SamplingRequest(temperature=asked.temperature, top_p=asked.top_p, top_k=asked.top_k)
         ),
@@ -120,13 +120,13 @@ def _format(asked: MessagesRequest) -> JsonFormat | None:
     return form
 
 
-async def count_job(asked: CountRequest, images: ImageSource | None) -> GenerateJob:
+async def count_job(asked: CountRequest, source: ImageSource | None) -> GenerateJob:
     """The job that counts the tokens of a prompt and writes nothing. Raises InvalidInput naming the field."""
-    return GenerateJob(model=asked.model, prompt=await _chat(asked, images), count_only=True)
+    return GenerateJob(model=asked.model, prompt=await _chat(asked, source), count_only=True)
 
 
-async def _chat(asked: CountRequest, images: ImageSource | None) -> Chat:
-    tools = tuple(_tool(each, f"tools[{place}]") for place, each in enumerate(asked.tools or ()))
+async def _chat(asked: CountRequest, source: ImageSource | None) -> Chat:
+    tools = tuple(_tool(each, f"tools[{index}]") for index, each in enumerate(asked.tools or ()))
     choice = asked.tool_choice or AnthropicChoice(type="auto")
     name = choice.name if choice.type == "tool" else None
     if choice.type == "tool" and name is None:
@@ -141,7 +141,7 @@ async def _chat(asked: CountRequest, images: ImageSource | None) -> Chat:
             enable_thinking=thinks,
             reasoning_effort=asked.output_config and asked.output_config.effort,
         ),
-        messages=(*system_message(asked.system), *await anthropic_messages(asked.messages, images)),
+        messages=(*system_message(asked.system), *await anthropic_messages(asked.messages, source)),
         tools=tools,
         tool_choice=_CHOICES[choice.type],
         tool_name=name,
@@ -149,11 +149,11 @@ async def _chat(asked: CountRequest, images: ImageSource | None) -> Chat:
     )
 
 
-def _tool(asked: AnthropicTool, place: str) -> Tool:
+def _tool(asked: AnthropicTool, path: str) -> Tool:
     if asked.type not in (None, "custom"):
         raise InvalidInput(
-            f"{place}: tools of type {asked.type[:100]!r} are not run here; there is custom.", param="tools"
+            f"{path}: tools of type {asked.type[:100]!r} are not run here; there is custom.", param="tools"
         )
     return tool(
-        asked.name, asked.description, asked.input_schema, asked.strict, place=f"{place}.name", param="tools"
+        asked.name, asked.description, asked.input_schema, asked.strict, path=f"{path}.name", param="tools"
     )

@@ -7,25 +7,16 @@ from starlette.responses import Response
 
 from api.dialects.anthropic.events import AnthropicEvents, Event
 from api.dialects.anthropic.reply import (
-    AnthropicError,
+    ANTHROPIC_ERRORS,
     CountReply,
     MessageReply,
-    anthropic_envelope,
     encode_count,
     encode_message,
 )
 from api.dialects.anthropic.request import CountRequest, MessagesRequest, count_job, messages_job
-from api.dialects.mlxq.job_reply import accepted_response
-from api.errors import Fault
+from api.dialects.dialect import Dialect
 from api.openapi.operation import Stream, work
-from api.replies.stream_response import StreamResponse
-from api.requests.body import decode_body, read_body
-from api.requests.images import ImageSource
-from api.route import DirectRoute, add_route
-from api.work.queue import Queue
-from api.work.stream import open_stream
-from api.work.wait import Accepted, perform
-from jobs.settings import Settings
+from api.route import add_route
 
 _EXAMPLE = {"model": "CHAT-MODEL", "max_tokens": 100, "messages": [{"role": "user", "content": "Say hello."}]}
 _CREATE = work(
@@ -42,50 +33,34 @@ _CREATE = work(
 )
 _COUNT = work("anthropic", CountRequest, CountReply, example=_EXAMPLE)
 
-
-class AnthropicRoute(DirectRoute):
-    error_shapes = (AnthropicError,)
-
-    def envelope(self, fault: Fault) -> bytes:
-        return anthropic_envelope(fault)
+_decoder = msgspec.json.Decoder(MessagesRequest)
+_count_decoder = msgspec.json.Decoder(CountRequest)
 
 
-class Anthropic:
-    """images: None where addresses of images are not to be fetched."""
-
-    def __init__(self, queue: Queue, settings: Settings, images: ImageSource | None) -> None:
-        self._queue = queue
-        self._settings = settings
-        self._images = images
-        self._decoder = msgspec.json.Decoder(MessagesRequest)
-        self._count_decoder = msgspec.json.Decoder(CountRequest)
+class Anthropic(Dialect):
+    """/v1/messages and /v1/messages/count_tokens."""
 
     def add_routes(self, app: FastAPI) -> None:
-        add_route(app, "/v1/messages", self.create_message, _CREATE, AnthropicRoute)
-        add_route(app, "/v1/messages/count_tokens", self.count_tokens, _COUNT, AnthropicRoute)
+        add_route(app, "/v1/messages", self.create_message, _CREATE, ANTHROPIC_ERRORS)
+        add_route(app, "/v1/messages/count_tokens", self.count_tokens, _COUNT, ANTHROPIC_ERRORS)
 
     async def create_message(self, request: Request) -> Response:
         """The answer to a chat: now, as a stream, or a job's id with `Prefer: respond-async`."""
-        raw = await read_body(request, self._settings.max_body_bytes)
-        asked = decode_body(self._decoder, raw)
-        job = await messages_job(asked, self._images)
+        asked, terms = await self.read(request, _decoder)
+        job = await messages_job(asked, self.context.images)
         if job.stream:
-            stream = await open_stream(self._queue, self._settings, request, [job])
-            if isinstance(stream, Accepted):
-                return await accepted_response(stream)
-            return StreamResponse(stream, AnthropicEvents(stream.job_ids[0], asked.model))
-        outcome = await perform(self._queue, self._settings, request, job)
-        if isinstance(outcome, Accepted):
-            return await accepted_response(outcome)
-        body = encode_message(outcome.result, job_id=outcome.job_id, model=asked.model)
-        return Response(body, media_type="application/json")
+            return await self.respond_stream(
+                request, [job], terms, lambda stream: AnthropicEvents(stream.job_ids[0], asked.model)
+            )
+        return await self.respond(
+            request,
+            [job],
+            terms,
+            lambda done: encode_message(done[0].result, job_id=done[0].job_id, model=asked.model),
+        )
 
     async def count_tokens(self, request: Request) -> Response:
         """How many tokens a chat has for the model; nothing is generated."""
-        raw = await read_body(request, self._settings.max_body_bytes)
-        asked = decode_body(self._count_decoder, raw)
-        job = await count_job(asked, self._images)
-        outcome = await perform(self._queue, self._settings, request, job)
-        if isinstance(outcome, Accepted):
-            return await accepted_response(outcome)
-        return Response(encode_count(outcome.result), media_type="application/json")
+        asked, terms = await self.read(request, _count_decoder)
+        job = await count_job(asked, self.context.images)
+        return await self.respond(request, [job], terms, lambda done: encode_count(done[0].result))

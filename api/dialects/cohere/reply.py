@@ -7,7 +7,7 @@ import msgspec
 from msgspec import UNSET, UnsetType
 
 from api.dialects.cohere.rerank import Document
-from api.errors import Fault
+from api.errors import ErrorFormat, Fault
 from api.requests.rerank import ranked, scores_of
 from jobs.job import Result
 
@@ -63,11 +63,11 @@ def encode_cohere(
     scores = scores_of(result)
     results = [
         CohereResult(
-            index=place,
+            index=index,
             relevance_score=score,
-            document=UNSET if documents is None else _shown(documents[place]),
+            document=UNSET if documents is None else _document(documents[index]),
         )
-        for place, score in ranked(scores, top_n)
+        for index, score in ranked(scores, top_n)
     ]
     meta = CohereMeta(
         api_version=ApiVersion(version),
@@ -78,8 +78,12 @@ def encode_cohere(
 
 
 def cohere_envelope(fault: Fault) -> bytes:
+    """A CohereError as JSON."""
     return msgspec.json.encode(CohereError(fault.message))
 
 
-def _shown(document: Document) -> Mapping[str, str | msgspec.Raw]:
+COHERE_ERRORS = ErrorFormat(cohere_envelope, (CohereError,))
+
+
+def _document(document: Document) -> Mapping[str, str | msgspec.Raw]:
     return {"text": document} if isinstance(document, str) else document

@@ -7,7 +7,7 @@ import msgspec
 from msgspec import UNSET
 from starlette.datastructures import Headers
 
-from api.requests.passages import PassageField
+from api.requests.multimodal import PassageField
 from api.requests.rerank import TopN, model_or_sole, rerank_job
 from jobs.errors import InvalidInput
 from jobs.models import ModelInfo, find_model
@@ -48,7 +48,7 @@ class CohereV2Request(CohereRequest, frozen=True, kw_only=True):
 
 
 class CohereMarks(msgspec.Struct, frozen=True, kw_only=True):
-    """Fields by which a body shows that it is Cohere's first one, and not Jina's."""
+    """Fields of the body of Cohere's first version that Jina's has not."""
 
     rank_fields: Any = UNSET
     max_chunks_per_doc: Any = UNSET
@@ -63,6 +63,7 @@ def is_cohere_client(headers: Headers) -> bool:
 
 
 def is_cohere_body(marks: CohereMarks) -> bool:
+    """Whether a body has a field that only Cohere has."""
     return marks != CohereMarks()
 
 
@@ -75,8 +76,8 @@ async def cohere_v1_job(asked: CohereV1Request, models: Sequence[ModelInfo], max
             param="max_chunks_per_doc",
         )
     texts = [
-        _text_of(document, asked.rank_fields, f"documents[{place}]")
-        for place, document in enumerate(asked.documents)
+        _text_of(document, asked.rank_fields, f"documents[{index}]")
+        for index, document in enumerate(asked.documents)
     ]
     model = model_or_sole(asked.model, models)
     return await _job(asked, model, texts, models, max_inputs, cut=asked.max_chunks_per_doc == 1)
@@ -127,7 +128,7 @@ def _check_cut(max_tokens: int, model: str, texts: Sequence[str], models: Sequen
         )
 
 
-def _text_of(document: Document, fields: Sequence[str] | None, place: str) -> str:
+def _text_of(document: Document, fields: Sequence[str] | None, path: str) -> str:
     """Raises InvalidInput where one of the fields is not there, or no text."""
     if isinstance(document, str):
         return document
@@ -135,9 +136,9 @@ def _text_of(document: Document, fields: Sequence[str] | None, place: str) -> st
     texts: list[str] = []
     for name in fields or ("text",):
         if name not in document:
-            raise InvalidInput(f"{place} has no field {name[:100]!r}.", param=param)
+            raise InvalidInput(f"{path} has no field {name[:100]!r}.", param=param)
         try:
             texts.append(msgspec.json.decode(document[name], type=str))
         except msgspec.ValidationError as error:
-            raise InvalidInput(f"{place}: the field {name[:100]!r} is no text.", param=param) from error
+            raise InvalidInput(f"{path}: the field {name[:100]!r} is no text.", param=param) from error
     return "\n".join(texts)

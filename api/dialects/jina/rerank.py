@@ -5,10 +5,11 @@ from collections.abc import Sequence
 import msgspec
 from msgspec import UNSET, UnsetType
 
-from api.dialects.openai.embedding_reply import PromptUsage
-from api.errors import Fault
+from api.errors import ErrorFormat, Fault
+from api.replies.usage import PromptUsage
 from api.requests.images import ImageSource
-from api.requests.passages import GivenPassage, PassageField, TextOrImage
+from api.requests.inputs import TextOrImage
+from api.requests.multimodal import GivenPassage, PassageField
 from api.requests.rerank import TopN, ranked, rerank_job, scores_of
 from jobs.errors import InvalidInput
 from jobs.job import Result
@@ -51,14 +52,14 @@ class JinaError(msgspec.Struct, frozen=True):
     detail: str
 
 
-async def jina_job(asked: JinaRequest, images: ImageSource | None, max_inputs: int) -> RerankJob:
+async def jina_job(asked: JinaRequest, source: ImageSource | None, max_inputs: int) -> RerankJob:
     """The job that a request asks for; fetches the images it names. Raises InvalidInput naming the field."""
     _refuse_unsupported(asked)
     return await rerank_job(
         asked.model,
         PassageField("query", asked.query),
         PassageField("documents", asked.documents),
-        images,
+        source,
         max_inputs,
         truncate=bool(asked.truncation if asked.truncate is None else asked.truncate),
         instruction=asked.instruction,
@@ -73,18 +74,22 @@ def encode_jina(
     scores = scores_of(result)
     results = [
         JinaResult(
-            index=place,
+            index=index,
             relevance_score=score,
-            document=UNSET if documents is None else _shown(documents[place]),
+            document=UNSET if documents is None else _document(documents[index]),
         )
-        for place, score in ranked(scores, top_n)
+        for index, score in ranked(scores, top_n)
     ]
     usage = PromptUsage(prompt_tokens=scores.tokens, total_tokens=scores.tokens)
     return msgspec.json.encode(JinaReply(model=model, usage=usage, results=results))
 
 
 def jina_envelope(fault: Fault) -> bytes:
+    """A JinaError as JSON."""
     return msgspec.json.encode(JinaError(fault.message))
+
+
+JINA_ERRORS = ErrorFormat(jina_envelope, (JinaError,))
 
 
 def _refuse_unsupported(asked: JinaRequest) -> None:
@@ -100,5 +105,5 @@ def _refuse_unsupported(asked: JinaRequest) -> None:
             )
 
 
-def _shown(given: GivenPassage) -> TextOrImage:
+def _document(given: GivenPassage) -> TextOrImage:
     return TextOrImage(text=given) if isinstance(given, str) else given

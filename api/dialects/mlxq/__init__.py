@@ -1,1 +1,1 @@
-"""Our own endpoints: jobs by id and their streams, similarity maps, health and queue figures."""
+"""mlxq's own endpoints: jobs by id and their streams, similarity maps, health and queue figures."""

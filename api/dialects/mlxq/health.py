@@ -7,12 +7,11 @@ from fastapi import FastAPI
 from starlette.requests import Request
 from starlette.responses import Response
 
+from api.dialects.dialect import Dialect, json_response
 from api.errors import ErrorReply
 from api.openapi.operation import Operation, reading
 from api.route import add_route
-from api.work.queue import Queue
 from jobs.errors import InternalError, QueueUnavailable
-from jobs.settings import Settings
 from jobs.stats import LaneStats, QueueStats, WorkerStats
 
 
@@ -56,10 +55,8 @@ _HEALTH = Operation("GET", "health", {200: (Life,)}, ())
 _READY = Operation("GET", "health", {200: (Readiness,), 503: (Readiness, ErrorReply)}, (InternalError,))
 
 
-class Health:
-    def __init__(self, queue: Queue, settings: Settings) -> None:
-        self._queue = queue
-        self._settings = settings
+class Health(Dialect):
+    """/health, /ready and /v1/queue/stats."""
 
     def add_routes(self, app: FastAPI) -> None:
         add_route(app, "/health", self.health, _HEALTH)
@@ -68,27 +65,29 @@ class Health:
 
     async def health(self, request: Request) -> Response:
         """This process is alive; says nothing about Redis or workers."""
-        return Response(_ALIVE, media_type="application/json")
+        return json_response(_ALIVE)
 
     async def ready(self, request: Request) -> Response:
-        """Work sent now would be done: Redis answers, and so did a worker, lately. Otherwise 503."""
+        """Work sent now would be done: Redis answers, and a worker has lately been alive. Otherwise 503."""
         try:
-            alive = await self._queue.ready()
+            alive = await self.context.queue.ready()
         except QueueUnavailable as error:
             return _readiness_response(Readiness("not ready", error.message))
         return _readiness_response(Readiness("ready") if alive else Readiness("not ready", "No live worker."))
 
     async def queue_stats(self, request: Request) -> Response:
         """Totals, every queue, every live worker."""
-        stats = await self._queue.stats()
+        stats = await self.context.queue.stats()
         reply = StatsReply(
-            queue_stats=totals(stats, self._settings.queue_limit), queues=stats.queues, workers=stats.workers
+            queue_stats=totals(stats, self.context.settings.queue_limit),
+            queues=stats.queues,
+            workers=stats.workers,
         )
-        return Response(msgspec.json.encode(reply), media_type="application/json")
+        return json_response(msgspec.json.encode(reply))
 
 
 def totals(stats: QueueStats, queue_limit: int) -> Totals:
-    """queue_limit: what one queue may hold, for the time before there is any."""
+    """The figures of all queues together. queue_limit: what one queue may hold; used while there is no queue."""
     return Totals(
         running=bool(stats.workers),
         queue_size=sum(queue.queued + queue.scheduled for queue in stats.queues),

@@ -7,6 +7,7 @@ from fastapi import FastAPI
 from starlette.requests import Request
 from starlette.responses import Response
 
+from api.dialects.dialect import Dialect
 from api.dialects.mlxq.jobs import job_id_of
 from api.dialects.openai.chat_chunks import ChatChunks
 from api.dialects.openai.chat_routes import CHAT_STREAM
@@ -14,8 +15,7 @@ from api.openapi.operation import ASKS, Header, Operation
 from api.replies.stream_response import StreamResponse
 from api.requests.body import decode_query
 from api.route import add_route
-from api.work.disconnect import HangUp
-from api.work.queue import Queue
+from api.work.disconnect import CancelOnDisconnect
 from api.work.stream import KEEP_ALIVE_S, EventStream
 from jobs import errors
 from jobs.errors import InvalidInput, ResultTimeout
@@ -59,27 +59,26 @@ _STREAM = Operation(
 )
 
 
-class JobEvents:
-    def __init__(self, queue: Queue) -> None:
-        self._queue = queue
+class JobEvents(Dialect):
+    """/v1/jobs/{id}/events."""
 
     def add_routes(self, app: FastAPI) -> None:
         add_route(app, "/v1/jobs/{job_id}/events", self.stream_events, _STREAM)
 
     async def stream_events(self, request: Request) -> Response:
-        """The chunks of a streaming generation, as /v1/chat/completions would send them; hanging up ends nothing."""
+        """The chunks of a streaming generation, as /v1/chat/completions sends them; the job outlives a disconnect."""
         query = decode_query(request, EventsQuery)
         after = _last_event_id(request, query.after)
         job_id = job_id_of(request)
-        view = await self._queue.view(job_id)
+        view = await self.context.queue.view(job_id)
         if view.task != "generate":
             raise InvalidInput("This job does not stream: it generates no text.")
-        stream = EventStream(self._queue, [job_id], cancels=False)
+        stream = EventStream(self.context.queue, [job_id], cancels=False)
         try:
-            with HangUp(request):
+            with CancelOnDisconnect(request):
                 await stream.begin(KEEP_ALIVE_S)
         except ResultTimeout:
-            pass  # it waits in its queue: that the stream lives is all there is to tell
+            pass  # the job waits in its queue, so the stream begins with a sign that it lives
         except BaseException:
             await stream.aclose()
             raise
@@ -88,7 +87,7 @@ class JobEvents:
 
 
 def _last_event_id(request: Request, otherwise: int) -> int:
-    """Raises InvalidInput for a header that cannot come from us."""
+    """otherwise: where there is no header. Raises InvalidInput for a header that is not the number of an event."""
     given = request.headers.get("last-event-id")
     if given is None:
         return otherwise

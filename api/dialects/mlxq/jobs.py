@@ -9,25 +9,23 @@ from fastapi import FastAPI
 from starlette.requests import Request
 from starlette.responses import Response
 
-from api.access_log import note_jobs
+from api.dialects.dialect import Dialect, json_response
 from api.dialects.jina.rerank import JinaRequest, jina_job
-from api.dialects.mlxq.job_reply import JobListReply, JobReply, accepted_response, job_reply
+from api.dialects.mlxq.job_reply import JobListReply, accepted_response, job_reply
 from api.dialects.openai.chat import ChatRequest, chat_job
 from api.dialects.openai.completion import CompletionRequest, completion_jobs
 from api.dialects.openai.embedding import EmbeddingRequest, embed_job
-from api.dialects.openai.embedding_reply import Encoding
 from api.errors import JobAlreadyEnded
 from api.openapi.operation import ASKS, IDEMPOTENCY_KEY, SUBMITS, Operation, reading
-from api.requests.body import decode_body, decode_query, read_body
-from api.requests.images import ImageSource
+from api.replies.job_reply import JobReply
+from api.replies.vector_formats import Encoding
+from api.requests.body import decode_body, decode_query
 from api.requests.inputs import Inputs
 from api.route import add_route
-from api.work.queue import Queue
-from api.work.submit import async_options, idempotency_key, submit
-from api.work.wait import Accepted, view_of_submitted, watch
+from api.work.terms import async_options, idempotency_key
+from api.work.wait import Accepted, note_jobs, view_of_submitted, watch
 from jobs.errors import InvalidInput, JobError, UnknownJob
 from jobs.job import Job, JobView, Lane
-from jobs.settings import Settings
 
 Status = Literal["queued", "started", "finished", "failed", "canceled", "stopped", "scheduled", "deferred"]
 _ENDED = frozenset({"finished", "failed", "canceled", "stopped"})
@@ -79,16 +77,19 @@ class JobListQuery(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def _body(name: str, task: str, work: type[msgspec.Struct]) -> type[msgspec.Struct]:
-    """The whole body for one kind of work, to be shown: it is read as a JobRequest and as `work`."""
+    """The type of the whole body for one kind of work, for the OpenAPI document.
+
+    Bodies are read as a JobRequest, and then as `work`.
+    """
     fields = {
         field.name: field for field in (*msgspec.structs.fields(work), *msgspec.structs.fields(JobRequest))
     }
-    shown = set(fields) - (
+    documented = set(fields) - (
         {"encoding_format", "prompt"} - {field.name for field in msgspec.structs.fields(work)}
     )
     kinds: list[tuple[str, Any] | tuple[str, Any, Any]] = [("task", Literal[task])]
     for field in fields.values():
-        if field.name in shown - {"task"}:
+        if field.name in documented - {"task"}:
             required = field.required
             kinds.append((field.name, field.type) if required else (field.name, field.type, field.default))
     return msgspec.defstruct(name, kinds, kw_only=True, frozen=True)
@@ -113,16 +114,15 @@ _RETRIEVE = reading("jobs", JobReply, InvalidInput, UnknownJob, query=JobQuery)
 _CANCEL = Operation("DELETE", "jobs", {200: (JobReply,)}, (UnknownJob, JobAlreadyEnded, *ASKS))
 
 
-class Jobs:
-    def __init__(self, queue: Queue, settings: Settings, images: ImageSource | None) -> None:
-        self._queue = queue
-        self._settings = settings
-        self._images = images
-        self._decoder = msgspec.json.Decoder(JobRequest)
-        self._embedding_decoder = msgspec.json.Decoder(EmbeddingRequest)
-        self._chat_decoder = msgspec.json.Decoder(ChatRequest)
-        self._completion_decoder = msgspec.json.Decoder(CompletionRequest)
-        self._rerank_decoder = msgspec.json.Decoder(JinaRequest)
+_decoder = msgspec.json.Decoder(JobRequest)
+_embedding_decoder = msgspec.json.Decoder(EmbeddingRequest)
+_chat_decoder = msgspec.json.Decoder(ChatRequest)
+_completion_decoder = msgspec.json.Decoder(CompletionRequest)
+_rerank_decoder = msgspec.json.Decoder(JinaRequest)
+
+
+class Jobs(Dialect):
+    """/v1/jobs and /v1/jobs/{id}."""
 
     def add_routes(self, app: FastAPI) -> None:
         add_route(app, "/v1/jobs", self.create_job, _CREATE)
@@ -132,32 +132,34 @@ class Jobs:
 
     async def create_job(self, request: Request) -> Response:
         """Queues the work and answers at once with the job's id."""
-        raw = await read_body(request, self._settings.max_body_bytes)
-        asked = decode_body(self._decoder, raw)
-        job = await self._job(asked, raw)
+        raw = await self.read_raw(request)
+        asked = decode_body(_decoder, raw)
+        queue, settings = self.context.queue, self.context.settings
         options = msgspec.structs.replace(
-            async_options(self._settings, idempotency_key(request)),
+            async_options(settings, idempotency_key(request)),
             lane=asked.lane,
-            time_limit_s=asked.time_limit or self._settings.time_limit_s,
+            time_limit_s=asked.time_limit or settings.time_limit_s,
             ttl_s=asked.ttl,
             retries=asked.retries,
             metadata=asked.metadata or {},
         )
-        ticket = await submit(self._queue, job, options)
+        job = await self._job(asked, raw)
+        ticket = await queue.submit(job, options)
         note_jobs(request, [ticket.id])
-        view = await view_of_submitted(self._queue, ticket.id, job, options)
+        view = await view_of_submitted(queue, ticket.id, job, options)
         return await accepted_response(Accepted(view), asked.encoding_format)
 
     async def _job(self, asked: JobRequest, raw: bytes) -> Job:
+        queue, settings, images, _ = self.context
         if asked.task == "embed":
-            embedding = decode_body(self._embedding_decoder, raw)
-            return await embed_job(embedding, self._settings.max_inputs, self._queue, self._images)
+            embedding = decode_body(_embedding_decoder, raw)
+            return await embed_job(embedding, settings.max_inputs, queue, images)
         if asked.task == "rerank":
-            reranking = decode_body(self._rerank_decoder, raw)
-            return await jina_job(reranking, self._images, self._settings.max_inputs)
+            reranking = decode_body(_rerank_decoder, raw)
+            return await jina_job(reranking, images, settings.max_inputs)
         if asked.prompt is None:
-            return await chat_job(decode_body(self._chat_decoder, raw), self._images)
-        jobs = completion_jobs(decode_body(self._completion_decoder, raw), self._settings.max_inputs)
+            return await chat_job(decode_body(_chat_decoder, raw), images)
+        jobs = completion_jobs(decode_body(_completion_decoder, raw), settings.max_inputs)
         if len(jobs) > 1:
             raise InvalidInput("A job takes one prompt: submit one job for each.", param="prompt")
         return jobs[0]
@@ -166,19 +168,21 @@ class Jobs:
         """The job, with its result or error once it has ended; `?wait=N` waits up to N seconds for that."""
         query = decode_query(request, JobQuery)
         job_id = job_id_of(request)
-        view = await self._queue.view(job_id)
+        view = await self.context.queue.view(job_id)
         if query.wait and view.status not in _ENDED:
-            # Whatever is raised here, the job's own error or a queue that went away, the view says it, too.
+            # Whatever is raised here, the job's own error or that Redis is away, the view says or raises it as well.
             with contextlib.suppress(JobError):
-                await watch(self._queue, request, job_id, min(query.wait, self._settings.wait_s))
-            view = await self._queue.view(job_id)
+                await watch(
+                    self.context.queue, request, job_id, min(query.wait, self.context.settings.wait_s)
+                )
+            view = await self.context.queue.view(job_id)
         return await _job_response(view, query.encoding_format)
 
     async def list_jobs(self, request: Request) -> Response:
         """Jobs without their results, newest first."""
         query = decode_query(request, JobListQuery)
         # One more than asked for tells whether there is more.
-        views = await self._queue.views(
+        views = await self.context.queue.views(
             status=query.status,
             model=query.model,
             lane=query.lane,
@@ -187,14 +191,14 @@ class Jobs:
         )
         page = [await job_reply(view) for view in views[: query.limit]]
         reply = JobListReply(data=page, has_more=len(views) > query.limit)
-        return Response(msgspec.json.encode(reply), media_type="application/json")
+        return json_response(msgspec.json.encode(reply))
 
     async def cancel_job(self, request: Request) -> Response:
         """Cancels a queued or running job."""
         job_id = job_id_of(request)
-        if not await self._queue.cancel(job_id):
+        if not await self.context.queue.cancel(job_id):
             raise JobAlreadyEnded
-        return await _job_response(await self._queue.view(job_id))
+        return await _job_response(await self.context.queue.view(job_id))
 
 
 def job_id_of(request: Request) -> str:
@@ -206,4 +210,4 @@ def job_id_of(request: Request) -> str:
 
 
 async def _job_response(view: JobView, encoding: Encoding = "float") -> Response:
-    return Response(msgspec.json.encode(await job_reply(view, encoding)), media_type="application/json")
+    return json_response(msgspec.json.encode(await job_reply(view, encoding)))

@@ -9,23 +9,18 @@ from fastapi import FastAPI
 from starlette.requests import Request
 from starlette.responses import Response
 
-from api.dialects.mlxq.job_reply import accepted_response
-from api.dialects.openai.embedding_reply import PromptUsage
+from api.dialects.dialect import Dialect
 from api.openapi.operation import work
-from api.requests.body import decode_body, read_body
-from api.requests.images import ImageReference, ImageSource, load_images
+from api.replies.usage import PromptUsage
+from api.requests.images import ImageReference, load_images
 from api.route import add_route
-from api.work.models import served_model
-from api.work.queue import Queue
-from api.work.wait import Accepted, perform
 from jobs.content import ImagePart, MixedInput
 from jobs.embed import EmbedJob, EmbedResult
 from jobs.errors import InternalError, InvalidInput
 from jobs.job import Result
-from jobs.settings import Settings
 
-# The smallest picture: a PNG of one pixel.
-_DOT = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAAAAAA6fptVAAAACklEQVR4nGNgAAAAAgABSK+kcQAAAABJRU5ErkJggg=="
+# The smallest image: a PNG of one pixel.
+_ONE_PIXEL = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAAAAAA6fptVAAAACklEQVR4nGNgAAAAAgABSK+kcQAAAABJRU5ErkJggg=="
 
 
 class SimilarityMapsRequest(msgspec.Struct, frozen=True, kw_only=True):
@@ -50,35 +45,32 @@ _COMPARE = work(
     "pages",
     SimilarityMapsRequest,
     SimilarityMapsReply,
-    example={"model": "PAGE-MODEL", "query": "total due", "image": _DOT},
+    example={"model": "PAGE-MODEL", "query": "total due", "image": _ONE_PIXEL},
 )
 
 
-class SimilarityMaps:
-    """images: who looks at pictures; None where nobody does."""
+_decoder = msgspec.json.Decoder(SimilarityMapsRequest)
 
-    def __init__(self, queue: Queue, settings: Settings, images: ImageSource | None) -> None:
-        self._queue = queue
-        self._settings = settings
-        self._images = images
-        self._decoder = msgspec.json.Decoder(SimilarityMapsRequest)
+
+class SimilarityMaps(Dialect):
+    """/v1/similarity-maps."""
 
     def add_routes(self, app: FastAPI) -> None:
         add_route(app, "/v1/similarity-maps", self.create_similarity_maps, _COMPARE)
 
     async def create_similarity_maps(self, request: Request) -> Response:
         """Cosines between each vector of a query and each patch of a page."""
-        raw = await read_body(request, self._settings.max_body_bytes)
-        asked = decode_body(self._decoder, raw)
+        asked, terms = await self.read(request, _decoder)
         job = await self._job(asked)
-        outcome = await perform(self._queue, self._settings, request, job)
-        if isinstance(outcome, Accepted):
-            return await accepted_response(outcome)
-        body = await asyncio.to_thread(encode_maps, outcome.result, asked.model)
-        return Response(body, media_type="application/json")
+        return await self.respond(
+            request,
+            [job],
+            terms,
+            lambda done: asyncio.to_thread(encode_maps, done[0].result, asked.model),
+        )
 
     async def _job(self, asked: SimilarityMapsRequest) -> EmbedJob:
-        abilities = (await served_model(self._queue, asked.model, "embed")).abilities
+        abilities = (await self.context.queue.model(asked.model, "embed")).abilities
         if not {"multi_vector", "vision"} <= set(abilities):
             raise InvalidInput(
                 f"The model {asked.model} has no vectors for parts of a picture: use a multi-vector model that sees.",
@@ -86,8 +78,8 @@ class SimilarityMaps:
             )
         if not asked.query:
             raise InvalidInput("query is empty.", param="query")
-        [picture] = await load_images([ImageReference(asked.image, "image")], self._images)
-        return EmbedJob(model=asked.model, inputs=(asked.query, MixedInput((ImagePart(picture),))))
+        [image] = await load_images([ImageReference(asked.image, "image")], self.context.images)
+        return EmbedJob(model=asked.model, inputs=(asked.query, MixedInput((ImagePart(image),))))
 
 
 def encode_maps(result: Result, model: str) -> bytes:

@@ -28,20 +28,20 @@ class OllamaGenerateRequest(OllamaRequest, frozen=True, kw_only=True):
     context: Any = None
 
 
-async def ollama_generate_job(asked: OllamaGenerateRequest, images: ImageSource | None) -> GenerateJob:
-    """Raises InvalidInput naming the field."""
+async def ollama_generate_job(asked: OllamaGenerateRequest, source: ImageSource | None) -> GenerateJob:
+    """The job that a request asks for; fetches the images it names. Raises InvalidInput naming the field."""
     _refuse_unsupported(asked)
     if not (asked.prompt or asked.images):
         return load_job(asked)
     options = think_options(asked.think)
     job = ollama_job(asked, Prompt(asked.prompt or ""))
     # Images last: nothing is fetched for a request that is refused.
-    references = [ImageReference(text, f"images[{place}]") for place, text in enumerate(asked.images or ())]
-    pictures = await load_images(references, images)
+    references = [ImageReference(text, f"images[{index}]") for index, text in enumerate(asked.images or ())]
+    images = await load_images(references, source)
     if asked.raw:
-        prompt = Prompt(asked.prompt or "", images=tuple(pictures))
+        prompt = Prompt(asked.prompt or "", images=tuple(images))
     else:
-        question = Message("user", parts_of(asked.prompt or "", iter(pictures), asked.images))
+        question = Message("user", parts_of(asked.prompt or "", iter(images), asked.images))
         system = (Message("system", (TextPart(asked.system),)),) if asked.system else ()
         prompt = Chat((*system, question), template_options=options)
     return msgspec.structs.replace(job, prompt=prompt)

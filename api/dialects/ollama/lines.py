@@ -11,9 +11,10 @@ from jobs.generate import FinishReason, Piece
 
 
 class OllamaLines:
-    """See api.replies.stream_response.StreamDialect. started_ns: when the request came, by time.monotonic_ns.
+    """Writes the lines of one job; see api.replies.stream_response.StreamDialect.
 
-    The stream does not say what loading took: until the first event, all time counts as the prompt's.
+    started_ns: when the request came, by time.monotonic_ns. The events do not say how long loading the model took, so
+    all time before the first event counts as the prompt's.
     """
 
     media_type = "application/x-ndjson"
@@ -24,8 +25,8 @@ class OllamaLines:
         self._first_ns: int | None = None
         self._finish: FinishReason = "stop"
         self._tally = Tally()
-        # A line that adds nothing: clients parse every line, an empty one too.
-        self.waiting = writer.growth(Piece()) + b"\n"
+        # A line that adds nothing. Clients parse every line, so an empty one would be an error.
+        self.waiting = writer.delta(Piece()) + b"\n"
 
     def encode(self, event: StreamEvent) -> bytes:
         if self._first_ns is None:
@@ -53,4 +54,4 @@ class OllamaLines:
         self._finish = piece.finish_reason or self._finish
         if not (piece.text or piece.reasoning or piece.tool_calls or piece.logprobs):
             return b""
-        return self._writer.growth(piece) + b"\n"
+        return self._writer.delta(piece) + b"\n"

@@ -35,45 +35,45 @@ class OllamaMessage(msgspec.Struct, frozen=True, kw_only=True):
     tool_call_id: str | None = None
 
 
-async def ollama_messages(given: Sequence[OllamaMessage], images: ImageSource | None) -> tuple[Message, ...]:
+async def ollama_messages(given: Sequence[OllamaMessage], source: ImageSource | None) -> tuple[Message, ...]:
     """The messages as the job holds them. Raises InvalidInput."""
-    for place, message in enumerate(given):
+    for index, message in enumerate(given):
         if message.tool_calls and message.role != "assistant":
             raise InvalidInput(
-                f"messages[{place}].tool_calls: only an assistant calls tools.", param="messages"
+                f"messages[{index}].tool_calls: only an assistant calls tools.", param="messages"
             )
     references = [
-        ImageReference(text, f"messages[{place}].images[{number}]")
-        for place, message in enumerate(given)
-        for number, text in enumerate(message.images or ())
+        ImageReference(text, f"messages[{index}].images[{image_index}]")
+        for index, message in enumerate(given)
+        for image_index, text in enumerate(message.images or ())
     ]
-    pictures = iter(await load_images(references, images))
+    images = iter(await load_images(references, source))
     open_calls = OpenCalls()
-    return tuple(_message(place, message, pictures, open_calls) for place, message in enumerate(given))
+    return tuple(_message(index, message, images, open_calls) for index, message in enumerate(given))
 
 
 def parts_of(
-    text: str, pictures: Iterator[bytes], images: Sequence[str] | None
+    text: str, images: Iterator[bytes], given: Sequence[str] | None
 ) -> tuple[TextPart | ImagePart, ...]:
-    """Images go before the text, as Ollama puts them. pictures: as many are taken as there are images."""
-    return (*(ImagePart(next(pictures)) for _ in images or ()), *((TextPart(text),) if text else ()))
+    """Images go before the text, as Ollama puts them. images: as many are taken as are given."""
+    return (*(ImagePart(next(images)) for _ in given or ()), *((TextPart(text),) if text else ()))
 
 
-def _message(place: int, message: OllamaMessage, pictures: Iterator[bytes], open_calls: OpenCalls) -> Message:
-    """open_calls: those that no message has answered yet; kept up here."""
+def _message(index: int, message: OllamaMessage, images: Iterator[bytes], open_calls: OpenCalls) -> Message:
+    """open_calls: the calls that no message has answered yet; this message changes them."""
     calls = tuple(
         ToolCall(
-            id=call.id or f"call_{place}_{number}",
+            id=call.id or f"call_{index}_{call_index}",
             name=call.function.name,
             arguments=object_text(call.function.arguments, "messages"),
         )
-        for number, call in enumerate(message.tool_calls or ())
+        for call_index, call in enumerate(message.tool_calls or ())
     )
     for call in calls:
         open_calls.add(call)
     return Message(
         role=message.role,
-        content=parts_of(message.content or "", pictures, message.images),
+        content=parts_of(message.content or "", images, message.images),
         reasoning=message.thinking or "",
         tool_calls=calls,
         tool_call_id=_answered(message, open_calls) if message.role == "tool" else None,

@@ -14,9 +14,9 @@ from jobs.stats import WorkerStats
 
 _LATEST = ":latest"
 _ARCHITECTURE = "mlx"
-# Ollama's own way to say that a model stays until memory is needed: clients show "Forever".
+# Ollama's own date for a model that stays until memory is needed: clients show "Forever".
 _FOREVER = f"{datetime.max.replace(tzinfo=UTC, microsecond=0):%Y-%m-%dT%H:%M:%SZ}"
-# mlxq's words for what a generator can do, and Ollama's.
+# The abilities of a generator by mlxq's names, and by Ollama's.
 _CAPABILITIES = {"tools": "tools", "vision": "vision", "reasoning": "thinking"}
 
 
@@ -76,7 +76,7 @@ class VersionReply(msgspec.Struct, frozen=True):
     version: str
 
 
-def served_id(name: str, models: Sequence[ModelInfo], task: str | None = None) -> str:
+def model_id(name: str, models: Sequence[ModelInfo], task: str | None = None) -> str:
     """The id of the model that a client means by the name, or by the name without ":latest"; else the name itself.
 
     Raises InvalidInput where it means several.
@@ -86,6 +86,7 @@ def served_id(name: str, models: Sequence[ModelInfo], task: str | None = None) -
 
 
 def list_models(models: Sequence[ModelInfo]) -> OllamaModels:
+    """What /api/tags answers."""
     return OllamaModels(
         [OllamaModel(name=info.id, model=info.id, modified_at=_modified_at(info)) for info in models]
     )
@@ -121,7 +122,7 @@ def show_model(name: str, models: Sequence[ModelInfo]) -> ShowReply:
     """Raises UnknownModel, and NoWorker where there is no model at all."""
     if not models:
         raise NoWorker
-    wanted = served_id(name, models)
+    wanted = model_id(name, models)
     info = next((each for each in models if each.id == wanted), None)
     if info is None:
         near = nearest(name.removesuffix(_LATEST), [each.id for each in models])
@@ -141,7 +142,7 @@ def _capabilities(info: ModelInfo) -> list[str]:
     if info.task == "embed":
         return ["embedding"]
     if info.task != "generate":
-        return []  # Ollama has no word for it
+        return []  # Ollama has no name for it
     return ["completion", *(word for ability, word in _CAPABILITIES.items() if ability in info.abilities)]
 
 

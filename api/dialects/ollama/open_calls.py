@@ -6,16 +6,17 @@ from jobs.generate import ToolCall
 
 
 class OpenCalls:
-    """In the order of the calls. A chat may have as many as a body holds, so no call is looked at twice."""
+    """In the order of the calls. A chat may have as many calls as fit into a body, so each step takes constant time."""
 
     def __init__(self) -> None:
         self._count = 0
-        self._open: dict[int, str] = {}  # ids, by the calls' places in their order
+        self._open: dict[int, str] = {}  # ids, by the calls' indices
         self._by_id: dict[str, list[int]] = defaultdict(list)
         # Answered calls stay in these until they come first. None: calls of any name.
         self._by_name: dict[str | None, deque[int]] = defaultdict(deque)
 
     def add(self, call: ToolCall) -> None:
+        """A call that the assistant made."""
         self._open[self._count] = call.id
         self._by_id[call.id].append(self._count)
         for name in (None, call.name):
@@ -24,8 +25,8 @@ class OpenCalls:
 
     def answer(self, call_id: str) -> None:
         """Nothing happens where no such call is open."""
-        for place in self._by_id.pop(call_id, ()):
-            self._open.pop(place, None)
+        for index in self._by_id.pop(call_id, ()):
+            self._open.pop(index, None)
 
     def answer_first(self, name: str | None) -> str | None:
         """The id of the first open call of a name, or of any; None where there is none."""

@@ -36,7 +36,7 @@ KeepAlive = float | str
 Format = str | JsonObject
 
 _LAST_TOKENS = 64
-"""What repeat_last_n is in Ollama, where a request does not say it."""
+"""Ollama's default of repeat_last_n."""
 
 
 class OllamaOptions(msgspec.Struct, frozen=True, kw_only=True):
@@ -86,6 +86,7 @@ def ollama_sampling(asked: OllamaOptions) -> Sampling:
 
 
 def max_tokens_of(asked: OllamaOptions) -> int | None:
+    """None where num_predict sets no limit."""
     return asked.num_predict if asked.num_predict is not None and asked.num_predict > 0 else None
 
 
@@ -103,7 +104,7 @@ def ollama_format(asked: Format | None) -> JsonFormat | None:
 
 
 def think_options(asked: Think | None) -> str:
-    """The chat template's variables, as a JSON object. A level switches thinking on, and is told besides."""
+    """The chat template's variables, as a JSON object. A level switches thinking on and is given besides."""
     if asked is None:
         return template_options(None, "think")
     level = asked if isinstance(asked, str) else None

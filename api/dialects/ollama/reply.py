@@ -1,4 +1,4 @@
-"""What Ollama's clients get: one JSON object for a whole answer, or for what an answer grew by."""
+"""Ollama's replies: one JSON object for a whole answer, or for the latest part of an answer."""
 
 import time
 from datetime import UTC, datetime
@@ -6,10 +6,9 @@ from typing import Literal
 
 import msgspec
 
-from api.errors import Fault
+from api.errors import ErrorFormat, Fault
 from api.replies.logprobs import ChosenLogprob, chat_logprobs
-from api.requests.tool_input import tool_input
-from api.requests.tools import JsonText
+from api.requests.tools import JsonText, tool_input
 from jobs.errors import InternalError
 from jobs.generate import Choice, FinishReason, GenerateResult, Piece
 from jobs.job import Result
@@ -77,18 +76,20 @@ class OllamaWriter:
         self._model = model
         self._chat = chat
 
-    def growth(self, piece: Piece) -> bytes:
+    def delta(self, piece: Piece) -> bytes:
+        """The reply for the latest part of an answer."""
         return msgspec.json.encode(self._reply(piece, done=False))
 
     def whole(self, result: Result, total_ns: int) -> bytes:
-        """Raises InternalError for another task's result."""
+        """The reply for a whole answer. Raises InternalError for another task's result."""
         if not isinstance(result, GenerateResult):
             raise InternalError
         [choice] = result.choices
         return self.last(choice, choice.finish_reason, figures_of(result, choice, total_ns))
 
-    def last(self, grown: Piece | Choice, finish: FinishReason, figures: Figures) -> bytes:
-        reply = self._reply(grown, done=True, done_reason=_DONE_REASONS[finish])
+    def last(self, part: Piece | Choice, finish: FinishReason, figures: Figures) -> bytes:
+        """The reply that ends an answer. part: what it adds."""
+        reply = self._reply(part, done=True, done_reason=_DONE_REASONS[finish])
         return msgspec.json.encode(msgspec.structs.replace(reply, **msgspec.structs.asdict(figures)))
 
     def loaded(self, reason: DoneReason) -> bytes:
@@ -96,16 +97,16 @@ class OllamaWriter:
         return msgspec.json.encode(self._reply(Piece(), done=True, done_reason=reason))
 
     def _reply(
-        self, grown: Piece | Choice, *, done: bool, done_reason: DoneReason | Unset = UNSET
+        self, part: Piece | Choice, *, done: bool, done_reason: DoneReason | Unset = UNSET
     ) -> OllamaReply:
-        thinking = grown.reasoning or UNSET
+        thinking = part.reasoning or UNSET
         return OllamaReply(
             model=self._model,
             created_at=timestamp(time.time_ns()),
-            message=_message(grown) if self._chat else UNSET,
-            response=UNSET if self._chat else grown.text,
+            message=_message(part) if self._chat else UNSET,
+            response=UNSET if self._chat else part.text,
             thinking=UNSET if self._chat else thinking,
-            logprobs=chat_logprobs(grown.logprobs).content if grown.logprobs else UNSET,
+            logprobs=chat_logprobs(part.logprobs).content if part.logprobs else UNSET,
             done=done,
             done_reason=done_reason,
         )
@@ -116,7 +117,11 @@ class OllamaError(msgspec.Struct, frozen=True):
 
 
 def ollama_envelope(fault: Fault) -> bytes:
+    """An OllamaError as JSON."""
     return msgspec.json.encode(OllamaError(fault.message))
+
+
+OLLAMA_ERRORS = ErrorFormat(ollama_envelope, (OllamaError,))
 
 
 def timestamp(time_ns: int) -> str:
@@ -126,8 +131,8 @@ def timestamp(time_ns: int) -> str:
 
 
 def figures_of(result: GenerateResult, choice: Choice, total_ns: int) -> Figures:
-    """total_ns: what the caller waited. A single token takes no time from the first to the last: it is told as 1 ns,
-    for clients divide by it.
+    """total_ns: how long the caller waited. One token takes no time from the first to the last. It is given as 1 ns,
+    because clients divide by it.
     """
     load, prompt, generate = (
         int(seconds * _NS) for seconds in (result.load_s, result.prompt_s, result.generate_s)
@@ -142,11 +147,8 @@ def figures_of(result: GenerateResult, choice: Choice, total_ns: int) -> Figures
     )
 
 
-def _message(grown: Piece | Choice) -> OllamaMessageReply:
+def _message(part: Piece | Choice) -> OllamaMessageReply:
     calls = [
-        OllamaCallReply(call.id, OllamaFunctionReply(call.name, tool_input(call)))
-        for call in grown.tool_calls
+        OllamaCallReply(call.id, OllamaFunctionReply(call.name, tool_input(call))) for call in part.tool_calls
     ]
-    return OllamaMessageReply(
-        content=grown.text, thinking=grown.reasoning or UNSET, tool_calls=calls or UNSET
-    )
+    return OllamaMessageReply(content=part.text, thinking=part.reasoning or UNSET, tool_calls=calls or UNSET)

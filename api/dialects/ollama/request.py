@@ -1,4 +1,4 @@
-"""What Ollama's two bodies of text generation have in common, and what becomes of one without a prompt."""
+"""What Ollama's two bodies of text generation have in common, and the job of one without a prompt."""
 
 from typing import Annotated
 
@@ -34,7 +34,7 @@ class OllamaRequest(OtherFormats, frozen=True, kw_only=True):
 
 
 def ollama_job(asked: OllamaRequest, prompt: Chat | Prompt) -> GenerateJob:
-    """Raises InvalidInput naming the field."""
+    """The job without the parts that only one of the bodies has. Raises InvalidInput naming the field."""
     options = asked.options or OllamaOptions()
     refuse_given(asked, OtherFormats.__struct_fields__, "format")
     refuse_given(options, ("format", "json_schema", "grammar"), "format beside the options")

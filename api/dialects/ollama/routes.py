@@ -1,6 +1,7 @@
 """Ollama's dialect: /api/chat, /api/generate, and what its clients ask besides."""
 
 import time
+from collections.abc import Sequence
 from importlib.metadata import version
 
 import msgspec
@@ -8,7 +9,7 @@ from fastapi import FastAPI
 from starlette.requests import Request
 from starlette.responses import Response
 
-from api.dialects.mlxq.job_reply import accepted_response
+from api.dialects.dialect import Dialect, json_response
 from api.dialects.ollama.chat import OllamaChatRequest, ollama_chat_job
 from api.dialects.ollama.generate import OllamaGenerateRequest, ollama_generate_job
 from api.dialects.ollama.lines import OllamaLines
@@ -20,22 +21,18 @@ from api.dialects.ollama.models import (
     VersionReply,
     list_loaded,
     list_models,
-    served_id,
+    model_id,
     show_model,
 )
-from api.dialects.ollama.reply import OllamaError, OllamaReply, OllamaWriter, ollama_envelope
-from api.errors import BodyTooLarge, Fault
+from api.dialects.ollama.reply import OLLAMA_ERRORS, OllamaReply, OllamaWriter
+from api.errors import BodyTooLarge
 from api.openapi.operation import Operation, Stream, reading, work
-from api.replies.stream_response import StreamResponse
-from api.requests.body import decode_body, read_body
-from api.requests.images import ImageSource
-from api.route import DirectRoute, add_route
-from api.work.queue import Queue
-from api.work.stream import open_stream
-from api.work.wait import Accepted, perform
+from api.requests.body import decode_body
+from api.route import add_route
+from api.work.terms import Terms
+from api.work.wait import Done
 from jobs.errors import InvalidInput, NoWorker, UnknownModel
 from jobs.generate import GenerateJob
-from jobs.settings import Settings
 
 _LINES = Stream(
     "application/x-ndjson",
@@ -65,24 +62,13 @@ _SHOW = reading("ollama", ShowReply, InvalidInput, BodyTooLarge, UnknownModel, N
 )
 _VERSION = Operation("GET", "ollama", {200: (VersionReply,)}, ())
 
-
-class OllamaRoute(DirectRoute):
-    error_shapes = (OllamaError,)
-
-    def envelope(self, fault: Fault) -> bytes:
-        return ollama_envelope(fault)
+_chat_decoder = msgspec.json.Decoder(OllamaChatRequest)
+_generate_decoder = msgspec.json.Decoder(OllamaGenerateRequest)
+_show_decoder = msgspec.json.Decoder(ShowRequest)
 
 
-class Ollama:
-    """images: who looks at pictures; None where nobody does."""
-
-    def __init__(self, queue: Queue, settings: Settings, images: ImageSource | None) -> None:
-        self._queue = queue
-        self._settings = settings
-        self._images = images
-        self._chat_decoder = msgspec.json.Decoder(OllamaChatRequest)
-        self._generate_decoder = msgspec.json.Decoder(OllamaGenerateRequest)
-        self._show_decoder = msgspec.json.Decoder(ShowRequest)
+class Ollama(Dialect):
+    """/api/chat, /api/generate, and the models."""
 
     def add_routes(self, app: FastAPI) -> None:
         for path, endpoint, operation in (
@@ -93,70 +79,63 @@ class Ollama:
             ("/api/ps", self.ollama_ps, reading("ollama", OllamaLoadedModels)),
             ("/api/version", self.ollama_version, _VERSION),
         ):
-            add_route(app, path, endpoint, operation, OllamaRoute)
+            add_route(app, path, endpoint, operation, OLLAMA_ERRORS)
 
     async def ollama_chat(self, request: Request) -> Response:
         """The answer to a chat: a stream of JSON lines or, with `stream` false, one JSON object."""
         started_ns = time.monotonic_ns()
-        raw = await read_body(request, self._settings.max_body_bytes)
-        asked = decode_body(self._chat_decoder, raw)
-        job = await ollama_chat_job(asked, self._images)
-        return await self._answer(request, job, OllamaWriter(asked.model, chat=True), started_ns)
+        asked, terms = await self.read(request, _chat_decoder)
+        job = await ollama_chat_job(asked, self.context.images)
+        return await self._answer(request, job, terms, OllamaWriter(asked.model, chat=True), started_ns)
 
     async def ollama_generate(self, request: Request) -> Response:
         """The answer to one prompt: a stream of JSON lines or, with `stream` false, one JSON object."""
         started_ns = time.monotonic_ns()
-        raw = await read_body(request, self._settings.max_body_bytes)
-        asked = decode_body(self._generate_decoder, raw)
-        job = await ollama_generate_job(asked, self._images)
-        return await self._answer(request, job, OllamaWriter(asked.model, chat=False), started_ns)
+        asked, terms = await self.read(request, _generate_decoder)
+        job = await ollama_generate_job(asked, self.context.images)
+        return await self._answer(request, job, terms, OllamaWriter(asked.model, chat=False), started_ns)
 
     async def ollama_show(self, request: Request) -> Response:
         """One model."""
-        raw = await read_body(request, self._settings.max_body_bytes)
-        asked = decode_body(self._show_decoder, raw)
+        asked = decode_body(_show_decoder, await self.read_raw(request))
         name = asked.model or asked.name
         if not name:
             raise InvalidInput("Missing field: model.", param="model")
-        return _json(msgspec.json.encode(show_model(name, await self._queue.models())))
+        return json_response(msgspec.json.encode(show_model(name, await self.context.queue.models())))
 
     async def ollama_tags(self, request: Request) -> Response:
         """Every model that a live worker serves."""
-        return _json(msgspec.json.encode(list_models(await self._queue.models())))
+        return json_response(msgspec.json.encode(list_models(await self.context.queue.models())))
 
     async def ollama_ps(self, request: Request) -> Response:
         """Those of them that are in memory."""
-        models, stats = await self._queue.models(), await self._queue.stats()
-        return _json(msgspec.json.encode(list_loaded(models, stats.workers)))
+        models, stats = await self.context.queue.models(), await self.context.queue.stats()
+        return json_response(msgspec.json.encode(list_loaded(models, stats.workers)))
 
     async def ollama_version(self, request: Request) -> Response:
         """That of mlxq."""
-        return _json(msgspec.json.encode(VersionReply(version("mlxq"))))
+        return json_response(msgspec.json.encode(VersionReply(version("mlxq"))))
 
     async def _answer(
-        self, request: Request, job: GenerateJob, writer: OllamaWriter, started_ns: int
+        self, request: Request, job: GenerateJob, terms: Terms, writer: OllamaWriter, started_ns: int
     ) -> Response:
-        job = msgspec.structs.replace(job, model=served_id(job.model, await self._queue.models(), "generate"))
-        if job.count_only and job.keep_alive_s == 0 and not await self._is_loaded(job.model):
-            return _json(writer.loaded("unload"))  # a job would load it first
+        model = model_id(job.model, await self.context.queue.models(), "generate")
+        job = msgspec.structs.replace(job, model=model)
+        unloads = job.keep_alive_s == 0
+        if job.count_only and unloads and not await self._is_loaded(model):
+            return json_response(writer.loaded("unload"))  # a job would load it first
         if job.stream:
-            stream = await open_stream(self._queue, self._settings, request, [job])
-            if isinstance(stream, Accepted):
-                return await accepted_response(stream)
-            return StreamResponse(stream, OllamaLines(writer, started_ns))
-        outcome = await perform(self._queue, self._settings, request, job)
-        if isinstance(outcome, Accepted):
-            return await accepted_response(outcome)
-        if job.count_only:
-            return _json(writer.loaded("unload" if job.keep_alive_s == 0 else "load"))
-        return _json(writer.whole(outcome.result, time.monotonic_ns() - started_ns))
+            return await self.respond_stream(request, [job], terms, lambda _: OllamaLines(writer, started_ns))
+
+        def encode(done: Sequence[Done]) -> bytes:
+            if job.count_only:
+                return writer.loaded("unload" if unloads else "load")
+            return writer.whole(done[0].result, time.monotonic_ns() - started_ns)
+
+        return await self.respond(request, [job], terms, encode)
 
     async def _is_loaded(self, model: str) -> bool:
-        """Also True for a model that nobody serves: a job says so."""
-        workers = (await self._queue.stats()).workers
-        served = any(model in worker.models for worker in workers)
-        return not served or any(each.id == model for worker in workers for each in worker.loaded)
-
-
-def _json(body: bytes) -> Response:
-    return Response(body, media_type="application/json")
+        """Also True for a model that no worker serves: the job's error says so."""
+        workers = (await self.context.queue.stats()).workers
+        is_served = any(model in worker.models for worker in workers)
+        return not is_served or any(each.id == model for worker in workers for each in worker.loaded)

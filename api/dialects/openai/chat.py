@@ -1,6 +1,5 @@
 """OpenAI's chat completion body: read, checked, and turned into a job."""
 
-from collections.abc import Sequence
 from typing import Annotated, Literal
 
 import msgspec
@@ -10,18 +9,9 @@ from api.requests.answer_format import FormatRequest, answer_format
 from api.requests.images import ImageSource
 from api.requests.sampling import Answers, MaxTokens, Stop, sampling, stops
 from api.requests.template_options import template_options
-from api.requests.tools import JsonObject, check_choice, tool
+from api.requests.tools import FunctionSpec, JsonObject, function_tools
 from jobs.errors import InvalidInput
-from jobs.generate import Chat, GenerateJob, Tool, ToolChoice
-
-
-class FunctionSpec(msgspec.Struct, frozen=True, kw_only=True):
-    """parameters: JSON schema of the arguments."""
-
-    name: str
-    description: str | None = None
-    parameters: JsonObject | None = None
-    strict: bool | None = None
+from jobs.generate import Chat, GenerateJob, ToolChoice
 
 
 class ChatTool(msgspec.Struct, frozen=True, kw_only=True):
@@ -72,7 +62,7 @@ class ChatRequest(FormatRequest, frozen=True, kw_only=True):
     modalities: tuple[str, ...] | None = None
 
 
-async def chat_job(asked: ChatRequest, images: ImageSource | None) -> GenerateJob:
+async def chat_job(asked: ChatRequest, source: ImageSource | None) -> GenerateJob:
     """The job that a request asks for; fetches the images it names. Raises InvalidInput naming the field."""
     _refuse_unsupported(asked)
     choice, tool_name = _tool_choice(asked)
@@ -87,7 +77,7 @@ async def chat_job(asked: ChatRequest, images: ImageSource | None) -> GenerateJo
     )
     stop = stops(asked.stop)
     chat = Chat(
-        messages=await chat_messages(asked.messages, images),
+        messages=await chat_messages(asked.messages, source),
         tools=tools,
         tool_choice=choice,
         tool_name=tool_name,
@@ -124,28 +114,6 @@ def _refuse_unsupported(asked: ChatRequest) -> None:
     limits = {asked.max_tokens, asked.max_completion_tokens} - {None}
     if len(limits) > 1:
         raise InvalidInput("max_tokens and max_completion_tokens contradict each other.", param="max_tokens")
-
-
-def function_tools(
-    given: Sequence[FunctionSpec], *, must_call: bool = False, name: str | None = None
-) -> tuple[Tool, ...]:
-    """The functions of `tools`, as OpenAI and Ollama have them; must_call, name: what tool_choice says.
-
-    Raises InvalidInput, naming the field, for tools that are wrong or too large, and where tool_choice fits none.
-    """
-    tools = tuple(
-        tool(
-            each.name,
-            each.description,
-            each.parameters,
-            each.strict,
-            place=f"tools[{place}].function.name",
-            param="tools",
-        )
-        for place, each in enumerate(given)
-    )
-    check_choice(tools, must_call=must_call, name=name, param="tool_choice")
-    return tools
 
 
 def _tool_choice(asked: ChatRequest) -> tuple[ToolChoice, str | None]:

@@ -17,7 +17,7 @@ _encode = msgspec.json.Encoder().encode
 
 
 class CallDelta(msgspec.Struct, frozen=True, kw_only=True):
-    """A whole call: the model's calls are told when they are complete. index: among the choice's calls."""
+    """A whole call: a model's call is sent when it is complete. index: among the choice's calls."""
 
     index: int
     id: str
@@ -61,7 +61,7 @@ class ChatChunks(Chunks):
         )
         self._calls: dict[int, int] = {}
 
-    def write(self, place: int, piece: Piece) -> list[bytes]:
+    def write(self, job_index: int, piece: Piece) -> list[bytes]:
         chunks: list[bytes] = []
         delta = self._delta(piece)
         if delta:
@@ -72,10 +72,10 @@ class ChatChunks(Chunks):
         return chunks
 
     def _delta(self, piece: Piece) -> bytes:
-        """Empty where there is nothing to tell yet, such as the beginning of a tool call."""
+        """Empty where there is nothing to send yet, such as the beginning of a tool call."""
         begun = piece.choice in self._calls
         if begun and piece.text and not (piece.reasoning or piece.tool_calls):
-            return b'{"content":%b}' % _encode(piece.text)  # nearly all of them
+            return b'{"content":%b}' % _encode(piece.text)  # nearly all pieces
         if begun and not (piece.text or piece.reasoning or piece.tool_calls or piece.logprobs):
             return b""
         first = self._calls.setdefault(piece.choice, 0)

@@ -49,71 +49,71 @@ class ChatMessage(msgspec.Struct, frozen=True, kw_only=True):
     name: str | None = None
 
 
-async def chat_messages(given: Sequence[ChatMessage], images: ImageSource | None) -> tuple[Message, ...]:
-    """The messages as the job holds them; fetches the images, once all else is found good. Raises InvalidInput."""
+async def chat_messages(given: Sequence[ChatMessage], source: ImageSource | None) -> tuple[Message, ...]:
+    """The messages as the job holds them; fetches the images once everything else is valid. Raises InvalidInput."""
     if not given:
         raise InvalidInput("messages is empty.", param="messages")
-    calls = [_checked_calls(message, f"messages[{place}]") for place, message in enumerate(given)]
-    pictures = iter(await load_images(list(_image_references(given)), images))
-    return tuple(_message(message, asked, pictures) for message, asked in zip(given, calls, strict=True))
+    calls = [_checked_calls(message, f"messages[{index}]") for index, message in enumerate(given)]
+    references = list(_image_references(given))
+    images = iter(await load_images(references, source) if references else ())
+    return tuple(_message(message, asked, images) for message, asked in zip(given, calls, strict=True))
 
 
-def _checked_calls(message: ChatMessage, place: str) -> tuple[ToolCall, ...]:
+def _checked_calls(message: ChatMessage, path: str) -> tuple[ToolCall, ...]:
     """The message's calls, where it has all that its role needs."""
     if message.content is None and not (message.role == "assistant" and message.tool_calls):
-        raise InvalidInput(f"{place}.content is missing.", param="messages")
+        raise InvalidInput(f"{path}.content is missing.", param="messages")
     if message.tool_calls and message.role != "assistant":
-        raise InvalidInput(f"{place}.tool_calls: only an assistant calls tools.", param="messages")
+        raise InvalidInput(f"{path}.tool_calls: only an assistant calls tools.", param="messages")
     if message.role == "tool" and message.tool_call_id is None:
-        raise InvalidInput(f"{place}.tool_call_id is missing.", param="messages")
+        raise InvalidInput(f"{path}.tool_call_id is missing.", param="messages")
     if isinstance(message.content, tuple):
-        for number, part in enumerate(message.content):
-            _check_part(part, f"{place}.content[{number}]")
+        for index, part in enumerate(message.content):
+            _check_part(part, f"{path}.content[{index}]")
     return tuple(
         ToolCall(
             id=call.id,
             name=call.function.name,
             arguments=call_arguments(
                 call.function.arguments,
-                place=f"{place}.tool_calls[{number}].function.arguments",
+                path=f"{path}.tool_calls[{index}].function.arguments",
                 param="messages",
             ),
         )
-        for number, call in enumerate(message.tool_calls or ())
+        for index, call in enumerate(message.tool_calls or ())
     )
 
 
-def _check_part(part: ContentPart, place: str) -> None:
+def _check_part(part: ContentPart, path: str) -> None:
     if part.type not in ("text", "image_url"):
         raise InvalidInput(
-            f"{place}: parts of type {part.type[:100]!r} are not read; there are text and image_url.",
+            f"{path}: parts of type {part.type[:100]!r} are not read; there are text and image_url.",
             param="messages",
         )
     if (part.text if part.type == "text" else part.image_url) is None:
-        raise InvalidInput(f"{place}.{part.type} is missing.", param="messages")
+        raise InvalidInput(f"{path}.{part.type} is missing.", param="messages")
 
 
 def _image_references(messages: Sequence[ChatMessage]) -> Iterator[ImageReference]:
     for turn, message in enumerate(messages):
         parts = message.content if isinstance(message.content, tuple) else ()
-        for number, part in enumerate(parts):
+        for index, part in enumerate(parts):
             if part.type == "image_url" and part.image_url is not None:
                 url = part.image_url.url if isinstance(part.image_url, ImageUrl) else part.image_url
-                yield ImageReference(url, f"messages[{turn}].content[{number}].image_url")
+                yield ImageReference(url, f"messages[{turn}].content[{index}].image_url")
 
 
-def _message(message: ChatMessage, calls: tuple[ToolCall, ...], pictures: Iterator[bytes]) -> Message:
-    """pictures: as many are taken as the message has, in order."""
+def _message(message: ChatMessage, calls: tuple[ToolCall, ...], images: Iterator[bytes]) -> Message:
+    """images: as many are taken as the message has, in order."""
     content = message.content or ()
     if isinstance(content, str):
         parts: tuple[TextPart | ImagePart, ...] = (TextPart(content),)
     else:
         parts = tuple(
-            TextPart(part.text or "") if part.type == "text" else ImagePart(next(pictures))
-            for part in content
+            TextPart(part.text or "") if part.type == "text" else ImagePart(next(images)) for part in content
         )
     return Message(
-        # OpenAI's newer word for the same thing; chat templates know the older one.
+        # OpenAI's newer name for the same role; chat templates know the older one.
         role="system" if message.role == "developer" else message.role,
         content=parts,
         reasoning=message.reasoning_content or "",

@@ -69,11 +69,12 @@ def encode_chat(result: Result, *, job_id: str, model: str, created: int) -> byt
 
 
 def chat_id(job_id: str) -> str:
-    """The job's id, in the dress of OpenAI's."""
+    """The job's id, in the form of OpenAI's ids."""
     return f"chatcmpl-{job_id}"
 
 
 def call_replies(calls: Sequence[ToolCall]) -> list[CallReply]:
+    """Calls as a message of the assistant has them."""
     return [CallReply(id=call.id, function=FunctionReply(call.name, call.arguments)) for call in calls]
 
 

@@ -49,10 +49,10 @@ class CompletionChunks(Chunks):
         self._answers = answers
         self._characters: dict[int, int] = {}
 
-    def write(self, place: int, piece: Piece) -> list[bytes]:
+    def write(self, job_index: int, piece: Piece) -> list[bytes]:
         if not (piece.text or piece.logprobs or piece.finish_reason):
             return []
-        choice = place * self._answers + piece.choice
+        choice = job_index * self._answers + piece.choice
         logprobs = self._logprobs(choice, piece) if piece.logprobs else b"null"
         finish = _encode(piece.finish_reason) if piece.finish_reason else b"null"
         return [

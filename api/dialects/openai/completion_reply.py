@@ -36,10 +36,10 @@ def encode_completion(results: Sequence[Result], *, job_id: str, model: str, cre
     """
     tally = Tally()
     answers: list[Choice] = []
-    for place, result in enumerate(results):
+    for index, result in enumerate(results):
         if not isinstance(result, GenerateResult):
             raise InternalError
-        tally.add_result(place, result)
+        tally.add_result(index, result)
         answers += result.choices
     reply = CompletionReply(
         id=completion_id(job_id),
@@ -52,7 +52,7 @@ def encode_completion(results: Sequence[Result], *, job_id: str, model: str, cre
 
 
 def completion_id(job_id: str) -> str:
-    """The job's id, in the dress of OpenAI's."""
+    """The job's id, in the form of OpenAI's ids."""
     return f"cmpl-{job_id}"
 
 

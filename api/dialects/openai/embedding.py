@@ -4,12 +4,13 @@ from typing import Annotated
 
 import msgspec
 
-from api.dialects.openai.embedding_reply import Encoding, Form
-from api.replies.vector_formats import OutputDtype
+from api.dialects.openai.embedding_reply import EmbeddingForm
+from api.replies.vector_formats import Encoding, OutputDtype
 from api.requests.images import ImageSource
-from api.requests.inputs import GivenPages, check_ids, split_pages
-from api.requests.pages import load_pages
+from api.requests.inputs import MixedInputs, check_ids, may_be_image, split_mixed_inputs
+from api.requests.multimodal import load_inputs
 from api.work.queue import Queue
+from jobs.content import MixedInput
 from jobs.embed import EmbedJob, InputType, Truncate
 from jobs.errors import InvalidInput
 
@@ -22,7 +23,7 @@ class EmbeddingRequest(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     model: str
-    input: GivenPages
+    input: MixedInputs
     encoding_format: Encoding | None = None
     output_dtype: OutputDtype = "float"
     dimensions: Annotated[int, msgspec.Meta(ge=1, le=2**31 - 1)] | None = None
@@ -35,25 +36,31 @@ class EmbeddingRequest(msgspec.Struct, frozen=True, kw_only=True):
     patch_grids: bool = False
 
     @property
-    def form(self) -> Form:
-        return Form(self.encoding_format, self.output_dtype, self.patch_grids)
+    def form(self) -> EmbeddingForm:
+        """How the reply's vectors are written."""
+        return EmbeddingForm(self.encoding_format, self.output_dtype, self.patch_grids)
 
 
 async def embed_job(
-    request: EmbeddingRequest, max_inputs: int, queue: Queue, images: ImageSource | None
+    request: EmbeddingRequest, max_inputs: int, queue: Queue, source: ImageSource | None
 ) -> EmbedJob:
-    """The job that a request asks for; fetches the pictures it names. Raises InvalidInput naming the field."""
+    """The job that a request asks for; fetches the images it names. Raises InvalidInput naming the field."""
     if request.prompt_name is not None and request.instruction is not None:
         raise InvalidInput("instruction and prompt_name exclude each other.", param="instruction")
     truncate = request.truncate
     if isinstance(truncate, bool):
         truncate = "end" if truncate else "none"
-    given = split_pages(request.input, max_inputs, "input")
+    given = split_mixed_inputs(request.input, max_inputs, "input")
     if truncate == "none":
         await check_ids(queue, request.model, given, "input")
+    inputs: tuple[str | tuple[int, ...] | MixedInput, ...]
+    if request.image_url is None and not any(map(may_be_image, given)):
+        inputs = given  # pyright: ignore[reportAssignmentType]: no objects among them
+    else:
+        inputs = await load_inputs(queue, request.model, given, request.image_url, source)
     return EmbedJob(
         model=request.model,
-        inputs=await load_pages(queue, request.model, given, request.image_url, images),
+        inputs=inputs,
         dimensions=request.dimensions,
         truncate=truncate,
         prompt_name=request.prompt_name,

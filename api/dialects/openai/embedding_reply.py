@@ -7,12 +7,11 @@ from typing import Annotated, Any, Literal, NamedTuple, cast
 import msgspec
 from msgspec import UNSET, UnsetType
 
-from api.replies.vector_formats import OutputDtype, packed, values
+from api.replies.usage import PromptUsage
+from api.replies.vector_formats import Encoding, OutputDtype, packed, values
 from jobs.embed import EmbedResult, PatchGrid
 from jobs.errors import InternalError
 from jobs.job import Result
-
-Encoding = Literal["float", "base64"]
 
 _FLOAT_BYTES = 4
 # Values encoded between two turns of the event loop: a few milliseconds, so a huge reply delays no small one.
@@ -22,7 +21,7 @@ _encoder = msgspec.json.Encoder()
 _Vector = list[float] | list[int]
 
 _NUMBERS = {"type": "array", "items": {"type": "number"}}
-_Shown = Annotated[  # msgspec describes no union of two lists
+_Values = Annotated[  # msgspec describes no union of two lists
     Any,
     msgspec.Meta(
         extra_json_schema={
@@ -36,19 +35,13 @@ _Shown = Annotated[  # msgspec describes no union of two lists
 ]
 
 
-class Form(NamedTuple):
-    """How vectors are shown. grids: with the places of a picture's vectors."""
+class EmbeddingForm(NamedTuple):
+    """How vectors are written."""
 
     encoding: Encoding | None = None
     dtype: OutputDtype = "float"
     grids: bool = False
-
-
-class PromptUsage(msgspec.Struct, frozen=True):
-    """Of work that writes nothing: all tokens are read."""
-
-    prompt_tokens: int
-    total_tokens: int
+    """With the patch grids of images."""
 
 
 class Embedding(msgspec.Struct, frozen=True, kw_only=True):
@@ -58,7 +51,7 @@ class Embedding(msgspec.Struct, frozen=True, kw_only=True):
 
     object: Literal["embedding"] = "embedding"
     index: int
-    embedding: _Shown
+    embedding: _Values
     shape: Annotated[tuple[int, ...], msgspec.Meta(min_length=2, max_length=2)] | UnsetType = UNSET
     patch_grids: Sequence[PatchGrid] | UnsetType = UNSET
 
@@ -72,7 +65,7 @@ class EmbeddingReply(msgspec.Struct, frozen=True, kw_only=True):
     usage: PromptUsage
 
 
-async def encode_embeddings(result: Result, model: str, form: Form) -> bytes:
+async def encode_embeddings(result: Result, model: str, form: EmbeddingForm) -> bytes:
     """The reply as JSON bytes. Raises InternalError where the result holds no such vectors."""
     if not isinstance(result, EmbedResult):
         raise InternalError
@@ -95,7 +88,7 @@ async def encode_embeddings(result: Result, model: str, form: Form) -> bytes:
     )
 
 
-def _slices(result: EmbedResult, form: Form) -> Iterator[list[Embedding]]:
+def _slices(result: EmbedResult, form: EmbeddingForm) -> Iterator[list[Embedding]]:
     if result.counts:
         yield from _multi_vectors(result, form)
         return
@@ -104,31 +97,31 @@ def _slices(result: EmbedResult, form: Form) -> Iterator[list[Embedding]]:
     step = max(1, _SLICE_VALUES // max(1, size))
     for start in range(0, count, step):
         yield [
-            Embedding(index=place, embedding=_shown(floats[place * size : (place + 1) * size], form))
-            for place in range(start, min(start + step, count))
+            Embedding(index=index, embedding=_written(floats[index * size : (index + 1) * size], form))
+            for index in range(start, min(start + step, count))
         ]
 
 
-def _multi_vectors(result: EmbedResult, form: Form) -> Iterator[list[Embedding]]:
+def _multi_vectors(result: EmbedResult, form: EmbeddingForm) -> Iterator[list[Embedding]]:
     """An input at a time: one page has as many values as a hundred texts."""
     floats = memoryview(result.vectors).cast("f")
     size, first = result.dimensions, 0
-    for place, count in enumerate(result.counts):
+    for index, count in enumerate(result.counts):
         vectors = [floats[row * size : (row + 1) * size] for row in range(first, first + count)]
         first += count
-        shown = [_shown(vector, form) for vector in vectors]
+        written = [_written(vector, form) for vector in vectors]
         as_bytes = form.encoding == "base64"
         yield [
             Embedding(
-                index=place,
-                embedding=b"".join(cast(list[bytes], shown)) if as_bytes else cast(list[_Vector], shown),
+                index=index,
+                embedding=b"".join(cast(list[bytes], written)) if as_bytes else cast(list[_Vector], written),
                 shape=(count, size) if as_bytes else UNSET,
-                patch_grids=result.grids[place] if form.grids and result.grids else UNSET,
+                patch_grids=result.grids[index] if form.grids and result.grids else UNSET,
             )
         ]
 
 
-def _shown(vector: "memoryview[float]", form: Form) -> _Vector | bytes | memoryview:
+def _written(vector: "memoryview[float]", form: EmbeddingForm) -> _Vector | bytes | memoryview:
     if form.dtype == "float":
         return vector.cast("B") if form.encoding == "base64" else vector.tolist()
     raw = packed(vector, form.dtype)

@@ -6,8 +6,8 @@ from typing import Annotated
 import msgspec
 from msgspec import UNSET, UnsetType
 
-from api.errors import Fault
-from api.requests.passages import PassageField
+from api.errors import ErrorFormat, Fault
+from api.requests.multimodal import PassageField
 from api.requests.rerank import model_or_sole, ranked, rerank_job, scores_of
 from jobs.errors import InvalidInput
 from jobs.job import Result
@@ -18,7 +18,7 @@ _ERROR_TYPES = {429: "Overloaded", 503: "Unhealthy"}
 _SERVER_ERROR = 500
 
 
-# No enum: makers of clients would name two of its words alike.
+# No enum: generators of clients would give two of its values the same name.
 Direction = Annotated[str, msgspec.Meta(pattern="^([Ll]eft|[Rr]ight)$")]
 
 
@@ -67,12 +67,16 @@ async def tei_job(asked: TeiRequest, models: Sequence[ModelInfo], max_inputs: in
 def encode_tei(result: Result, texts: Sequence[str] | None) -> bytes:
     """The reply as JSON bytes. texts: None where they are not shown. Raises InternalError."""
     ranks = [
-        TeiRank(index=place, score=score, text=UNSET if texts is None else texts[place])
-        for place, score in ranked(scores_of(result))
+        TeiRank(index=index, score=score, text=UNSET if texts is None else texts[index])
+        for index, score in ranked(scores_of(result))
     ]
     return msgspec.json.encode(ranks)
 
 
 def tei_envelope(fault: Fault) -> bytes:
+    """A TeiError as JSON."""
     otherwise = "Backend" if fault.status >= _SERVER_ERROR else "Validation"
     return msgspec.json.encode(TeiError(fault.message, _ERROR_TYPES.get(fault.status, otherwise)))
+
+
+TEI_ERRORS = ErrorFormat(tei_envelope, (TeiError,))

@@ -5,9 +5,10 @@ from typing import Literal, NamedTuple
 
 import msgspec
 
-from api.dialects.openai.embedding_reply import PromptUsage
+from api.replies.usage import PromptUsage
 from api.requests.images import ImageSource
-from api.requests.passages import GivenPassage, PassageField, TextOrImage, load_passages
+from api.requests.inputs import TextOrImage
+from api.requests.multimodal import GivenPassage, PassageField, load_passages
 from api.requests.rerank import check_count, model_or_sole, scores_of
 from jobs.errors import InvalidInput
 from jobs.job import Result
@@ -45,10 +46,11 @@ class ScoreRequest(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class PairedJob(NamedTuple):
-    """A job for each query. places: which pairs of the request its documents are."""
+    """The job of all pairs that have the same query."""
 
     job: RerankJob
-    places: tuple[int, ...]
+    pairs: tuple[int, ...]
+    """Indices of the request's pairs, one for each of the job's documents."""
 
 
 class Score(msgspec.Struct, frozen=True, kw_only=True):
@@ -67,7 +69,7 @@ class ScoreReply(msgspec.Struct, frozen=True, kw_only=True):
 
 
 async def score_jobs(
-    asked: ScoreRequest, models: Sequence[ModelInfo], images: ImageSource | None, max_inputs: int
+    asked: ScoreRequest, models: Sequence[ModelInfo], source: ImageSource | None, max_inputs: int
 ) -> list[PairedJob]:
     """Pairs with the same query are one job; fetches the images. Raises InvalidInput naming the field."""
     queries, documents = _side(asked, _QUERY_NAMES), _side(asked, _DOCUMENT_NAMES)
@@ -76,25 +78,25 @@ async def score_jobs(
     _check_lengths(queries, documents)
     truncate = _truncates(asked)
     model = model_or_sole(asked.model, models)
-    questions, passages = await load_passages([queries, documents], images)
+    questions, passages = await load_passages([queries, documents], source)
     if len(questions) == 1:
         questions *= len(passages)
     grouped: dict[Passage, list[int]] = {}
-    for place, question in enumerate(questions):
-        grouped.setdefault(question, []).append(place)
+    for index, question in enumerate(questions):
+        grouped.setdefault(question, []).append(index)
     return [
         PairedJob(
             RerankJob(
                 model=model,
                 query=question,
-                documents=tuple(passages[place] for place in places),
+                documents=tuple(passages[index] for index in pairs),
                 truncate=truncate,
                 instruction=asked.instruction or None,
                 raw_scores=any(getattr(asked, name) is False for name in _ACTIVATION_NAMES),
             ),
-            tuple(places),
+            tuple(pairs),
         )
-        for question, places in grouped.items()
+        for question, pairs in grouped.items()
     ]
 
 
@@ -106,13 +108,13 @@ def encode_scores(
     tokens = 0
     for paired, result in zip(jobs, results, strict=True):
         scores = scores_of(result)
-        found.update(zip(paired.places, scores.values, strict=True))
+        found.update(zip(paired.pairs, scores.values, strict=True))
         tokens += scores.tokens
     reply = ScoreReply(
         id=f"score-{job_id}",
         created=created,
         model=jobs[0].job.model,
-        data=[Score(index=place, score=found[place]) for place in range(len(found))],
+        data=[Score(index=index, score=found[index]) for index in range(len(found))],
         usage=PromptUsage(prompt_tokens=tokens, total_tokens=tokens),
     )
     return msgspec.json.encode(reply)

@@ -8,7 +8,7 @@ from typing import Any
 import httpx
 import pytest
 
-from api.fetch.callers_images import CallersImages
+from api.fetch.image_source import GuardedImageSource
 from jobs.content import ImagePart, TextPart
 from jobs.errors import InputTooLong, InvalidInput, NoWorker
 from jobs.job import Lane
@@ -125,7 +125,7 @@ async def test_a_picture_that_cannot_be_had_names_its_document(
 
 
 async def test_a_private_address_is_not_fetched(connect: Connect, reranker: MemoryQueue):
-    images = CallersImages(Settings())
+    images = GuardedImageSource(Settings())
     message = await detail(connect(reranker, images), documents=[{"image": "http://127.0.0.1:6379/"}])
     assert message.startswith("documents[0].image: http://127.0.0.1:6379/ ")
     assert not reranker.submitted

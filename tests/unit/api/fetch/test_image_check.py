@@ -9,7 +9,7 @@ from io import BytesIO
 import pytest
 from PIL import Image
 
-from api.fetch.pictures import Pictures, check_picture
+from api.fetch.image_check import ImageChecker, check_image
 from jobs.errors import InvalidInput
 from jobs.settings import Settings
 
@@ -33,7 +33,7 @@ def encoded(format_: str, size: tuple[int, int] = (64, 48), **options: object) -
 
 
 def check(data: bytes, max_pixels: int = 40 * MEGA) -> None:
-    check_picture(data, max_pixels=max_pixels, param="image")
+    check_image(data, max_pixels=max_pixels, param="image")
 
 
 def refusal(data: bytes, max_pixels: int = 40 * MEGA) -> str:
@@ -200,7 +200,7 @@ def test_a_jpeg_of_countless_empty_segments_is_refused():
 
 
 async def test_the_event_loop_goes_on_while_a_large_picture_is_decoded():
-    pictures = Pictures(Settings())
+    pictures = ImageChecker(Settings())
     task = asyncio.create_task(pictures.check(png((6000, 6000)), param="image"))
     turns = 0
     while not task.done():
@@ -213,7 +213,7 @@ async def test_the_event_loop_goes_on_while_a_large_picture_is_decoded():
 
 
 async def test_the_settings_limit_is_the_one_that_counts():
-    pictures = Pictures(Settings(max_image_pixels=99))
+    pictures = ImageChecker(Settings(max_image_pixels=99))
 
     with pytest.raises(InvalidInput, match="99 pixels"):
         await pictures.check(encoded("PNG", (10, 10)), param="image")
@@ -222,7 +222,8 @@ async def test_the_settings_limit_is_the_one_that_counts():
 
 def test_pillow_is_not_loaded_before_there_is_a_picture():
     code = (
-        "import sys; from api.fetch.pictures import Pictures; from jobs.settings import Settings; Pictures(Settings());"
+        "import sys; from api.fetch.image_check import ImageChecker; from jobs.settings import Settings;"
+        " ImageChecker(Settings());"
         " print('PIL' in sys.modules)"
     )
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

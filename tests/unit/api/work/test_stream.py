@@ -51,7 +51,7 @@ async def test_a_silent_stream_is_overdue_now_and_then(queue: ScriptedQueue):
         for _ in range(3):
             assert await take(stream) == []
             assert stream.is_overdue
-            stream.note_told()
+            stream.note_written()
         queue.script.put_nowait(EVENT)
         assert await take(stream) == [1]
         assert await take(stream) == []
@@ -80,7 +80,7 @@ async def test_a_stream_that_has_started_may_take_longer(queue: ScriptedQueue):
         assert await take(stream) == [1]
         for _ in range(5):
             assert await take(stream) == []
-            stream.note_told()
+            stream.note_written()
 
 
 async def test_a_stream_does_not_begin_without_an_event(queue: ScriptedQueue):

@@ -58,7 +58,7 @@ async def test_an_unreadable_message_does_not_stop_the_next_one(
     await listener.start()
     future = listener.expect("id")
     await until_async(lambda: redis.publish(listener.channel, b"\xc1garbage"))
-    await until(lambda: "unreadable message" in caplog.text)
+    await until(lambda: "message on the reply channel is unreadable" in caplog.text)
     await redis.publish(listener.channel, record.pack([("id", "failed", b"why")]))
     assert await outcome(future) == ("failed", b"why")
     await listener.aclose()

@@ -17,6 +17,7 @@ from jobs.embed import EmbedJob, EmbedResult
 from jobs.errors import (
     IdempotencyConflict,
     InternalError,
+    InvalidInput,
     JobCanceled,
     JobExpired,
     NoWorker,
@@ -40,6 +41,7 @@ from workers.queue.client import WorkerQueue
 from workers.queue.outcome import Outcome, failed
 
 INFO = ModelInfo(id="m", task="embed", created=1, dimensions=1, max_tokens=512)
+WRITER = ModelInfo(id="w", task="generate", created=1, dimensions=0, max_tokens=512)
 RESULT = EmbedResult(dimensions=1, vectors=b"\0\0\x80\x3f", tokens=(3,))
 QUEUE = "embed:m:default"
 
@@ -58,9 +60,14 @@ def worker_queue(server: fakeredis.FakeServer) -> WorkerQueue:
     redis = fakeredis.FakeRedis(server=server)
     redis.sadd(keys.WORKERS, keys.WORKER_PREFIX + "w1")  # as RQ registers it
     worker_queue = WorkerQueue(redis, "w1", lease_s=10, max_crashes=3)
-    stats = WorkerStats(name="w1", models=("m",), seen_at=4e9, jobs_in_hand=0, drain_rate={QUEUE: 2.0})
-    worker_queue.announce(stats, [INFO])
+    announce(worker_queue, INFO)
     return worker_queue
+
+
+def announce(worker_queue: WorkerQueue, *models: ModelInfo) -> None:
+    ids = tuple(info.id for info in models)
+    stats = WorkerStats(name="w1", models=ids, seen_at=4e9, jobs_in_hand=0, drain_rate={QUEUE: 2.0})
+    worker_queue.announce(stats, models)
 
 
 @pytest.fixture
@@ -144,6 +151,20 @@ async def test_an_idempotency_key_returns_the_first_job(queue: JobQueue):
     assert first.id == again.id
     with pytest.raises(IdempotencyConflict):
         await queue.submit(job("something else"), options)
+
+
+async def test_a_model_of_another_task_is_refused_with_its_endpoint(queue: JobQueue):
+    for _ in range(2):  # looked up, and known from a moment ago
+        with pytest.raises(InvalidInput, match=r"not for this task \(generate\) but for embed: send it to /v1/emb"):
+            await queue.submit(GenerateJob(model="m", prompt=Prompt("a")), SubmitOptions())
+
+
+async def test_a_job_is_queued_under_its_models_id_whatever_name_it_has(
+    queue: JobQueue, worker_queue: WorkerQueue
+):
+    await queue.submit(EmbedJob(model="M", inputs=("hello",)), SubmitOptions())
+    (claim,), _ = claim_all(worker_queue)
+    assert record.decode_job(claim.data) == job()
 
 
 async def test_an_unknown_model_is_refused_with_those_there_are(queue: JobQueue):
@@ -567,6 +588,7 @@ async def hurried(
     monkeypatch.setattr(watch, "LOOK_S", 0.02)
     queue = JobQueue(fakeredis.FakeAsyncRedis(server=server), Settings(worker_wait_s=0.1, wait_s=60))
     await queue.start()
+    announce(worker_queue, INFO, WRITER)
     worker_queue.withdraw()
     yield queue
     await queue.aclose()
@@ -609,7 +631,7 @@ async def test_a_mistake_of_ours_is_no_outage_and_ends_no_watch(
 
 
 async def test_a_stream_without_a_worker_ends_before_its_first_event(hurried: JobQueue):
-    story = GenerateJob(model="m", prompt=Prompt("a"), stream=True)
+    story = GenerateJob(model="w", prompt=Prompt("a"), stream=True)
     ticket = await hurried.submit(story, SubmitOptions(awaited=True))
     with pytest.raises(NoWorker):
         async for _ in hurried.stream(ticket.id):
@@ -653,41 +675,41 @@ async def test_a_worker_that_loads_its_models_is_waited_for(
 
 
 async def test_a_stream_that_has_begun_outlives_its_worker(hurried: JobQueue, worker_queue: WorkerQueue):
-    story = GenerateJob(model="m", prompt=Prompt("a"), stream=True)
+    story = GenerateJob(model="w", prompt=Prompt("a"), stream=True)
     ticket = await hurried.submit(story, SubmitOptions(awaited=True))
     claims = worker_queue.claim(
-        [QueueCapacity("generate:m:default", 10_000, 9)], max_jobs=9, suspect=False
+        [QueueCapacity("generate:w:default", 10_000, 9)], max_jobs=9, suspect=False
     ).claims
-    told = [Pieces(1, 0, (Piece(text=text),)) for text in ("one", "two")]
-    worker_queue.emit([(claims[0], 1, told[0])])
+    published = [Pieces(1, 0, (Piece(text=text),)) for text in ("one", "two")]
+    worker_queue.emit([(claims[0], 1, published[0])])
 
     async with contextlib.aclosing(hurried.stream(ticket.id)) as events:
-        assert await within(anext(events)) == (1, told[0])
-        await until(lambda: hurried._watch.absent_s("m") > 0.5)
-        worker_queue.emit([(claims[0], 2, told[1])])
-        assert await within(anext(events)) == (2, told[1])
+        assert await within(anext(events)) == (1, published[0])
+        await until(lambda: hurried._watch.absent_s("w") > 0.5)
+        worker_queue.emit([(claims[0], 2, published[1])])
+        assert await within(anext(events)) == (2, published[1])
 
 
 async def test_a_finished_stream_read_again_without_a_worker_is_whole(
     hurried: JobQueue, worker_queue: WorkerQueue, monkeypatch: pytest.MonkeyPatch
 ):
-    story = GenerateJob(model="m", prompt=Prompt("a"), stream=True)
+    story = GenerateJob(model="w", prompt=Prompt("a"), stream=True)
     options = SubmitOptions(awaited=True, idempotency_key="k")
     first = await hurried.submit(story, options)
     claims = worker_queue.claim(
-        [QueueCapacity("generate:m:default", 10_000, 9)], max_jobs=9, suspect=False
+        [QueueCapacity("generate:w:default", 10_000, 9)], max_jobs=9, suspect=False
     ).claims
-    told = [Pieces(1, 0, (Piece(text=text),)) for text in ("one", "two")]
-    for number, pieces in enumerate(told, 1):
+    published = [Pieces(1, 0, (Piece(text=text),)) for text in ("one", "two")]
+    for number, pieces in enumerate(published, 1):
         worker_queue.emit([(claims[0], number, pieces)])
     finish(worker_queue, claims[0])
-    assert [event async for event in hurried.stream(first.id)] == [(1, told[0]), (2, told[1])]
-    await until(lambda: hurried._watch.absent_s("m") > 0.5)
+    assert [event async for event in hurried.stream(first.id)] == [(1, published[0]), (2, published[1])]
+    await until(lambda: hurried._watch.absent_s("w") > 0.5)
 
     again = await hurried.submit(story, options)
     assert not again.created
-    assert [event async for event in hurried.stream(again.id)] == [(1, told[0]), (2, told[1])]
+    assert [event async for event in hurried.stream(again.id)] == [(1, published[0]), (2, published[1])]
 
     hurried.stop_waiting()
     again = await hurried.submit(story, options)
-    assert [event async for event in hurried.stream(again.id)] == [(1, told[0]), (2, told[1])]
+    assert [event async for event in hurried.stream(again.id)] == [(1, published[0]), (2, published[1])]

@@ -1,6 +1,6 @@
 import pytest
 
-from api.work.prefer import Prefer, parse_prefer
+from api.work.terms import Prefer, parse_prefer
 
 
 @pytest.mark.parametrize(

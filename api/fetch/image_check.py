@@ -1,4 +1,4 @@
-"""Whether bytes from outside are a picture that can be decoded, and one within the limits."""
+"""Whether bytes from outside are an image that can be decoded and is within the limits."""
 
 import asyncio
 import re
@@ -29,28 +29,29 @@ _JPEG_SCAN = 0xDA
 _JPEG_MARKER = re.compile(rb"\xff([^\x00\x01\xd0-\xd8\xff])", re.DOTALL)
 
 
-class Pictures:
-    """Checks pictures, two at a time, in threads of its own: the event loop does not wait for a large one."""
+class ImageChecker:
+    """Checks images, two at a time, in threads of its own: the event loop does not wait for a large one."""
 
     def __init__(self, settings: Settings) -> None:
         self._max_pixels = settings.max_image_pixels
-        self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="pictures")
+        self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="image-check")
 
     async def check(self, data: bytes, *, param: str) -> None:
-        """As check_picture, which says what is raised."""
+        """As check_image, which says what is raised."""
         await asyncio.get_running_loop().run_in_executor(self._threads, self._check, data, param)
 
     def close(self) -> None:
+        """Ends the threads."""
         self._threads.shutdown(wait=False, cancel_futures=True)
 
     def _check(self, data: bytes, param: str) -> None:
-        check_picture(data, max_pixels=self._max_pixels, param=param)
+        check_image(data, max_pixels=self._max_pixels, param=param)
 
 
-def check_picture(data: bytes, *, max_pixels: int, param: str) -> None:
+def check_image(data: bytes, *, max_pixels: int, param: str) -> None:
     """Nothing, if `data` is a whole PNG, JPEG, WebP, GIF, BMP or TIFF of at most max_pixels. Takes up to seconds.
 
-    Of an animation or of several pages the first picture is taken, and the others are not looked at. Too many pixels
+    Of an animation or of several pages only the first image is checked, because only it is used. Too many pixels
     are found in the header, before any memory is taken for them. param: the request's field at fault.
     Raises: InvalidInput.
     """
@@ -65,11 +66,11 @@ def check_picture(data: bytes, *, max_pixels: int, param: str) -> None:
             param=param,
         )
     try:
-        with Image.open(BytesIO(data), formats=_FORMATS) as picture:
-            if max(picture.width * picture.height, _tile_pixels(picture)) > max_pixels:
+        with Image.open(BytesIO(data), formats=_FORMATS) as image:
+            if max(image.width * image.height, _tile_pixels(image)) > max_pixels:
                 raise Image.DecompressionBombError
-            picture.draft(None, (1, 1))  # reads all of a JPEG, and computes an eighth of each side
-            picture.load()
+            image.draft(None, (1, 1))  # reads all of a JPEG, and computes an eighth of each side
+            image.load()
     except Image.DecompressionBombError as error:
         raise InvalidInput(
             f"The picture has more than {max_pixels:,} pixels. Send a smaller one.", param=param
@@ -77,25 +78,25 @@ def check_picture(data: bytes, *, max_pixels: int, param: str) -> None:
     except UnidentifiedImageError as error:
         raise InvalidInput(f"This is not a picture. Send a {_NAMES}.", param=param) from error
     except MemoryError:
-        raise  # nobody's fault but the machine's
-    except Exception as error:  # Pillow's decoders raise what they please at broken data
+        raise  # the machine is at fault, not the image
+    except Exception as error:  # Pillow's decoders raise many types of errors at broken data
         raise InvalidInput(
             "The picture cannot be decoded: it is damaged or incomplete. Send it again, or save it anew.",
             param=param,
         ) from error
 
 
-def _tile_pixels(picture: "Image.Image") -> int:
-    """Of one tile of a TIFF, which is decoded whole, however small the picture is."""
+def _tile_pixels(image: "Image.Image") -> int:
+    """Of one tile of a TIFF, which is decoded whole, however small the image is."""
     from PIL.TiffImagePlugin import TILELENGTH, TILEWIDTH, TiffImageFile
 
-    if not isinstance(picture, TiffImageFile):
+    if not isinstance(image, TiffImageFile):
         return 0
-    return int(picture.tag_v2.get(TILEWIDTH, 0)) * int(picture.tag_v2.get(TILELENGTH, 0))
+    return int(image.tag_v2.get(TILEWIDTH, 0)) * int(image.tag_v2.get(TILELENGTH, 0))
 
 
 def _is_endless_jpeg(data: bytes) -> bool:
-    """Whether a JPEG's first picture has so many scans that decoding it would take minutes or hours."""
+    """Whether a JPEG's first image has so many scans that decoding it would take minutes or hours."""
     if not data.startswith(_JPEG_START):
         return False
     at, scans = len(_JPEG_START), 0

@@ -1,0 +1,72 @@
+"""/v1/rerank: one path for Jina's dialect and for the first version of Cohere's. Neither knows the other."""
+
+import msgspec
+from fastapi import FastAPI
+from starlette.requests import Request
+from starlette.responses import Response
+
+from api.dialects.cohere.reply import COHERE_ERRORS, CohereReply
+from api.dialects.cohere.rerank import CohereMarks, CohereV1Request, is_cohere_body, is_cohere_client
+from api.dialects.cohere.routes import Cohere
+from api.dialects.dialect import Context, Dialect
+from api.dialects.jina.rerank import JINA_ERRORS, JinaReply, JinaRequest, encode_jina, jina_job
+from api.openapi.operation import work
+from api.requests.body import decode_body
+from api.route import add_route, answer_errors_as
+from api.work.terms import Terms, terms_of
+
+_RERANK = work(
+    "rerank",
+    (JinaRequest, CohereV1Request),
+    (JinaReply, CohereReply),
+    example={
+        "model": "RERANK-MODEL",
+        "query": "What is a fox?",
+        "documents": ["A whale.", "A red animal."],
+        "top_n": 1,
+    },
+)
+_BOTH_ERRORS = JINA_ERRORS._replace(shapes=(*JINA_ERRORS.shapes, *COHERE_ERRORS.shapes))
+
+_jina_decoder = msgspec.json.Decoder(JinaRequest)
+_marks_decoder = msgspec.json.Decoder(CohereMarks)
+
+
+class V1Rerank(Dialect):
+    """Jina's /v1/rerank, and the choice between it and Cohere's."""
+
+    def __init__(self, context: Context) -> None:
+        super().__init__(context)
+        self._cohere = Cohere(context)
+
+    def add_routes(self, app: FastAPI) -> None:
+        add_route(app, "/v1/rerank", self.rerank, _RERANK, _BOTH_ERRORS)
+
+    async def rerank(self, request: Request) -> Response:
+        """Documents by how well they answer a query; a request that is Cohere's gets Cohere's reply.
+
+        Cohere's is what one of its clients sends, and what has a field that only Cohere has.
+        """
+        if is_cohere_client(request.headers):
+            answer_errors_as(request, COHERE_ERRORS)
+            return await self._cohere.rerank_v1(request, await self.read_raw(request), self._terms(request))
+        raw = await self.read_raw(request)
+        # Reads the marks alone and skips the documents, so that they are decoded once.
+        if is_cohere_body(decode_body(_marks_decoder, raw)):
+            answer_errors_as(request, COHERE_ERRORS)
+            return await self._cohere.rerank_v1(request, raw, self._terms(request))
+        return await self._rerank_as_jina(request, raw, self._terms(request))
+
+    async def _rerank_as_jina(self, request: Request, raw: bytes, terms: Terms) -> Response:
+        asked = decode_body(_jina_decoder, raw)
+        job = await jina_job(asked, self.context.images, self.context.settings.max_inputs)
+        documents = None if asked.return_documents is False else asked.documents
+        return await self.respond(
+            request,
+            [job],
+            terms,
+            lambda done: encode_jina(done[0].result, asked.model, top_n=asked.top_n, documents=documents),
+        )
+
+    def _terms(self, request: Request) -> Terms:
+        return terms_of(request, self.context.settings)
