@@ -14,7 +14,6 @@ import tempfile
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from itertools import pairwise
 from pathlib import Path
 from types import CodeType, FrameType
 from typing import Any, NamedTuple
@@ -37,6 +36,9 @@ IDLE_S = 12.0
 
 Ran = tuple[str, str]
 """(file, function)."""
+
+FLOORS = {"dialects": 2, "openapi": 1, "requests": 1, "replies": 1, "fetch": 1, "work": 0}
+"""The floors of api/: a folder calls what is below it or beside it. api's own files are above all of them."""
 
 EMBEDDER, CHAT, RERANKER = "all-MiniLM-L6-v2", "tiny-chat", "reranker"
 
@@ -66,6 +68,8 @@ class Tracer:
     def __init__(self) -> None:
         self._ours: dict[CodeType, Ran | None] = {}
         self._ran: dict[Ran, None] = {}
+        self.upward: dict[str, None] = {}
+        """Calls within api/ into a higher floor."""
         threading.setprofile(self._note)
         sys.setprofile(self._note)
 
@@ -82,6 +86,18 @@ class Tracer:
             self._ours[code] = _ran(code)
         if (ran := self._ours[code]) is not None:
             self._ran.setdefault(ran)
+            if ran[0].startswith("api/"):
+                self._check_floor(ran[0], frame.f_back)
+
+    def _check_floor(self, file: str, caller: FrameType | None) -> None:
+        """caller: the nearest one that is in api/ counts."""
+        while caller is not None:
+            ran = self._ours.get(caller.f_code)
+            if ran is not None and ran[0].startswith("api/"):
+                if _floor(file) > _floor(ran[0]):
+                    self.upward.setdefault(f"{ran[0]} -> {file}")
+                return
+            caller = caller.f_back
 
 
 def _ran(code: CodeType) -> Ran | None:
@@ -91,6 +107,11 @@ def _ran(code: CodeType) -> Ran | None:
         return None
     file = path.relative_to(ROOT)
     return (str(file), code.co_qualname) if file.parts[0] in PACKAGES else None
+
+
+def _floor(file: str) -> int:
+    parts = Path(file).parts
+    return FLOORS[parts[1]] if len(parts) > 2 else 3
 
 
 def trace_worker() -> int:
@@ -105,7 +126,10 @@ def trace_worker() -> int:
     from workers.__main__ import main
 
     sys.argv = sys.argv[:1]
-    return main()
+    try:
+        return main()
+    finally:
+        sys.setprofile(None)
 
 
 class TracedWorker:
@@ -138,9 +162,8 @@ def traced_worker(**environ: str) -> Iterator[TracedWorker]:
         process.wait(60)
 
 
-async def ways(url: str, worker: TracedWorker) -> dict[str, tuple[list[str], list[str]]]:
+async def ways(url: str, worker: TracedWorker, tracer: Tracer) -> dict[str, tuple[list[str], list[str]]]:
     """For each kind: the API's files and the worker's, in the order in which they are entered."""
-    tracer = Tracer()
     queue = JobQueue(connect_async(url), Settings())
     await queue.start()
     transport = httpx.ASGITransport(create_app(queue, Settings()))
@@ -153,6 +176,7 @@ async def ways(url: str, worker: TracedWorker) -> dict[str, tuple[list[str], lis
         tracer.take(), worker.take()
         await asyncio.sleep(IDLE_S)
         idle = (set(tracer.take()), set(worker.take()))
+        tracer.upward.clear()  # that was the start of the application
         for kind in KINDS:
             api: list[list[Ran]] = []
             work: list[list[Ran]] = []
@@ -163,7 +187,6 @@ async def ways(url: str, worker: TracedWorker) -> dict[str, tuple[list[str], lis
                 work.append(worker.take())
             found[kind.name] = (_files(api, idle[0]), _files(work, idle[1]))
     await queue.aclose()
-    sys.setprofile(None)
     return found
 
 
@@ -177,35 +200,20 @@ def _files(runs: list[list[Ran]], idle: set[Ran]) -> list[str]:
     return list(dict.fromkeys(file for file, function in runs[0] if (file, function) in always))
 
 
-def folder_of(file: str) -> str:
-    """The floor of api/ in which a file is."""
-    parts = Path(file).parts
-    return "/".join(parts[:2]) if len(parts) > 2 else parts[0]
-
-
-def returns(files: list[str]) -> list[str]:
-    """Folders that are entered again after they were left, among files in the order in which they were entered."""
-    entered = [folder_of(file) for file in files if file.startswith("api/")]
-    changes = [after for before, after in pairwise(entered) if before != after]
-    seen, found = {entered[0]} if entered else set[str](), list[str]()
-    for folder in changes:
-        if folder in seen:
-            found.append(folder)
-        seen.add(folder)
-    return found
-
-
 def main() -> int:
     with tempfile.TemporaryDirectory(prefix="mlxq-") as folder, RedisServer(Path(folder) / "redis") as server:
         reranker = rerankers.make("bert", Path(folder) / RERANKER)
         models = json.dumps([EMBEDDER, f"{CHAT}={TINY_CHAT}", f"{RERANKER}={reranker}"])
+        tracer = Tracer()
         with traced_worker(REDIS_URL=server.url, MLXQ_MODELS=models, MLXQ_LOG_LEVEL="ERROR") as worker:
-            for name, (api, work) in asyncio.run(ways(server.url, worker)).items():
-                files = list(dict.fromkeys([*api, *work]))
-                print(f"{name}: {len(files)} files ({len(api)} in the API, {len(work)} in the worker)")
-                for title, side in (("API", api), ("worker", work)):
-                    print(f"  {title}:", *side, sep="\n    ")
-                print(f"  entered again: {', '.join(returns(api)) or 'none'}")
+            found = asyncio.run(ways(server.url, worker, tracer))
+        sys.setprofile(None)
+    for name, (api, work) in found.items():
+        files = list(dict.fromkeys([*api, *work]))
+        print(f"{name}: {len(files)} files ({len(api)} in the API, {len(work)} in the worker)")
+        for title, side in (("API", api), ("worker", work)):
+            print(f"  {title}:", *side, sep="\n    ")
+    print("calls to a higher floor of api/:", *(tracer.upward or ["none"]), sep="\n  ")
     return 0
 
 

@@ -9,7 +9,7 @@ from fastapi import FastAPI
 from starlette.requests import Request
 from starlette.responses import Response
 
-from api.replies.stream_response import StreamDialect, StreamResponse
+from api.dialects.stream_response import StreamDialect, StreamResponse
 from api.replies.vector_formats import Encoding
 from api.requests.body import decode_body, read_body
 from api.requests.images import ImageSource

@@ -1,12 +1,16 @@
 """/v1/rerank: one path for Jina's dialect and for the first version of Cohere's. Neither knows the other."""
 
+from typing import Any
+
 import msgspec
 from fastapi import FastAPI
+from msgspec import UNSET
+from starlette.datastructures import Headers
 from starlette.requests import Request
 from starlette.responses import Response
 
 from api.dialects.cohere.reply import COHERE_ERRORS, CohereReply
-from api.dialects.cohere.rerank import CohereMarks, CohereV1Request, is_cohere_body, is_cohere_client
+from api.dialects.cohere.rerank import CohereV1Request
 from api.dialects.cohere.routes import Cohere
 from api.dialects.dialect import Context, Dialect
 from api.dialects.jina.rerank import JINA_ERRORS, JinaReply, JinaRequest, encode_jina, jina_job
@@ -28,6 +32,17 @@ _RERANK = work(
 )
 _BOTH_ERRORS = JINA_ERRORS._replace(shapes=(*JINA_ERRORS.shapes, *COHERE_ERRORS.shapes))
 
+
+class CohereMarks(msgspec.Struct, frozen=True, kw_only=True):
+    """Fields of Cohere's body that Jina's has not."""
+
+    rank_fields: Any = UNSET
+    max_chunks_per_doc: Any = UNSET
+    max_tokens_per_doc: Any = UNSET
+
+
+_NO_MARKS = CohereMarks()
+
 _jina_decoder = msgspec.json.Decoder(JinaRequest)
 _marks_decoder = msgspec.json.Decoder(CohereMarks)
 
@@ -47,12 +62,12 @@ class V1Rerank(Dialect):
 
         Cohere's is what one of its clients sends, and what has a field that only Cohere has.
         """
-        if is_cohere_client(request.headers):
+        if _is_cohere_client(request.headers):
             answer_errors_as(request, COHERE_ERRORS)
             return await self._cohere.rerank_v1(request, await self.read_raw(request), self._terms(request))
         raw = await self.read_raw(request)
         # Reads the marks alone and skips the documents, so that they are decoded once.
-        if is_cohere_body(decode_body(_marks_decoder, raw)):
+        if decode_body(_marks_decoder, raw) != _NO_MARKS:
             answer_errors_as(request, COHERE_ERRORS)
             return await self._cohere.rerank_v1(request, raw, self._terms(request))
         return await self._rerank_as_jina(request, raw, self._terms(request))
@@ -70,3 +85,10 @@ class V1Rerank(Dialect):
 
     def _terms(self, request: Request) -> Terms:
         return terms_of(request, self.context.settings)
+
+
+def _is_cohere_client(headers: Headers) -> bool:
+    """Whether a request comes from one of Cohere's own clients, in whatever language."""
+    return any(
+        headers.get(name, "").lower().startswith("cohere") for name in ("x-fern-sdk-name", "user-agent")
+    )

@@ -12,7 +12,7 @@ from api.work.disconnect import CancelOnDisconnect
 from api.work.queue import Queue
 from api.work.submit import cancel_all, submit_all
 from api.work.terms import Terms
-from api.work.wait import Accepted, accept, error_of_kept_work, note_jobs, refuse_async
+from api.work.wait import Accepted, accept, error_of_kept_work, refuse_async
 from jobs.errors import JobError, NoWorker, QueueUnavailable, ResultTimeout, ServerStopping
 from jobs.generate import GenerateJob, Pieces
 from jobs.process.cancelling import cancel_and_wait
@@ -173,8 +173,7 @@ async def open_stream(
     """
     if len(jobs) > 1:
         refuse_async(terms)
-    job_ids = await submit_all(queue, jobs, terms.options)
-    note_jobs(request, job_ids)
+    job_ids = await submit_all(queue, request, jobs, terms.options)
     if terms.wait_s is None:
         return await accept(queue, job_ids[0], jobs[0], terms)
     stream = EventStream(queue, job_ids, cancels=terms.cancels)

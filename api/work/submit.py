@@ -5,6 +5,7 @@ import logging
 from collections.abc import Sequence
 
 import msgspec
+from starlette.requests import Request
 
 from api.work.queue import Queue
 from jobs.errors import JobError
@@ -12,8 +13,13 @@ from jobs.job import Job, SubmitOptions, Ticket
 
 log = logging.getLogger("mlxq.api")
 
+NOTED_JOBS = "mlxq.job_ids"
+"""Key of the ASGI scope under which the request's jobs are noted, for the access log."""
 
-async def submit_all(queue: Queue, jobs: Sequence[Job], options: SubmitOptions) -> list[str]:
+
+async def submit_all(
+    queue: Queue, request: Request, jobs: Sequence[Job], options: SubmitOptions
+) -> list[str]:
     """The ids of several jobs of one request: all are queued, or none. Raises what the queue's submit raises."""
     outcomes = await asyncio.gather(
         *(queue.submit(job, _numbered(options, index)) for index, job in enumerate(jobs)),
@@ -23,6 +29,8 @@ async def submit_all(queue: Queue, jobs: Sequence[Job], options: SubmitOptions) 
     if len(tickets) < len(jobs):
         await cancel_all(queue, [ticket.id for ticket in tickets if ticket.created])
         raise next(each for each in outcomes if isinstance(each, BaseException))
+    more = f"+{len(tickets) - 1}" if len(tickets) > 1 else ""
+    request.scope[NOTED_JOBS] = f"{tickets[0].id}{more}"
     return [ticket.id for ticket in tickets]
 
 

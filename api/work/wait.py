@@ -10,15 +10,12 @@ from starlette.requests import ClientDisconnect, Request
 from api.work.disconnect import CancelOnDisconnect
 from api.work.gather import all_of
 from api.work.queue import Queue
-from api.work.submit import cancel, cancel_all, submit_all
+from api.work.submit import NOTED_JOBS, cancel, cancel_all, submit_all
 from api.work.terms import Terms
 from jobs.errors import InvalidInput, JobError, NoWorker, QueueUnavailable, ResultTimeout, ServerStopping
 from jobs.job import TASK_OF, Job, JobView, Result, SubmitOptions
 
 log = logging.getLogger("mlxq.api")
-
-NOTED_JOBS = "mlxq.job_ids"
-"""Key of the ASGI scope under which the request's jobs are noted, for the access log."""
 
 
 class Done(NamedTuple):
@@ -44,7 +41,7 @@ async def perform(queue: Queue, request: Request, job: Job, terms: Terms) -> Don
     canceled, if its terms say so.
     """
     ticket = await queue.submit(job, terms.options)
-    note_jobs(request, [ticket.id])
+    request.scope[NOTED_JOBS] = ticket.id
     if terms.respond_async:
         return await _result_or_view(queue, request, ticket.id, job, terms)
     try:
@@ -64,8 +61,7 @@ async def perform_all(queue: Queue, request: Request, jobs: Sequence[Job], terms
     """
     refuse_async(terms)
     wait_s = terms.wait_s or 0
-    job_ids = await submit_all(queue, jobs, terms.options)
-    note_jobs(request, job_ids)
+    job_ids = await submit_all(queue, request, jobs, terms.options)
     try:
         with CancelOnDisconnect(request):
             results = await all_of(queue.wait(job_id, wait_s) for job_id in job_ids)
@@ -76,12 +72,6 @@ async def perform_all(queue: Queue, request: Request, jobs: Sequence[Job], terms
             raise kept from error
         raise
     return [Done(job_id, result) for job_id, result in zip(job_ids, results, strict=True)]
-
-
-def note_jobs(request: Request, job_ids: Sequence[str]) -> None:
-    """Notes for the access log which jobs the request has become."""
-    more = f"+{len(job_ids) - 1}" if len(job_ids) > 1 else ""
-    request.scope[NOTED_JOBS] = f"{job_ids[0]}{more}"
 
 
 async def view_of_submitted(queue: Queue, job_id: str, job: Job, options: SubmitOptions) -> JobView:

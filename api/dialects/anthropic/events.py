@@ -86,7 +86,7 @@ def as_sse(event: Event) -> bytes:
 
 
 class AnthropicEvents:
-    """Writes the events of one job; see api.replies.stream_response.StreamDialect."""
+    """Writes the events of one job; see api.dialects.stream_response.StreamDialect."""
 
     media_type = "text/event-stream"
     waiting = as_sse(Ping())

@@ -1,11 +1,9 @@
 """Cohere's two reranking bodies: read, checked, and turned into jobs."""
 
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import Literal
 
 import msgspec
-from msgspec import UNSET
-from starlette.datastructures import Headers
 
 from api.requests.multimodal import PassageField
 from api.requests.rerank import TopN, model_or_sole, rerank_job
@@ -15,8 +13,6 @@ from jobs.rerank import RerankJob
 
 Document = str | dict[str, msgspec.Raw]
 """A text, or an object with its text in the field `text`, or in the fields that rank_fields names."""
-
-_CLIENT = "cohere"
 
 
 class CohereRequest(msgspec.Struct, frozen=True, kw_only=True):
@@ -45,26 +41,6 @@ class CohereV2Request(CohereRequest, frozen=True, kw_only=True):
     model: str
     documents: tuple[str, ...]
     relevant_spans: RelevantSpans | None = None
-
-
-class CohereMarks(msgspec.Struct, frozen=True, kw_only=True):
-    """Fields of the body of Cohere's first version that Jina's has not."""
-
-    rank_fields: Any = UNSET
-    max_chunks_per_doc: Any = UNSET
-    max_tokens_per_doc: Any = UNSET
-
-
-def is_cohere_client(headers: Headers) -> bool:
-    """Whether a request comes from one of Cohere's own clients, in whatever language."""
-    return any(
-        headers.get(name, "").lower().startswith(_CLIENT) for name in ("x-fern-sdk-name", "user-agent")
-    )
-
-
-def is_cohere_body(marks: CohereMarks) -> bool:
-    """Whether a body has a field that only Cohere has."""
-    return marks != CohereMarks()
 
 
 async def cohere_v1_job(asked: CohereV1Request, models: Sequence[ModelInfo], max_inputs: int) -> RerankJob:

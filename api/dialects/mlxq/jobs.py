@@ -22,8 +22,9 @@ from api.replies.vector_formats import Encoding
 from api.requests.body import decode_body, decode_query
 from api.requests.inputs import Inputs
 from api.route import add_route
+from api.work.submit import NOTED_JOBS
 from api.work.terms import async_options, idempotency_key
-from api.work.wait import Accepted, note_jobs, view_of_submitted, watch
+from api.work.wait import Accepted, view_of_submitted, watch
 from jobs.errors import InvalidInput, JobError, UnknownJob
 from jobs.job import Job, JobView, Lane
 
@@ -145,7 +146,7 @@ class Jobs(Dialect):
         )
         job = await self._job(asked, raw)
         ticket = await queue.submit(job, options)
-        note_jobs(request, [ticket.id])
+        request.scope[NOTED_JOBS] = ticket.id
         view = await view_of_submitted(queue, ticket.id, job, options)
         return await accepted_response(Accepted(view), asked.encoding_format)
 

@@ -11,7 +11,7 @@ from jobs.generate import FinishReason, Piece
 
 
 class OllamaLines:
-    """Writes the lines of one job; see api.replies.stream_response.StreamDialect.
+    """Writes the lines of one job; see api.dialects.stream_response.StreamDialect.
 
     started_ns: when the request came, by time.monotonic_ns. The events do not say how long loading the model took, so
     all time before the first event counts as the prompt's.

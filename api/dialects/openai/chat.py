@@ -67,7 +67,8 @@ async def chat_job(asked: ChatRequest, source: ImageSource | None) -> GenerateJo
     _refuse_unsupported(asked)
     choice, tool_name = _tool_choice(asked)
     functions = [each.function for each in asked.tools or ()]
-    tools = function_tools(functions, must_call=choice == "required", name=tool_name)
+    must_call = choice == "required"
+    tools = function_tools(functions, must_call=must_call, name=tool_name) if functions or must_call else ()
     form = answer_format(asked)
     options = template_options(
         asked.chat_template_kwargs,

@@ -4,9 +4,9 @@ from typing import Literal
 
 import msgspec
 
-from api.dialects.openai.chat_reply import FunctionReply, chat_id
+from api.dialects.openai.chat_reply import ID_PREFIX, FunctionReply
+from api.dialects.openai.chunks import Chunks
 from api.replies.logprobs import ChatLogprobs, chat_logprobs
-from api.replies.sse import Chunks
 from api.replies.usage import Usage
 from jobs.generate import FinishReason, Piece
 
@@ -57,7 +57,7 @@ class ChatChunks(Chunks):
 
     def __init__(self, job_id: str, model: str, created: int, *, include_usage: bool) -> None:
         super().__init__(
-            chat_id(job_id), "chat.completion.chunk", model, created, include_usage=include_usage
+            ID_PREFIX + job_id, "chat.completion.chunk", model, created, include_usage=include_usage
         )
         self._calls: dict[int, int] = {}
 

@@ -14,6 +14,9 @@ from jobs.job import Result
 Unset = msgspec.UnsetType
 UNSET = msgspec.UNSET
 
+ID_PREFIX = "chatcmpl-"
+"""A completion's id is this and the job's id."""
+
 
 class FunctionReply(msgspec.Struct, frozen=True):
     name: str
@@ -59,18 +62,13 @@ def encode_chat(result: Result, *, job_id: str, model: str, created: int) -> byt
     tally = Tally()
     tally.add_result(0, result)
     reply = ChatReply(
-        id=chat_id(job_id),
+        id=ID_PREFIX + job_id,
         created=created,
         model=model,
         choices=[_choice(index, choice) for index, choice in enumerate(result.choices)],
         usage=tally.usage(),
     )
     return msgspec.json.encode(reply)
-
-
-def chat_id(job_id: str) -> str:
-    """The job's id, in the form of OpenAI's ids."""
-    return f"chatcmpl-{job_id}"
 
 
 def call_replies(calls: Sequence[ToolCall]) -> list[CallReply]:

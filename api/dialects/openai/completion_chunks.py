@@ -5,9 +5,9 @@ from typing import Literal
 
 import msgspec
 
-from api.dialects.openai.completion_reply import completion_id
+from api.dialects.openai.chunks import Chunks
+from api.dialects.openai.completion_reply import ID_PREFIX
 from api.replies.logprobs import CompletionLogprobs, completion_logprobs
-from api.replies.sse import Chunks
 from api.replies.usage import Usage
 from jobs.generate import FinishReason, Piece
 
@@ -39,7 +39,7 @@ class CompletionChunks(Chunks):
         self, job_ids: Sequence[str], model: str, created: int, *, answers: int, include_usage: bool
     ) -> None:
         super().__init__(
-            completion_id(job_ids[0]),
+            ID_PREFIX + job_ids[0],
             "text_completion",
             model,
             created,

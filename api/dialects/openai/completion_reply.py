@@ -12,6 +12,9 @@ from jobs.errors import InternalError
 from jobs.generate import Choice, FinishReason, GenerateResult
 from jobs.job import Result
 
+ID_PREFIX = "cmpl-"
+"""A completion's id is this and the job's id."""
+
 
 class CompletionChoice(msgspec.Struct, frozen=True, kw_only=True):
     text: str
@@ -42,18 +45,13 @@ def encode_completion(results: Sequence[Result], *, job_id: str, model: str, cre
         tally.add_result(index, result)
         answers += result.choices
     reply = CompletionReply(
-        id=completion_id(job_id),
+        id=ID_PREFIX + job_id,
         created=created,
         model=model,
         choices=list(itertools.starmap(_choice, enumerate(answers))),
         usage=tally.usage(),
     )
     return msgspec.json.encode(reply)
-
-
-def completion_id(job_id: str) -> str:
-    """The job's id, in the form of OpenAI's ids."""
-    return f"cmpl-{job_id}"
 
 
 def _choice(index: int, choice: Choice) -> CompletionChoice:

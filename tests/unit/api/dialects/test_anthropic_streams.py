@@ -6,7 +6,7 @@ from typing import Any
 from fastapi import FastAPI
 
 from api.dialects.anthropic.events import AnthropicEvents
-from api.replies.stream_response import StreamResponse
+from api.dialects.stream_response import StreamResponse
 from api.work.stream import EventStream
 from jobs.errors import Overloaded, TimeLimitExceeded
 from jobs.generate import Piece, Pieces, ToolCall

@@ -16,7 +16,7 @@ _encode = msgspec.json.Encoder().encode
 
 
 class Chunks(abc.ABC):
-    """What chat and text chunks have in common; see api.replies.stream_response.StreamDialect.
+    """What chat and text chunks have in common; see api.dialects.stream_response.StreamDialect.
 
     An event's number goes with its last chunk only, so that a caller who comes back with the number has missed nothing.
     resumable: False where several jobs are in one stream, because their events have no common number.
