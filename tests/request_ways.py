@@ -173,7 +173,8 @@ async def ways(url: str, worker: TracedWorker, tracer: Tracer) -> dict[str, tupl
         for kind in KINDS:
             await _ask(client, kind)  # whatever is only done once is done
         await asyncio.sleep(2)
-        tracer.take(), worker.take()
+        tracer.take()
+        worker.take()
         await asyncio.sleep(IDLE_S)
         idle = (set(tracer.take()), set(worker.take()))
         tracer.upward.clear()  # that was the start of the application
