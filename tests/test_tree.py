@@ -29,7 +29,6 @@ DOCUMENTED = ("jobs", "api/work", "workers/scheduling")
 """The folders that others build on: all that is public there has a docstring."""
 
 KNOWN = {
-    "jobs/client/queue.py",
     "tests/integration/generate/test_speculation.py",
     "tests/unit/jobs/client/test_queue.py",
 }

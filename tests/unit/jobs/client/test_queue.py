@@ -155,7 +155,9 @@ async def test_an_idempotency_key_returns_the_first_job(queue: JobQueue):
 
 async def test_a_model_of_another_task_is_refused_with_its_endpoint(queue: JobQueue):
     for _ in range(2):  # looked up, and known from a moment ago
-        with pytest.raises(InvalidInput, match=r"not for this task \(generate\) but for embed: send it to /v1/emb"):
+        with pytest.raises(
+            InvalidInput, match=r"not for this task \(generate\) but for embed: send it to /v1/emb"
+        ):
             await queue.submit(GenerateJob(model="m", prompt=Prompt("a")), SubmitOptions())
 
 
