@@ -128,7 +128,7 @@ async def test_waiting_too_long_leaves_the_job_alone(queue: JobQueue):
 async def test_canceling_the_waiter_is_not_a_timeout(queue: JobQueue):
     ticket = await queue.submit(job(), SubmitOptions(awaited=True))
     waiting = asyncio.create_task(queue.wait(ticket.id, 60))
-    await until(lambda: queue._needs)
+    await until(lambda: queue._watch._waits)
     waiting.cancel()
     with pytest.raises(asyncio.CancelledError):
         await waiting
