@@ -1,8 +1,6 @@
 """An execution of a job, as a worker has claimed it."""
 
-import json
-import math
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 
 class Claim(NamedTuple):
@@ -55,39 +53,3 @@ class Claims(NamedTuple):
     """A suspect (a job that was in a worker when it died) is at a queue's head, or was taken."""
     backlog: frozenset[str]
     """Queues that have more jobs."""
-
-
-def read_claim(row: list[Any]) -> Claim:
-    """A row of what lua/claim.lua returns."""
-    job_id, execution, queue, fields, published = row
-    data, timeout, result_ttl, _crashes, cost, retries_left, intervals, parts, *callbacks, streams = fields
-    return Claim(
-        id=job_id.decode(),
-        execution=execution.decode(),
-        queue=queue.decode(),
-        data=data,
-        time_limit_s=_number(timeout, 180) if timeout != b"-1" else math.inf,
-        result_ttl_s=int(_number(result_ttl, 500)),
-        cost=int(_number(cost, 1)),
-        retries_left=int(_number(retries_left, 0)),
-        retry_delays_s=_delays_s(intervals),
-        has_callbacks=any(callbacks),
-        streams=streams is not None,
-        published=int(published),
-        parts=int(_number(parts, 0)),
-    )
-
-
-def _number(raw: bytes | None, default: float) -> float:
-    try:
-        number = float(raw) if raw else default
-    except ValueError:
-        return default
-    return number if math.isfinite(number) else default
-
-
-def _delays_s(raw: bytes | None) -> tuple[float, ...]:
-    try:
-        return tuple(float(delay) for delay in json.loads(raw)) if raw else ()
-    except (ValueError, TypeError):
-        return ()

@@ -1,5 +1,7 @@
 """The worker's side of the queue: the one file here that talks to Redis about jobs."""
 
+import json
+import math
 import secrets
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -16,7 +18,7 @@ from jobs.stats import WorkerStats
 from jobs.store import keys, record
 from jobs.store.outage import Outage
 from jobs.store.scripts import script
-from workers.queue.claim import Claim, Claims, QueueCapacity, read_claim
+from workers.queue.claim import Claim, Claims, QueueCapacity
 from workers.queue.outcome import Outcome
 
 STREAM_TTL_S = 86_400
@@ -61,7 +63,7 @@ class WorkerQueue:
             args += [each.queue, max(0, each.tokens), max(0, each.jobs)]
         waits, rows, backlog = self._scripts["claim"](args=args)
         self._prefix = _new_prefix()  # only now: until the reply is here, the same call is repeated
-        return Claims([read_claim(row) for row in rows], bool(waits), frozenset(keys.names(backlog)))
+        return Claims([_read_claim(row) for row in rows], bool(waits), frozenset(keys.names(backlog)))
 
     def data(self, claim: Claim) -> bytes | None:
         """A large job, which its claim did not bring along; None where it is gone."""
@@ -236,3 +238,39 @@ class WorkerQueue:
 
 def _new_prefix() -> str:
     return secrets.token_hex(8) + "x"
+
+
+def _read_claim(row: list[Any]) -> Claim:
+    """A row of what lua/claim.lua returns."""
+    job_id, execution, queue, fields, published = row
+    data, timeout, result_ttl, _crashes, cost, retries_left, intervals, parts, *callbacks, streams = fields
+    return Claim(
+        id=job_id.decode(),
+        execution=execution.decode(),
+        queue=queue.decode(),
+        data=data,
+        time_limit_s=_number(timeout, 180) if timeout != b"-1" else math.inf,
+        result_ttl_s=int(_number(result_ttl, 500)),
+        cost=int(_number(cost, 1)),
+        retries_left=int(_number(retries_left, 0)),
+        retry_delays_s=_delays_s(intervals),
+        has_callbacks=any(callbacks),
+        streams=streams is not None,
+        published=int(published),
+        parts=int(_number(parts, 0)),
+    )
+
+
+def _number(raw: bytes | None, default: float) -> float:
+    try:
+        number = float(raw) if raw else default
+    except ValueError:
+        return default
+    return number if math.isfinite(number) else default
+
+
+def _delays_s(raw: bytes | None) -> tuple[float, ...]:
+    try:
+        return tuple(float(delay) for delay in json.loads(raw)) if raw else ()
+    except (ValueError, TypeError):
+        return ()
