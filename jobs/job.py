@@ -26,6 +26,9 @@ class Lane(enum.StrEnum):
 
 LANES = tuple(Lane)
 
+ENDED = frozenset({"finished", "failed", "canceled", "stopped"})
+"""The statuses (RQ's words) of a job that nothing more happens to."""
+
 
 class SubmitOptions(msgspec.Struct, frozen=True):
     """How a job is to be treated; what it computes is in the job itself."""

@@ -14,13 +14,12 @@ from redis.exceptions import RedisError, ResponseError
 
 from jobs.client.stream_reader import SAFETY_POLL_S, StreamReader, parse_event
 from jobs.errors import ServerStopping
+from jobs.job import ENDED
 from jobs.process.cancelling import cancel_and_wait
 from jobs.store import keys
 from jobs.store.outage import Outage
 
 log = logging.getLogger(__name__)
-
-ENDED = frozenset({"finished", "failed", "canceled", "stopped"})
 
 MISSING = "missing"
 """The status of a job that was there and has vanished (deleted, evicted, flushed)."""

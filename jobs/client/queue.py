@@ -14,7 +14,7 @@ from redis.exceptions import RedisError, ResponseError
 
 from jobs.client.admit_batcher import AdmitBatcher
 from jobs.client.inspector import QueueInspector
-from jobs.client.outcome_listener import ENDED, MISSING, JobOutcome, OutcomeListener
+from jobs.client.outcome_listener import MISSING, JobOutcome, OutcomeListener
 from jobs.client.stream_reader import TokenEvent, follow_stream
 from jobs.client.watch import Watch, unavailable
 from jobs.errors import (
@@ -28,7 +28,7 @@ from jobs.errors import (
     UnknownJob,
 )
 from jobs.generate import Pieces
-from jobs.job import TASK_OF, Job, JobView, Lane, Result, SubmitOptions, Ticket
+from jobs.job import ENDED, TASK_OF, Job, JobView, Lane, Result, SubmitOptions, Ticket
 from jobs.models import ModelInfo
 from jobs.settings import Settings
 from jobs.stats import QueueStats

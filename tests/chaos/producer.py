@@ -14,7 +14,7 @@ import msgspec
 
 from jobs.client.queue import JobQueue
 from jobs.errors import JobCanceled, JobError, QueueUnavailable, ResultTimeout, UnknownJob
-from jobs.job import Result
+from jobs.job import ENDED, Result
 from jobs.process.cancelling import cancel_and_wait
 from jobs.settings import Settings
 from jobs.store.connection import connect_async
@@ -25,7 +25,6 @@ PATIENCE_S = 180.0
 WAIT_S = 5.0
 RUSH = 100
 """Jobs at once, for the last fault to hit."""
-ENDED = ("finished", "failed", "canceled", "stopped")
 
 
 class Note(msgspec.Struct):

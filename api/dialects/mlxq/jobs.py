@@ -26,10 +26,9 @@ from api.work.submit import NOTED_JOBS
 from api.work.terms import async_options, idempotency_key
 from api.work.wait import Accepted, view_of_submitted, watch
 from jobs.errors import InvalidInput, JobError, UnknownJob
-from jobs.job import Job, JobView, Lane
+from jobs.job import ENDED, Job, JobView, Lane
 
 Status = Literal["queued", "started", "finished", "failed", "canceled", "stopped", "scheduled", "deferred"]
-_ENDED = frozenset({"finished", "failed", "canceled", "stopped"})
 
 # Ours are 31 hexadecimal digits; RQ's, for jobs enqueued with it, UUIDs or what the caller chose.
 _JOB_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
@@ -170,7 +169,7 @@ class Jobs(Dialect):
         query = decode_query(request, JobQuery)
         job_id = job_id_of(request)
         view = await self.context.queue.view(job_id)
-        if query.wait and view.status not in _ENDED:
+        if query.wait and view.status not in ENDED:
             # Whatever is raised here, the job's own error or that Redis is away, the view says or raises it as well.
             with contextlib.suppress(JobError):
                 await watch(
