@@ -19,6 +19,7 @@ from jobs.store import keys
 from jobs.store.connection import connect
 from jobs.store.redis_server import RedisServer
 from tests.support.folders import ROOT
+from tests.support.leaks import left_running
 from tests.support.waiting import PATIENCE_S, wait_until
 
 MODEL = "all-MiniLM-L6-v2"
@@ -28,15 +29,17 @@ READY_S = 180
 
 
 class Program:
-    """A running program; what it says goes to a file."""
+    """A running program of ours; what it says goes to a file."""
 
-    def __init__(self, log: Path, *command: str, **environ: str) -> None:
+    def __init__(self, log: Path, *command: str, **environ: str | None) -> None:
+        """environ: variables to set, or, where the value is None, to take out."""
         self._log = log
+        variables = {name: value for name, value in {**os.environ, **environ}.items() if value is not None}
         with log.open("w") as out:
             self.process = subprocess.Popen(
                 [sys.executable, *command],
                 cwd=ROOT,
-                env={**os.environ, **environ},
+                env=variables,
                 stdout=out,
                 stderr=subprocess.STDOUT,
             )
@@ -76,6 +79,7 @@ class Stack:
     of all of them.
 
     url: of the API, without /v1. redis: a client of the queue. Every request through `http` may take three minutes.
+    It ends with nothing left running in its Redis.
     """
 
     def __init__(self, folder: Path, *models: str, **settings: object) -> None:
@@ -85,6 +89,7 @@ class Stack:
         self.redis: redis.Redis = connect(self.server.url)
         self._environ = {f"MLXQ_{name.upper()}": str(value) for name, value in settings.items()}
         self._programs: list[Program] = []
+        self._workers_were_killed = False
         self.http = httpx.Client(timeout=180)
 
     def __enter__(self) -> Self:
@@ -95,7 +100,7 @@ class Stack:
             self.url = self._url_of(self.api)
             wait_until(lambda: self.status("/ready") == 200, READY_S)
         except BaseException:
-            self.__exit__(None, None, None)
+            self.__exit__(*sys.exc_info())
             raise
         return self
 
@@ -105,8 +110,12 @@ class Stack:
         self.http.close()
         for program in reversed(self._programs):
             program.stop()
+        left: list[str] = []
+        if kind is None and self.server.running:
+            left += left_running(self.redis, workers_were_killed=self._workers_were_killed)
         self.redis.close()
         self.server.stop()
+        assert not left, left
 
     def run(self, command: str, *options: str, **settings: object) -> Program:
         """`mlxq COMMAND`, joined to this Redis."""
@@ -149,6 +158,11 @@ class Stack:
     def newest_job(self, status: str) -> dict[str, Any] | None:
         jobs = self.http.get(f"{self.url}/v1/jobs", params={"status": status, "limit": 1}).json()["data"]
         return jobs[0] if jobs else None
+
+    def kill_worker(self) -> None:
+        """As the system's memory killer does: nothing of it is tidied up by itself."""
+        self._workers_were_killed = True
+        self.worker_process.kill()
 
     @property
     def worker_process(self) -> psutil.Process:

@@ -57,15 +57,19 @@ class InFlight:
         *,
         starvation_s: float,
         slots: Mapping[str, int] | None = None,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """limits: of each model's batches. slots: of each generating model, how many answers it writes at a time."""
+        """limits: of each model's batches. slots: of each generating model, how many answers it writes at a time.
+
+        clock: in seconds; tells how long a lane has starved.
+        """
         self.lock = threading.RLock()
         """For a caller that must see several things at one time."""
         self._items_added = threading.Condition(self.lock)
         self._claim_again = threading.Condition(self.lock)
         self._capacity_is_awaited = False
         self._jobs: dict[str, ActiveJob] = {}
-        self._ready = ReadyQueue(limits, slots or {}, starvation_s=starvation_s)
+        self._ready = ReadyQueue(limits, slots or {}, starvation_s=starvation_s, clock=clock)
         self._capacity = Capacity(limits, slots or {})
         self._order = 0
 

@@ -1,7 +1,7 @@
 """Items that are ready for the device, and which of them make the next batch."""
 
 import time
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, NamedTuple, Protocol
 
 from jobs.job import LANES, Lane
@@ -62,12 +62,21 @@ class ReadyQueue:
     """Ready items by model and lane. `InFlight` owns it and guards it by its lock."""
 
     def __init__(
-        self, limits: Mapping[str, BatchLimits], slots: Mapping[str, int], *, starvation_s: float
+        self,
+        limits: Mapping[str, BatchLimits],
+        slots: Mapping[str, int],
+        *,
+        starvation_s: float,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """limits: of each model's batches. slots: of each generating model, how many answers it writes at a time."""
+        """limits: of each model's batches. slots: of each generating model, how many answers it writes at a time.
+
+        clock: in seconds; tells how long a lane has starved.
+        """
         self._limits = limits
         self._slots = slots
         self._starvation_s = starvation_s
+        self._clock = clock
         self._items: dict[ModelLane, list[QueuedItem]] = {
             (model, lane): [] for model in (*limits, *slots) for lane in LANES
         }
@@ -88,7 +97,7 @@ class ReadyQueue:
         key = active.model, active.lane
         waiting = self._items[key]
         if not waiting:  # a lane that was empty does not starve
-            self._served_at[key] = time.monotonic()
+            self._served_at[key] = self._clock()
         waiting += [
             QueuedItem(item.length, active.order, active.lane, active, n, item)
             for n, item in enumerate(items)
@@ -135,7 +144,7 @@ class ReadyQueue:
         return chosen
 
     def _choose(self) -> ModelLane | None:
-        now = time.monotonic()
+        now = self._clock()
         oldest = {
             (model, lane): min(queued.order for queued in waiting)
             for (model, lane), waiting in self._items.items()
@@ -145,7 +154,7 @@ class ReadyQueue:
         return choose_queue(oldest, unserved_s, self._starvation_s)
 
     def _take_out(self, model: str, items: Sequence[QueuedItem]) -> None:
-        now = time.monotonic()
+        now = self._clock()
         taken = {id(queued) for queued in items}
         for lane in {queued.lane for queued in items}:
             self._items[model, lane] = [each for each in self._items[model, lane] if id(each) not in taken]

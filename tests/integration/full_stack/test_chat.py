@@ -75,7 +75,7 @@ def test_a_killed_worker_does_not_interrupt_the_story(stack: Stack, client: open
         for each in events(reply):
             told.append(each)
             if len(told) == 20:
-                stack.worker_process.kill()
+                stack.kill_worker()
     assert text_of(told) == expected
     numbers = [each.number for each in told if each.number is not None]
     assert numbers == sorted(set(numbers))

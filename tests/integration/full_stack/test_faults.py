@@ -30,7 +30,7 @@ def test_a_killed_worker_makes_the_service_not_ready_until_it_is_back_and_loses_
     job_id = stack.embed(LONG_WORK, prefer="respond-async").json()["id"]
     wait_until(lambda: stack.job(job_id)["status"] == "started")
     stack.worker.process.send_signal(signal.SIGSTOP)  # the supervisor would start another one at once
-    stack.worker_process.kill()
+    stack.kill_worker()
 
     wait_until(lambda: stack.status("/ready") == 503)
     assert stack.status("/health") == 200

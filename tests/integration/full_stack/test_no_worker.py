@@ -24,7 +24,7 @@ def test_a_caller_whose_worker_is_killed_does_not_wait_for_the_lease(tmp_path: P
     with Stack(tmp_path, lease_s=3600) as stack, ThreadPoolExecutor() as pool:
         waiting = pool.submit(stack.embed, LONG_WORK)
         wait_until(lambda: stack.newest_job("started"))
-        stack.worker_process.kill()
+        stack.kill_worker()
 
         reply = waiting.result()  # its own limit is three minutes, the lease an hour
 
@@ -43,7 +43,7 @@ def deserted(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     ranker = make("bert", folder / "ranker")
     with Stack(folder, MODEL, f"tiny-chat={TINY_CHAT}", str(ranker), lease_s=2, worker_wait_s=1.5) as stack:
         stack.worker.process.send_signal(signal.SIGSTOP)
-        stack.worker_process.kill()
+        stack.kill_worker()
         wait_until(lambda: stack.status("/ready") == 503)
         yield stack
 

@@ -290,7 +290,7 @@ async def test_two_workers_leave_each_other_their_models(
         await until(lambda: one._model_cache._elsewhere and two._model_cache._elsewhere)
         for model in "aabababbaabbab":
             await embed(queue, model, "hello")
-            await asyncio.sleep(0.03)
+            await asyncio.sleep(0.03)  # a worker has time to make up its mind about another model
     assert (memory.notes, other.notes) == (["load a"], ["load b"])
 
 

@@ -1,5 +1,3 @@
-import time
-
 import pytest
 
 from jobs.embed import EmbedJob
@@ -64,8 +62,9 @@ def test_a_flood_in_a_high_lane_leaves_a_lower_one_its_turn():
 
 
 def test_a_lane_that_was_empty_is_not_starving_when_work_comes():
-    in_flight = InFlight({"m": LIMITS}, starvation_s=0.05)
-    time.sleep(0.06)
+    now = 0.0
+    in_flight = InFlight({"m": LIMITS}, starvation_s=5, clock=lambda: now)
+    now = 6.0
     make_ready(in_flight, claim("a", Lane.BULK), [10])
     make_ready(in_flight, claim("b", Lane.INTERACTIVE), [90])
     batch = in_flight.next_batch(0)
