@@ -9,6 +9,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from jobs.allow_list import AllowList
 
 Seconds = Annotated[float, Field(gt=0)]
+Milliseconds = Annotated[float, Field(gt=0)]
 
 
 class Settings(BaseSettings):
@@ -119,7 +120,7 @@ class Settings(BaseSettings):
     max_padding: float = Field(
         default=0.08, ge=0, le=1, description="Share of a batch's tokens that may be padding."
     )
-    token_interval_ms: Seconds = Field(
+    token_interval_ms: Milliseconds = Field(
         default=50,
         description="Time between two tokens of an answer that other work may take up; faster than anyone reads.",
     )
