@@ -30,17 +30,17 @@ IGNORED_FILES = (
 
 @dataclass(frozen=True, slots=True)
 class LocalModel:
-    """A model on this machine: the id that requests name, and the folders its files are in.
-
-    adapter: LoRA weights, as mlx_lm.lora makes them. draft: a small model that guesses what this one is about to write.
-    task: what a model that writes text is served for instead.
-    """
+    """A model on this machine."""
 
     id: str
+    """The name that requests give."""
     folder: Path
     adapter: Path | None = None
+    """The folder of its LoRA weights, as mlx_lm.lora writes them."""
     draft: Path | None = None
+    """The folder of a small model that proposes tokens to this one (speculative decoding)."""
     task: Literal["embed"] | None = None
+    """What a model that writes text is served for instead."""
 
     @property
     def hub_name(self) -> str:
@@ -111,8 +111,8 @@ def _adapter_folder(name: str) -> Path:
 
 def _bundled() -> Path | None:
     spec = importlib.util.find_spec(BUNDLED_PACKAGE)
-    for place in (spec and spec.submodule_search_locations) or ():
-        folder = Path(place) / "model"
+    for location in (spec and spec.submodule_search_locations) or ():
+        folder = Path(location) / "model"
         if (folder / "config.json").is_file():
             return folder
     return None

@@ -11,21 +11,22 @@ from jobs.models import ModelInfo
 
 
 class Item(Protocol):
-    """One unit of device work, such as one tokenised text. `length`: its tokens, what batching packs by."""
+    """One unit of device work, such as one tokenised text."""
 
     @property
-    def length(self) -> int: ...
+    def length(self) -> int:
+        """Its tokens, which batches are packed by."""
+        ...
 
 
 class Runner(Protocol):
     """A model. `prepare` and `assemble` run beside the device thread, and need no weights; all else belongs to the
     thread that owns the device.
-
-    weight_bytes: memory that its weights take while they are loaded.
     """
 
     info: ModelInfo
     weight_bytes: int
+    """Memory that its weights take while they are loaded."""
 
     def load(self) -> Iterator[None]:
         """Bring the weights into memory, some at each step, so that other work can go on in between.
@@ -51,7 +52,7 @@ T = TypeVar("T")
 
 
 def caught(function: Callable[..., T], *arguments: Any) -> T | JobError:
-    """What the function gives, or the JobError that it raises: one job must not take its neighbours down."""
+    """What the function returns, or the JobError that it raises: one job's error must not fail the others."""
     try:
         return function(*arguments)
     except JobError as error:
@@ -59,16 +60,16 @@ def caught(function: Callable[..., T], *arguments: Any) -> T | JobError:
 
 
 @contextmanager
-def named(place: str, param: str | None = None) -> Iterator[None]:
-    """A JobError that comes of it says where it was. param: the field at fault; None for the error's own."""
+def named(where: str, param: str | None = None) -> Iterator[None]:
+    """A JobError raised within says where it was. param: the field at fault; None for the error's own."""
     try:
         yield
     except JobError as error:
-        raise type(error)(f"{place}: {error.message}", param=param or error.param) from error
+        raise type(error)(f"{where}: {error.message}", param=param or error.param) from error
 
 
 def check_finite(outcomes: Iterable[object], folder: Path, made: str) -> None:
-    """Raises InvalidInput for the weights of a folder that made an unsound outcome of a sample. made: vectors, …"""
+    """Raises InvalidInput where a sample's outcome is an error: the folder's weights are unsound. made: vectors, …"""
     if any(isinstance(each, JobError) for each in outcomes):
         raise InvalidInput(f"{folder}: the model makes {made} that are not finite.", param="model")
 
@@ -84,7 +85,7 @@ def succeeded(outcomes: Iterable[T | JobError]) -> list[T]:
 
 
 class Weightless:
-    """The part of a runner that computes without weights, as those of tests and benchmarks do."""
+    """The life of a runner without weights, as those of tests and benchmarks are."""
 
     weight_bytes = 0
 

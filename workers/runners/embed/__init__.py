@@ -1,1 +1,1 @@
-"""Texts and pages in, one vector each out."""
+"""Texts and images in, one vector for each input out."""

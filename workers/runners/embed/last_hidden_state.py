@@ -1,7 +1,7 @@
-"""The last hidden states of any text generator: what its last norm makes, which its head would turn into scores.
+"""The last hidden states of any text generator: the output of its last norm, of which the head would make logits.
 
-Families nest their layers in many ways, and some change the head's scores; but all end their layers with one norm,
-beside the list of them. MLX computes nothing that is not asked for, so the scores cost nothing.
+Families nest their layers in many ways, and some change the logits. All of them end with one norm, which is an
+attribute of the same module as the list of layers. MLX computes only what is asked for, so the logits cost nothing.
 """
 
 from typing import Any
@@ -24,33 +24,37 @@ LAST_NORMS = (
 
 
 class LastHiddenState(nn.Module):
-    """A layer, whose output of the last forward pass can be taken."""
+    """Stands in for a model's last norm, and keeps the output of its last forward pass."""
 
     def __init__(self, layer: nn.Module) -> None:
         super().__init__()
         self.layer = layer
-        self._seen: list[Any] = []
+        self._outputs: list[Any] = []
 
     def __call__(self, *args: Any, **options: Any) -> Any:
         found = self.layer(*args, **options)
-        self._seen.append(found)
+        self._outputs.append(found)
         return found
 
     @property
     def weight(self) -> Any:
-        """Some models look there for the type of their numbers."""
+        """Some models read their dtype from it."""
         return self.layer.weight
 
     def take(self, texts: int, tokens: int) -> mx.array:
         """(texts, tokens, size). Raises InvalidInput where the layer was called otherwise than once, for all tokens."""
-        seen, self._seen = self._seen, []
-        if len(seen) != 1 or not isinstance(seen[0], mx.array) or seen[0].shape[:-1] != (texts, tokens):
+        outputs, self._outputs = self._outputs, []
+        if (
+            len(outputs) != 1
+            or not isinstance(outputs[0], mx.array)
+            or outputs[0].shape[:-1] != (texts, tokens)
+        ):
             raise InvalidInput("where this model's last hidden states are is not known.", param="model")
-        return seen[0]
+        return outputs[0]
 
 
 def capture_last_hidden_state(model: Any) -> LastHiddenState:
-    """Put a tap on the norm behind the model's layers, and take its head away, whose weights nobody needs.
+    """Put a LastHiddenState in place of the norm behind the model's layers, and remove the head, which is not needed.
 
     Raises InvalidInput for a model whose layers or norm are not found.
     """
@@ -61,10 +65,10 @@ def capture_last_hidden_state(model: Any) -> LastHiddenState:
             continue
         for name in LAST_NORMS:
             if isinstance(module.get(name), nn.Module):
-                tap = LastHiddenState(module[name])
-                module[name] = tap
+                captured = LastHiddenState(module[name])
+                module[name] = captured
                 _remove_head(model)
-                return tap
+                return captured
     raise InvalidInput("where this model's last hidden states are is not known.", param="model")
 
 

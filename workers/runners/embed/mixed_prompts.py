@@ -1,7 +1,7 @@
-"""Texts and pages as Qwen3-VL-Embedding reads them: as a user's turn, after a system's that says what to make of it.
+"""Texts and images as Qwen3-VL-Embedding reads them: a user's turn, after a system's turn with the instruction.
 
 The words are the published code's (https://github.com/QwenLM/Qwen3-VL-Embedding, src/models/qwen3_vl_embedding.py),
-which puts them into Qwen3-VL's chat template and asks for an answer; the last token of that is what the vector is of.
+which puts them into Qwen3-VL's chat template and asks for an answer. The vector is made of the last token's state.
 """
 
 import unicodedata

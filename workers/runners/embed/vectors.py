@@ -15,13 +15,14 @@ MAX_NORM_ERROR = 1e-3
 
 
 class Sizes(NamedTuple):
-    """full: of the model's own vectors. least: smallest Matryoshka cut, None where the model allows no cut.
-    cuts: the only ones allowed, where the model lists them.
-    """
+    """Which dimensions a caller may ask for."""
 
     full: int
+    """Of the model's own vectors."""
     least: int | None
+    """Smallest Matryoshka cut; None where the model allows no cut."""
     cuts: tuple[int, ...]
+    """The only cuts allowed, where the model lists them."""
 
     def check(self, dimensions: int | None) -> None:
         """Raises InvalidInput for a size that the model does not allow."""
@@ -41,12 +42,12 @@ class Sizes(NamedTuple):
 
 
 def checked(vectors: Vector) -> list[Vector | JobError]:
-    """The rows of (items, dimensions), an error in place of each that is not of length 1."""
+    """The rows of (items, dimensions), an error instead of each that is not of length 1."""
     norms = np.linalg.norm(vectors, axis=1)
     outcomes: list[Vector | JobError] = list(vectors)
-    for place in np.flatnonzero(~(np.abs(norms - 1) <= MAX_NORM_ERROR)):  # NaN compares false
-        outcomes[place] = InternalError(
-            f"The model made a vector of length {norms[place]:.3g}; it must be 1."
+    for index in np.flatnonzero(~(np.abs(norms - 1) <= MAX_NORM_ERROR)):  # NaN compares false
+        outcomes[index] = InternalError(
+            f"The model made a vector of length {norms[index]:.3g}; it must be 1."
         )
     return outcomes
 

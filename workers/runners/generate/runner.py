@@ -54,17 +54,17 @@ SAMPLE = "Whoever reads this, in 2,048 tokens or fewer: naïve façades; def f(x
 
 
 class ModelFiles(NamedTuple):
-    """Where a generator's parts are. adapter: a folder that mlx_lm.lora made. draft: a small model's folder, which
-    guesses what this one is about to write.
-    """
+    """Where a generator's parts are."""
 
     folder: Path
     adapter: Path | None = None
+    """The folder of LoRA weights, as mlx_lm.lora writes them."""
     draft: Path | None = None
+    """The folder of a small model that proposes tokens to this one."""
 
 
 class Network(NamedTuple):
-    """What writes: the model, and the one that guesses for it."""
+    """The model, and the draft that proposes tokens to it."""
 
     model: Any
     draft: Any

@@ -1,7 +1,7 @@
 """LFM2-ColBERT's forward pass over mlx-vlm's modules, as PyLate computes a text alone.
 
 Why not the library's own (0.7.10): it takes every LFM2 with a projection for one that reads both ways, lets the padding
-of a batch into the convolutions, and has no query whose filling is not looked at.
+of a batch into the convolutions, and cannot mask a query's filling.
 """
 
 from collections.abc import Sequence
@@ -53,8 +53,8 @@ class ColLfm2(nn.Module):
         return hidden + layer.feed_forward(layer.ffn_norm(hidden))
 
     def _mask(self, attended: np.ndarray, lengths: np.ndarray, width: int) -> mx.array | str | None:
-        """Which tokens one looks at. A query's filling is looked at by none, itself included; every text has a token
-        that is, so that no row is empty (NaN).
+        """Which tokens each one attends to. None attends to a query's filling, where the model masks it. Every text has
+        other tokens, so no row is empty (NaN).
         """
         if self._both_ways:
             return None if attended.min() == width else _before(attended, width)[:, None, None, :]
@@ -75,5 +75,5 @@ class ColLfm2(nn.Module):
 
 
 def _before(ends: np.ndarray, width: int) -> mx.array:
-    """bool (items, width): which places come before each item's end."""
+    """bool (items, width): which tokens come before each item's end."""
     return mx.arange(width) < mx.array(ends)[:, None]

@@ -125,8 +125,8 @@ def _reads_both_ways(folder: Path, config: dict[str, Any]) -> bool:
 
 
 def _colbert_format(folder: Path, tokenizer: ModelTokenizer, written: dict[str, Any]) -> ColbertFormat:
-    """written: config_sentence_transformers.json, or what a conversion has in its place. PyLate's own where it is
-    silent.
+    """written: config_sentence_transformers.json, or what a conversion has instead of it. PyLate's defaults are used
+    where it says nothing.
     """
     names = read_json(folder / "tokenizer_config.json")
     fills = written.get("do_query_expansion", True)

@@ -97,10 +97,7 @@ class MixedPromptTokenizer(PromptTokenizer):
 
 
 class MixedReader:
-    """Reads for Qwen3-VL-Reranker (workers.runners.rerank.model.JobReader).
-
-    answers: the tokens "no" and "yes".
-    """
+    """Reads for Qwen3-VL-Reranker (workers.runners.rerank.model.JobReader)."""
 
     def __init__(
         self, path: Path, patching: Patching, *, max_tokens: int, vocab_size: int, image_token: int
@@ -114,6 +111,7 @@ class MixedReader:
         self._image_token = image_token
         self._threads = decoding_threads()
         self.answers = (self._tokenizer.id_of(NO), self._tokenizer.id_of(YES))
+        """The tokens "no" and "yes"."""
 
     def read(self, jobs: Sequence[RerankJob]) -> Sequence[list[MixedPair] | JobError]:
         """Images of all jobs are decoded at once, each only once, while all pairs are tokenised together."""

@@ -60,7 +60,7 @@ class PairReader:
     def __init__(
         self, path: Path, max_tokens: int, vocab_size: int, *, lowercase: bool, token_types: int
     ) -> None:
-        """token_types: how many the model tells apart, 0 if it is not told. Raises InvalidInput."""
+        """token_types: how many the model has embeddings for, 0 for none. Raises InvalidInput."""
         self._tokenizer = PairTokenizer(path, max_tokens, vocab_size, lowercase)
         self._frame = self._tokenizer.frame()
         self._max_tokens = max_tokens

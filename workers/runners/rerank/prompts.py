@@ -45,10 +45,7 @@ class PromptTokenizer(ModelTokenizer):
 
 
 class PromptReader:
-    """Reads for Qwen3-Reranker (workers.runners.rerank.item.Reader).
-
-    answers: the tokens "no" and "yes".
-    """
+    """Reads for Qwen3-Reranker (workers.runners.rerank.item.Reader)."""
 
     def __init__(self, path: Path, max_tokens: int, vocab_size: int) -> None:
         """Raises InvalidInput."""
@@ -56,6 +53,7 @@ class PromptReader:
         self._prefix, self._suffix = self._tokenizer.bare(PREFIX), self._tokenizer.bare(SUFFIX)
         self._max_tokens = max_tokens
         self.answers = (self._tokenizer.id_of(NO), self._tokenizer.id_of(YES))
+        """The tokens "no" and "yes"."""
 
     def read(self, questions: Sequence[Question]) -> Sequence[list[RerankItem] | JobError]:
         found = [caught(self._shortened, each) for each in questions]

@@ -13,7 +13,7 @@ PIECE_CHARS = 1 << 16
 """Compacted in one go: Python's lock is held meanwhile."""
 
 NEW_CHARS = 4096
-"""Of a piece's characters that were never seen before so many are looked at: the tokenizer is asked about each."""
+"""How many new characters of a piece are classified: the tokenizer is asked about each."""
 
 OTHER, DROPPED, BLANK, LETTER = 1, 2, 3, 4
 """What the tokenizer makes of a character: none of these, nothing, white space, a part of a word. 0: not asked yet."""
@@ -23,12 +23,10 @@ PLAIN_NORMALIZERS = {"BertNormalizer", "Lowercase"}
 
 
 class Compactor:
-    """Of one tokenizer's texts. Thread-safe: threads write the same kinds.
-
-    longest_word: characters; the tokenizer makes one token of any longer word.
-    """
+    """Of one tokenizer's texts. Thread-safe: all threads write the same kinds."""
 
     def __init__(self, tokenizer: Tokenizer, longest_word: int) -> None:
+        """longest_word: in characters; the tokenizer makes one token of any longer word."""
         self._normalizer = tokenizer.normalizer
         self._pre_tokenizer = tokenizer.pre_tokenizer
         self._longest_word = longest_word
@@ -108,6 +106,6 @@ def _normalizers(tokenizer: Tokenizer) -> Iterable[str]:
 
 
 def _since(counted: NDArray[np.bool_], broken: NDArray[np.bool_]) -> NDArray[np.int64]:
-    """At each place, how many are counted from behind the last break up to it."""
+    """At each index, how many are counted since the last break."""
     counts = np.cumsum(counted)
     return counts - np.maximum.accumulate(np.where(broken, counts, 0))

@@ -36,19 +36,18 @@ Encode = Callable[[Sequence[str]], Sequence[NDArray[np.int32]]]
 
 
 class Excerpt(NamedTuple):
-    """What to tokenise in a text's place. overlong: whether the text certainly has more tokens than were asked for."""
+    """A part of a text, to be tokenised instead of the whole."""
 
     text: str
     overlong: bool
+    """Whether the whole text certainly has more tokens than were asked for."""
 
 
 class Excerpts:
-    """Of one tokenizer's texts. Thread-safe.
-
-    encode: of each text its ids, special tokens included.
-    """
+    """Of one tokenizer's texts. Thread-safe."""
 
     def __init__(self, tokenizer: Tokenizer, encode: Encode) -> None:
+        """encode: of each text its ids, special tokens included."""
         # WordPiece makes one [UNK] of any longer word.
         self._longest_word = int(getattr(tokenizer.model, "max_input_chars_per_word", 0))
         self._encode = encode

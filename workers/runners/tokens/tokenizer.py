@@ -43,7 +43,7 @@ so a call must be short: a job of millions of characters takes turns with others
 """
 
 SLICE_IDS = 65_536
-"""A caller's token ids that are looked at in one go: Python's lock is held meanwhile."""
+"""A caller's token ids that are checked at once: Python's lock is held meanwhile."""
 
 
 def too_many_tokens(tokens: int | str, max_tokens: int) -> InputTooLong:
@@ -54,12 +54,12 @@ def too_many_tokens(tokens: int | str, max_tokens: int) -> InputTooLong:
 
 
 class ModelTokenizer:
-    """Thread-safe: nothing changes after the constructor, and encoding releases the GIL.
-
-    path: tokenizer.json. max_tokens: longest input, special tokens included. vocab_size: rows of the embedding table.
-    """
+    """Thread-safe: nothing changes after the constructor, and encoding releases the GIL."""
 
     def __init__(self, path: Path, max_tokens: int, vocab_size: int, lowercase: bool = False) -> None:
+        """path: tokenizer.json. max_tokens: longest input, special tokens included. vocab_size: rows of the embedding
+        table. Raises InvalidInput.
+        """
         if not path.is_file():
             raise InvalidInput(f"{path.parent} holds no tokenizer.json; convert the model's tokenizer first.")
         self._tokenizer = Tokenizer.from_file(str(path))
@@ -117,7 +117,7 @@ class ModelTokenizer:
         """
         most = self.max_tokens + len(self.prefix) + len(self.suffix)
         if len(ids) <= 2 * most:
-            return ids  # `wrap` looks at all of them
+            return ids  # `wrap` checks all of them
         self._check_known(ids)
         if truncate == "none":
             raise self._too_long(str(len(ids)))

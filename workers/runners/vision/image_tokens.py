@@ -43,12 +43,12 @@ def grids_of(ids: Ids, images: Sequence[ImageTokens], image_token: int) -> tuple
     Raises InvalidInput where there are more or fewer tokens than theirs: in a batch, the states of another input's
     images would be put there.
     """
-    places = np.flatnonzero(ids == image_token)
+    found = np.flatnonzero(ids == image_token)
     ends = np.cumsum([each.tokens for each in images], dtype=np.int64)
-    if len(places) != sum(each.tokens for each in images):
+    if len(found) != sum(each.tokens for each in images):
         raise InvalidInput("the texts hold what stands for an image to this model.", param="input")
     return tuple(
-        PatchGrid(int(places[end - image.rows * image.columns]), image.rows, image.columns)
+        PatchGrid(int(found[end - image.rows * image.columns]), image.rows, image.columns)
         for end, image in zip(ends, images, strict=True)
     )
 

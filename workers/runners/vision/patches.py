@@ -14,7 +14,7 @@ from PIL import Image
 from jobs.errors import InvalidInput
 
 MAX_PIXELS = 768 * 28 * 28
-"""A page at which ColQwen2.5 was trained. Some checkpoints lost the limit, and would read 3000 tokens of an A4 page."""
+"""Most pixels in ColQwen2.5's training. Some checkpoints lost the limit, and would read 3000 tokens of an A4 page."""
 
 MAX_ASPECT = 200
 """Of the longer side to the shorter one: Qwen2.5-VL's own limit."""
@@ -26,16 +26,18 @@ Index = NDArray[np.int32]
 
 
 class Patching(NamedTuple):
-    """How images are patching. patch: pixels of a patch's side. merge: patches of a block's side.
-    min_pixels, max_pixels: of an image once it is scaled. whole_blocks: whether a side shorter than half a block is
-    one before the pixels are counted (qwen_vl_utils), or none (transformers).
-    """
+    """How images are scaled and cut into patches."""
 
     patch: int
+    """Pixels of a patch's side."""
     merge: int
+    """Patches of a block's side."""
     min_pixels: int
+    """Fewest pixels of a scaled image."""
     max_pixels: int
+    """Most pixels of a scaled image."""
     whole_blocks: bool = False
+    """Whether a side shorter than half a block counts as one block (qwen_vl_utils) or as none (transformers)."""
 
     @property
     def block(self) -> int:

@@ -28,10 +28,7 @@ from workers.runners.vision.tower import GroupAttention, embed_patches, rotation
 
 
 class Qwen3VL(nn.Module):
-    """A vision tower, and a language model that reads what it saw, and what it found half-way.
-
-    score: the rows of the language model's head that were asked for, as a layer without a bias; None for none.
-    """
+    """A vision tower, and a language model that reads its output and that of its middle layers (deepstack)."""
 
     def __init__(
         self,
@@ -48,6 +45,7 @@ class Qwen3VL(nn.Module):
             merger.act_fn = ExactGelu()
         self.language = Qwen3VLModel(language)
         self.score = nn.Linear(language.hidden_size, rows, bias=False) if rows else None
+        """The rows of the language model's head that were asked for, as a layer without a bias."""
         self._normalisation = normalisation
         self._image_token = image_token
 

@@ -40,9 +40,9 @@ class GroupAttention:
         if self._fills_heads and fused_size(head) != head:
             q, k, v = (mx.pad(each, [(0, 0), (0, 0), (0, fused_size(head) - head)]) for each in (q, k, v))
         found: list[mx.array] = []
-        for members, seen in self._sets:
+        for members, mask in self._sets:
             own = (each[members].transpose(0, 2, 1, 3) for each in (q, k, v))
-            out = mx.fast.scaled_dot_product_attention(*own, scale=layer.scale, mask=seen)
+            out = mx.fast.scaled_dot_product_attention(*own, scale=layer.scale, mask=mask)
             found.append(out[..., :head].transpose(0, 2, 1, 3).reshape(-1, size))
         whole = found[0] if len(found) == 1 else mx.concatenate(found)
         return layer.proj(whole[self._at])
@@ -63,9 +63,9 @@ def fused_size(head: int) -> int:
 
 
 def _on_device(groups: GroupSet) -> tuple[mx.array, mx.array | None]:
-    """Members, and which of them are seen, for all heads and patches."""
-    seen = None if groups.real is None else mx.array(groups.real[:, None, None, :])  # pyright: ignore[reportArgumentType]
-    return mx.array(groups.members), seen
+    """Members, and the attention mask of them, for all heads and patches."""
+    mask = None if groups.real is None else mx.array(groups.real[:, None, None, :])  # pyright: ignore[reportArgumentType]
+    return mx.array(groups.members), mask
 
 
 def embed_patches(values: NDArray[np.uint8], kernel: mx.array, normalisation: Normalisation) -> mx.array:

@@ -12,10 +12,10 @@ MAX_CACHE_BYTES = 2 * 1024**3
 
 
 class PaddedPrefill(PromptProcessingBatch):
-    """mlx-lm pads prompts that are computed together to the longest one; here to its rounded length.
+    """Pads prompts that are computed together to a rounded length, where mlx-lm pads them to the longest one.
 
-    It rests on mlx-lm 0.32: a batch's caches are told the rows' lengths and padding by `prepare`, and take the padding
-    out again in `finalize`.
+    Relies on mlx-lm 0.32: `prepare` gives a batch's caches the rows' lengths and padding, and `finalize` takes the
+    padding out again.
     """
 
     def prompt(self, tokens: list[list[int]]) -> None:

@@ -64,31 +64,31 @@ def _add_bias(ids: mx.array, values: mx.array, _: mx.array, logits: mx.array) ->
 
 def _penalise_repetition(penalty: float, context: int, tokens: mx.array, logits: mx.array) -> mx.array:
     """Divides a logit over 0 by the penalty and multiplies one under 0, once, however often its token came."""
-    seen = tokens[-context:]  # 0: all
-    if not seen.size:
+    earlier = tokens[-context:]  # 0: all
+    if not earlier.size:
         return logits
     logits = logits.astype(mx.float32)
-    known = logits[:, seen]
-    return _replace(logits, seen, mx.where(known > 0, known / penalty, known * penalty))
+    known = logits[:, earlier]
+    return _replace(logits, earlier, mx.where(known > 0, known / penalty, known * penalty))
 
 
 def _penalise_frequency(
     penalty: float, context: int, prompt_tokens: int, tokens: mx.array, logits: mx.array
 ) -> mx.array:
     """Subtracts the penalty for each time that the token came."""
-    seen = tokens[prompt_tokens:][-context:]
-    return logits.astype(mx.float32).at[:, seen].subtract(penalty) if seen.size else logits
+    earlier = tokens[prompt_tokens:][-context:]
+    return logits.astype(mx.float32).at[:, earlier].subtract(penalty) if earlier.size else logits
 
 
 def _penalise_presence(
     penalty: float, context: int, prompt_tokens: int, tokens: mx.array, logits: mx.array
 ) -> mx.array:
     """Subtracts the penalty once from each token that came."""
-    seen = tokens[prompt_tokens:][-context:]
-    if not seen.size:
+    earlier = tokens[prompt_tokens:][-context:]
+    if not earlier.size:
         return logits
     logits = logits.astype(mx.float32)
-    return _replace(logits, seen, logits[:, seen] - penalty)
+    return _replace(logits, earlier, logits[:, earlier] - penalty)
 
 
 def _replace(logits: mx.array, tokens: mx.array, values: mx.array) -> mx.array:

@@ -57,12 +57,10 @@ class Sampler:
 
 
 class SeededSampler(Sampler):
-    """Draws for one answer: token number i depends on the seed, the choice and i, not on neighbours or batches.
-
-    choice: which of a request's n answers. skipped: how many of its tokens were generated before, elsewhere.
-    """
+    """Draws for one answer: its token i depends on the seed, the choice and i, not on neighbours or batches."""
 
     def __init__(self, params: SamplerParams, seed: int, choice: int = 0, skipped: int = 0) -> None:
+        """choice: which of a request's n answers. skipped: how many of its tokens an earlier execution generated."""
         super().__init__(params)
         self._stream = f"{seed}/{choice}"
         self._step = skipped

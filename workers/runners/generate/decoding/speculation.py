@@ -163,12 +163,13 @@ class Draft:
 
 
 class Speculation:
-    """Proposals for one row at a time, and what came of them. drafted: whether the latest step made the draft work."""
+    """Proposals for one row at a time, and what came of them."""
 
     def __init__(self, draft: Any, vocab_size: int) -> None:
         self._draft = Draft(draft, vocab_size)
         self._depth = Depth()
         self.drafted = False
+        """Whether the draft model computed in the latest step."""
 
     def propose(self, row: list[int], pending: mx.array, room: int, sampler: Sampler) -> Proposal | None:
         """What may follow `row` and `pending` (1,). None where the draft is not ready, or proposing does not pay.

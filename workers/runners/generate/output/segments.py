@@ -92,7 +92,7 @@ def split_stops(
 ) -> tuple[list[str], list[str]]:
     """The caller's stop texts that name a marker or a special token, and the others.
 
-    The former are none of the text that is shown, so they are looked for in all that the model writes.
+    The former are no part of the visible text, so they are searched in all that the model writes.
     """
     marks = {text for edges in transitions.values() for text, _ in edges}.union(specials) if stop else ()
     named = [text for text in stop if any(mark in text for mark in marks)]

@@ -13,9 +13,10 @@ from workers.runners.generate.output.truncated_calls import (
 
 
 class CallReader:
-    """parse: the model's own reader. names: the request's tools. markers: what stands around a call."""
+    """Reads tool calls in one model's notation."""
 
     def __init__(self, parse: Parse, names: Sequence[str], markers: tuple[str, str]) -> None:
+        """parse: the model's own parser. names: the request's tools. markers: what stands around a call."""
         self._parse = parse
         self._names = tuple(names)
         self.markers = markers

@@ -25,16 +25,16 @@ LIMITED = ("fuel", "too many", "Too many", "too big", "too large", "limit", "max
 
 @dataclass(frozen=True, slots=True)
 class FreeText:
-    """What stands before, between and behind parts that have a grammar: any tokens, also the end of the answer.
-
-    begin: the token after which such a part begins, if not in thoughts. think_start, think_end: ids around thoughts.
-    thinks: the answer begins in the midst of them.
-    """
+    """What stands before, between and behind parts that have a grammar: any tokens, also the end of the answer."""
 
     begin: int
+    """The token after which such a part begins, unless it stands in the reasoning."""
     think_start: tuple[int, ...] = ()
+    """Ids that begin the reasoning."""
     think_end: tuple[int, ...] = ()
+    """Ids that end it."""
     thinks: bool = False
+    """Whether the answer begins within the reasoning."""
 
 
 class GrammarConstraint:
@@ -70,8 +70,8 @@ class GrammarConstraint:
         self._eos = tuple(eos)
         self._param = param
         self._after = tuple(after or ())
-        marks = (free.think_start, free.think_end) if free else (self._after,)
-        self._tail = deque[int](maxlen=max(map(len, marks)))
+        sequences = (free.think_start, free.think_end) if free else (self._after,)
+        self._tail = deque[int](maxlen=max(map(len, sequences)))
         self._thinks = free is not None and free.thinks
         self._waits = bool(self._after) or free is not None
         self._begun = False
@@ -149,8 +149,8 @@ class GrammarConstraint:
         self._thinks = self._ends_with(self._free.think_start)
         return token == self._free.begin
 
-    def _ends_with(self, mark: Sequence[int]) -> bool:
-        return bool(mark) and tuple(self._tail)[-len(mark) :] == tuple(mark)
+    def _ends_with(self, ids: Sequence[int]) -> bool:
+        return bool(ids) and tuple(self._tail)[-len(ids) :] == tuple(ids)
 
     def mask(self, vocab_size: int) -> Words:
         """One bit per token id, lowest first: 1 where it may come next."""
@@ -166,7 +166,7 @@ class GrammarConstraint:
 
 
 def too_complex(matcher: LLMatcher, param: str) -> InvalidInput:
-    """What a caller is told of a matcher that failed by its grammar."""
+    """The caller's error for a matcher that failed by its grammar."""
     return InvalidInput(
         f"The answer cannot be held to {param}: {reason_of(matcher.get_error())}.", param=param
     )
@@ -179,12 +179,12 @@ def reason_of(message: str) -> str:
     if "NoExtension" in message:
         return "nothing can fulfil it"
     lines = [line for line in message.splitlines() if line and not line.startswith((" ", "<", "^"))]
-    told = (
+    kept = (
         [lines[0], *(line for line in lines[1:] if line.startswith("error:"))]
         if lines
         else ["it is too complex"]
     )
-    found = " ".join(told).split("; consider")[0].split("; try")[0].rstrip(" .:")[:300]
+    found = " ".join(kept).split("; consider")[0].split("; try")[0].rstrip(" .:")[:300]
     return f"it is too complex ({found})" if any(word in found for word in LIMITED) else found
 
 

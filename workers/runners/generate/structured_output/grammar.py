@@ -48,25 +48,26 @@ LIMITS = LLParserLimits(
 ANY_OBJECT = '{"type": "object"}'
 
 KEPT, USES = 16, 16
-"""Compiled grammars that are kept, and answers of one. Those share what its lexer has seen so far, which is fast, but
-is also one memory, limited for all of them together.
+"""Compiled grammars that are kept, and how many answers may use one. They share the states that its lexer has computed,
+which is fast; but the memory for those states has one limit for all of them.
 """
 
 BEGINNINGS = ("", '{"', '["', '"')
-"""Of JSON: what a grammar is too complex for shows there, mostly."""
+"""How JSON may begin. A grammar that is too complex mostly fails there."""
 
 
 @dataclass(frozen=True, slots=True)
 class CallText:
     """How a model writes a call whose arguments are JSON: begin, name, middle, arguments, end.
 
-    between: what parts two calls. Tokens of the tokenizer's own (<tool_call>) may occur in all of them.
+    Added tokens of the tokenizer (<tool_call>) may occur in all of them.
     """
 
     begin: str
     middle: str
     end: str
     between: str = ""
+    """What separates two calls."""
 
 
 # Hermes, Qwen2.5, Qwen3: what mlx-lm's parser json_tools reads.
@@ -165,10 +166,12 @@ class Grammars:
         them. None where no single token begins a call. Raises InvalidInput as `tool_calls`.
         """
         check_tools(tools, must_call=False)
-        marks = [(name, token) for name, token in self._load().added.items() if text.begin.startswith(name)]
-        if not marks:
+        openings = [
+            (name, token) for name, token in self._load().added.items() if text.begin.startswith(name)
+        ]
+        if not openings:
             return None
-        name, token = max(marks)
+        name, token = max(openings)
         known = [tool if tool.strict else replace(tool, parameters=ANY_OBJECT) for tool in tools]
         first = text.begin.removeprefix(name)
         think_start, think_end = thoughts
@@ -210,7 +213,7 @@ class Grammars:
         return self._constraint(matcher, "tools", after, generated, is_json=True, free=free)
 
     def _compiled(self, grammar: str, answers: int, beginnings: Iterable[str] = BEGINNINGS) -> LLMatcher:
-        """These answers' own, at its start; or with an error, which also is there for what fails after a beginning."""
+        """A matcher for these answers, at its grammar's start; one with an error if it fails there or after a beginning."""
         tokenizer = self._load().tokenizer
         with self._lock:
             kept, left = self._kept.pop(grammar, (None, 0))

@@ -1,6 +1,6 @@
-"""Ends what a model would go on with for ever in JSON: the digits of a number, and white space.
+"""Ends runs in JSON that a small model would continue for ever: the digits of a number, and white space.
 
-A grammar of JSON bounds no digits, and cannot count how deep it is, so that it allows too much white space.
+A grammar of JSON limits no digits. It cannot count how deep a value is nested, so it allows too much white space.
 """
 
 from collections.abc import Callable
@@ -24,13 +24,14 @@ Words = NDArray[np.uint32]
 
 @dataclass(frozen=True, slots=True)
 class JsonTokens:
-    """Of a vocabulary: which tokens begin with a character of a number, and which with white space, one bit each; and
-    what a token's bytes are.
-    """
+    """What a vocabulary's tokens are in JSON."""
 
     numbers: Words
+    """One bit per token: whether it begins with a character of a number."""
     spaces: Words
+    """One bit per token: whether it begins with white space."""
     bytes_of: Callable[[int], bytes]
+    """A token's bytes."""
 
 
 def json_tokens(vocab_size: int, bytes_of: Callable[[int], bytes]) -> JsonTokens:
@@ -39,7 +40,7 @@ def json_tokens(vocab_size: int, bytes_of: Callable[[int], bytes]) -> JsonTokens
 
 
 class JsonRuns:
-    """Where JSON that is being written stands: how deep, and with how much of a number or of white space at its end."""
+    """The state of JSON that is being written: its depth, and how long the number or white space at its end is."""
 
     def __init__(self, tokens: JsonTokens) -> None:
         self._tokens = tokens

@@ -5,8 +5,8 @@ no full log-probabilities, starts short prompts before those that came earlier, 
 answer. So prompts with images are read here, into a cache, and then join the text decoder's batch with their last
 token to read. Prompts without any take the text decoder's own way, with its prefix cache.
 
-Families whose positions have three axes (M-RoPE) are told each row's positions in each step; only those in
-MROPE_TYPES are known to take them. Others that keep position state on the model are refused.
+Families whose positions have three axes (M-RoPE) are given each row's positions in each step. Only MROPE_TYPES are
+known to take them; others that keep position state on the model are refused.
 """
 
 import time

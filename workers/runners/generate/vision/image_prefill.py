@@ -1,4 +1,4 @@
-"""A prompt with images on its way into the model: encoded once, then read in pieces."""
+"""A prompt with images: encoded once, then prefilled in chunks."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -17,7 +17,7 @@ ImageInputs = Mapping[str, Any]
 """What a model's own processor makes of images: NumPy arrays, lists of them, or plain values, by its own names."""
 
 OTHER_WAYS = ("cross_attention_states", "decoder_inputs_embeds", "pos_hw")
-"""Ways from image to text other than among the prompt's embeddings: each decode step would need them again."""
+"""Ways from image to text other than the prompt's embeddings: each decode step would need these inputs again."""
 
 
 class EmbeddedPrompt:
@@ -80,7 +80,7 @@ class EmbeddedPrompt:
         position_ids = self._language._position_ids if position_ids is None else position_ids
         delta = self._language._rope_deltas if delta is None else delta
         _forget(self._language)
-        if position_ids is None:  # a prompt whose images are at no place of their own
+        if position_ids is None:  # images whose positions are counted as tokens are
             count = self._ids.shape[1]
             position_ids, delta = mx.broadcast_to(mx.arange(count), (3, 1, count)), 0
         self._deltas.state = mx.array(0 if delta is None else delta).reshape(1).astype(mx.int32)
@@ -97,7 +97,7 @@ class EmbeddedPrompt:
 
 
 class ImagePrefill:
-    """An answer's prompt on its way. Belongs to the thread that owns the device."""
+    """The prefill of an answer's prompt. Belongs to the thread that owns the device."""
 
     def __init__(self, model: Any, language: LanguageModel, answer: Answer) -> None:
         """Runs the vision tower. Raises what the model raises, or InvalidInput for a model of another build."""
