@@ -43,20 +43,20 @@ BATCH = re.compile(r"batch done .*batch_size=(\d+)")
 
 
 class Plan(NamedTuple):
-    """shape: of bench.page_checkpoint.SHAPES. pictures: different ones. ceiling: pages in process of each batch size.
+    """shape: of bench.page_checkpoint.SHAPES. images: different ones. ceiling: pages in process of each batch size.
     warm_up, served: pages over HTTP.
     """
 
     shape: str
-    pictures: int
+    images: int
     ceiling: int
     warm_up: int
     served: int
 
 
 PLANS = {
-    "COLQWEN_3B": Plan("COLQWEN_3B", pictures=64, ceiling=192, warm_up=192, served=576),
-    "SMALL": Plan("SMALL", pictures=8, ceiling=16, warm_up=32, served=64),
+    "COLQWEN_3B": Plan("COLQWEN_3B", images=64, ceiling=192, warm_up=192, served=576),
+    "SMALL": Plan("SMALL", images=8, ceiling=16, warm_up=32, served=64),
 }
 
 
@@ -82,13 +82,13 @@ async def measure(repeats: int) -> list[Row]:
     with tempfile.TemporaryDirectory(prefix="mlxq-bench-") as scratch:
         folder = Path(os.environ.get("BENCH_PAGES_CHECKPOINT") or Path(scratch) / "ColQwen2.5-shape")
         await output_of("-m", "bench.page_checkpoint", str(folder), plan.shape)
-        pictures = Path(scratch) / "pictures"
-        await asyncio.to_thread(_write_pictures, pictures, plan.pictures)
+        images = Path(scratch) / "images"
+        await asyncio.to_thread(_write_images, images, plan.images)
         ceilings: list[Ceiling] = []
         served: dict[int, list[Served]] = {callers: [] for callers in CALLERS}
         for _ in range(repeats):
-            ceilings.append(await ceiling(folder, pictures, plan.ceiling))
-            found = await serve(folder, pictures, plan, Path(scratch) / "worker.log")
+            ceilings.append(await ceiling(folder, images, plan.ceiling))
+            found = await serve(folder, images, plan, Path(scratch) / "worker.log")
             for callers, own in found.items():
                 served[callers].append(own)
     return [
@@ -119,15 +119,15 @@ def _served_row(ceilings: list[Ceiling], served: list[Served], callers: int) -> 
     return Row(f"served, {callers} at once", figures)
 
 
-async def ceiling(folder: Path, pictures: Path, pages: int) -> Ceiling:
+async def ceiling(folder: Path, images: Path, pages: int) -> Ceiling:
     return Ceiling(
-        **json.loads(await output_of("-m", "bench.page_ceiling", str(folder), str(pictures), str(pages)))
+        **json.loads(await output_of("-m", "bench.page_ceiling", str(folder), str(images), str(pages)))
     )
 
 
-async def serve(folder: Path, pictures: Path, plan: Plan, log: Path) -> dict[int, Served]:
+async def serve(folder: Path, images: Path, plan: Plan, log: Path) -> dict[int, Served]:
     """By callers. log: the worker's, which says how large its batches were."""
-    bodies = [_body(folder.name, path.read_bytes()) for path in sorted(pictures.iterdir())]
+    bodies = [_body(folder.name, path.read_bytes()) for path in sorted(images.iterdir())]
     async with _stack(folder, log) as port:
         for callers in WARM_UP_CALLERS:  # every shape is planned once
             await _load(port, bodies[:callers], callers, 2 * callers, processes=1)
@@ -167,21 +167,21 @@ async def _load(
     return load
 
 
-def _body(model: str, picture: bytes) -> bytes:
+def _body(model: str, image: bytes) -> bytes:
     """A request for one page, its vectors in half precision."""
-    uri = "data:image/jpeg;base64," + base64.b64encode(picture).decode()
+    uri = "data:image/jpeg;base64," + base64.b64encode(image).decode()
     return json.dumps(
         {"model": model, "input": [uri], "encoding_format": "base64", "output_dtype": "float16"}
     ).encode()
 
 
-def _write_pictures(folder: Path, count: int) -> None:
+def _write_images(folder: Path, count: int) -> None:
     folder.mkdir()
     for number in range(count):
-        (folder / f"{number:03}.jpeg").write_bytes(_picture(number))
+        (folder / f"{number:03}.jpeg").write_bytes(_image(number))
 
 
-def _picture(number: int) -> bytes:
+def _image(number: int) -> bytes:
     """Light fields of colour with lines of dark specks on them, as large as letters."""
     random = np.random.default_rng([17, number])
     across, down = -(-WIDTH // FIELD), -(-HEIGHT // FIELD)

@@ -30,9 +30,9 @@ def main() -> None:
     settings = Settings()
     runner = load_runner(sys.argv[1], settings)
     assert isinstance(runner, BatchRunner)
-    pictures = [path.read_bytes() for path in sorted(Path(sys.argv[2]).iterdir())]
+    images = [path.read_bytes() for path in sorted(Path(sys.argv[2]).iterdir())]
     pages = int(sys.argv[3])
-    jobs = [EmbedJob(model=runner.info.id, inputs=(MixedInput((ImagePart(each),)),)) for each in pictures]
+    jobs = [EmbedJob(model=runner.info.id, inputs=(MixedInput((ImagePart(each),)),)) for each in images]
     began = time.perf_counter()
     items = list(_items(runner, jobs))
     prepared_s = time.perf_counter() - began

@@ -25,7 +25,7 @@ Weights = dict[str, "mx.array"]
 
 
 class Shape(NamedTuple):
-    """Sizes of a ColQwen2.5. seen_*: of its vision tower, which sees whole pictures in the layers `everywhere`.
+    """Sizes of a ColQwen2.5. seen_*: of its vision tower, which sees whole images in the layers `everywhere`.
     dtype: an MLX type.
     """
 

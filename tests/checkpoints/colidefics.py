@@ -24,7 +24,7 @@ SEEN, SEEN_INNER, SEEN_LAYERS, SEEN_HEADS = 32, 48, 2, 2
 TILE, PATCH, SCALE, TILES = 48, 8, 2, 3
 """Six patches to a tile's side, 9 tokens a tile, and up to three tiles to an image's side."""
 
-PAGES = (3, 0, 1)
+IMAGES = (3, 0, 1)
 """Of tests.checkpoints.colqwen.page: square, wide, tall."""
 
 NAMES = (

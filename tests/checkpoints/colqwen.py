@@ -35,7 +35,7 @@ DOCUMENTS = (
     "the king sleeps",
     "snow follows rain, and the sea carries the wind to the farmer's garden. " * 2,
 )
-PAGES = ((224, 140), (100, 310), (300, 200), (56, 56), (20, 33), (417, 90))
+IMAGE_SIZES = ((224, 140), (100, 310), (300, 200), (56, 56), (20, 33), (417, 90))
 """Width and height in pixels: whole blocks, tall, too large, square, too small, wide."""
 
 
@@ -89,9 +89,9 @@ def make(folder: Path, layout: str = "colpali") -> Path:
     return folder
 
 
-def page(number: int) -> bytes:
-    """A PNG of the size PAGES[number]."""
-    return painted(*PAGES[number], [SEED, 128, number])
+def png(number: int) -> bytes:
+    """A PNG of the size IMAGE_SIZES[number]."""
+    return painted(*IMAGE_SIZES[number], [SEED, 128, number])
 
 
 def _config(layout: str, vocab: int, ids: dict[str, int | None]) -> dict[str, Any]:

@@ -1,6 +1,6 @@
 """A small random Qwen3-VL-Reranker, and the queries and documents behind its golden logits.
 
-What is asked is spelled in parts: a text, or the number of one of tests.checkpoints.qwen3_vl's pages.
+What is asked is spelled in parts: a text, or the number of one of tests.checkpoints.qwen3_vl's images.
 """
 
 from pathlib import Path
@@ -8,7 +8,7 @@ from pathlib import Path
 from jobs.content import ImagePart, TextPart
 from jobs.rerank import Passage
 from tests.checkpoints import qwen3_vl
-from tests.checkpoints.qwen3_vl import page
+from tests.checkpoints.qwen3_vl import png
 
 Parts = tuple[str | int, ...]
 
@@ -50,4 +50,4 @@ def passage(parts: Parts) -> Passage:
     """As a job has it."""
     if len(parts) == 1 and isinstance(parts[0], str):
         return parts[0]
-    return tuple(TextPart(part) if isinstance(part, str) else ImagePart(page(part)) for part in parts)
+    return tuple(TextPart(part) if isinstance(part, str) else ImagePart(png(part)) for part in parts)

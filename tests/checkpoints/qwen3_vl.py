@@ -32,7 +32,7 @@ DEEP = (0, 2)
 MAX_BLOCKS = 40
 POSITIONS = 512
 
-PAGES = ((256, 160), (100, 310), (330, 200), (64, 64), (20, 33), (417, 90), (12, 640))
+IMAGE_SIZES = ((256, 160), (100, 310), (330, 200), (64, 64), (20, 33), (417, 90), (12, 640))
 """Width and height in pixels: whole blocks, tall, too large, square, too small, wide, less than half a block wide."""
 
 INSTRUCTION = "Find songs of the sea"
@@ -44,14 +44,14 @@ ASKED: tuple[Asked, ...] = (
     (None, ("snow follows rain, and the sea carries the wind to the farmer's garden. " * 2,)),
     (INSTRUCTION, ("red fox",)),
     ("  Find songs of the sea! ", ("red fox",)),
-    *((None, (number,)) for number in range(len(PAGES))),
+    *((None, (number,)) for number in range(len(IMAGE_SIZES))),
     (None, (0, "red fox")),
     (INSTRUCTION, (1, "the old sailor writes a letter")),
     (None, ("the king", 3, " sleeps\n", 5, "at night")),
     ("Find: ", (4, 1)),
     (None, ("the king", " sleeps")),
 )
-"""Inputs of an embedding: the instruction, and texts and numbers of PAGES in their order."""
+"""Inputs of an embedding: the instruction, and texts and numbers of IMAGE_SIZES in their order."""
 
 TEMPLATE = (
     "{% for message in messages %}<|im_start|>{{ message.role }}\n"
@@ -118,9 +118,9 @@ def make(folder: Path, layout: str = "transformers", *, tied: bool = True) -> Pa
     return folder
 
 
-def page(number: int) -> bytes:
-    """A PNG of the size PAGES[number]."""
-    return painted(*PAGES[number], [SEED, 228, number])
+def png(number: int) -> bytes:
+    """A PNG of the size IMAGE_SIZES[number]."""
+    return painted(*IMAGE_SIZES[number], [SEED, 228, number])
 
 
 def content_of(part: str | int) -> dict[str, Any]:
@@ -128,7 +128,7 @@ def content_of(part: str | int) -> dict[str, Any]:
     if isinstance(part, str):
         return {"type": "text", "text": part}
     block = (2 * PATCH) ** 2
-    image = Image.open(BytesIO(page(part)))
+    image = Image.open(BytesIO(png(part)))
     return {"type": "image", "image": image, "min_pixels": 4 * block, "max_pixels": MAX_BLOCKS * block}
 
 

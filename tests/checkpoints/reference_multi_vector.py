@@ -28,7 +28,7 @@ from PIL import Image
 from transformers.models.idefics3.image_processing_pil_idefics3 import Idefics3ImageProcessorPil
 
 from tests.checkpoints import colidefics, colqwen
-from tests.checkpoints.colqwen import DOCUMENTS, QUERIES, page
+from tests.checkpoints.colqwen import DOCUMENTS, QUERIES, png
 from tests.checkpoints.versions import GOLDEN, write_versions
 
 PACKAGES = ("torch", "torchvision", "transformers", "colpali_engine", "pillow")
@@ -37,7 +37,7 @@ PACKAGES = ("torch", "torchvision", "transformers", "colpali_engine", "pillow")
 def store(name: str, model: Any, processor: Any, pages: Sequence[int]) -> None:
     batches = [processor.process_queries(texts=[f"Query: {text}"]) for text in QUERIES]
     batches += [processor.process_texts(texts=[text]) for text in DOCUMENTS]
-    batches += [processor.process_images([Image.open(BytesIO(page(number)))]) for number in pages]
+    batches += [processor.process_images([Image.open(BytesIO(png(number)))]) for number in pages]
     with torch.no_grad():
         found = [model.eval()(**batch)[0].numpy() for batch in batches]
     np.savez_compressed(
@@ -55,12 +55,14 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as scratch:
         folder = str(colqwen.make(Path(scratch) / "colqwen2_5"))
         model = ColQwen2_5.from_pretrained(folder, **options)
-        store("colqwen2_5", model, ColQwen2_5_Processor.from_pretrained(folder), range(len(colqwen.PAGES)))
+        store(
+            "colqwen2_5", model, ColQwen2_5_Processor.from_pretrained(folder), range(len(colqwen.IMAGE_SIZES))
+        )
 
         folder = str(colidefics.make(Path(scratch) / "colidefics3"))
         processor = ColIdefics3Processor.from_pretrained(folder)
         processor.image_processor = Idefics3ImageProcessorPil.from_pretrained(folder)
-        store("colidefics3", ColIdefics3.from_pretrained(folder, **options), processor, colidefics.PAGES)
+        store("colidefics3", ColIdefics3.from_pretrained(folder, **options), processor, colidefics.IMAGES)
     write_versions("versions-late.json", PACKAGES)
 
 

@@ -22,7 +22,7 @@ import transformers
 from PIL import Image
 from safetensors.numpy import load_file
 
-from tests.checkpoints.colqwen import page
+from tests.checkpoints.colqwen import png
 from tests.checkpoints.versions import GOLDEN, write_versions
 from tests.checkpoints.vision_inputs import FRAMES, VISION_INPUTS
 
@@ -97,7 +97,7 @@ def reference(name: str, folder: Path) -> tuple[np.ndarray, list[int]]:
     vectors, tokens = list[np.ndarray](), list[int]()
     for parts in VISION_INPUTS:
         text = "".join(part if isinstance(part, str) else FRAMES[name] for part in parts)
-        images = [Image.open(BytesIO(page(part))) for part in parts if isinstance(part, int)]
+        images = [Image.open(BytesIO(png(part))) for part in parts if isinstance(part, int)]
         inputs = processor(text=[text], images=images or None, return_tensors="pt")
         with torch.no_grad():
             states = model.model(**inputs).last_hidden_state[0]
@@ -116,7 +116,7 @@ def main() -> None:
             tokens=np.array(tokens, dtype=np.int32),
         )
         print(name, vectors.shape, tokens)
-    write_versions("versions-seeing.json", PACKAGES)
+    write_versions("versions-with_vision.json", PACKAGES)
 
 
 if __name__ == "__main__":

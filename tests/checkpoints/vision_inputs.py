@@ -1,5 +1,5 @@
-"""Texts and pages that vision-language models are to make vectors of: words, and numbers of tests.checkpoints.colqwen's
-images, in the order in which they are read.
+"""Inputs of which vision-language models make vectors: words, and indices of tests.checkpoints.colqwen's images, in the
+order in which they are read.
 """
 
 VISION_INPUTS: tuple[tuple[str | int, ...], ...] = (

@@ -20,7 +20,7 @@ from jobs.embed import EmbedJob, EmbedResult
 from jobs.errors import InputTooLong, InvalidInput, JobError
 from jobs.settings import Settings
 from tests.checkpoints import generators, vision
-from tests.checkpoints.colqwen import page
+from tests.checkpoints.colqwen import png
 from tests.checkpoints.rerankers import make as make_reranker
 from tests.checkpoints.texts import SMALL_TEXTS
 from tests.checkpoints.vision_inputs import VISION_INPUTS
@@ -34,13 +34,13 @@ MIN_COSINE = 0.9999
 VISION_REQUIRED = ("qwen2_5_vl", "qwen3_vl", "qwen3_5", "smolvlm")
 
 TEXTS = EmbedJob("m", SMALL_TEXTS)
-PAGES = EmbedJob(
+MIXED = EmbedJob(
     "m",
     tuple(
         parts[0]
         if len(parts) == 1 and isinstance(parts[0], str)
         else MixedInput(
-            tuple(TextPart(each) if isinstance(each, str) else ImagePart(page(each)) for each in parts)
+            tuple(TextPart(each) if isinstance(each, str) else ImagePart(png(each)) for each in parts)
         )
         for parts in VISION_INPUTS
     ),
@@ -65,7 +65,7 @@ def case(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
     kind, _, name = request.param.partition("-")
     folder = tmp_path_factory.mktemp("writer") / "m"
     made = generators.make(name, folder) if kind == "pooled" else vision.make(name, folder)
-    return Golden(request.param), opened(made), TEXTS if kind == "pooled" else PAGES
+    return Golden(request.param), opened(made), TEXTS if kind == "pooled" else MIXED
 
 
 @pytest.fixture(scope="module")
@@ -79,7 +79,7 @@ def one(folder: Path) -> EmbedRunner:
 
 
 @pytest.fixture(scope="module")
-def seeing(tmp_path_factory: pytest.TempPathFactory) -> EmbedRunner:
+def vision_runner(tmp_path_factory: pytest.TempPathFactory) -> EmbedRunner:
     return opened(vision.make("qwen2_5_vl", tmp_path_factory.mktemp("seeing") / "m"))
 
 
@@ -143,8 +143,8 @@ def test_reference_tells_inputs_apart():
         assert np.abs(np.corrcoef(found) - np.eye(len(found))).mean() < 0.7, name
 
 
-def test_model_says_what_it_is(one: EmbedRunner, seeing: EmbedRunner):
-    for runner, limit, abilities in ((one, 256, ()), (seeing, 512, ("vision",))):
+def test_model_says_what_it_is(one: EmbedRunner, vision_runner: EmbedRunner):
+    for runner, limit, abilities in ((one, 256, ()), (vision_runner, 512, ("vision",))):
         info = runner.info
         assert (info.task, info.dimensions, info.max_tokens) == ("embed", 64, limit)
         assert (info.min_dimensions, info.prompts, info.abilities) == (None, (), abilities)
@@ -169,13 +169,13 @@ def test_result_is_that_of_an_embedding_model(one: EmbedRunner):
     assert len(result.vectors) == 2 * 64 * 4
 
 
-def test_instruction_goes_before_the_text(one: EmbedRunner, seeing: EmbedRunner):
+def test_instruction_goes_before_the_text(one: EmbedRunner, vision_runner: EmbedRunner):
     [told] = prepared(one, EmbedJob("m", ("fox",), instruction="Find: "))
     [read] = prepared(one, EmbedJob("m", ("Find: fox",)))
     assert told.ids.tolist() == read.ids.tolist()
-    image = ImagePart(page(0))
-    [told] = prepared(seeing, EmbedJob("m", (MixedInput((image,)),), instruction="Find: "))
-    [read] = prepared(seeing, EmbedJob("m", (MixedInput((TextPart("Find: "), image)),)))
+    image = ImagePart(png(0))
+    [told] = prepared(vision_runner, EmbedJob("m", (MixedInput((image,)),), instruction="Find: "))
+    [read] = prepared(vision_runner, EmbedJob("m", (MixedInput((TextPart("Find: "), image)),)))
     assert told.ids.tolist() == read.ids.tolist()
 
 
@@ -190,9 +190,9 @@ def test_instruction_goes_before_the_text(one: EmbedRunner, seeing: EmbedRunner)
     ],
 )
 def test_bad_job_is_refused(
-    one: EmbedRunner, seeing: EmbedRunner, job: EmbedJob, kind: type[JobError], param: str
+    one: EmbedRunner, vision_runner: EmbedRunner, job: EmbedJob, kind: type[JobError], param: str
 ):
-    for runner in (one, seeing):
+    for runner in (one, vision_runner):
         error = refusal(runner, job)
         assert isinstance(error, kind)
         assert error.param == param
@@ -203,12 +203,12 @@ def test_bad_job_is_refused(
     ("parts", "words"),
     [
         ((ImagePart(b"no image"),), "in no format"),
-        ((ImagePart(page(0)), TextPart("<|image_pad|>")), r"holds <\|image_pad\|>"),
-        ((ImagePart(page(0)), TextPart("fox " * 600)), "reads at most 512"),
+        ((ImagePart(png(0)), TextPart("<|image_pad|>")), r"holds <\|image_pad\|>"),
+        ((ImagePart(png(0)), TextPart("fox " * 600)), "reads at most 512"),
     ],
 )
-def test_bad_page_is_refused(seeing: EmbedRunner, parts: tuple[Any, ...], words: str):
-    error = refusal(seeing, EmbedJob("m", ("a", MixedInput(parts))))
+def test_bad_image_is_refused(vision_runner: EmbedRunner, parts: tuple[Any, ...], words: str):
+    error = refusal(vision_runner, EmbedJob("m", ("a", MixedInput(parts))))
     assert isinstance(error, InvalidInput)
     assert error.param == "input"
     with pytest.raises(InvalidInput, match=f"Input 1: .*{words}"):
@@ -216,17 +216,17 @@ def test_bad_page_is_refused(seeing: EmbedRunner, parts: tuple[Any, ...], words:
 
 
 def test_text_model_refuses_images(one: EmbedRunner):
-    assert "no images" in refusal(one, EmbedJob("m", (MixedInput((ImagePart(page(0)),)),))).message
+    assert "no images" in refusal(one, EmbedJob("m", (MixedInput((ImagePart(png(0)),)),))).message
 
 
-def test_model_whose_pages_the_library_masks_wrongly_embeds_texts_only(tmp_path: Path):
+def test_model_whose_images_the_library_masks_wrongly_embeds_texts_only(tmp_path: Path):
     runner = opened(vision.make("gemma3", tmp_path / "m"))
     assert runner.info.abilities == ()
     golden = Golden("seeing-gemma3").vectors
-    texts = [number for number, value in enumerate(PAGES.inputs) if isinstance(value, str)]
-    items = prepared(runner, EmbedJob("m", tuple(PAGES.inputs[number] for number in texts)))
+    texts = [number for number, value in enumerate(MIXED.inputs) if isinstance(value, str)]
+    items = prepared(runner, EmbedJob("m", tuple(MIXED.inputs[number] for number in texts)))
     assert cosines(vectors(runner, items), golden[texts]).min() >= MIN_COSINE
-    assert "no images" in refusal(runner, PAGES).message
+    assert "no images" in refusal(runner, MIXED).message
 
 
 def test_weights_leave_and_come_back(case: Case):

@@ -17,7 +17,7 @@ from jobs.embed import EmbedJob, EmbedResult
 from jobs.errors import InputTooLong, InternalError, InvalidInput
 from jobs.settings import Settings
 from tests.checkpoints.make import write_json
-from tests.checkpoints.qwen3_vl import ASKED, HIDDEN, LAYOUTS, POSITIONS, make, page
+from tests.checkpoints.qwen3_vl import ASKED, HIDDEN, LAYOUTS, POSITIONS, make, png
 from tests.checkpoints.vision import make as make_vision
 from tests.checkpoints.weights import changed_weights
 from tests.support import parity
@@ -40,7 +40,7 @@ def value_of(parts: Sequence[str | int]) -> str | MixedInput:
     if len(parts) == 1 and isinstance(parts[0], str):
         return parts[0]
     return MixedInput(
-        tuple(TextPart(each) if isinstance(each, str) else ImagePart(page(each)) for each in parts)
+        tuple(TextPart(each) if isinstance(each, str) else ImagePart(png(each)) for each in parts)
     )
 
 
@@ -102,7 +102,7 @@ def test_order_and_neighbours_do_not_change_a_vector(one: MixedEmbedRunner):
         assert least_cosine(found, VECTORS[chosen]) >= MIN_COSINE
 
 
-def test_nothing_of_a_page_is_left_for_the_next_input(one: MixedEmbedRunner):
+def test_nothing_of_an_image_is_left_for_the_next_input(one: MixedEmbedRunner):
     """The libraries' models keep the positions of their last page."""
     items = prepared(one)
     text, tall, wide, mixed = items[0], items[7], items[11], items[15]
@@ -152,10 +152,10 @@ def test_model_says_what_it_is(one: MixedEmbedRunner):
         (EmbedJob("m", ("a",), prompt_name="query"), "prompt_name"),
         (EmbedJob("m", ("a",), instruction="find <|image_pad|>"), "instruction"),
         (EmbedJob("m", ("a", MixedInput((ImagePart(b"no image"),)))), "input"),
-        (EmbedJob("m", ("a", MixedInput((ImagePart(page(0)[:900]),)))), "input"),
+        (EmbedJob("m", ("a", MixedInput((ImagePart(png(0)[:900]),)))), "input"),
         (EmbedJob("m", ("a", "fox " * 600)), "input"),
         (EmbedJob("m", ("a", "fox <|image_pad|>")), "input"),
-        (EmbedJob("m", ("a", MixedInput((TextPart("<|video_pad|>"), ImagePart(page(3)))))), "input"),
+        (EmbedJob("m", ("a", MixedInput((TextPart("<|video_pad|>"), ImagePart(png(3)))))), "input"),
         (EmbedJob("m", ("a", (1, 2, 10_000_000))), "input"),
         (EmbedJob("m", ("a", ())), "input"),
     ],
@@ -170,8 +170,8 @@ def test_bad_job_is_refused_and_leaves_the_others_alone(one: MixedEmbedRunner, j
     assert [len(before), len(after)] == [1, 1]
 
 
-def test_overlong_page_is_refused_also_where_texts_may_be_cut(one: MixedEmbedRunner):
-    overlong = MixedInput((ImagePart(page(0)), TextPart("fox " * 600)))
+def test_overlong_input_with_images_is_refused_also_where_texts_may_be_cut(one: MixedEmbedRunner):
+    overlong = MixedInput((ImagePart(png(0)), TextPart("fox " * 600)))
     [refused] = one.prepare([EmbedJob("m", (overlong,), truncate="end")])
     assert isinstance(refused, InputTooLong)
     assert "with its images" in refused.message

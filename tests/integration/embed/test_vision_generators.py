@@ -11,7 +11,7 @@ from jobs.content import ImagePart, MixedInput, TextPart
 from jobs.embed import EmbedJob
 from jobs.errors import InvalidInput
 from tests.checkpoints import vision
-from tests.checkpoints.colqwen import page
+from tests.checkpoints.colqwen import png
 from tests.support import parity
 from workers.runners.embed import vision_generators
 from workers.runners.embed.vision_generators import VisionEmbedRunner, VisionItem, scaled_down
@@ -30,13 +30,13 @@ def photograph(width: int, height: int) -> Image.Image:
     return Image.fromarray(noise).resize((width, height))
 
 
-def png(image: Image.Image) -> bytes:
+def encoded(image: Image.Image) -> bytes:
     file = BytesIO()
     image.save(file, "PNG", compress_level=1)
     return file.getvalue()
 
 
-def paged(*images: bytes) -> EmbedJob:
+def mixed_job(*images: bytes) -> EmbedJob:
     return EmbedJob("m", tuple(MixedInput((ImagePart(each),)) for each in images))
 
 
@@ -53,7 +53,7 @@ def test_large_image_is_scaled_down_before_the_processor_has_it(
     monkeypatch.setattr(runner._prompts, "_process", watched)
     large = photograph(4000, 3000)
     small = large.resize((896, 672), Image.Resampling.BICUBIC)  # 602,112 pixels
-    found, expected = parity.prepared(runner, [paged(png(large), png(small))], VisionItem)
+    found, expected = parity.prepared(runner, [mixed_job(encoded(large), encoded(small))], VisionItem)
     assert sizes == [(896, 672), (896, 672)]
     assert found.ids.tolist() == expected.ids.tolist()
     np.testing.assert_array_equal(found.image_inputs["pixel_values"], expected.image_inputs["pixel_values"])
@@ -85,7 +85,7 @@ def test_images_are_decoded_by_threads_of_their_own(
         return decode(data, param)
 
     monkeypatch.setattr(vision_generators, "decode", watched)
-    assert len(parity.prepared(runner, [paged(page(0), page(1)), paged(page(2))], VisionItem)) == 3
+    assert len(parity.prepared(runner, [mixed_job(png(0), png(1)), mixed_job(png(2))], VisionItem)) == 3
     assert len(threads) == 3
     assert all(name.startswith("images") for name in threads)
 
@@ -103,7 +103,7 @@ def test_after_an_error_no_more_of_the_jobs_images_are_decoded(
         return decode(data, param)
 
     monkeypatch.setattr(vision_generators, "decode", slow)
-    [error] = runner.prepare([paged(b"broken", *[page(0)] * 40)])
+    [error] = runner.prepare([mixed_job(b"broken", *[png(0)] * 40)])
     assert isinstance(error, InvalidInput)
     assert error.message.startswith("Input 0: ")
     refused.set()
@@ -112,9 +112,15 @@ def test_after_an_error_no_more_of_the_jobs_images_are_decoded(
 
 
 def test_a_jobs_broken_image_is_named_and_its_neighbours_are_served(runner: VisionEmbedRunner):
-    sound = paged(page(0), page(1))
+    sound = mixed_job(png(0), png(1))
     broken = EmbedJob(
-        "m", ("a", MixedInput((ImagePart(page(0)), TextPart("b"))), MixedInput((ImagePart(b"none"),)), "c")
+        "m",
+        (
+            "a",
+            MixedInput((ImagePart(png(0)), TextPart("b"))),
+            MixedInput((ImagePart(b"none"),)),
+            "c",
+        ),
     )
     first, error, last = runner.prepare([sound, broken, sound])
     assert isinstance(error, InvalidInput)
@@ -129,7 +135,7 @@ def test_nothing_is_decoded_for_a_job_that_is_refused_as_a_whole(
 ):
     decoded: list[bytes] = []
     monkeypatch.setattr(vision_generators, "decode", lambda data, _: decoded.append(data))
-    job = EmbedJob("m", paged(page(0)).inputs, prompt_name="none such")
+    job = EmbedJob("m", mixed_job(png(0)).inputs, prompt_name="none such")
     [error] = runner.prepare([job])
     assert isinstance(error, InvalidInput)
     runner._threads.submit(int).result()

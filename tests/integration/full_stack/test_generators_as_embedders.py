@@ -8,7 +8,7 @@ import openai
 import pytest
 
 from tests.checkpoints import generators, lfm2_colbert, vision
-from tests.checkpoints.colqwen import page
+from tests.checkpoints.colqwen import png
 from tests.support.folders import GOLDEN
 from tests.support.stack import Stack
 
@@ -47,7 +47,7 @@ def test_one_folder_writes_and_embeds_under_two_names(stack: Stack, client: open
 
 def test_picture_beside_a_text_as_an_extra_field(client: openai.OpenAI):
     expected = np.load(GOLDEN / "seeing-qwen2_5_vl.npz")["vectors"]
-    url = f"data:image/png;base64,{base64.b64encode(page(1)).decode()}"
+    url = f"data:image/png;base64,{base64.b64encode(png(1)).decode()}"
     shown = client.embeddings.create(model="seer", input=["the red fox"], extra_body={"image_url": url})
     read = client.embeddings.create(model="seer", input=["a fox", "night"])
     assert np.dot(shown.data[0].embedding, expected[3]) >= 0.9999

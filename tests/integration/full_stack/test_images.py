@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tests.checkpoints.colqwen import DIMENSIONS, make, page
+from tests.checkpoints.colqwen import DIMENSIONS, make, png
 from tests.support.images import encode
 from tests.support.parity import least_cosine
 from tests.support.stack import Stack
@@ -38,7 +38,7 @@ class Site(BaseHTTPRequestHandler):
             self.end_headers()
             self.wfile.write(b"x" * 1024)
         else:
-            body = page(0)
+            body = png(0)
             self.send_response(200)
             self.send_header("Content-Length", str(len(body)))
             self.end_headers()
@@ -145,7 +145,7 @@ def test_a_bad_picture_is_refused_and_named(stack: Stack, kind: str):
 
 
 def test_a_page_is_fetched_from_where_it_may_be(stack: Stack, site: int):
-    fetched, sent = vectors(stack, f"http://127.0.0.1:{site}/page", shown(page(0)))
+    fetched, sent = vectors(stack, f"http://127.0.0.1:{site}/page", shown(png(0)))
     assert np.allclose(fetched, sent, atol=1e-5)
     assert sent.shape[1] == DIMENSIONS
 
@@ -168,17 +168,17 @@ def test_a_bad_address_is_refused_and_never_embedded_as_a_text(stack: Stack, sit
 
 
 def test_maps_show_where_a_query_finds_its_words(stack: Stack):
-    body = {"model": "pages", "query": "red fox", **shown(page(0))}
+    body = {"model": "pages", "query": "red fox", **shown(png(0))}
     reply = stack.http.post(f"{stack.url}/v1/similarity-maps", json=body).json()
-    [query], [document] = [vectors(stack, each) for each in ("red fox", shown(page(0)))]
+    [query], [document] = [vectors(stack, each) for each in ("red fox", shown(png(0)))]
     assert len(reply["maps"]) == len(query)
-    grid = embed(stack, shown(page(0)), patch_grids=True).json()["data"][0]["patch_grids"][0]
+    grid = embed(stack, shown(png(0)), patch_grids=True).json()["data"][0]["patch_grids"][0]
     patches = document[grid["first"] : grid["first"] + grid["rows"] * grid["columns"]]
     assert np.allclose(np.asarray(reply["maps"]).reshape(len(query), -1), query @ patches.T, atol=1e-5)
 
 
 def test_pages_are_ranked(stack: Stack):
-    body = {"model": "pages", "query": "red fox", "documents": [shown(page(0)), "the red fox"]}
+    body = {"model": "pages", "query": "red fox", "documents": [shown(png(0)), "the red fox"]}
     reply = stack.http.post(f"{stack.url}/v1/rerank", json=body).json()
     assert sorted(each["index"] for each in reply["results"]) == [0, 1]
     assert reply["results"][0]["relevance_score"] >= reply["results"][1]["relevance_score"]

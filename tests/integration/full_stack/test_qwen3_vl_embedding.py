@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from tests.checkpoints.qwen3_vl import ASKED, HIDDEN, INSTRUCTION, make, page
+from tests.checkpoints.qwen3_vl import ASKED, HIDDEN, INSTRUCTION, make, png
 from tests.support.folders import GOLDEN
 from tests.support.stack import Stack
 
@@ -14,7 +14,7 @@ EXPECTED = dict(zip(ASKED, REFERENCE, strict=True))
 
 
 def data_uri(number: int) -> str:
-    return "data:image/png;base64," + base64.b64encode(page(number)).decode()
+    return "data:image/png;base64," + base64.b64encode(png(number)).decode()
 
 
 def test_texts_and_pictures_have_the_reference_s_vectors(tmp_path: Path):

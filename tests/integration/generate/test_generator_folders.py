@@ -20,7 +20,7 @@ from jobs.embed import EmbedJob
 from jobs.errors import InputTooLong, InvalidInput
 from jobs.settings import Settings
 from tests.checkpoints import generators, vision
-from tests.checkpoints.colqwen import page
+from tests.checkpoints.colqwen import png
 from tests.checkpoints.make import write_json
 from tests.checkpoints.texts import SMALL_TEXTS
 from tests.support import parity
@@ -28,12 +28,19 @@ from workers.models.open import open_runner
 from workers.runners.embed.runner import EmbedItem, EmbedRunner
 
 JOB = EmbedJob("m", SMALL_TEXTS)
-PAGES = EmbedJob(
+MIXED = EmbedJob(
     "m",
     (
         "a fox",
-        MixedInput((ImagePart(page(0)),)),
-        MixedInput((TextPart("see"), ImagePart(page(4)), TextPart(" and the lake"), ImagePart(page(5)))),
+        MixedInput((ImagePart(png(0)),)),
+        MixedInput(
+            (
+                TextPart("see"),
+                ImagePart(png(4)),
+                TextPart(" and the lake"),
+                ImagePart(png(5)),
+            )
+        ),
     ),
 )
 PROMPTS = {"search": "Instruct: Find what is meant\nQuery: ", "plain": ""}
@@ -118,11 +125,11 @@ def test_prompts_are_those_of_the_folder(trained: Path):
     assert named.ids.tolist() == told.ids.tolist() == read.ids.tolist()
 
 
-@pytest.mark.parametrize("seeing", [False, True])
-def test_dense_layers_come_after_pooling(trained: Path, tmp_path: Path, seeing: bool):
+@pytest.mark.parametrize("with_vision", [False, True])
+def test_dense_layers_come_after_pooling(trained: Path, tmp_path: Path, with_vision: bool):
     folder, job = trained, JOB
-    if seeing:
-        folder, job = vision.make("qwen2_5_vl", tmp_path / "seeing"), PAGES
+    if with_vision:
+        folder, job = vision.make("qwen2_5_vl", tmp_path / "with_vision"), MIXED
         write_modules(folder)
     plain = found_of(opened(folder), job)
     weight = with_dense(folder)
@@ -151,13 +158,13 @@ def test_files_that_contradict_each_other_about_a_texts_end_are_refused(trained:
     assert item.ids[-1] == 3
 
 
-def test_seeing_model_honours_its_folder_in_texts_and_pages(tmp_path: Path):
+def test_vision_model_honours_its_folder_in_texts_and_images(tmp_path: Path):
     folder = vision.make("qwen2_5_vl", tmp_path / "m")
     write_json(folder / "1_Pooling" / "config.json", {"pooling_mode_lasttoken": True})
     last = opened(folder)
     write_json(folder / "1_Pooling" / "config.json", {"pooling_mode_max_tokens": True})
     most = opened(folder)
-    for each in items_of(last, PAGES):
+    for each in items_of(last, MIXED):
         whole = last_states(last, each)
         assert parity.least_cosine(parity.outcomes(last, [each])[0], whole[-1]) >= 0.99999
         assert parity.least_cosine(parity.outcomes(most, [each])[0], whole.max(axis=0)) >= 0.99999
@@ -188,7 +195,7 @@ def test_no_more_is_read_than_fits_one_pass(tmp_path: Path, name: str, limit: in
     assert item.length == 8192
 
 
-def test_no_longer_page_is_read_than_fits_one_pass(tmp_path: Path):
+def test_no_longer_input_is_read_than_fits_one_pass(tmp_path: Path):
     folder = vision.make("qwen2_5_vl", tmp_path / "m")
     changed(folder / "config.json", max_position_embeddings=131_072)
     assert open_runner(f"{folder},task=embed", Settings()).info.max_tokens == 8192
@@ -215,7 +222,7 @@ def on_cpu() -> Iterator[None]:
 @pytest.mark.parametrize("name", ["llama", "gemma2", "mamba", "qwen2_5_vl", "smolvlm"])
 def test_half_precision_is_computed_as_precisely_as_single_on_a_cpu(tmp_path: Path, name: str):
     text = name in generators.NAMES
-    make, job = (generators.make, JOB) if text else (vision.make, PAGES)
+    make, job = (generators.make, JOB) if text else (vision.make, MIXED)
     kinds = ("bfloat16", "float32")
     half, single = (opened(halves(make(name, tmp_path / kind / "m"), stored=kind)) for kind in kinds)
     assert half.weight_bytes == single.weight_bytes

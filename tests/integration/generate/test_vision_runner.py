@@ -275,7 +275,9 @@ def test_images_over_the_models_context_are_refused(case: Case):
     assert error.param == "messages"
 
 
-def test_prompt_takes_images_at_its_marks_or_else_before_it(case: Case, references: Mapping[str, list[int]]):
+def test_prompt_takes_images_at_its_placeholders_or_else_before_it(
+    case: Case, references: Mapping[str, list[int]]
+):
     text, _ = written_out(case.name, REQUESTS["one image"])
     job = GenerateJob("m", Prompt(text, (WIDE,)), sampling=Sampling(temperature=0), max_tokens=LENGTH)
     assert decode(case.runner, [[job]]) == [references["one image"]]

@@ -15,7 +15,7 @@ from jobs.embed import EmbedJob, EmbedResult
 from jobs.errors import InputTooLong, InvalidInput
 from jobs.rerank import RerankJob, RerankResult
 from jobs.settings import Settings
-from tests.checkpoints.colqwen import page
+from tests.checkpoints.colqwen import png
 from tests.checkpoints.lfm2_colbert import (
     DIMENSIONS,
     DOCUMENTS,
@@ -164,7 +164,7 @@ def test_punctuation_of_a_document_gets_no_vector_and_that_of_a_query_does(one: 
     assert len(outcomes(one, [document])[0]) == document.length - 2
 
 
-def test_texts_are_queries_and_pages_of_texts_documents_unless_said_otherwise(one: MultiVectorRunner):
+def test_texts_are_queries_and_mixed_inputs_documents_unless_said_otherwise(one: MultiVectorRunner):
     def read(value: Any, input_type: Any = None) -> list[int]:
         return prepared(one, [EmbedJob("m", (value,), input_type=input_type)])[0].ids.tolist()
 
@@ -197,7 +197,7 @@ def test_lengths_at_which_pylate_cuts_are_no_limit_but_the_positions_are(one: Mu
 
 
 def test_images_are_refused(one: MultiVectorRunner):
-    image = ImagePart(page(3))
+    image = ImagePart(png(3))
     embed, rerank = one.prepare(
         [
             EmbedJob("m", ("a", MixedInput((image,)))),

@@ -12,7 +12,7 @@ from jobs.errors import InvalidInput
 from jobs.rerank import Passage, RerankJob, RerankResult
 from jobs.settings import Settings
 from jobs.store.redis_server import RedisServer
-from tests.checkpoints.colqwen import DOCUMENTS, PAGES, QUERIES, make, page
+from tests.checkpoints.colqwen import DOCUMENTS, IMAGE_SIZES, QUERIES, make, png
 from tests.support.folders import GOLDEN
 from tests.support.running_worker import INTERACTIVE, embedded, working_queue
 from workers.models.open import load_runner
@@ -22,7 +22,7 @@ VECTORS = np.split(REFERENCE["vectors"].astype(np.float64), np.cumsum(REFERENCE[
 QUERY_VECTORS, DOCUMENT_VECTORS = VECTORS[: len(QUERIES)], VECTORS[len(QUERIES) :]
 VISION_INPUTS: tuple[Passage, ...] = (
     *DOCUMENTS,
-    *((ImagePart(page(number)),) for number in range(len(PAGES))),
+    *((ImagePart(png(number)),) for number in range(len(IMAGE_SIZES))),
 )
 
 
@@ -33,7 +33,7 @@ def best_matches(query: np.ndarray) -> list[float]:
     ]
 
 
-async def test_documents_and_pages_are_ranked_by_their_best_matches(
+async def test_documents_and_images_are_ranked_by_their_best_matches(
     redis_server: RedisServer, redis_client: redis.Redis, tmp_path: Path
 ):
     runner = load_runner(str(make(tmp_path / "m")), Settings())

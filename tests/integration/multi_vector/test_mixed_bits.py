@@ -18,12 +18,12 @@ from tests.support.parity import least_cosine, outcomes
 from workers.runners.multi_vector.runner import MultiVectorRunner
 
 PROJECTIONS = ("custom_text_proj", "embedding_proj_layer", "linear", "dense")
-VISION_REQUIRED = ("visual.", "vision_model.", "vision_tower.", "connector.")
+VISION_PARTS = ("visual.", "vision_model.", "vision_tower.", "connector.")
 
 GROUP = 32
 
 TEXTS = [EmbedJob("m", colqwen.QUERIES), EmbedJob("m", colqwen.DOCUMENTS, input_type="document")]
-IMAGE = EmbedJob("m", (MixedInput((ImagePart(colqwen.page(3)),)),))
+IMAGE = EmbedJob("m", (MixedInput((ImagePart(colqwen.png(3)),)),))
 
 CASES = [
     *((colqwen.make, layout) for layout in colqwen.LAYOUTS),
@@ -73,7 +73,7 @@ def _quantise(packed: Path, unpacked: Path, bits_of: Callable[[str], int | None]
     for name, value in list(weights.items()):
         layer = name.removesuffix(".weight")
         bits = bits_of(layer)
-        if layer == name or value.ndim != 2 or any(part in name for part in VISION_REQUIRED):
+        if layer == name or value.ndim != 2 or any(part in name for part in VISION_PARTS):
             continue
         if bits != 4:
             settings[layer] = bool(bits) and {"group_size": GROUP, "bits": bits}

@@ -18,7 +18,7 @@ from jobs.embed import EmbedJob, EmbedResult, PatchGrid
 from jobs.errors import InternalError, InvalidInput
 from jobs.settings import Settings
 from tests.checkpoints import colidefics
-from tests.checkpoints.colqwen import DIMENSIONS, DOCUMENTS, LAYOUTS, PAGES, QUERIES, make, page
+from tests.checkpoints.colqwen import DIMENSIONS, DOCUMENTS, IMAGE_SIZES, LAYOUTS, QUERIES, make, png
 from tests.checkpoints.vision import make as make_vision
 from tests.checkpoints.weights import changed_weights
 from tests.support import parity
@@ -47,12 +47,12 @@ class Golden:
         self.jobs = [
             EmbedJob("m", QUERIES),
             EmbedJob("m", DOCUMENTS, input_type="document"),
-            EmbedJob("m", tuple(MixedInput((ImagePart(page(number)),)) for number in pages)),
+            EmbedJob("m", tuple(MixedInput((ImagePart(png(number)),)) for number in pages)),
         ]
 
 
-QWEN = Golden("colqwen2_5", make, range(len(PAGES)))
-IDEFICS = Golden("colidefics3", colidefics.make, colidefics.PAGES)
+QWEN = Golden("colqwen2_5", make, range(len(IMAGE_SIZES)))
+IDEFICS = Golden("colidefics3", colidefics.make, colidefics.IMAGES)
 CASES = [(QWEN, layout) for layout in LAYOUTS] + [(IDEFICS, layout) for layout in colidefics.LAYOUTS]
 JOBS, EXPECTED = QWEN.jobs, QWEN.vectors
 
@@ -95,9 +95,9 @@ def test_vectors_equal_the_reference_alone_and_in_one_mixed_batch(case: Case):
         assert least_cosine(together, alone) >= 0.999999
 
 
-def test_reference_tells_pages_and_queries_apart():
+def test_reference_tells_images_and_queries_apart():
     """Else the cosines above would prove little."""
-    pages = EXPECTED[-len(PAGES) :]
+    pages = EXPECTED[-len(IMAGE_SIZES) :]
     assert least_cosine(pages[0][:29], pages[1][:29]) < 0.9
     assert np.abs(np.corrcoef(pages[0])).mean() < 0.7
 
@@ -113,7 +113,7 @@ def test_order_and_neighbours_do_not_change_a_vector(case: Case):
             assert least_cosine(each, golden.vectors[number]) >= MIN_COSINE
 
 
-def test_nothing_of_a_page_is_left_for_the_next_input(case: Case):
+def test_nothing_of_an_image_is_left_for_the_next_input(case: Case):
     """The libraries' models keep the positions of their last page."""
     golden, runner = case
     items = prepared(runner, golden.jobs)
@@ -136,7 +136,11 @@ def test_grids_are_where_the_image_tokens_are(case: Case):
 def test_result_says_where_the_vectors_are(one: MultiVectorRunner):
     job = EmbedJob(
         "m",
-        ("red fox", MixedInput((ImagePart(page(1)),)), MixedInput((ImagePart(page(0)), ImagePart(page(3))))),
+        (
+            "red fox",
+            MixedInput((ImagePart(png(1)),)),
+            MixedInput((ImagePart(png(0)), ImagePart(png(3)))),
+        ),
     )
     [items] = one.prepare([job])
     assert isinstance(items, list)
@@ -169,7 +173,7 @@ def test_input_type_and_kind_of_input_decide_how_it_is_read(one: MultiVectorRunn
     words = MixedInput((TextPart("red fox"),))
     assert read(words) == read("red fox", "document")
     assert read(words, "query") == read("red fox", "query")
-    image = MixedInput((ImagePart(page(3)),))
+    image = MixedInput((ImagePart(png(3)),))
     assert read(image) == read(image, "document") == read(image, "query")
 
 
@@ -181,7 +185,7 @@ def test_input_type_and_kind_of_input_decide_how_it_is_read(one: MultiVectorRunn
         (EmbedJob("m", ("a",), prompt_name="query"), "prompt_name"),
         (EmbedJob("m", ("a",), instruction="find it"), "instruction"),
         (EmbedJob("m", ("a", MixedInput((ImagePart(b"no image"),)))), "input"),
-        (EmbedJob("m", ("a", MixedInput((ImagePart(page(0)[:900]),)))), "input"),
+        (EmbedJob("m", ("a", MixedInput((ImagePart(png(0)[:900]),)))), "input"),
         (EmbedJob("m", ("a", "fox " * 1100)), "input"),
         (EmbedJob("m", ("a", (1, 2, 10_000_000))), "input"),
         (EmbedJob("m", ("a", MixedInput(()))), "input"),
@@ -194,7 +198,7 @@ def test_bad_job_is_refused_and_leaves_the_others_alone(one: MultiVectorRunner, 
     assert len(job.inputs) < 2 or refused.message.startswith("Input 1: ")
     assert isinstance(before, list)
     assert isinstance(after, list)
-    assert [len(before), len(after)] == [len(PAGES), len(QUERIES)]
+    assert [len(before), len(after)] == [len(IMAGE_SIZES), len(QUERIES)]
 
 
 def test_own_dimensions_may_be_asked_for(one: MultiVectorRunner):
@@ -241,7 +245,7 @@ def test_pixel_budget_is_clamped_and_a_lower_one_is_kept(tmp_path: Path):
         assert [(grid.rows, grid.columns) for grid in item.grids] == [(rows, columns)]
 
 
-def test_pages_behind_a_bad_one_are_not_decoded(one: MultiVectorRunner, monkeypatch: pytest.MonkeyPatch):
+def test_images_behind_a_bad_one_are_not_decoded(one: MultiVectorRunner, monkeypatch: pytest.MonkeyPatch):
     decoded: list[bytes] = []
 
     def noting(data: bytes, param: str) -> Image.Image:

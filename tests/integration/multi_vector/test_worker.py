@@ -13,7 +13,7 @@ from jobs.embed import EmbedJob, EmbedResult
 from jobs.errors import InvalidInput
 from jobs.settings import Settings
 from jobs.store.redis_server import RedisServer
-from tests.checkpoints.colqwen import DOCUMENTS, PAGES, QUERIES, make, page
+from tests.checkpoints.colqwen import DOCUMENTS, IMAGE_SIZES, QUERIES, make, png
 from tests.support.folders import GOLDEN
 from tests.support.images import encode
 from tests.support.parity import least_cosine
@@ -36,7 +36,7 @@ def parts(result: EmbedResult) -> list[np.ndarray]:
 
 
 @pytest.mark.filterwarnings("ignore::PIL.Image.DecompressionBombWarning")
-async def test_worker_embeds_pages_and_texts_together_and_outlives_bad_images(
+async def test_worker_embeds_images_and_texts_together_and_outlives_bad_images(
     redis_server: RedisServer, redis_client: redis.Redis, tmp_path: Path
 ):
     runner = load_runner(str(make(tmp_path / "m")), Settings())
@@ -48,10 +48,10 @@ async def test_worker_embeds_pages_and_texts_together_and_outlives_bad_images(
 
         asked = [
             EmbedJob("m", QUERIES),
-            pages(*(page(number) for number in range(len(PAGES)))),
+            pages(*(png(number) for number in range(len(IMAGE_SIZES)))),
             EmbedJob("m", DOCUMENTS, input_type="document"),
-            pages(page(1)),
-            EmbedJob("m", (QUERIES[0], MixedInput((ImagePart(page(5)),)))),
+            pages(png(1)),
+            EmbedJob("m", (QUERIES[0], MixedInput((ImagePart(png(5)),)))),
         ]
         texts, books, documents, tall, mixed = await asyncio.gather(*map(ask, asked))
         found = [*parts(texts), *parts(documents), *parts(books)]
@@ -63,13 +63,13 @@ async def test_worker_embeds_pages_and_texts_together_and_outlives_bad_images(
         assert [len(each) for each in mixed.grids] == [0, 1]
 
         for bad in (
-            page(0)[: len(page(0)) // 2],
+            png(0)[: len(png(0)) // 2],
             encode(Image.effect_noise((200, 200), 50), "JPEG")[:3000],
             encode(Image.new("1", (12_000, 10_000)), "PNG"),
             b"no image",
         ):
             with pytest.raises(InvalidInput, match="Input 1: An image"):
-                await ask(pages(page(0), bad))
+                await ask(pages(png(0), bad))
 
         plain = await ask(pages(encode(Image.new("RGB", (112, 84), "white"), "PNG")))
         clear = await ask(pages(encode(Image.new("RGBA", (112, 84), (0, 0, 0, 0)), "PNG")))

@@ -22,7 +22,7 @@ from jobs.store.redis_server import RedisServer
 from tests.checkpoints import qwen3_vl
 from tests.checkpoints.make import write_json
 from tests.checkpoints.mixed_pairs import INSTRUCTION, NAME, OVERLONG, PAIRS, make, passage
-from tests.checkpoints.qwen3_vl import LAYOUTS, page
+from tests.checkpoints.qwen3_vl import LAYOUTS, png
 from tests.checkpoints.weights import changed_weights
 from tests.support import parity
 from tests.support.folders import GOLDEN
@@ -141,15 +141,20 @@ def test_rounded_shapes_change_no_score(
         assert farthest(logits(rounding, items[batch]), REFERENCE["logits"][batch]) < TOLERANCE
 
 
-def test_beginnings_of_queries_with_images_are_computed_once_and_change_no_logit(
+def test_shared_prefixes_of_queries_with_images_are_computed_once_and_change_no_logit(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.setattr("workers.runners.rerank.mixed_model.plans_per_shape", lambda: False)
     runner = opened(make(tmp_path / NAME))
     asked = [
-        job((ImagePart(page(4)), TextPart("red fox")), "dog", (ImagePart(page(0)),), "cat and snow"),
-        job((ImagePart(page(5)), TextPart("red fox")), "dog", "old horse"),
-        job("a quick fox", "dog", (TextPart("cat"), ImagePart(page(4)))),
+        job(
+            (ImagePart(png(4)), TextPart("red fox")),
+            "dog",
+            (ImagePart(png(0)),),
+            "cat and snow",
+        ),
+        job((ImagePart(png(5)), TextPart("red fox")), "dog", "old horse"),
+        job("a quick fox", "dog", (TextPart("cat"), ImagePart(png(4)))),
     ]
     items = prepared(runner, asked)
     assert all(0 < item.prefix_tokens < item.length for item in items)
@@ -167,14 +172,19 @@ def test_beginnings_of_queries_with_images_are_computed_once_and_change_no_logit
 
 
 def test_an_image_is_decoded_once_for_all_documents(runner: RerankRunner):
-    asked = job((ImagePart(page(4)),), "dog", (ImagePart(page(0)),), (ImagePart(page(4)), TextPart("cat")))
+    asked = job(
+        (ImagePart(png(4)),),
+        "dog",
+        (ImagePart(png(0)),),
+        (ImagePart(png(4)), TextPart("cat")),
+    )
     first, second, third = prepared(runner, [asked])
     assert first.images[0] is second.images[0] is third.images[0] is third.images[1]
     assert [len(item.images) for item in (first, second, third)] == [1, 2, 2]
 
 
 def test_text_parts_are_read_as_one_text_and_in_their_places(runner: RerankRunner):
-    shown = ImagePart(page(3))
+    shown = ImagePart(png(3))
     one, same, other = prepared(
         runner,
         [
@@ -212,7 +222,7 @@ def test_text_parts_are_read_as_one_text_and_in_their_places(runner: RerankRunne
         (job("<|video_pad|>", "dog"), "query", "The query: a text holds <|video_pad|>"),
         (job("red fox", "dog", instruction="<|image_pad|>"), "instruction", "The instruction: a text holds"),
         (job("red fox", (ImagePart(b"no image"),)), "documents", "Document 0: An image is in no format"),
-        (job((ImagePart(page(0)[:900]),), "dog"), "query", "The query: An image cannot be decoded"),
+        (job((ImagePart(png(0)[:900]),), "dog"), "query", "The query: An image cannot be decoded"),
         (job("red fox", "dog", (image(800, 2),)), "documents", "Document 1: An image of 800 * 2"),
         (job("red fox", "dog", ""), "documents", "Document 1 is empty"),
         (job("red fox", (TextPart(""),)), "documents", "Document 0 is empty"),

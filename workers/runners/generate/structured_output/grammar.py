@@ -213,7 +213,7 @@ class Grammars:
         return self._constraint(matcher, "tools", after, generated, is_json=True, free=free)
 
     def _compiled(self, grammar: str, answers: int, beginnings: Iterable[str] = BEGINNINGS) -> LLMatcher:
-        """A matcher for these answers, at its grammar's start; one with an error if it fails there or after a beginning."""
+        """A matcher for these answers, at its grammar's start; with an error if it fails there or after a beginning."""
         tokenizer = self._load().tokenizer
         with self._lock:
             kept, left = self._kept.pop(grammar, (None, 0))

@@ -1,4 +1,4 @@
-"""Texts and pages are read with the words that Qwen3-VL-Embedding was trained with."""
+"""Texts and images are read with the words that Qwen3-VL-Embedding was trained with."""
 
 from io import BytesIO
 from pathlib import Path
@@ -21,7 +21,7 @@ CHAT = (
     "<|im_start|>system\nRepresent the user's input.<|im_end|>\n"
     "<|im_start|>user\n{}<|im_end|>\n<|im_start|>assistant\n"
 )
-MARK, START, END = "<|image_pad|>", "<|vision_start|>", "<|vision_end|>"
+PLACEHOLDER, START, END = "<|image_pad|>", "<|vision_start|>", "<|vision_end|>"
 
 
 @pytest.fixture
@@ -36,7 +36,7 @@ def open_prompts(folder: Path, tokenizer: Tokenizer, limit: int = LIMIT) -> Embe
         Patching(16, 2, 32 * 32, 32 * 32 * 20),
         max_tokens=limit,
         vocab_size=TOKENIZER.get_vocab_size(),
-        image_token=TOKENIZER.token_to_id(MARK) or 0,
+        image_token=TOKENIZER.token_to_id(PLACEHOLDER) or 0,
     )
 
 
@@ -55,7 +55,7 @@ def test_text_is_a_user_s_turn_as_it_was_written(prompts: EmbedPrompts, text: st
     assert prompts.text(text, INSTRUCTION, "none").ids.tolist() == ids(CHAT.format(text))
 
 
-def test_mark_of_two_texts_is_refused(prompts: EmbedPrompts):
+def test_placeholder_of_two_texts_is_refused(prompts: EmbedPrompts):
     with pytest.raises(InvalidInput, match="stands for an image"):
         prompts.mixed(MixedInput((TextPart("<|image_"), TextPart("pad|>"), image(2, 2))), INSTRUCTION)
 
@@ -106,9 +106,9 @@ def test_special_tokens_of_the_tokenizer_s_own_are_around_the_chat(tmp_path: Pat
 def test_images_and_texts_keep_their_order(prompts: EmbedPrompts):
     page = MixedInput((TextPart("fox"), image(1, 2), TextPart(" dog"), image(2, 2), TextPart("cat")))
     found = prompts.mixed(page, INSTRUCTION)
-    content = f"fox{START}{MARK * 2}{END} dog{START}{MARK * 4}{END}cat"
+    content = f"fox{START}{PLACEHOLDER * 2}{END} dog{START}{PLACEHOLDER * 4}{END}cat"
     assert found.ids.tolist() == ids(CHAT.format(content))
-    at = [place for place, token in enumerate(found.ids.tolist()) if token == ids(MARK)[0]]
+    at = [place for place, token in enumerate(found.ids.tolist()) if token == ids(PLACEHOLDER)[0]]
     assert found.grids == (PatchGrid(at[0], 1, 2), PatchGrid(at[2], 2, 2))
     assert [(each.rows, each.columns, each.values.shape) for each in found.images] == [
         (1, 2, (8, 768)),
@@ -116,21 +116,21 @@ def test_images_and_texts_keep_their_order(prompts: EmbedPrompts):
     ]
 
 
-@pytest.mark.parametrize("mark", [MARK, "<|video_pad|>"])
-def test_mark_of_an_image_is_refused_wherever_it_comes(prompts: EmbedPrompts, mark: str):
+@pytest.mark.parametrize("placeholder", [PLACEHOLDER, "<|video_pad|>"])
+def test_placeholder_of_an_image_is_refused_wherever_it_comes(prompts: EmbedPrompts, placeholder: str):
     with pytest.raises(InvalidInput, match="stands for an image"):
-        prompts.text(f"fox {mark}", INSTRUCTION, "none")
+        prompts.text(f"fox {placeholder}", INSTRUCTION, "none")
     with pytest.raises(InvalidInput, match="stands for an image"):
-        prompts.mixed(MixedInput((image(1, 1), TextPart(mark))), INSTRUCTION)
+        prompts.mixed(MixedInput((image(1, 1), TextPart(placeholder))), INSTRUCTION)
     with pytest.raises(InvalidInput, match="image"):
-        prompts.text(tuple(ids(mark)), INSTRUCTION, "none")
+        prompts.text(tuple(ids(placeholder)), INSTRUCTION, "none")
     with pytest.raises(InvalidInput, match="stands for an image") as caught:
-        system_words(f"find {mark}")
+        system_words(f"find {placeholder}")
     assert caught.value.param == "instruction"
 
 
-def test_mark_of_an_image_is_refused_in_what_is_left_out_of_long_ids(prompts: EmbedPrompts):
-    long = [*ids("fox" * 1000), *ids(MARK), *ids("fox" * 1000)]
+def test_placeholder_of_an_image_is_refused_in_what_is_left_out_of_long_ids(prompts: EmbedPrompts):
+    long = [*ids("fox" * 1000), *ids(PLACEHOLDER), *ids("fox" * 1000)]
     with pytest.raises(InvalidInput, match="stands for an image"):
         prompts.text(tuple(long), INSTRUCTION, "end")
 
@@ -156,11 +156,11 @@ def test_instruction_that_leaves_no_room_is_refused(prompts: EmbedPrompts):
         prompts.text("fox", "the red fox " * 60, "end")
 
 
-def test_page_over_the_limit_is_refused(prompts: EmbedPrompts):
+def test_input_with_images_over_the_limit_is_refused(prompts: EmbedPrompts):
     with pytest.raises(InputTooLong, match="tokens with its images"):
         prompts.mixed(MixedInput((image(4, 5), image(4, 5), TextPart("fox " * 30))), INSTRUCTION)
 
 
-def test_tokenizer_without_image_marks_is_refused(tmp_path: Path):
+def test_tokenizer_without_image_placeholders_is_refused(tmp_path: Path):
     with pytest.raises(InvalidInput, match="image_pad"):
         open_prompts(tmp_path, vocabularies.byte_bpe(["<|endoftext|>"], [], []))

@@ -1,4 +1,4 @@
-"""Queries, texts and pages are read with the words that ColQwen2.5 was trained with."""
+"""Queries, texts and images are read with the words that ColQwen2.5 was trained with."""
 
 from functools import partial
 from io import BytesIO
@@ -52,7 +52,7 @@ def ids(text: str) -> list[int]:
     return TOKENIZER.encode(text).ids
 
 
-def test_mark_of_two_texts_is_refused(prompts: MultiVectorPrompts):
+def test_placeholder_of_two_texts_is_refused(prompts: MultiVectorPrompts):
     with pytest.raises(InvalidInput, match="stands for an image"):
         prompts.mixed(MixedInput((TextPart("<|image_"), TextPart("pad|>"), image(2, 2))))
 
@@ -87,7 +87,7 @@ def test_token_ids_are_read_like_their_text(prompts: MultiVectorPrompts):
     assert query == [*ids("Query: "), *given, *ids("<|endoftext|>" * 10)]
 
 
-def test_image_takes_the_place_of_its_mark(prompts: MultiVectorPrompts):
+def test_image_takes_the_place_of_its_placeholder(prompts: MultiVectorPrompts):
     found = prompts.mixed(MixedInput((image(3, 5),)))
     assert found.ids.tolist() == ids(PAGE.format("<|image_pad|>" * 15))
     [grid] = found.grids
@@ -95,30 +95,30 @@ def test_image_takes_the_place_of_its_mark(prompts: MultiVectorPrompts):
     assert [(each.rows, each.columns, len(each.values)) for each in found.images] == [(3, 5, 60)]
 
 
-def test_page_of_images_and_texts_keeps_their_order(prompts: MultiVectorPrompts):
+def test_input_of_images_and_texts_keeps_their_order(prompts: MultiVectorPrompts):
     found = prompts.mixed(MixedInput((TextPart("fox"), image(1, 2), image(2, 2), TextPart("dog"))))
-    mark, start, end = "<|image_pad|>", "<|vision_start|>", "<|vision_end|>"
-    expected = f"<|im_start|>user\nfox{start}{mark * 2}{end}{start}{mark * 4}{end}dog<|im_end|><|endoftext|>"
+    pad, start, end = "<|image_pad|>", "<|vision_start|>", "<|vision_end|>"
+    expected = f"<|im_start|>user\nfox{start}{pad * 2}{end}{start}{pad * 4}{end}dog<|im_end|><|endoftext|>"
     assert found.ids.tolist() == ids(expected)
     assert [(grid.rows, grid.columns) for grid in found.grids] == [(1, 2), (2, 2)]
     for grid in found.grids:
         inside = found.ids[grid.first : grid.first + grid.rows * grid.columns]
-        assert set(inside.tolist()) == set(ids(mark))
+        assert set(inside.tolist()) == set(ids(pad))
         assert found.ids[grid.first - 1] == ids(start)[0]
 
 
-def test_page_without_images_is_its_texts():
+def test_input_without_images_is_its_texts():
     page = MixedInput((TextPart("fox"), TextPart("dog")))
     assert not has_image(page)
     assert text_of(page) == "fox\ndog"
 
 
-@pytest.mark.parametrize("mark", ["<|image_pad|>", "<|video_pad|>"])
-def test_mark_of_an_image_in_a_text_is_refused(prompts: MultiVectorPrompts, mark: str):
+@pytest.mark.parametrize("placeholder", ["<|image_pad|>", "<|video_pad|>"])
+def test_placeholder_of_an_image_in_a_text_is_refused(prompts: MultiVectorPrompts, placeholder: str):
     with pytest.raises(InvalidInput, match="stands for an image"):
-        prompts.text(f"fox {mark}", is_query=True, truncate="none")
+        prompts.text(f"fox {placeholder}", is_query=True, truncate="none")
     with pytest.raises(InvalidInput, match="stands for an image"):
-        prompts.mixed(MixedInput((image(1, 1), TextPart(mark))))
+        prompts.mixed(MixedInput((image(1, 1), TextPart(placeholder))))
     with pytest.raises(InvalidInput, match="image"):
         prompts.text(tuple(ids("<|image_pad|>")), is_query=False, truncate="none")
 
@@ -138,12 +138,12 @@ def test_long_query_is_refused_or_cut_and_keeps_what_is_around_it(prompts: Multi
         assert set(found[before:-10].tolist()) - set(ids("Query: fox")) <= set(ids(f" {word}"))
 
 
-def test_page_over_the_limit_is_refused(prompts: MultiVectorPrompts):
+def test_input_with_images_over_the_limit_is_refused(prompts: MultiVectorPrompts):
     with pytest.raises(InputTooLong, match="tokens with its images"):
         prompts.mixed(MixedInput((image(4, 5), image(4, 5))))
 
 
-def test_tokenizer_without_image_marks_is_refused(tmp_path: Path):
+def test_tokenizer_without_image_placeholders_is_refused(tmp_path: Path):
     with pytest.raises(InvalidInput, match="image_pad"):
         open_prompts(tmp_path, vocabularies.byte_bpe(["<|endoftext|>"], [], []))
 

@@ -48,7 +48,7 @@ def test_pair_is_what_the_tokenizer_makes_of_two_texts(tmp_path: Path, name: str
     assert item.types is not None and item.types.tolist() == whole.type_ids
 
 
-def test_model_that_is_told_no_types_gets_none(tmp_path: Path):
+def test_model_without_token_types_gets_none(tmp_path: Path):
     [item] = items(reader(tmp_path, vocabularies.word_piece(), token_types=0), question("fox", "dog"))
     assert item.types is None
 

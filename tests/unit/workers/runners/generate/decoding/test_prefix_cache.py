@@ -23,7 +23,7 @@ def layers(tokens: int) -> list[Any]:
     return [cache]
 
 
-def test_the_longest_common_beginning_is_found_and_cut_to():
+def test_the_longest_common_prefix_is_found_and_cut_to():
     cache = PrefixCache(1 << 20)
     cache.store(range(100), layers(100))
     cache.store([*range(40), *range(500, 600)], layers(140))
@@ -53,7 +53,7 @@ def test_what_was_found_can_be_changed_without_changing_what_is_stored():
     assert again.tokens == 50
 
 
-def test_a_short_beginning_is_not_worth_it():
+def test_a_short_prefix_is_not_worth_it():
     cache = PrefixCache(1 << 20)
     cache.store(range(100), layers(100))
     assert cache.find([*range(MIN_TOKENS - 1), 999, 998]) is None
@@ -71,7 +71,7 @@ def test_the_least_recently_used_goes_first():
     assert cache.find([*range(100), 5])
 
 
-def test_a_longer_state_takes_the_place_of_its_beginning():
+def test_a_longer_state_takes_the_place_of_its_prefix():
     cache = PrefixCache(1 << 20)
     cache.store(range(50), layers(50))
     cache.store(range(80), layers(80))

@@ -174,8 +174,8 @@ def test_another_worker_leaves_out_the_same(tokenizer: Tokenizer, specials: Mapp
     output_format = output_format_of(tokenizer, THOUGHT, specials=specials)
     for cut in range(len(ids)):
         first, second = Transcript(output_format), Transcript(output_format)
-        told = [piece for token in ids[:cut] if not first.add(token) and (piece := first.take())]
-        second.replay(told)
+        published = [piece for token in ids[:cut] if not first.add(token) and (piece := first.take())]
+        second.replay(published)
         for token in ids[len(second.tokens) :]:
             second.add(token)
             second.take()

@@ -152,8 +152,8 @@ def test_another_worker_goes_on_with_the_same_stop_texts(tokenizer: Tokenizer):
     ids = tokenizer.encode(written).ids
     for cut in range(len(ids)):
         first, second = Transcript(output_format), Transcript(output_format)
-        told = [piece for token in ids[:cut] if not first.add(token) and (piece := first.take())]
-        second.replay(told)
+        published = [piece for token in ids[:cut] if not first.add(token) and (piece := first.take())]
+        second.replay(published)
         for token in ids[len(second.tokens) :]:
             second.add(token)
             second.take()

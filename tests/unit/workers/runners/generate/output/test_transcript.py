@@ -155,12 +155,12 @@ def test_another_worker_goes_on_where_the_first_one_stopped(tokenizer: Tokenizer
     for cut in range(len(ids) + 1):
         output_format = output_format_of(tokenizer, TOOLS, stop=["STOP"])
         first, second = Transcript(output_format), Transcript(output_format)
-        told: list[Piece] = []
+        published: list[Piece] = []
         for token in ids[:cut]:
             first.add(token)
             if piece := first.take():
-                told.append(piece)
-        second.replay(told)
+                published.append(piece)
+        second.replay(published)
         for token in ids[len(second.tokens) :]:
             second.add(token)
             second.take()

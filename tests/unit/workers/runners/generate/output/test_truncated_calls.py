@@ -117,7 +117,7 @@ def members(call: FoundCall) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("notation", NOTATIONS, ids=IDS)
-def test_each_beginning_of_calls_is_told_as_far_as_it_goes(notation: Notation):
+def test_each_beginning_of_calls_is_read_as_far_as_it_goes(notation: Notation):
     parse, text = reader_of(notation), notation.first + notation.second
     expected = [("get_weather", ARGUMENTS), *([("get_time", {"city": "Lima"})] if notation.second else [])]
     assert [(each.name, json.loads(each.arguments)) for each in found_calls(parse(text))] == expected
@@ -136,7 +136,7 @@ def test_each_beginning_of_calls_is_told_as_far_as_it_goes(notation: Notation):
 
 
 @pytest.mark.parametrize("notation", NOTATIONS, ids=IDS)
-def test_what_is_no_call_is_told_as_none(notation: Notation):
+def test_what_is_no_call_is_read_as_none(notation: Notation):
     for text in (
         "",
         "\n",
@@ -223,7 +223,7 @@ def test_length_cuts_a_call(
 
 
 @pytest.mark.parametrize("written", ["", "\n", '{"na', '{"name": "get_we'])
-def test_call_whose_name_is_cut_is_not_told(
+def test_call_whose_name_is_truncated_is_left_out(
     tokenizer: Tokenizer, caplog: pytest.LogCaptureFixture, written: str
 ):
     transcript, _ = write(tokenizer, "I look. <tool_call>" + written, transitions=TOOLS, end=False)

@@ -15,9 +15,9 @@ from tests.checkpoints import vocabularies
 from workers.runners.generate.prompts import prompt_ids
 from workers.runners.generate.vision.image_prompts import ImagePrompts
 
-MARK = "<image>"
-TOKENIZER = vocabularies.byte_bpe(["<eos>", MARK], [], [])
-MARK_ID = 1
+PLACEHOLDER = "<image>"
+TOKENIZER = vocabularies.byte_bpe(["<eos>", PLACEHOLDER], [], [])
+PLACEHOLDER_ID = 1
 
 PARTS = (
     "{% for m in messages %}{% for p in m['content'] %}"
@@ -33,12 +33,12 @@ BLIND = "{% for m in messages %}{{ m['content'] | replace('<image>', '') }}|{% e
 
 
 class Processor:
-    """Three tokens in the place of each mark."""
+    """Three tokens in the place of each placeholder."""
 
-    image_token = MARK
+    image_token = PLACEHOLDER
 
     def __call__(self, text: list[str], images: list[Image.Image], **_: Any) -> dict[str, Any]:
-        ids = TOKENIZER.encode(text[0].replace(MARK, 3 * MARK), add_special_tokens=False).ids
+        ids = TOKENIZER.encode(text[0].replace(PLACEHOLDER, 3 * PLACEHOLDER), add_special_tokens=False).ids
         return {
             "input_ids": [ids],
             "attention_mask": [[1] * len(ids)],
@@ -49,7 +49,9 @@ class Processor:
 def prompts(template: str) -> ImagePrompts:
     tokenizer = PreTrainedTokenizerFast(tokenizer_object=TOKENIZER, eos_token="<eos>")
     tokenizer.chat_template = template
-    return ImagePrompts(TokenizerWrapper(tokenizer), Processor(), [MARK_ID], TOKENIZER.get_vocab_size())
+    return ImagePrompts(
+        TokenizerWrapper(tokenizer), Processor(), [PLACEHOLDER_ID], TOKENIZER.get_vocab_size()
+    )
 
 
 def image(width: int) -> ImagePart:
@@ -70,7 +72,7 @@ CHAT = Chat(
 @pytest.mark.parametrize("template", [PARTS, STRINGS, STRICT_STRINGS])
 def test_images_stay_where_their_author_put_them(template: str):
     found = prompts(template).read(GenerateJob("m", CHAT))
-    three = MARK * 3
+    three = PLACEHOLDER * 3
     assert TOKENIZER.decode(list(found.ids), skip_special_tokens=False) == (
         f"a cat{three}and{three}a dog|yes|{three}now|"
     )
@@ -79,7 +81,7 @@ def test_images_stay_where_their_author_put_them(template: str):
 
 def test_template_that_has_a_messages_images_first_has_them_its_way():
     found = prompts(IMAGES_FIRST).read(GenerateJob("m", CHAT))
-    three = MARK * 3
+    three = PLACEHOLDER * 3
     assert TOKENIZER.decode(list(found.ids), skip_special_tokens=False) == (
         f"{three}{three}a catanda dog|yes|{three}now|"
     )
@@ -97,12 +99,12 @@ def test_template_without_a_place_for_images_still_takes_text():
 
 def test_text_must_follow_the_last_image():
     with pytest.raises(InvalidInput, match="must follow"):
-        prompts(STRINGS).read(GenerateJob("m", Prompt(f"cat {MARK}", (image(4).data,))))
+        prompts(STRINGS).read(GenerateJob("m", Prompt(f"cat {PLACEHOLDER}", (image(4).data,))))
 
 
-def test_prompt_without_marks_has_its_images_first():
+def test_prompt_without_placeholders_has_its_images_first():
     found = prompts(PARTS).read(GenerateJob("m", Prompt("two", (image(4).data, image(6).data))))
-    assert list(found.ids) == [MARK_ID] * 6 + TOKENIZER.encode("two").ids
+    assert list(found.ids) == [PLACEHOLDER_ID] * 6 + TOKENIZER.encode("two").ids
 
 
 def test_what_a_processor_refuses_is_the_callers_mistake():
