@@ -1,0 +1,212 @@
+"""What becomes of claimed jobs: leases, suspects, retries, dead workers."""
+
+import time
+
+import fakeredis
+import pytest
+
+from jobs.client.queue import JobQueue
+from jobs.errors import (
+    JobExpired,
+    WorkerLost,
+)
+from jobs.job import SubmitOptions
+from jobs.settings import Settings
+from jobs.store import keys, record
+from jobs.store.scripts import script
+from tests.support.queue_jobs import QUEUE, RESULT, claim_all, crashes, finish, job
+from tests.support.waiting import until
+from workers.queue.claim import QueueCapacity
+from workers.queue.client import WorkerQueue
+from workers.queue.outcome import Outcome
+
+
+async def test_a_claim_whose_reply_was_lost_gives_the_same_claims_again(
+    queue: JobQueue, server: fakeredis.FakeServer
+):
+    ticket = await queue.submit(job(), SubmitOptions())
+    claim = fakeredis.FakeRedis(server=server).register_script(script("claim"))
+    args = ["w1", record.timestamp(), 10, 5, "prefix", "fresh", b"", b"", QUEUE, 100, 100]
+    first, again = claim(args=args), claim(args=args)
+    assert first == again
+    assert first[1][0][0].decode() == ticket.id
+
+
+async def test_a_finish_whose_reply_was_lost_is_not_stale_when_repeated(
+    queue: JobQueue, worker_queue: WorkerQueue
+):
+    await queue.submit(job(), SubmitOptions())
+    (claim,), _ = claim_all(worker_queue)
+    assert finish(worker_queue, claim) == (set(), [])
+    assert finish(worker_queue, claim) == (set(), [])
+
+
+async def test_an_expired_lease_returns_the_job_to_the_front_as_a_suspect(
+    queue: JobQueue, worker_queue: WorkerQueue, server: fakeredis.FakeServer
+):
+    first = await queue.submit(job("first"), SubmitOptions())
+    second = await queue.submit(job("second"), SubmitOptions())
+    claims, _ = claim_all(worker_queue)
+    third = await queue.submit(job("third"), SubmitOptions())
+    assert worker_queue.reclaim(hung=claims) == (2, 0)
+
+    fresh, suspect_waits = claim_all(worker_queue)
+    assert (fresh, suspect_waits) == ([], True)  # the front is kept for the suspects
+    suspects, _ = claim_all(worker_queue, suspect=True)
+    assert [claim.id for claim in suspects] == [first.id, second.id]
+    assert crashes(server, *suspects) == [b"1", b"1"]
+    assert [claim.id for claim in claim_all(worker_queue)[0]] == [third.id]
+
+
+async def test_jobs_suspected_twice_run_alone(queue: JobQueue, worker_queue: WorkerQueue):
+    for _ in range(2):
+        await queue.submit(job(), SubmitOptions())
+    worker_queue.reclaim(hung=claim_all(worker_queue)[0])
+    worker_queue.reclaim(hung=claim_all(worker_queue, suspect=True)[0])
+    assert len(claim_all(worker_queue, suspect=True)[0]) == 1
+
+
+async def test_a_job_that_kills_its_worker_again_and_again_is_failed(
+    queue: JobQueue, worker_queue: WorkerQueue
+):
+    ticket = await queue.submit(job(), SubmitOptions())
+    worker_queue.reclaim(hung=claim_all(worker_queue)[0])
+    for expected in [(1, 0), (0, 1)]:
+        assert worker_queue.reclaim(hung=claim_all(worker_queue, suspect=True)[0]) == expected
+    with pytest.raises(WorkerLost):
+        await queue.wait(ticket.id, 1)
+
+
+async def test_finishing_without_the_lease_changes_nothing(queue: JobQueue, worker_queue: WorkerQueue):
+    ticket = await queue.submit(job(), SubmitOptions())
+    (stale,), _ = claim_all(worker_queue)
+    worker_queue.reclaim(hung=[stale])
+    assert finish(worker_queue, stale) == ({ticket.id}, [])
+    (claimed,), _ = claim_all(worker_queue, suspect=True)
+    assert finish(worker_queue, stale) == ({ticket.id}, [])
+    assert finish(worker_queue, claimed) == (set(), [])
+    assert await queue.wait(ticket.id, 1) == RESULT
+
+
+async def test_a_stale_finish_does_not_unfence_the_new_holder(queue: JobQueue, worker_queue: WorkerQueue):
+    await queue.submit(job(), SubmitOptions())
+    (stale,), _ = claim_all(worker_queue)
+    worker_queue.reclaim(hung=[stale])
+    (claimed,), _ = claim_all(worker_queue, suspect=True)
+    finish(worker_queue, stale)
+    assert worker_queue.reclaim(hung=[claimed]) == (1, 0)  # found, not left behind as started
+
+
+async def test_a_record_that_broke_meanwhile_does_not_spoil_its_neighbours_results(
+    queue: JobQueue, worker_queue: WorkerQueue, server: fakeredis.FakeServer
+):
+    tickets = [await queue.submit(job(), SubmitOptions()) for _ in range(3)]
+    claims, _ = claim_all(worker_queue)
+    fakeredis.FakeRedis(server=server).set(keys.job(tickets[1].id), "not a hash any more")
+    outcomes = [Outcome(claim, "finished", 60, worker_queue.store(claim, RESULT)) for claim in claims]
+    assert worker_queue.finish(outcomes, 0.1) == ({tickets[1].id}, [])
+    for ticket in (tickets[0], tickets[2]):
+        assert await queue.wait(ticket.id, 1) == RESULT
+
+
+async def test_renewing_tells_which_leases_are_gone(queue: JobQueue, worker_queue: WorkerQueue):
+    ticket = await queue.submit(job(), SubmitOptions())
+    claims, _ = claim_all(worker_queue)
+    assert worker_queue.renew(claims) == set()
+    worker_queue.reclaim(hung=claims)
+    assert worker_queue.renew(claims) == {claims[0].member}
+    assert claims[0].id == ticket.id
+
+
+async def test_a_job_given_back_is_no_suspect_and_counts_no_attempt(
+    queue: JobQueue, worker_queue: WorkerQueue, server: fakeredis.FakeServer
+):
+    ticket = await queue.submit(job(), SubmitOptions())
+    (claim,), _ = claim_all(worker_queue)
+    worker_queue.finish([Outcome(claim, "release")], 0)
+    assert (await queue.view(ticket.id)).attempts == 0
+    (again,), _ = claim_all(worker_queue)
+    assert crashes(server, again) == [None]
+
+
+async def test_a_job_past_its_ttl_is_failed_instead_of_claimed(queue: JobQueue, worker_queue: WorkerQueue):
+    ticket = await queue.submit(job(), SubmitOptions(ttl_s=0))
+    submitted_at = time.time()
+    await until(lambda: time.time() > submitted_at)
+    assert claim_all(worker_queue) == ([], False)
+    with pytest.raises(JobExpired):
+        await queue.wait(ticket.id, 1)
+
+
+async def test_a_retry_waits_for_its_delay(queue: JobQueue, worker_queue: WorkerQueue):
+    ticket = await queue.submit(job(), SubmitOptions(retries=1))
+    (claim,), _ = claim_all(worker_queue)
+    assert (claim.retries_left, claim.retry_delays_s) == (1, (1.0,))
+    worker_queue.finish([Outcome(claim, "retry", 0.05)], 0)
+    assert (await queue.view(ticket.id)).status == "scheduled"
+    assert worker_queue.promote([QUEUE]) == 0
+    await until(lambda: worker_queue.promote([QUEUE]) == 1)
+    assert claim_all(worker_queue)[0][0].retries_left == 0
+
+
+@pytest.mark.parametrize(
+    "broken", ["not a hash", {"status": "ready_to_enqueue", "data": "?"}, {"status": "queued"}]
+)
+async def test_a_broken_record_does_not_stop_the_claims_behind_it(
+    queue: JobQueue, worker_queue: WorkerQueue, server: fakeredis.FakeServer, broken: str | dict[str, str]
+):
+    redis = fakeredis.FakeRedis(server=server)
+    if isinstance(broken, str):
+        redis.set("rq:job:broken", broken)
+    else:
+        redis.hset("rq:job:broken", items=[each for pair in broken.items() for each in pair])
+    redis.rpush(keys.queue(QUEUE), "broken")
+    ticket = await queue.submit(job(), SubmitOptions())
+    claims, _ = claim_all(worker_queue)
+    assert claims[-1].id == ticket.id
+
+
+async def test_a_dead_workers_jobs_go_back_to_the_front_as_crashed_and_no_one_elses(
+    queue: JobQueue, worker_queue: WorkerQueue, server: fakeredis.FakeServer
+):
+    redis = fakeredis.FakeRedis(server=server)
+    other = WorkerQueue(redis, "w1x", lease_s=10, max_crashes=3)
+    ids = [(await queue.submit(job(str(n)), SubmitOptions())).id for n in range(3)]
+    first, *_ = claim_all(worker_queue)[0]
+    theirs = await queue.submit(job("theirs"), SubmitOptions())
+    (claimed,), _ = claim_all(other)
+
+    assert worker_queue.reclaim_own() == (3, 0)
+    assert worker_queue.reclaim_own() == (0, 0)
+
+    assert sorted(raw.decode() for raw in redis.lrange(keys.queue(QUEUE), 0, -1)) == sorted(ids)  # pyright: ignore
+    assert {redis.hget(keys.job(job_id), "mlxq_crashes") for job_id in ids} == {b"1"}
+    assert (await queue.view(theirs.id)).status == "started"
+    assert finish(worker_queue, first) == ({ids[0]}, [])  # its lease is gone
+    assert finish(other, claimed) == (set(), [])
+    assert not redis.exists(keys.worker("w1"))
+
+
+async def test_freeing_a_dead_workers_jobs_leaves_leases_alone_that_ran_out_meanwhile(
+    queue: JobQueue, worker_queue: WorkerQueue, server: fakeredis.FakeServer
+):
+    redis = fakeredis.FakeRedis(server=server)
+    late = await queue.submit(job(), SubmitOptions())
+    (claimed,), _ = claim_all(WorkerQueue(redis, "late", lease_s=10, max_crashes=3))
+    redis.zadd(keys.LEASES, {claimed.member: 0})  # as after a time without Redis: its owner renews it first
+
+    assert worker_queue.reclaim_own() == (0, 0)
+    assert (await queue.view(late.id)).status == "started"
+
+
+async def test_all_of_many_jobs_of_a_dead_worker_go_back(
+    server: fakeredis.FakeServer, worker_queue: WorkerQueue
+):
+    queue = JobQueue(fakeredis.FakeAsyncRedis(server=server), Settings())
+    ids = [(await queue.submit(job(str(n)), SubmitOptions())).id for n in range(600)]
+    while worker_queue.claim([QueueCapacity(QUEUE, 1 << 30, 200)], max_jobs=200, suspect=False).claims:
+        pass
+    assert worker_queue.reclaim_own() == (600, 0)
+    redis = fakeredis.FakeRedis(server=server)
+    assert sorted(raw.decode() for raw in redis.lrange(keys.queue(QUEUE), 0, -1)) == sorted(ids)  # pyright: ignore
+    await queue.aclose()
