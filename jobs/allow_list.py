@@ -12,11 +12,12 @@ _MAX_PORT = 65_535
 
 
 class _Entry(msgspec.Struct, frozen=True):
-    """One of name and network is set. port: None for any."""
+    """One of name and network is set."""
 
     name: str | None = None
     network: IPv4Network | IPv6Network | None = None
     port: int | None = None
+    """None for any."""
 
 
 class AllowList:

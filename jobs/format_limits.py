@@ -21,7 +21,7 @@ MAX_DEPTH = 100
 """JSON values in one another; llguidance reads 127."""
 
 MAX_OPTIONAL = 400
-"""Properties of one object that may be left out: each is looked at for every token that begins one."""
+"""Properties of one object that may be left out: each is tried for every token that begins one."""
 
 MAX_ALTERNATIVES = 1_000
 """Of one anyOf or oneOf, and objects and arrays of one enum."""

@@ -46,7 +46,7 @@ class SubmitOptions(msgspec.Struct, frozen=True):
     idempotency_key: str | None = None
     """A second submit with this key returns the first job."""
     awaited: bool = False
-    """The submitter calls `wait` next, and is told of the outcome without having to ask."""
+    """The submitter calls `wait` or `stream` next. The outcome is published to it."""
 
 
 class Ticket(msgspec.Struct, frozen=True):

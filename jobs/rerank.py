@@ -17,7 +17,7 @@ class RerankJob(msgspec.Struct, frozen=True, tag="rerank", tag_field="task"):
     truncate: bool = False
     """An overlong document is cut at its end; otherwise it is an error. The query is never cut."""
     instruction: str | None = None
-    """What counts as an answer, for models that are told. None: the model's own."""
+    """What counts as an answer, for models that take an instruction. None: the model's own."""
     raw_scores: bool = False
     """The model's logits, not what its card makes of them (probabilities, most often)."""
 

@@ -94,7 +94,7 @@ class Settings(BaseSettings):
         description="Hosts to fetch from though not public: names, host:port or networks, such as 10.0.0.0/8.",
     )
     fetch_max_bytes: int = Field(
-        default=20 * 1024 * 1024, ge=1, description="Largest picture or document that is fetched from a URL."
+        default=20 * 1024 * 1024, ge=1, description="Largest image or document that is fetched from a URL."
     )
     fetch_timeout_s: Seconds = Field(
         default=10, description="Longest that fetching one URL may take, redirects included."
@@ -102,7 +102,7 @@ class Settings(BaseSettings):
     max_image_pixels: int = Field(
         default=40_000_000,
         ge=1,
-        description="Most pixels in one picture; decoding takes 4 to 8 bytes of memory for each.",
+        description="Most pixels in one image; decoding takes 4 to 8 bytes of memory for each.",
     )
 
     lease_s: Seconds = Field(

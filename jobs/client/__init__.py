@@ -1,1 +1,1 @@
-"""The asynchronous side of the queue: submit, wait, follow a stream, look in."""
+"""The client side of the queue, in asyncio: submit, wait, follow a stream, inspect."""

@@ -41,12 +41,12 @@ class _Wait(NamedTuple):
 class Watch:
     """One per API process."""
 
-    def __init__(self, client: redis.asyncio.Redis, outage: Outage, looked: Callable[[], None]) -> None:
-        """looked: is called after every check."""
+    def __init__(self, client: redis.asyncio.Redis, outage: Outage, checked: Callable[[], None]) -> None:
+        """checked: is called after every check."""
         self._probe = Probe(client, outage.folder)
         self._inspector = QueueInspector(self._probe.redis, limit=0)
         self._outage = outage
-        self._looked = looked
+        self._checked = checked
         self._absent_s: dict[str, float] = {}  # of the models that somebody has waited for
         self._waits: dict[asyncio.Future[JobOutcome], _Wait] = {}
         self._misses = 0
@@ -111,7 +111,7 @@ class Watch:
             try:
                 with contextlib.suppress(RedisUnusable):
                     await self._look()
-                self._looked()
+                self._checked()
                 for future, wait in self._waits.items():
                     self._end_if_hopeless(future, wait)
             except Exception:

@@ -1,1 +1,1 @@
-"""What every process of ours needs: its log, its terminal, an end with its parent, tasks that end."""
+"""What every process of mlxq needs: logging, colours, an end with its parent, tasks that end, garbage collection."""

@@ -19,4 +19,4 @@ async def cancel_and_wait(*tasks: asyncio.Task[Any]) -> None:
         _, pending = await asyncio.wait(pending, timeout=AGAIN_S)
     for task in tasks:
         if not task.cancelled():
-            task.exception()  # looked at, so that nobody complains of it
+            task.exception()  # retrieved, so that asyncio logs no warning

@@ -1,11 +1,11 @@
-"""Python's search for garbage, which holds up every thread of a process."""
+"""Python's garbage collector, which stops every thread of a process while it searches."""
 
 import gc
 
 
 def exempt_what_is_there() -> None:
-    """What is alive now is not looked at in later searches: among all that libraries and models are made of, one takes
-    70 to 90 ms. Called again, it frees what has become garbage among it.
+    """Objects that are alive now are left out of later searches. Libraries and models are made of so many that a
+    search through them takes 70 to 90 ms. Called again, this first frees those of them that have become garbage.
     """
     gc.unfreeze()
     gc.collect()

@@ -1,1 +1,1 @@
-"""How jobs lie in Redis: keys, records and scripts; how it is reached, started and found wanting."""
+"""How jobs are stored in Redis (keys, records, scripts), and how Redis is started, connected to and checked."""

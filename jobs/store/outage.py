@@ -1,4 +1,4 @@
-"""What is wrong with Redis, in a few words without secrets, and one line in the log for each time that something is."""
+"""Why Redis cannot be used, in a few words without secrets; and outages, of which each is logged once."""
 
 import errno
 import logging
@@ -16,10 +16,10 @@ from redis import exceptions
 log = logging.getLogger(__name__)
 
 LATE_S = 1.0
-"""An error that comes so soon after the end of an outage still belongs to it."""
+"""An error so soon after the end of an outage still belongs to that outage."""
 
 RESTART_S = 2.0
-"""A server that is restarted is back sooner."""
+"""A restart of Redis takes less time."""
 
 DISK_FULL = "disk full"
 SILENT = "it does not answer"
@@ -52,7 +52,7 @@ def is_refused_write(error: BaseException) -> bool:
 
 
 def is_reply(error: BaseException) -> bool:
-    """Whether Redis itself said so: the connection is in order."""
+    """Whether the error is a reply of Redis: then the connection works."""
     return _code(error) is not None or isinstance(
         error, exceptions.ResponseError | exceptions.AuthenticationError
     )
@@ -95,8 +95,8 @@ def placed(cause: str, folder: Path | None) -> str:
 
 
 class Outage:
-    """Whether Redis can be used by this process: says so in the log when that ends and when it is so again, once each,
-    however many threads meet it.
+    """Whether this process can use Redis. Any thread may report an error; the begin and the end of an outage are logged
+    once each.
     """
 
     def __init__(self, folder: Path | None = None) -> None:
@@ -108,7 +108,7 @@ class Outage:
         self._ended_at = float("-inf")
 
     def note(self, error: BaseException) -> None:
-        """Redis did not do what it was asked."""
+        """A command failed with this error."""
         self.begin(cause_of(error, self.folder))
 
     @property
@@ -144,7 +144,7 @@ class Outage:
 
 
 def _code(error: BaseException) -> str | None:
-    """Redis's word for it: redis-py keeps some apart, and a script's error has it in its midst."""
+    """Redis's error code. redis-py has attributes for some; in a script's error it is in the middle of the message."""
     if not isinstance(error, exceptions.ResponseError | exceptions.ConnectionError):
         return None
     if known := getattr(error, "status_code", None):
@@ -161,8 +161,8 @@ def _refusal(error: BaseException, code: str | None) -> str:
     return "wrong user name or password"
 
 
-def _disk(said: str, folder: Path | None) -> str:
-    if _FULL in said or (folder is not None and is_full(folder)):
+def _disk(message: str, folder: Path | None) -> str:
+    if _FULL in message or (folder is not None and is_full(folder)):
         return DISK_FULL
     return "it cannot write to its disk"
 

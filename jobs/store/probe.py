@@ -1,5 +1,5 @@
 # pyright: reportUnknownMemberType=false
-"""Asks Redis with little patience whether it can be used, and finds out why not."""
+"""Checks within a short time whether Redis can be used, and finds out why not."""
 
 import asyncio
 import contextlib
@@ -17,28 +17,30 @@ from jobs.store.outage import cause_of, is_final, is_reply, placed
 T = TypeVar("T")
 
 ANSWER_S = 1.0
-"""How long Redis may take to answer a health check: with a second look, that is over in less than two seconds."""
+"""How long Redis may take to answer a health check. With SECOND_LOOK_S a check takes less than two seconds."""
 
 SECOND_LOOK_S = 0.4
+"""How long it may take to find out whether only one end of a connection uses TLS."""
 
 _SOCKET_S = 10
 _NAME = "mlxq:probe"
-"""Of a key that never exists and of a channel that nobody listens to."""
+"""Name of a key that never exists, and of a channel without subscribers."""
 
 
 class RedisUnusable(Exception):
-    """Redis cannot be used. cause: why, in a few words without secrets. is_final: whether it stays so with the same
-    user and password. folder: of our own Redis.
-    """
+    """Redis cannot be used."""
 
     def __init__(self, cause: str, *, is_final: bool, folder: Path | None) -> None:
+        """cause: why, in a few words without secrets. is_final: whether the same user and password will fail again.
+        folder: of our own Redis.
+        """
         self.cause = cause
         self.is_final = is_final
         super().__init__(f"Redis cannot be used: {placed(cause, folder)}.")
 
 
 class Probe:
-    """On connections of its own, so that it does not queue behind work."""
+    """Has connections of its own, so that it does not wait for other commands."""
 
     def __init__(self, client: redis.asyncio.Redis, folder: Path | None = None) -> None:
         """folder: of our own Redis; it is named where its disk is full."""
@@ -46,7 +48,7 @@ class Probe:
         self._folder = folder
 
     async def ask(self, question: Callable[[], Awaitable[T]], within_s: float = ANSWER_S) -> T:
-        """What the question, sent through `redis`, gives; this and a second look are over in within_s + SECOND_LOOK_S.
+        """The result of the question, which uses `redis`. Takes at most within_s + SECOND_LOOK_S.
 
         Raises: RedisUnusable, also where Redis takes no writes or the user may not use our channels; and what the
         question raises besides RedisError and OSError.
@@ -77,7 +79,7 @@ class Probe:
             raise InvalidResponse from error
 
     async def _mismatch(self) -> str | None:
-        """TLS at one end only looks like silence, or like a closed connection: ask the port the other way."""
+        """With TLS at one end only, Redis seems silent or closes the connection: try the port the other way."""
         pool = self.redis.connection_pool
         host, port = pool.connection_kwargs.get("host"), pool.connection_kwargs.get("port", 6379)
         if host is None:

@@ -32,7 +32,7 @@ INLINE_BYTES = 64 * 1024
 PART_BYTES = 1 << 20
 """A larger job lies in Redis in parts of this size: writing or reading all of it at once would hold everybody up."""
 
-PICTURE_TOKENS = 750
+IMAGE_TOKENS = 750
 """A page at the resolution that visual models read."""
 
 RETRY_DELAYS_S = (1, 5, 30, 120)
@@ -94,7 +94,7 @@ def _passage_tokens(passage: Passage) -> int:
 
 
 def _parts_tokens(parts: Sequence[TextPart | ImagePart]) -> int:
-    return sum(_tokens_of(part.text) if isinstance(part, TextPart) else PICTURE_TOKENS for part in parts)
+    return sum(_tokens_of(part.text) if isinstance(part, TextPart) else IMAGE_TOKENS for part in parts)
 
 
 def _rough_tokens(prompt: Chat | Prompt) -> int:
@@ -148,7 +148,7 @@ def parted(fields: Sequence[str | bytes | int]) -> tuple[Sequence[str | bytes | 
     if not isinstance(data, bytes) or len(data) <= PART_BYTES:
         return fields, {}
     compressor = zstandard.ZstdCompressor(level=1)
-    if len(compressor.compress(data[:_SAMPLE_BYTES])) < 0.7 * _SAMPLE_BYTES:  # texts, not pictures
+    if len(compressor.compress(data[:_SAMPLE_BYTES])) < 0.7 * _SAMPLE_BYTES:  # texts, not images
         data = compressor.compress(data)
     pieces = [data[at : at + PART_BYTES] for at in range(0, len(data), PART_BYTES)]
     rest = [*fields, "mlxq_parts", len(pieces)]

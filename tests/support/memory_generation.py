@@ -99,13 +99,13 @@ def _steps(job: GenerateJob, words: list[str]) -> list[Piece]:
 def _calls(chat: Chat) -> Piece:
     names = [tool.name for tool in chat.tools if chat.tool_name in (None, tool.name)]
     names = names if chat.parallel_tool_calls else names[:1]
-    calls = tuple(ToolCall(f"call_{place}", name, "{}") for place, name in enumerate(names))
+    calls = tuple(ToolCall(f"call_{index}", name, "{}") for index, name in enumerate(names))
     return Piece(tokens=(1,) * len(calls), tool_calls=calls, finish_reason="tool_calls")
 
 
 def _cut(words: list[str], job: GenerateJob) -> tuple[list[str], Piece]:
     """Tokens as far as max_tokens and the stop texts let them be, and the last piece, which says what ended them."""
-    tokens = [word if place == 0 else f" {word}" for place, word in enumerate(words)]
+    tokens = [word if index == 0 else f" {word}" for index, word in enumerate(words)]
     kept = tokens[: job.max_tokens]
     text = "".join(kept)
     stops = [(text.find(stop), stop) for stop in job.stop if stop in text]

@@ -75,8 +75,8 @@ def _memory_vectors(job: EmbedJob, dimensions: int) -> EmbedResult:
     return EmbedResult(
         dimensions=dimensions,
         vectors=b"".join(
-            memory_vector((place, row), dimensions)
-            for place, count in enumerate(counts)
+            memory_vector((index, row), dimensions)
+            for index, count in enumerate(counts)
             for row in range(count)
         ),
         tokens=tuple(map(_tokens, job.inputs)),

@@ -28,10 +28,10 @@ def memory_ranking(job: RerankJob, info: ModelInfo) -> RerankResult:
         raise InputTooLong("The query is too long.", param="query")
     wanted = set(query)
     scores, tokens = array("f"), list[int]()
-    for place, document in enumerate(job.documents):
+    for index, document in enumerate(job.documents):
         words = _words(document)
         if len(words) > room and not job.truncate:
-            raise InputTooLong(f"documents[{place}] is too long.", param="documents")
+            raise InputTooLong(f"documents[{index}] is too long.", param="documents")
         words = words[:room]
         found = len(wanted & set(words))
         scores.append(found if job.raw_scores else found / max(1, len(wanted)))

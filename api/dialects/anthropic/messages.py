@@ -44,7 +44,7 @@ class ToolResultBlock(msgspec.Struct, frozen=True, tag="tool_result"):
 
 
 class ThinkingBlock(msgspec.Struct, frozen=True, tag="thinking"):
-    """What an earlier reply gave. Its signature is not looked at: there is none."""
+    """What an earlier reply gave. Its signature is ignored, because mlxq makes none."""
 
     thinking: str
 

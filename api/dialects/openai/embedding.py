@@ -18,8 +18,8 @@ from jobs.errors import InvalidInput
 class EmbeddingRequest(msgspec.Struct, frozen=True, kw_only=True):
     """The body of POST /v1/embeddings. Fields it does not name are ignored, as OpenAI's clients may send any.
 
-    truncate: true means "end", false "none". image_url: a picture that goes with each text. patch_grids: tell where a
-    picture's vectors are.
+    truncate: true means "end", false "none". image_url: an image that goes with each text. patch_grids: say where an
+    image's vectors are.
     """
 
     model: str

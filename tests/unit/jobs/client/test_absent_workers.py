@@ -87,15 +87,15 @@ async def test_a_worker_that_loads_its_models_is_waited_for(
     worker_queue.announce_start()
     ticket = await hurried.submit(job(), SubmitOptions(awaited=True))
     waiting = asyncio.create_task(hurried.wait(ticket.id, 1000))
-    looks, looked = 0, hurried._watch._looked
+    checks, checked = 0, hurried._watch._checked
 
     def count() -> None:
-        nonlocal looks
-        looks += 1
-        looked()
+        nonlocal checks
+        checks += 1
+        checked()
 
-    monkeypatch.setattr(hurried._watch, "_looked", count)
-    await until(lambda: looks > 20)  # which takes longer than worker_wait_s
+    monkeypatch.setattr(hurried._watch, "_checked", count)
+    await until(lambda: checks > 20)  # which takes longer than worker_wait_s
     assert not waiting.done()
     (claim,), _ = claim_all(worker_queue)
     finish(worker_queue, claim)
