@@ -55,7 +55,7 @@ check: tools  ## format, lint, types, the rules of the tree
 	@$(BIN)/pyright
 	@$(BIN)/python -m pytest -q tests/test_layers.py tests/test_tree.py
 
-bench: tools  ## the README's numbers
+bench: tools  ## the figures of docs/numbers.md
 	@$(BIN)/python -m bench $(ARGS)
 
 chaos: tools  ## the long chaos run: 50,000 jobs and more, 100 kills and more

@@ -1,1 +1,1 @@
-"""What the README's numbers come from. Every number is a ratio measured in one run."""
+"""What the figures in docs/numbers.md come from. Every number is a ratio measured in one run."""

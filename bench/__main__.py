@@ -1,4 +1,4 @@
-"""`make bench`: everything the README quotes. `python -m bench --only engine --repeats 1` for a part of it."""
+"""`make bench`: the figures of docs/numbers.md. `python -m bench --only engine --repeats 1` for a part of it."""
 
 import argparse
 import importlib
