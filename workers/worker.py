@@ -98,18 +98,18 @@ class BatchWorker(SimpleWorker):
         rates, bridge = DrainRates(), RqBridge(connection, queue)
         self._result_loop = result_loop = ResultLoop(in_flight, queue, model_cache, rates, bridge)
         self._heartbeat = Heartbeat(self, queue, in_flight, model_cache, result_loop, rates, bridge, settings)
-        preparer = Preparer(in_flight, queue, model_cache, result_loop.fail, result_loop.end)
+        preparer = Preparer(in_flight, queue, model_cache, result_loop)
         self._prepare_pool = PreparePool(in_flight, preparer, timeout_s=timeout_s)
         self._claim_loop = ClaimLoop(
             in_flight, queue, model_cache, self._prepare_pool, lambda: self._heartbeat.is_suspended
         )
-        self._stream_loop = StreamLoop(in_flight, queue, generators, result_loop.complete)
+        self._stream_loop = StreamLoop(in_flight, queue, generators, result_loop)
         self._device_loop = DeviceLoop(
             in_flight,
             batching,
             self._watchdog,
-            result_loop.complete,
-            DecodeBatch(in_flight, generators, self._stream_loop.publish, result_loop.fail),
+            result_loop,
+            DecodeBatch(in_flight, generators, self._stream_loop.publish, result_loop),
             TokenBudget(batching, settings.token_interval_ms / 1000),
             model_cache,
             batch_timeout_s=timeout_s,

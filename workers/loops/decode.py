@@ -6,9 +6,9 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 from jobs.errors import InternalError, JobError
+from workers.loops.result import ResultLoop
 from workers.runners.generate.answer import Answer
 from workers.runners.generate.contract import Decoder, Generator, NewToken, decoder_of
-from workers.scheduling.active_job import ActiveJob
 from workers.scheduling.in_flight import InFlight
 from workers.scheduling.ready_queue import QueuedItem
 
@@ -37,13 +37,13 @@ class DecodeBatch:
         in_flight: InFlight,
         generators: Mapping[str, Generator],
         publish: Callable[[list[TokenEvent]], None],
-        fail: Callable[[ActiveJob, JobError], None],
+        result_loop: ResultLoop,
     ) -> None:
-        """publish: takes the tokens of a step. fail: takes a job that cannot go on."""
+        """publish: takes the tokens of a step."""
         self._in_flight = in_flight
         self._generators = generators
         self._publish = publish
-        self._fail = fail
+        self._result_loop = result_loop
         self._running: dict[str, dict[int, QueuedItem]] = {model: {} for model in generators}
         """Of each model, the answers by the number that its decoder gave them."""
         self._restarts = dict.fromkeys(generators, 0)
@@ -178,7 +178,7 @@ class DecodeBatch:
         if failure is not error:
             failure.__cause__ = error
         for active in self._in_flight.begin_finish([queued.active]):
-            self._fail(active, failure)
+            self._result_loop.fail(active, failure)
 
 
 def answer_of(queued: QueuedItem) -> Answer:

@@ -7,10 +7,10 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from workers.loops.decode import DecodeBatch
+from workers.loops.result import ResultLoop
 from workers.loops.watchdog import Watchdog
 from workers.models.model_cache import ModelCache
 from workers.runners.contract import BatchRunner
-from workers.scheduling.active_job import ActiveJob
 from workers.scheduling.bisect_batch import run_bisected
 from workers.scheduling.in_flight import InFlight
 from workers.scheduling.ready_queue import Batch
@@ -56,7 +56,7 @@ class DeviceLoop:
         in_flight: InFlight,
         runners: Mapping[str, BatchRunner],
         watchdog: Watchdog,
-        complete: Callable[[ActiveJob], None],
+        result_loop: ResultLoop,
         decode_batch: DecodeBatch,
         budget: TokenBudget,
         model_cache: ModelCache,
@@ -64,11 +64,10 @@ class DeviceLoop:
         batch_timeout_s: float,
         depth: int,
     ) -> None:
-        """complete: takes a job whose outcomes are all there."""
         self._in_flight = in_flight
         self._runners = runners
         self._watchdog = watchdog
-        self._complete = complete
+        self._result_loop = result_loop
         self._decode_batch = decode_batch
         self._budget = budget
         self._model_cache = model_cache
@@ -162,7 +161,7 @@ class DeviceLoop:
         self._watchdog.end()
         self._note_batch(launched)
         for active in self._in_flight.record(batch.items, outcomes):
-            self._complete(active)
+            self._result_loop.complete(active)
 
     def _note_batch(self, launched: Launched) -> None:
         now, batch = time.monotonic(), launched.batch

@@ -15,6 +15,7 @@ from jobs.generate import Chat, GenerateJob, Prompt
 from jobs.job import Job, Result
 from jobs.rerank import RerankJob
 from jobs.store import record
+from workers.loops.result import ResultLoop
 from workers.models.model_cache import ModelCache
 from workers.queue.client import WorkerQueue
 from workers.runners.generate.answer import Answer
@@ -35,15 +36,12 @@ class Preparer:
         in_flight: InFlight,
         queue: WorkerQueue,
         model_cache: ModelCache,
-        fail: Callable[[ActiveJob, JobError], None],
-        end: Callable[[ActiveJob, Result], None],
+        result_loop: ResultLoop,
     ) -> None:
-        """fail, end: take a job that is not for the device after all."""
         self._in_flight = in_flight
         self._queue = queue
         self._model_cache = model_cache
-        self._fail = fail
-        self._end = end
+        self._result_loop = result_loop
         self._reading = threading.Lock()
         """Reading a large job holds Python's own lock: two at once would hold up all threads twice."""
         self._stopping = False
@@ -78,7 +76,7 @@ class Preparer:
     def refuse(self, active: ActiveJob, error: JobError) -> None:
         """It fails, unless it has been prepared or left meanwhile."""
         if self._in_flight.begin_finish([active], only_claimed=True):
-            self._fail(active, error)
+            self._result_loop.fail(active, error)
 
     def _read(self, active: ActiveJob, begin: Callable[[], None]) -> Job | None:
         """What is asked. None where it is refused, or the worker stops."""
@@ -129,7 +127,7 @@ class Preparer:
     def _hand_over(self, active: ActiveJob, job: Job, items: Sequence[Any] | Result | JobError) -> None:
         if isinstance(items, Result):
             if self._in_flight.begin_finish([active], only_claimed=True):
-                self._end(active, items)
+                self._result_loop.end(active, items)
         elif isinstance(items, JobError):
             self.refuse(active, items)
         elif not items:

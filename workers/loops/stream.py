@@ -9,6 +9,7 @@ from redis.exceptions import RedisError
 
 from jobs.generate import Piece, Pieces
 from workers.loops.decode import TokenEvent, answer_of
+from workers.loops.result import ResultLoop
 from workers.queue.client import WorkerQueue
 from workers.runners.generate.answer import Answer
 from workers.runners.generate.contract import Generator, NewToken
@@ -44,13 +45,12 @@ class StreamLoop:
         in_flight: InFlight,
         queue: WorkerQueue,
         generators: Mapping[str, Generator],
-        complete: Callable[[ActiveJob], None],
+        result_loop: ResultLoop,
     ) -> None:
-        """complete: takes a job whose answers are all there."""
         self._in_flight = in_flight
         self._queue = queue
         self._generators = generators
-        self._complete = complete
+        self._result_loop = result_loop
         self._steps: SimpleQueue[list[TokenEvent] | None] = SimpleQueue()
         self._stopping = False
 
@@ -141,7 +141,7 @@ class StreamLoop:
     def _hand_on(self, growth: _Growth) -> None:
         choices = [answer_of(queued).transcript.choice_so_far() for queued in growth.complete]
         for active in self._in_flight.record(growth.complete, choices):
-            self._complete(active)
+            self._result_loop.complete(active)
 
 
 def _event(growth: _Growth) -> Pieces:

@@ -218,9 +218,7 @@ async def test_an_answer_that_was_published_to_its_end_before_the_worker_died_is
     first, second = FakeGenerator(), FakeGenerator()
     with running_worker(redis_server.url, first) as worker:
         await until_ready(client)
-        worker._result_loop.complete = worker._stream_loop._complete = lambda active: (
-            None
-        )  # it dies before FINISH
+        worker._result_loop.complete = lambda active: None  # it dies before FINISH
         ticket = await client.submit(ask("all of it", stop=("f it",)), INTERACTIVE)
         stream = client.stream(ticket.id)
         events = [await anext(stream)]

@@ -11,6 +11,7 @@ from jobs.job import Lane
 from tests.support.fake_runner import FakeItem, FakeRunner
 from workers.loops.decode import DecodeBatch
 from workers.loops.device import DeviceLoop
+from workers.loops.result import ResultLoop
 from workers.loops.watchdog import Watchdog
 from workers.models.model_cache import preloaded
 from workers.queue.claim import Claim
@@ -40,27 +41,37 @@ class NotingRunner(FakeRunner):
         return wait
 
 
+class NotingResults(ResultLoop):
+    """Has no Redis: it notes the complete jobs, and that all are there."""
+
+    def __init__(self, expected: int) -> None:
+        self.jobs: list[ActiveJob] = []
+        self.all_there = threading.Event()
+        self._expected = expected
+
+    def complete(self, active: ActiveJob) -> None:
+        self.jobs.append(active)
+        if len(self.jobs) == self._expected:
+            self.all_there.set()
+
+
 def run(texts: list[str], depth: int) -> tuple[NotingRunner, list[ActiveJob]]:
-    runner, in_flight, complete = NotingRunner(), InFlight({"m": LIMITS}, starvation_s=5), list[ActiveJob]()
+    runner, in_flight, results = (
+        NotingRunner(),
+        InFlight({"m": LIMITS}, starvation_s=5),
+        NotingResults(len(texts)),
+    )
     for n, text in enumerate(texts):
         claim = Claim(f"j{n}", "x", f"embed:m:{Lane.DEFAULT}", b"", 60, 60, 0, (), 1, False)
         (active,) = in_flight.add([claim])
         job = EmbedJob(model="m", inputs=(text,))
         in_flight.make_ready(active, Prepared(job, [FakeItem(text, 1)], [None]))
-    done = threading.Event()
-
-    def note(active: ActiveJob) -> None:
-        complete.append(active)
-        if len(complete) == len(texts):
-            loop.stop()
-            done.set()
-
-    no_answers = DecodeBatch(in_flight, {}, lambda _: None, lambda *_: None)
+    no_answers = DecodeBatch(in_flight, {}, lambda _: None, results)
     loop = DeviceLoop(
         in_flight,
         {"m": runner},
         Watchdog(),
-        note,
+        results,
         no_answers,
         TokenBudget(["m"], 0.05),
         preloaded({"m": runner}),
@@ -69,9 +80,10 @@ def run(texts: list[str], depth: int) -> tuple[NotingRunner, list[ActiveJob]]:
     )
     thread = threading.Thread(target=loop.run)
     thread.start()
-    assert done.wait(60)
+    assert results.all_there.wait(60)
+    loop.stop()
     thread.join(60)
-    return runner, complete
+    return runner, results.jobs
 
 
 def test_with_depth_two_the_next_batch_is_started_before_the_last_is_waited_for():
