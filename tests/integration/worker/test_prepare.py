@@ -195,7 +195,7 @@ async def test_jobs_over_their_own_short_limits_do_not_end_the_worker(
     assert exits == []
 
 
-async def test_rooms_are_free_again_after_jobs_that_could_not_be_prepared(
+async def test_capacity_is_free_again_after_jobs_that_could_not_be_prepared(
     redis_server: RedisServer, redis_client: redis.Redis, runner: FakeRunner
 ):
     with running_worker(redis_server.url, runner, SHORT) as worker:
