@@ -19,7 +19,7 @@ HELLO: list[MessageParam] = [{"role": "user", "content": "one two three"}]
 TOOLS: list[ToolParam] = [
     {"name": name, "input_schema": {"type": "object", "properties": {}}} for name in ("look_up", "ask")
 ]
-PICTURE = base64.b64encode(b"not looked at here").decode()
+IMAGE = base64.b64encode(b"not decoded here").decode()
 
 
 Connect = Callable[[MemoryQueue], anthropic.Anthropic]
@@ -136,7 +136,7 @@ def test_a_conversation_with_tools_and_images_goes_on(client: anthropic.Anthropi
     first = client.messages.create(**asked(tools=TOOLS, tool_choice={"type": "tool", "name": "ask"}))
     [call] = first.content
     assert call.type == "tool_use"
-    source = {"type": "base64", "media_type": "image/png", "data": PICTURE}
+    source = {"type": "base64", "media_type": "image/png", "data": IMAGE}
     result = {"type": "tool_result", "tool_use_id": call.id, "content": [{"type": "text", "text": "1"}]}
     image = {"type": "image", "source": source}
     text = {"type": "text", "text": "And this?", "cache_control": {"type": "ephemeral"}}

@@ -14,8 +14,8 @@ from tests.support.memory_generation import CHAT_MODEL, THOUGHT
 from tests.support.memory_queue import MODEL, MemoryQueue
 
 HELLO = [{"role": "user", "content": "one two three"}]
-# Its client looks at base64 before it sends it: a picture must be longer than a file's name may be.
-PICTURE = base64.b64encode(b"\x89PNG\r\n\x1a\n" + bytes(300)).decode()
+# Its client checks base64 before it sends it: an image must be longer than a file's name may be.
+IMAGE = base64.b64encode(b"\x89PNG\r\n\x1a\n" + bytes(300)).decode()
 
 Connect = Callable[[MemoryQueue], ollama.Client]
 
@@ -112,9 +112,9 @@ def test_a_function_of_python_is_a_tool_and_is_called(connect: Connect):
 
 
 def test_images_are_read(client: ollama.Client):
-    message = ollama.Message(role="user", content="What?", images=[ollama.Image(value=PICTURE)])
+    message = ollama.Message(role="user", content="What?", images=[ollama.Image(value=IMAGE)])
     assert client.chat(CHAT_MODEL.id, [message]).message.content == "<image> What?"
-    assert client.generate(CHAT_MODEL.id, "What?", images=[PICTURE]).response == "<image> What?"
+    assert client.generate(CHAT_MODEL.id, "What?", images=[IMAGE]).response == "<image> What?"
 
 
 def test_a_model_is_loaded_and_unloaded(client: ollama.Client):

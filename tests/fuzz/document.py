@@ -52,14 +52,14 @@ def narrowed(document: dict[str, Any]) -> dict[str, Any]:
     for name, model in MODELS.items():
         _narrow_request(components[name], model)
     components["OllamaOptions"]["properties"]["num_predict"] = MAX_TOKENS
-    picture = {"type": "string", "enum": [_example(found, "/v1/similarity-maps")["image"]]}
+    image = {"type": "string", "enum": [_example(found, "/v1/similarity-maps")["image"]]}
     for name, field, schema in (
         ("FunctionSpec", "name", TOOL_NAME),
         ("AnthropicTool", "name", TOOL_NAME),
         ("NamedFunction", "name", TOOL_NAME),
-        ("ImageUrl", "url", picture),
-        ("TextOrImage", "image", picture),
-        ("SimilarityMapsRequest", "image", picture),
+        ("ImageUrl", "url", image),
+        ("TextOrImage", "image", image),
+        ("SimilarityMapsRequest", "image", image),
         ("ContentPart", "type", {"enum": ["text", "image_url"]}),
     ):
         components[name]["properties"][field] = schema

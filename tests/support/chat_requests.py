@@ -108,7 +108,7 @@ class Caller:
 
     def __init__(self, app: ASGIApp, method: str, path: str, body: object = None, **headers: str) -> None:
         self.broken = False
-        self._gone = asyncio.Event()
+        self._disconnected = asyncio.Event()
         self._asked = False
         self._raw = json.dumps(body).encode() if body else b""
         self._sent: asyncio.Queue[Message] = asyncio.Queue()
@@ -136,14 +136,14 @@ class Caller:
     def is_answered(self) -> bool:
         return not self._sent.empty()
 
-    def hang_up(self) -> None:
-        self._gone.set()
+    def disconnect(self) -> None:
+        self._disconnected.set()
 
     async def _receive(self) -> Message:
         if not self._asked:
             self._asked = True
             return {"type": "http.request", "body": self._raw, "more_body": False}
-        await self._gone.wait()
+        await self._disconnected.wait()
         return {"type": "http.disconnect"}
 
     async def _send(self, message: Message) -> None:

@@ -44,7 +44,7 @@ class Web:
                 await _until_gone(answer(writer), reader)
             await writer.drain()
         except (ConnectionError, asyncio.IncompleteReadError):
-            pass  # the caller hung up, as it may
+            pass  # the caller disconnected, as it may
         finally:
             self.open -= 1
             writer.close()

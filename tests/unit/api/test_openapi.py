@@ -54,7 +54,7 @@ RAISED: dict[str, tuple[type[JobError], ...]] = {
 """What each method of a queue may raise, as api.work.queue says, besides that Redis is away and internal errors."""
 
 
-PICTURE = DOCUMENTED.endpoint_of("POST", "/v1/similarity-maps").example["image"]
+IMAGE = DOCUMENTED.endpoint_of("POST", "/v1/similarity-maps").example["image"]
 _TOOL = {"type": "function", "function": {"name": "look", "parameters": {"type": "object"}}}
 CALLS: dict[str, dict[str, Any]] = {
     "/v1/chat/completions": {"tools": [_TOOL], "tool_choice": "required"},
@@ -336,7 +336,7 @@ async def test_streams_hold_the_items_that_are_documented(connect: Connect, endp
         {"input": "a", "output_dtype": "int8"},
         {"model": "PAGE-MODEL", "input": "a b"},
         {"model": "PAGE-MODEL", "input": "a b", "encoding_format": "base64"},
-        {"model": "PAGE-MODEL", "input": {"image": PICTURE}, "patch_grids": True},
+        {"model": "PAGE-MODEL", "input": {"image": IMAGE}, "patch_grids": True},
     ],
 )
 async def test_vectors_in_every_form_are_as_documented(connect: Connect, fields: dict[str, Any]):

@@ -16,8 +16,8 @@ from tests.support.memory_generation import CHAT_MODEL, THOUGHT
 from tests.support.memory_queue import MODEL, MemoryQueue
 from tests.unit.api.conftest import Connect
 
-PICTURE = b"not looked at here"
-ENCODED = base64.b64encode(PICTURE).decode()
+IMAGE_BYTES = b"not decoded here"
+ENCODED = base64.b64encode(IMAGE_BYTES).decode()
 IMAGE = {"type": "image", "source": {"type": "base64", "media_type": "image/png", "data": ENCODED}}
 TOOLS = [
     {"name": name, "description": "d", "input_schema": {"type": "object"}} for name in ("look_up", "ask")
@@ -190,7 +190,7 @@ async def test_messages_keep_what_they_hold(chat_client: httpx.AsyncClient, gene
             },
         ],
     )
-    text, image = TextPart("Look."), ImagePart(PICTURE)
+    text, image = TextPart("Look."), ImagePart(IMAGE_BYTES)
     assert last_chat(generator).messages == (
         Message("system", (TextPart("Be kind.\nLook."),)),
         Message("user", (image, text)),

@@ -174,9 +174,9 @@ async def test_a_stream_that_is_refused_has_a_proper_status(connect: Connect):
     assert reply.json()["error"]["type"] == "rate_limit_error"
 
 
-async def test_a_caller_who_hangs_up_takes_its_job_with_it(script: ScriptedQueue, app: FastAPI):
+async def test_a_caller_who_disconnects_takes_its_job_with_it(script: ScriptedQueue, app: FastAPI):
     caller = Caller(app, "POST", "/v1/messages", STREAM)
     await within(script.listening.wait())
-    caller.hang_up()
+    caller.disconnect()
     await caller.ended()
     assert len(script.canceled) == 1

@@ -19,13 +19,13 @@ from tests.support.memory_rerank import RERANK_MODEL
 from tests.support.rerank_requests import DOCUMENTS, QUERY, RANKING, TOKENS, last_reranking, ranking
 from tests.unit.api.conftest import Connect
 
-PICTURE = b"\x89PNG picture"
-ENCODED = base64.b64encode(PICTURE).decode()
+IMAGE = b"\x89PNG picture"
+ENCODED = base64.b64encode(IMAGE).decode()
 BODY: dict[str, Any] = {"model": RERANK_MODEL.id, "query": QUERY, "documents": DOCUMENTS}
 LONG = "word " * RERANK_MODEL.max_tokens
 
 
-class Pictures:
+class FakeImages:
     """Serves b"picture of URL"; an address with "bad" in it cannot be fetched."""
 
     def __init__(self) -> None:
@@ -99,14 +99,14 @@ async def test_objects_are_read_and_shown_as_they_came(
         documents[2],
         documents[1],
     ]
-    picture = ImagePart(PICTURE)
+    image = ImagePart(IMAGE)
     job = last_reranking(reranker)
-    assert (job.query, job.documents) == (QUERY, ("red fox", (picture,), (picture, TextPart("red"))))
+    assert (job.query, job.documents) == (QUERY, ("red fox", (image,), (image, TextPart("red"))))
 
 
 async def test_pictures_are_fetched_for_query_and_documents(connect: Connect, reranker: MemoryQueue):
     documents = ["a fox", {"image": "https://a/2"}]
-    await rerank(connect(reranker, Pictures()), query={"image": "http://a/1"}, documents=documents)
+    await rerank(connect(reranker, FakeImages()), query={"image": "http://a/1"}, documents=documents)
     job = last_reranking(reranker)
     assert job.query == (ImagePart(b"picture of http://a/1"),)
     assert job.documents == ("a fox", (ImagePart(b"picture of https://a/2"),))
@@ -119,7 +119,7 @@ async def test_pictures_are_fetched_for_query_and_documents(connect: Connect, re
 async def test_a_picture_that_cannot_be_had_names_its_document(
     connect: Connect, reranker: MemoryQueue, url: str, why: str
 ):
-    message = await detail(connect(reranker, Pictures()), documents=["a", {"image": url}])
+    message = await detail(connect(reranker, FakeImages()), documents=["a", {"image": url}])
     assert message.startswith("documents[1].image: ") and why in message
     assert not reranker.submitted
 
@@ -185,9 +185,9 @@ async def test_a_bad_field_is_named(
 async def test_nothing_is_fetched_for_a_request_that_is_refused_anyway(
     connect: Connect, reranker: MemoryQueue
 ):
-    pictures = Pictures()
-    await detail(connect(reranker, pictures), query={"image": "http://a/1"}, documents=["a", ""])
-    assert not pictures.asked
+    images = FakeImages()
+    await detail(connect(reranker, images), query={"image": "http://a/1"}, documents=["a", ""])
+    assert not images.asked
 
 
 async def test_the_number_of_documents_is_limited(connect: Connect, reranker: MemoryQueue):
@@ -266,7 +266,7 @@ async def test_the_same_key_gets_the_same_job(rerank_client: httpx.AsyncClient, 
 
 
 async def test_a_reranking_is_a_job_as_others_are(connect: Connect, reranker: MemoryQueue):
-    client = connect(reranker, Pictures())
+    client = connect(reranker, FakeImages())
     body = {**BODY, "task": "rerank", "documents": [*DOCUMENTS, {"image": "http://a/1"}], "lane": "bulk"}
     reply = await client.post("/v1/jobs", json=body)
     assert reply.status_code == 202

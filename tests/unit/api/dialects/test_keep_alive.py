@@ -66,7 +66,7 @@ class TimedCaller(Caller):
         return found
 
     async def leave(self) -> None:
-        self.hang_up()
+        self.disconnect()
         await self.ended()
 
     async def _send(self, message: Message) -> None:

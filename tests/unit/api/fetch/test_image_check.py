@@ -25,7 +25,7 @@ def pillows_own_limit(monkeypatch: pytest.MonkeyPatch):
 
 
 def encoded(format_: str, size: tuple[int, int] = (64, 48), **options: object) -> bytes:
-    """A picture of noise, so that its data are not a few bytes."""
+    """An image of noise, so that its data are not a few bytes."""
     noise = random.Random(0).randbytes(3 * size[0] * size[1])
     buffer = BytesIO()
     Image.frombytes("RGB", size, noise).save(buffer, format_, **options)
@@ -200,24 +200,24 @@ def test_a_jpeg_of_countless_empty_segments_is_refused():
 
 
 async def test_the_event_loop_goes_on_while_a_large_picture_is_decoded():
-    pictures = ImageChecker(Settings())
-    task = asyncio.create_task(pictures.check(png((6000, 6000)), param="image"))
+    checker = ImageChecker(Settings())
+    task = asyncio.create_task(checker.check(png((6000, 6000)), param="image"))
     turns = 0
     while not task.done():
         await asyncio.sleep(0)
         turns += 1
     await task
-    pictures.close()
+    checker.close()
 
     assert turns > 5
 
 
 async def test_the_settings_limit_is_the_one_that_counts():
-    pictures = ImageChecker(Settings(max_image_pixels=99))
+    checker = ImageChecker(Settings(max_image_pixels=99))
 
     with pytest.raises(InvalidInput, match="99 pixels"):
-        await pictures.check(encoded("PNG", (10, 10)), param="image")
-    pictures.close()
+        await checker.check(encoded("PNG", (10, 10)), param="image")
+    checker.close()
 
 
 def test_pillow_is_not_loaded_before_there_is_a_picture():

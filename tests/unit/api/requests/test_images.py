@@ -14,11 +14,11 @@ from tests.support.memory_queue import MemoryQueue
 from tests.support.waiting import forever, turns
 from tests.unit.api.conftest import Connect
 
-PICTURE = bytes(range(256))
-ENCODED = base64.b64encode(PICTURE).decode()
+IMAGE = bytes(range(256))
+ENCODED = base64.b64encode(IMAGE).decode()
 
 
-class Pictures:
+class FakeImages:
     """Serves b"picture of URL" after a while; an address with "bad" in it is refused, once the others have begun."""
 
     def __init__(self, *, hangs: bool = False) -> None:
@@ -43,7 +43,7 @@ class Pictures:
             raise InvalidInput("Not a picture.", param=param)
 
 
-async def load(*texts: str, source: Pictures | None = None) -> list[bytes]:
+async def load(*texts: str, source: FakeImages | None = None) -> list[bytes]:
     references = [ImageReference(text, f"images[{place}]") for place, text in enumerate(texts)]
     return await load_images(references, source)
 
@@ -60,7 +60,7 @@ async def load(*texts: str, source: Pictures | None = None) -> list[bytes]:
     ids=["bare", "lines", "data", "any type", "capitals"],
 )
 async def test_base64_is_read_in_every_dress(text: str):
-    assert await load(text) == [PICTURE]
+    assert await load(text) == [IMAGE]
 
 
 @pytest.mark.parametrize(
@@ -89,20 +89,20 @@ async def test_what_is_no_image_is_refused_by_its_place(text: str, words: str):
 
 
 async def test_addresses_are_fetched_side_by_side_and_put_in_their_places():
-    source = Pictures()
+    source = FakeImages()
     found = await load("http://a/1", ENCODED, "HTTPS://b/2", source=source)
-    assert found == [b"picture of http://a/1", PICTURE, b"picture of HTTPS://b/2"]
+    assert found == [b"picture of http://a/1", IMAGE, b"picture of HTTPS://b/2"]
 
 
 async def test_one_address_that_fails_drops_the_others():
-    source = Pictures(hangs=True)
+    source = FakeImages(hangs=True)
     with pytest.raises(InvalidInput, match="bad"):
         await load("http://a/1", "http://bad", "http://a/2", source=source)
     assert sorted(source.dropped) == ["http://a/1", "http://a/2"]
 
 
 async def test_more_images_than_a_request_may_have_are_refused_before_any_is_fetched():
-    source = Pictures()
+    source = FakeImages()
     with pytest.raises(InvalidInput, match="at most 256") as caught:
         await load(*["http://a/1"] * 257, source=source)
     assert caught.value.param == "images"
@@ -110,32 +110,32 @@ async def test_more_images_than_a_request_may_have_are_refused_before_any_is_fet
 
 
 async def test_nothing_is_fetched_for_a_request_that_is_refused_anyway():
-    source = Pictures()
+    source = FakeImages()
     with pytest.raises(InvalidInput):
         await load("http://a/1", "%%%", source=source)
     assert not source.asked
 
 
-def picture(url: str) -> list[dict[str, object]]:
+def message_with_image(url: str) -> list[dict[str, object]]:
     return [{"role": "user", "content": [{"type": "image_url", "image_url": {"url": url}}]}]
 
 
 async def test_a_chat_shows_the_fetched_picture_to_the_model(connect: Connect, generator: MemoryQueue):
-    client = connect(generator, Pictures())
-    assert (await chat(client, messages=picture("http://a/1"))).status_code == 200
+    client = connect(generator, FakeImages())
+    assert (await chat(client, messages=message_with_image("http://a/1"))).status_code == 200
     assert last_chat(generator).messages[0].content == (ImagePart(b"picture of http://a/1"),)
 
 
 async def test_a_job_takes_pictures_too(connect: Connect, generator: MemoryQueue):
-    body = {"task": "generate", "model": "org/chat", "messages": picture("http://a/1")}
-    assert (await connect(generator, Pictures()).post("/v1/jobs", json=body)).status_code == 202
+    body = {"task": "generate", "model": "org/chat", "messages": message_with_image("http://a/1")}
+    assert (await connect(generator, FakeImages()).post("/v1/jobs", json=body)).status_code == 202
     assert last_chat(generator).messages[0].content == (ImagePart(b"picture of http://a/1"),)
 
 
 async def test_a_chat_with_a_picture_that_cannot_be_fetched_is_refused(
     connect: Connect, generator: MemoryQueue
 ):
-    reply = await chat(connect(generator, Pictures()), messages=picture("http://bad"))
+    reply = await chat(connect(generator, FakeImages()), messages=message_with_image("http://bad"))
     error = reply.json()["error"]
     assert (reply.status_code, error["param"]) == (400, "messages")
     assert error["message"] == "messages[0].content[0].image_url: http://bad is bad."
@@ -145,7 +145,7 @@ async def test_a_chat_with_a_picture_that_cannot_be_fetched_is_refused(
 async def test_without_a_fetcher_addresses_are_refused(
     chat_client: httpx.AsyncClient, generator: MemoryQueue
 ):
-    reply = await chat(chat_client, messages=picture("https://a/1"))
+    reply = await chat(chat_client, messages=message_with_image("https://a/1"))
     error = reply.json()["error"]
     assert (reply.status_code, error["param"]) == (400, "messages")
     assert error["message"].startswith("messages[0].content[0].image_url: ")
@@ -154,8 +154,8 @@ async def test_without_a_fetcher_addresses_are_refused(
 
 
 async def test_a_bad_option_is_told_before_anything_is_fetched(connect: Connect, generator: MemoryQueue):
-    source = Pictures()
-    reply = await chat(connect(generator, source), messages=picture("http://a/1"), stop="")
+    source = FakeImages()
+    reply = await chat(connect(generator, source), messages=message_with_image("http://a/1"), stop="")
     assert reply.json()["error"]["param"] == "stop"
     assert not source.asked
 
@@ -163,4 +163,4 @@ async def test_a_bad_option_is_told_before_anything_is_fetched(connect: Connect,
 async def test_every_picture_is_looked_at_wherever_it_came_from():
     harmful = base64.b64encode(b"no picture").decode()
     with pytest.raises(InvalidInput, match=r"^images\[1\]: Not a picture"):
-        await load("https://example.test/a.png", harmful, source=Pictures())
+        await load("https://example.test/a.png", harmful, source=FakeImages())

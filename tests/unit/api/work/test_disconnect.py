@@ -99,7 +99,7 @@ RERANKING = {"model": RERANK_MODEL.id, "query": "a", "documents": ["a"]}
         ("/v1/score", {"text_1": "a", "text_2": "a"}),
     ],
 )
-async def test_the_job_of_a_caller_that_hung_up_is_canceled(
+async def test_the_job_of_a_caller_that_disconnected_is_canceled(
     queue: WatchedQueue, send: Send, path: str, body: object
 ):
     writer = await send("POST", path, body)

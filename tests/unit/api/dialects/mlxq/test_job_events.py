@@ -87,7 +87,7 @@ async def test_hanging_up_ends_nothing():
     queue.script.put_nowait(Pieces(1, 0, (Piece(text="a"),)))
     caller = Caller(app, "GET", f"/v1/jobs/{job_id}/events")
     await caller.message()
-    caller.hang_up()
+    caller.disconnect()
     await caller.ended()
     assert queue.left.is_set()
     assert not queue.canceled

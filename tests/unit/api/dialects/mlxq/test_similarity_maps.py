@@ -8,7 +8,7 @@ from jobs.content import ImagePart, MixedInput
 from jobs.embed import EmbedJob
 from tests.support.memory_queue import MODEL, PAGE_COLUMNS, PAGE_MODEL, PAGE_ROWS, MemoryQueue, memory_vector
 from tests.unit.api.conftest import Connect
-from tests.unit.api.requests.test_images import ENCODED, PICTURE, Pictures
+from tests.unit.api.requests.test_images import ENCODED, IMAGE, FakeImages
 
 
 @pytest.fixture
@@ -18,7 +18,7 @@ def queue() -> MemoryQueue:
 
 @pytest.fixture
 def client(connect: Connect, queue: MemoryQueue) -> httpx.AsyncClient:
-    return connect(queue, Pictures())
+    return connect(queue, FakeImages())
 
 
 async def compare(client: httpx.AsyncClient, **fields: str) -> httpx.Response:
@@ -36,7 +36,7 @@ async def test_each_vector_of_the_query_is_compared_with_each_patch(
     reply = (await compare(client)).json()
     [(job, _)] = queue.submitted
     assert isinstance(job, EmbedJob)
-    assert job.inputs == ("two words", MixedInput((ImagePart(PICTURE),)))
+    assert job.inputs == ("two words", MixedInput((ImagePart(IMAGE),)))
     assert (reply["rows"], reply["columns"], len(reply["maps"])) == (PAGE_ROWS, PAGE_COLUMNS, 2)
     for token in range(2):
         for row in range(PAGE_ROWS):

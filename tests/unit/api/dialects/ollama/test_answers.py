@@ -23,8 +23,8 @@ from tests.support.memory_generation import CHAT_MODEL, THOUGHT
 from tests.support.memory_queue import MODEL, MemoryQueue
 from tests.unit.api.conftest import Connect
 
-PICTURE = b"not looked at here"
-ENCODED = base64.b64encode(PICTURE).decode()
+IMAGE = b"not decoded here"
+ENCODED = base64.b64encode(IMAGE).decode()
 TOOLS = [
     {"type": "function", "function": {"name": name, "description": "d", "parameters": {"type": "object"}}}
     for name in ("look_up", "ask")
@@ -216,7 +216,7 @@ async def test_messages_keep_what_they_hold(chat_client: httpx.AsyncClient, gene
     look_up, ask = (ToolCall(f"call_2_{n}", name, '{"q":1}') for n, name in enumerate(("look_up", "ask")))
     assert found == (
         Message("system", (TextPart("Be kind."),)),
-        Message("user", (ImagePart(PICTURE), TextPart("What?"))),
+        Message("user", (ImagePart(IMAGE), TextPart("What?"))),
         Message("assistant", reasoning="Hm.", tool_calls=(look_up, ask)),
         Message("tool", (TextPart("2"),), tool_call_id=ask.id, name="ask"),
         Message("tool", (TextPart("1"),), tool_call_id=look_up.id, name="look_up"),
@@ -284,13 +284,13 @@ async def test_a_prompt_becomes_a_chat(chat_client: httpx.AsyncClient, generator
     await generate(chat_client, system="Be kind.", images=[ENCODED])
     assert last_chat(generator).messages == (
         Message("system", (TextPart("Be kind."),)),
-        Message("user", (ImagePart(PICTURE), TextPart("one two"))),
+        Message("user", (ImagePart(IMAGE), TextPart("one two"))),
     )
 
 
 async def test_a_raw_prompt_is_read_as_it_is(chat_client: httpx.AsyncClient, generator: MemoryQueue):
     await generate(chat_client, raw=True, images=[ENCODED])
-    assert last_job(generator).prompt == Prompt("one two", images=(PICTURE,))
+    assert last_job(generator).prompt == Prompt("one two", images=(IMAGE,))
 
 
 @pytest.mark.parametrize(
@@ -454,10 +454,10 @@ async def test_withheld_tokens_count_though_they_have_no_line(script: ScriptedQu
     assert (last["eval_count"], last["prompt_eval_count"], last["done_reason"]) == (3, 4, "length")
 
 
-async def test_a_caller_who_hangs_up_takes_its_job_with_it(script: ScriptedQueue, app: FastAPI):
+async def test_a_caller_who_disconnects_takes_its_job_with_it(script: ScriptedQueue, app: FastAPI):
     caller = Caller(app, "POST", "/api/chat", STREAM)
     script.script.put_nowait(Pieces(1, 0, (Piece(text="a", tokens=(1,)),)))
     await caller.message()
-    caller.hang_up()
+    caller.disconnect()
     await caller.ended()
     assert len(script.canceled) == 1

@@ -240,8 +240,8 @@ async def test_images_come_as_parts_between_texts(chat_client: httpx.AsyncClient
         {"type": "image_url", "image_url": data},
     ]
     assert (await chat(chat_client, messages=user(content))).status_code == 200
-    picture = ImagePart(b"a picture")
-    assert last_chat(generator).messages[0].content == (TextPart("see"), picture, picture)
+    image = ImagePart(b"a picture")
+    assert last_chat(generator).messages[0].content == (TextPart("see"), image, image)
 
 
 @pytest.mark.parametrize(

@@ -249,22 +249,22 @@ async def test_an_unforeseen_error_on_the_way_is_logged_but_not_shown(
     assert "ZeroDivisionError" in caplog.text
 
 
-async def test_a_caller_who_hangs_up_takes_its_job_with_it(script: ScriptedQueue, app: FastAPI):
+async def test_a_caller_who_disconnects_takes_its_job_with_it(script: ScriptedQueue, app: FastAPI):
     caller = Caller(app, "POST", "/v1/chat/completions", STREAM)
     script.script.put_nowait(said(word("a")))
     await caller.message()
-    caller.hang_up()
+    caller.disconnect()
     await caller.ended()
     assert len(script.canceled) == 1
     assert script.left.is_set()
 
 
-async def test_a_caller_who_hangs_up_before_the_first_event_takes_its_job_with_it(
+async def test_a_caller_who_disconnects_before_the_first_event_takes_its_job_with_it(
     script: ScriptedQueue, app: FastAPI
 ):
     caller = Caller(app, "POST", "/v1/chat/completions", STREAM)
     await within(script.listening.wait())
-    caller.hang_up()
+    caller.disconnect()
     await caller.ended()
     assert len(script.canceled) == 1
     assert script.left.is_set()
@@ -295,7 +295,7 @@ async def test_a_keyed_job_outlives_its_caller(script: ScriptedQueue, app: FastA
     caller = Caller(app, "POST", "/v1/chat/completions", STREAM, Idempotency_Key="k")
     script.script.put_nowait(said(word("a")))
     await caller.message()
-    caller.hang_up()
+    caller.disconnect()
     await caller.ended()
     assert script.left.is_set()
     assert not script.canceled

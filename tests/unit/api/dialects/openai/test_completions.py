@@ -261,11 +261,11 @@ async def test_prompts_that_take_too_long_are_all_canceled(connect: Connect):
     assert len(queue.canceled) == 2
 
 
-async def test_a_caller_who_hangs_up_takes_all_its_prompts_with_it():
+async def test_a_caller_who_disconnects_takes_all_its_prompts_with_it():
     queue = PickyQueue()
     body = {"model": CHAT_MODEL.id, "prompt": ["a", "b"]}
     caller = Caller(create_app(queue, Settings()), "POST", "/v1/completions", body)
-    caller.hang_up()
+    caller.disconnect()
     await caller.ended()
     assert len(queue.canceled) == 2
 

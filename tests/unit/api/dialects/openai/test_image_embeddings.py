@@ -1,4 +1,4 @@
-"""Pictures as inputs of /v1/embeddings, several vectors of one input, and vectors in fewer bytes."""
+"""Images as inputs of /v1/embeddings, several vectors of one input, and vectors in fewer bytes."""
 
 import base64
 import struct
@@ -11,7 +11,7 @@ from jobs.content import ImagePart, MixedInput, TextPart
 from jobs.embed import EmbedJob
 from tests.support.memory_queue import MODEL, PAGE_COLUMNS, PAGE_MODEL, PAGE_ROWS, MemoryQueue, memory_vector
 from tests.unit.api.conftest import Connect
-from tests.unit.api.requests.test_images import ENCODED, PICTURE, Pictures
+from tests.unit.api.requests.test_images import ENCODED, IMAGE, FakeImages
 
 URL = "https://example.org/page.png"
 DATA = f"data:image/png;base64,{ENCODED}"
@@ -24,13 +24,13 @@ def queue() -> MemoryQueue:
 
 
 @pytest.fixture
-def pictures() -> Pictures:
-    return Pictures()
+def images() -> FakeImages:
+    return FakeImages()
 
 
 @pytest.fixture
-def client(connect: Connect, queue: MemoryQueue, pictures: Pictures) -> httpx.AsyncClient:
-    return connect(queue, pictures)
+def client(connect: Connect, queue: MemoryQueue, images: FakeImages) -> httpx.AsyncClient:
+    return connect(queue, images)
 
 
 async def embed(client: httpx.AsyncClient, model: str = PAGE_MODEL.id, **fields: Any) -> httpx.Response:
@@ -47,10 +47,10 @@ def inputs(queue: MemoryQueue) -> tuple[object, ...]:
     ("given", "read"),
     [
         (URL, MixedInput((ImagePart(FETCHED),))),
-        (DATA, MixedInput((ImagePart(PICTURE),))),
-        ({"image": ENCODED}, MixedInput((ImagePart(PICTURE),))),
+        (DATA, MixedInput((ImagePart(IMAGE),))),
+        ({"image": ENCODED}, MixedInput((ImagePart(IMAGE),))),
         ({"image": URL}, MixedInput((ImagePart(FETCHED),))),
-        ({"text": "a bill", "image": DATA}, MixedInput((ImagePart(PICTURE), TextPart("a bill")))),
+        ({"text": "a bill", "image": DATA}, MixedInput((ImagePart(IMAGE), TextPart("a bill")))),
         ({"text": "a bill"}, "a bill"),
         ("https is a protocol", "https is a protocol"),
         (f"see {URL}", f"see {URL}"),
@@ -68,16 +68,16 @@ async def test_every_form_of_a_picture_is_read(
 async def test_a_picture_beside_goes_with_each_text(client: httpx.AsyncClient, queue: MemoryQueue):
     await embed(client, input=["front", "back"], image_url=DATA)
     assert inputs(queue) == tuple(
-        MixedInput((ImagePart(PICTURE), TextPart(text))) for text in ("front", "back")
+        MixedInput((ImagePart(IMAGE), TextPart(text))) for text in ("front", "back")
     )
 
 
 async def test_an_address_is_a_text_for_a_model_that_does_not_see(
-    client: httpx.AsyncClient, queue: MemoryQueue, pictures: Pictures
+    client: httpx.AsyncClient, queue: MemoryQueue, images: FakeImages
 ):
     assert (await embed(client, MODEL.id, input=URL)).status_code == 200
     assert inputs(queue) == (URL,)
-    assert not pictures.asked
+    assert not images.asked
 
 
 @pytest.mark.parametrize(
@@ -89,12 +89,12 @@ async def test_an_address_is_a_text_for_a_model_that_does_not_see(
     ],
 )
 async def test_a_picture_is_refused_by_a_model_that_does_not_see(
-    client: httpx.AsyncClient, queue: MemoryQueue, pictures: Pictures, fields: dict[str, Any], place: str
+    client: httpx.AsyncClient, queue: MemoryQueue, images: FakeImages, fields: dict[str, Any], place: str
 ):
     reply = await embed(client, MODEL.id, **fields)
     assert reply.status_code == 400
     assert reply.json()["error"]["message"].startswith(f"{place} is a picture")
-    assert not pictures.asked
+    assert not images.asked
     assert not queue.submitted
 
 
@@ -114,9 +114,9 @@ async def test_what_is_neither_text_nor_picture_is_refused(client: httpx.AsyncCl
     assert reply.json()["error"]["param"] == "input"
 
 
-async def test_an_unknown_model_is_not_asked_for_what_it_sees(client: httpx.AsyncClient, pictures: Pictures):
+async def test_an_unknown_model_is_not_asked_for_what_it_sees(client: httpx.AsyncClient, images: FakeImages):
     assert (await embed(client, "unheard-of", input=URL)).status_code == 404
-    assert not pictures.asked
+    assert not images.asked
 
 
 async def test_several_vectors_of_one_input_are_a_list_of_vectors(client: httpx.AsyncClient):
