@@ -1,5 +1,5 @@
-"""Requests with large bodies are answered by a process of their own: reading 30 MB holds an event loop up for as long
-as half a second, and everybody who is answered by it.
+"""Requests with large bodies are answered by a process of their own. Reading 30 MB blocks an event loop for up to half
+a second, and with it every other request of the process.
 """
 
 import asyncio
@@ -19,17 +19,15 @@ LARGE_BYTES = 1 << 20
 
 CONNECT_S = 1.0
 
-_OF_A_CONNECTION = (b"connection", b"keep-alive", b"transfer-encoding", b"expect", b"upgrade")
-"""Headers that are not passed on."""
+_CONNECTION_HEADERS = (b"connection", b"keep-alive", b"transfer-encoding", b"expect", b"upgrade")
+"""Headers that are not forwarded: they concern one connection."""
 
 Headers = Iterable[tuple[bytes, bytes]]
 
 
 class LargeBodies:
-    """ASGI. Passes requests with large bodies, or of unknown size, on to the process that listens on a port of this
-    machine, and all others to the application.
-
-    Where that process does not answer, the application does.
+    """ASGI. Forwards requests with large bodies, or of unknown size, to the process that listens on a port of this
+    machine. The application answers all others, and answers those too where that process cannot be reached.
     """
 
     def __init__(self, app: ASGIApp, port: int) -> None:
@@ -48,7 +46,7 @@ class LargeBodies:
             await self._app(scope, receive, send)
             return
         try:
-            await _pass_on(scope, receive, send, reader, writer)
+            await _forward(scope, receive, send, reader, writer)
         finally:
             writer.transport.abort()
 
@@ -61,23 +59,23 @@ def _is_large(headers: Headers) -> bool:
     )
 
 
-async def _pass_on(
+async def _forward(
     scope: Scope, receive: Receive, send: Send, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
 ) -> None:
-    """Ends when the reply has ended, or the caller is gone."""
-    asking = asyncio.create_task(_ask(scope, receive, writer))
-    telling = asyncio.create_task(_tell(reader, send))
+    """Ends when the reply has ended, or the caller has disconnected."""
+    request = asyncio.create_task(_forward_request(scope, receive, writer))
+    reply = asyncio.create_task(_forward_reply(reader, send))
     try:
-        await asyncio.wait([asking, telling], return_when=asyncio.FIRST_COMPLETED)
-        if asking.done() and asking.result():  # the caller is gone
+        await asyncio.wait([request, reply], return_when=asyncio.FIRST_COMPLETED)
+        if request.done() and request.result():  # the caller has disconnected
             return
-        await telling
+        await reply
     finally:
-        await cancel_and_wait(asking, telling)
+        await cancel_and_wait(request, reply)
 
 
-async def _ask(scope: Scope, receive: Receive, writer: asyncio.StreamWriter) -> bool:
-    """Writes the request. True once the caller is gone; False where nobody reads it any more: there is a reply."""
+async def _forward_request(scope: Scope, receive: Receive, writer: asyncio.StreamWriter) -> bool:
+    """True once the caller has disconnected. False where the other process reads no more, because it has replied."""
     chunked = b"content-length" not in dict(scope["headers"])
     try:
         writer.write(_head(scope, chunked=chunked))
@@ -104,14 +102,14 @@ def _head(scope: Scope, *, chunked: bool) -> bytes:
     target: bytes = scope.get("raw_path") or scope["path"].encode()
     if scope["query_string"]:
         target += b"?" + scope["query_string"]
-    headers = [(name, value) for name, value in scope["headers"] if name not in _OF_A_CONNECTION]
+    headers = [(name, value) for name, value in scope["headers"] if name not in _CONNECTION_HEADERS]
     headers.append((b"transfer-encoding", b"chunked") if chunked else (b"connection", b"close"))
     lines = [scope["method"].encode() + b" " + target + b" HTTP/1.1"]
     return b"\r\n".join([*lines, *(name + b": " + value for name, value in headers), b"", b""])
 
 
 class _Reply:
-    """What httptools finds in a reply (its callbacks), as ASGI messages."""
+    """Makes ASGI messages of a reply. The methods are httptools' callbacks."""
 
     def __init__(self) -> None:
         self.messages: list[dict[str, object]] = []
@@ -120,7 +118,7 @@ class _Reply:
         self.parser = httptools.HttpResponseParser(self)
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        if name.lower() not in _OF_A_CONNECTION:
+        if name.lower() not in _CONNECTION_HEADERS:
             self._headers.append((name.lower(), value))
 
     def on_headers_complete(self) -> None:
@@ -138,8 +136,8 @@ class _Reply:
             self.messages.append({"type": "http.response.body", "body": b"", "more_body": False})
 
 
-async def _tell(reader: asyncio.StreamReader, send: Send) -> None:
-    """Passes the reply on as it comes. Raises ConnectionError where it ends too early."""
+async def _forward_reply(reader: asyncio.StreamReader, send: Send) -> None:
+    """Sends the reply as it comes. Raises ConnectionError where it ends too early."""
     reply = _Reply()
     while not reply.complete:
         data = await reader.read(1 << 16)

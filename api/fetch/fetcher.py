@@ -49,6 +49,7 @@ class Fetcher:
             self._downloads.release()
 
     async def aclose(self) -> None:
+        """Ends the resolver's threads."""
         self._resolver.close()
 
     def _open(self) -> "Downloader":

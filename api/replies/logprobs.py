@@ -39,6 +39,7 @@ class CompletionLogprobs(msgspec.Struct, frozen=True):
 
 
 def chat_logprobs(given: Sequence[TokenLogprobs]) -> ChatLogprobs:
+    """In the shape of chat completions."""
     return ChatLogprobs(content=[_chosen(each) for each in given])
 
 

@@ -37,10 +37,12 @@ class Tally:
 
     @property
     def prompt_tokens(self) -> int:
+        """Of all prompts."""
         return sum(tokens for tokens, _ in self._prompts.values())
 
     @property
     def cached_tokens(self) -> int:
+        """Those of them that were not computed anew."""
         return sum(cached for _, cached in self._prompts.values())
 
     def add_result(self, prompt_index: int, result: GenerateResult) -> None:
@@ -56,6 +58,7 @@ class Tally:
             self.completion_tokens += len(piece.tokens)
 
     def usage(self) -> Usage:
+        """The sum, as OpenAI writes it."""
         return Usage(
             prompt_tokens=self.prompt_tokens,
             completion_tokens=self.completion_tokens,

@@ -109,6 +109,7 @@ def answer_format(asked: FormatRequest) -> AnswerFormat | None:
 
 
 def json_format(schema: GivenSchema, param: str) -> JsonFormat:
+    """A schema, or its text, as a format. Raises InvalidInput for one that is nested too deeply."""
     return JsonFormat(schema if isinstance(schema, str) else object_text(schema, param), param)
 
 

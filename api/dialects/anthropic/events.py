@@ -101,6 +101,7 @@ class AnthropicEvents:
         self._tally = Tally()
 
     def encode(self, event: StreamEvent) -> bytes:
+        """The first event of a stream begins with message_start."""
         first = not self._begun
         self._begun = True
         self._tally.add_event(event)
@@ -110,10 +111,12 @@ class AnthropicEvents:
         return b"".join(map(as_sse, found))
 
     def end(self) -> bytes:
+        """Closes the open block and the message."""
         last = MessageEnd(self._end, usage_of(self._tally))
         return b"".join(map(as_sse, [*self._close(), last, MessageStop()]))
 
     def failure(self, error: JobError) -> bytes:
+        """The event `error`."""
         return b"event: error\ndata: %b\n\n" % anthropic_envelope(fault_of(error))
 
     def _start(self) -> Event:

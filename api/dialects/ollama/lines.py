@@ -29,12 +29,14 @@ class OllamaLines:
         self.waiting = writer.delta(Piece()) + b"\n"
 
     def encode(self, event: StreamEvent) -> bytes:
+        """A line for each piece that adds something."""
         if self._first_ns is None:
             self._first_ns = time.monotonic_ns()
         self._tally.add_event(event)
         return b"".join(self._write(piece) for piece in event.pieces.pieces)
 
     def end(self) -> bytes:
+        """The last line, with the figures."""
         ended_ns = time.monotonic_ns()
         first_ns = ended_ns if self._first_ns is None else self._first_ns
         figures = Figures(
@@ -48,6 +50,7 @@ class OllamaLines:
         return self._writer.last(Piece(), self._finish, figures) + b"\n"
 
     def failure(self, error: JobError) -> bytes:
+        """An OllamaError as a line."""
         return ollama_envelope(fault_of(error)) + b"\n"
 
     def _write(self, piece: Piece) -> bytes:

@@ -52,6 +52,7 @@ class Chunks(abc.ABC):
         """The chunks of a piece. job_index: of its job among the stream's jobs."""
 
     def encode(self, event: StreamEvent) -> bytes:
+        """The chunks of an event. The last of them has the event's number, if the stream is resumable."""
         job_index, number, pieces = event
         self._tally.add_event(event)
         if len(pieces.pieces) == 1:
@@ -65,9 +66,11 @@ class Chunks(abc.ABC):
         return b"".join(chunks)
 
     def end(self) -> bytes:
+        """[DONE], after the usage where it is asked for."""
         if not self._include_usage:
             return DONE
         return b'%b],"usage":%b}\n\n%b' % (self.head, _encode(self._tally.usage()), DONE)
 
     def failure(self, error: JobError) -> bytes:
+        """An ErrorReply instead of [DONE]."""
         return b"data: %b\n\n" % openai_envelope(fault_of(error))
