@@ -1,10 +1,13 @@
 """The families table: what is known of a model by its config.json's `model_type`.
 
-A family of embedders or rerankers is one row of FAMILIES, which names the function that opens its models: a new family
-is a new row, and a module beside the one that a similar row names. Which of a row's tasks a folder is for is told by
-workers.models.detect. A type without a row is a text generator, if mlx-lm or mlx-vlm knows it.
+A family of embedders or rerankers is one row of FAMILIES, which names the function that opens its models. To add one,
+add its row. An encoder of texts then needs its class in workers.runners.layers.text_encoders and, where mlx-vlm reads
+other names than its config.json has, a function in workers.runners.checkpoint.architecture. Any other network is a
+module of its own, beside the one that a similar row names.
 
-Nothing is imported, so that a process without MLX reads the table too; openers are named as "module:function".
+workers.models.detect decides which of a row's tasks a folder is for. A type without a row is a text generator, if
+mlx-lm or mlx-vlm knows it. This module imports nothing of ours, so that a process without MLX reads the table, too;
+openers are named as "module:function".
 """
 
 from collections.abc import Mapping

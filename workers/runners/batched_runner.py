@@ -22,7 +22,8 @@ Outcome = TypeVar("Outcome")
 class BatchedRunner(ABC, Generic[Network, Item, Outcome]):
     """What the runners of embedders and rerankers have in common (workers.runners.contract.BatchRunner).
 
-    A family implements `prepare`, `assemble` and the four methods at the end of this class.
+    A subclass adds `prepare` and `assemble`, which any thread may call, and the four methods at the end of this class.
+    All other methods belong to the device's thread.
     """
 
     info: ModelInfo

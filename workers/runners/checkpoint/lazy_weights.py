@@ -11,7 +11,7 @@ from jobs.process.garbage import exempt_what_is_there
 
 
 def module_of(network: object) -> nn.Module:
-    """The same, where its type says only what it computes."""
+    """The network as an nn.Module, where its static type is a Protocol that says only what it computes."""
     assert isinstance(network, nn.Module)
     return network
 
@@ -30,7 +30,7 @@ def read(*modules: nn.Module) -> Iterator[None]:
 
 def release() -> None:
     """Give the memory of arrays that nobody holds any more back to the system."""
-    exempt_what_is_there()  # frees a decoder and its model, too, which hold each other
+    exempt_what_is_there()  # also frees a decoder and its model, which refer to each other
     mx.clear_cache()
 
 

@@ -8,8 +8,8 @@ import mlx.core as mx
 from mlx import nn
 
 from workers.runners.checkpoint.folder import read_json
+from workers.runners.embed.load_encoder import load_dense, load_encoder
 from workers.runners.embed.recipe import Recipe, read_recipe
-from workers.runners.embed.weights import load_dense, load_encoder
 from workers.runners.layers.pooling import Dense
 from workers.runners.layers.text_encoders import Gemma
 

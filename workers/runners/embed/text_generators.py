@@ -16,13 +16,13 @@ from jobs.errors import InvalidInput
 from workers.runners.checkpoint.folder import read_json, special_token
 from workers.runners.checkpoint.weights import suit_device
 from workers.runners.embed.last_hidden_state import capture_last_hidden_state
+from workers.runners.embed.load_encoder import load_dense
 from workers.runners.embed.model import EmbedModel, Encoder, Network
 from workers.runners.embed.recipe import Recipe, read_recipe
-from workers.runners.embed.weights import load_dense
 
 MAX_TOKENS = 8192
-"""Read of an input, whatever longer contexts a model's files allow: it is read in one pass, for which some families
-make a mask of tokens * tokens, and all keep what each layer makes of every token.
+"""Longest input, even where a model's files allow more. An input is read in one pass: some families make a mask of
+tokens * tokens for it, and all keep every layer's states of every token.
 """
 
 
@@ -101,7 +101,7 @@ def _check_end(folder: Path) -> None:
 
 
 def check_is_causal(folder: Path, config: dict[str, Any]) -> None:
-    """Raises InvalidInput for a model that was made an encoder, in which each token sees those after it."""
+    """Raises InvalidInput for a model that was made an encoder: its tokens attend to those after them."""
     architectures = " ".join(map(str, config.get("architectures") or ()))
     both_ways = config.get("is_causal") is False or config.get("use_bidirectional_attention")
     if both_ways or "Bidir" in architectures:
@@ -138,16 +138,17 @@ def _network(folder: Path, adapter: Path | None, recipe: Recipe) -> Network:
     return network_of(folder, _loaded(folder, adapter), TextGenerator, recipe)
 
 
-def network_of(folder: Path, model: nn.Module, tapped: Callable[[Any], Encoder], recipe: Recipe) -> Network:
-    """The library's model, its weights not read yet, as one that embeds. tapped: makes it an encoder. Raises
+def network_of(
+    folder: Path, model: nn.Module, make_encoder: Callable[[Any], Encoder], recipe: Recipe
+) -> Network:
+    """The library's model, its weights not read yet, as one that embeds. make_encoder: makes it an encoder. Raises
     InvalidInput.
     """
     suit_device(model)
     try:
-        encoder = tapped(model)
-        encoder.hidden(
-            mx.zeros((1, 2), dtype=mx.int32), None
-        )  # nothing is computed, but what cannot be, is found
+        encoder = make_encoder(model)
+        # Nothing is computed, but a model that cannot be run this way raises here.
+        encoder.hidden(mx.zeros((1, 2), dtype=mx.int32), None)
     except InvalidInput as error:
         raise InvalidInput(f"{folder.name} cannot embed: {error.message}", param="model") from error
     except (ValueError, KeyError, AttributeError, TypeError) as error:

@@ -158,7 +158,7 @@ def scaled_down(image: Image.Image, most_pixels: int) -> Image.Image:
     if width * height <= most_pixels:
         return image
     scale = (most_pixels / (width * height)) ** 0.5
-    # A line stays one, and is cut where it is still too long; no model takes it.
+    # A side has at least one pixel. A line that is still too long is cut; no model takes such an image.
     size = [min(max(1, int(side * scale)), most_pixels) for side in image.size]
     return image.resize((size[0], size[1]), Image.Resampling.BICUBIC)
 

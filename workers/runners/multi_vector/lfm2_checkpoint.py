@@ -14,7 +14,7 @@ from workers.families import multi_vector_of
 from workers.runners.checkpoint.architecture import check_config, complete_config
 from workers.runners.checkpoint.folder import max_tokens_of, modules_of, read_json, special_token
 from workers.runners.checkpoint.weights import fill, renamed_checkpoint
-from workers.runners.embed.weights import load_dense
+from workers.runners.embed.load_encoder import load_dense
 from workers.runners.layers.pooling import Dense
 from workers.runners.multi_vector.lfm2 import ColLfm2
 from workers.runners.multi_vector.model import MultiVectorModel

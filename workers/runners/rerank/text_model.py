@@ -11,13 +11,13 @@ from jobs.errors import JobError
 from jobs.rerank import RerankJob
 from workers.runners.contract import caught
 from workers.runners.rerank.item import Question, Reader, RerankItem, question_of
+from workers.runners.rerank.load_network import load_network
 from workers.runners.rerank.model import RerankModel
 from workers.runners.rerank.networks import PairBatch, PairNetwork
 from workers.runners.rerank.pairs import PairReader
 from workers.runners.rerank.prompts import PromptReader
 from workers.runners.rerank.recipe import RerankRecipe, read_rerank_recipe
 from workers.runners.rerank.shared_prefix import common_shared_prefix, shared_prefixes
-from workers.runners.rerank.weights import load_network
 from workers.runners.tokens.tokenizer import padded
 from workers.scheduling.batch_shapes import plans_per_shape, rounded_length
 

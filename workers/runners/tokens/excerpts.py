@@ -16,20 +16,20 @@ CHARS_PER_TOKEN = 8
 """More than most texts have. One that has more of them is tried again with a longer part."""
 
 SPARE_CHARS = 4096
-"""Of a text shorter than this all is read, whatever the limit."""
+"""A text shorter than this is read whole, whatever the limit."""
 
 MARGIN_TOKENS = 256
-"""A part has so many more tokens than are needed: those at its cut are not the whole text's."""
+"""Tokens of a part beyond those that are needed: at its cut, tokens may differ from the whole text's."""
 
 STEP_CHARS = 1009
-"""Two cuts that are compared are so far apart: a prime, so that patterns of a few characters are cut differently."""
+"""Distance of the two cuts that are compared. A prime: repeated patterns are then cut at different characters."""
 
 GROWTH = 16
 """A part with too few tokens is followed by one this much longer, so that all tries cost little beside the last."""
 
 WORTH = 4
-"""A text that is not so many times as long as a part is read whole: two parts are tokenised to find out, and then one
-of them by the caller.
+"""A text shorter than so many parts is read whole: otherwise two parts are tokenised, and one of them again by the
+caller.
 """
 
 Encode = Callable[[Sequence[str]], Sequence[NDArray[np.int32]]]

@@ -20,7 +20,7 @@ MAX_ASPECT = 200
 """Of the longer side to the shorter one: Qwen2.5-VL's own limit."""
 
 LIKE_SIZE = 0.7
-"""Of the largest group of a set: a smaller one goes to another, so that filling up at most about doubles the scores."""
+"""A set's groups have at least this share of its largest one's patches, so padding at most about doubles the scores."""
 
 Index = NDArray[np.int32]
 

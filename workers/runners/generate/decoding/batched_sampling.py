@@ -28,7 +28,7 @@ from workers.runners.tokens.common_prefix import common_prefix_length
 
 
 class BatchSamplingGenerator(BatchGenerator):
-    """A BatchGenerator whose rows' samplers are all workers.runners.generate.decoding.samplers.Sampler objects."""
+    """A BatchGenerator whose rows all have samplers.Sampler objects. Belongs to the device's thread."""
 
     def __init__(self, model: Any, *, pads_prefill: bool = False, draft: Any = None, **options: Any) -> None:
         """draft: a model that proposes tokens to a row that is alone; see check_draft for which can."""
@@ -68,7 +68,7 @@ class BatchSamplingGenerator(BatchGenerator):
 
 
 class Float32Logits:
-    """A model whose logits are float32: in bfloat16, taking the norm off them makes equals of different tokens."""
+    """A model whose logits are float32: in bfloat16, subtracting their norm makes different tokens equal."""
 
     def __init__(self, model: Any) -> None:
         self._model = model
@@ -271,7 +271,7 @@ def _masked_together(
 
 
 class StepMasks:
-    """What the constraints of a batch's rows allow at one step: worked out at the first use, for all rows."""
+    """What the constraints of a batch's rows allow at one step: computed at the first use, for all rows."""
 
     def __init__(self, constraints: dict[int, GrammarConstraint], last: Any) -> None:
         self._constraints = constraints

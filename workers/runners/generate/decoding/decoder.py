@@ -28,10 +28,10 @@ PREFILL_ROWS, GPU_PREFILL_ROWS = 8, 16
 """Prompts computed side by side. A GPU takes longer to start than to compute a few short ones."""
 
 PREFILL_SHARE = 0.9
-"""Of the time between two tokens: estimates err, and a batch may follow."""
+"""Share of the time between two tokens that prompts may take. The rest is for wrong estimates and a batch after it."""
 
 MIN_PREFILL_TOKENS = 16
-"""Smaller chunks cost more than they calm."""
+"""Smaller chunks cost more time than they save running answers."""
 
 STORED_FROM = 256
 """A prompt's state is kept before its answer ends from so many newly computed tokens on: taking it out of the batch
@@ -39,7 +39,7 @@ costs a GPU a millisecond or two.
 """
 
 EXPLORES = 8
-"""Each so-many-th prompt step is twice as large while all were of one size: what a step costs at least shows then."""
+"""While all prompt steps were of one size, each eighth is twice as large, so that a step's fixed cost is measured."""
 
 
 SamplerAndProcessors = tuple[Sampler, Sequence[LogitsProcessor]]
@@ -76,7 +76,7 @@ class TextDecoder:
         self._prefixes = PrefixCache(prefix_cache_bytes)
         self._answers: dict[int, Answer] = {}
         self._prompt_left: dict[int, int] = {}
-        self._first: set[int] = set()  # no token of these has come
+        self._first: set[int] = set()  # answers that wait for their first token
         self._failures: dict[int, Callable[[], JobError | None]] = {}
         self._prefill = CostModel(fade=0.8)  # the further into a prompt, the dearer its tokens
         self._decode = CostModel()

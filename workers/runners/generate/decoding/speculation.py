@@ -1,14 +1,13 @@
 """Speculative decoding: a small model, the draft, proposes an answer's next tokens, the large one reads them at once.
 
-Where the large model would have chosen the same tokens, it has written several in the time of about one. What it
-chooses decides alone, each token by its own draw, so the draft changes how long an answer takes and nothing else. (As
-far as reading five tokens at once gives the numbers that reading them one by one gives: they differ in the last bits,
-as they do between batches of different sizes.)
+Where the large model would have chosen the same tokens, several are written in about the time of one. The large model
+alone decides, each token by its own draw, so the draft changes only how long an answer takes. (Logits of five tokens
+read at once differ in the last bits from those of tokens read one by one, as between batches of different sizes.)
 
-The draft chooses with the same random numbers as the large model: it then agrees far more often about sampled tokens.
+The draft draws with the same random numbers as the large model, so it agrees with it far more often on sampled tokens.
 
-Leviathan et al., Fast Inference from Transformers via Speculative Decoding (2023), have the idea. They draw by both
-models' probabilities, which ties a seed's tokens to what was proposed; here they are compared as they come.
+The idea is from Leviathan et al., Fast Inference from Transformers via Speculative Decoding (2023). They accept a
+proposal by both models' probabilities, so a seed's tokens depend on what was proposed; here the tokens are compared.
 """
 
 import copy
@@ -43,7 +42,7 @@ CATCH_UP_TOKENS = 512
 """What the draft reads of a prompt in one step, at most: running answers do not wait longer than for that."""
 
 PADDING = 0.01
-"""Models of one tokenizer may differ in so much of their vocabularies: rows that no token has fill them up."""
+"""Vocabularies of models of one tokenizer may differ by this share: some are padded with rows that no token has."""
 
 
 class Draw(Sampler):
@@ -96,7 +95,7 @@ class Depth:
 
 
 class Draft:
-    """A model that proposes, and its state: the tokens of one row, as far as it has read them."""
+    """The draft model and its state: the tokens of one row, as far as they are read. Belongs to the device's thread."""
 
     def __init__(self, model: Any, vocab_size: int) -> None:
         """vocab_size: of the model that it proposes to."""
@@ -163,7 +162,7 @@ class Draft:
 
 
 class Speculation:
-    """Proposals for one row at a time, and what came of them."""
+    """Proposals for one row at a time, and how many were right. Belongs to the device's thread."""
 
     def __init__(self, draft: Any, vocab_size: int) -> None:
         self._draft = Draft(draft, vocab_size)

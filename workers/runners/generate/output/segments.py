@@ -15,7 +15,7 @@ Transitions = dict[str, list[tuple[str, str | None]]]
 """Of each kind of text the markers that end it, and what kind follows. None: nothing; the marker is a stop text."""
 
 _ENDED_BY = "ended by "
-"""With a stop text behind it, the kind of what follows that text: so the machine tells which one it met."""
+"""Followed by a stop text, this is the kind of all text after it; so the machine's state says which one it met."""
 
 
 class Segment(NamedTuple):
