@@ -192,12 +192,21 @@ async def test_rq_info_and_exporter_tell_the_truth(
 
 
 async def test_a_suspended_worker_takes_nothing(
-    queue: JobQueue, worker: ThreadWorker, redis_client: redis.Redis
+    queue: JobQueue, worker: ThreadWorker, redis_client: redis.Redis, monkeypatch: pytest.MonkeyPatch
 ):
+    asked = 0
+
+    def is_suspended() -> bool:
+        nonlocal asked
+        asked += 1
+        return worker.is_suspended
+
+    monkeypatch.setattr(worker._claim_loop, "_is_suspended", is_suspended)
     redis_client.set(keys.SUSPENDED, 1)
     await until(lambda: worker.is_suspended)
     ticket = await queue.submit(job("later"), SubmitOptions())
-    await asyncio.sleep(0.5)
+    before = asked
+    await until(lambda: asked >= before + 4)  # it looked for work again, and once more
     assert (await queue.view(ticket.id)).status == "queued"
     redis_client.delete(keys.SUSPENDED)
     assert vectors(await queue.wait(ticket.id, PATIENCE_S))
