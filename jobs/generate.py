@@ -175,6 +175,8 @@ class Pieces(msgspec.Struct, frozen=True, array_like=True):
     """Of the whole prompt, in every event; so are cached_tokens."""
     cached_tokens: int
     pieces: tuple[Piece, ...]
+    load_s: float = 0.0
+    """On a job's first event: how long it waited for its model to be loaded."""
 
 
 class Choice(msgspec.Struct, frozen=True):

@@ -99,6 +99,11 @@ class ResultLoop:
         self._stopping = True
         self._ended.put(None)
 
+    def load_wait_s(self, active: ActiveJob) -> float:
+        """How long the job waited for its model to be loaded. 0 where RQ made its id: that does not say since when."""
+        submitted_at = record.created_at(active.claim.id)
+        return 0.0 if submitted_at is None else self._model_cache.load_wait_s(active.model, submitted_at)
+
     def run(self) -> None:
         while not self._stopping or not self._ended.empty():
             batch = self._next_batch()
@@ -147,11 +152,10 @@ class ResultLoop:
         return self._model_cache.runners[active.model].assemble(job, items, outcomes)
 
     def _with_load_time(self, active: ActiveJob, result: Result) -> Result:
-        """Only a generating job's result has that field. An id that RQ made does not say when the job was submitted."""
-        submitted_at = record.created_at(active.claim.id)
-        if submitted_at is None or not isinstance(result, GenerateResult):
+        """Only a generating job's result has that field."""
+        if not isinstance(result, GenerateResult):
             return result
-        load_s = self._model_cache.load_wait_s(active.model, submitted_at)
+        load_s = self.load_wait_s(active)
         return replace(result, load_s=load_s) if load_s else result
 
     def _failed(self, active: ActiveJob, failure: JobError) -> Outcome:

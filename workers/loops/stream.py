@@ -119,7 +119,7 @@ class StreamLoop:
     def _emit(self, growths: Sequence[_Growth]) -> None:
         for start in range(0, len(growths), MAX_EVENTS):
             part = growths[start : start + MAX_EVENTS]
-            events = [(each.active.claim, each.active.published + 1, _event(each)) for each in part]
+            events = [(each.active.claim, each.active.published + 1, self._event(each)) for each in part]
             lost = self._retry(lambda events=events: self._queue.emit(events))
             for each in part:
                 each.active.published += 1
@@ -143,8 +143,9 @@ class StreamLoop:
         for active in self._in_flight.record(growth.complete, choices):
             self._result_loop.complete(active)
 
-
-def _event(growth: _Growth) -> Pieces:
-    assert growth.active.prepared is not None, "an answer of it has run"
-    answer = next(item for item in growth.active.prepared.items if isinstance(item, Answer))
-    return Pieces(answer.prompt_tokens, answer.cached_tokens, tuple(growth.pieces))
+    def _event(self, growth: _Growth) -> Pieces:
+        active = growth.active
+        assert active.prepared is not None, "an answer of it has run"
+        answer = next(item for item in active.prepared.items if isinstance(item, Answer))
+        load_s = 0.0 if active.published else self._result_loop.load_wait_s(active)
+        return Pieces(answer.prompt_tokens, answer.cached_tokens, tuple(growth.pieces), load_s)

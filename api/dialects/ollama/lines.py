@@ -13,8 +13,8 @@ from jobs.generate import FinishReason, Piece
 class OllamaLines:
     """Writes the lines of one job; see api.dialects.stream_response.StreamDialect.
 
-    started_ns: when the request came, by time.monotonic_ns. The events do not say how long loading the model took, so
-    all time before the first event counts as the prompt's.
+    started_ns: when the request came, by time.monotonic_ns. The time before the first event that is not the model's
+    loading counts as the prompt's.
     """
 
     media_type = "application/x-ndjson"
@@ -23,6 +23,7 @@ class OllamaLines:
         self._writer = writer
         self._started_ns = started_ns
         self._first_ns: int | None = None
+        self._load_ns = 0
         self._finish: FinishReason = "stop"
         self._tally = Tally()
         # A line that adds nothing. Clients parse every line, so an empty one would be an error.
@@ -33,17 +34,19 @@ class OllamaLines:
         if self._first_ns is None:
             self._first_ns = time.monotonic_ns()
         self._tally.add_event(event)
+        self._load_ns += round(event.pieces.load_s * 1e9)
         return b"".join(self._write(piece) for piece in event.pieces.pieces)
 
     def end(self) -> bytes:
         """The last line, with the figures."""
         ended_ns = time.monotonic_ns()
         first_ns = ended_ns if self._first_ns is None else self._first_ns
+        load_ns = min(self._load_ns, first_ns - self._started_ns)
         figures = Figures(
             total_duration=ended_ns - self._started_ns,
-            load_duration=0,
+            load_duration=load_ns,
             prompt_eval_count=self._tally.prompt_tokens,
-            prompt_eval_duration=first_ns - self._started_ns,
+            prompt_eval_duration=first_ns - self._started_ns - load_ns,
             eval_count=self._tally.completion_tokens,
             eval_duration=ended_ns - first_ns,
         )

@@ -168,6 +168,17 @@ async def test_a_result_tells_how_long_its_job_waited_for_the_model_to_be_loaded
         assert await queue.wait(ticket.id, PATIENCE_S) == GenerateResult(choices=(), prompt_tokens=5)
 
 
+async def test_a_streams_first_event_tells_how_long_its_job_waited_for_the_model_to_be_loaded(
+    redis_server: RedisServer, queue: JobQueue, memory: Memory
+):
+    async with worker_of(queue, redis_server.url, [Embedder("e", memory), Writer("w", memory)]):
+        streaming = GenerateJob(model="w", prompt=Prompt("hello"), max_tokens=3, stream=True)
+        ticket = await queue.submit(streaming, INTERACTIVE)
+        first, *others = [pieces.load_s async for _, pieces in queue.stream(ticket.id)]
+        assert first >= 3 * Memory.STEP_S
+        assert set(others) <= {0.0}
+
+
 async def test_models_in_turn_are_swapped_by_the_queue_and_not_by_the_request(
     redis_server: RedisServer, queue: JobQueue, memory: Memory
 ):

@@ -454,6 +454,19 @@ async def test_withheld_tokens_count_though_they_have_no_line(script: ScriptedQu
     assert (last["eval_count"], last["prompt_eval_count"], last["done_reason"]) == (3, 4, "length")
 
 
+async def test_the_last_line_tells_how_long_the_request_waited_for_its_model(
+    script: ScriptedQueue, app: FastAPI
+):
+    def end(load_s: float) -> Pieces:
+        return Pieces(4, 1, (Piece(text="a", tokens=(3,), finish_reason="length"),), load_s)
+
+    _, last = await streamed(script, app, end(0.000_001), None)
+    assert last["load_duration"] == 1000
+    assert last["prompt_eval_duration"] + last["eval_duration"] + 1000 == last["total_duration"]
+    _, other = await streamed(script, app, end(0.0), None)
+    assert other["load_duration"] == 0
+
+
 async def test_a_caller_who_disconnects_takes_its_job_with_it(script: ScriptedQueue, app: FastAPI):
     caller = Caller(app, "POST", "/api/chat", STREAM)
     script.script.put_nowait(Pieces(1, 0, (Piece(text="a", tokens=(1,)),)))
