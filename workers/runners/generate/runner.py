@@ -1,7 +1,6 @@
 """Chats and prompts in, answers out: a text model of mlx-lm."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from functools import partial
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -19,33 +18,21 @@ from workers.runners.checkpoint.folder import read_json, written_at
 from workers.runners.checkpoint.lazy_weights import read, release, size_bytes
 from workers.runners.contract import succeeded
 from workers.runners.generate.answer import Answer
+from workers.runners.generate.answer_rules import AnswerRules
 from workers.runners.generate.contract import Decoder
 from workers.runners.generate.decoding.decoder import SamplerAndProcessors, TextDecoder
 from workers.runners.generate.decoding.penalties import check_bias, processors_for
 from workers.runners.generate.decoding.samplers import sampler_for
 from workers.runners.generate.output.end_tokens import end_ids, turn_end
-from workers.runners.generate.output.segments import (
-    NORMAL,
-    REASONING,
-    OutputSegments,
-    initial_kind,
-    split_stops,
-    transitions_of,
-)
 from workers.runners.generate.output.token_logprobs import LogprobsReader
-from workers.runners.generate.output.tool_calls import CallReader
-from workers.runners.generate.output.transcript import OutputFormat, Transcript
+from workers.runners.generate.output.transcript import Transcript
 from workers.runners.generate.prompts import (
     PromptInputs,
     message_text,
     prompt_ids,
     prompt_size,
-    prompt_text,
     render,
-    tool_schemas,
 )
-from workers.runners.generate.structured_output.constraint import GrammarConstraint
-from workers.runners.generate.structured_output.grammar import JSON_TOOLS, Grammars
 from workers.runners.tokens.excerpts import Excerpts
 from workers.runners.tokens.tokenizer import Ids
 
@@ -80,32 +67,27 @@ class GenerateRunner:
     info: ModelInfo
     logprobs_reader: LogprobsReader
 
-    def __init__(
-        self, model_id: str, files: ModelFiles, *, slots: int, prefix_cache_bytes: int
-    ) -> None:  # fmt: skip
+    def __init__(self, model_id: str, files: ModelFiles, *, slots: int, prefix_cache_bytes: int) -> None:
         """Opens the Hugging Face or MLX folder; weights are read by `load`.
 
         slots: answers written at the same time. Raises InvalidInput, saying what is not supported.
         """
         folder = files.folder
         config = read_json(folder / "config.json")
-        self._id, self._files, self._slots, self._prefix_cache_bytes = (
-            model_id,
-            files,
-            slots,
-            prefix_cache_bytes,
-        )
+        self._id = model_id
+        self._files = files
+        self._slots = slots
+        self._prefix_cache_bytes = prefix_cache_bytes
         self._network: Network | None = self._open()
         self.weight_bytes = size_bytes(*self._network.modules)
         self._tokenizer = tokenizer = self._read_tokenizer(self._network.model, config)
         self._text_tokenizer = _backend(tokenizer, folder)
         if (end := turn_end(tokenizer, self._text_tokenizer)) is not None:
             tokenizer.eos_token_ids = {*tokenizer.eos_token_ids, end}
-        self._specials = _specials(self._text_tokenizer)
         if files.draft:
             _check_same_tokenizer(self._text_tokenizer, files.draft)
         text_config: dict[str, Any] = {**config, **config.get("text_config", {})}
-        self._grammars = Grammars(self._text_tokenizer, sorted(tokenizer.eos_token_ids))
+        self._rules = AnswerRules(tokenizer, self._text_tokenizer)
         self.logprobs_reader = LogprobsReader(self._text_tokenizer)
         self._vocab_size = self._tokens_known(self._network.model, text_config)
         self._excerpts = Excerpts(self._text_tokenizer, self._encode)
@@ -128,7 +110,7 @@ class GenerateRunner:
         self._network = self._network or self._open()
         self._decoder = None
         yield from read(*self._network.modules)
-        self._grammars.load()
+        self._rules.load()
         self._decoder = self._new_decoder(self._network)
 
     def unload(self) -> None:
@@ -193,13 +175,12 @@ class GenerateRunner:
                 return GenerateResult(choices=(), prompt_tokens=len(ids))
             check_bias(job.sampling.logit_bias, self._vocab_size)
             room = self._room(job, len(ids))
-            constraint = self._constraint(job, ids)
-            output_format = self._output_format(job, ids)
+            constraint = self._rules.constraint(job, ids)
+            output_format = self._rules.output_format(job, ids)
         except JobError as error:
             return error
-        asked = msgspec.structs.replace(
-            job, prompt=Prompt("")
-        )  # a long text would stay as long as the answer
+        # The prompt's text is dropped: a long one would stay as long as the answer.
+        asked = msgspec.structs.replace(job, prompt=Prompt(""))
         return [
             Answer(asked, ids, room, Transcript(output_format, choice), image_inputs, constraint)
             for choice in range(job.n)
@@ -252,31 +233,6 @@ class GenerateRunner:
             param="messages" if isinstance(job.prompt, Chat) else "prompt",
         )
 
-    def _output_format(self, job: GenerateJob, ids: Sequence[int]) -> OutputFormat:
-        chat = job.prompt if isinstance(job.prompt, Chat) else None
-        tools = chat is not None and bool(chat.tools) and chat.tool_choice != "none"
-        transitions = transitions_of(self._tokenizer, reasoning=chat is not None, tools=tools)
-        initial = initial_kind(self._tokenizer, ids) if chat is not None else NORMAL
-        named, others = split_stops(job.stop, transitions, self._specials.values())
-        output_format = OutputFormat(
-            self._text_tokenizer,
-            partial(OutputSegments, transitions, initial, named),
-            tuple(ids),
-            lead=prompt_text(self._tokenizer, job.prompt)
-            if job.echo and isinstance(job.prompt, Prompt)
-            else "",
-            stop=others,
-            specials=self._specials if job.skip_special_tokens else {},
-        )
-        if chat is None or not tools:
-            return output_format
-        reader = CallReader(
-            _tool_parser(self._tokenizer.tool_parser, tool_schemas(chat.tools)),
-            [tool.name for tool in chat.tools],
-            markers=(str(self._tokenizer.tool_call_start), str(self._tokenizer.tool_call_end)),
-        )
-        return output_format.with_tools(reader, one_call=not chat.parallel_tool_calls)
-
     def _sampler_and_processors(self, answer: Answer) -> SamplerAndProcessors:
         sampling = answer.job.sampling
         prompt, written = answer.ids[: answer.prompt_tokens], answer.ids[answer.prompt_tokens :]
@@ -284,36 +240,6 @@ class GenerateRunner:
         if answer.constraint is not None:
             processors.append(answer.constraint.restarted(written))
         return sampler_for(sampling, answer.transcript.choice, len(written)), processors
-
-    def _constraint(self, job: GenerateJob, prompt: Sequence[int]) -> GrammarConstraint | None:
-        """What holds the answer to a format, to calling a tool, or to a strict tool's schema. Raises InvalidInput."""
-        chat = job.prompt if isinstance(job.prompt, Chat) else None
-        tools = chat.tools if chat is not None and chat.tool_choice != "none" else ()
-        thinks = chat is not None and initial_kind(self._tokenizer, prompt) == REASONING
-        after = self._tokenizer.think_end_tokens if thinks else None
-        enforceable = self._tokenizer.init_kwargs.get("tool_parser_type") == "json_tools"
-        if chat is not None and tools and chat.tool_choice == "required":
-            if not enforceable:
-                raise InvalidInput(
-                    "This model's way of calling tools cannot be enforced: use tool_choice auto.",
-                    param="tool_choice",
-                )
-            return self._grammars.tool_calls(
-                tools,
-                JSON_TOOLS,
-                name=chat.tool_name,
-                parallel=chat.parallel_tool_calls,
-                after=after,
-                answers=job.n,
-            )
-        if job.format is not None:
-            return self._grammars.answer(job.format, after=after, answers=job.n)
-        if chat is not None and enforceable and any(tool.strict for tool in tools):
-            thoughts = (self._tokenizer.think_start_tokens or (), self._tokenizer.think_end_tokens or ())
-            return self._grammars.strict_calls(
-                tools, JSON_TOOLS, thoughts=thoughts, thinks=thinks, answers=job.n
-            )
-        return None
 
 
 def _check_same_tokenizer(own: Tokenizer, draft: Path) -> None:
@@ -328,16 +254,6 @@ def _check_same_tokenizer(own: Tokenizer, draft: Path) -> None:
 
 def _open_model(folder: Path) -> Any:
     return load_model(folder, lazy=True)[0]
-
-
-def _tool_parser(parse: Any, schemas: Iterable[Any]) -> Callable[[str], Any]:
-    return lambda text: parse(text, list(schemas))
-
-
-def _specials(tokenizer: Tokenizer) -> dict[int, str]:
-    """The texts of its special tokens, by their ids."""
-    added = tokenizer.get_added_tokens_decoder()
-    return {token: each.content for token, each in added.items() if each.special}
 
 
 def _backend(tokenizer: TokenizerWrapper, folder: Path) -> Tokenizer:

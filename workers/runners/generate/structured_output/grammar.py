@@ -1,9 +1,7 @@
 """Grammars of constrained answers: JSON by a schema, other formats, and calls of a request's tools."""
 
 import dataclasses
-import json
 import logging
-import re
 import threading
 from collections import OrderedDict
 from collections.abc import Iterable, Sequence
@@ -11,15 +9,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from llguidance import LLMatcher, LLParserLimits, LLTokenizer
-from llguidance.gbnf_to_lark import any_to_lark
 from msgspec.structs import replace
 from tokenizers import Tokenizer
 
-from jobs.answer_format import AnswerFormat, ChoiceFormat, GrammarFormat, JsonFormat, RegexFormat
+from jobs.answer_format import AnswerFormat, JsonFormat, RegexFormat
 from jobs.errors import InvalidInput
-from jobs.format_limits import check_format, check_tools, read_schema
+from jobs.format_limits import check_format, check_tools
 from jobs.generate import Tool
-from workers.runners.generate.structured_output.closed_schema import closed
 from workers.runners.generate.structured_output.constraint import (
     FreeText,
     GrammarConstraint,
@@ -27,12 +23,17 @@ from workers.runners.generate.structured_output.constraint import (
     too_complex,
 )
 from workers.runners.generate.structured_output.json_runs import JsonTokens, json_tokens
+from workers.runners.generate.structured_output.lark import (
+    ANY_OBJECT,
+    CallText,
+    call_beginning,
+    calls_lark,
+    lark_of,
+    schema_of,
+)
 
 log = logging.getLogger(__name__)
 
-# A line break with the indent of eight levels, or one space: pretty or compact, and no more. Unbounded whitespace is
-# where small models get lost until max_tokens.
-WHITESPACE = r"\r?\n[ \t]{0,32}| "
 UNUSABLE = "this model's answers cannot be held to a schema"
 
 # A tenth of llguidance's own: what reaches them has taken 0.2 s, and what people write stays far below.
@@ -45,8 +46,6 @@ LIMITS = LLParserLimits(
     verbose_errors=False,
 )
 
-ANY_OBJECT = '{"type": "object"}'
-
 KEPT, USES = 16, 16
 """Compiled grammars that are kept, and how many answers may use one. They share the states that its lexer has computed,
 which is fast; but the memory for those states has one limit for all of them.
@@ -54,24 +53,6 @@ which is fast; but the memory for those states has one limit for all of them.
 
 BEGINNINGS = ("", '{"', '["', '"')
 """How JSON may begin. A grammar that is too complex mostly fails there."""
-
-
-@dataclass(frozen=True, slots=True)
-class CallText:
-    """How a model writes a call whose arguments are JSON: begin, name, middle, arguments, end.
-
-    Added tokens of the tokenizer (<tool_call>) may occur in all of them.
-    """
-
-    begin: str
-    middle: str
-    end: str
-    between: str = ""
-    """What separates two calls."""
-
-
-# Hermes, Qwen2.5, Qwen3: what mlx-lm's parser json_tools reads.
-JSON_TOOLS = CallText('<tool_call>\n{"name": "', '", "arguments": ', "}\n</tool_call>", "\n")
 
 
 class Grammars:
@@ -116,12 +97,12 @@ class Grammars:
         """
         check_format(form)
         if isinstance(form, JsonFormat):
-            schema = _schema(ANY_OBJECT if form.schema is None else form.schema, form.param, "the schema")
+            schema = schema_of(ANY_OBJECT if form.schema is None else form.schema, form.param, "the schema")
             grammar = LLMatcher.grammar_from_json_schema(schema)
         elif isinstance(form, RegexFormat):
             grammar = LLMatcher.grammar_from_regex(form.pattern)
         else:
-            grammar = LLMatcher.grammar_from_lark(_lark(form))
+            grammar = LLMatcher.grammar_from_lark(lark_of(form))
         matcher = self._compiled(grammar, answers)
         if matcher.is_error():
             raise too_complex(matcher, form.param)
@@ -191,23 +172,9 @@ class Grammars:
         free: FreeText | None = None,
     ) -> GrammarConstraint:
         """first: how the first call begins."""
-        added = self._load().added
-        begun = dataclasses.replace(text, begin=first)
-        any_first, any_call = (
-            " | ".join(f"{rule}_{i}" for i in range(len(tools))) for rule in ("first", "call")
-        )
-        lines = [f"start: first {f'({_literal(text.between, added)} call)*' if parallel else ''}"]
-        lines += [
-            f"first: {any_first}",
-            *(f"first_{i}: {_call(each, begun, added)}" for i, each in enumerate(tools)),
-        ]
-        if parallel:
-            lines += [
-                f"call: {any_call}",
-                *(f"call_{i}: {_call(each, text, added)}" for i, each in enumerate(tools)),
-            ]
-        beginnings = [f'{_beginning(tool, begun)}{{"' for tool in tools]
-        matcher = self._compiled(LLMatcher.grammar_from_lark("\n".join(lines)), answers, beginnings)
+        grammar = calls_lark(tools, text, first, self._load().added, parallel=parallel)
+        beginnings = [call_beginning(tool, dataclasses.replace(text, begin=first)) + '{"' for tool in tools]
+        matcher = self._compiled(LLMatcher.grammar_from_lark(grammar), answers, beginnings)
         if matcher.is_error():
             raise _tools_error(tools, matcher)
         return self._constraint(matcher, "tools", after, generated, is_json=True, free=free)
@@ -290,60 +257,12 @@ def _load(source: Any, eos: Sequence[int]) -> _Loaded:
     return _Loaded(tokenizer, tokens, added, known)
 
 
-def _schema(text: str, param: str, what: str, **defaults: str) -> str:
-    """A JSON schema, closed and with our own options of llguidance in it, after a check that it is not too large.
-
-    defaults: keywords that it need not have. what: how messages call it. Raises InvalidInput.
-    """
-    schema = read_schema(text, param, what)
-    try:
-        own = {"whitespace_pattern": WHITESPACE, "lenient": False}
-        return json.dumps({**defaults, **closed(schema), "x-guidance": own})
-    except (ValueError, RecursionError) as error:
-        raise InvalidInput(f"{what} is too complex: {error}.", param=param) from error
-
-
 def _tools_error(tools: Sequence[Tool], matcher: LLMatcher) -> InvalidInput:
     """Names the tool whose schema cannot be enforced, if it is one's."""
     for tool in tools:
         what = f"the schema of {tool.name}"
-        grammar = LLMatcher.grammar_from_json_schema(_schema(tool.parameters, "tools", what, type="object"))
+        grammar = LLMatcher.grammar_from_json_schema(schema_of(tool.parameters, "tools", what, type="object"))
         failed, messages = LLMatcher.validate_grammar_with_warnings(grammar, limits=LIMITS)
         if failed:
             return InvalidInput(f"{what} cannot be enforced: {reason_of(messages[0])}.", param="tools")
     return too_complex(matcher, "tools")
-
-
-def _lark(form: ChoiceFormat | GrammarFormat) -> str:
-    """Raises InvalidInput for a grammar that is neither Lark nor GBNF."""
-    if isinstance(form, ChoiceFormat):
-        texts = (json.dumps(each, ensure_ascii=False).replace("\x7f", "\\u007f") for each in form.choices)
-        return f"start: CHOICE\nCHOICE: {' | '.join(texts)}"
-    if "::=" not in form.grammar:
-        return form.grammar
-    try:
-        return any_to_lark(form.grammar)
-    except Exception as error:  # the converter raises no class of its own for most
-        raise InvalidInput(f"the grammar is not GBNF: {str(error)[:300]}.", param=form.param) from error
-
-
-def _call(tool: Tool, text: CallText, added: dict[str, int]) -> str:
-    """The Lark expression of one call."""
-    schema = _schema(tool.parameters, "tools", f"the schema of {tool.name}", type="object")
-    return f"{_literal(_beginning(tool, text), added)} %json {schema} {_literal(text.end, added)}"
-
-
-def _beginning(tool: Tool, text: CallText) -> str:
-    """A call up to its arguments."""
-    return text.begin + json.dumps(tool.name, ensure_ascii=False)[1:-1] + text.middle
-
-
-def _literal(text: str, added: dict[str, int]) -> str:
-    """Text as Lark: tokens of the tokenizer's own by their id, as llguidance takes them for special ones."""
-    names = sorted(filter(None, added), key=len, reverse=True)
-    parts = re.split(f"({'|'.join(map(re.escape, names))})", text) if names else [text]
-    return " ".join(
-        f"<[{added[part]}]>" if part in added else json.dumps(part, ensure_ascii=False)
-        for part in parts
-        if part
-    )

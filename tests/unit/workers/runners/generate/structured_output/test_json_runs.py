@@ -23,7 +23,8 @@ from tests.support.constrained import (
     text_of,
 )
 from workers.runners.generate.structured_output.constraint import GrammarConstraint
-from workers.runners.generate.structured_output.grammar import JSON_TOOLS, Grammars
+from workers.runners.generate.structured_output.grammar import Grammars
+from workers.runners.generate.structured_output.lark import JSON_TOOLS
 
 
 @pytest.fixture(scope="module")
