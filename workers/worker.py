@@ -261,9 +261,8 @@ class BatchWorker(SimpleWorker):
     def _leave_hung(self) -> None:
         """A call does not return: nothing in this process can stop it. Hand the jobs over, then leave."""
         hung = [active.claim for active in self._in_flight.on_device()]
-        if (
-            self._model_cache.is_loading or not self._watchdog.is_expired
-        ):  # a load or a tokeniser hangs, not they
+        # A load or a tokeniser hangs, not these jobs.
+        if self._model_cache.is_loading or not self._watchdog.is_expired:
             self._release(hung)
             hung = []
         log.error("a call hung, worker leaves", extra={"jobs": len(hung)})

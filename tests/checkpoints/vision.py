@@ -245,9 +245,8 @@ def _weights(config: dict[str, Any]) -> dict[str, NDArray[np.float32]]:
     for name, value in sorted(weights):
         drawn = random.normal(0, 1, value.shape)
         gemma = config["model_type"] == "gemma3" and "vision" not in name
-        if (
-            gemma and "norm" in name
-        ):  # it adds one; its head is the embeddings, which must not only see themselves
+        # It adds one. Its head is the embeddings, which must not only see themselves.
+        if gemma and "norm" in name:
             drawn = 0.2 * drawn + 20.0 * ("post_" in name)
         elif "norm" in name and value.ndim == 1:
             drawn = 0.2 * drawn + name.endswith("weight")

@@ -150,3 +150,18 @@ class Caller:
         if self.broken:
             raise OSError
         self._sent.put_nowait(message)
+
+
+async def stream_body(
+    script: ScriptedQueue, app: ASGIApp, path: str, body: object, *items: Pieces | Exception | None
+) -> bytes:
+    """All that a caller reads of a stream of these events. Its status is 200."""
+    for item in items:
+        script.script.put_nowait(item)
+    caller = Caller(app, "POST", path, body)
+    await caller.ended()
+    assert (await caller.message())["status"] == 200
+    read = b""
+    while caller.is_answered:
+        read += await caller.body()
+    return read

@@ -66,9 +66,8 @@ class Heartbeat:
                 self.announce()
             if self._is_due("renew", self._renew_every_s):
                 self._renew()
-                if (
-                    time.monotonic() >= self._reclaim_from
-                ):  # after renewing: our own may be late after a sleep
+                # Reclaims after it has renewed: our own leases may be late after a sleep.
+                if time.monotonic() >= self._reclaim_from:
                     self._reclaim()
             if self._is_due("sweep", self._settings.sweep_s):
                 self._sweep()
@@ -107,9 +106,8 @@ class Heartbeat:
 
     def _announce_to_rq(self) -> None:
         rq_worker = self._rq_worker
-        if not rq_worker.connection.exists(
-            rq_worker.key
-        ):  # slept past its record: others took it out of RQ's lists
+        # Where it slept past its record, others took it out of RQ's lists.
+        if not rq_worker.connection.exists(rq_worker.key):
             rq_worker.register_birth()
         self._is_suspended = self._queue.is_suspended()
         status = WorkerStatus.BUSY if len(self._in_flight) else WorkerStatus.IDLE

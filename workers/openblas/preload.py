@@ -108,8 +108,7 @@ def _better_product(
     for core in cores:
         with suppress(Unusable):
             product = measure({**environ, CORE: core}, library)
-            if (
-                product.core is not None and product.core.lower() == core.lower()
-            ):  # else it does not know that one
+            # A library that does not know the core takes another one.
+            if product.core is not None and product.core.lower() == core.lower():
                 return product
     return None

@@ -10,7 +10,6 @@ from typing import Any
 import mlx.core as mx
 import numpy as np
 import pytest
-from safetensors.numpy import load_file, save_file
 
 from jobs.content import ImagePart, MixedInput, TextPart
 from jobs.embed import EmbedJob, EmbedResult
@@ -19,7 +18,7 @@ from jobs.settings import Settings
 from tests.checkpoints.make import write_json
 from tests.checkpoints.qwen3_vl import ASKED, HIDDEN, LAYOUTS, POSITIONS, make, png
 from tests.checkpoints.vision import make as make_vision
-from tests.checkpoints.weights import changed_weights
+from tests.checkpoints.weights import changed_weights, quantise
 from tests.support import parity
 from tests.support.folders import GOLDEN
 from tests.support.images import plain
@@ -314,19 +313,13 @@ def test_weights_that_make_no_sound_vector_are_refused_when_loaded(tmp_path: Pat
 
 def test_quantised_weights_give_nearly_the_same_vectors(tmp_path: Path):
     folder = make(tmp_path / "qwen3-vl-embedding", "mlx")
-    weights: dict[str, Any] = {}
-    for name, value in load_file(folder / "model.safetensors").items():
+
+    def bits_of(name: str, value: np.ndarray) -> int | None:
         if not name.startswith("language_model.") or value.ndim != 2:
-            weights[name] = value
-            continue
-        bits = 6 if "embed_tokens" in name else 8
-        parts = mx.quantize(mx.array(value), group_size=32, bits=bits)
-        for end, part in zip(("weight", "scales", "biases"), parts, strict=True):
-            weights[name.removesuffix("weight") + end] = np.array(part)
-    save_file(weights, folder / "model.safetensors")
-    config = json.loads((folder / "config.json").read_text())
-    table = {"language_model.model.embed_tokens": {"group_size": 32, "bits": 6}}
-    write_json(folder / "config.json", {**config, "quantization": {"group_size": 32, "bits": 8, **table}})
+            return None
+        return 6 if "embed_tokens" in name else 8
+
+    quantise(folder, bits_of, **{"language_model.model.embed_tokens": {"group_size": 32, "bits": 6}})
     runner = opened(folder)
     assert least_cosine(vectors(runner, prepared(runner)), VECTORS) >= 0.95
 

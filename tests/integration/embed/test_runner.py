@@ -6,7 +6,6 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-import mlx.core as mx
 import numpy as np
 import pytest
 from safetensors.numpy import load_file
@@ -14,7 +13,7 @@ from safetensors.numpy import load_file
 from jobs.embed import EmbedJob, EmbedResult, Truncate
 from jobs.errors import InputTooLong, InternalError, InvalidInput, JobError
 from tests.checkpoints.make import make, write_json
-from tests.checkpoints.weights import changed_weights
+from tests.checkpoints.weights import changed_weights, packable, quantise
 from workers.runners.contract import loaded
 from workers.runners.embed.runner import EmbedItem, EmbedRunner
 from workers.runners.tokens import tokenizer
@@ -211,19 +210,11 @@ def test_quantised_conversion_in_one_file_is_read(folders: Path, name: str):
     """As MLX conversions are published: dense layers in the same file, no sentence-transformers folders."""
     whole = loaded(EmbedRunner(name, make(name, folders / f"{name}-whole")))
     folder = make(name, folders / f"{name}-4bit-embedding")
-    weights = {key: mx.array(value) for key, value in load_file(folder / "model.safetensors").items()}
-    for i in range(2) if name == "gemma3" else ():
-        dense = load_file(folder / f"{i + 2}_Dense" / "model.safetensors")
-        weights[f"dense.{i}.weight"] = mx.array(dense["linear.weight"])
-    for key in [key for key in weights if key.endswith("weight") and weights[key].shape[-1] % 32 == 0]:
-        if weights[key].ndim == 2 and weights[key].shape[0] > 1:
-            stem = key.removesuffix(".weight")
-            weights[key], weights[f"{stem}.scales"], weights[f"{stem}.biases"] = mx.quantize(
-                weights[key], 32, 8
-            )
-    mx.save_safetensors(str(folder / "model.safetensors"), weights)
-    config = json.loads((folder / "config.json").read_text())
-    write_json(folder / "config.json", {**config, "quantization": {"group_size": 32, "bits": 8}})
+    with changed_weights(folder) as weights:
+        for i in range(2) if name == "gemma3" else ():
+            dense = load_file(folder / f"{i + 2}_Dense" / "model.safetensors")
+            weights[f"dense.{i}.weight"] = dense["linear.weight"]
+    quantise(folder, packable)
     (folder / "modules.json").unlink()
 
     quantised = loaded(EmbedRunner(name, folder))

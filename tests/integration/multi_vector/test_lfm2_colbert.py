@@ -5,10 +5,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import mlx.core as mx
 import numpy as np
 import pytest
-from safetensors.numpy import load_file, save_file
 
 from jobs.content import ImagePart, MixedInput, TextPart
 from jobs.embed import EmbedJob, EmbedResult
@@ -26,7 +24,7 @@ from tests.checkpoints.lfm2_colbert import (
     QUERY_LENGTH,
     make,
 )
-from tests.checkpoints.weights import changed_weights
+from tests.checkpoints.weights import changed_weights, quantise
 from tests.support import parity
 from tests.support.folders import GOLDEN as FOLDER
 from tests.support.parity import least_cosine, outcomes
@@ -239,16 +237,8 @@ def test_kernel_of_even_size_is_centred_as_the_reference_does(tmp_path: Path):
 
 def test_quantised_weights_give_nearly_the_same_vectors(tmp_path: Path):
     folder = make(tmp_path / "m", "lfm2.5", "mlx")
-    weights: dict[str, Any] = {}
-    for name, value in load_file(folder / "model.safetensors").items():
-        if value.ndim != 2:
-            weights[name] = value
-            continue
-        parts = mx.quantize(mx.array(value), group_size=32, bits=8)
-        for end, part in zip(("weight", "scales", "biases"), parts, strict=True):
-            weights[name.removesuffix("weight") + end] = np.array(part)
-    save_file(weights, folder / "model.safetensors")
-    runner = opened(rewritten(folder, "config.json", quantization={"group_size": 32, "bits": 8}))
+    quantise(folder, lambda _, value: 8 if value.ndim == 2 else None)
+    runner = opened(folder)
     for found, expected in zip(outcomes(runner, prepared(runner)), GOLDEN["lfm2.5"].vectors, strict=True):
         assert least_cosine(found, expected) >= 0.98
 

@@ -11,7 +11,6 @@ import mlx.core as mx
 import numpy as np
 import pytest
 from PIL import Image
-from safetensors.numpy import load_file, save_file
 
 from jobs.content import ImagePart, MixedInput, TextPart
 from jobs.embed import EmbedJob, EmbedResult, PatchGrid
@@ -20,7 +19,7 @@ from jobs.settings import Settings
 from tests.checkpoints import colidefics
 from tests.checkpoints.colqwen import DIMENSIONS, DOCUMENTS, IMAGE_SIZES, LAYOUTS, QUERIES, make, png
 from tests.checkpoints.vision import make as make_vision
-from tests.checkpoints.weights import changed_weights
+from tests.checkpoints.weights import changed_weights, quantise
 from tests.support import parity
 from tests.support.folders import GOLDEN
 from tests.support.images import plain
@@ -276,18 +275,9 @@ def reads_alike(runner: MultiVectorRunner, query: str, text: str) -> bool:
 
 def test_quantised_weights_give_nearly_the_same_vectors(tmp_path: Path):
     folder = make(tmp_path / "m", "mlx")
-    weights: dict[str, Any] = {}
-    for name, value in load_file(folder / "model.safetensors").items():
-        is_linear = name.endswith("_proj.weight") and ".language_model." in name
-        if not is_linear:
-            weights[name] = value
-            continue
-        parts = mx.quantize(mx.array(value), group_size=32, bits=8)
-        for end, part in zip(("weight", "scales", "biases"), parts, strict=True):
-            weights[name.removesuffix("weight") + end] = np.array(part)
-    save_file(weights, folder / "model.safetensors")
-    config = json.loads((folder / "config.json").read_text())
-    (folder / "config.json").write_text(json.dumps({**config, "quantization": {"group_size": 32, "bits": 8}}))
+    quantise(
+        folder, lambda name, _: 8 if name.endswith("_proj.weight") and ".language_model." in name else None
+    )
     runner = opened(folder)
     for item, expected in zip(prepared(runner), EXPECTED, strict=True):
         assert least_cosine(outcomes(runner, [item])[0], expected) >= 0.98

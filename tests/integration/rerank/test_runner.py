@@ -4,7 +4,6 @@ import json
 from pathlib import Path
 from typing import Any
 
-import mlx.core as mx
 import numpy as np
 import pytest
 from safetensors.numpy import load_file, save_file
@@ -14,7 +13,7 @@ from jobs.errors import InputTooLong, InternalError, InvalidInput, JobError
 from jobs.rerank import Passage, RerankJob, RerankResult
 from tests.checkpoints.make import write_json
 from tests.checkpoints.rerankers import make
-from tests.checkpoints.weights import changed_weights
+from tests.checkpoints.weights import changed_weights, packable, quantise
 from workers.models.open import open_reranker
 from workers.models.resolve import LocalModel
 from workers.runners.contract import loaded, succeeded
@@ -291,16 +290,7 @@ def test_head_of_its_own_and_classifier_score_as_the_shared_head_does(folders: P
 def test_quantised_conversion_is_read(folders: Path, name: str):
     whole = loaded(open_reranker(LocalModel(name, make(name, folders / f"{name}-whole"))))
     folder = make(name, folders / f"{name}-8bit")
-    weights = {key: mx.array(value) for key, value in load_file(folder / "model.safetensors").items()}
-    for key in [key for key in weights if key.endswith("weight") and weights[key].shape[-1] % 32 == 0]:
-        if weights[key].ndim == 2 and weights[key].shape[0] > 1:
-            stem = key.removesuffix(".weight")
-            weights[key], weights[f"{stem}.scales"], weights[f"{stem}.biases"] = mx.quantize(
-                weights[key], 32, 8
-            )
-    mx.save_safetensors(str(folder / "model.safetensors"), weights)
-    config = json.loads((folder / "config.json").read_text())
-    write_json(folder / "config.json", {**config, "quantization": {"group_size": 32, "bits": 8}})
+    quantise(folder, packable)
 
     documents = ("the old fox sleeps near the river", "snow and wind over the small lake")
     quantised = loaded(open_reranker(LocalModel(name, folder)))

@@ -171,9 +171,8 @@ class ModelTokenizer:
         return self._tokenizer.token_to_id(token)
 
     def _encode_slice(self, texts: Sequence[str]) -> Iterator[Ids]:
-        if (
-            len(texts) == 1 and len(texts[0]) > SLICE_CHARS
-        ):  # in this thread: it would keep others from the library's
+        # In this thread: a long text would keep others from the library's threads.
+        if len(texts) == 1 and len(texts[0]) > SLICE_CHARS:
             yield np.asarray(self._tokenizer.encode(texts[0]).ids, dtype=np.int32)
             return
         for encoding in self._tokenizer.encode_batch_fast(list(texts)):

@@ -10,7 +10,7 @@ from api.dialects.stream_response import StreamResponse
 from api.work.stream import EventStream
 from jobs.errors import Overloaded, TimeLimitExceeded
 from jobs.generate import Piece, Pieces, ToolCall
-from tests.support.chat_requests import HELLO, Caller, ScriptedQueue, said
+from tests.support.chat_requests import HELLO, Caller, ScriptedQueue, said, stream_body
 from tests.support.memory_generation import CHAT_MODEL
 from tests.support.memory_queue import MemoryQueue
 from tests.support.waiting import within
@@ -39,15 +39,7 @@ def events_of(body: bytes) -> list[dict[str, Any]]:
 async def streamed(
     script: ScriptedQueue, app: FastAPI, *items: Pieces | Exception | None
 ) -> list[dict[str, Any]]:
-    for item in items:
-        script.script.put_nowait(item)
-    caller = Caller(app, "POST", "/v1/messages", STREAM)
-    await caller.ended()
-    assert (await caller.message())["status"] == 200
-    body = b""
-    while caller.is_answered:
-        body += await caller.body()
-    return events_of(body)
+    return events_of(await stream_body(script, app, "/v1/messages", STREAM, *items))
 
 
 def growth(index: int, **delta: str) -> dict[str, Any]:

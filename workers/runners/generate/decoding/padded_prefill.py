@@ -44,7 +44,6 @@ class PaddedPrefill(PromptProcessingBatch):
         for layer in layers:
             layer.finalize()
         mx.eval([layer.state for layer in layers])
-        if (
-            mx.get_cache_memory() > MAX_CACHE_BYTES
-        ):  # giving all back after each chunk costs more than the chunk
+        # Giving all back after each chunk costs more than the chunk.
+        if mx.get_cache_memory() > MAX_CACHE_BYTES:
             mx.clear_cache()

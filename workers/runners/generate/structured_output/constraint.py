@@ -131,9 +131,8 @@ class GrammarConstraint:
         self._matcher.consume_token(token)
         if self._runs:
             self._runs.advance(token)
-        if (
-            self._free and self._matcher.is_accepting()
-        ):  # nothing but its end is accepted: another part may come
+        # Nothing but its end is accepted: another part may come.
+        if self._free and self._matcher.is_accepting():
             self._matcher = self._unused.deep_copy()
             self._runs = JsonRuns(self._json_tokens) if self._json_tokens else None
             self._tail.clear()

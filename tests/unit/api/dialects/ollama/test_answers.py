@@ -18,7 +18,7 @@ from jobs import errors
 from jobs.answer_format import JsonFormat
 from jobs.content import ImagePart, TextPart
 from jobs.generate import Choice, GenerateJob, GenerateResult, Message, Piece, Pieces, Prompt, ToolCall
-from tests.support.chat_requests import HELLO, Caller, ScriptedQueue, last_chat, last_job
+from tests.support.chat_requests import HELLO, Caller, ScriptedQueue, last_chat, last_job, stream_body
 from tests.support.memory_generation import CHAT_MODEL, THOUGHT
 from tests.support.memory_queue import MODEL, MemoryQueue
 from tests.unit.api.conftest import Connect
@@ -428,14 +428,7 @@ STREAM = {"model": CHAT_MODEL.id, "messages": HELLO}
 
 
 async def streamed(script: ScriptedQueue, app: FastAPI, *items: Pieces | Exception | None) -> list[Any]:
-    for item in items:
-        script.script.put_nowait(item)
-    caller = Caller(app, "POST", "/api/chat", STREAM)
-    await caller.ended()
-    assert (await caller.message())["status"] == 200
-    body = b""
-    while caller.is_answered:
-        body += await caller.body()
+    body = await stream_body(script, app, "/api/chat", STREAM, *items)
     return [json.loads(line) for line in body.splitlines()]
 
 
