@@ -3,29 +3,62 @@
 import argparse
 import importlib
 import platform
+from typing import NamedTuple
 
 import uvloop
 
 from bench.report import show
 
+
+class Section(NamedTuple):
+    """What `--only NAME` runs: `measure` in bench/<module>."""
+
+    module: str
+    title: str
+
+
 SECTIONS = {
-    "engine": "The queue alone: no-op jobs, mlxq against stock RQ SimpleWorker",
-    "http": "HTTP /v1/embeddings with a no-op model, against a bare FastAPI route",
-    "blas": "Matrix products of MLX on a CPU, as a worker computes them, against numpy's",
-    "batches": "Batches: what padding they hold, and whether they change a vector",
-    "texts": "all-MiniLM-L6-v2 served, against the same model called in process",
-    "rerank": "Reranking by a cross-encoder of MiniLM's shape, random weights, against the same called in process",
-    "chat": "Chat streams of a small model (4 layers, 256 wide), greedy, 75 tokens in, 128 out",
-    "mixed": "Chat of the small model under a flood of MiniLM embeddings, 16 callers, one text each",
-    "flood": "An embedding and a chat client, one request at a time, beside a flood of what takes long to read",
-    "draft": "One answer with a draft model, against the same model without (12 layers, 512 wide; draft: 1 layer)",
-    "memory": "Memory of the processes over 100,000 requests",
+    "engine": Section("queue.engine", "The queue alone: no-op jobs, mlxq against stock RQ SimpleWorker"),
+    "http": Section("queue.http", "HTTP /v1/embeddings with a no-op model, against a bare FastAPI route"),
+    "fleet": Section("queue.fleet", "One, two and ten no-op workers on this machine"),
+    "blas": Section("blas", "Matrix products of MLX on a CPU, as a worker computes them, against numpy's"),
+    "batches": Section("batches", "Batches: what padding they hold, and whether they change a vector"),
+    "texts": Section("texts", "all-MiniLM-L6-v2 served, against the same model called in process"),
+    "rerank": Section(
+        "rerank",
+        "Reranking by a cross-encoder of MiniLM's shape, random weights, against the same called in process",
+    ),
+    "chat": Section(
+        "chat", "Chat streams of a small model (4 layers, 256 wide), greedy, 75 tokens in, 128 out"
+    ),
+    "mixed": Section(
+        "mixed", "Chat of the small model under a flood of MiniLM embeddings, 16 callers, one text each"
+    ),
+    "flood": Section(
+        "flood",
+        "An embedding and a chat client, one request at a time, beside a flood of what takes long to read",
+    ),
+    "draft": Section(
+        "draft",
+        "One answer with a draft model, against the same model without (12 layers, 512 wide; draft: 1 layer)",
+    ),
+    "memory": Section("queue.memory", "Memory of the processes over 100,000 requests"),
 }
 ON_REQUEST = {
-    "gpu": "Qwen3-Embedding-0.6B shape, bf16, random weights (wants a GPU)",
-    "gpu_chat": "Chat streams of the Qwen3-0.6B shape, bf16, random weights, greedy, 75 in, 128 out (wants a GPU)",
-    "gpu_rerank": "Reranking by the Qwen3-Reranker-0.6B shape, bf16, random weights (wants a GPU)",
-    "gpu_pages": "Pages read by the ColQwen2.5-3B shape, bf16, random weights (wants a GPU)",
+    "million": Section(
+        "queue.million", "A queue of a million small jobs (ten minutes; MLXQ_BENCH_JOBS=100000 for one)"
+    ),
+    "gpu": Section("gpu", "Qwen3-Embedding-0.6B shape, bf16, random weights (wants a GPU)"),
+    "gpu_chat": Section(
+        "gpu_chat",
+        "Chat streams of the Qwen3-0.6B shape, bf16, random weights, greedy, 75 in, 128 out (wants a GPU)",
+    ),
+    "gpu_rerank": Section(
+        "gpu_rerank", "Reranking by the Qwen3-Reranker-0.6B shape, bf16, random weights (wants a GPU)"
+    ),
+    "gpu_pages": Section(
+        "gpu_pages", "Pages read by the ColQwen2.5-3B shape, bf16, random weights (wants a GPU)"
+    ),
 }
 
 
@@ -35,7 +68,7 @@ def main() -> None:
         "--only",
         action="append",
         choices=[*SECTIONS, *ON_REQUEST],
-        help="sections to run (all but those for a GPU)",
+        help="sections to run (all but the long one and those for a GPU)",
     )
     parser.add_argument(
         "--repeats", type=int, default=3, help="runs of each measurement; medians are printed"
@@ -43,8 +76,9 @@ def main() -> None:
     options = parser.parse_args()
     print(f"{platform.platform()}, Python {platform.python_version()}; medians of {options.repeats}")
     for name in options.only or SECTIONS:
-        section = importlib.import_module(f"bench.{name}")
-        show((SECTIONS | ON_REQUEST)[name], uvloop.run(section.measure(options.repeats)))
+        section = (SECTIONS | ON_REQUEST)[name]
+        measure = importlib.import_module(f"bench.{section.module}").measure
+        show(section.title, uvloop.run(measure(options.repeats)))
 
 
 if __name__ == "__main__":

@@ -107,9 +107,9 @@ async def until(condition: Callable[[], bool], timeout_s: float, what: str) -> N
 
 
 @contextlib.asynccontextmanager
-async def job_queue(url: str, model: str) -> AsyncIterator[JobQueue]:
+async def job_queue(url: str, model: str, **settings: int) -> AsyncIterator[JobQueue]:
     """A queue client, once a worker has announced the model."""
-    queue = JobQueue(connect_async(url), Settings())
+    queue = JobQueue(connect_async(url), Settings.model_validate(settings))
     await queue.start()
     deadline = time.monotonic() + 300
     while not any(info.id == model for info in await queue.models()):

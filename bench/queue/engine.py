@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import redis
 
-from bench import stock
+from bench.queue import stock
 from bench.report import Row, median, quantile_ms
 from bench.stack import job_queue, process, python, redis_server
 from jobs.client.queue import JobQueue
@@ -76,7 +76,7 @@ async def measure(repeats: int) -> list[Row]:
 async def _engine_loop(concurrency: int) -> tuple[float, float, float]:
     with redis_server() as url:
         async with (
-            process(*python("-m", "bench.noop_worker"), REDIS_URL=url),
+            process(*python("-m", "bench.queue.noop_worker"), REDIS_URL=url),
             job_queue(url, "noop") as queue,
         ):
             await closed_loop(queue, concurrency, 4 * concurrency)
@@ -97,7 +97,7 @@ def _figures(seconds: float, latencies_s: list[float]) -> tuple[float, float, fl
 async def _engine_drain() -> float:
     with redis_server() as url:
         async with (
-            process(*python("-m", "bench.noop_worker"), REDIS_URL=url),
+            process(*python("-m", "bench.queue.noop_worker"), REDIS_URL=url),
             job_queue(url, "noop") as queue,
         ):
             client = redis.Redis.from_url(url)

@@ -3,7 +3,7 @@
 import psutil
 
 from bench.client import load_from_processes
-from bench.http import BODY
+from bench.queue.http import BODY
 from bench.report import Row
 from bench.stack import api, process, python, redis_server
 
@@ -13,7 +13,10 @@ WARM, TOTAL = 10_000, 100_000
 async def measure(repeats: int) -> list[Row]:
     """One run, whatever `repeats`: memory does not vary as time does."""
     with redis_server() as url:
-        async with process(*python("-m", "bench.noop_worker"), REDIS_URL=url) as worker, api(url) as port:
+        async with (
+            process(*python("-m", "bench.queue.noop_worker"), REDIS_URL=url) as worker,
+            api(url) as port,
+        ):
             watched = {"API": _api_process(), "worker": psutil.Process(worker.pid)}
             await load_from_processes(port, [BODY], connections=64, total=WARM)
             before = {name: each.memory_info().rss for name, each in watched.items()}

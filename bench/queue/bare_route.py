@@ -1,11 +1,11 @@
-"""A FastAPI route that only replies: `python -m bench.bare_route PORT`."""
+"""A FastAPI route that only replies: `python -m bench.queue.bare_route PORT`."""
 
 import sys
 
 import uvicorn
 from fastapi import FastAPI, Request, Response
 
-from bench.http import REPLY
+from bench.queue.http import REPLY
 
 app = FastAPI()
 

@@ -1,8 +1,9 @@
-"""A worker whose model computes nothing: `python -m bench.noop_worker`, with REDIS_URL set."""
+"""A worker whose model computes nothing: `python -m bench.queue.noop_worker [--batch-s S]`, with REDIS_URL set."""
 
+import argparse
 import sys
 
-from bench.noop import NoopRunner
+from bench.queue.noop import NoopRunner
 from jobs.process.log import set_up_logging
 from jobs.settings import Settings
 from jobs.store.connection import connect, redis_url
@@ -13,9 +14,12 @@ from workers.worker import BatchWorker
 
 
 def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--batch-s", type=float, default=0.0, help="a batch takes so long, without the CPU")
+    options = parser.parse_args()
     settings = Settings()
     set_up_logging("WARNING")
-    runner = NoopRunner()
+    runner = NoopRunner(batch_s=options.batch_s)
     limits = BatchLimits(CPU_TOKENS, MAX_ITEMS, settings.max_padding, CPU_FREE_PADDING)
     worker = BatchWorker(
         connect(redis_url(settings)),

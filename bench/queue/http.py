@@ -18,7 +18,7 @@ TOTAL = 12_000
 @contextlib.asynccontextmanager
 async def bare_route() -> AsyncIterator[int]:
     port = free_port()
-    async with process(*python("-m", "bench.bare_route", str(port))):
+    async with process(*python("-m", "bench.queue.bare_route", str(port))):
         await until_answers(f"http://127.0.0.1:{port}/ready")
         yield port
 
@@ -26,7 +26,7 @@ async def bare_route() -> AsyncIterator[int]:
 @contextlib.asynccontextmanager
 async def noop_stack() -> AsyncIterator[int]:
     with redis_server() as url:
-        async with process(*python("-m", "bench.noop_worker"), REDIS_URL=url), api(url) as port:
+        async with process(*python("-m", "bench.queue.noop_worker"), REDIS_URL=url), api(url) as port:
             yield port
 
 

@@ -1,5 +1,6 @@
 """A runner that computes nothing: what is left is the cost of the queue."""
 
+import time
 from collections.abc import Callable, Sequence
 
 import msgspec
@@ -20,7 +21,9 @@ _ITEM = NoopItem(1)
 class NoopRunner(Weightless):
     """Answers every input with the same one-dimensional vector."""
 
-    def __init__(self, model: str = "noop") -> None:
+    def __init__(self, model: str = "noop", *, batch_s: float = 0.0) -> None:
+        """batch_s: what a batch takes, without the CPU."""
+        self._batch_s = batch_s
         self.info = ModelInfo(id=model, task="embed", created=0, dimensions=1, max_tokens=1 << 30)
 
     def prepare(self, jobs: Sequence[EmbedJob]) -> Sequence[list[NoopItem] | JobError]:
@@ -30,6 +33,8 @@ class NoopRunner(Weightless):
         return lambda: self.run(items)
 
     def run(self, items: Sequence[NoopItem]) -> Sequence[bytes]:
+        if self._batch_s:
+            time.sleep(self._batch_s)
         return [b"\0\0\x80\x3f"] * len(items)
 
     def assemble(self, job: EmbedJob, items: Sequence[NoopItem], outcomes: Sequence[bytes]) -> EmbedResult:

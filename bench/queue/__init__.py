@@ -1,0 +1,1 @@
+"""What the queue costs, measured with models that compute nothing."""
