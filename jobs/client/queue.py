@@ -13,6 +13,7 @@ import redis.asyncio
 from redis.exceptions import RedisError, ResponseError
 
 from jobs.client.admit_batcher import AdmitBatcher
+from jobs.client.fingerprint import fingerprint
 from jobs.client.inspector import QueueInspector
 from jobs.client.outcome_listener import MISSING, JobOutcome, OutcomeListener
 from jobs.client.stream_reader import TokenEvent, follow_stream
@@ -301,7 +302,7 @@ class JobQueue:
             queue,
             "" if options.ttl_s is None else options.ttl_s,
             keys.idempotency(idem) if idem else "",
-            record.fingerprint(job) if idem else "",
+            fingerprint(job) if idem else "",
             len(fields),
             *fields,
         ]

@@ -5,7 +5,6 @@ can run it.
 """
 
 import base64
-import hashlib
 import json
 import re
 import secrets
@@ -26,6 +25,13 @@ from jobs.rerank import Passage, RerankJob
 from jobs.store import keys
 
 FUNCTION = "mlxq.run"
+
+VERSION = 1
+"""Of the records that `encode` writes, and of their results. A process reads no record of a later version, because it
+would not see what it does not know; workers leave such jobs to others. Raise it with every change of a job, a result or
+a record that an earlier version would read wrongly or in part: a new option of a job, for one.
+"""
+
 INLINE_BYTES = 64 * 1024
 """Results up to this size travel inside FINISH; larger ones are written before it (a script blocks Redis)."""
 
@@ -124,7 +130,7 @@ def encode(job: Job, options: SubmitOptions, channel: str) -> list[str | bytes |
         "description", f"{TASK_OF[type(job)]} {_size(job)} with {job.model}",
         "timeout", options.time_limit_s,
         "result_ttl", options.result_ttl_s, "failure_ttl", options.result_ttl_s,
-        "mlxq_cost", cost(job),
+        "mlxq_cost", cost(job), "mlxq_version", VERSION,
     ]  # fmt: skip
     if isinstance(job, GenerateJob) and job.stream:
         fields += ["mlxq_streams", 1]
@@ -202,11 +208,6 @@ def decode_failure(failure: bytes) -> Failure:
 def queue_of(job: Job, options: SubmitOptions) -> str:
     """Name of the queue that a job with these options belongs to."""
     return keys.queue_name(TASK_OF[type(job)], job.model, options.lane)
-
-
-def fingerprint(job: Job) -> str:
-    """Equal for equal requests: guards an idempotency key against another request."""
-    return hashlib.blake2b(pack(job), digest_size=16).hexdigest()
 
 
 def last_failure(row: Mapping[bytes, bytes]) -> JobError | None:

@@ -22,6 +22,10 @@ def as_hash(options: SubmitOptions) -> dict[bytes, bytes]:
     return dict(zip(flat[::2], flat[1::2], strict=True))
 
 
+def test_a_record_tells_its_version():
+    assert as_hash(SubmitOptions())[b"mlxq_version"] == str(record.VERSION).encode()
+
+
 def test_rq_reads_our_job_record():
     options = SubmitOptions(
         lane=Lane.BULK, time_limit_s=77, result_ttl_s=55, retries=2, metadata={"team": "search"}
@@ -97,11 +101,6 @@ def test_an_id_of_ours_tells_when_its_job_was_submitted():
 @pytest.mark.parametrize("job_id", ["2f1c8f9e-5d0b-4d6e-9a53-0f6c1f0f7a21", "job-1", "", "é" * 31])
 def test_an_id_from_elsewhere_tells_no_time(job_id: str):
     assert record.created_at(job_id) is None
-
-
-def test_equal_requests_have_equal_fingerprints_and_others_do_not():
-    assert record.fingerprint(JOB) == record.fingerprint(msgspec.structs.replace(JOB))
-    assert record.fingerprint(JOB) != record.fingerprint(msgspec.structs.replace(JOB, dimensions=65))
 
 
 def test_queue_names_keep_models_with_colons_and_slashes_apart():
