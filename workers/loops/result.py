@@ -175,7 +175,7 @@ class ResultLoop:
         worked_s = sum(now - active.claimed_at for active in active_jobs)
         stale, followups = self._retry(lambda: self._queue.finish(outcomes, worked_s))
         for active in active_jobs:
-            self._model_cache.touch(active.model, active.keep_alive_s)
+            self._model_cache.touch(active.model, active.lane, active.keep_alive_s)
         self._in_flight.remove(active_jobs, Reason.FINISHED)
         for outcome in outcomes:
             if outcome.claim.id not in stale:

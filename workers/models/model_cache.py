@@ -8,9 +8,9 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from jobs.errors import JobError, ModelNotLoadable
-from jobs.job import Lane
+from jobs.job import LANES, Lane
 from jobs.models import LoadedModel
-from workers.models.eviction import CachedModel, ModelChange, WantedModel, choose_change
+from workers.models.eviction import IN_USE, PATIENCE, CachedModel, ModelChange, WantedModel, choose_change
 from workers.runners.contract import Runner, loaded
 
 log = logging.getLogger(__name__)
@@ -59,6 +59,10 @@ class ModelCache:
         """When a model's latest load began and ended, in seconds since the epoch."""
         self._since: dict[str, float] = {}
         """When work was first seen, of models that are not in memory."""
+        self._begin_by: Mapping[str, float] = {}
+        """Until when work of such models must have begun, where it says so."""
+        self._used_by: dict[str, dict[Lane, float]] = {}
+        """When jobs of a model last ended, by lane."""
         self._elsewhere: Collection[str] = ()
         """Models that other workers have in memory."""
         self._failures: dict[str, tuple[str, float]] = {}
@@ -143,11 +147,16 @@ class ModelCache:
         """Other workers have these models in memory."""
         self._elsewhere = models
 
-    def touch(self, model: str, keep_alive_s: float | None) -> None:
+    def note_begin_by(self, begin_by: Mapping[str, float]) -> None:
+        """Until when (by time.monotonic) the oldest work of models that are not in memory must have begun."""
+        self._begin_by = begin_by
+
+    def touch(self, model: str, lane: Lane, keep_alive_s: float | None) -> None:
         """A job of the model has ended, which asked for it to be kept for so long (None: the usual time)."""
         with self._lock:
             if cached := self._cached.get(model):
                 now = time.monotonic()
+                self._used_by.setdefault(model, {})[lane] = now
                 expires_at = now + (self._keep_alive_s if keep_alive_s is None else keep_alive_s)
                 self._cached[model] = cached._replace(used_at=now, expires_at=expires_at)
 
@@ -208,20 +217,29 @@ class ModelCache:
         now = time.monotonic()
         missing = [each for each in work if each not in self._cached and self._failure(each) is None]
         self._since = {model: self._since.get(model, now) for model in missing}
-        wanted = [
-            WantedModel(
-                model,
-                self.runners[model].weight_bytes,
-                work[model],
-                self._since[model],
-                elsewhere=model in self._elsewhere,
-            )
-            for model in missing
-        ]
-        cached = {model: each._replace(lane=work.get(model)) for model, each in self._cached.items()}
+        wanted = [self._wanted(model, work[model]) for model in missing]
+        cached = {
+            model: each._replace(lane=work.get(model), used_by=self._lately_used_by(model, now))
+            for model, each in self._cached.items()
+        }
         return choose_change(
             cached, wanted, budget_bytes=self._budget_bytes, starvation_s=self._starvation_s, now=now
         )
+
+    def _wanted(self, model: str, lane: Lane) -> WantedModel:
+        since = self._since[model]
+        due_at = since + PATIENCE[lane] * self._starvation_s
+        if model in self._begin_by:
+            began_at, ended_at = self._load_times.get(model, (0.0, 0.0))
+            due_at = self._begin_by[model] - self._starvation_s - 2 * (ended_at - began_at)
+        return WantedModel(
+            model, self.runners[model].weight_bytes, lane, since, model in self._elsewhere, due_at
+        )
+
+    def _lately_used_by(self, model: str, now: float) -> Lane | None:
+        used = self._used_by.get(model, {})
+        lately = [lane for lane, at in used.items() if now - at < IN_USE * self._starvation_s]
+        return min(lately, key=LANES.index, default=None)
 
     def _failure(self, model: str) -> str | None:
         why, until = self._failures.get(model, (None, 0.0))

@@ -1,6 +1,7 @@
 """The claim loop's part in models that come and go: what work there is, what is given back, what is announced."""
 
 import contextlib
+import time
 from collections.abc import Iterable
 
 from redis.exceptions import RedisError
@@ -15,6 +16,9 @@ from workers.scheduling.in_flight import InFlight, Reason
 
 MAX_DEATHS = 2
 """Workers that may die while they load a model before its jobs fail. Each death also ends answers of other models."""
+
+ASKED_AGAIN_S = 1.0
+"""Between two looks at how long work for models that are not in memory may wait."""
 
 
 class ModelSwap:
@@ -31,6 +35,8 @@ class ModelSwap:
         """The model that was announced in Redis as being loaded here."""
         self._returned: list[Claim] = []
         """Removed here, and to be given back."""
+        self._asked_at = float("-inf")
+        """When Redis was last asked how long work may wait."""
 
     def is_due(self, reported: Iterable[str]) -> bool:
         """Whether `advance` has something to do."""
@@ -43,6 +49,8 @@ class ModelSwap:
         if self._announced and not self._model_cache.is_changing:
             self._queue.end_load(self._announced)
             self._announced = None
+        if not self._model_cache.is_settled:
+            self._note_deadlines(reported)
         if not self._model_cache.is_settled and (change := self._model_cache.choose(self._work(reported))):
             self._begin(change)
         if leaving := self._model_cache.leaving:
@@ -68,6 +76,20 @@ class ModelSwap:
         self._model_cache.begin_change(change)
         self._in_flight.wake_device()
 
+    def _note_deadlines(self, reported: Iterable[str]) -> None:
+        """Until when work for models that are not in memory must have begun."""
+        now = time.monotonic()
+        if now - self._asked_at < ASKED_AGAIN_S:
+            return
+        waiting = [queue for queue in reported if not self._model_cache.serves(_model_of(queue))]
+        left_s = self._queue.time_left_s(waiting) if waiting else {}
+        self._asked_at = now
+        begin_by: dict[str, float] = {}
+        for queue, seconds in left_s.items():
+            model = _model_of(queue)
+            begin_by[model] = min(begin_by.get(model, now + seconds), now + seconds)
+        self._model_cache.note_begin_by(begin_by)
+
     def _work(self, reported: Iterable[str]) -> dict[str, Lane]:
         """The highest lane of each model's work, here and in its queues."""
         found = self._in_flight.lanes_of_work()
@@ -77,3 +99,9 @@ class ModelSwap:
             _, model, lane = parsed
             found[model] = min(found.get(model, lane), lane, key=LANES.index)
         return found
+
+
+def _model_of(queue: str) -> str:
+    parsed = keys.parse_queue_name(queue)
+    assert parsed is not None, "only our queues are claimed from"
+    return parsed[1]

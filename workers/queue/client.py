@@ -71,6 +71,21 @@ class WorkerQueue:
         found: list[Any] = [self._redis.hget(keys.job(claim.id), name) for name in names]
         return None if None in found else b"".join(found)
 
+    def time_left_s(self, queues: Sequence[str]) -> dict[str, float]:
+        """How long the oldest job of each of these queues may still wait to be started. Without those that wait for
+        ever.
+        """
+        pipeline = self._redis.pipeline(transaction=False)
+        for queue in queues:
+            pipeline.lindex(keys.queue(queue), 0)
+        heads = [head for head in zip(queues, pipeline.execute(), strict=True) if head[1] is not None]
+        pipeline.time()
+        for _, job_id in heads:
+            pipeline.hget(keys.job(job_id.decode()), "mlxq_expires_at")
+        (seconds, _), *limits = pipeline.execute()
+        found = zip(heads, limits, strict=True)
+        return {queue: float(limit) - seconds for (queue, _), limit in found if limit is not None}
+
     def wait_for_work(self, wake_keys: Sequence[str], timeout_s: float) -> None:
         """Block until a marker says there is work, `interrupt_wait` is called, or the time is over."""
         self._redis.blpop([*wake_keys, keys.bell(self.worker)], timeout=timeout_s)

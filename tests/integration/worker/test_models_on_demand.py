@@ -210,6 +210,36 @@ async def test_a_flood_for_one_model_does_not_starve_the_other(
     assert memory.notes[:5] == ["load a", "unload a", "load b", "unload b", "load a"]
 
 
+async def test_bulk_work_leaves_the_memory_to_a_model_that_is_asked_again_and_again(
+    redis_server: RedisServer, queue: JobQueue, memory: Memory
+):
+    """Bulk work waits for sixty times the bound after which it starves."""
+    runners = [Embedder("a", memory), Embedder("b", memory)]
+    async with worker_of(queue, redis_server.url, runners, starvation_s=0.2):
+        bulk = await queue.submit(EmbedJob(model="b", inputs=("bulk",)), BULK)
+        until_s = time.monotonic() + 1
+        while time.monotonic() < until_s:
+            await embed(queue, "a", "chat")
+            await asyncio.sleep(0.01)  # its caller reads the answer
+        assert memory.notes == ["load a"]
+        await queue.wait(bulk.id, PATIENCE_S)  # once nobody asks any more
+    assert memory.notes == ["load a", "unload a", "load b"]
+
+
+async def test_bulk_work_that_may_not_wait_any_longer_takes_the_memory(
+    redis_server: RedisServer, queue: JobQueue, memory: Memory
+):
+    """It would get the memory by itself after sixty seconds."""
+    runners = [Embedder("a", memory), Embedder("b", memory)]
+    async with worker_of(queue, redis_server.url, runners, starvation_s=1):
+        urgent = SubmitOptions(lane=Lane.BULK, awaited=True, ttl_s=3)
+        bulk = await queue.submit(EmbedJob(model="b", inputs=("bulk",)), urgent)
+        done = asyncio.create_task(queue.wait(bulk.id, PATIENCE_S))
+        while not done.done():
+            await embed(queue, "a", "chat")
+        assert embedded(await done).vectors
+
+
 async def test_a_model_with_running_answers_is_not_unloaded(
     redis_server: RedisServer, queue: JobQueue, memory: Memory
 ):

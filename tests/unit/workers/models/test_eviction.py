@@ -18,12 +18,21 @@ def cached(
     load_s: float = 1,
     unused_s: float = 10,
     expires_in_s: float = math.inf,
+    used_by: Lane | None = None,
 ) -> CachedModel:
-    return CachedModel(size_bytes, lane, NOW - stayed_s, load_s, NOW - unused_s, NOW + expires_in_s)
+    times = NOW - stayed_s, load_s, NOW - unused_s, NOW + expires_in_s
+    return CachedModel(size_bytes, lane, *times, used_by)
 
 
-def want(model: str, lane: Lane = Lane.DEFAULT, *, size_bytes: int = 10, waited_s: float = 0) -> WantedModel:
-    return WantedModel(model, size_bytes, lane, NOW - waited_s)
+def want(
+    model: str,
+    lane: Lane = Lane.DEFAULT,
+    *,
+    size_bytes: int = 10,
+    waited_s: float = 0,
+    due_in_s: float = math.inf,
+) -> WantedModel:
+    return WantedModel(model, size_bytes, lane, NOW - waited_s, due_at=NOW + due_in_s)
 
 
 def change(
@@ -58,15 +67,40 @@ def test_a_model_with_work_leaves_for_work_of_a_higher_lane():
     assert change({"a": cached(20, Lane.BULK)}, want("b", Lane.INTERACTIVE)) == ModelChange("b", ("a",))
 
 
-def test_a_model_with_work_leaves_for_one_that_starves():
-    models = {"a": cached(20, Lane.INTERACTIVE)}
+def test_a_model_with_work_leaves_for_one_whose_work_of_that_lane_starves():
+    models = {"a": cached(20, Lane.BULK)}
     assert change(models, want("b", Lane.BULK, waited_s=4.9)) is None
     assert change(models, want("b", Lane.BULK, waited_s=5)) == ModelChange("b", ("a",))
 
 
+@pytest.mark.parametrize("lane", [Lane.DEFAULT, Lane.BULK])
+def test_work_of_a_lower_lane_takes_no_memory_from_a_higher_one_before_it_is_due(lane: Lane):
+    models = {"a": cached(20, Lane.INTERACTIVE)}
+    assert change(models, want("b", lane, waited_s=1000, due_in_s=0.1)) is None
+    assert change(models, want("b", lane, waited_s=1000, due_in_s=0)) == ModelChange("b", ("a",))
+
+
+def test_a_model_stays_between_two_jobs_of_a_higher_lane():
+    models = {"a": cached(20, used_by=Lane.INTERACTIVE)}
+    assert change(models, want("b", Lane.BULK, waited_s=1000)) is None
+    assert change(models, want("b", Lane.BULK, due_in_s=0)) == ModelChange("b", ("a",))
+    assert change(models, want("b", Lane.INTERACTIVE)) == ModelChange("b", ("a",))
+
+
+def test_work_that_is_due_is_loaded_before_all_others():
+    wanted = [want("chat", Lane.INTERACTIVE), want("bulk", Lane.BULK, due_in_s=-1)]
+    assert change({}, *wanted) == ModelChange("bulk", ())
+
+
+def test_one_that_may_take_nobody_s_memory_does_not_keep_another_from_taking_it():
+    models = {"a": cached(10, Lane.INTERACTIVE), "c": cached(10, Lane.BULK)}
+    starving = want("large", Lane.BULK, size_bytes=20, waited_s=60)
+    assert change(models, starving, want("b", Lane.INTERACTIVE)) == ModelChange("b", ("c",))
+
+
 @pytest.mark.parametrize(("lane", "turn"), [(None, 1), (Lane.BULK, 4)], ids=["idle", "working"])
 def test_a_model_stays_in_proportion_to_what_loading_it_cost(lane: Lane | None, turn: int):
-    wanted = want("b", Lane.INTERACTIVE, waited_s=60)
+    wanted = want("b", Lane.INTERACTIVE, waited_s=60, due_in_s=-1)
     assert change({"a": cached(20, lane, stayed_s=turn * 3 - 0.1, load_s=3)}, wanted) is None
     assert change({"a": cached(20, lane, stayed_s=turn * 3, load_s=3)}, wanted) == ModelChange("b", ("a",))
 

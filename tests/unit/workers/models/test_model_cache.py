@@ -2,7 +2,9 @@
 
 import time
 
+from jobs.job import Lane
 from tests.support.fake_runner import FakeRunner
+from workers.models.eviction import ModelChange
 from workers.models.model_cache import ModelCache, preloaded
 
 LOAD_S = 0.03
@@ -35,3 +37,36 @@ def test_a_job_that_came_after_the_load_did_not_wait_for_it():
     cache = loaded_now()
     assert cache.load_wait_s("m", time.time()) == 0
     assert cache.load_wait_s("another", time.time()) == 0
+
+
+def one_of_two_fits() -> ModelCache:
+    """a is in memory, b is not."""
+    runners = {model: SlowToLoad(model) for model in "ab"}
+    for runner in runners.values():
+        runner.weight_bytes = 10
+    cache = ModelCache(runners, budget_bytes=10, starvation_s=1)
+    cache.load_fitting()
+    time.sleep(LOAD_S)  # a model stays as long as loading it took
+    return cache
+
+
+def test_a_model_that_a_higher_lane_has_just_used_stays():
+    cache = one_of_two_fits()
+    cache.touch("a", Lane.INTERACTIVE, None)
+    assert cache.choose({"b": Lane.BULK}) is None
+    assert cache.choose({"b": Lane.INTERACTIVE}) == ModelChange("b", ("a",))
+
+
+def test_a_model_that_its_own_lane_has_just_used_leaves():
+    cache = one_of_two_fits()
+    cache.touch("a", Lane.BULK, None)
+    assert cache.choose({"b": Lane.BULK}) == ModelChange("b", ("a",))
+
+
+def test_work_whose_time_to_wait_is_nearly_over_takes_the_memory():
+    cache = one_of_two_fits()
+    cache.touch("a", Lane.INTERACTIVE, None)
+    cache.note_begin_by({"b": time.monotonic() + 2})
+    assert cache.choose({"b": Lane.BULK}) is None
+    cache.note_begin_by({"b": time.monotonic() + 0.9})
+    assert cache.choose({"b": Lane.BULK}) == ModelChange("b", ("a",))
