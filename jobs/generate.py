@@ -126,6 +126,15 @@ class GenerateJob(msgspec.Struct, frozen=True, tag="generate", tag_field="task")
     count_only: bool = False
     """The prompt's tokens are counted, and nothing is written. The prompt may then be empty."""
 
+    @property
+    def needs_grammar(self) -> bool:
+        """Whether a grammar may have to be compiled for it, which may take long however short the job is."""
+        chat = self.prompt if isinstance(self.prompt, Chat) else None
+        if self.format is not None or chat is None:
+            return self.format is not None
+        strict = chat.tool_choice == "auto" and any(tool.strict for tool in chat.tools)
+        return strict or chat.tool_choice == "required"
+
 
 LEAST_LOGPROB = -9999.0
 """OpenAI's number for a token that cannot be: JSON has no infinity."""

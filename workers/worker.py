@@ -26,7 +26,6 @@ from workers.loops.claim import ClaimLoop
 from workers.loops.decode import DecodeBatch
 from workers.loops.device import DeviceLoop
 from workers.loops.heartbeat import Heartbeat
-from workers.loops.prepare import Preparer
 from workers.loops.prepare_pool import PreparePool
 from workers.loops.result import ResultLoop
 from workers.loops.stream import StreamLoop
@@ -98,8 +97,7 @@ class BatchWorker(SimpleWorker):
         rates, bridge = DrainRates(), RqBridge(connection, queue)
         self._result_loop = result_loop = ResultLoop(in_flight, queue, model_cache, rates, bridge)
         self._heartbeat = Heartbeat(self, queue, in_flight, model_cache, result_loop, rates, bridge, settings)
-        preparer = Preparer(in_flight, queue, model_cache, result_loop)
-        self._prepare_pool = PreparePool(in_flight, preparer, timeout_s=timeout_s)
+        self._prepare_pool = PreparePool(in_flight, queue, model_cache, result_loop, timeout_s=timeout_s)
         self._claim_loop = ClaimLoop(
             in_flight, queue, model_cache, self._prepare_pool, lambda: self._heartbeat.is_suspended
         )
