@@ -26,7 +26,7 @@ from workers.loops.claim import ClaimLoop
 from workers.loops.decode import DecodeBatch
 from workers.loops.device import DeviceLoop
 from workers.loops.heartbeat import Heartbeat
-from workers.loops.prepare_pool import PreparePool
+from workers.loops.prepare import PreparePool
 from workers.loops.result import ResultLoop
 from workers.loops.stream import StreamLoop
 from workers.loops.watchdog import Watchdog

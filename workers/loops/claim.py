@@ -9,7 +9,7 @@ from redis.exceptions import RedisError
 from jobs.generate import Pieces
 from jobs.job import LANES
 from jobs.store import keys
-from workers.loops.prepare_pool import PreparePool
+from workers.loops.prepare import PreparePool
 from workers.loops.wakeup import POLL_S, WakeupListener
 from workers.models.model_cache import ModelCache
 from workers.models.swap import ModelSwap

@@ -40,7 +40,7 @@ from tests.support.running_worker import (
     worker_process,
 )
 from tests.support.waiting import PATIENCE_S, until, until_async
-from workers.loops import prepare_pool
+from workers.loops import prepare
 from workers.models.model_cache import preloaded
 from workers.processor import NICE
 from workers.queue.claim import Claim
@@ -160,7 +160,7 @@ async def test_a_worker_with_too_many_hanging_jobs_is_started_anew_and_no_runnin
         with worker_process(redis_server.url, "hanging") as process:
             await until_async(queue.ready)
             texts = ["a"] * (LIMITS.items * 200)  # forty seconds of batches that take a fifth of one
-            hanging = [await submit(queue, HANGS, LARGE) for _ in range(prepare_pool.MAX_STUCK)]
+            hanging = [await submit(queue, HANGS, LARGE) for _ in range(prepare.MAX_STUCK)]
             running = await submit(queue, *texts)
             await until_async(lambda: has_status(queue, running.id, "started"))
             assert await asyncio.to_thread(process.wait, PATIENCE_S) == HUNG
@@ -180,13 +180,13 @@ async def test_jobs_over_their_own_short_limits_do_not_end_the_worker(
     monkeypatch.setattr(os, "_exit", exits.append)
     with running_worker(redis_server.url, runner) as worker:
         async with open_queue(redis_server.url) as queue:
-            most, hanging = prepare_pool.SLOW_THREADS + prepare_pool.MAX_OVERDUE, list[Ticket]()
+            most, hanging = prepare.SLOW_THREADS + prepare.MAX_OVERDUE, list[Ticket]()
             calls = worker._prepare_pool._calls
             for number, lane in enumerate((Lane.BULK, Lane.INTERACTIVE), 1):
                 options = SubmitOptions(lane=lane, time_limit_s=1)
                 hanging += [await queue.submit(job(HANGS, LARGE), options) for _ in range(most)]
                 await until(lambda count=number * most: len(calls) == count)
-            assert len(hanging) >= prepare_pool.MAX_STUCK
+            assert len(hanging) >= prepare.MAX_STUCK
             for ticket in hanging:
                 with pytest.raises(TimeLimitExceeded):
                     await queue.wait(ticket.id, PATIENCE_S)
@@ -223,7 +223,7 @@ async def test_large_jobs_that_take_long_hold_up_no_other_of_their_lane(
 ):
     with running_worker(redis_server.url, runner):
         async with open_queue(redis_server.url) as queue:
-            slow = [await submit(queue, HANGS, LARGE) for _ in range(prepare_pool.SLOW_THREADS)]
+            slow = [await submit(queue, HANGS, LARGE) for _ in range(prepare.SLOW_THREADS)]
             assert vectors(await run(queue, LARGE)) == [expected_vector(LARGE)]
             runner.prepare_gate.set()
             for ticket in slow:
@@ -256,7 +256,7 @@ def nice_of(thread: threading.Thread) -> int:
 async def test_no_number_of_large_jobs_in_lower_lanes_holds_up_a_higher_one(
     redis_server: RedisServer, redis_client: redis.Redis, runner: FakeRunner
 ):
-    most = prepare_pool.SLOW_THREADS + prepare_pool.MAX_OVERDUE
+    most = prepare.SLOW_THREADS + prepare.MAX_OVERDUE
     with running_worker(redis_server.url, runner) as worker:
         async with open_queue(redis_server.url) as queue:
             bulk = [await queue.submit(job(HANGS, LARGE), BULK) for _ in range(most + 2)]
@@ -275,10 +275,10 @@ async def test_a_canceled_large_job_holds_up_no_other(
     runner: FakeRunner,
     monkeypatch: pytest.MonkeyPatch,
 ):
-    monkeypatch.setattr(prepare_pool, "PATIENCE_S", 3600)
+    monkeypatch.setattr(prepare, "PATIENCE_S", 3600)
     with running_worker(redis_server.url, runner) as worker:
         async with open_queue(redis_server.url) as queue:
-            slow = [await submit(queue, HANGS, LARGE) for _ in range(prepare_pool.SLOW_THREADS)]
+            slow = [await submit(queue, HANGS, LARGE) for _ in range(prepare.SLOW_THREADS)]
             await until(lambda: len(worker._prepare_pool._calls) == len(slow))
             for ticket in slow:
                 await queue.cancel(ticket.id)
@@ -350,9 +350,7 @@ async def test_an_answer_whose_grammar_takes_long_holds_up_no_other(
     with started(worker):
         async with open_queue(redis_server.url) as queue:
             held = GenerateJob(model=model, **constrained_by)
-            constrained = [
-                await queue.submit(held, INTERACTIVE) for _ in range(prepare_pool.SLOW_THREADS + 1)
-            ]
+            constrained = [await queue.submit(held, INTERACTIVE) for _ in range(prepare.SLOW_THREADS + 1)]
             for n in range(3):
                 ticket = await queue.submit(GenerateJob(model=model, prompt=Prompt(f"free {n}")), INTERACTIVE)
                 assert isinstance(await queue.wait(ticket.id, PATIENCE_S), GenerateResult)
@@ -367,7 +365,7 @@ async def test_large_jobs_take_no_room_that_others_need(
     with running_worker(redis_server.url, runner) as worker:
         async with open_queue(redis_server.url) as queue:
             texts = [HANGS, "x" * (100 * LIMITS.tokens * 4)]
-            hanging = [await submit(queue, *texts) for _ in range(prepare_pool.SLOW_THREADS + 2)]
+            hanging = [await submit(queue, *texts) for _ in range(prepare.SLOW_THREADS + 2)]
             await until(lambda: len(worker._in_flight) == len(hanging))
             assert vectors(await run(queue, "small")) == [expected_vector("small")]
             for ticket in hanging:
