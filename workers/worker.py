@@ -33,7 +33,6 @@ from workers.loops.watchdog import Watchdog
 from workers.models.model_cache import ModelCache
 from workers.queue.claim import Claim
 from workers.queue.client import WorkerQueue
-from workers.queue.drain_rates import DrainRates
 from workers.queue.rq_bridge import RqBridge, stop_job_target
 from workers.runners.contract import BatchRunner, Runner
 from workers.runners.generate.contract import Generator
@@ -94,9 +93,9 @@ class BatchWorker(SimpleWorker):
             slots=dict.fromkeys(generators, settings.max_answers),
         )
         self._watchdog = Watchdog()
-        rates, bridge = DrainRates(), RqBridge(connection, queue)
-        self._result_loop = result_loop = ResultLoop(in_flight, queue, model_cache, rates, bridge)
-        self._heartbeat = Heartbeat(self, queue, in_flight, model_cache, result_loop, rates, bridge, settings)
+        bridge = RqBridge(connection, queue)
+        self._result_loop = result_loop = ResultLoop(in_flight, queue, model_cache, bridge)
+        self._heartbeat = Heartbeat(self, queue, in_flight, model_cache, result_loop, bridge, settings)
         self._prepare_pool = PreparePool(in_flight, queue, model_cache, result_loop, timeout_s=timeout_s)
         self._claim_loop = ClaimLoop(
             in_flight, queue, model_cache, self._prepare_pool, lambda: self._heartbeat.is_suspended

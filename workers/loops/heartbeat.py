@@ -12,7 +12,6 @@ from jobs.stats import WorkerStats
 from workers.loops.result import ResultLoop
 from workers.models.model_cache import ModelCache
 from workers.queue.client import WorkerQueue
-from workers.queue.drain_rates import DrainRates
 from workers.queue.rq_bridge import RqBridge
 from workers.scheduling.in_flight import InFlight, Reason
 
@@ -29,7 +28,6 @@ class Heartbeat:
         in_flight: InFlight,
         model_cache: ModelCache,
         result_loop: ResultLoop,
-        rates: DrainRates,
         bridge: RqBridge,
         settings: Settings,
     ) -> None:
@@ -39,7 +37,6 @@ class Heartbeat:
         self._in_flight = in_flight
         self._model_cache = model_cache
         self._result_loop = result_loop
-        self._rates = rates
         self._bridge = bridge
         self._settings = settings
         self._announce_every_s = min(1.0, settings.lease_s / 4)
@@ -98,7 +95,7 @@ class Heartbeat:
             models=tuple(runners),
             seen_at=time.time(),
             jobs_in_hand=len(self._in_flight),
-            drain_rate=self._rates.read(),
+            drain_rate=self._result_loop.drain_rates.read(),
             loaded=self._model_cache.report(),
         )
         self._queue.announce(stats, [runner.info for runner in runners.values()])

@@ -1,8 +1,10 @@
 """Turns outcomes into results and writes them back, many jobs in one FINISH."""
 
 import logging
+import math
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Sequence
 from queue import Empty, SimpleQueue
 from typing import NamedTuple, TypeVar
@@ -17,9 +19,7 @@ from jobs.store import record
 from jobs.store.outage import is_refused_write
 from workers.models.model_cache import ModelCache
 from workers.queue.client import WorkerQueue
-from workers.queue.drain_rates import DrainRates
 from workers.queue.outcome import Outcome, failed
-from workers.queue.retry import next_delay_s
 from workers.queue.rq_bridge import RqBridge
 from workers.scheduling.active_job import ActiveJob
 from workers.scheduling.in_flight import InFlight, Reason
@@ -41,6 +41,9 @@ RETRY_S = 0.2
 GIVE_UP_S = 10
 """How long a worker that is to stop waits for Redis to take its results."""
 
+RATE_WINDOW_S = 10.0
+"""Time constant of the average of drain rates."""
+
 _T = TypeVar("_T")
 
 
@@ -60,19 +63,18 @@ class ResultLoop:
         in_flight: InFlight,
         queue: WorkerQueue,
         model_cache: ModelCache,
-        rates: DrainRates,
         bridge: RqBridge,
     ) -> None:
         self._in_flight = in_flight
         self._queue = queue
         self._model_cache = model_cache
-        self._rates = rates
         self._bridge = bridge
         self._ended: SimpleQueue[_Ended | None] = SimpleQueue()
         """None: only the flags have changed."""
         self._stopping = False
         self._sweeping = False
         self._give_up_at = float("inf")
+        self.drain_rates = DrainRates()
         self.all_written = threading.Event()
         """Stopped, and nothing is left to write."""
 
@@ -179,7 +181,7 @@ class ResultLoop:
         self._in_flight.remove(active_jobs, Reason.FINISHED)
         for outcome in outcomes:
             if outcome.claim.id not in stale:
-                self._rates.count(outcome.claim.queue)
+                self.drain_rates.count(outcome.claim.queue)
         self._follow_up(followups)
 
     def _retry(self, write: Callable[[], _T]) -> _T:
@@ -211,3 +213,43 @@ class ResultLoop:
                 self._bridge.follow_up(job_id)
         except RedisError as error:
             self._queue.outage.note(error)  # the others are left to a later sweep
+
+
+def next_delay_s(error: JobError, retries_left: int, delays_s: Sequence[float]) -> float | None:
+    """Seconds until a failed run is tried again, None for no further try.
+
+    delays_s: one per retry, the last one repeated, as in RQ's Retry(max, interval) (rq/job.py: get_retry_interval).
+    """
+    if retries_left <= 0 or not error.retryable:
+        return None
+    if not delays_s:
+        return 0.0
+    return delays_s[max(len(delays_s) - retries_left, 0)]
+
+
+class DrainRates:
+    """How fast queues drain: jobs per second, averaged exponentially. Counted by one thread, read by another.
+
+    Retry-After and /v1/queue/stats are computed from it.
+    """
+
+    def __init__(self) -> None:
+        self._counted: Counter[str] = Counter()
+        self._rates: dict[str, float] = {}
+        self._read_at = time.monotonic()
+
+    def count(self, queue: str) -> None:
+        self._counted[queue] += 1
+
+    def read(self) -> dict[str, float]:
+        """The rates now; queues at rest fade out."""
+        now = time.monotonic()
+        elapsed_s, self._read_at = max(1e-6, now - self._read_at), now
+        counted, self._counted = self._counted, Counter()
+        weight = 1 - math.exp(-elapsed_s / RATE_WINDOW_S)
+        for queue in {*self._rates, *counted}:
+            fresh = counted[queue] / elapsed_s
+            old = self._rates.get(queue, fresh)
+            self._rates[queue] = old + weight * (fresh - old)
+        self._rates = {queue: rate for queue, rate in self._rates.items() if rate > 0.001}
+        return dict(self._rates)

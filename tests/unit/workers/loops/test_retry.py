@@ -1,7 +1,7 @@
 import pytest
 
 from jobs.errors import InternalError, InvalidInput
-from workers.queue.retry import next_delay_s
+from workers.loops.result import next_delay_s
 
 
 @pytest.mark.parametrize(("retries_left", "delay_s"), [(3, 1), (2, 5), (1, 30), (0, None)])

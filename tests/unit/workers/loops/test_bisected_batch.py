@@ -3,7 +3,7 @@ from collections.abc import Sequence
 import pytest
 
 from jobs.errors import InternalError, JobError
-from workers.scheduling.bisect_batch import run_bisected
+from workers.loops.device import run_bisected
 
 
 @pytest.mark.parametrize("bad", [{3}, {0, 7}, set(range(8))])
