@@ -31,8 +31,8 @@ from workers.loops.result import ResultLoop
 from workers.loops.stream import StreamLoop
 from workers.loops.watchdog import Watchdog
 from workers.models.model_cache import ModelCache
-from workers.queue.claim import Claim
 from workers.queue.client import WorkerQueue
+from workers.queue.execution import Claim
 from workers.queue.rq_bridge import RqBridge, stop_job_target
 from workers.runners.contract import BatchRunner, Runner
 from workers.runners.generate.contract import Generator

@@ -6,9 +6,8 @@ from jobs.embed import EmbedJob, EmbedResult
 from jobs.models import ModelInfo
 from jobs.stats import WorkerStats
 from jobs.store import keys
-from workers.queue.claim import Claim, QueueCapacity
 from workers.queue.client import WorkerQueue
-from workers.queue.outcome import Outcome
+from workers.queue.execution import Claim, Outcome, QueueCapacity
 
 INFO = ModelInfo(id="m", task="embed", created=1, dimensions=1, max_tokens=512)
 WRITER = ModelInfo(id="w", task="generate", created=1, dimensions=0, max_tokens=512)

@@ -13,8 +13,8 @@ from workers.loops.prepare import PreparePool
 from workers.loops.wakeup import POLL_S, WakeupListener
 from workers.models.model_cache import ModelCache
 from workers.models.swap import ModelSwap
-from workers.queue.claim import Claim, QueueCapacity
 from workers.queue.client import WorkerQueue
+from workers.queue.execution import Claim, QueueCapacity
 from workers.scheduling.in_flight import InFlight
 
 MAX_CLAIM = 256

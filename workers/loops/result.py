@@ -19,7 +19,7 @@ from jobs.store import record
 from jobs.store.outage import is_refused_write
 from workers.models.model_cache import ModelCache
 from workers.queue.client import WorkerQueue
-from workers.queue.outcome import Outcome, failed
+from workers.queue.execution import Outcome, failed
 from workers.queue.rq_bridge import RqBridge
 from workers.scheduling.active_job import ActiveJob
 from workers.scheduling.in_flight import InFlight, Reason

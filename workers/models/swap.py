@@ -10,8 +10,8 @@ from jobs.job import LANES, Lane
 from jobs.store import keys
 from workers.models.eviction import ModelChange
 from workers.models.model_cache import ModelCache
-from workers.queue.claim import Claim
 from workers.queue.client import WorkerQueue
+from workers.queue.execution import Claim
 from workers.scheduling.in_flight import InFlight, Reason
 
 MAX_DEATHS = 2

@@ -18,8 +18,7 @@ from jobs.stats import WorkerStats
 from jobs.store import keys, record
 from jobs.store.outage import Outage
 from jobs.store.scripts import script
-from workers.queue.claim import Claim, Claims, QueueCapacity
-from workers.queue.outcome import Outcome
+from workers.queue.execution import Claim, Claims, Outcome, QueueCapacity
 
 STREAM_TTL_S = 86_400
 """How long a stream is kept whose job neither ends nor goes on."""

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from jobs.generate import GenerateJob, Pieces
 from jobs.job import LANES, Job, Lane
-from workers.queue.claim import Claim
+from workers.queue.execution import Claim
 
 
 class Status(enum.Enum):

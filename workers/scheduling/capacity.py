@@ -5,7 +5,7 @@ from collections.abc import Collection, Mapping
 from typing import NamedTuple
 
 from jobs.job import LANES, Lane
-from workers.queue.claim import Claim
+from workers.queue.execution import Claim
 from workers.scheduling.active_job import ActiveJob
 from workers.scheduling.packing import BatchLimits
 from workers.scheduling.ready_queue import ReadyQueue, slots_of

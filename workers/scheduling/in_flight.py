@@ -8,7 +8,7 @@ from typing import Any
 
 from jobs.job import LANES, Lane
 from jobs.store import keys
-from workers.queue.claim import Claim
+from workers.queue.execution import Claim
 from workers.scheduling.active_job import ActiveJob, Prepared, Status
 from workers.scheduling.capacity import Capacity, LaneCapacity
 from workers.scheduling.packing import BatchLimits

@@ -43,7 +43,7 @@ from tests.support.waiting import PATIENCE_S, until, until_async
 from workers.loops import prepare
 from workers.models.model_cache import preloaded
 from workers.processor import NICE
-from workers.queue.claim import Claim
+from workers.queue.execution import Claim
 from workers.worker import HUNG
 
 SHORT = Settings(lease_s=1, sweep_s=0.5, batch_timeout_s=3)

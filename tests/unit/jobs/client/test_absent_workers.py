@@ -18,8 +18,8 @@ from jobs.job import SubmitOptions
 from jobs.settings import Settings
 from tests.support.queue_jobs import RESULT, claim_all, finish, job
 from tests.support.waiting import until, within
-from workers.queue.claim import QueueCapacity
 from workers.queue.client import WorkerQueue
+from workers.queue.execution import QueueCapacity
 
 
 async def test_who_waits_is_told_when_no_worker_has_been_there_for_a_while(hurried: JobQueue):

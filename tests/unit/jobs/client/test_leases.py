@@ -16,9 +16,8 @@ from jobs.store import keys, record
 from jobs.store.scripts import script
 from tests.support.queue_jobs import QUEUE, RESULT, claim_all, crashes, finish, job
 from tests.support.waiting import until
-from workers.queue.claim import QueueCapacity
 from workers.queue.client import WorkerQueue
-from workers.queue.outcome import Outcome
+from workers.queue.execution import Outcome, QueueCapacity
 
 
 async def test_a_claim_whose_reply_was_lost_gives_the_same_claims_again(

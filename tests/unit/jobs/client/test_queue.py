@@ -31,7 +31,7 @@ from jobs.store.scripts import script
 from tests.support.queue_jobs import INFO, QUEUE, RESULT, claim_all, finish, job
 from tests.support.waiting import turns, until
 from workers.queue.client import WorkerQueue
-from workers.queue.outcome import Outcome, failed
+from workers.queue.execution import Outcome, failed
 
 
 async def test_a_submitted_job_is_claimed_finished_and_its_result_awaited(

@@ -17,9 +17,8 @@ from jobs.settings import Settings
 from jobs.stats import WorkerStats
 from jobs.store import keys, record
 from tests.support.waiting import within
-from workers.queue.claim import Claim, QueueCapacity
 from workers.queue.client import WorkerQueue
-from workers.queue.outcome import Outcome, failed
+from workers.queue.execution import Claim, Outcome, QueueCapacity, failed
 
 QUEUE = "embed:m:default"
 TEXT = base64.b64encode(random.Random(1).randbytes(2 * record.PART_BYTES)).decode()

@@ -14,7 +14,7 @@ from workers.loops.device import DeviceLoop
 from workers.loops.result import ResultLoop
 from workers.loops.watchdog import Watchdog
 from workers.models.model_cache import preloaded
-from workers.queue.claim import Claim
+from workers.queue.execution import Claim
 from workers.scheduling.active_job import ActiveJob, Prepared
 from workers.scheduling.in_flight import InFlight
 from workers.scheduling.packing import BatchLimits

@@ -3,7 +3,7 @@ import pytest
 from jobs.embed import EmbedJob
 from jobs.job import Lane
 from tests.support.fake_runner import FakeItem
-from workers.queue.claim import Claim
+from workers.queue.execution import Claim
 from workers.scheduling.active_job import ActiveJob, Prepared, Status
 from workers.scheduling.capacity import MAX_WAITING_ALONE, POOL_BATCHES
 from workers.scheduling.in_flight import InFlight, Reason
