@@ -18,7 +18,6 @@ from workers.models.open import open_embedder
 from workers.models.resolve import resolve
 from workers.runners.contract import BatchRunner, loaded
 from workers.scheduling.batch_shapes import COUNTS
-from workers.scheduling.capacity import MAX_JOBS, POOL_BATCHES
 from workers.scheduling.device_limits import (
     CPU_FREE_PADDING,
     CPU_TOKENS,
@@ -26,6 +25,7 @@ from workers.scheduling.device_limits import (
     GPU_TOKENS,
     MAX_ITEMS,
 )
+from workers.scheduling.device_queue import MAX_JOBS, POOL_BATCHES
 from workers.scheduling.packing import BatchLimits, pack
 
 SPREAD = Corpus(median_words=40, sigma=0.8)

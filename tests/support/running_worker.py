@@ -45,7 +45,7 @@ class ThreadWorker(BatchWorker):
     @property
     def items_ready(self) -> int:
         """Prepared, and waiting for the device."""
-        return len(self._in_flight._ready)
+        return len(self._in_flight._queue)
 
 
 @contextmanager

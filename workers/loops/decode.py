@@ -9,8 +9,8 @@ from jobs.errors import InternalError, JobError
 from workers.loops.result import ResultLoop
 from workers.runners.generate.answer import Answer
 from workers.runners.generate.contract import Decoder, Generator, NewToken, decoder_of
+from workers.scheduling.device_queue import QueuedItem
 from workers.scheduling.in_flight import InFlight
-from workers.scheduling.ready_queue import QueuedItem
 
 log = logging.getLogger(__name__)
 

@@ -12,8 +12,8 @@ from workers.loops.result import ResultLoop
 from workers.loops.watchdog import Watchdog
 from workers.models.model_cache import ModelCache
 from workers.runners.contract import BatchRunner
+from workers.scheduling.device_queue import Batch
 from workers.scheduling.in_flight import InFlight
-from workers.scheduling.ready_queue import Batch
 from workers.scheduling.token_budget import TokenBudget
 
 log = logging.getLogger(__name__)

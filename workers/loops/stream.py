@@ -14,8 +14,8 @@ from workers.queue.client import WorkerQueue
 from workers.runners.generate.answer import Answer
 from workers.runners.generate.contract import Generator, NewToken
 from workers.scheduling.active_job import ActiveJob
+from workers.scheduling.device_queue import QueuedItem
 from workers.scheduling.in_flight import InFlight, Reason
-from workers.scheduling.ready_queue import QueuedItem
 
 MAX_EVENTS = 256
 """Events in one EMIT: keeps the script near a millisecond."""

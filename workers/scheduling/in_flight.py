@@ -10,9 +10,8 @@ from jobs.job import LANES, Lane
 from jobs.store import keys
 from workers.queue.execution import Claim
 from workers.scheduling.active_job import ActiveJob, Prepared, Status
-from workers.scheduling.capacity import Capacity, LaneCapacity
+from workers.scheduling.device_queue import Batch, BatchBudget, DeviceQueue, LaneCapacity, QueuedItem
 from workers.scheduling.packing import BatchLimits
-from workers.scheduling.ready_queue import Batch, BatchBudget, QueuedItem, ReadyQueue
 
 
 class Reason(enum.Enum):
@@ -69,8 +68,7 @@ class InFlight:
         self._claim_again = threading.Condition(self.lock)
         self._capacity_is_awaited = False
         self._jobs: dict[str, ActiveJob] = {}
-        self._ready = ReadyQueue(limits, slots or {}, starvation_s=starvation_s, clock=clock)
-        self._capacity = Capacity(limits, slots or {})
+        self._queue = DeviceQueue(limits, slots or {}, starvation_s=starvation_s, clock=clock)
         self._order = 0
 
     def __len__(self) -> int:
@@ -96,7 +94,7 @@ class InFlight:
     def capacity(self, model: str) -> list[LaneCapacity]:
         """What may still be claimed for the model, highest lane first."""
         with self.lock:
-            return self._capacity.left(model, self._jobs.values(), self._ready)
+            return self._queue.capacity(model, self._jobs.values())
 
     def lanes_of_work(self) -> dict[str, Lane]:
         """The highest lane of each model's jobs here."""
@@ -117,9 +115,9 @@ class InFlight:
                 if claim.id in self._jobs:  # its lease was lost, and it has come back before that was noticed
                     self._take_out([self._jobs[claim.id]])
                 self._order += 1
-                active = ActiveJob(claim, model, lane, self._order, self._capacity.cost(claim, model))
+                active = ActiveJob(claim, model, lane, self._order, self._queue.cost(claim, model))
                 self._jobs[claim.id] = active
-                self._capacity.reserve(active)
+                self._queue.reserve(active)
                 added.append(active)
         return added
 
@@ -134,9 +132,9 @@ class InFlight:
         with self.lock:
             if active.status is not Status.CLAIMED:
                 return
-            self._capacity.release(active)
+            self._queue.release(active)
             active.make_ready(prepared)
-            self._ready.add(active, prepared.items)
+            self._queue.add(active, prepared.items)
             self._notify_capacity()
             self._items_added.notify()
 
@@ -145,9 +143,9 @@ class InFlight:
     ) -> Batch | None:
         """The next batch for the device; None if not as many items as that came in time, or budget holds no batch."""
         with self.lock:
-            if timeout_s and not self._ready:
+            if timeout_s and not self._queue:
                 self._items_added.wait(timeout_s)
-            batch = self._ready.take_batch(at_least, budget)
+            batch = self._queue.take_batch(at_least, budget)
             if batch is not None:
                 self._start(batch.items)
             return batch
@@ -155,7 +153,7 @@ class InFlight:
     def next_answers(self, model: str, running: int) -> list[QueuedItem]:
         """What the generating model begins now, beside so many running answers: highest lane first."""
         with self.lock:
-            items = self._ready.take_answers(model, running)
+            items = self._queue.take_answers(model, running)
             if items:
                 self._start(items)
             return items
@@ -222,10 +220,10 @@ class InFlight:
         prepared: list[ActiveJob] = []
         for active in jobs:
             if active.status is Status.CLAIMED:
-                self._capacity.release(active)
+                self._queue.release(active)
             elif active.is_wanted:
                 prepared.append(active)
-        self._ready.remove(prepared)
+        self._queue.remove(prepared)
         if jobs:
             self._notify_capacity()
 

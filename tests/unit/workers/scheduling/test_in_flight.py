@@ -5,7 +5,7 @@ from jobs.job import Lane
 from tests.support.fake_runner import FakeItem
 from workers.queue.execution import Claim
 from workers.scheduling.active_job import ActiveJob, Prepared, Status
-from workers.scheduling.capacity import MAX_WAITING_ALONE, POOL_BATCHES
+from workers.scheduling.device_queue import MAX_WAITING_ALONE, POOL_BATCHES
 from workers.scheduling.in_flight import InFlight, Reason
 from workers.scheduling.packing import BatchLimits
 

@@ -1,15 +1,36 @@
-"""Items that are ready for the device, and which of them make the next batch."""
+"""The queue before the device, which is bounded: how much more of each lane may be claimed, and what runs next."""
 
 import time
+from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, NamedTuple, Protocol
 
 from jobs.job import LANES, Lane
+from workers.queue.execution import Claim
 from workers.scheduling.active_job import ActiveJob
 from workers.scheduling.packing import BatchLimits, ModelLane, choose_queue, pack
 
 RESERVED = 4
 """A quarter of the answers written at a time is kept for the interactive lane."""
+
+POOL_BATCHES = 4
+"""Work claimed ahead, in batches: enough to sort by length, little enough to leave other workers their share."""
+
+MAX_JOBS = 1024
+"""Jobs of each lane here at once, whatever their size: a flood in one lane leaves the others their places."""
+
+CLAIMED_AHEAD = 4
+"""A generating model's worker has a quarter more jobs than it writes answers: the next one is tokenised already."""
+
+LARGE_SHARE = 8
+"""A large job counts as an eighth of a batch until it is prepared: others must not wait for it."""
+
+MAX_WAITING_ALONE = 64
+"""Jobs of a lane that wait to be prepared by themselves for a generating model (large ones, and those with grammars).
+They take no answer's place until they are."""
+
+UNLIMITED_TOKENS = 1 << 30
+"""Generating models are claimed for by jobs, not by tokens."""
 
 
 class QueuedItem(NamedTuple):
@@ -53,13 +74,24 @@ class BatchBudget(Protocol):
         ...
 
 
-def slots_of(lane: Lane, slots: int) -> int:
+class LaneCapacity(NamedTuple):
+    """What may still be claimed of a model's jobs in one lane. Neither is positive where nothing may be."""
+
+    lane: Lane
+    tokens: int
+    jobs: int
+
+
+def _slots_of(lane: Lane, slots: int) -> int:
     """How many answers may be running when one of this lane begins, of a model that writes so many at a time."""
     return slots if lane is Lane.INTERACTIVE else max(1, slots - slots // RESERVED)
 
 
-class ReadyQueue:
-    """Ready items by model and lane. `InFlight` owns it and guards it by its lock."""
+class DeviceQueue:
+    """By model and lane: the items that are ready, and the tokens that jobs take up before they are prepared.
+
+    `InFlight` owns it and guards it by its lock.
+    """
 
     def __init__(
         self,
@@ -80,6 +112,8 @@ class ReadyQueue:
         self._items: dict[ModelLane, list[QueuedItem]] = {
             (model, lane): [] for model in (*limits, *slots) for lane in LANES
         }
+        self._reserved = dict.fromkeys(self._items, 0)
+        """Tokens of jobs that are not prepared yet."""
         self._served_at = dict.fromkeys(self._items, 0.0)
 
     def __len__(self) -> int:
@@ -88,9 +122,56 @@ class ReadyQueue:
     def __bool__(self) -> bool:
         return any(self._items.values())
 
-    def tokens(self, model: str, lane: Lane) -> int:
-        """Of the items that wait there."""
-        return sum(queued.length for queued in self._items[model, lane])
+    # What may be claimed
+
+    def cost(self, claim: Claim, model: str) -> int:
+        """Tokens that the job takes up until it is prepared."""
+        if claim.data is None and model in self._limits:
+            return min(claim.cost, self._limits[model].tokens // LARGE_SHARE)
+        return claim.cost
+
+    def reserve(self, active: ActiveJob) -> None:
+        """It has been claimed."""
+        self._reserved[active.model, active.lane] += active.cost
+
+    def release(self, active: ActiveJob) -> None:
+        """It has been prepared, or never will be."""
+        self._reserved[active.model, active.lane] -= active.cost
+
+    def capacity(self, model: str, jobs: Collection[ActiveJob]) -> list[LaneCapacity]:
+        """What may still be claimed for a model, highest lane first. jobs: all that are here.
+
+        Lower lanes take no capacity that higher ones use. But a lane with nothing here always has capacity for half a
+        batch: it must get its turn.
+        """
+        if model in self._slots:
+            return self._free_slots(model, jobs)
+        here = Counter(active.lane for active in jobs)
+        batch_tokens = self._limits[model].tokens
+        free = batch_tokens * POOL_BATCHES
+        found: list[LaneCapacity] = []
+        for lane in LANES:
+            taken = self._reserved[model, lane] + sum(queued.length for queued in self._items[model, lane])
+            free -= taken
+            tokens = free if taken else max(free, batch_tokens // 2)
+            found.append(LaneCapacity(lane, tokens, MAX_JOBS - here[lane]))
+        return found
+
+    def _free_slots(self, model: str, jobs: Collection[ActiveJob]) -> list[LaneCapacity]:
+        slots = self._slots[model]
+        mine = [active for active in jobs if active.model == model]
+        waiting = Counter(active.lane for active in mine if active.waits_alone)
+        taken = sum(active.answers for active in mine if not active.waits_alone)
+        ahead = max(1, slots // CLAIMED_AHEAD)
+        found: list[LaneCapacity] = []
+        is_open = True
+        for lane in LANES:  # one with too many is closed, and with it those that are prepared after it
+            is_open = is_open and waiting[lane] < MAX_WAITING_ALONE
+            free = _slots_of(lane, slots) + ahead - taken
+            found.append(LaneCapacity(lane, UNLIMITED_TOKENS, free) if is_open else LaneCapacity(lane, 0, 0))
+        return found
+
+    # What is ready
 
     def add(self, active: ActiveJob, items: Sequence[Any]) -> None:
         """The items of a job have been prepared."""
@@ -137,7 +218,7 @@ class ReadyQueue:
         """What a generating model begins beside so many running answers: highest lane first."""
         chosen: list[QueuedItem] = []
         for lane in LANES:
-            free = slots_of(lane, self._slots[model]) - running - len(chosen)
+            free = _slots_of(lane, self._slots[model]) - running - len(chosen)
             waiting = sorted(self._items[model, lane], key=lambda queued: queued.order)
             chosen += waiting[: max(0, free)]
         self._take_out(model, chosen)
