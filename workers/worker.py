@@ -166,10 +166,14 @@ class BatchWorker(SimpleWorker):
 
     def handle_payload(self, message: Any) -> None:
         """RQ's commands. stop-job may name any of the jobs in flight, not one current job."""
-        payload = parse_payload(message)
-        job_id = stop_job_target(payload)
-        if job_id is None:
-            handle_command(self, payload)
+        try:
+            payload = parse_payload(message)
+            job_id = stop_job_target(payload)
+            if job_id is None:
+                handle_command(self, payload)
+                return
+        except (ValueError, TypeError, KeyError, AttributeError):
+            log.warning("a command is unreadable and ignored", exc_info=True)
             return
         named = self._in_flight.named(job_id)
         if payload["command"] == "stop-job":

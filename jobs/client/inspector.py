@@ -2,25 +2,20 @@
 """What is in Redis: which models and workers there are, which jobs wait, and what became of each."""
 
 import asyncio
-import logging
 import time
-from collections.abc import Callable, Iterable
-from typing import Any, TypeVar
+from collections.abc import Iterable
+from typing import Any
 
-import msgspec
 import redis.asyncio
 from redis.exceptions import RedisError
 
+from jobs.client.announcements import AnnouncementReader
 from jobs.errors import Failure, JobError, UnknownJob
 from jobs.job import JobView, Lane
 from jobs.models import MAX_SHOWN_CHARACTERS, ModelInfo, model_for
 from jobs.process.cancelling import cancel_and_wait
 from jobs.stats import LaneStats, QueueStats, WorkerStats
 from jobs.store import keys, record
-
-log = logging.getLogger(__name__)
-
-T = TypeVar("T")
 
 MODELS_FRESH_S = 1.0
 """How long an answer about models is used again, also the answer that Redis is away."""
@@ -34,24 +29,13 @@ RECORDS_AT_ONCE = 1000
 STATUSES = ("started", "queued", "scheduled", "deferred", "finished", "failed", "canceled")
 
 
-class Announcement(msgspec.Struct, frozen=True):
-    """What a worker writes at regular intervals about a model that it serves."""
-
-    info: ModelInfo
-    seen_at: float
-    """In seconds since the epoch."""
-
-
-_decode_announcement = msgspec.msgpack.Decoder(Announcement).decode
-decode_worker = msgspec.msgpack.Decoder(WorkerStats).decode
-
-
 class QueueInspector:
     """Reads what workers announce (mlxq:models, mlxq:worker:*) and what RQ's registries hold. Raises RedisError."""
 
     def __init__(self, redis: redis.asyncio.Redis, *, limit: int) -> None:
         self._redis = redis
         self._limit = limit
+        self._reader = AnnouncementReader()
         self._answer: tuple[ModelInfo, ...] = ()
         self._resolved: dict[tuple[str, str | None], ModelInfo | Failure] = {}
         self._asked_at = float("-inf")
@@ -107,7 +91,7 @@ class QueueInspector:
 
     async def _announced(self) -> tuple[ModelInfo, ...]:
         replies: dict[Any, Any] = await self._redis.hgetall(keys.MODELS)
-        announced = [_readable(_decode_announcement, raw, keys.MODELS) for raw in replies.values()]
+        announced = [self._reader.model(raw, keys.announced_model(name)) for name, raw in replies.items()]
         oldest = time.time() - MODEL_FORGOTTEN_S
         return tuple(
             sorted((each.info for each in announced if each and each.seen_at > oldest), key=lambda i: i.id)
@@ -123,7 +107,7 @@ class QueueInspector:
             pipeline.get(keys.worker(name))
         replies = await pipeline.execute(raise_on_error=False)
         pairs = [(name, raw) for name, raw in zip(names, replies, strict=True) if raw is not None]
-        found = [_readable(decode_worker, raw, keys.worker(name)) for name, raw in pairs]
+        found = [self._reader.worker(raw, keys.worker(name)) for name, raw in pairs]
         return [worker for worker in found if worker is not None]
 
     async def attendance(self) -> tuple[list[WorkerStats], bool]:
@@ -236,14 +220,3 @@ class QueueInspector:
                 if record.is_ours(fields.get(b"origin")):
                     found.append(record.view(job_id, fields, None, [])[0])
         return found  # without records that have vanished, are no hash, or are in a queue of others
-
-
-def _readable(decode: Callable[[bytes], T], raw: bytes | Exception, key: str) -> T | None:
-    """None for an entry that another program or version wrote. It is logged."""
-    try:
-        if isinstance(raw, Exception):
-            raise raw
-        return decode(raw)
-    except (msgspec.MsgspecError, RedisError) as error:
-        log.warning("an entry in Redis is unreadable and skipped", extra={"key": key, "error": str(error)})
-        return None

@@ -32,8 +32,11 @@ def parse_queue_name(name: str) -> tuple[str, str, Lane] | None:
 
 
 def names(replies: Iterable[bytes | str], prefix: str = "") -> list[str]:
-    """Members of a Redis set as text, without their common prefix."""
-    texts = [reply.decode() if isinstance(reply, bytes) else reply for reply in replies]
+    """Members of a Redis set as text, without their common prefix.
+
+    What is no UTF-8 was written by a stranger. It must end nobody, so it gets a name that nothing else has.
+    """
+    texts = [reply.decode(errors="replace") if isinstance(reply, bytes) else reply for reply in replies]
     return [text.removeprefix(prefix) for text in texts]
 
 
@@ -55,6 +58,11 @@ def results(job_id: str) -> str:
 def registry(status: str, queue_name: str) -> str:
     """RQ's registry of a status: started jobs are in `wip`, the others under their own name."""
     return f"rq:{'wip' if status == 'started' else status}:{queue_name}"
+
+
+def workers_of(queue_name: str) -> str:
+    """RQ's set of the workers that listen to a queue."""
+    return f"{WORKERS}:{queue_name}"
 
 
 def wake(queue_name: str) -> str:
@@ -80,6 +88,11 @@ def loading(model: str) -> str:
 def worker(name: str) -> str:
     """What a worker says about itself. It expires with the worker's lease."""
     return f"mlxq:worker:{name}"
+
+
+def announced_model(field: bytes) -> str:
+    """What logs call a field of MODELS."""
+    return f"{MODELS} {field.decode(errors='replace')}"
 
 
 def blob(execution: str) -> str:

@@ -130,5 +130,5 @@ class Heartbeat:
 
     def _sweep(self) -> None:
         self._queue.sweep()
-        self._bridge.forget_dead_workers(self._rq_worker.queues)
+        self._bridge.forget_dead_workers(self._rq_worker.queue_names())
         self._result_loop.sweep()

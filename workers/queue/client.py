@@ -8,7 +8,7 @@ from typing import Any
 
 import redis
 
-from jobs.client.inspector import Announcement, decode_worker
+from jobs.client.announcements import AnnouncementReader, encode_model
 from jobs.client.stream_reader import decode_pieces
 from jobs.errors import InternalError, JobError, JobExpired, WorkerLost
 from jobs.generate import Pieces
@@ -46,6 +46,7 @@ class WorkerQueue:
         self._redis = connection
         self.outage = outage or Outage()
         self.worker = worker
+        self._reader = AnnouncementReader()
         self._prefix = _new_prefix()
         self._lease_s = lease_s
         self._max_crashes = max_crashes
@@ -131,7 +132,8 @@ class WorkerQueue:
         names = keys.names(self._redis.smembers(keys.WORKERS), keys.WORKER_PREFIX)  # pyright: ignore[reportArgumentType]
         others = [keys.worker(name) for name in names if name != self.worker]
         replies: Any = self._redis.mget(others) if others else []
-        return {each.id for raw in replies if raw for each in decode_worker(raw).loaded}
+        found = [self._reader.worker(raw, key) for key, raw in zip(others, replies, strict=True) if raw]
+        return {model.id for worker in found if worker for model in worker.loaded}
 
     def store(self, claim: Claim, result: Result) -> bytes:
         """The result as FINISH takes it; a large one is written beside it first."""
@@ -213,9 +215,16 @@ class WorkerQueue:
         pipeline.set(keys.worker(self.worker), record.pack(stats), px=int(self._lease_s * 1000))
         pipeline.zrem(keys.STARTING, self.worker)
         for info in models:
-            announcement = Announcement(info=info, seen_at=stats.seen_at)
-            pipeline.hset(keys.MODELS, info.id, record.pack(announcement))
-        pipeline.execute()
+            pipeline.hset(keys.MODELS, info.id, encode_model(info, stats.seen_at))
+        try:
+            pipeline.execute()
+        except redis.ResponseError as error:
+            if "WRONGTYPE" not in str(error):
+                raise
+            # A stranger's key where ours belongs gives way, and the next announcement is written.
+            for key, kind in ((keys.STARTING, b"zset"), (keys.MODELS, b"hash")):
+                if self._redis.type(key) != kind:
+                    self._redis.delete(key)
 
     def withdraw(self) -> None:
         """Say that this worker lives no longer."""

@@ -9,12 +9,13 @@ from typing import Any
 
 import msgspec
 import redis
-from rq import Queue, worker_registration
+from rq import Queue
 from rq.exceptions import NoSuchJobError
 from rq.job import Job
 from rq.timeouts import TimerDeathPenalty
 
 from jobs.errors import JobError
+from jobs.store import keys
 from jobs.store.serializer import MsgpackSerializer
 from workers.queue.client import WorkerQueue
 
@@ -75,16 +76,28 @@ class RqBridge:
             )
         self._queue.note_followed_up(job_id)
 
-    def forget_dead_workers(self, queues: Sequence[Queue]) -> None:
-        """Take workers whose record has expired out of RQ's lists. (RQ's whole maintenance pass can end the worker
-        that meets a record it does not know.)
+    def forget_dead_workers(self, queues: Sequence[str]) -> None:
+        """Take workers whose record has expired out of RQ's lists. (RQ's own functions end the worker that meets what
+        it does not know there.)
         """
-        for queue in queues:
-            worker_registration.clean_worker_registry(queue)
+        known: Any = self._connection.smembers(keys.WORKERS)
+        lists = [keys.workers_of(queue) for queue in queues]
+        for key in lists:
+            known |= self._connection.smembers(key)
+        known = sorted(known)
+        pipeline = self._connection.pipeline(transaction=False)
+        for worker in known:
+            pipeline.exists(worker)
+        dead = [worker for worker, lives in zip(known, pipeline.execute(), strict=True) if not lives]
+        if dead:
+            for key in (keys.WORKERS, *lists):
+                pipeline.srem(key, *dead)
+            pipeline.execute()
 
 
-def stop_job_target(payload: dict[str, Any]) -> str | None:
+def stop_job_target(payload: Any) -> str | None:
     """The job id of a command that ends a running job: RQ's stop-job, or our own drop."""
-    if payload.get("command") in ("stop-job", "mlxq-drop"):
-        return payload.get("job_id")
+    if isinstance(payload, dict) and payload.get("command") in ("stop-job", "mlxq-drop"):
+        job_id = payload.get("job_id")
+        return job_id if isinstance(job_id, str) else None
     return None

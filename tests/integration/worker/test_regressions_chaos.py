@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import redis
 
-from jobs.client.inspector import Announcement
+from jobs.client.announcements import encode_model
 from jobs.client.queue import JobQueue
 from jobs.embed import EmbedJob
 from jobs.errors import ResultTimeout
@@ -20,7 +20,7 @@ from jobs.job import Lane, SubmitOptions
 from jobs.models import ModelInfo
 from jobs.process.parent_watch import ParentPipe
 from jobs.settings import Settings
-from jobs.store import keys, record
+from jobs.store import keys
 from jobs.store.connection import connect_async
 from jobs.store.redis_server import RedisServer
 from tests.chaos.plan import MODEL
@@ -33,7 +33,7 @@ JOB = EmbedJob(model=MODEL, inputs=("plain",))
 async def queue(redis_server: RedisServer, redis_client: redis.Redis):
     """A started queue client whose model is announced, though no worker runs."""
     info = ModelInfo(id=MODEL, task="embed", created=0, dimensions=4, max_tokens=100)
-    redis_client.hset(keys.MODELS, MODEL, record.pack(Announcement(info=info, seen_at=time.time())))
+    redis_client.hset(keys.MODELS, MODEL, encode_model(info, time.time()))
     queue = JobQueue(connect_async(redis_server.url), Settings())
     await queue.start()
     yield queue
