@@ -98,7 +98,11 @@ class BatchWorker(SimpleWorker):
         self._heartbeat = Heartbeat(self, queue, in_flight, model_cache, result_loop, bridge, settings)
         self._prepare_pool = PreparePool(in_flight, queue, model_cache, result_loop, timeout_s=timeout_s)
         self._claim_loop = ClaimLoop(
-            in_flight, queue, model_cache, self._prepare_pool, lambda: self._heartbeat.is_suspended
+            in_flight,
+            queue,
+            model_cache,
+            self._prepare_pool,
+            lambda: self._heartbeat.is_suspended or queue.outage.refuses_work,
         )
         self._stream_loop = StreamLoop(in_flight, queue, generators, result_loop)
         self._device_loop = DeviceLoop(

@@ -1,5 +1,6 @@
 """Why Redis cannot be used, in a few words without secrets; and outages, of which each is logged once."""
 
+import contextlib
 import errno
 import logging
 import os
@@ -8,7 +9,7 @@ import socket
 import ssl
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 
 from redis import exceptions
@@ -26,7 +27,12 @@ SILENT = "it does not answer"
 _UNREACHABLE, _MISMATCH = "not reachable", "TLS mismatch: "
 _GONE = (SILENT, _UNREACHABLE, _MISMATCH)
 
-_CODE = re.compile(r"\b(MISCONF|OOM|READONLY|LOADING|NOPERM|NOAUTH|WRONGPASS)\b")
+_CODE = re.compile(
+    r"\b(MISCONF|OOM|READONLY|NOREPLICAS|BUSY|MASTERDOWN|CLUSTERDOWN|LOADING|NOPERM|NOAUTH|WRONGPASS)\b"
+)
+_NOPERM = re.compile(
+    r"ACL failure in script|The user executing the script can't"
+)  # before Valkey and Redis had a code
 _FULL = os.strerror(errno.ENOSPC)  # Redis quotes it
 _NO_ROOM_BYTES = 1 << 20
 
@@ -35,7 +41,21 @@ _AUTHENTICATION = (
     exceptions.AuthorizationError,
     exceptions.NoPermissionError,
 )
-_NO_WRITES = ("MISCONF", "OOM", "READONLY")
+_CAUSES = {
+    "LOADING": "it is loading its data",
+    "READONLY": "read-only replica",
+    "OOM": "its memory is full",
+    "NOREPLICAS": "it has too few replicas to take writes",
+    "BUSY": "a script of somebody else holds it up",
+    "MASTERDOWN": "it is a replica without its master",
+    "CLUSTERDOWN": "its cluster is down",
+}
+_CODE_OF: dict[type[BaseException], str] = {
+    exceptions.BusyLoadingError: "LOADING",
+    exceptions.ReadOnlyError: "READONLY",
+    exceptions.OutOfMemoryError: "OOM",
+}
+_NO_WRITES = ("MISCONF", "OOM", "READONLY", "NOPERM", "NOREPLICAS", "BUSY", "MASTERDOWN", "CLUSTERDOWN")
 _REFUSED = ("NOAUTH", "WRONGPASS", "NOPERM")
 
 
@@ -45,9 +65,11 @@ def is_final(error: BaseException) -> bool:
 
 
 def is_refused_write(error: BaseException) -> bool:
-    """Whether Redis takes no writes for now: a full disk or memory, a replica."""
+    """Whether Redis refuses the write for a cause that lies in Redis and passes: a full disk or memory, a replica, a
+    user's rights. The same write is taken when that is over.
+    """
     return _code(error) in _NO_WRITES or isinstance(
-        error, exceptions.OutOfMemoryError | exceptions.ReadOnlyError
+        error, exceptions.OutOfMemoryError | exceptions.ReadOnlyError | exceptions.NoPermissionError
     )
 
 
@@ -65,12 +87,8 @@ def cause_of(error: BaseException, folder: Path | None = None) -> str:
     code = _code(error)
     if isinstance(error, _AUTHENTICATION) or code in _REFUSED:
         return _refusal(error, code)
-    if isinstance(error, exceptions.BusyLoadingError) or code == "LOADING":
-        return "it is loading its data"
-    if isinstance(error, exceptions.ReadOnlyError) or code == "READONLY":
-        return "read-only replica"
-    if isinstance(error, exceptions.OutOfMemoryError) or code == "OOM":
-        return "its memory is full"
+    if code in _CAUSES:
+        return _CAUSES[code]
     if code == "MISCONF":
         return _disk(str(error), folder)
     if "protected mode" in str(error):
@@ -94,6 +112,18 @@ def placed(cause: str, folder: Path | None) -> str:
     return f"{cause}: {folder}" if folder and cause == DISK_FULL else cause
 
 
+class Hold:
+    """A write that waits until Redis takes it."""
+
+    def __init__(self, outage: "Outage") -> None:
+        self._outage = outage
+
+    def note(self, error: BaseException) -> None:
+        """Another try failed with this error."""
+        self._outage.hold(self)
+        self._outage.note(error)
+
+
 class Outage:
     """Whether this process can use Redis. Any thread may report an error; the begin and the end of an outage are logged
     once each.
@@ -106,6 +136,8 @@ class Outage:
         self._lock = threading.Lock()
         self._began_at = 0.0
         self._ended_at = float("-inf")
+        self._is_logged = False
+        self._held: set[Hold] = set()
 
     def note(self, error: BaseException) -> None:
         """A command failed with this error."""
@@ -121,24 +153,46 @@ class Outage:
         """Whether Redis has not answered for longer than a restart takes."""
         return self.cause is not None and self.cause.startswith(_GONE) and self.lasts_s > RESTART_S
 
+    @property
+    def refuses_work(self) -> bool:
+        """Whether no more work may be taken: Redis answers and refuses, or a write waits for it."""
+        cause = self.cause
+        return bool(self._held) or (cause is not None and not cause.startswith(_GONE))
+
+    @contextlib.contextmanager
+    def holding(self) -> Generator[Hold]:
+        """For a write that is tried again and again. The outage lasts until it is taken, or given up."""
+        hold = Hold(self)
+        try:
+            yield hold
+        finally:
+            self._held.discard(hold)
+
+    def hold(self, write: Hold) -> None:
+        """The write waits."""
+        self._held.add(write)
+
     def begin(self, cause: str) -> None:
         """The cause: one of `cause_of`."""
         with self._lock:
             now = time.monotonic()
-            if self.cause is None and now < self._ended_at + LATE_S:
+            if self.cause is None:
+                self._began_at = now
+            self.cause = cause
+            if self._is_logged or now < self._ended_at + LATE_S:
                 return
-            news, self.cause = self.cause is None, cause
-            if not news:
-                return
-            self._began_at = now
+            self._is_logged = True
         log.error("Redis cannot be used: %s", placed(cause, self.folder))
 
     def end(self) -> None:
-        """Redis takes reads and writes."""
+        """Redis takes reads and writes. A write that still waits will see that itself."""
         with self._lock:
-            if self.cause is None:
+            if self.cause is None or self._held:
                 return
             self.cause = None
+            if not self._is_logged:
+                return
+            self._is_logged = False
             self._ended_at = time.monotonic()
         log.warning("Redis can be used again", extra={"after_s": round(self._ended_at - self._began_at, 1)})
 
@@ -147,10 +201,14 @@ def _code(error: BaseException) -> str | None:
     """Redis's error code. redis-py has attributes for some; in a script's error it is in the middle of the message."""
     if not isinstance(error, exceptions.ResponseError | exceptions.ConnectionError):
         return None
-    if known := getattr(error, "status_code", None):
+    known = getattr(error, "status_code", None) or _CODE_OF.get(type(error))
+    if known and known not in ("ERR", "EXECABORT"):  # which say nothing, and the text may
         return known
-    found = _CODE.search(str(error)) if isinstance(error, exceptions.ResponseError) else None
-    return found[1] if found else None
+    if not isinstance(error, exceptions.ResponseError):
+        return None
+    if found := _CODE.search(str(error)):
+        return found[1]
+    return "NOPERM" if _NOPERM.search(str(error)) else None
 
 
 def _refusal(error: BaseException, code: str | None) -> str:

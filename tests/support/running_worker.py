@@ -6,6 +6,7 @@ import threading
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
+from typing import Any
 
 from jobs.client.queue import JobQueue
 from jobs.embed import EmbedJob, EmbedResult
@@ -27,8 +28,22 @@ INTERACTIVE = SubmitOptions(lane=Lane.INTERACTIVE, awaited=True)
 class ThreadWorker(BatchWorker):
     """A worker beside the test: signals belong to the main thread."""
 
+    has_ended = False
+    ticks = 0
+    """How often the main thread has looked after everything: ten times a second."""
+
     def _install_signal_handlers(self) -> None:
         pass
+
+    def work(self, *_: Any, **__: Any) -> bool:
+        try:
+            return super().work()
+        finally:
+            self.has_ended = True
+
+    def _tick(self) -> None:
+        super()._tick()
+        self.ticks += 1
 
     def stop(self) -> None:
         self._stop_requested = True

@@ -41,7 +41,7 @@ class ClaimLoop:
         prepare_pool: PreparePool,
         is_suspended: Callable[[], bool],
     ) -> None:
-        """is_suspended: whether nothing is to be claimed (`rq suspend`)."""
+        """is_suspended: whether nothing is to be claimed: `rq suspend`, or a Redis that would not take the results."""
         self._in_flight = in_flight
         self._queue = queue
         self._model_cache = model_cache

@@ -2,6 +2,7 @@
 
 import logging
 import time
+from collections.abc import Callable
 
 from redis.exceptions import RedisError
 from rq import SimpleWorker
@@ -9,6 +10,7 @@ from rq.worker.base import WorkerStatus
 
 from jobs.settings import Settings
 from jobs.stats import WorkerStats
+from jobs.store.outage import is_refused_write
 from workers.loops.result import ResultLoop
 from workers.models.model_cache import ModelCache
 from workers.queue.client import WorkerQueue
@@ -59,23 +61,37 @@ class Heartbeat:
     def beat(self) -> None:
         """Do what is due."""
         try:
-            if self._is_due("announce", self._announce_every_s):
-                self.announce()
-            if self._is_due("renew", self._renew_every_s):
-                self._renew()
-                # Reclaims after it has renewed: our own leases may be late after a sleep.
-                if time.monotonic() >= self._reclaim_from:
-                    self._reclaim()
-            if self._is_due("sweep", self._settings.sweep_s):
-                self._sweep()
-        except RedisError as error:
-            self._queue.outage.note(error)
-            # Leases ran on while it was away: their owners renew before anybody reclaims.
-            self._due_at["renew"] = 0.0
-            self._reclaim_from = time.monotonic() + self._settings.lease_s / 2
+            # A full Redis still takes what renews leases, so they do not wait for what it refuses.
+            for task, every_s, work in (
+                ("renew", self._renew_every_s, self._renew_and_reclaim),
+                ("announce", self._announce_every_s, self.announce),
+                ("sweep", self._settings.sweep_s, self._sweep),
+            ):
+                if self._is_due(task, every_s) and not self._try(work):
+                    return
         except Exception:
             log.exception("the heartbeat failed, worker stops")
             self._is_broken = True
+
+    def _try(self, work: Callable[[], None]) -> bool:
+        """Do it. Whether Redis answers."""
+        try:
+            work()
+        except RedisError as error:
+            self._queue.outage.note(error)
+            answers = is_refused_write(error)
+            if not answers or work == self._renew_and_reclaim:
+                # Leases ran on meanwhile: their owners renew before anybody reclaims.
+                self._due_at["renew"] = 0.0
+                self._reclaim_from = time.monotonic() + self._settings.lease_s / 2
+            return answers
+        return True
+
+    def _renew_and_reclaim(self) -> None:
+        self._renew()
+        # Reclaims after it has renewed: our own leases may be late after a sleep.
+        if time.monotonic() >= self._reclaim_from:
+            self._reclaim()
 
     def _is_due(self, task: str, every_s: float) -> bool:
         now = time.monotonic()
@@ -86,7 +102,6 @@ class Heartbeat:
 
     def announce(self) -> None:
         """Write to Redis that this worker lives, what it serves and how busy it is. Raises RedisError."""
-        self._announce_to_rq()
         if not self._model_cache.is_settled:
             self._model_cache.note_elsewhere(self._queue.loaded_elsewhere())
         runners = self._model_cache.runners
@@ -99,6 +114,7 @@ class Heartbeat:
             loaded=self._model_cache.report(),
         )
         self._queue.announce(stats, [runner.info for runner in runners.values()])
+        self._announce_to_rq()  # which a full Redis refuses, and takes the other
         self._queue.outage.end()
 
     def _announce_to_rq(self) -> None:

@@ -16,7 +16,7 @@ from jobs.errors import InternalError, JobError, JobStopped
 from jobs.generate import GenerateResult
 from jobs.job import Result
 from jobs.store import record
-from jobs.store.outage import is_refused_write
+from jobs.store.outage import cause_of, is_refused_write
 from workers.models.model_cache import ModelCache
 from workers.queue.client import WorkerQueue
 from workers.queue.execution import Outcome, failed
@@ -142,6 +142,11 @@ class ResultLoop:
             return Outcome(claim, "finished", claim.result_ttl_s, stored)
         except JobError as raised:
             return self._failed(active, raised)
+        except RedisError as raised:
+            if not _is_defect(raised):  # given up because the worker stops: the job is not at fault
+                raise
+            log.error("result cannot be written", extra={"job_id": claim.id, "cause": cause_of(raised)})
+            return self._failed(active, InternalError())
         except Exception as raised:
             log.exception("job failed", extra={"job_id": claim.id})
             failure = InternalError()
@@ -191,15 +196,16 @@ class ResultLoop:
         that it takes no writes: that is a defect.
         """
         refused = 0
-        while True:
-            try:
-                return write()
-            except RedisError as error:
-                refused += isinstance(error, ResponseError) and not is_refused_write(error)
-                if refused > MAX_REFUSALS or time.monotonic() > self._give_up_at:
-                    raise
-                self._queue.outage.note(error)
-                time.sleep(RETRY_S)
+        with self._queue.outage.holding() as hold:
+            while True:
+                try:
+                    return write()
+                except RedisError as error:
+                    refused += _is_defect(error)
+                    if refused > MAX_REFUSALS or time.monotonic() > self._give_up_at:
+                        raise
+                    hold.note(error)
+                    time.sleep(RETRY_S)
 
     def _follow_up_overdue(self) -> None:
         try:
@@ -213,6 +219,11 @@ class ResultLoop:
                 self._bridge.follow_up(job_id)
         except RedisError as error:
             self._queue.outage.note(error)  # the others are left to a later sweep
+
+
+def _is_defect(error: RedisError) -> bool:
+    """Whether Redis would refuse the same command again when nothing is wrong with Redis."""
+    return isinstance(error, ResponseError) and not is_refused_write(error)
 
 
 def next_delay_s(error: JobError, retries_left: int, delays_s: Sequence[float]) -> float | None:

@@ -129,14 +129,15 @@ class StreamLoop:
 
     def _retry(self, emit: Callable[[], set[str]]) -> set[str]:
         """Redis away: the words wait for it, and the answers go on. A worker that is to stop does not wait."""
-        while True:
-            try:
-                return emit()
-            except RedisError as error:
-                if self._stopping:
-                    return set()
-                self._queue.outage.note(error)
-                time.sleep(RETRY_S)
+        with self._queue.outage.holding() as hold:
+            while True:
+                try:
+                    return emit()
+                except RedisError as error:
+                    if self._stopping:
+                        return set()
+                    hold.note(error)
+                    time.sleep(RETRY_S)
 
     def _hand_on(self, growth: _Growth) -> None:
         choices = [answer_of(queued).transcript.choice_so_far() for queued in growth.complete]

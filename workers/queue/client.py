@@ -50,7 +50,7 @@ class WorkerQueue:
         self._prefix = _new_prefix()
         self._lease_s = lease_s
         self._max_crashes = max_crashes
-        names = ("claim", "finish", "renew", "reclaim", "promote", "follow_up", "emit")
+        names = ("claim", "finish", "renew", "reclaim", "promote", "follow_up", "emit", "announce")
         self._scripts = {name: connection.register_script(script(name)) for name in names}
         self._expired = record.encode_failure(JobExpired().failure())
         self._lost = record.encode_failure(WorkerLost().failure())
@@ -211,20 +211,10 @@ class WorkerQueue:
 
     def announce(self, stats: WorkerStats, models: Iterable[ModelInfo]) -> None:
         """Say that this worker lives and what it serves; holds as long as a lease."""
-        pipeline = self._redis.pipeline(transaction=False)
-        pipeline.set(keys.worker(self.worker), record.pack(stats), px=int(self._lease_s * 1000))
-        pipeline.zrem(keys.STARTING, self.worker)
+        args: list[Any] = [self.worker, int(self._lease_s * 1000), record.pack(stats)]
         for info in models:
-            pipeline.hset(keys.MODELS, info.id, encode_model(info, stats.seen_at))
-        try:
-            pipeline.execute()
-        except redis.ResponseError as error:
-            if "WRONGTYPE" not in str(error):
-                raise
-            # A stranger's key where ours belongs gives way, and the next announcement is written.
-            for key, kind in ((keys.STARTING, b"zset"), (keys.MODELS, b"hash")):
-                if self._redis.type(key) != kind:
-                    self._redis.delete(key)
+            args += [info.id, encode_model(info, stats.seen_at)]
+        self._scripts["announce"](args=args)
 
     def withdraw(self) -> None:
         """Say that this worker lives no longer."""

@@ -2,6 +2,7 @@
 -- ARGV: limit, idempotency_ttl_s, count, then per job:
 --   id, queue, ttl_s ('' waits for ever), idempotency key ('' for none), fingerprint, 2 * fields, field, value, …
 -- Returns per job {verdict, value}: created/existing/conflict + job id, full + queue length.
+deny_oom()
 local limit, idempotency_ttl, count = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
 local at, verdicts = 4, {}
 for n = 1, count do

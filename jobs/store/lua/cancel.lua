@@ -1,5 +1,6 @@
 -- CANCEL: end a job that has not ended. A running one loses its lease, so its worker's FINISH changes nothing, and
 -- the worker is told to drop it. ARGV: id, iso now, failure.  Returns canceled, ended or missing.
+allow_oom()
 local id, iso, failure = ARGV[1], ARGV[2], ARGV[3]
 local job_key = 'rq:job:' .. id
 local head = redis.call('HMGET', job_key, 'status', 'origin', 'mlxq_execution', 'worker_name')

@@ -6,6 +6,7 @@
 --   is suspected too. Those suspected once go together, those suspected again each alone.
 -- Repeated with the same prefix (its reply was lost), it gives the same claims again.
 -- Returns {1 if a suspect waits, {{id, execution, queue, data (none of a large job) and FIELDS, events of its stream}…}, {queues with more}}.
+deny_oom()
 local FIELDS = {'timeout', 'result_ttl', 'mlxq_crashes', 'mlxq_cost', 'retries_left', 'retry_intervals', 'mlxq_parts',
   'success_callback_name', 'failure_callback_name', 'stopped_callback_name', 'webhooks', 'mlxq_streams'}
 local DONE = {finished = true, failed = true, canceled = true, stopped = true}

@@ -1,6 +1,7 @@
 -- EMIT: append to streams, and tell whoever listens. Fenced: an execution that lost its lease adds nothing.
 -- ARGV: ttl_s of a stream, then per event: id, execution, number (from 1 on, without gaps), body.
 -- Repeated (its reply was lost), it adds nothing twice.  Returns the members (id:execution) no longer held.
+allow_oom()
 local ttl, lost, mail = tonumber(ARGV[1]), {}, {}
 for at = 2, #ARGV, 4 do
   local id, execution, number, body = ARGV[at], ARGV[at + 1], ARGV[at + 2], ARGV[at + 3]

@@ -5,6 +5,7 @@
 --         failed | stopped: stored = exc_string, failure = msgpack
 --         retry: back to the queue after delay_s          release: back to the queue's front, unharmed
 -- Returns {stale ids, ids that the caller is to follow up}.
+allow_oom()
 local worker, iso, worked, count = ARGV[1], ARGV[2], ARGV[3], tonumber(ARGV[4])
 local worker_key = 'rq:worker:' .. worker
 local stale, followups, mail = {}, {}, {}

@@ -2,6 +2,15 @@
 -- Layout: RQ's own keys (rq:job:*, rq:queue:*, rq:wip:*, …) plus ours (mlxq:*). A queue is named task:model:lane.
 -- Time is Redis's: workers' clocks may differ, leases must not.
 
+-- At maxmemory Redis refuses commands that may need memory, as long as the script has written nothing yet. So the first
+-- write decides for the whole script. It changes nothing here: no such key exists.
+
+-- For scripts that only keep, end or free what is there.
+local function allow_oom() redis.call('DEL', 'mlxq:probe') end
+
+-- For scripts that add or begin work: they do it whole or not at all.
+local function deny_oom() redis.call('SET', 'mlxq:probe', '', 'XX') end
+
 local function now()
   local t = redis.call('TIME')
   return tonumber(t[1]) + tonumber(t[2]) / 1000000
@@ -10,11 +19,11 @@ end
 -- A worker that took a job's follow-up has so long before another one may.
 local FOLLOW_UP_S = 300
 
--- A call on a key that only this job's bookkeeping uses: whatever else lies there gives way.
+-- A call on a key that only this job's bookkeeping uses: what another type of key lies there gives way.
 local function sure(command, key, ...)
   local reply = redis.pcall(command, key, ...)
   if type(reply) == 'table' and reply.err then
-    redis.call('DEL', key)
+    if string.find(reply.err, 'WRONGTYPE', 1, true) then redis.call('DEL', key) end
     reply = redis.call(command, key, ...)
   end
   return reply

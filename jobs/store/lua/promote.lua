@@ -1,4 +1,5 @@
 -- PROMOTE: retries whose delay is over go back to their queues. ARGV: queue, …  Returns how many.
+allow_oom()
 local t, moved = now(), 0
 for _, queue in ipairs(ARGV) do
   local registry = 'rq:scheduled:' .. queue

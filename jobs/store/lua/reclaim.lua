@@ -2,6 +2,7 @@
 -- ARGV: iso now, max crashes, exc_string and failure for the last crash, which ('all': those whose lease ran out, and
 --   these; 'these': no others), then members whose lease ends now.
 -- Returns {requeued ids, failed ids}.
+allow_oom()
 local iso, max_crashes, which = ARGV[1], tonumber(ARGV[2]), ARGV[5]
 local expired = {}
 for at = 6, #ARGV do

@@ -1,4 +1,5 @@
 -- RENEW: extend the leases still held. ARGV: lease_s, member (id:execution), …  Returns the members no longer held.
+allow_oom()
 local until_ = now() + tonumber(ARGV[1])
 local lost = {}
 for at = 2, #ARGV do

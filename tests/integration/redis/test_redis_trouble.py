@@ -32,6 +32,7 @@ from jobs.store.connection import connect, connect_async, impatient
 from jobs.store.probe import SECOND_LOOK_S, Probe, RedisUnusable
 from jobs.store.record import PART_BYTES
 from jobs.store.redis_server import RedisServer
+from tests.support.append_only_file import full_disk
 from tests.support.stack import MODEL, ROOT, Program, Stack
 from tests.support.waiting import PATIENCE_S, until, until_async, wait_until, within
 from tests.support.web import certificate
@@ -407,44 +408,20 @@ def test_a_full_disk_is_named_once_and_when_there_is_room_everything_works_again
 ):
     api = stack.run("serve", "--port", "0", "--data", str(tmp_path))  # knows the folder of its Redis
     url = api.wait_for(r"serves (http\S+),")[1]
-    files = tmp_path / "redis" / "appendonlydir"
-    # The next part of the append-only file leads to a device that is full.
-    full = next_part(files)
-    full.symlink_to("/dev/full")
-    stack.redis.bgrewriteaof()
-    wait_until(lambda: refuses_writes(stack.redis))
+    with full_disk(stack.redis, tmp_path / "redis" / "appendonlydir"):
+        wait_until(lambda: ready(url) == f"Redis cannot be used: disk full: {tmp_path / 'redis'}.")
+        reply = httpx.post(f"{url}/v1/embeddings", json={"model": MODEL, "input": "a"}, timeout=60)
+        assert (reply.status_code, reply.headers["retry-after"]) == (503, "1")
+        assert "disk full" in reply.text
+        assert str(tmp_path) not in reply.text  # folders are for operators
+        stack.worker.wait_for("Redis cannot be used: ")
 
-    wait_until(lambda: ready(url) == f"Redis cannot be used: disk full: {tmp_path / 'redis'}.")
-    reply = httpx.post(f"{url}/v1/embeddings", json={"model": MODEL, "input": "a"}, timeout=60)
-    assert (reply.status_code, reply.headers["retry-after"]) == (503, "1")
-    assert "disk full" in reply.text
-    assert str(tmp_path) not in reply.text  # folders are for operators
-    stack.worker.wait_for("Redis cannot be used: ")
-
-    full.unlink()
-    stack.redis.bgrewriteaof()
-    wait_until(lambda: not refuses_writes(stack.redis))
     wait_until(lambda: ready(url) == "")
     wait_until(lambda: stack.embed("again").status_code == 200)
     for program in (api, stack.worker):
         program.wait_for("Redis can be used again")
         assert program.said.count("Redis cannot be used") == 1, program.said
     assert stack.worker.said.count("a process ended") == 0  # the worker lived through it
-
-
-def next_part(files: Path) -> Path:
-    number = max(
-        int(name[1]) for each in files.iterdir() if (name := re.search(r"\.(\d+)\.incr\.aof$", each.name))
-    )
-    return files / f"appendonly.aof.{number + 1}.incr.aof"
-
-
-def refuses_writes(client: redis.Redis) -> bool:
-    try:
-        client.set("anything", 1, px=1)
-    except redis.ResponseError:
-        return True
-    return False
 
 
 def test_redis_away_is_one_line_when_it_goes_and_one_when_it_is_back(stack: Stack):

@@ -30,6 +30,10 @@ def chained(error: Exception, cause: Exception) -> Exception:
         (exceptions.ResponseError("MISCONF Errors writing to the AOF file: No space left on device"), "disk full"),
         (exceptions.ResponseError("ERR Error running script: -MISCONF canary: No space left on device"), "disk full"),
         (exceptions.ResponseError("MISCONF Redis is configured to save RDB snapshots"), "cannot write to its disk"),
+        (exceptions.ResponseError("ACL failure in script: User canary …", status_code="ERR"), "user may not"),
+        (exceptions.ResponseError("The user executing the script can't run this command: canary"), "user may not"),
+        (exceptions.ResponseError("BUSY Redis is busy running a script"), "a script of somebody else"),
+        (exceptions.ResponseError("NOREPLICAS Not enough good replicas to write."), "too few replicas"),
         (exceptions.ResponseError("unknown command HELLO, with args: 3 AUTH alice canary"), "refuses a command"),
         (exceptions.ResponseError("DENIED Redis is running in protected mode"), "protected mode"),
         (exceptions.TimeoutError("Timeout reading from canary:6379"), "does not answer"),
@@ -48,7 +52,46 @@ def test_only_a_refused_user_is_final_and_only_refused_writes_pass():
     wrong, full = exceptions.AuthenticationError(status_code="WRONGPASS"), exceptions.OutOfMemoryError()
     assert (is_final(wrong), is_final(full), is_final(exceptions.ConnectionError())) == (True, False, False)
     assert (is_refused_write(wrong), is_refused_write(full)) == (False, True)
-    assert not is_refused_write(exceptions.ResponseError("ERR no such thing"))
+    assert is_refused_write(
+        exceptions.NoPermissionError("this user has no permissions", status_code="NOPERM")
+    )
+    assert not is_refused_write(exceptions.ResponseError("ERR no such thing", status_code="ERR"))
+
+
+def test_an_outage_lasts_while_a_write_waits_and_no_work_is_taken_meanwhile():
+    state = Outage()
+    with state.holding() as hold:
+        assert not state.refuses_work
+        hold.note(exceptions.TimeoutError())
+        state.end()
+        assert (state.cause, state.refuses_work) == ("it does not answer", True)
+    state.end()
+    assert (state.cause, state.refuses_work) == (None, False)
+
+
+def test_what_waits_for_the_end_of_a_refusal_is_told_of_one_that_comes_back_at_once(
+    caplog: pytest.LogCaptureFixture,
+):
+    state = Outage()
+    state.note(exceptions.OutOfMemoryError())
+    state.end()
+    state.note(exceptions.OutOfMemoryError())
+
+    assert state.refuses_work
+    assert caplog.text.count("Redis cannot be used") == 1
+
+
+def test_an_outage_that_came_back_at_once_and_stays_is_logged(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+):
+    state = Outage()
+    state.note(exceptions.OutOfMemoryError())
+    state.end()
+    state.note(exceptions.OutOfMemoryError())
+    monkeypatch.setattr(outage, "LATE_S", 0)
+    state.note(exceptions.OutOfMemoryError())
+
+    assert caplog.text.count("Redis cannot be used") == 2
 
 
 def test_an_outage_is_logged_when_it_begins_and_when_it_ends_however_many_threads_meet_it(
