@@ -25,7 +25,7 @@ class Settings(BaseSettings):
     )
     data: Path = Field(
         default=Path.home() / ".local" / "share" / "mlxq",
-        description="Folder of the Redis that mlxq starts itself: its append-only file, socket and pid.",
+        description="Folder of the Redis that mlxq starts itself, and of what workers learn about batch sizes.",
     )
     host: str = Field(default="127.0.0.1", description="Address the API listens on; local only by default.")
     port: int = Field(

@@ -24,6 +24,7 @@ from jobs.process.parent_watch import exit_with_parent
 from jobs.settings import Settings
 from jobs.store.connection import connect, own_folder, redis_url
 from jobs.store.outage import Outage, cause_of, is_final
+from workers.loops.size_file import SizeFile
 from workers.models.check import check_names
 from workers.models.model_cache import ModelCache
 from workers.models.open import open_runner
@@ -31,7 +32,13 @@ from workers.queue.announce_start import starting
 from workers.queue.client import WorkerQueue
 from workers.queue.dead_worker import worker_name
 from workers.runners.contract import Runner
-from workers.scheduling.device_limits import batch_limits, device_is_gpu, limit_cache, weight_budget_bytes
+from workers.scheduling.device_limits import (
+    batch_limits,
+    device_is_gpu,
+    device_name,
+    limit_cache,
+    weight_budget_bytes,
+)
 from workers.supervisor import CONFIGURATION_ERROR
 
 log = logging.getLogger("workers")  # not __name__: that is "__main__" here
@@ -100,6 +107,7 @@ def run_on(device: ThreadPoolExecutor, settings: Settings, name: str) -> int:
     if (refusal := wait_for_redis(connection, outage)) is not None:
         print(f"mlxq worker: {refusal}", file=sys.stderr)
         return CONFIGURATION_ERROR
+    size_file = open_size_file(settings, device.submit(device_name).result())
     worker = BatchWorker(
         connection,
         model_cache,
@@ -109,10 +117,25 @@ def run_on(device: ThreadPoolExecutor, settings: Settings, name: str) -> int:
         depth=2 if device.submit(device_is_gpu).result() else 1,
         name=name,
         outage=outage,
+        size_memory=size_file,
     )
     log.info("serving", extra={"models": ",".join(model_cache.runners), "batch_tokens": limits.tokens})
     exempt_what_is_there()
-    return 0 if worker.work() else 1
+    is_sound = worker.work()
+    if size_file is not None:
+        size_file.close()
+    return 0 if is_sound else 1
+
+
+def open_size_file(settings: Settings, device: str) -> SizeFile | None:
+    """What is known of the device's batches. None where the data folder cannot be used: nothing is kept then."""
+    folder = settings.data / "batch_sizes"
+    try:
+        return SizeFile(folder, device)
+    except OSError as error:
+        fields = {"folder": str(folder), "error": os.strerror(error.errno or 0)}
+        log.warning("what is learned about batch sizes cannot be kept", extra=fields)
+        return None
 
 
 def wait_for_redis(connection: redis.Redis, outage: Outage) -> str | None:

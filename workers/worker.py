@@ -36,6 +36,7 @@ from workers.queue.execution import Claim
 from workers.queue.rq_bridge import RqBridge, stop_job_target
 from workers.runners.contract import BatchRunner, Runner
 from workers.runners.generate.contract import Generator
+from workers.scheduling.batch_sizes import BatchSizes, SizeMemory
 from workers.scheduling.in_flight import InFlight, Reason
 from workers.scheduling.packing import BatchLimits
 from workers.scheduling.token_budget import TokenBudget
@@ -73,8 +74,12 @@ class BatchWorker(SimpleWorker):
         depth: int = 1,
         name: str | None = None,
         outage: Outage | None = None,
+        size_memory: SizeMemory | None = None,
     ) -> None:
-        """on_device: runs what it is given in the thread that owns the device. depth: see DeviceLoop."""
+        """on_device: runs what it is given in the thread that owns the device. depth: see DeviceLoop.
+
+        size_memory: keeps for how large batches the device has memory.
+        """
         runners = model_cache.runners
         queues = _rq_queues(connection, runners)
         super().__init__(queues, name=name, connection=connection, serializer=MsgpackSerializer)
@@ -112,6 +117,7 @@ class BatchWorker(SimpleWorker):
             result_loop,
             DecodeBatch(in_flight, generators, self._stream_loop.publish, result_loop),
             TokenBudget(batching, settings.token_interval_ms / 1000),
+            BatchSizes({model: limits[model].tokens for model in batching}, size_memory),
             model_cache,
             batch_timeout_s=timeout_s,
             depth=depth,

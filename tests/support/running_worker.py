@@ -137,10 +137,10 @@ async def has_status(queue: JobQueue, job_id: str, status: str) -> bool:
 
 
 @contextmanager
-def worker_process(url: str, name: str) -> Iterator[subprocess.Popen[bytes]]:
-    """One that is gone in the end, whatever the test did with it."""
+def worker_process(url: str, name: str, *more: str) -> Iterator[subprocess.Popen[bytes]]:
+    """One that is gone in the end, whatever the test did with it. more: see worker_process.py."""
     script = Path(__file__).with_name("worker_process.py")
-    process = subprocess.Popen([sys.executable, str(script), url, name], cwd=Path.cwd())
+    process = subprocess.Popen([sys.executable, str(script), url, name, *more], cwd=Path.cwd())
     try:
         yield process
     finally:

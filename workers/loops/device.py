@@ -6,12 +6,13 @@ from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from jobs.errors import InternalError, JobError
+from workers.loops.batch_parts import padded_tokens, run_in_parts
 from workers.loops.decode import DecodeBatch
 from workers.loops.result import ResultLoop
 from workers.loops.watchdog import Watchdog
 from workers.models.model_cache import ModelCache
 from workers.runners.contract import BatchRunner
+from workers.scheduling.batch_sizes import BatchSizes
 from workers.scheduling.device_queue import Batch
 from workers.scheduling.in_flight import InFlight
 from workers.scheduling.token_budget import TokenBudget
@@ -59,6 +60,7 @@ class DeviceLoop:
         result_loop: ResultLoop,
         decode_batch: DecodeBatch,
         budget: TokenBudget,
+        sizes: BatchSizes,
         model_cache: ModelCache,
         *,
         batch_timeout_s: float,
@@ -70,6 +72,7 @@ class DeviceLoop:
         self._result_loop = result_loop
         self._decode_batch = decode_batch
         self._budget = budget
+        self._sizes = sizes
         self._model_cache = model_cache
         self._batch_timeout_s = batch_timeout_s
         self._depth = depth
@@ -78,6 +81,8 @@ class DeviceLoop:
         self._batch_s = 0.0
         """What the latest batch took."""
         self._landed_at = 0.0
+        for model in runners:
+            in_flight.limit_batches(model, sizes.most(model))
 
     def stop(self) -> None:
         self._stopping = True
@@ -148,6 +153,7 @@ class DeviceLoop:
         """A batch that cannot even be started fails when it is waited for, like any other."""
         at = time.monotonic()
         self._watchdog.begin(self._batch_timeout_s)
+        self._note_size(batch.model, len(batch.items), batch.padded_tokens)
         try:
             wait = self._runners[batch.model].launch(_items(batch))
         except Exception as error:  # noqa: BLE001  # whatever a model throws is its batch's failure
@@ -157,11 +163,38 @@ class DeviceLoop:
     def _land(self, launched: Launched) -> None:
         batch = launched.batch
         self._watchdog.begin(self._batch_timeout_s)
-        outcomes = run_bisected(self._rerun(batch.model, launched.wait), _items(batch))
+        outcomes = run_in_parts(
+            self._rerun(batch.model, launched.wait),
+            _items(batch),
+            on_no_memory=lambda items: self._make_room(batch.model, items),
+        )
         self._watchdog.end()
+        if not self._launched:
+            self._sizes.end()
         self._note_batch(launched)
         for active in self._in_flight.record(batch.items, outcomes):
             self._result_loop.complete(active)
+
+    def _make_room(self, model: str, items: Sequence[Any]) -> int:
+        """The device had no memory for these. Returns how many padded tokens a batch may have from now on."""
+        from workers.runners.checkpoint.lazy_weights import release  # it imports MLX
+
+        release()
+        if len(items) > 1:
+            tokens = padded_tokens(items)
+            self._sizes.note_too_large(model, tokens)
+            most = self._sizes.most(model)
+            fields = {"model": model, "padded_tokens": tokens, "batch_tokens": most}
+            log.warning("the device has no memory for a batch, the next ones are smaller", extra=fields)
+            self._in_flight.limit_batches(model, most)
+        return self._sizes.most(model)
+
+    def _note_size(self, model: str, count: int, tokens: int) -> None:
+        """What is about to run. An item that kills the device alone is no lesson: smaller batches would not help it."""
+        if count > 1:
+            self._sizes.begin(model, tokens)
+        elif not self._launched:
+            self._sizes.end()
 
     def _note_batch(self, launched: Launched) -> None:
         now, batch = time.monotonic(), launched.batch
@@ -186,8 +219,15 @@ class DeviceLoop:
 
         def run(items: Sequence[Any]) -> Sequence[Any]:
             self._watchdog.begin(self._batch_timeout_s)
-            wait = waits.pop() if waits else self._runners[model].launch(items)
-            return wait()
+            tokens = padded_tokens(items)
+            if waits:
+                outcomes = waits.pop()()
+            else:
+                self._note_size(model, len(items), tokens)
+                outcomes = self._runners[model].launch(items)()
+            self._sizes.note_ran(model, tokens)
+            self._in_flight.limit_batches(model, self._sizes.most(model))
+            return outcomes
 
         return run
 
@@ -201,31 +241,3 @@ def _raising(error: Exception) -> Waiting:
         raise error
 
     return wait
-
-
-def run_bisected(run: Callable[[Sequence[Any]], Sequence[Any]], items: Sequence[Any]) -> list[Any]:
-    """One outcome per item. A run that raises is repeated on both halves; a single item that raises is its own failure.
-
-    Splitting costs at most 2 * log2(len(items)) further runs per bad item.
-    """
-    try:
-        outcomes = list(run(items))
-        if len(outcomes) != len(items):
-            raise InternalError(f"the runner gave {len(outcomes)} outcomes for {len(items)} items")
-        return outcomes
-    except Exception as error:  # whatever a model throws
-        if len(items) == 1:
-            log.exception("item failed")
-            return [error if isinstance(error, JobError) else _as_internal(error)]
-        log.warning(
-            "batch failed, running its halves",
-            extra={"batch_size": len(items), "error": type(error).__name__},
-        )
-    middle = len(items) // 2
-    return run_bisected(run, items[:middle]) + run_bisected(run, items[middle:])
-
-
-def _as_internal(error: Exception) -> InternalError:
-    failure = InternalError()
-    failure.__cause__ = error
-    return failure

@@ -48,6 +48,14 @@ def limit_cache() -> None:
     mx.set_cache_limit(int(CACHE_SHARE * _memory_bytes()))
 
 
+def device_name() -> str:
+    """Of MLX's default device, with its memory: another device holds other batches. Imports MLX."""
+    import mlx.core as mx
+
+    name = mx.device_info().get("device_name", "gpu") if device_is_gpu() else "cpu"
+    return f"{name} {_memory_bytes()}"
+
+
 def _memory_bytes() -> int:
     """What MLX's default device may use of the machine's memory."""
     import mlx.core as mx

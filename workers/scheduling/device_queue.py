@@ -105,7 +105,7 @@ class DeviceQueue:
 
         clock: in seconds; tells how long a lane has starved.
         """
-        self._limits = limits
+        self._limits = dict(limits)
         self._slots = slots
         self._starvation_s = starvation_s
         self._clock = clock
@@ -121,6 +121,10 @@ class DeviceQueue:
 
     def __bool__(self) -> bool:
         return any(self._items.values())
+
+    def limit_batches(self, model: str, tokens: int) -> None:
+        """From now on batches of the model have so many padded tokens at most."""
+        self._limits[model] = self._limits[model]._replace(tokens=tokens)
 
     # What may be claimed
 

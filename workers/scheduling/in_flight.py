@@ -96,6 +96,11 @@ class InFlight:
         with self.lock:
             return self._queue.capacity(model, self._jobs.values())
 
+    def limit_batches(self, model: str, tokens: int) -> None:
+        """From now on batches of the model have so many padded tokens at most."""
+        with self.lock:
+            self._queue.limit_batches(model, tokens)
+
     def lanes_of_work(self) -> dict[str, Lane]:
         """The highest lane of each model's jobs here."""
         with self.lock:

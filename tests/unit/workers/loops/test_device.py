@@ -16,6 +16,7 @@ from workers.loops.watchdog import Watchdog
 from workers.models.model_cache import preloaded
 from workers.queue.execution import Claim
 from workers.scheduling.active_job import ActiveJob, Prepared
+from workers.scheduling.batch_sizes import BatchSizes
 from workers.scheduling.in_flight import InFlight
 from workers.scheduling.packing import BatchLimits
 from workers.scheduling.token_budget import TokenBudget
@@ -74,6 +75,7 @@ def run(texts: list[str], depth: int) -> tuple[NotingRunner, list[ActiveJob]]:
         results,
         no_answers,
         TokenBudget(["m"], 0.05),
+        BatchSizes({"m": LIMITS.tokens}),
         preloaded({"m": runner}),
         batch_timeout_s=60,
         depth=depth,
