@@ -17,6 +17,7 @@ from jobs.generate import GenerateResult
 from jobs.job import Result
 from jobs.store import record
 from jobs.store.outage import cause_of, is_refused_write
+from workers.loops.callbacks import FollowUps, TaskThreads
 from workers.models.model_cache import ModelCache
 from workers.queue.client import WorkerQueue
 from workers.queue.execution import Outcome, failed
@@ -29,9 +30,6 @@ log = logging.getLogger(__name__)
 MAX_JOBS = 256
 """Jobs in one FINISH: keeps a script near a millisecond."""
 
-MAX_FOLLOWUPS = 100
-"""Ended jobs seen to in one sweep: results wait meanwhile."""
-
 MAX_REFUSALS = 50
 """Ten seconds of a Redis that refuses a command for no cause that may pass."""
 
@@ -40,6 +38,9 @@ RETRY_S = 0.2
 
 GIVE_UP_S = 10
 """How long a worker that is to stop waits for Redis to take its results."""
+
+STOPPING_POLL_S = 0.1
+"""Between two looks, in a worker that is to stop, at whether callbacks have returned."""
 
 RATE_WINDOW_S = 10.0
 """Time constant of the average of drain rates."""
@@ -53,6 +54,14 @@ class _Ended(NamedTuple):
     active: ActiveJob
     end: Result | JobError | None
     """None: its result is to be made from the outcomes of its items."""
+
+
+class _Decided(NamedTuple):
+    """A job whose outcome is to be written."""
+
+    active: ActiveJob
+    outcome: Outcome | Exception
+    """The error: of a Redis that refuses for no cause that may pass."""
 
 
 class ResultLoop:
@@ -69,10 +78,13 @@ class ResultLoop:
         self._queue = queue
         self._model_cache = model_cache
         self._bridge = bridge
-        self._ended: SimpleQueue[_Ended | None] = SimpleQueue()
+        self._ended: SimpleQueue[_Ended | _Decided | None] = SimpleQueue()
         """None: only the flags have changed."""
+        self._callbacks = TaskThreads("callback")
+        self._follow_ups = FollowUps(queue, bridge)
+        self._in_callbacks: dict[str, ActiveJob] = {}
+        """Jobs whose callbacks wait or run, by their executions."""
         self._stopping = False
-        self._sweeping = False
         self._give_up_at = float("inf")
         self.drain_rates = DrainRates()
         self.all_written = threading.Event()
@@ -92,8 +104,7 @@ class ResultLoop:
 
     def sweep(self) -> None:
         """Follow up the jobs that ended without a worker, or whose worker did not come to it."""
-        self._sweeping = True
-        self._ended.put(None)
+        self._follow_ups.sweep()
 
     def stop(self) -> None:
         """Write what is there, then end; a little later if Redis is away."""
@@ -107,28 +118,58 @@ class ResultLoop:
         return 0.0 if submitted_at is None else self._model_cache.load_wait_s(active.model, submitted_at)
 
     def run(self) -> None:
-        while not self._stopping or not self._ended.empty():
-            batch = self._next_batch()
-            outcomes = [self._outcome(active, end) for active, end in batch]
-            if outcomes:
-                self._write([active for active, _ in batch], outcomes)
-            if self._sweeping and not self._stopping:
-                self._sweeping = False
-                self._follow_up_overdue()
+        while not self._is_done():
+            decided = self._decide(self._next_batch())
+            if decided:
+                self._write(decided)
+        self._give_back_in_callbacks()
+        self._follow_ups.wait(self._give_up_at)
         self.all_written.set()
 
-    def _next_batch(self) -> list[_Ended]:
-        batch: list[_Ended] = []
-        ended = self._ended.get()
-        while True:
-            if ended is not None:
-                batch.append(ended)
-            if len(batch) >= MAX_JOBS:
-                return batch
-            try:
+    def _is_done(self) -> bool:
+        if not self._stopping or not self._ended.empty():
+            return False
+        return not self._in_callbacks or time.monotonic() > self._give_up_at
+
+    def _next_batch(self) -> list[_Ended | _Decided]:
+        batch: list[_Ended | _Decided] = []
+        try:
+            ended = self._ended.get(timeout=STOPPING_POLL_S if self._stopping else None)
+            while True:
+                if ended is not None:
+                    batch.append(ended)
+                if len(batch) >= MAX_JOBS:
+                    return batch
                 ended = self._ended.get_nowait()
-            except Empty:
-                return batch
+        except Empty:
+            return batch
+
+    def _decide(self, batch: Sequence[_Ended | _Decided]) -> list[_Decided]:
+        """What is to be written now. Jobs with callbacks come back when these have run."""
+        decided: list[_Decided] = []
+        for each in batch:
+            if isinstance(each, _Decided):
+                self._in_callbacks.pop(each.active.claim.member, None)
+                decided.append(each)
+            elif each.active.claim.has_callbacks:
+                self._in_callbacks[each.active.claim.member] = each.active
+                self._callbacks.submit(lambda ended=each: self._ended.put(self._decide_after_callback(ended)))
+            else:
+                decided.append(_Decided(each.active, self._outcome(each.active, each.end)))
+        return decided
+
+    def _decide_after_callback(self, ended: _Ended) -> _Decided:
+        try:
+            return _Decided(ended.active, self._outcome(ended.active, ended.end))
+        except Exception as error:  # noqa: BLE001  # raised by the thread that writes
+            return _Decided(ended.active, error)
+
+    def _give_back_in_callbacks(self) -> None:
+        """The worker stops, and their callbacks do not return: another worker runs them again."""
+        if self._in_callbacks:
+            claims = [active.claim for active in self._in_callbacks.values()]
+            log.warning("callbacks do not return, their jobs are given back", extra={"jobs": len(claims)})
+            self._retry(lambda: self._queue.release(claims))
 
     def _outcome(self, active: ActiveJob, end: Result | JobError | None) -> Outcome:
         claim = active.claim
@@ -137,7 +178,8 @@ class ResultLoop:
                 raise end
             result = self._with_load_time(active, end or self._assemble(active))
             if claim.has_callbacks:
-                self._bridge.run_success_callback(claim.id, result)
+                job = self._retry(lambda: self._bridge.fetch(claim.id))
+                self._bridge.run_success_callback(job, result)
             stored = self._retry(lambda: self._queue.store(claim, result))
             return Outcome(claim, "finished", claim.result_ttl_s, stored)
         except JobError as raised:
@@ -177,7 +219,13 @@ class ResultLoop:
             self._bridge.run_failure_callback(claim.id, failure)
         return failed(claim, failure.failure(), "stopped" if stopped else "failed")
 
-    def _write(self, active_jobs: Sequence[ActiveJob], outcomes: Sequence[Outcome]) -> None:
+    def _write(self, decided: Sequence[_Decided]) -> None:
+        outcomes: list[Outcome] = []
+        for each in decided:
+            if isinstance(each.outcome, Exception):
+                raise each.outcome
+            outcomes.append(each.outcome)
+        active_jobs = [each.active for each in decided]
         now = time.monotonic()
         worked_s = sum(now - active.claimed_at for active in active_jobs)
         stale, followups = self._retry(lambda: self._queue.finish(outcomes, worked_s))
@@ -187,7 +235,7 @@ class ResultLoop:
         for outcome in outcomes:
             if outcome.claim.id not in stale:
                 self.drain_rates.count(outcome.claim.queue)
-        self._follow_up(followups)
+        self._follow_ups.see_to(followups)
 
     def _retry(self, write: Callable[[], _T]) -> _T:
         """Redis away or full: a computed result waits for it. Its lease is renewed meanwhile, or runs out in Redis.
@@ -206,19 +254,6 @@ class ResultLoop:
                         raise
                     hold.note(error)
                     time.sleep(RETRY_S)
-
-    def _follow_up_overdue(self) -> None:
-        try:
-            self._follow_up(self._queue.take_followups(MAX_FOLLOWUPS))
-        except RedisError as error:
-            self._queue.outage.note(error)
-
-    def _follow_up(self, job_ids: Sequence[str]) -> None:
-        try:
-            for job_id in job_ids:
-                self._bridge.follow_up(job_id)
-        except RedisError as error:
-            self._queue.outage.note(error)  # the others are left to a later sweep
 
 
 def _is_defect(error: RedisError) -> bool:

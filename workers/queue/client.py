@@ -235,9 +235,17 @@ class WorkerQueue:
                     pipeline.zremrangebyscore(keys.registry(status, name), "-inf", seconds)
         pipeline.execute()
 
-    def take_followups(self, most: int) -> list[str]:
-        """Ended jobs whose callbacks, webhooks or dependents are still due, and that no other worker has taken."""
-        return keys.names(self._scripts["follow_up"](args=[most]))
+    def take_followup(self, job_id: str | None) -> tuple[str, int] | None:
+        """An ended job whose callbacks, webhooks or dependents are still due: this one, unless another worker has it;
+        None: any. Gives its id, and how often it has been tried with this time.
+        """
+        taken: Any = self._scripts["follow_up"](args=[job_id or ""])
+        return (keys.names(taken[:1])[0], taken[1]) if taken else None
+
+    def postpone_followup(self, job_id: str, delay_s: float) -> None:
+        """It is due again after so long."""
+        seconds, _ = self._redis.time()
+        self._redis.zadd(keys.FOLLOWUPS, {job_id: seconds + delay_s}, xx=True)
 
     def failure(self, job_id: str) -> JobError:
         """What an ended job failed with."""
@@ -245,8 +253,9 @@ class WorkerQueue:
         return (record.last_failure(rows[0][1]) if rows else None) or InternalError()
 
     def note_followed_up(self, job_id: str) -> None:
-        """All that an ended job still asked for is done."""
+        """All that an ended job still asked for is done, or given up."""
         self._redis.zrem(keys.FOLLOWUPS, job_id)
+        self._redis.hdel(keys.FOLLOWUP_TRIES, job_id)
 
 
 def _new_prefix() -> str:

@@ -23,18 +23,18 @@ log = logging.getLogger(__name__)
 
 
 class RqBridge:
-    """Callbacks run in the result loop's thread: at least once, before the result is visible (as RQ does it)."""
+    """Callbacks run at least once, before the result is visible (as RQ does it)."""
 
     def __init__(self, connection: redis.Redis, queue: WorkerQueue) -> None:
         self._connection = connection
         self._queue = queue
 
-    def _fetch(self, job_id: str) -> Job:
+    def fetch(self, job_id: str) -> Job:
+        """RQ's view of a job. Raises RedisError, and NoSuchJobError."""
         return Job.fetch(job_id, connection=self._connection, serializer=MsgpackSerializer)
 
-    def run_success_callback(self, job_id: str, result: msgspec.Struct) -> None:
+    def run_success_callback(self, job: Job, result: msgspec.Struct) -> None:
         """`on_success` gets the result as a plain dict. What it raises fails the job."""
-        job = self._fetch(job_id)
         if job.success_callback:
             job.execute_success_callback(
                 TimerDeathPenalty, msgspec.to_builtins(result, builtin_types=(bytes,))
@@ -43,7 +43,7 @@ class RqBridge:
     def run_failure_callback(self, job_id: str, error: JobError) -> None:
         """`on_failure` gets the JobError; what goes wrong with it is logged, not raised."""
         try:
-            self._fetch(job_id).execute_failure_callback(
+            self.fetch(job_id).execute_failure_callback(
                 TimerDeathPenalty, type(error), error, error.__traceback__
             )
         except Exception:
@@ -52,29 +52,22 @@ class RqBridge:
     def run_stopped_callback(self, job_id: str) -> None:
         """`on_stopped`; what goes wrong with it is logged, not raised."""
         try:
-            self._fetch(job_id).execute_stopped_callback(TimerDeathPenalty)
+            self.fetch(job_id).execute_stopped_callback(TimerDeathPenalty)
         except Exception:
             log.exception("stopped callback failed", extra={"job_id": job_id})
 
     def follow_up(self, job_id: str) -> None:
-        """See to all that an ended job still asks for: a failure callback that no worker was there to run, webhooks,
-        the jobs that wait for it. Done at least once; only Redis's own errors are raised.
+        """See to all that an ended job still asks for: a failure callback that no worker was there to run, the jobs
+        that wait for it, webhooks. Done at least once. Raises what RQ does; a webhook that fails is only logged.
         """
         try:
-            job = self._fetch(job_id)
+            job = self.fetch(job_id)
         except NoSuchJobError:
-            pass
-        else:
-            if self._connection.hdel(job.key, "mlxq_callback_owed"):
-                self.run_failure_callback(job_id, self._queue.failure(job_id))
-            try:
-                job.send_webhooks(job.get_status(refresh=False))
-            except Exception:
-                log.exception("webhooks failed", extra={"job_id": job_id})
-            Queue(job.origin, connection=self._connection, serializer=MsgpackSerializer).enqueue_dependents(
-                job
-            )
-        self._queue.note_followed_up(job_id)
+            return
+        if self._connection.hdel(job.key, "mlxq_callback_owed"):
+            self.run_failure_callback(job_id, self._queue.failure(job_id))
+        Queue(job.origin, connection=self._connection, serializer=MsgpackSerializer).enqueue_dependents(job)
+        job.send_webhooks(job.get_status(refresh=False))
 
     def forget_dead_workers(self, queues: Sequence[str]) -> None:
         """Take workers whose record has expired out of RQ's lists. (RQ's own functions end the worker that meets what
