@@ -6,7 +6,7 @@ from urllib.parse import quote
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from api.work.submit import NOTED_JOBS
+from api.work.perform import NOTED_JOBS
 
 log = logging.getLogger("mlxq.access")
 

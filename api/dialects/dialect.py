@@ -13,10 +13,10 @@ from api.dialects.stream_response import StreamDialect, StreamResponse
 from api.replies.vector_formats import Encoding
 from api.requests.body import decode_body, read_body
 from api.requests.images import ImageSource
+from api.work.perform import Accepted, Done, perform, perform_all
 from api.work.queue import Queue
 from api.work.stream import EventStream, open_stream
 from api.work.terms import Terms, terms_of
-from api.work.wait import Accepted, Done, perform, perform_all
 from jobs.generate import GenerateJob
 from jobs.job import Job
 from jobs.settings import Settings

@@ -8,7 +8,7 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from api.errors import known_error
-from api.work.disconnect import CancelOnDisconnect
+from api.work.perform import CancelOnDisconnect
 from api.work.stream import EventStream, StreamEvent
 from jobs.errors import JobError
 

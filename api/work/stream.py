@@ -8,11 +8,17 @@ from typing import NamedTuple, NoReturn, Self
 
 from starlette.requests import ClientDisconnect, Request
 
-from api.work.disconnect import CancelOnDisconnect
+from api.work.perform import (
+    Accepted,
+    CancelOnDisconnect,
+    accept,
+    cancel_all,
+    error_of_kept_work,
+    refuse_async,
+    submit_all,
+)
 from api.work.queue import Queue
-from api.work.submit import cancel_all, submit_all
 from api.work.terms import Terms
-from api.work.wait import Accepted, accept, error_of_kept_work, refuse_async
 from jobs.errors import JobError, NoWorker, QueueUnavailable, ResultTimeout, ServerStopping
 from jobs.generate import GenerateJob, Pieces
 from jobs.process.cancelling import cancel_and_wait

@@ -15,7 +15,7 @@ from api.dialects.stream_response import StreamResponse
 from api.openapi.operation import ASKS, Header, Operation
 from api.requests.body import decode_query
 from api.route import add_route
-from api.work.disconnect import CancelOnDisconnect
+from api.work.perform import CancelOnDisconnect
 from api.work.stream import KEEP_ALIVE_S, EventStream
 from jobs import errors
 from jobs.errors import InvalidInput, ResultTimeout

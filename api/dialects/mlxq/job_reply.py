@@ -10,7 +10,7 @@ from api.dialects.openai.chat_reply import encode_chat
 from api.dialects.openai.embedding_reply import EmbeddingForm, encode_embeddings
 from api.replies.job_reply import JobFailure, JobReply
 from api.replies.vector_formats import Encoding
-from api.work.wait import Accepted
+from api.work.perform import Accepted
 from jobs.generate import GenerateResult
 from jobs.job import JobView, Result
 from jobs.rerank import RerankResult

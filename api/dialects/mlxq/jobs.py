@@ -22,9 +22,8 @@ from api.replies.vector_formats import Encoding
 from api.requests.body import decode_body, decode_query
 from api.requests.inputs import Inputs
 from api.route import add_route
-from api.work.submit import NOTED_JOBS
+from api.work.perform import NOTED_JOBS, Accepted, view_of_submitted, watch
 from api.work.terms import async_options, idempotency_key
-from api.work.wait import Accepted, view_of_submitted, watch
 from jobs.errors import InvalidInput, JobError, UnknownJob
 from jobs.job import ENDED, Job, JobView, Lane
 

@@ -29,8 +29,8 @@ from api.errors import BodyTooLarge
 from api.openapi.operation import Operation, Stream, reading, work
 from api.requests.body import decode_body
 from api.route import add_route
+from api.work.perform import Done
 from api.work.terms import Terms
-from api.work.wait import Done
 from jobs.errors import InvalidInput, NoWorker, UnknownModel
 from jobs.generate import GenerateJob
 

@@ -1,21 +1,27 @@
-"""Doing work for a caller: submit the job, and wait for its result or give the caller its id."""
+"""Doing work for a caller: its jobs are submitted, waited for while it stays connected, and canceled if it leaves."""
 
 import asyncio
 import logging
 from collections.abc import Sequence
-from typing import NamedTuple
+from types import TracebackType
+from typing import NamedTuple, Self
 
+import msgspec
 from starlette.requests import ClientDisconnect, Request
 
-from api.work.disconnect import CancelOnDisconnect
 from api.work.gather import all_of
 from api.work.queue import Queue
-from api.work.submit import NOTED_JOBS, cancel, cancel_all, submit_all
 from api.work.terms import Terms
 from jobs.errors import InvalidInput, JobError, NoWorker, QueueUnavailable, ResultTimeout, ServerStopping
-from jobs.job import TASK_OF, Job, JobView, Result, SubmitOptions
+from jobs.job import TASK_OF, Job, JobView, Result, SubmitOptions, Ticket
 
 log = logging.getLogger("mlxq.api")
+
+NOTED_JOBS = "mlxq.job_ids"
+"""Key of the ASGI scope under which the request's jobs are noted, for the access log."""
+
+_LISTEN_AFTER_S = 0.1
+"""Listening takes a task of its own. Most answers are there sooner than this and need no such task."""
 
 
 class Done(NamedTuple):
@@ -72,6 +78,37 @@ async def perform_all(queue: Queue, request: Request, jobs: Sequence[Job], terms
             raise kept from error
         raise
     return [Done(job_id, result) for job_id, result in zip(job_ids, results, strict=True)]
+
+
+async def submit_all(
+    queue: Queue, request: Request, jobs: Sequence[Job], options: SubmitOptions
+) -> list[str]:
+    """The ids of several jobs of one request: all are queued, or none. Raises what the queue's submit raises."""
+    outcomes = await asyncio.gather(
+        *(queue.submit(job, _numbered(options, index)) for index, job in enumerate(jobs)),
+        return_exceptions=True,
+    )
+    tickets = [each for each in outcomes if isinstance(each, Ticket)]
+    if len(tickets) < len(jobs):
+        await cancel_all(queue, [ticket.id for ticket in tickets if ticket.created])
+        raise next(each for each in outcomes if isinstance(each, BaseException))
+    more = f"+{len(tickets) - 1}" if len(tickets) > 1 else ""
+    request.scope[NOTED_JOBS] = f"{tickets[0].id}{more}"
+    return [ticket.id for ticket in tickets]
+
+
+async def cancel(queue: Queue, job_id: str) -> None:
+    """Ends a job that nobody waits for any more, if the queue can be reached."""
+    try:
+        await queue.cancel(job_id)
+    except JobError as error:
+        # The caller gets its answer either way. The job's ttl and time limit end the job.
+        log.warning("An abandoned job could not be canceled.", extra={"job_id": job_id, "code": error.code})
+
+
+async def cancel_all(queue: Queue, job_ids: Sequence[str]) -> None:
+    """Ends several jobs as `cancel` does."""
+    await asyncio.gather(*(cancel(queue, job_id) for job_id in job_ids))
 
 
 async def view_of_submitted(queue: Queue, job_id: str, job: Job, options: SubmitOptions) -> JobView:
@@ -139,3 +176,56 @@ async def _result_or_view(
         return Done(job_id, await watch(queue, request, job_id, terms.wait_s))
     except (ResultTimeout, QueueUnavailable):
         return await accept(queue, job_id, job, terms)
+
+
+def _numbered(options: SubmitOptions, index: int) -> SubmitOptions:
+    """Jobs of one request share its Idempotency-Key; each needs its own."""
+    if options.idempotency_key is None:
+        return options
+    return msgspec.structs.replace(options, idempotency_key=f"{options.idempotency_key}/{index}")
+
+
+class CancelOnDisconnect:
+    """While entered, a caller that disconnects interrupts the block with ClientDisconnect.
+
+    Works as asyncio.timeout does. The request's body must have been read before.
+    """
+
+    def __init__(self, request: Request) -> None:
+        self._receive = request.receive
+        self._task: asyncio.Task[object] | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        self._listener: asyncio.Task[None] | None = None
+        self._disconnected = False
+
+    def __enter__(self) -> Self:
+        self._task = asyncio.current_task()
+        self._timer = asyncio.get_running_loop().call_later(_LISTEN_AFTER_S, self._start_listening)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None
+    ) -> None:
+        task, self._task = self._task, None
+        if self._timer is not None:
+            self._timer.cancel()
+        if self._listener is not None:
+            self._listener.cancel()
+        # uncancel tells whether somebody else (a server that shuts down) wants this task canceled, too.
+        if (
+            self._disconnected
+            and task is not None
+            and task.uncancel() == 0
+            and kind is asyncio.CancelledError
+        ):
+            raise ClientDisconnect from error
+
+    def _start_listening(self) -> None:
+        self._listener = asyncio.create_task(self._listen())
+
+    async def _listen(self) -> None:
+        while (await self._receive())["type"] != "http.disconnect":
+            pass
+        if self._task is not None:
+            self._disconnected = True
+            self._task.cancel()
