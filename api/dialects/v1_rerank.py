@@ -9,8 +9,7 @@ from starlette.datastructures import Headers
 from starlette.requests import Request
 from starlette.responses import Response
 
-from api.dialects.cohere.reply import COHERE_ERRORS, CohereReply
-from api.dialects.cohere.rerank import CohereV1Request
+from api.dialects.cohere.rerank import COHERE_ERRORS, CohereReply, CohereV1Request
 from api.dialects.cohere.routes import Cohere
 from api.dialects.dialect import Context, Dialect
 from api.dialects.jina.rerank import JINA_ERRORS, JinaReply, JinaRequest, encode_jina, jina_job

@@ -6,7 +6,7 @@ from typing import Any, Literal
 import msgspec
 
 from api.requests.body import clipped
-from api.requests.sampling import SamplingRequest
+from api.requests.generation import SamplingRequest
 from api.requests.tools import JsonObject, object_text
 from jobs.answer_format import AnswerFormat, ChoiceFormat, GrammarFormat, JsonFormat, RegexFormat
 from jobs.errors import InvalidInput

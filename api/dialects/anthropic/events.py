@@ -2,7 +2,7 @@
 
 import msgspec
 
-from api.dialects.anthropic.reply import (
+from api.dialects.anthropic.chat import (
     AnthropicUsage,
     BlockReply,
     MessageReply,

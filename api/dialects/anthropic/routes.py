@@ -5,15 +5,18 @@ from fastapi import FastAPI
 from starlette.requests import Request
 from starlette.responses import Response
 
-from api.dialects.anthropic.events import AnthropicEvents, Event
-from api.dialects.anthropic.reply import (
+from api.dialects.anthropic.chat import (
     ANTHROPIC_ERRORS,
     CountReply,
+    CountRequest,
     MessageReply,
+    MessagesRequest,
+    count_job,
     encode_count,
     encode_message,
+    messages_job,
 )
-from api.dialects.anthropic.request import CountRequest, MessagesRequest, count_job, messages_job
+from api.dialects.anthropic.events import AnthropicEvents, Event
 from api.dialects.dialect import Dialect
 from api.openapi.operation import Stream, work
 from api.route import add_route

@@ -1,13 +1,16 @@
-"""Cohere's two reranking bodies: read, checked, and turned into jobs."""
+"""Cohere's reranking: its two bodies as jobs, the reply, the errors."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Literal
 
 import msgspec
+from msgspec import UNSET, UnsetType
 
+from api.errors import ErrorFormat, Fault
 from api.requests.multimodal import PassageField
-from api.requests.rerank import TopN, model_or_sole, rerank_job
+from api.requests.rerank import TopN, model_or_sole, ranked, rerank_job, scores_of
 from jobs.errors import InvalidInput
+from jobs.job import Result
 from jobs.models import ModelInfo, find_model
 from jobs.rerank import RerankJob
 
@@ -118,3 +121,81 @@ def _text_of(document: Document, fields: Sequence[str] | None, path: str) -> str
         except msgspec.ValidationError as error:
             raise InvalidInput(f"{path}: the field {name[:100]!r} is no text.", param=param) from error
     return "\n".join(texts)
+
+
+# One search unit of Cohere's pays for so many documents.
+_DOCUMENTS_PER_UNIT = 100
+
+
+class CohereResult(msgspec.Struct, frozen=True, kw_only=True):
+    index: int
+    relevance_score: float
+    document: Mapping[str, str | msgspec.Raw] | UnsetType = UNSET
+
+
+class ApiVersion(msgspec.Struct, frozen=True):
+    version: str
+
+
+class BilledUnits(msgspec.Struct, frozen=True):
+    """What Cohere would count; nobody is billed."""
+
+    search_units: int
+
+
+class ReadTokens(msgspec.Struct, frozen=True):
+    input_tokens: int
+
+
+class CohereMeta(msgspec.Struct, frozen=True, kw_only=True):
+    api_version: ApiVersion
+    billed_units: BilledUnits
+    tokens: ReadTokens
+
+
+class CohereReply(msgspec.Struct, frozen=True, kw_only=True):
+    id: str
+    results: list[CohereResult]
+    meta: CohereMeta
+
+
+class CohereError(msgspec.Struct, frozen=True):
+    message: str
+
+
+def encode_cohere(
+    result: Result,
+    *,
+    job_id: str,
+    version: Literal["1", "2"],
+    top_n: int | None,
+    documents: Sequence[Document] | None = None,
+) -> bytes:
+    """The reply as JSON bytes. documents: None where they are not shown. Raises InternalError."""
+    scores = scores_of(result)
+    results = [
+        CohereResult(
+            index=index,
+            relevance_score=score,
+            document=UNSET if documents is None else _document(documents[index]),
+        )
+        for index, score in ranked(scores, top_n)
+    ]
+    meta = CohereMeta(
+        api_version=ApiVersion(version),
+        billed_units=BilledUnits(-(-len(scores.values) // _DOCUMENTS_PER_UNIT)),
+        tokens=ReadTokens(scores.tokens),
+    )
+    return msgspec.json.encode(CohereReply(id=job_id, results=results, meta=meta))
+
+
+def cohere_envelope(fault: Fault) -> bytes:
+    """A CohereError as JSON."""
+    return msgspec.json.encode(CohereError(fault.message))
+
+
+COHERE_ERRORS = ErrorFormat(cohere_envelope, (CohereError,))
+
+
+def _document(document: Document) -> Mapping[str, str | msgspec.Raw]:
+    return {"text": document} if isinstance(document, str) else document

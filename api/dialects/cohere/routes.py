@@ -5,8 +5,15 @@ from fastapi import FastAPI
 from starlette.requests import Request
 from starlette.responses import Response
 
-from api.dialects.cohere.reply import COHERE_ERRORS, CohereReply, encode_cohere
-from api.dialects.cohere.rerank import CohereV1Request, CohereV2Request, cohere_v1_job, cohere_v2_job
+from api.dialects.cohere.rerank import (
+    COHERE_ERRORS,
+    CohereReply,
+    CohereV1Request,
+    CohereV2Request,
+    cohere_v1_job,
+    cohere_v2_job,
+    encode_cohere,
+)
 from api.dialects.dialect import Dialect
 from api.openapi.operation import work
 from api.requests.body import decode_body

@@ -9,8 +9,8 @@ from starlette.responses import Response
 
 from api.dialects.dialect import Dialect
 from api.dialects.mlxq.jobs import job_id_of
-from api.dialects.openai.chat_chunks import ChatChunks
 from api.dialects.openai.chat_routes import CHAT_STREAM
+from api.dialects.openai.chunks import ChatChunks
 from api.dialects.stream_response import StreamResponse
 from api.openapi.operation import ASKS, Header, Operation
 from api.requests.body import decode_query

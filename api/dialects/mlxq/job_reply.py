@@ -6,8 +6,8 @@ import msgspec
 from starlette.responses import Response
 
 from api.dialects.jina.rerank import encode_jina
-from api.dialects.openai.chat_reply import encode_chat
-from api.dialects.openai.embedding_reply import EmbeddingForm, encode_embeddings
+from api.dialects.openai.chat import encode_chat
+from api.dialects.openai.embedding import EmbeddingForm, encode_embeddings
 from api.replies.job_reply import JobFailure, JobReply
 from api.replies.vector_formats import Encoding
 from api.work.perform import Accepted

@@ -14,7 +14,7 @@ from api.dialects.jina.rerank import JinaRequest, jina_job
 from api.dialects.mlxq.job_reply import JobListReply, accepted_response, job_reply
 from api.dialects.openai.chat import ChatRequest, chat_job
 from api.dialects.openai.completion import CompletionRequest, completion_jobs
-from api.dialects.openai.embedding_reply import EmbeddingRequest, embed_job
+from api.dialects.openai.embedding import EmbeddingRequest, embed_job
 from api.errors import JobAlreadyEnded
 from api.openapi.operation import ASKS, IDEMPOTENCY_KEY, SUBMITS, Operation, reading
 from api.replies.job_reply import JobReply

@@ -1,11 +1,11 @@
 """The messages of Ollama's chat: read, checked, and turned into a job's."""
 
+from collections import defaultdict, deque
 from collections.abc import Iterator, Sequence
 from typing import Literal
 
 import msgspec
 
-from api.dialects.ollama.open_calls import OpenCalls
 from api.requests.images import ImageReference, ImageSource, load_images
 from api.requests.tools import JsonObject, object_text
 from jobs.content import ImagePart, TextPart
@@ -33,6 +33,42 @@ class OllamaMessage(msgspec.Struct, frozen=True, kw_only=True):
     tool_calls: tuple[OllamaCall, ...] | None = None
     tool_name: str | None = None
     tool_call_id: str | None = None
+
+
+class OpenCalls:
+    """Calls that no message has answered yet, in their order. Messages need not say by id which one they answer.
+
+    A chat may have as many calls as fit into a body, so each step takes constant time.
+    """
+
+    def __init__(self) -> None:
+        self._count = 0
+        self._open: dict[int, str] = {}  # ids, by the calls' indices
+        self._by_id: dict[str, list[int]] = defaultdict(list)
+        # Answered calls stay in these until they come first. None: calls of any name.
+        self._by_name: dict[str | None, deque[int]] = defaultdict(deque)
+
+    def add(self, call: ToolCall) -> None:
+        """A call that the assistant made."""
+        self._open[self._count] = call.id
+        self._by_id[call.id].append(self._count)
+        for name in (None, call.name):
+            self._by_name[name].append(self._count)
+        self._count += 1
+
+    def answer(self, call_id: str) -> None:
+        """Nothing happens where no such call is open."""
+        for index in self._by_id.pop(call_id, ()):
+            self._open.pop(index, None)
+
+    def answer_first(self, name: str | None) -> str | None:
+        """The id of the first open call of a name, or of any; None where there is none."""
+        waiting: deque[int] = self._by_name.get(name, deque())
+        while waiting:
+            found = self._open.pop(waiting.popleft(), None)
+            if found is not None:
+                return found
+        return None
 
 
 async def ollama_messages(given: Sequence[OllamaMessage], source: ImageSource | None) -> tuple[Message, ...]:

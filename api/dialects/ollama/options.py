@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 
 from api.requests.answer_format import json_format
-from api.requests.sampling import (
+from api.requests.generation import (
     Penalty,
     Repetition,
     SamplingRequest,
@@ -16,8 +16,8 @@ from api.requests.sampling import (
     Stop,
     Temperature,
     sampling,
+    template_options,
 )
-from api.requests.template_options import template_options
 from api.requests.tools import JsonObject
 from jobs.answer_format import JsonFormat
 from jobs.errors import InvalidInput

@@ -1,17 +1,148 @@
-"""Ollama's replies: one JSON object for a whole answer, or for the latest part of an answer."""
+"""Ollama's /api/chat and /api/generate: the bodies as a job, and the replies, which both write alike."""
 
 import time
 from datetime import UTC, datetime
-from typing import Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
 
+from api.dialects.ollama.messages import OllamaMessage, ollama_messages, parts_of
+from api.dialects.ollama.options import (
+    Format,
+    KeepAlive,
+    OllamaOptions,
+    Think,
+    keep_alive_s,
+    max_tokens_of,
+    ollama_format,
+    ollama_sampling,
+    think_options,
+)
 from api.errors import ErrorFormat, Fault
 from api.replies.logprobs import ChosenLogprob, chat_logprobs
-from api.requests.tools import JsonText, tool_input
-from jobs.errors import InternalError
-from jobs.generate import Choice, FinishReason, GenerateResult, Piece
+from api.requests.answer_format import OtherFormats, refuse_given
+from api.requests.generation import stops
+from api.requests.images import ImageReference, ImageSource, load_images
+from api.requests.tools import FunctionSpec, JsonText, function_tools, tool_input
+from jobs.content import TextPart
+from jobs.errors import InternalError, InvalidInput
+from jobs.generate import Chat, Choice, FinishReason, GenerateJob, GenerateResult, Message, Piece, Prompt
 from jobs.job import Result
+
+
+class OllamaRequest(OtherFormats, frozen=True, kw_only=True):
+    """keep_alive: seconds, or a duration such as "5m". stream: true unless said otherwise."""
+
+    model: str
+    format: Format | None = None
+    options: OllamaOptions | None = None
+    think: Think | None = None
+    keep_alive: KeepAlive | None = None
+    stream: bool | None = None
+    logprobs: bool | None = None
+    top_logprobs: Annotated[int, msgspec.Meta(ge=0, le=20)] | None = None
+
+
+def ollama_job(asked: OllamaRequest, prompt: Chat | Prompt) -> GenerateJob:
+    """The job without the parts that only one of the bodies has. Raises InvalidInput naming the field."""
+    options = asked.options or OllamaOptions()
+    refuse_given(asked, OtherFormats.__struct_fields__, "format")
+    refuse_given(options, ("format", "json_schema", "grammar"), "format beside the options")
+    if asked.top_logprobs and not asked.logprobs:
+        raise InvalidInput("top_logprobs needs logprobs = true.", param="top_logprobs")
+    return GenerateJob(
+        model=asked.model,
+        prompt=prompt,
+        sampling=ollama_sampling(options),
+        max_tokens=max_tokens_of(options),
+        stop=stops(options.stop, "options.stop"),
+        format=ollama_format(asked.format),
+        logprobs=(asked.top_logprobs or 0) if asked.logprobs else None,
+        stream=asked.stream is not False,
+        keep_alive_s=keep_alive_s(asked.keep_alive),
+    )
+
+
+def load_job(asked: OllamaRequest) -> GenerateJob:
+    """For a request without a prompt, which only loads or, with keep_alive 0, unloads the model."""
+    return GenerateJob(
+        model=asked.model, prompt=Prompt(""), keep_alive_s=keep_alive_s(asked.keep_alive), count_only=True
+    )
+
+
+class OllamaTool(msgspec.Struct, frozen=True, kw_only=True):
+    function: FunctionSpec
+
+
+class OllamaChatRequest(OllamaRequest, frozen=True, kw_only=True):
+    """The body of POST /api/chat. Fields it does not name are ignored. No messages: the model is only loaded."""
+
+    messages: tuple[OllamaMessage, ...] | None = None
+    tools: tuple[OllamaTool, ...] | None = None
+
+
+async def ollama_chat_job(asked: OllamaChatRequest, source: ImageSource | None) -> GenerateJob:
+    """The job that a request asks for; fetches the images it names. Raises InvalidInput naming the field."""
+    if not asked.messages:
+        return load_job(asked)
+    tools = function_tools([each.function for each in asked.tools or ()])
+    chat = Chat((), tools=tools, template_options=think_options(asked.think))
+    job = ollama_job(asked, chat)
+    # Images last: nothing is fetched for a request that is refused.
+    messages = await ollama_messages(asked.messages, source)
+    return msgspec.structs.replace(job, prompt=msgspec.structs.replace(chat, messages=messages))
+
+
+class OllamaGenerateRequest(OllamaRequest, frozen=True, kw_only=True):
+    """The body of POST /api/generate. Fields it does not name are ignored. No prompt: the model is only loaded.
+
+    raw: the prompt is read as it is; otherwise the chat template makes a chat of it. images: base64.
+    """
+
+    prompt: str | None = None
+    system: str | None = None
+    images: tuple[str, ...] | None = None
+    raw: bool | None = None
+    suffix: str | None = None
+    template: str | None = None
+    context: Any = None
+
+
+async def ollama_generate_job(asked: OllamaGenerateRequest, source: ImageSource | None) -> GenerateJob:
+    """The job that a request asks for; fetches the images it names. Raises InvalidInput naming the field."""
+    _refuse_unsupported(asked)
+    if not (asked.prompt or asked.images):
+        return load_job(asked)
+    options = think_options(asked.think)
+    job = ollama_job(asked, Prompt(asked.prompt or ""))
+    # Images last: nothing is fetched for a request that is refused.
+    references = [ImageReference(text, f"images[{index}]") for index, text in enumerate(asked.images or ())]
+    images = await load_images(references, source)
+    if asked.raw:
+        prompt = Prompt(asked.prompt or "", images=tuple(images))
+    else:
+        question = Message("user", parts_of(asked.prompt or "", iter(images), asked.images))
+        system = (Message("system", (TextPart(asked.system),)),) if asked.system else ()
+        prompt = Chat((*system, question), template_options=options)
+    return msgspec.structs.replace(job, prompt=prompt)
+
+
+def _refuse_unsupported(asked: OllamaGenerateRequest) -> None:
+    if asked.suffix:
+        raise InvalidInput("suffix: text is only continued, not filled in.", param="suffix")
+    if asked.template:
+        raise InvalidInput(
+            "template: the model's own chat template is used. Send raw = true and the prompt as it is to be read.",
+            param="template",
+        )
+    if asked.context:
+        raise InvalidInput(
+            "context: earlier turns are not kept as tokens. Send them as messages to /api/chat.",
+            param="context",
+        )
+    if asked.raw and asked.system:
+        raise InvalidInput("system: a raw prompt holds everything; put it there.", param="system")
+
 
 Unset = msgspec.UnsetType
 UNSET = msgspec.UNSET

@@ -10,8 +10,6 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from api.dialects.dialect import Dialect, json_response
-from api.dialects.ollama.chat import OllamaChatRequest, ollama_chat_job
-from api.dialects.ollama.generate import OllamaGenerateRequest, ollama_generate_job
 from api.dialects.ollama.lines import OllamaLines
 from api.dialects.ollama.models import (
     OllamaLoadedModels,
@@ -24,7 +22,15 @@ from api.dialects.ollama.models import (
     model_id,
     show_model,
 )
-from api.dialects.ollama.reply import OLLAMA_ERRORS, OllamaReply, OllamaWriter
+from api.dialects.ollama.reply import (
+    OLLAMA_ERRORS,
+    OllamaChatRequest,
+    OllamaGenerateRequest,
+    OllamaReply,
+    OllamaWriter,
+    ollama_chat_job,
+    ollama_generate_job,
+)
 from api.errors import BodyTooLarge
 from api.openapi.operation import Operation, Stream, reading, work
 from api.requests.body import decode_body

@@ -8,12 +8,14 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from api.dialects.dialect import Dialect
-from api.dialects.openai.chat import ChatRequest, chat_job, wants_usage
-from api.dialects.openai.chat_chunks import ChatChunk, ChatChunks
-from api.dialects.openai.chat_reply import ChatReply, encode_chat
-from api.dialects.openai.completion import CompletionRequest, completion_jobs
-from api.dialects.openai.completion_chunks import CompletionChunk, CompletionChunks
-from api.dialects.openai.completion_reply import CompletionReply, encode_completion
+from api.dialects.openai.chat import ChatReply, ChatRequest, chat_job, encode_chat, wants_usage
+from api.dialects.openai.chunks import ChatChunk, ChatChunks, CompletionChunk, CompletionChunks
+from api.dialects.openai.completion import (
+    CompletionReply,
+    CompletionRequest,
+    completion_jobs,
+    encode_completion,
+)
 from api.openapi.operation import Stream, work
 from api.route import add_route
 

@@ -1,14 +1,22 @@
-"""Server-sent events (https://html.spec.whatwg.org/multipage/server-sent-events.html) as OpenAI sends its chunks."""
+"""OpenAI's streams, chunk by chunk: server-sent events (https://html.spec.whatwg.org/multipage/server-sent-events.html)."""
 
 import abc
+from collections.abc import Sequence
+from typing import Literal
 
 import msgspec
 
+from api.dialects.openai.chat import CHAT_PREFIX, FunctionReply
+from api.dialects.openai.completion import COMPLETION_PREFIX
 from api.errors import fault_of, openai_envelope
-from api.replies.usage import Tally
+from api.replies.logprobs import ChatLogprobs, CompletionLogprobs, chat_logprobs, completion_logprobs
+from api.replies.usage import Tally, Usage
 from api.work.stream import StreamEvent
 from jobs.errors import JobError
-from jobs.generate import Piece
+from jobs.generate import FinishReason, Piece
+
+Unset = msgspec.UnsetType
+UNSET = msgspec.UNSET
 
 DONE = b"data: [DONE]\n\n"
 
@@ -74,3 +82,138 @@ class Chunks(abc.ABC):
     def failure(self, error: JobError) -> bytes:
         """An ErrorReply instead of [DONE]."""
         return b"data: %b\n\n" % openai_envelope(fault_of(error))
+
+
+class CallDelta(msgspec.Struct, frozen=True, kw_only=True):
+    """A whole call: a model's call is sent when it is complete. index: among the choice's calls."""
+
+    index: int
+    id: str
+    type: Literal["function"] = "function"
+    function: FunctionReply
+
+
+class Delta(msgspec.Struct, frozen=True, kw_only=True):
+    """What an answer grew by."""
+
+    role: str | Unset = UNSET
+    reasoning_content: str | Unset = UNSET
+    content: str | Unset = UNSET
+    tool_calls: list[CallDelta] | Unset = UNSET
+
+
+class ChunkChoice(msgspec.Struct, frozen=True, kw_only=True):
+    index: int
+    delta: Delta
+    logprobs: ChatLogprobs | None
+    finish_reason: FinishReason | None
+
+
+class ChatChunk(msgspec.Struct, frozen=True, kw_only=True):
+    """What ChatChunks writes. usage: null but in the last one, which has no choices, where it is asked for."""
+
+    id: str
+    object: Literal["chat.completion.chunk"] = "chat.completion.chunk"
+    created: int
+    model: str
+    choices: list[ChunkChoice]
+    usage: Usage | Unset | None = UNSET
+
+
+class ChatChunks(Chunks):
+    """Writes the chunks of one job. The first of a choice names the role, the last its reason to end and no more."""
+
+    def __init__(self, job_id: str, model: str, created: int, *, include_usage: bool) -> None:
+        super().__init__(
+            CHAT_PREFIX + job_id, "chat.completion.chunk", model, created, include_usage=include_usage
+        )
+        self._calls: dict[int, int] = {}
+
+    def write(self, job_index: int, piece: Piece) -> list[bytes]:
+        chunks: list[bytes] = []
+        delta = self._delta(piece)
+        if delta:
+            logprobs = _encode(chat_logprobs(piece.logprobs)) if piece.logprobs else b"null"
+            chunks.append(self._chunk(piece.choice, delta, logprobs, b"null"))
+        if piece.finish_reason:
+            chunks.append(self._chunk(piece.choice, b"{}", b"null", _encode(piece.finish_reason)))
+        return chunks
+
+    def _delta(self, piece: Piece) -> bytes:
+        """Empty where there is nothing to send yet, such as the beginning of a tool call."""
+        begun = piece.choice in self._calls
+        if begun and piece.text and not (piece.reasoning or piece.tool_calls):
+            return b'{"content":%b}' % _encode(piece.text)  # nearly all pieces
+        if begun and not (piece.text or piece.reasoning or piece.tool_calls or piece.logprobs):
+            return b""
+        first = self._calls.setdefault(piece.choice, 0)
+        calls = [
+            CallDelta(index=index, id=call.id, function=FunctionReply(call.name, call.arguments))
+            for index, call in enumerate(piece.tool_calls, first)
+        ]
+        self._calls[piece.choice] += len(calls)
+        return _encode(
+            Delta(
+                role=UNSET if begun else "assistant",
+                reasoning_content=piece.reasoning or UNSET,
+                content=piece.text or (UNSET if piece.reasoning or calls else ""),
+                tool_calls=calls or UNSET,
+            )
+        )
+
+    def _chunk(self, choice: int, delta: bytes, logprobs: bytes, finish: bytes) -> bytes:
+        return b'%b{"index":%d,"delta":%b,"logprobs":%b,"finish_reason":%b}%b' % (
+            self.head, choice, delta, logprobs, finish, self.tail
+        )  # fmt: skip
+
+
+class CompletionChunkChoice(msgspec.Struct, frozen=True, kw_only=True):
+    index: int
+    text: str
+    logprobs: CompletionLogprobs | None
+    finish_reason: FinishReason | None
+
+
+class CompletionChunk(msgspec.Struct, frozen=True, kw_only=True):
+    """What CompletionChunks writes. usage: as in ChatChunk."""
+
+    id: str
+    object: Literal["text_completion"] = "text_completion"
+    created: int
+    model: str
+    choices: list[CompletionChunkChoice]
+    usage: Usage | Unset | None = UNSET
+
+
+class CompletionChunks(Chunks):
+    """Writes the chunks of one job per prompt; `answers` of each. Choices are numbered through all prompts."""
+
+    def __init__(
+        self, job_ids: Sequence[str], model: str, created: int, *, answers: int, include_usage: bool
+    ) -> None:
+        super().__init__(
+            COMPLETION_PREFIX + job_ids[0],
+            "text_completion",
+            model,
+            created,
+            include_usage=include_usage,
+            resumable=len(job_ids) == 1,
+        )
+        self._answers = answers
+        self._characters: dict[int, int] = {}
+
+    def write(self, job_index: int, piece: Piece) -> list[bytes]:
+        if not (piece.text or piece.logprobs or piece.finish_reason):
+            return []
+        choice = job_index * self._answers + piece.choice
+        logprobs = self._logprobs(choice, piece) if piece.logprobs else b"null"
+        finish = _encode(piece.finish_reason) if piece.finish_reason else b"null"
+        return [
+            b'%b{"index":%d,"text":%b,"logprobs":%b,"finish_reason":%b}%b'
+            % (self.head, choice, _encode(piece.text), logprobs, finish, self.tail)
+        ]
+
+    def _logprobs(self, choice: int, piece: Piece) -> bytes:
+        start = self._characters.get(choice, 0)
+        found, self._characters[choice] = completion_logprobs(piece.logprobs, start)
+        return _encode(found)

@@ -1,15 +1,20 @@
-"""OpenAI's text completion body: read, checked, and turned into jobs, one per prompt."""
+"""OpenAI's text completion: the body as jobs, one per prompt, and the whole reply."""
 
-from typing import Annotated
+import itertools
+from collections.abc import Sequence
+from typing import Annotated, Literal
 
 import msgspec
 
 from api.dialects.openai.chat import StreamOptions
+from api.replies.logprobs import CompletionLogprobs, completion_logprobs
+from api.replies.usage import Tally, Usage
 from api.requests.answer_format import FormatRequest, answer_format
+from api.requests.generation import Answers, MaxTokens, Stop, sampling, stops
 from api.requests.inputs import Inputs, split_inputs
-from api.requests.sampling import Answers, MaxTokens, Stop, sampling, stops
-from jobs.errors import InvalidInput
-from jobs.generate import GenerateJob, Prompt
+from jobs.errors import InternalError, InvalidInput
+from jobs.generate import Choice, FinishReason, GenerateJob, GenerateResult, Prompt
+from jobs.job import Result
 
 DEFAULT_MAX_TOKENS = 16
 """OpenAI's own."""
@@ -66,3 +71,54 @@ def _refuse_unsupported(asked: CompletionRequest) -> None:
         raise InvalidInput("best_of must equal n: every answer is returned.", param="best_of")
     if asked.echo and asked.logprobs is not None:
         raise InvalidInput("logprobs are of the answer alone: not together with echo.", param="logprobs")
+
+
+COMPLETION_PREFIX = "cmpl-"
+"""A completion's id is this and the job's id."""
+
+
+class CompletionChoice(msgspec.Struct, frozen=True, kw_only=True):
+    text: str
+    index: int
+    logprobs: CompletionLogprobs | None
+    finish_reason: FinishReason
+
+
+class CompletionReply(msgspec.Struct, frozen=True, kw_only=True):
+    id: str
+    object: Literal["text_completion"] = "text_completion"
+    created: int
+    model: str
+    choices: list[CompletionChoice]
+    usage: Usage
+
+
+def encode_completion(results: Sequence[Result], *, job_id: str, model: str, created: int) -> bytes:
+    """The reply as JSON bytes; choices are numbered through all prompts, in the prompts' order.
+
+    job_id: of the first prompt. created: seconds since the epoch. Raises InternalError for another task's result.
+    """
+    tally = Tally()
+    answers: list[Choice] = []
+    for index, result in enumerate(results):
+        if not isinstance(result, GenerateResult):
+            raise InternalError
+        tally.add_result(index, result)
+        answers += result.choices
+    reply = CompletionReply(
+        id=COMPLETION_PREFIX + job_id,
+        created=created,
+        model=model,
+        choices=list(itertools.starmap(_choice, enumerate(answers))),
+        usage=tally.usage(),
+    )
+    return msgspec.json.encode(reply)
+
+
+def _choice(index: int, choice: Choice) -> CompletionChoice:
+    return CompletionChoice(
+        text=choice.text,
+        index=index,
+        logprobs=completion_logprobs(choice.logprobs)[0] if choice.logprobs else None,
+        finish_reason=choice.finish_reason,
+    )

@@ -8,7 +8,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from api.dialects.dialect import Dialect, json_response
-from api.dialects.openai.embedding_reply import EmbeddingReply, EmbeddingRequest, embed_job, encode_embeddings
+from api.dialects.openai.embedding import EmbeddingReply, EmbeddingRequest, embed_job, encode_embeddings
 from api.openapi.operation import reading, work
 from api.route import add_route
 from jobs.errors import InvalidInput, NoWorker, UnknownModel

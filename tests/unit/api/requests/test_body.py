@@ -6,7 +6,7 @@ import pytest
 from starlette.requests import Request
 
 from api.dialects.mlxq.jobs import JobListQuery, JobRequest
-from api.dialects.openai.embedding_reply import EmbeddingRequest
+from api.dialects.openai.embedding import EmbeddingRequest
 from api.requests.body import decode_body, decode_query
 from jobs.errors import InvalidInput
 from tests.support.memory_queue import MemoryQueue

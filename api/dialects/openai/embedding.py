@@ -18,27 +18,6 @@ from jobs.embed import EmbedJob, EmbedResult, InputType, PatchGrid, Truncate
 from jobs.errors import InternalError, InvalidInput
 from jobs.job import Result
 
-_FLOAT_BYTES = 4
-# Values encoded between two turns of the event loop: a few milliseconds, so a huge reply delays no small one.
-_SLICE_VALUES = 65_536
-_encoder = msgspec.json.Encoder()
-
-_Vector = list[float] | list[int]
-
-_NUMBERS = {"type": "array", "items": {"type": "number"}}
-_Values = Annotated[  # msgspec describes no union of two lists
-    Any,
-    msgspec.Meta(
-        extra_json_schema={
-            "anyOf": [
-                _NUMBERS,
-                {"type": "array", "items": _NUMBERS},
-                {"type": "string", "contentEncoding": "base64"},
-            ]
-        }
-    ),
-]
-
 
 class EmbeddingForm(NamedTuple):
     """How vectors are written."""
@@ -101,6 +80,28 @@ async def embed_job(
         instruction=request.instruction,
         input_type=request.input_type,
     )
+
+
+_FLOAT_BYTES = 4
+# Values encoded between two turns of the event loop: a few milliseconds, so a huge reply delays no small one.
+_SLICE_VALUES = 65_536
+_encoder = msgspec.json.Encoder()
+
+_Vector = list[float] | list[int]
+
+_NUMBERS = {"type": "array", "items": {"type": "number"}}
+_Values = Annotated[  # msgspec describes no union of two lists
+    Any,
+    msgspec.Meta(
+        extra_json_schema={
+            "anyOf": [
+                _NUMBERS,
+                {"type": "array", "items": _NUMBERS},
+                {"type": "string", "contentEncoding": "base64"},
+            ]
+        }
+    ),
+]
 
 
 class Embedding(msgspec.Struct, frozen=True, kw_only=True):

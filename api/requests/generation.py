@@ -1,10 +1,12 @@
-"""Sampling parameters and their ranges: the same for every dialect."""
+"""What bodies of text generation share in all dialects: sampling, stop texts, variables of the chat template."""
 
+from collections.abc import Mapping
 from typing import Annotated, TypeVar
 
 import msgspec
 
 from api.requests.inputs import TokenId
+from api.requests.tools import object_text
 from jobs.errors import InvalidInput
 from jobs.generate import Sampling
 
@@ -26,6 +28,15 @@ MAX_STOPS = 16
 
 # What a job has where a request gives nothing.
 _DEFAULT = Sampling()
+
+# Variables that the renderer sets, and those that would make it render something else than the messages.
+_RESERVED = frozenset(
+    {
+        "add_generation_prompt", "chat_template", "continue_final_message", "conversation", "max_length", "messages",
+        "padding", "return_assistant_tokens_mask", "return_dict", "return_tensors", "tokenize",
+        "tokenizer_kwargs", "tools", "truncation",
+    }
+)  # fmt: skip
 
 
 class SamplingRequest(msgspec.Struct, frozen=True, kw_only=True):
@@ -75,6 +86,19 @@ def stops(given: Stop | None, field: str = "stop") -> tuple[str, ...]:
     if not all(texts):
         raise InvalidInput(f"{field} holds an empty text, which would end every answer at once.", param=field)
     return texts
+
+
+def template_options(given: Mapping[str, object] | None, field: str, **shorthands: object) -> str:
+    """A JSON object, as text. shorthands: variables that have a field of their own; None where it was not given.
+
+    Raises InvalidInput, naming the field, for a variable that a caller must not set.
+    """
+    taken = sorted(_RESERVED & set(given or ()))
+    if taken:
+        raise InvalidInput(f"{field}: {', '.join(taken)} cannot be set.", param=field)
+    given_shorthands = {name: value for name, value in shorthands.items() if value is not None}
+    options = {**(given or {}), **given_shorthands}
+    return object_text(options, field) if options else "{}"
 
 
 def _or(asked: T | None, default: T) -> T:
