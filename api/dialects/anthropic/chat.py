@@ -25,6 +25,27 @@ from jobs.format_limits import check_format
 from jobs.generate import Chat, Choice, FinishReason, GenerateJob, GenerateResult, Tool, ToolChoice
 from jobs.job import Result
 
+_THINKS = {"enabled": True, "disabled": False}
+_CHOICES: dict[str, ToolChoice] = {"auto": "auto", "any": "required", "tool": "required", "none": "none"}
+
+StopReason = Literal["end_turn", "max_tokens", "tool_use", "stop_sequence"]
+
+_STOP_REASONS: dict[FinishReason, StopReason] = {
+    "stop": "end_turn",
+    "length": "max_tokens",
+    "tool_calls": "tool_use",
+}
+
+# Anthropic's own error types; the nearest one for statuses that it does not use.
+_ERROR_TYPES = {
+    404: "not_found_error",
+    413: "request_too_large",
+    429: "rate_limit_error",
+    503: "overloaded_error",
+    504: "timeout_error",
+}
+_SERVER_ERROR = 500
+
 
 class AnthropicTool(msgspec.Struct, frozen=True, kw_only=True):
     """input_schema: JSON schema of the arguments. type: "custom", for it is the caller who runs the tool."""
@@ -91,10 +112,6 @@ class MessagesRequest(CountRequest, frozen=True, kw_only=True):
     top_p: Share | None = None
     top_k: Count | None = None
     stream: bool | None = None
-
-
-_THINKS = {"enabled": True, "disabled": False}
-_CHOICES: dict[str, ToolChoice] = {"auto": "auto", "any": "required", "tool": "required", "none": "none"}
 
 
 async def messages_job(asked: MessagesRequest, source: ImageSource | None) -> GenerateJob:
@@ -167,24 +184,6 @@ def _tool(asked: AnthropicTool, path: str) -> Tool:
     return tool(
         asked.name, asked.description, asked.input_schema, asked.strict, path=f"{path}.name", param="tools"
     )
-
-
-StopReason = Literal["end_turn", "max_tokens", "tool_use", "stop_sequence"]
-
-_STOP_REASONS: dict[FinishReason, StopReason] = {
-    "stop": "end_turn",
-    "length": "max_tokens",
-    "tool_calls": "tool_use",
-}
-# Anthropic's own error types; the nearest one for statuses that it does not use.
-_ERROR_TYPES = {
-    404: "not_found_error",
-    413: "request_too_large",
-    429: "rate_limit_error",
-    503: "overloaded_error",
-    504: "timeout_error",
-}
-_SERVER_ERROR = 500
 
 
 class ThinkingReply(msgspec.Struct, frozen=True, tag="thinking"):

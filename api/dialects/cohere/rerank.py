@@ -17,6 +17,9 @@ from jobs.rerank import RerankJob
 Document = str | dict[str, msgspec.Raw]
 """A text, or an object with its text in the field `text`, or in the fields that rank_fields names."""
 
+# One search unit of Cohere's pays for so many documents.
+_DOCUMENTS_PER_UNIT = 100
+
 
 class CohereRequest(msgspec.Struct, frozen=True, kw_only=True):
     """What both bodies have. Fields they do not name are ignored. truncate, instruction: not Cohere's own."""
@@ -121,10 +124,6 @@ def _text_of(document: Document, fields: Sequence[str] | None, path: str) -> str
         except msgspec.ValidationError as error:
             raise InvalidInput(f"{path}: the field {name[:100]!r} is no text.", param=param) from error
     return "\n".join(texts)
-
-
-# One search unit of Cohere's pays for so many documents.
-_DOCUMENTS_PER_UNIT = 100
 
 
 class CohereResult(msgspec.Struct, frozen=True, kw_only=True):

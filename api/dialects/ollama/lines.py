@@ -2,7 +2,7 @@
 
 import time
 
-from api.dialects.ollama.reply import Figures, OllamaWriter, ollama_envelope
+from api.dialects.ollama.chat import Figures, OllamaWriter, ollama_envelope
 from api.errors import fault_of
 from api.replies.usage import Tally
 from api.work.stream import StreamEvent

@@ -7,7 +7,7 @@ from typing import Literal
 
 import msgspec
 
-from api.dialects.ollama.reply import timestamp
+from api.dialects.ollama.chat import timestamp
 from jobs.errors import NoWorker, UnknownModel
 from jobs.models import MAX_SHOWN_CHARACTERS, LoadedModel, ModelInfo, find_model, nearest
 from jobs.stats import WorkerStats

@@ -10,6 +10,15 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from api.dialects.dialect import Dialect, json_response
+from api.dialects.ollama.chat import (
+    OLLAMA_ERRORS,
+    OllamaChatRequest,
+    OllamaGenerateRequest,
+    OllamaReply,
+    OllamaWriter,
+    ollama_chat_job,
+    ollama_generate_job,
+)
 from api.dialects.ollama.lines import OllamaLines
 from api.dialects.ollama.models import (
     OllamaLoadedModels,
@@ -21,15 +30,6 @@ from api.dialects.ollama.models import (
     list_models,
     model_id,
     show_model,
-)
-from api.dialects.ollama.reply import (
-    OLLAMA_ERRORS,
-    OllamaChatRequest,
-    OllamaGenerateRequest,
-    OllamaReply,
-    OllamaWriter,
-    ollama_chat_job,
-    ollama_generate_job,
 )
 from api.errors import BodyTooLarge
 from api.openapi.operation import Operation, Stream, reading, work

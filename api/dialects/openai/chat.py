@@ -16,6 +16,12 @@ from jobs.errors import InternalError, InvalidInput
 from jobs.generate import Chat, Choice, FinishReason, GenerateJob, GenerateResult, ToolCall, ToolChoice
 from jobs.job import Result
 
+Unset = msgspec.UnsetType
+UNSET = msgspec.UNSET
+
+CHAT_PREFIX = "chatcmpl-"
+"""A completion's id is this and the job's id."""
+
 
 class ChatTool(msgspec.Struct, frozen=True, kw_only=True):
     type: Literal["function"]
@@ -123,13 +129,6 @@ def _refuse_unsupported(asked: ChatRequest) -> None:
 def _tool_choice(asked: ChatRequest) -> tuple[ToolChoice, str | None]:
     choice = asked.tool_choice or "auto"
     return ("required", choice.function.name) if isinstance(choice, NamedTool) else (choice, None)
-
-
-Unset = msgspec.UnsetType
-UNSET = msgspec.UNSET
-
-CHAT_PREFIX = "chatcmpl-"
-"""A completion's id is this and the job's id."""
 
 
 class FunctionReply(msgspec.Struct, frozen=True):

@@ -19,6 +19,9 @@ from jobs.job import Result
 DEFAULT_MAX_TOKENS = 16
 """OpenAI's own."""
 
+COMPLETION_PREFIX = "cmpl-"
+"""A completion's id is this and the job's id."""
+
 
 class CompletionRequest(FormatRequest, frozen=True, kw_only=True):
     """The body of POST /v1/completions. Fields it does not name are ignored, as OpenAI's clients may send any.
@@ -71,10 +74,6 @@ def _refuse_unsupported(asked: CompletionRequest) -> None:
         raise InvalidInput("best_of must equal n: every answer is returned.", param="best_of")
     if asked.echo and asked.logprobs is not None:
         raise InvalidInput("logprobs are of the answer alone: not together with echo.", param="logprobs")
-
-
-COMPLETION_PREFIX = "cmpl-"
-"""A completion's id is this and the job's id."""
 
 
 class CompletionChoice(msgspec.Struct, frozen=True, kw_only=True):

@@ -29,6 +29,13 @@ from jobs.errors import InternalError, InvalidInput
 from jobs.generate import Chat, Choice, FinishReason, GenerateJob, GenerateResult, Message, Piece, Prompt
 from jobs.job import Result
 
+Unset = msgspec.UnsetType
+UNSET = msgspec.UNSET
+
+DoneReason = Literal["stop", "length", "load", "unload"]
+_DONE_REASONS: dict[FinishReason, DoneReason] = {"stop": "stop", "length": "length", "tool_calls": "stop"}
+_NS = 1_000_000_000
+
 
 class OllamaRequest(OtherFormats, frozen=True, kw_only=True):
     """keep_alive: seconds, or a duration such as "5m". stream: true unless said otherwise."""
@@ -142,15 +149,6 @@ def _refuse_unsupported(asked: OllamaGenerateRequest) -> None:
         )
     if asked.raw and asked.system:
         raise InvalidInput("system: a raw prompt holds everything; put it there.", param="system")
-
-
-Unset = msgspec.UnsetType
-UNSET = msgspec.UNSET
-
-DoneReason = Literal["stop", "length", "load", "unload"]
-
-_DONE_REASONS: dict[FinishReason, DoneReason] = {"stop": "stop", "length": "length", "tool_calls": "stop"}
-_NS = 1_000_000_000
 
 
 class OllamaFunctionReply(msgspec.Struct, frozen=True):
