@@ -1,6 +1,6 @@
 """Ollama's streams: a JSON object per line, the last of them with what the answer took."""
 
-import time
+from collections.abc import Callable
 
 from api.dialects.ollama.chat import Figures, OllamaWriter, ollama_envelope
 from api.errors import fault_of
@@ -13,14 +13,15 @@ from jobs.generate import FinishReason, Piece
 class OllamaLines:
     """Writes the lines of one job; see api.dialects.stream_response.StreamDialect.
 
-    started_ns: when the request came, by time.monotonic_ns. The time before the first event that is not the model's
+    started_ns: when the request came, by clock_ns. The time before the first event that is not the model's
     loading counts as the prompt's.
     """
 
     media_type = "application/x-ndjson"
 
-    def __init__(self, writer: OllamaWriter, started_ns: int) -> None:
+    def __init__(self, writer: OllamaWriter, started_ns: int, clock_ns: Callable[[], int]) -> None:
         self._writer = writer
+        self._clock_ns = clock_ns
         self._started_ns = started_ns
         self._first_ns: int | None = None
         self._load_ns = 0
@@ -32,14 +33,14 @@ class OllamaLines:
     def encode(self, event: StreamEvent) -> bytes:
         """A line for each piece that adds something."""
         if self._first_ns is None:
-            self._first_ns = time.monotonic_ns()
+            self._first_ns = self._clock_ns()
         self._tally.add_event(event)
         self._load_ns += round(event.pieces.load_s * 1e9)
         return b"".join(self._write(piece) for piece in event.pieces.pieces)
 
     def end(self) -> bytes:
         """The last line, with the figures."""
-        ended_ns = time.monotonic_ns()
+        ended_ns = self._clock_ns()
         first_ns = ended_ns if self._first_ns is None else self._first_ns
         load_ns = min(self._load_ns, first_ns - self._started_ns)
         figures = Figures(

@@ -1,7 +1,7 @@
 """Ollama's dialect: /api/chat, /api/generate, and what its clients ask besides."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from importlib.metadata import version
 
 import msgspec
@@ -9,7 +9,7 @@ from fastapi import FastAPI
 from starlette.requests import Request
 from starlette.responses import Response
 
-from api.dialects.dialect import Dialect, json_response
+from api.dialects.dialect import Context, Dialect, json_response
 from api.dialects.ollama.chat import (
     OLLAMA_ERRORS,
     OllamaChatRequest,
@@ -76,6 +76,11 @@ _show_decoder = msgspec.json.Decoder(ShowRequest)
 class Ollama(Dialect):
     """/api/chat, /api/generate, and the models."""
 
+    def __init__(self, context: Context, clock_ns: Callable[[], int] = time.monotonic_ns) -> None:
+        """clock_ns: tells how long callers waited."""
+        super().__init__(context)
+        self._clock_ns = clock_ns
+
     def add_routes(self, app: FastAPI) -> None:
         for path, endpoint, operation in (
             ("/api/chat", self.ollama_chat, _CHAT),
@@ -89,14 +94,14 @@ class Ollama(Dialect):
 
     async def ollama_chat(self, request: Request) -> Response:
         """The answer to a chat: a stream of JSON lines or, with `stream` false, one JSON object."""
-        started_ns = time.monotonic_ns()
+        started_ns = self._clock_ns()
         asked, terms = await self.read(request, _chat_decoder)
         job = await ollama_chat_job(asked, self.context.images)
         return await self._answer(request, job, terms, OllamaWriter(asked.model, chat=True), started_ns)
 
     async def ollama_generate(self, request: Request) -> Response:
         """The answer to one prompt: a stream of JSON lines or, with `stream` false, one JSON object."""
-        started_ns = time.monotonic_ns()
+        started_ns = self._clock_ns()
         asked, terms = await self.read(request, _generate_decoder)
         job = await ollama_generate_job(asked, self.context.images)
         return await self._answer(request, job, terms, OllamaWriter(asked.model, chat=False), started_ns)
@@ -131,12 +136,14 @@ class Ollama(Dialect):
         if job.count_only and unloads and not await self._is_loaded(model):
             return json_response(writer.loaded("unload"))  # a job would load it first
         if job.stream:
-            return await self.respond_stream(request, [job], terms, lambda _: OllamaLines(writer, started_ns))
+            return await self.respond_stream(
+                request, [job], terms, lambda _: OllamaLines(writer, started_ns, self._clock_ns)
+            )
 
         def encode(done: Sequence[Done]) -> bytes:
             if job.count_only:
                 return writer.loaded("unload" if unloads else "load")
-            return writer.whole(done[0].result, time.monotonic_ns() - started_ns)
+            return writer.whole(done[0].result, self._clock_ns() - started_ns)
 
         return await self.respond(request, [job], terms, encode)
 

@@ -1,50 +1,26 @@
-"""Ollama's /api/chat and /api/generate, whole and as lines."""
+"""Ollama's replies to /api/chat and /api/generate, whole and as lines."""
 
-import asyncio
-import base64
 import json
-import math
 import re
-import time
 from typing import Any
 
 import httpx
-import msgspec
 import pytest
 from fastapi import FastAPI
 
-from api.dialects.ollama.open_calls import OpenCalls
+from api.dialects.dialect import Context
+from api.dialects.mlxq.job_reply import accepted_response
+from api.dialects.ollama.routes import Ollama
 from jobs import errors
-from jobs.answer_format import JsonFormat
-from jobs.content import ImagePart, TextPart
-from jobs.generate import Choice, GenerateJob, GenerateResult, Message, Piece, Pieces, Prompt, ToolCall
-from tests.support.chat_requests import HELLO, Caller, ScriptedQueue, last_chat, last_job, stream_body
+from jobs.generate import Choice, GenerateResult, Piece, Pieces, ToolCall
+from jobs.settings import Settings
+from tests.support.chat_requests import HELLO, Caller, ScriptedQueue, stream_body
 from tests.support.memory_generation import CHAT_MODEL, THOUGHT
-from tests.support.memory_queue import MODEL, MemoryQueue
+from tests.support.memory_queue import MemoryQueue
 from tests.unit.api.conftest import Connect
+from tests.unit.api.dialects.ollama.requests import TOOLS, chat, generate, lines
 
-IMAGE = b"not decoded here"
-ENCODED = base64.b64encode(IMAGE).decode()
-TOOLS = [
-    {"type": "function", "function": {"name": name, "description": "d", "parameters": {"type": "object"}}}
-    for name in ("look_up", "ask")
-]
 TIMESTAMP = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{9}Z")
-
-
-async def chat(client: httpx.AsyncClient, **fields: Any) -> httpx.Response:
-    return await client.post("/api/chat", json={"model": CHAT_MODEL.id, "messages": HELLO, **fields})
-
-
-async def generate(client: httpx.AsyncClient, **fields: Any) -> httpx.Response:
-    return await client.post("/api/generate", json={"model": CHAT_MODEL.id, "prompt": "one two", **fields})
-
-
-def lines(reply: httpx.Response) -> list[dict[str, Any]]:
-    assert reply.status_code == 200
-    assert reply.headers["content-type"] == "application/x-ndjson"
-    assert reply.text.endswith("\n")
-    return [json.loads(line) for line in reply.text.splitlines()]
 
 
 async def test_a_chat_is_answered_whole(chat_client: httpx.AsyncClient):
@@ -107,25 +83,29 @@ async def test_the_workers_own_times_are_told(connect: Connect):
     assert body["done_reason"] == "length"
 
 
-async def test_the_whole_takes_as_long_as_the_caller_waited_in_nanoseconds(connect: Connect):
-    wait_s = 0.05
+@pytest.mark.parametrize("stream", [False, True])
+async def test_the_whole_takes_as_long_as_the_caller_waited_in_nanoseconds(stream: bool):
+    now_ns = 1_000
 
     class Slow(MemoryQueue):
         async def wait(self, job_id: str, timeout_s: float):
-            await asyncio.sleep(wait_s)
+            nonlocal now_ns
+            now_ns += 7
             return await super().wait(job_id, timeout_s)
 
         async def stream(self, job_id: str, after: int = 0):
+            nonlocal now_ns
+            now_ns += 7
             async for event in super().stream(job_id, after):
-                await asyncio.sleep(wait_s / 2)
                 yield event
 
-    client = connect(Slow(models=(CHAT_MODEL,)))
-    for stream in (False, True):
-        started_ns = time.monotonic_ns()
+    app = FastAPI()
+    context = Context(Slow(models=(CHAT_MODEL,)), Settings(), None, accepted_response)
+    Ollama(context, clock_ns=lambda: now_ns).add_routes(app)
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://mlxq") as client:
         *_, last = (await chat(client, stream=stream)).text.splitlines()
-        waited_ns = time.monotonic_ns() - started_ns
-        assert wait_s * 1e9 <= json.loads(last)["total_duration"] <= waited_ns
+
+    assert json.loads(last)["total_duration"] == 7
 
 
 async def test_a_single_tokens_time_is_not_said_to_be_none(connect: Connect):
@@ -167,231 +147,6 @@ async def test_a_call_has_its_arguments_as_an_object(connect: Connect, arguments
     first, last = lines(await chat(client, tools=TOOLS))
     assert first["message"]["tool_calls"] == called
     assert last["done_reason"] == "stop"
-
-
-async def test_a_chats_request_becomes_a_job(chat_client: httpx.AsyncClient, generator: MemoryQueue):
-    await chat(
-        chat_client,
-        tools=TOOLS,
-        format="json",
-        keep_alive="5m",
-        options={"num_predict": 5, "stop": ["END"], "num_ctx": 4096, "num_gpu": 1, "temperature": 0},
-    )
-    job = last_job(generator)
-    assert (job.max_tokens, job.stop, job.keep_alive_s, job.format) == (
-        5,
-        ("END",),
-        300,
-        JsonFormat(param="format"),
-    )
-    assert (job.stream, job.sampling.temperature) == (True, 0)
-    tools = last_chat(generator).tools
-    assert [(tool.name, tool.description, tool.parameters) for tool in tools] == [
-        (name, "d", '{"type":"object"}') for name in ("look_up", "ask")
-    ]
-
-
-async def test_a_model_to_be_kept_for_ever_is(chat_client: httpx.AsyncClient, generator: MemoryQueue):
-    await chat(chat_client, keep_alive=-1)
-    job = last_job(generator)
-    assert job.keep_alive_s == math.inf
-    packed = msgspec.msgpack.encode(job)
-    assert msgspec.msgpack.decode(packed, type=GenerateJob) == job
-
-
-async def test_messages_keep_what_they_hold(chat_client: httpx.AsyncClient, generator: MemoryQueue):
-    calls = [{"function": {"name": name, "arguments": {"q": 1}}} for name in ("look_up", "ask")]
-    await chat(
-        chat_client,
-        messages=[
-            {"role": "system", "content": "Be kind."},
-            {"role": "user", "content": "What?", "images": [ENCODED]},
-            {"role": "assistant", "content": "", "thinking": "Hm.", "tool_calls": calls},
-            {"role": "tool", "content": "2", "tool_name": "ask"},
-            {"role": "tool", "content": "1", "tool_name": "look_up"},
-            {"role": "user", "content": "Thanks."},
-        ],
-    )
-    found = last_chat(generator).messages
-    look_up, ask = (ToolCall(f"call_2_{n}", name, '{"q":1}') for n, name in enumerate(("look_up", "ask")))
-    assert found == (
-        Message("system", (TextPart("Be kind."),)),
-        Message("user", (ImagePart(IMAGE), TextPart("What?"))),
-        Message("assistant", reasoning="Hm.", tool_calls=(look_up, ask)),
-        Message("tool", (TextPart("2"),), tool_call_id=ask.id, name="ask"),
-        Message("tool", (TextPart("1"),), tool_call_id=look_up.id, name="look_up"),
-        Message("user", (TextPart("Thanks."),)),
-    )
-
-
-async def test_results_without_names_answer_calls_in_order(
-    chat_client: httpx.AsyncClient, generator: MemoryQueue
-):
-    calls = [{"id": key, "function": {"name": "ask"}} for key in ("a", "b")]
-    results = [{"role": "tool", "content": "1"}, {"role": "tool", "content": "2"}]
-    asked = [*HELLO, {"role": "assistant", "tool_calls": calls}, *results]
-    await chat(chat_client, messages=asked)
-    assert [each.tool_call_id for each in last_chat(generator).messages[2:]] == ["a", "b"]
-
-
-async def test_a_result_with_an_id_leaves_the_other_calls_open(
-    chat_client: httpx.AsyncClient, generator: MemoryQueue
-):
-    names = ("ask", "tell", "ask", "ask", "tell")
-    calls = [{"id": key, "function": {"name": name}} for key, name in zip("abcac", names, strict=True)]
-    results: list[dict[str, str]] = [
-        {"tool_call_id": "a"},  # answers both that bear this id
-        {"tool_name": "ask"},
-        {"tool_name": "ask"},
-        {},
-        {},
-        {"tool_call_id": "z"},
-        {},
-    ]
-    asked = [
-        *HELLO,
-        {"role": "assistant", "tool_calls": calls},
-        *({"role": "tool", "content": "1", **each} for each in results),
-    ]
-    await chat(chat_client, messages=asked)
-    found = [each.tool_call_id for each in last_chat(generator).messages[2:]]
-    assert found == ["a", "c", None, "b", "c", "z", None]
-
-
-def test_many_calls_are_not_compared_with_each_result():
-    compared = 0
-
-    class Text(str):
-        __slots__ = ()
-        __hash__ = str.__hash__
-
-        def __eq__(self, other: object) -> bool:
-            nonlocal compared
-            compared += 1
-            return str.__eq__(self, other)
-
-    open_calls, count = OpenCalls(), 1000
-    for n in range(count):
-        open_calls.add(ToolCall(Text(f"c{n}"), Text("ask"), "{}"))
-    for n in range(count - 1, 1, -1):
-        assert open_calls.answer_first("other") is None
-        open_calls.answer(f"c{n}")
-    assert [open_calls.answer_first("ask") for _ in range(3)] == ["c0", "c1", None]
-    assert compared < 10 * count
-
-
-async def test_a_prompt_becomes_a_chat(chat_client: httpx.AsyncClient, generator: MemoryQueue):
-    await generate(chat_client, system="Be kind.", images=[ENCODED])
-    assert last_chat(generator).messages == (
-        Message("system", (TextPart("Be kind."),)),
-        Message("user", (ImagePart(IMAGE), TextPart("one two"))),
-    )
-
-
-async def test_a_raw_prompt_is_read_as_it_is(chat_client: httpx.AsyncClient, generator: MemoryQueue):
-    await generate(chat_client, raw=True, images=[ENCODED])
-    assert last_job(generator).prompt == Prompt("one two", images=(IMAGE,))
-
-
-@pytest.mark.parametrize(
-    ("fields", "param"),
-    [
-        ({"suffix": "end"}, "suffix"),
-        ({"template": "{{ .Prompt }}"}, "template"),
-        ({"context": [1, 2]}, "context"),
-        ({"raw": True, "system": "Be kind."}, "system"),
-        ({"format": "xml"}, "format"),
-        ({"keep_alive": "soon"}, "keep_alive"),
-        ({"think": "a lot"}, "think"),
-        ({"images": ["?"]}, "images[0]"),
-        ({"options": {"temperature": 3}}, "options.temperature"),
-        ({"options": {"stop": [""]}}, "options.stop"),
-        ({"top_logprobs": 2}, "top_logprobs"),
-    ],
-)
-async def test_what_cannot_be_done_is_refused_by_name(
-    chat_client: httpx.AsyncClient, generator: MemoryQueue, fields: dict[str, Any], param: str
-):
-    reply = await generate(chat_client, **fields)
-    assert reply.status_code == 400
-    assert set(reply.json()) == {"error"}
-    assert reply.json()["error"].startswith(param)
-    assert not generator.submitted
-
-
-async def test_empty_fields_of_old_clients_are_no_reason_to_refuse(chat_client: httpx.AsyncClient):
-    reply = await generate(chat_client, suffix="", template="", context=None, system="", format="", images=[])
-    assert lines(reply)[-1]["done"]
-
-
-async def test_only_an_assistant_calls_tools(chat_client: httpx.AsyncClient):
-    calls = [{"function": {"name": "ask"}}]
-    reply = await chat(chat_client, messages=[{"role": "user", "content": "", "tool_calls": calls}])
-    assert reply.status_code == 400
-    assert reply.json()["error"].startswith("messages[0].tool_calls")
-
-
-@pytest.mark.parametrize("path", ["/api/chat", "/api/generate"])
-@pytest.mark.parametrize(
-    ("keep_alive", "reason", "seconds"),
-    [(None, "load", None), ("10m", "load", 600), (0, "unload", 0), ("0", "unload", 0)],
-)
-async def test_a_request_without_a_prompt_loads_or_unloads(
-    chat_client: httpx.AsyncClient,
-    generator: MemoryQueue,
-    path: str,
-    keep_alive: object,
-    reason: str,
-    seconds: float | None,
-):
-    reply = await chat_client.post(path, json={"model": CHAT_MODEL.id, "keep_alive": keep_alive})
-    body = reply.json()
-    assert (body["done"], body["done_reason"]) == (True, reason)
-    job = last_job(generator)
-    assert (job.count_only, job.keep_alive_s, job.stream) == (True, seconds, False)
-
-
-async def test_a_model_that_is_not_in_memory_is_not_loaded_to_be_unloaded(
-    chat_client: httpx.AsyncClient, generator: MemoryQueue
-):
-    generator.loaded = {}
-    reply = await chat_client.post("/api/generate", json={"model": CHAT_MODEL.id, "keep_alive": 0})
-    assert reply.json()["done_reason"] == "unload"
-    assert not generator.submitted
-    reply = await chat_client.post("/api/generate", json={"model": "unheard-of", "keep_alive": 0})
-    assert reply.status_code == 404
-
-
-@pytest.mark.parametrize(
-    ("name", "meant"),
-    [
-        ("org/model", "org/model"),
-        ("org/model:latest", "org/model"),
-        ("org/other:latest", "org/other:latest"),
-    ],
-)
-async def test_a_models_latest_tag_may_be_said_or_not(connect: Connect, name: str, meant: str):
-    infos = [
-        msgspec.structs.replace(CHAT_MODEL, id="org/model"),
-        msgspec.structs.replace(CHAT_MODEL, id="org/other:latest"),
-    ]
-    queue = MemoryQueue(models=tuple(infos))
-    body = (await chat(connect(queue), model=name, stream=False)).json()
-    assert body["model"] == name
-    assert last_job(queue).model == meant
-
-
-async def test_an_unknown_model_is_404_in_ollamas_envelope(chat_client: httpx.AsyncClient):
-    for stream in (True, False):
-        reply = await chat(chat_client, model="none:latest", stream=stream)
-        assert reply.status_code == 404
-        assert "none:latest" in reply.json()["error"]
-
-
-async def test_an_embedding_model_does_not_chat(chat_client: httpx.AsyncClient):
-    reply = await chat(chat_client, model=MODEL.id)
-    assert reply.status_code == 400
-    assert MODEL.id in reply.json()["error"]
 
 
 @pytest.mark.parametrize(
