@@ -14,7 +14,7 @@ start. Special tokens and the prompt are kept.
 InputType = Literal["query", "document"]
 
 
-class EmbedJob(msgspec.Struct, frozen=True, tag="embed", tag_field="task"):
+class EmbedJob(msgspec.Struct, frozen=True, omit_defaults=True, tag="embed", tag_field="task"):
     """Turn every input into one vector or, by a multi-vector model, into one for each of its tokens or patches."""
 
     model: str

@@ -23,7 +23,7 @@ class ToolCall(msgspec.Struct, frozen=True):
     """max_tokens ended the answer within the call: arguments is the beginning of such a text, and may be empty."""
 
 
-class Message(msgspec.Struct, frozen=True):
+class Message(msgspec.Struct, frozen=True, omit_defaults=True):
     """One turn of a chat."""
 
     role: str
@@ -48,7 +48,7 @@ class Tool(msgspec.Struct, frozen=True):
     """
 
 
-class Chat(msgspec.Struct, frozen=True, tag="chat"):
+class Chat(msgspec.Struct, frozen=True, omit_defaults=True, tag="chat"):
     """Messages that the model's own chat template turns into a prompt."""
 
     messages: tuple[Message, ...]
@@ -73,7 +73,7 @@ class Prompt(msgspec.Struct, frozen=True, tag="prompt"):
     """Encoded."""
 
 
-class Sampling(msgspec.Struct, frozen=True):
+class Sampling(msgspec.Struct, frozen=True, omit_defaults=True):
     """How the next token is chosen. The defaults take the model's probabilities as they are.
 
     A penalty looks at so many of the last tokens as its context says; 0: at all of them.
@@ -100,7 +100,7 @@ class Sampling(msgspec.Struct, frozen=True):
     """Added to a token id's logit."""
 
 
-class GenerateJob(msgspec.Struct, frozen=True, tag="generate", tag_field="task"):
+class GenerateJob(msgspec.Struct, frozen=True, omit_defaults=True, tag="generate", tag_field="task"):
     """Continue a prompt, or answer a chat."""
 
     model: str

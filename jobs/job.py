@@ -77,3 +77,11 @@ class JobView(msgspec.Struct, frozen=True, kw_only=True):
     metadata: dict[str, str] = {}
     result: Result | None = None
     error: Failure | None = None
+
+
+class JobPage(msgspec.Struct, frozen=True):
+    """A part of a list of jobs, newest first."""
+
+    jobs: tuple[JobView, ...]
+    next: str | None
+    """The id after which the list goes on; None at its end."""

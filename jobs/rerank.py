@@ -8,7 +8,7 @@ Passage = str | tuple[TextPart | ImagePart, ...]
 """A text, or texts and images in the order they are read."""
 
 
-class RerankJob(msgspec.Struct, frozen=True, tag="rerank", tag_field="task"):
+class RerankJob(msgspec.Struct, frozen=True, omit_defaults=True, tag="rerank", tag_field="task"):
     """Score every document against the query."""
 
     model: str

@@ -61,6 +61,11 @@ class Settings(BaseSettings):
         ge=1,
         description="Jobs that may wait in one queue (task, model, lane); more are answered 429.",
     )
+    queue_bytes: int = Field(
+        default=1024**3,
+        ge=1,
+        description="Bytes of the jobs that may wait in one queue; more are answered 429.",
+    )
     max_body_bytes: int = Field(
         default=32 * 1024 * 1024, ge=1024, description="Largest request body; 2,048 long texts fit."
     )
@@ -86,7 +91,9 @@ class Settings(BaseSettings):
         default=600, ge=1, description="Longest run of a job that does not name its own limit."
     )
     idempotency_ttl_s: int = Field(
-        default=86_400, ge=1, description="How long an Idempotency-Key is remembered."
+        default=86_400,
+        ge=1,
+        description="How long an Idempotency-Key is remembered after its job's end; at least as long as the result.",
     )
 
     fetch_allow: tuple[str, ...] = Field(

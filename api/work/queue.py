@@ -4,7 +4,7 @@ from collections.abc import AsyncGenerator
 from typing import Protocol
 
 from jobs.generate import Pieces
-from jobs.job import Job, JobView, Lane, Result, SubmitOptions, Ticket
+from jobs.job import Job, JobPage, JobView, Lane, Result, SubmitOptions, Ticket
 from jobs.models import ModelInfo
 from jobs.stats import QueueStats
 
@@ -50,9 +50,19 @@ class Queue(Protocol):
         ...
 
     async def views(
-        self, *, status: str | None, model: str | None, lane: Lane | None, limit: int, offset: int
-    ) -> list[JobView]:
-        """Newest first, without results."""
+        self,
+        *,
+        status: str | None = None,
+        model: str | None = None,
+        lane: Lane | None = None,
+        limit: int,
+        offset: int = 0,
+        after: str | None = None,
+    ) -> JobPage:
+        """Newest first, without results; those that follow the job `after`. A page may be short though there is more.
+
+        Raises InvalidInput for an offset that is too deep.
+        """
         ...
 
     async def stats(self) -> QueueStats:

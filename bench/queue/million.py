@@ -109,14 +109,15 @@ async def calls(queue: JobQueue, client: redis.Redis, ids: list[str]) -> list[Ro
     chance = random.Random(1)
     some = [ids[-1], *chance.sample(ids[:-1], CALLS - 1)]
 
-    async def page(offset: int) -> None:
-        await queue.views(status=None, model=None, lane=None, limit=20, offset=offset)
+    async def page(offset: int = 0, after: str | None = None) -> None:
+        await queue.views(limit=20, offset=offset, after=after)
 
     return [
         await timed(client, "position", [lambda job_id=job_id: queue.view(job_id) for job_id in some]),
         await timed(client, "cancel", [lambda job_id=job_id: queue.cancel(job_id) for job_id in some]),
-        await timed(client, "list, first page", [lambda: page(0)] * CALLS),
-        await timed(client, "list, page at 10,000", [lambda: page(10_000)] * 3),
+        await timed(client, "list, first page", [page] * CALLS),
+        await timed(client, "list, a page in the middle", [lambda: page(after=some[-1])] * CALLS),
+        await timed(client, "list, page at offset 1,000", [lambda: page(1000)] * CALLS),
         await timed(client, "stats", [queue.stats] * CALLS),
     ]
 

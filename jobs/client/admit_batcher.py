@@ -24,10 +24,13 @@ _Pending = tuple[Sequence[str | bytes | int], int, asyncio.Future[Verdict]]
 class AdmitBatcher:
     """The way into the queues: one ADMIT at a time, and one more with a large job, for which no other waits."""
 
-    def __init__(self, redis: redis.asyncio.Redis, *, limit: int, idempotency_ttl_s: int) -> None:
+    def __init__(
+        self, redis: redis.asyncio.Redis, *, max_jobs: int, max_bytes: int, idempotency_ttl_s: int
+    ) -> None:
+        """max_jobs, max_bytes: that may wait in a queue."""
         self._redis = redis
         self._admit = redis.register_script(script("admit"))
-        self._settings = (limit, idempotency_ttl_s)
+        self._settings = (max_jobs, max_bytes, idempotency_ttl_s)
         self._pending: list[_Pending] = []
         self._flushing: asyncio.Task[None] | None = None
         self._alone = asyncio.Lock()

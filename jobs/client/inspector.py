@@ -10,23 +10,20 @@ import redis.asyncio
 from redis.exceptions import RedisError
 
 from jobs.client.announcements import AnnouncementReader
+from jobs.client.job_list import JobList
 from jobs.errors import Failure, JobError, UnknownJob
-from jobs.job import JobView, Lane
+from jobs.job import JobPage, JobView, Lane
 from jobs.models import MAX_SHOWN_CHARACTERS, ModelInfo, model_for
 from jobs.process.cancelling import cancel_and_wait
 from jobs.stats import LaneStats, QueueStats, WorkerStats
 from jobs.store import keys, record
+from jobs.store.scripts import script
 
 MODELS_FRESH_S = 1.0
 """How long an answer about models is used again, also the answer that Redis is away."""
 
 MODEL_FORGOTTEN_S = 600
 """A model that no worker has announced for this long is no longer offered: restarts and upgrades take less."""
-
-RECORDS_AT_ONCE = 1000
-"""Records that one pipeline reads: more would hold up everybody else."""
-
-STATUSES = ("started", "queued", "scheduled", "deferred", "finished", "failed", "canceled")
 
 
 class QueueInspector:
@@ -36,6 +33,8 @@ class QueueInspector:
         self._redis = redis
         self._limit = limit
         self._reader = AnnouncementReader()
+        self._list = JobList(redis)
+        self._position = redis.register_script(script("position"))
         self._answer: tuple[ModelInfo, ...] = ()
         self._resolved: dict[tuple[str, str | None], ModelInfo | Failure] = {}
         self._asked_at = float("-inf")
@@ -127,6 +126,14 @@ class QueueInspector:
         names = keys.names(await self._redis.smembers(keys.QUEUES), keys.QUEUE_PREFIX)
         return sorted(name for name in names if keys.parse_queue_name(name))
 
+    async def length(self, queue: str) -> int:
+        """How many jobs wait in a queue."""
+        pipeline = self._redis.pipeline(transaction=False)
+        pipeline.llen(keys.queue(queue))
+        pipeline.scard(keys.tombstones(queue))
+        in_list, tombstones = await pipeline.execute()
+        return max(0, in_list - tombstones)
+
     async def stats(self) -> QueueStats:
         """How full every queue is, and the live workers."""
         workers, queues = await self.workers(), await self.queues()
@@ -134,24 +141,25 @@ class QueueInspector:
         now = time.time()
         for name in queues:
             pipeline.llen(keys.queue(name))
+            pipeline.scard(keys.tombstones(name))
             pipeline.zcard(keys.registry("started", name))
             pipeline.zcard(keys.registry("scheduled", name))
             pipeline.zcount(keys.registry("finished", name), now, "+inf")
             pipeline.zcount(keys.registry("failed", name), now, "+inf")
         counts = await pipeline.execute()
-        rows = [self._lane_stats(name, counts[5 * n : 5 * n + 5], workers) for n, name in enumerate(queues)]
+        rows = [self._lane_stats(name, counts[6 * n : 6 * n + 6], workers) for n, name in enumerate(queues)]
         return QueueStats(queues=tuple(rows), workers=tuple(workers))
 
     def _lane_stats(self, name: str, counts: list[int], workers: Iterable[WorkerStats]) -> LaneStats:
         parsed = keys.parse_queue_name(name)
         assert parsed is not None
-        queued, started, scheduled, finished, failed = counts
+        in_list, tombstones, started, scheduled, finished, failed = counts
         return LaneStats(
             queue=name,
             task=parsed[0],
             model=parsed[1],
             lane=parsed[2],
-            queued=queued,
+            queued=max(0, in_list - tombstones),
             started=started,
             scheduled=scheduled,
             finished=finished,
@@ -161,20 +169,22 @@ class QueueInspector:
         )
 
     async def views(
-        self, *, status: str | None, model: str | None, lane: Lane | None, limit: int, offset: int
-    ) -> list[JobView]:
-        """Jobs by filter, newest first, without results."""
+        self,
+        *,
+        status: str | None,
+        model: str | None,
+        lane: Lane | None,
+        limit: int,
+        offset: int,
+        after: str | None,
+    ) -> JobPage:
+        """Jobs by filter, newest first, without results. Raises InvalidInput for an offset that is too deep."""
         queues: list[str] = []
         for name in await self.queues():
             parsed = keys.parse_queue_name(name)
             if parsed and model in (None, parsed[1]) and lane in (None, parsed[2]):
                 queues.append(name)
-        statuses = STATUSES if status is None else ("failed",) if status == "stopped" else (status,)
-        wanted = offset + limit
-        ids = await self._newest_ids(queues, statuses, wanted)
-        found = [view for view in await self._views_of(ids) if status in (None, view.status)]
-        found.sort(key=lambda view: view.created_at or 0.0, reverse=True)
-        return found[offset:wanted]
+        return await self._list.page(queues, status=status, limit=limit, offset=offset, after=after)
 
     async def view(self, job_id: str) -> tuple[JobView, bytes | None]:
         """One job, and its stored result where there is one. Raises UnknownJob."""
@@ -187,7 +197,7 @@ class QueueInspector:
             raise UnknownJob
         position: Any = None
         if fields.get(b"status") == b"queued":
-            position = await self._redis.lpos(keys.queue(fields[b"origin"].decode()), job_id)
+            position = await self._position(args=[job_id, fields[b"origin"]])
         return record.view(job_id, fields, position, rows)
 
     async def check_ours(self, job_id: str) -> None:
@@ -195,28 +205,3 @@ class QueueInspector:
         origin: Any = await self._redis.hget(keys.job(job_id), "origin")
         if not record.is_ours(origin):
             raise UnknownJob
-
-    async def _newest_ids(self, queues: list[str], statuses: Iterable[str], count: int) -> list[str]:
-        """Up to `count` newest ids of each queue and status; ids sort by creation time (record.new_id)."""
-        pipeline = self._redis.pipeline(transaction=False)
-        for name in queues:
-            for status in statuses:
-                if status == "queued":
-                    pipeline.lrange(keys.queue(name), -count, -1)
-                else:
-                    pipeline.zrange(keys.registry(status, name), 0, count - 1, desc=True)
-        ids = {raw.decode().partition(":")[0] for answer in await pipeline.execute() for raw in answer}
-        return sorted(ids, reverse=True)[: 4 * count]
-
-    async def _views_of(self, ids: list[str]) -> list[JobView]:
-        found: list[JobView] = []
-        for start in range(0, len(ids), RECORDS_AT_ONCE):
-            some = ids[start : start + RECORDS_AT_ONCE]
-            pipeline = self._redis.pipeline(transaction=False)
-            for job_id in some:
-                pipeline.hmget(keys.job(job_id), record.VIEW_FIELDS)
-            for job_id, values in zip(some, await pipeline.execute(raise_on_error=False), strict=True):
-                fields = {} if isinstance(values, Exception) else record.named(values)
-                if record.is_ours(fields.get(b"origin")):
-                    found.append(record.view(job_id, fields, None, [])[0])
-        return found  # without records that have vanished, are no hash, or are in a queue of others

@@ -16,6 +16,7 @@ from jobs.client.admit_batcher import AdmitBatcher
 from jobs.client.fingerprint import fingerprint
 from jobs.client.inspector import QueueInspector
 from jobs.client.outcome_listener import MISSING, JobOutcome, OutcomeListener
+from jobs.client.overload import overloaded
 from jobs.client.stream_reader import TokenEvent, follow_stream
 from jobs.client.watch import Watch, unavailable
 from jobs.errors import (
@@ -23,13 +24,12 @@ from jobs.errors import (
     InternalError,
     InvalidInput,
     JobCanceled,
-    Overloaded,
     QueueUnavailable,
     ResultTimeout,
     UnknownJob,
 )
 from jobs.generate import Pieces
-from jobs.job import ENDED, TASK_OF, Job, JobView, Lane, Result, SubmitOptions, Ticket
+from jobs.job import ENDED, TASK_OF, Job, JobPage, JobView, Lane, Result, SubmitOptions, Ticket
 from jobs.models import ModelInfo
 from jobs.settings import Settings
 from jobs.stats import QueueStats
@@ -39,6 +39,11 @@ from jobs.store.probe import RedisUnusable
 from jobs.store.scripts import script
 
 log = logging.getLogger(__name__)
+
+_RESULT_GONE = (
+    "The job of this Idempotency-Key has ended, and its result is kept no longer. "
+    "Use another key to do it again."
+)
 
 _CANCELED = msgspec.msgpack.encode(JobCanceled().failure())
 
@@ -61,7 +66,10 @@ class JobQueue:
         self._watch = Watch(redis, self._outage, self._end_commands)
         self._commands: set[asyncio.Timeout] = set()  # of blocks of commands that are not done yet
         self._admit_batcher = AdmitBatcher(
-            redis, limit=settings.queue_limit, idempotency_ttl_s=settings.idempotency_ttl_s
+            redis,
+            max_jobs=settings.queue_limit,
+            max_bytes=settings.queue_bytes,
+            idempotency_ttl_s=settings.idempotency_ttl_s,
         )
         self._outcomes = OutcomeListener(redis, self._outage)
         self._inspector = QueueInspector(redis, limit=settings.queue_limit)
@@ -113,7 +121,11 @@ class JobQueue:
             return Ticket(id=value, created=False)
         if verdict == "conflict":
             raise IdempotencyConflict
-        raise await self._overloaded(queue, int(value))
+        if verdict == "ended":
+            raise IdempotencyConflict(_RESULT_GONE)
+        async with self._reaching_redis():
+            error = await overloaded(self._inspector, queue, verdict, int(value), self._settings.queue_bytes)
+        raise error
 
     async def wait(self, job_id: str, timeout_s: float) -> Result:
         """The job's result, as soon as it is there.
@@ -213,12 +225,22 @@ class JobQueue:
         return msgspec.structs.replace(found, result=await self._load(stored))
 
     async def views(
-        self, *, status: str | None, model: str | None, lane: Lane | None, limit: int, offset: int
-    ) -> list[JobView]:
-        """Jobs by filter, newest first, without results."""
+        self,
+        *,
+        status: str | None = None,
+        model: str | None = None,
+        lane: Lane | None = None,
+        limit: int,
+        offset: int = 0,
+        after: str | None = None,
+    ) -> JobPage:
+        """Jobs by filter, newest first, without results; those that follow the job `after`, which may be gone.
+
+        A page may be short though there is more (`next`). Raises InvalidInput for an offset that is too deep.
+        """
         async with self._reaching_redis():
             return await self._inspector.views(
-                status=status, model=model, lane=lane, limit=limit, offset=offset
+                status=status, model=model, lane=lane, limit=limit, offset=offset, after=after
             )
 
     async def stats(self) -> QueueStats:
@@ -297,30 +319,21 @@ class JobQueue:
     ) -> tuple[str, str]:
         fields, parts = record.parted(record.encode(job, options, channel))
         idem = options.idempotency_key
+        size_bytes = record.size_bytes(fields, parts)
         args = [
             job_id,
             queue,
             "" if options.ttl_s is None else options.ttl_s,
             keys.idempotency(idem) if idem else "",
             fingerprint(job) if idem else "",
+            size_bytes,
             len(fields),
             *fields,
         ]
         async with self._reaching_redis():
             if parts:
                 return await self._admit_batcher.admit_large(args, keys.job(job_id), parts)
-            size_bytes = len(fields[7]) if isinstance(fields[7], bytes) else 0
             return await self._admit_batcher.admit(args, size_bytes)
-
-    async def _overloaded(self, queue: str, length: int) -> Overloaded:
-        """The error of a full queue. A tenth of the queue has drained after retry_after_s, at the measured rate."""
-        async with self._reaching_redis():
-            rate = await self._inspector.drain_rate(queue)
-        wait_s = min(3600, max(1, round(length / 10 / rate))) if rate > 0 else 60
-        return Overloaded(
-            f"{length} jobs wait already, the most this queue takes. Try again in {wait_s} s.",
-            retry_after_s=wait_s,
-        )
 
     def _unexpect(self, job_id: str) -> None:
         self._models.pop(job_id, None)

@@ -52,6 +52,16 @@ def queue(name: str) -> str:
     return QUEUE_PREFIX + name
 
 
+def jobs(queue_name: str) -> str:
+    """All jobs of a queue that there is a record of, for lists of jobs. The members: `listed` in lua/lib.lua."""
+    return f"mlxq:jobs:{queue_name}"
+
+
+def tombstones(queue_name: str) -> str:
+    """The ids in a queue's list whose jobs were canceled while they waited."""
+    return f"mlxq:tombstones:{queue_name}"
+
+
 def results(job_id: str) -> str:
     """RQ's stream of a job's results, newest last."""
     return f"rq:results:{job_id}"
@@ -109,4 +119,4 @@ def stream(job_id: str) -> str:
 
 def idempotency(key: str) -> str:
     """The job that a caller's idempotency key stands for. The key is hashed: it may be long, and it is the caller's."""
-    return "mlxq:idem:" + hashlib.sha256(key.encode()).hexdigest()
+    return "mlxq:idem:" + hashlib.blake2b(key.encode(), digest_size=16).hexdigest()

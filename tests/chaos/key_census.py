@@ -11,6 +11,8 @@ CONSTANT = {
     "rq:workers": "the live workers; checked against their processes",
     "rq:workers:": "the live workers of one queue",
     "mlxq:models": "what workers serve, also for when they are down",
+    "mlxq:admitted": "how many jobs each queue was given",
+    "mlxq:admitted_bytes": "and how many bytes",
 }
 """Without an expiry. A name that ends in a colon is a prefix."""
 
@@ -30,6 +32,9 @@ EXPIRING_S = {
 REGISTRIES = ("rq:finished:", "rq:failed:", "rq:canceled:")
 """Sorted by when an entry expires; a sweep removes those that have."""
 
+LIST = "mlxq:jobs:"
+"""All jobs of a queue. A sweep removes those whose records have expired."""
+
 
 def _prefix(key: str, names: dict[str, int] | dict[str, str]) -> str | None:
     return next(
@@ -46,12 +51,25 @@ def left_behind(client: redis.Redis, keep_s: int) -> Iterator[str]:
     for key, ttl_ms in zip(found, pipeline.execute(), strict=True):
         if key.startswith(REGISTRIES):
             yield from _stale_entries(client, key, keep_s)
+        elif key.startswith(LIST):
+            yield from _gone_jobs(client, key)
         elif (name := _prefix(key, EXPIRING_S)) is not None:
             allowed_s = EXPIRING_S[name] + (keep_s if name in ("rq:job:", "rq:results:", "mlxq:blob:") else 0)
             if ttl_ms == -1 or ttl_ms > allowed_s * 1000:
                 yield f"{key} stays for {'ever' if ttl_ms == -1 else f'{ttl_ms / 1000:.0f} s'}"
         elif _prefix(key, CONSTANT) is None:
             yield f"{key} is not expected at all"
+
+
+def _gone_jobs(client: redis.Redis, key: str) -> Iterator[str]:
+    """Entries of a list of jobs that no sweep will find: the job has no record, and is in no registry."""
+    queue = key.removeprefix(LIST)
+    members: Any = client.zrange(key, 0, -1)
+    for member in members:
+        job_id = member.decode()[1:].removeprefix("/")
+        registered = [client.zscore(registry + queue, job_id) for registry in REGISTRIES]
+        if not client.exists(f"rq:job:{job_id}") and registered == [None, None, None]:
+            yield f"{key} holds {job_id}, which is gone"
 
 
 def _stale_entries(client: redis.Redis, key: str, keep_s: int) -> Iterator[str]:

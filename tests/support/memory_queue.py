@@ -24,7 +24,7 @@ from jobs.errors import (
     UnknownJob,
 )
 from jobs.generate import GenerateJob, Pieces
-from jobs.job import TASK_OF, Job, JobView, Lane, Result, SubmitOptions, Ticket
+from jobs.job import TASK_OF, Job, JobPage, JobView, Lane, Result, SubmitOptions, Ticket
 from jobs.models import LoadedModel, ModelInfo, model_for
 from jobs.rerank import RerankJob
 from jobs.stats import LaneStats, QueueStats, WorkerStats
@@ -236,8 +236,15 @@ class MemoryQueue:
         )
 
     async def views(
-        self, *, status: str | None, model: str | None, lane: Lane | None, limit: int, offset: int
-    ) -> list[JobView]:
+        self,
+        *,
+        status: str | None = None,
+        model: str | None = None,
+        lane: Lane | None = None,
+        limit: int,
+        offset: int = 0,
+        after: str | None = None,
+    ) -> JobPage:
         self._check()
         views = [await self.view(job_id) for job_id in reversed(self._records)]
         found = [
@@ -245,7 +252,9 @@ class MemoryQueue:
             for view in views
             if status in (None, view.status) and model in (None, view.model) and lane in (None, view.lane)
         ]
-        return [msgspec.structs.replace(view, result=None) for view in found[offset : offset + limit]]
+        begin = 0 if after is None else [view.id for view in found].index(after) + 1
+        rest = [msgspec.structs.replace(view, result=None) for view in found[begin + offset :]]
+        return JobPage(tuple(rest[:limit]), rest[limit - 1].id if len(rest) > limit else None)
 
     async def stats(self) -> QueueStats:
         self._check()

@@ -26,6 +26,12 @@ STREAM_TTL_S = 86_400
 MAX_RELEASED = 256
 """Jobs given back in one FINISH: keeps a script near a millisecond."""
 
+MAX_SWEPT = 100
+"""Entries of each kind that one SWEEP drops: it takes a millisecond."""
+
+MOST_SWEEPS = 100
+"""Of one queue in a row. More expired entries are left to the next sweep."""
+
 LOADING_TTL_S = 600
 """How long a death in a load is remembered."""
 
@@ -50,7 +56,7 @@ class WorkerQueue:
         self._prefix = _new_prefix()
         self._lease_s = lease_s
         self._max_crashes = max_crashes
-        names = ("claim", "finish", "renew", "reclaim", "promote", "follow_up", "emit", "announce")
+        names = ("claim", "finish", "renew", "reclaim", "promote", "follow_up", "emit", "announce", "sweep")
         self._scripts = {name: connection.register_script(script(name)) for name in names}
         self._expired = record.encode_failure(JobExpired().failure())
         self._lost = record.encode_failure(WorkerLost().failure())
@@ -226,14 +232,11 @@ class WorkerQueue:
 
     def sweep(self) -> None:
         """Drop expired entries from the registries of all our queues, also of those that nobody serves any more."""
-        queues = keys.names(self._redis.smembers(keys.QUEUES), keys.QUEUE_PREFIX)
-        seconds, _ = self._redis.time()
-        pipeline = self._redis.pipeline(transaction=False)
-        for name in queues:
+        for name in keys.names(self._redis.smembers(keys.QUEUES), keys.QUEUE_PREFIX):
             if keys.parse_queue_name(name):
-                for status in ("finished", "failed", "canceled"):
-                    pipeline.zremrangebyscore(keys.registry(status, name), "-inf", seconds)
-        pipeline.execute()
+                for _ in range(MOST_SWEEPS):
+                    if not self._scripts["sweep"](args=[name, MAX_SWEPT]):
+                        break
 
     def take_followup(self, job_id: str | None) -> tuple[str, int] | None:
         """An ended job whose callbacks, webhooks or dependents are still due: this one, unless another worker has it;

@@ -20,6 +20,7 @@ class JobListReply(msgspec.Struct, frozen=True, kw_only=True):
     object: Literal["list"] = "list"
     data: list[JobReply]
     has_more: bool
+    next: str | None
 
 
 async def job_reply(view: JobView, encoding: Encoding | None = None) -> JobReply:

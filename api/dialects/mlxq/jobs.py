@@ -68,11 +68,14 @@ class JobQuery(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class JobListQuery(msgspec.Struct, frozen=True, kw_only=True):
+    """after: the `next` of the last page."""
+
     status: Status | None = None
     model: str | None = None
     lane: Lane | None = None
     limit: Annotated[int, msgspec.Meta(ge=1, le=100)] = 20
-    offset: Annotated[int, msgspec.Meta(ge=0, le=10_000)] = 0
+    offset: Annotated[int, msgspec.Meta(ge=0)] = 0
+    after: str | None = None
 
 
 def _body(name: str, task: str, work: type[msgspec.Struct]) -> type[msgspec.Struct]:
@@ -180,16 +183,18 @@ class Jobs(Dialect):
     async def list_jobs(self, request: Request) -> Response:
         """Jobs without their results, newest first."""
         query = decode_query(request, JobListQuery)
-        # One more than asked for tells whether there is more.
-        views = await self.context.queue.views(
+        if query.after is not None and not _JOB_ID.fullmatch(query.after):
+            raise InvalidInput("after: must be the `next` of another page of the list.", param="after")
+        page = await self.context.queue.views(
             status=query.status,
             model=query.model,
             lane=query.lane,
-            limit=query.limit + 1,
+            limit=query.limit,
             offset=query.offset,
+            after=query.after,
         )
-        page = [await job_reply(view) for view in views[: query.limit]]
-        reply = JobListReply(data=page, has_more=len(views) > query.limit)
+        shown = [await job_reply(view) for view in page.jobs]
+        reply = JobListReply(data=shown, has_more=page.next is not None, next=page.next)
         return json_response(msgspec.json.encode(reply))
 
     async def cancel_job(self, request: Request) -> Response:

@@ -1,41 +1,81 @@
 -- ADMIT: take jobs into their queues. Idempotent by job id, so that a client may repeat a call whose reply was lost.
--- ARGV: limit, idempotency_ttl_s, count, then per job:
---   id, queue, ttl_s ('' waits for ever), idempotency key ('' for none), fingerprint, 2 * fields, field, value, …
--- Returns per job {verdict, value}: created/existing/conflict + job id, full + queue length.
+-- ARGV: most jobs and most bytes that may wait in a queue, idempotency_ttl_s, count, then per job:
+--   id, queue, ttl_s ('' waits for ever), idempotency key ('' for none), fingerprint, bytes, 2 * fields, field, value, …
+-- Returns per job {verdict, value}:
+--   created, existing, conflict, ended (its result is kept no longer) + job id; full + queue length; heavy + queue bytes.
 deny_oom()
-local limit, idempotency_ttl, count = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
-local at, verdicts = 4, {}
-for n = 1, count do
-  local id, queue, ttl, idem, fingerprint, width = ARGV[at], ARGV[at + 1], ARGV[at + 2], ARGV[at + 3], ARGV[at + 4], tonumber(ARGV[at + 5])
-  local first = at + 6
-  at = first + width
-  local job_key, queue_key = 'rq:job:' .. id, 'rq:queue:' .. queue
-  local verdict
-  if idem ~= '' then
-    local seen = redis.call('HMGET', idem, 'job', 'fingerprint')
-    if seen[1] and redis.call('EXISTS', 'rq:job:' .. seen[1]) == 1 and seen[1] ~= id then
-      if seen[2] == fingerprint then verdict = {'existing', seen[1]} else verdict = {'conflict', seen[1]} end
+local most_jobs, most_bytes, idempotency_ttl, count = tonumber(ARGV[1]), tonumber(ARGV[2]), ARGV[3], tonumber(ARGV[4])
+local queues = {}                                                 -- by name: what it has, and what it is given here
+
+local function queue_of(name)
+  local found = queues[name]
+  if not found then
+    local jobs = waiting(name)
+    if jobs == 0 and redis.call('LLEN', 'rq:queue:' .. name) == 0 then
+      redis.call('DEL', 'mlxq:tombstones:' .. name)               -- of jobs that others took out of the list
     end
+    found = {jobs = jobs, bytes = waiting_bytes(name, jobs), ids = {}, entries = {}}
+    found.admitted, found.admitted_bytes = admitted(name)
+    queues[name] = found
   end
+  return found
+end
+
+local function put(queue, id, bytes)
+  queue.ids[#queue.ids + 1] = id
+  queue.entries[#queue.entries + 1] = 0                           -- the score
+  queue.entries[#queue.entries + 1] = listed('open', id)
+  queue.jobs, queue.bytes = queue.jobs + 1, queue.bytes + bytes
+  queue.admitted, queue.admitted_bytes = queue.admitted + 1, queue.admitted_bytes + bytes
+end
+
+local function named_before(idem, id, fingerprint)
+  local seen = redis.call('HMGET', idem, 'job', 'fingerprint', 'ended')
+  local first = seen[1]
+  if not first or first == id then return nil end
+  local is_there = redis.call('EXISTS', 'rq:job:' .. first) == 1
+  if not (is_there or seen[3]) then return nil end                -- somebody deleted the job before its end
+  if seen[2] ~= fingerprint then return {'conflict', first} end
+  return {is_there and 'existing' or 'ended', first}
+end
+
+local at, verdicts = 5, {}
+for n = 1, count do
+  local id, name, ttl, idem, fingerprint = ARGV[at], ARGV[at + 1], ARGV[at + 2], ARGV[at + 3], ARGV[at + 4]
+  local bytes, width, first = tonumber(ARGV[at + 5]), tonumber(ARGV[at + 6]), at + 7
+  at = first + width
+  local job_key, queue = 'rq:job:' .. id, queue_of(name)
+  local verdict = idem ~= '' and named_before(idem, id, fingerprint) or nil
   if not verdict and redis.call('HEXISTS', job_key, 'status') == 1 then verdict = {'created', id} end
-  if not verdict then
-    local length = redis.call('LLEN', queue_key)
-    if length >= limit then verdict = {'full', tostring(length)} end
+  if not verdict and queue.jobs >= most_jobs then verdict = {'full', tostring(queue.jobs)} end
+  -- A job that is larger than the bound alone is taken where nothing waits.
+  if not verdict and queue.jobs > 0 and queue.bytes + bytes > most_bytes then
+    verdict = {'heavy', string.format('%.0f', queue.bytes)}
   end
   if not verdict then
-    redis.call('HSET', job_key, unpack(ARGV, first, first + width - 1))
+    redis.call('HSET', job_key, 'mlxq_seq', queue.admitted + 1, 'mlxq_offset', string.format('%.0f', queue.admitted_bytes),
+      unpack(ARGV, first, first + width - 1))
     redis.call('PERSIST', job_key)                                -- a large job's parts are there before it
     if ttl ~= '' then redis.call('HSET', job_key, 'mlxq_expires_at', string.format('%.3f', now() + tonumber(ttl))) end
-    redis.call('SADD', 'rq:queues', queue_key)
-    redis.call('RPUSH', queue_key, id)
+    put(queue, id, bytes)
     if idem ~= '' then
-      redis.call('HSET', idem, 'job', id, 'fingerprint', fingerprint)
-      redis.call('EXPIRE', idem, idempotency_ttl)
+      redis.call('DEL', idem)
+      redis.call('HSET', idem, 'job', id, 'fingerprint', fingerprint, 'ttl', idempotency_ttl)
+      redis.call('HSET', job_key, 'mlxq_idem', idem)
     end
-    wake(queue)
     verdict = {'created', id}
   end
   if verdict[1] ~= 'created' then redis.call('DEL', job_key) end
   verdicts[n] = verdict
+end
+for name, queue in pairs(queues) do
+  if #queue.ids > 0 then
+    redis.call('SADD', 'rq:queues', 'rq:queue:' .. name)
+    redis.call('RPUSH', 'rq:queue:' .. name, unpack(queue.ids))
+    redis.call('ZADD', 'mlxq:jobs:' .. name, unpack(queue.entries))
+    redis.call('HSET', 'mlxq:admitted', name, queue.admitted)
+    redis.call('HSET', 'mlxq:admitted_bytes', name, string.format('%.0f', queue.admitted_bytes))
+    wake(name)
+  end
 end
 return verdicts

@@ -8,7 +8,10 @@ local status, queue, execution, worker = head[1], head[2], head[3], head[4]
 if not status then return 'missing' end
 if status == 'canceled' then return 'canceled' end
 if status == 'finished' or status == 'failed' or status == 'stopped' then return 'ended' end
-redis.call('LREM', 'rq:queue:' .. queue, 0, id)
+-- A job that waits stays in its queue's list, whose length may be a million, as a tombstone.
+if status == 'queued' and redis.call('LREM', 'mlxq:suspects:' .. queue, 0, id) == 0 then
+  redis.call('SADD', 'mlxq:tombstones:' .. queue, id)
+end
 redis.call('ZREM', 'rq:scheduled:' .. queue, id)
 redis.call('ZREM', 'rq:deferred:' .. queue, id)
 if execution then
@@ -18,6 +21,6 @@ end
 redis.call('HSET', job_key, 'status', 'canceled', 'ended_at', iso)
 local mail = {}
 tell(mail, job_key, id, 'canceled', failure)
-keep(job_key, id, 'rq:canceled:' .. queue, failure_ttl(job_key))
+keep(job_key, id, queue, 'canceled', failure_ttl(job_key))
 post(mail)
 return 'canceled'

@@ -82,7 +82,7 @@ for at = 9, #ARGV, 3 do
   while #claimed < max_jobs and budget > 0 and room > 0 do
     local id = redis.call('LPOP', queue_key)
     if not id then break end
-    if claimable(queue, id) then
+    if not is_tombstone(queue, id) and claimable(queue, id) then
       local info = redis.call('HMGET', 'rq:job:' .. id, 'mlxq_crashes', 'mlxq_cost')
       local crashes = tonumber(info[1] or '') or 0
       if crashes > 0 then suspect_waits = 1 end

@@ -26,6 +26,7 @@ local function settle(id, execution, queue, verdict, ttl, stored, failure)
         redis.call('ZADD', 'rq:scheduled:' .. queue, now() + ttl, id)
         return
       end
+      number(queue, job_key)
       redis.call('RPUSH', 'rq:queue:' .. queue, id)
     end
     wake(queue)
@@ -39,7 +40,7 @@ local function settle(id, execution, queue, verdict, ttl, stored, failure)
       'execution_id', execution)
     tell(mail, job_key, id, 'finished', stored)
     followed_up = follow_up(job_key, id, false, FOLLOW_UP_S)
-    keep(job_key, id, 'rq:finished:' .. queue, ttl, followed_up)
+    keep(job_key, id, queue, 'finished', ttl, followed_up)
   else
     failed = failed + 1
     followed_up = fail(mail, queue, id, iso, worker, execution, stored, failure)

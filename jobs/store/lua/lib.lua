@@ -38,6 +38,74 @@ local function wake(queue)
   end
 end
 
+-- A job that was canceled while it waited stays in its queue's list: it is a tombstone. Whoever pops an id asks this,
+-- and drops a tombstone; the answer is yes once.
+local function is_tombstone(queue, id)
+  return redis.call('SREM', 'mlxq:tombstones:' .. queue, id) == 1
+end
+
+-- How many jobs wait in a queue.
+local function waiting(queue)
+  return math.max(0, redis.call('LLEN', 'rq:queue:' .. queue) - redis.call('SCARD', 'mlxq:tombstones:' .. queue))
+end
+
+-- How many jobs and bytes a queue was given so far.
+local function admitted(queue)
+  return tonumber(redis.call('HGET', 'mlxq:admitted', queue) or '0'),
+    tonumber(redis.call('HGET', 'mlxq:admitted_bytes', queue) or '0')
+end
+
+-- A job at a queue's tail gets the queue's next number, and how many bytes were put there before it. Jobs that go back
+-- to the front keep theirs. So a place in the queue, and the bytes that wait, are differences to the job at the head.
+local function number(queue, job_key)
+  local bytes = redis.call('HSTRLEN', job_key, 'data')
+  local seq = redis.call('HINCRBY', 'mlxq:admitted', queue, 1)
+  local total = redis.call('HINCRBY', 'mlxq:admitted_bytes', queue, bytes)
+  redis.call('HSET', job_key, 'mlxq_seq', seq, 'mlxq_offset', string.format('%.0f', total - bytes))
+end
+
+local HEADS = 10
+
+-- The first job in a queue's list that is no tombstone and has a number (RQ's own enqueueing gives none), or nil.
+local function head_of(queue)
+  for n = 0, HEADS - 1 do
+    local id = redis.call('LINDEX', 'rq:queue:' .. queue, n)
+    if not id then return nil end
+    local head = redis.pcall('HMGET', 'rq:job:' .. id, 'mlxq_seq', 'mlxq_offset')   -- an error where it is no hash
+    local seq, offset = tonumber(head[1] or ''), tonumber(head[2] or '')
+    if seq and offset and redis.call('SISMEMBER', 'mlxq:tombstones:' .. queue, id) == 0 then
+      return {seq = seq, offset = offset}
+    end
+  end
+  return nil
+end
+
+-- About how many bytes these waiting jobs have. Jobs that were given back to the front may have numbers from long ago:
+-- then the numbers' distance is larger than the number of jobs, and their bytes are shared out.
+local function waiting_bytes(queue, jobs)
+  local head = jobs > 0 and head_of(queue)
+  if not head then return 0 end
+  local numbers, bytes = admitted(queue)
+  return (bytes - head.offset) * math.min(1, jobs / math.max(1, numbers - head.seq + 1))
+end
+
+local LETTERS = {open = 'o', finished = 'f', failed = 'x', canceled = 'c'}
+
+-- A job's member in mlxq:jobs:<queue>, in which equal scores sort by this: a letter for its state, then its id, which
+-- begins with its time. Ids from elsewhere say no time, and are put before all others.
+local function place(id)
+  return #id == 31 and not string.find(id, '[^0-9a-f]') and id or '/' .. id
+end
+
+local function listed(state, id)
+  return LETTERS[state] .. place(id)
+end
+
+local function unlist(queue, id)
+  local at = place(id)
+  redis.call('ZREM', 'mlxq:jobs:' .. queue, 'o' .. at, 'f' .. at, 'x' .. at, 'c' .. at)
+end
+
 local function u32(n)
   return string.char(math.floor(n / 16777216) % 256, math.floor(n / 65536) % 256, math.floor(n / 256) % 256, n % 256)
 end
@@ -85,18 +153,32 @@ local function follow_up(job_key, id, callback_owed, delay_s)
   return true
 end
 
+-- An idempotency key has no end before its job's. It lives as long as the result, and its own ttl at least.
+local function end_idempotency(idem, id, ttl)
+  local named = redis.call('HMGET', idem, 'job', 'ttl')
+  if named[1] ~= id then return end
+  redis.call('HSET', idem, 'ended', 1)
+  if ttl >= 0 then redis.call('EXPIRE', idem, math.max(ttl, tonumber(named[2]))) end
+end
+
+-- What becomes of a job that ended as finished, failed (or stopped) or canceled.
 -- ttl as in RQ: -1 keeps for ever, 0 deletes at once, but for an hour if something is to follow.
-local function keep(job_key, id, registry, ttl, followed_up)
-  local parts = tonumber(redis.call('HGET', job_key, 'mlxq_parts') or '')
+local function keep(job_key, id, queue, state, ttl, followed_up)
+  local has = redis.call('HMGET', job_key, 'mlxq_parts', 'mlxq_idem')
+  local parts = tonumber(has[1] or '')
   if parts then                                                   -- nobody reads a large job's text again
     redis.call('HDEL', job_key, 'mlxq_parts')
     for n = 0, parts - 1 do redis.call('HDEL', job_key, 'mlxq_data_' .. n) end
   end
   if ttl == 0 and followed_up then ttl = 3600 end
+  if has[2] then end_idempotency(has[2], id, ttl) end
+  unlist(queue, id)
   if ttl == 0 then
     redis.call('DEL', job_key, 'rq:results:' .. id, 'mlxq:stream:' .. id)
     return
   end
+  local registry = 'rq:' .. state .. ':' .. queue
+  redis.call('ZADD', 'mlxq:jobs:' .. queue, 0, listed(state, id))
   if ttl < 0 then
     redis.call('PERSIST', job_key)
     redis.call('PERSIST', 'mlxq:stream:' .. id)
@@ -122,6 +204,6 @@ local function fail(mail, queue, id, iso, worker, execution, exc_string, failure
     'execution_id', execution, 'failure', failure)
   tell(mail, job_key, id, 'failed', failure)
   local followed_up = follow_up(job_key, id, worker == '', worker == '' and 0 or FOLLOW_UP_S)
-  keep(job_key, id, 'rq:failed:' .. queue, failure_ttl(job_key), followed_up)
+  keep(job_key, id, queue, 'failed', failure_ttl(job_key), followed_up)
   return followed_up
 end

@@ -7,6 +7,7 @@ for _, queue in ipairs(ARGV) do
     redis.call('ZREM', registry, id)
     if redis.call('HGET', 'rq:job:' .. id, 'status') == 'scheduled' then
       redis.call('HSET', 'rq:job:' .. id, 'status', 'queued')
+      number(queue, 'rq:job:' .. id)
       redis.call('RPUSH', 'rq:queue:' .. queue, id)
       wake(queue)
       moved = moved + 1

@@ -122,9 +122,7 @@ async def test_a_job_made_to_outlive_its_caller_is_not_canceled(queue: WatchedQu
     await within(queue.left.wait())
     queue.release()
     assert not queue.given_up.is_set()
-    assert [
-        view.status for view in await queue.views(status=None, model=None, lane=None, limit=9, offset=0)
-    ] == ["finished"]
+    assert [view.status for view in (await queue.views(limit=9)).jobs] == ["finished"]
 
 
 async def test_a_long_poll_that_was_left_ends_and_cancels_nothing(queue: WatchedQueue, send: Send):

@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from typing import Any
 
 import fakeredis
 import pytest
@@ -152,12 +153,15 @@ async def test_views_are_newest_first_and_filtered(queue: JobQueue, worker_queue
     first = await queue.submit(job(), SubmitOptions())
     await until(lambda: record.new_id()[:11] > first.id[:11])  # ids of one millisecond are in no order
     second = await queue.submit(job(), SubmitOptions(lane=Lane.BULK, metadata={"a": "b"}))
-    ask = {"status": None, "model": None, "lane": None, "limit": 10, "offset": 0}
-    assert [view.id for view in await queue.views(**ask)] == [second.id, first.id]
-    assert [view.id for view in await queue.views(**{**ask, "lane": Lane.BULK})] == [second.id]
-    assert [view.id for view in await queue.views(**{**ask, "offset": 1})] == [first.id]
+
+    async def listed(**filters: Any) -> list[str]:
+        return [view.id for view in (await queue.views(limit=10, **filters)).jobs]
+
+    assert await listed() == [second.id, first.id]
+    assert await listed(lane=Lane.BULK) == [second.id]
+    assert await listed(offset=1) == [first.id]
     claim_all(worker_queue)
-    assert [view.id for view in await queue.views(**{**ask, "status": "started"})] == [first.id]
+    assert await listed(status="started") == [first.id]
 
 
 async def test_the_view_shows_position_attempts_and_metadata(queue: JobQueue, worker_queue: WorkerQueue):
@@ -174,7 +178,7 @@ def test_an_admit_whose_reply_was_lost_may_be_repeated(server: fakeredis.FakeSer
     redis = fakeredis.FakeRedis(server=server)
     admit = redis.register_script(script("admit"))
     fields = record.encode(job(), SubmitOptions(), "")
-    args = [10, 60, 1, "id1", QUEUE, "", "", "", len(fields), *fields]
+    args = [10, 10_000, 60, 1, "id1", QUEUE, "", "", "", 1, len(fields), *fields]
     assert admit(args=args) == admit(args=args) == [[b"created", b"id1"]]
     assert redis.lrange(keys.queue(QUEUE), 0, -1) == [b"id1"]
 
@@ -280,7 +284,7 @@ async def test_views_read_no_inputs(queue: JobQueue, server: fakeredis.FakeServe
         return await pipelined(self, *args, **options)
 
     monkeypatch.setattr(Pipeline, "execute", spy_pipeline)
-    (listed,) = await queue.views(status=None, model=None, lane=None, limit=1, offset=0)
+    (listed,) = (await queue.views(limit=1)).jobs
     assert listed.id == ticket.id
     assert (await queue.view(ticket.id)).metadata == listed.metadata == {"a": "b"}
     of_record = [args for args in read if keys.job(ticket.id) in args]

@@ -145,12 +145,13 @@ async def test_a_queued_job_can_be_canceled_once(connect: Connect):
 async def test_a_list_is_newest_first_and_says_whether_there_is_more(client: httpx.AsyncClient):
     ids = [(await submit(client)).json()["id"] for _ in range(3)]
     first = (await client.get("/v1/jobs?limit=2")).json()
-    rest = (await client.get("/v1/jobs?limit=2&offset=2")).json()
+    rest = (await client.get(f"/v1/jobs?limit=2&after={first['next']}")).json()
+    assert (await client.get("/v1/jobs?limit=2&offset=2")).json() == rest
     assert first["object"] == "list"
     assert [job["id"] for job in first["data"]] == [ids[2], ids[1]]
     assert first["has_more"]
     assert [job["id"] for job in rest["data"]] == [ids[0]]
-    assert not rest["has_more"]
+    assert (rest["has_more"], rest["next"]) == (False, None)
     assert all(job["result"] is None for job in first["data"])
 
 
@@ -167,7 +168,7 @@ async def test_a_list_can_be_filtered(client: httpx.AsyncClient):
     assert await found("model=other") == []
 
 
-@pytest.mark.parametrize("query", ["offset=10001", "limit=101", "limit=0", "offset=-1"])
+@pytest.mark.parametrize("query", ["after=a b", "limit=101", "limit=0", "offset=-1"])
 async def test_a_page_out_of_bounds_is_refused(client: httpx.AsyncClient, query: str):
     reply = await client.get(f"/v1/jobs?{query}")
     assert reply.status_code == 400

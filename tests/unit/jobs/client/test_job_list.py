@@ -1,0 +1,177 @@
+"""Lists of jobs: newest first, page by page, whatever else is in Redis."""
+
+from typing import Any
+
+import fakeredis
+import pytest
+
+from jobs.client import job_list
+from jobs.client.queue import JobQueue
+from jobs.errors import InvalidInput
+from jobs.job import Lane, SubmitOptions
+from jobs.settings import Settings
+from jobs.store import keys, record
+from tests.support.queue_jobs import QUEUE, claim_all, finish, job
+from workers.queue.client import WorkerQueue
+from workers.queue.execution import Outcome, failed
+
+
+@pytest.fixture
+def redis(server: fakeredis.FakeServer) -> fakeredis.FakeRedis:
+    return fakeredis.FakeRedis(server=server)
+
+
+@pytest.fixture
+def roomy(server: fakeredis.FakeServer, worker_queue: WorkerQueue) -> JobQueue:
+    return JobQueue(fakeredis.FakeAsyncRedis(server=server), Settings())
+
+
+@pytest.fixture(autouse=True)
+def ids_of_different_times(monkeypatch: pytest.MonkeyPatch) -> None:
+    made = iter(range(1 << 20))
+    monkeypatch.setattr(record, "new_id", lambda: f"{0x19A00000000 + next(made):011x}" + "b" * 20)
+
+
+async def submit(queue: JobQueue, count: int, lane: Lane = Lane.DEFAULT) -> list[str]:
+    return [(await queue.submit(job(), SubmitOptions(lane=lane, retries=1))).id for _ in range(count)]
+
+
+async def walk(queue: JobQueue, limit: int, **filters: Any) -> list[list[str]]:
+    """All pages."""
+    pages: list[list[str]] = []
+    after: str | None = None
+    while True:
+        page = await queue.views(limit=limit, after=after, **filters)
+        pages.append([view.id for view in page.jobs])
+        if page.next is None:
+            return pages
+        after = page.next
+
+
+def backwards(*ids: str) -> list[str]:
+    return sorted(ids, reverse=True)
+
+
+async def test_pages_have_every_job_once_and_the_newest_first(roomy: JobQueue, worker_queue: WorkerQueue):
+    ids = await submit(roomy, 4)
+    claims, _ = claim_all(worker_queue)
+    finish(worker_queue, claims[0])
+    worker_queue.finish([Outcome(claims[1], "retry", 60)], 0)
+    worker_queue.finish([failed(claims[2], InvalidInput().failure())], 0)
+    ids += await submit(roomy, 2, Lane.BULK) + await submit(roomy, 3)
+    await roomy.cancel(ids[-1])
+    newest = backwards(*ids)
+    assert await walk(roomy, 4) == [newest[:4], newest[4:8], newest[8:]]
+    assert (await walk(roomy, 3))[-1] == newest[6:]
+
+
+@pytest.mark.parametrize(
+    ("status", "numbers"),
+    [
+        ("finished", [0]),
+        ("failed", [1]),
+        ("canceled", [5]),
+        ("scheduled", [2]),
+        ("started", [3]),
+        ("queued", [4]),
+    ],
+)
+async def test_a_list_of_one_status(
+    roomy: JobQueue, worker_queue: WorkerQueue, status: str, numbers: list[int]
+):
+    ids = await submit(roomy, 4)
+    claims, _ = claim_all(worker_queue)
+    finish(worker_queue, claims[0])
+    worker_queue.finish([failed(claims[1], InvalidInput().failure()), Outcome(claims[2], "retry", 60)], 0)
+    ids += await submit(roomy, 2)
+    await roomy.cancel(ids[5])
+    assert await walk(roomy, 10, status=status) == [[ids[number] for number in numbers]]
+
+
+async def test_a_page_goes_on_after_a_job_that_is_gone(roomy: JobQueue, redis: fakeredis.FakeRedis):
+    ids = await submit(roomy, 4)
+    page = await roomy.views(limit=2)
+    assert page.next == ids[2]
+    redis.delete(keys.job(ids[2]))
+    assert [view.id for view in (await roomy.views(limit=2, after=page.next)).jobs] == backwards(*ids[:2])
+
+
+async def test_few_jobs_of_a_status_among_many_are_found_page_by_page(
+    roomy: JobQueue, worker_queue: WorkerQueue, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(job_list, "AT_ONCE", 5)
+    monkeypatch.setattr(job_list, "MOST_EXAMINED", 10)
+    monkeypatch.setattr(job_list, "_MOST_REGISTERED", 0)  # so RQ's registry is not asked
+    first = await submit(roomy, 1)
+    claim_all(worker_queue)
+    await submit(roomy, 24)
+    assert await walk(roomy, 3, status="started") == [[], [], first]
+
+
+async def test_a_small_offset_skips_jobs_and_a_deep_one_names_the_cursor(roomy: JobQueue):
+    ids = await submit(roomy, 3)
+    assert [view.id for view in (await roomy.views(limit=9, offset=2)).jobs] == ids[:1]
+    with pytest.raises(InvalidInput, match=r"skips 1000 jobs at most. Go on from page to page with `after`"):
+        await roomy.views(limit=1, offset=1001)
+
+
+async def test_an_offset_that_would_take_too_many_looks_names_the_cursor(
+    roomy: JobQueue, worker_queue: WorkerQueue, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(job_list, "MOST_EXAMINED", 3)
+    await submit(roomy, 1)
+    for claim in claim_all(worker_queue)[0]:
+        finish(worker_queue, claim)
+    await submit(roomy, 4)
+    monkeypatch.setattr(job_list, "_MOST_REGISTERED", -1)
+    with pytest.raises(InvalidInput, match="`after`"):
+        await roomy.views(limit=1, offset=2, status="started")
+
+
+async def test_jobs_that_rq_enqueued_are_listed_after_all_others(
+    roomy: JobQueue, worker_queue: WorkerQueue, redis: fakeredis.FakeRedis
+):
+    for number in range(2):
+        fields = record.encode(job(), SubmitOptions(), "")
+        redis.hset(keys.job(f"rq-{number}"), mapping=dict(zip(fields[::2], fields[1::2], strict=True)))
+        redis.rpush(keys.queue(QUEUE), f"rq-{number}")
+        redis.sadd(keys.QUEUES, keys.queue(QUEUE))
+    ids = await submit(roomy, 1)
+    assert await walk(roomy, 2) == [[*ids, "rq-1"], ["rq-0"]]
+    for claim in claim_all(worker_queue)[0]:
+        finish(worker_queue, claim)
+    assert await walk(roomy, 2, status="finished") == [[*ids, "rq-1"], ["rq-0"]]
+
+
+async def test_a_sweep_takes_jobs_that_are_gone_from_the_list(
+    roomy: JobQueue, worker_queue: WorkerQueue, redis: fakeredis.FakeRedis
+):
+    ids = await submit(roomy, 3)
+    redis.delete(keys.job(ids[1]))
+    worker_queue.sweep()
+    assert redis.zcard(keys.jobs(QUEUE)) == 2
+
+
+async def test_a_sweep_notices_what_rq_did_to_a_job(
+    roomy: JobQueue, worker_queue: WorkerQueue, redis: fakeredis.FakeRedis
+):
+    ids = await submit(roomy, 2)
+    redis.hset(keys.job(ids[0]), "status", "canceled")
+    assert await walk(roomy, 5, status="canceled") == [[]]
+    worker_queue.sweep()
+    assert await walk(roomy, 5, status="canceled") == [[ids[0]]]
+
+
+async def test_a_sweep_drops_all_that_expired(
+    roomy: JobQueue, worker_queue: WorkerQueue, redis: fakeredis.FakeRedis
+):
+    await submit(roomy, 250)
+    for _ in range(3):
+        for claim in claim_all(worker_queue)[0]:
+            finish(worker_queue, claim)
+    registry = keys.registry("finished", QUEUE)
+    members: Any = redis.zrange(registry, 0, -1)
+    redis.zadd(registry, dict.fromkeys(members, 1.0))
+    redis.delete(*(keys.job(member.decode()) for member in members))
+    worker_queue.sweep()
+    assert not redis.exists(registry, keys.jobs(QUEUE))

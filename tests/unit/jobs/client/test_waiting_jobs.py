@@ -1,0 +1,158 @@
+"""Jobs that wait: their places, what a canceled one leaves, and how many a queue takes."""
+
+import fakeredis
+import pytest
+
+from jobs.client.queue import JobQueue
+from jobs.embed import EmbedJob
+from jobs.errors import Overloaded
+from jobs.job import SubmitOptions
+from jobs.settings import Settings
+from jobs.store import keys, record
+from tests.support.queue_jobs import QUEUE, claim_all, finish, job
+from workers.queue.client import WorkerQueue
+from workers.queue.execution import Outcome
+
+OPTIONS = SubmitOptions(retries=1)
+
+
+@pytest.fixture
+def redis(server: fakeredis.FakeServer) -> fakeredis.FakeRedis:
+    return fakeredis.FakeRedis(server=server)
+
+
+async def submit(queue: JobQueue, count: int) -> list[str]:
+    return [(await queue.submit(job(), OPTIONS)).id for _ in range(count)]
+
+
+async def positions(queue: JobQueue, ids: list[str]) -> list[int | None]:
+    return [(await queue.view(job_id)).position for job_id in ids]
+
+
+async def queued(queue: JobQueue) -> int:
+    return (await queue.stats()).queues[0].queued
+
+
+def enqueue_as_rq(redis: fakeredis.FakeRedis, job_id: str) -> None:
+    """As RQ itself does it: without a number."""
+    fields = record.encode(job(), SubmitOptions(), "")
+    redis.hset(keys.job(job_id), mapping=dict(zip(fields[::2], fields[1::2], strict=True)))
+    redis.rpush(keys.queue(QUEUE), job_id)
+    redis.sadd(keys.QUEUES, keys.queue(QUEUE))
+
+
+async def test_a_canceled_job_stays_in_the_list_and_counts_no_more(
+    queue: JobQueue, redis: fakeredis.FakeRedis
+):
+    ids = await submit(queue, 3)  # all that the queue takes
+    await queue.cancel(ids[1])
+    assert redis.llen(keys.queue(QUEUE)) == 3
+    assert await queued(queue) == 2
+    await submit(queue, 1)
+    with pytest.raises(Overloaded, match="3 jobs wait already"):
+        await submit(queue, 1)
+
+
+async def test_a_claim_passes_over_canceled_jobs_and_leaves_nothing_of_them(
+    queue: JobQueue, worker_queue: WorkerQueue, redis: fakeredis.FakeRedis
+):
+    ids = await submit(queue, 3)
+    await queue.cancel(ids[0])
+    await queue.cancel(ids[1])
+    claims, _ = claim_all(worker_queue)
+    assert [claim.id for claim in claims] == [ids[2]]
+    assert await queued(queue) == 0
+    assert not redis.exists(keys.tombstones(QUEUE))
+
+
+async def test_a_job_that_is_canceled_twice_counts_once(queue: JobQueue, redis: fakeredis.FakeRedis):
+    ids = await submit(queue, 2)
+    assert await queue.cancel(ids[0])
+    assert await queue.cancel(ids[0])
+    assert await queued(queue) == 1
+
+
+async def test_a_canceled_job_that_rq_puts_back_is_run_once(
+    queue: JobQueue, worker_queue: WorkerQueue, redis: fakeredis.FakeRedis
+):
+    ids = await submit(queue, 2)
+    await queue.cancel(ids[0])
+    redis.hset(keys.job(ids[0]), "status", "queued")
+    redis.rpush(keys.queue(QUEUE), ids[0])
+    claims, _ = claim_all(worker_queue)
+    assert [claim.id for claim in claims] == [ids[1], ids[0]]
+    assert claim_all(worker_queue)[0] == []
+
+
+async def test_tombstones_of_a_list_that_others_emptied_are_forgotten(
+    queue: JobQueue, redis: fakeredis.FakeRedis
+):
+    await queue.cancel((await submit(queue, 2))[0])
+    redis.delete(keys.queue(QUEUE))  # rq empty
+    await submit(queue, 3)
+    assert await queued(queue) == 3
+
+
+async def test_a_position_is_what_is_before_in_the_queue(queue: JobQueue, worker_queue: WorkerQueue):
+    first, *others = await submit(queue, 3)
+    assert await positions(queue, [first, *others]) == [0, 1, 2]
+    await queue.cancel(first)
+    assert await positions(queue, others) == [0, 1]
+
+
+async def test_jobs_that_are_given_back_keep_their_places(queue: JobQueue, worker_queue: WorkerQueue):
+    ids = await submit(queue, 2)
+    claims, _ = claim_all(worker_queue)
+    ids += await submit(queue, 1)
+    assert await positions(queue, ids) == [None, None, 0]
+    worker_queue.release(claims)
+    assert await positions(queue, ids) == [0, 1, 2]
+
+
+async def test_a_retried_job_goes_to_the_end(queue: JobQueue, worker_queue: WorkerQueue):
+    ids = await submit(queue, 1)
+    (claim,), _ = claim_all(worker_queue)
+    ids += await submit(queue, 1)
+    worker_queue.finish([Outcome(claim, "retry", 0)], 0)
+    assert await positions(queue, ids) == [1, 0]
+
+
+async def test_jobs_that_rq_enqueued_have_a_position_too(queue: JobQueue, redis: fakeredis.FakeRedis):
+    enqueue_as_rq(redis, "rq-1")
+    ids = await submit(queue, 1)
+    enqueue_as_rq(redis, "rq-2")
+    assert await positions(queue, ["rq-1", *ids, "rq-2"]) == [0, 0, 2]
+
+
+async def test_a_queue_is_bounded_by_bytes(server: fakeredis.FakeServer, worker_queue: WorkerQueue):
+    queue = JobQueue(fakeredis.FakeAsyncRedis(server=server), Settings(queue_bytes=10_000))
+    heavy = EmbedJob(model="m", inputs=("x" * 6000,))
+    await queue.submit(heavy, OPTIONS)
+    with pytest.raises(Overloaded, match=r"have 6\d\d\d bytes, and this queue takes 10000 bytes at most"):
+        await queue.submit(heavy, OPTIONS)
+    await submit(queue, 1)  # a small one has room
+    claim_all(worker_queue)
+    await queue.submit(heavy, OPTIONS)
+
+
+async def test_a_job_above_the_bound_of_bytes_is_taken_alone(
+    server: fakeredis.FakeServer, worker_queue: WorkerQueue
+):
+    queue = JobQueue(fakeredis.FakeAsyncRedis(server=server), Settings(queue_bytes=10))
+    await submit(queue, 1)
+    with pytest.raises(Overloaded, match="bytes"):
+        await submit(queue, 1)
+
+
+async def test_an_old_job_that_is_given_back_does_not_make_its_queue_heavy(
+    server: fakeredis.FakeServer, worker_queue: WorkerQueue
+):
+    queue = JobQueue(fakeredis.FakeAsyncRedis(server=server), Settings(queue_bytes=2000))
+    await submit(queue, 1)
+    old, _ = claim_all(worker_queue)
+    for _ in range(50):  # 4 kB
+        await submit(queue, 1)
+        for claim in claim_all(worker_queue)[0]:
+            finish(worker_queue, claim)
+    worker_queue.release(old)
+    await submit(queue, 5)
