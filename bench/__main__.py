@@ -21,25 +21,28 @@ SECTIONS = {
     "engine": Section("queue.engine", "The queue alone: no-op jobs, mlxq against stock RQ SimpleWorker"),
     "http": Section("queue.http", "HTTP /v1/embeddings with a no-op model, against a bare FastAPI route"),
     "fleet": Section("queue.fleet", "One, two and ten no-op workers on this machine"),
-    "blas": Section("blas", "Matrix products of MLX on a CPU, as a worker computes them, against numpy's"),
-    "batches": Section("batches", "Batches: what padding they hold, and whether they change a vector"),
-    "texts": Section("texts", "all-MiniLM-L6-v2 served, against the same model called in process"),
+    "blas": Section(
+        "embed.blas", "Matrix products of MLX on a CPU, as a worker computes them, against numpy's"
+    ),
+    "batches": Section("embed.batches", "Batches: what padding they hold, and whether they change a vector"),
+    "texts": Section("embed.texts", "all-MiniLM-L6-v2 served, against the same model called in process"),
     "rerank": Section(
-        "rerank",
+        "embed.rerank",
         "Reranking by a cross-encoder of MiniLM's shape, random weights, against the same called in process",
     ),
     "chat": Section(
-        "chat", "Chat streams of a small model (4 layers, 256 wide), greedy, 75 tokens in, 128 out"
+        "generate.chat", "Chat streams of a small model (4 layers, 256 wide), greedy, 75 tokens in, 128 out"
     ),
     "mixed": Section(
-        "mixed", "Chat of the small model under a flood of MiniLM embeddings, 16 callers, one text each"
+        "generate.mixed",
+        "Chat of the small model under a flood of MiniLM embeddings, 16 callers, one text each",
     ),
     "flood": Section(
-        "flood",
+        "generate.flood",
         "An embedding and a chat client, one request at a time, beside a flood of what takes long to read",
     ),
     "draft": Section(
-        "draft",
+        "generate.draft",
         "One answer with a draft model, against the same model without (12 layers, 512 wide; draft: 1 layer)",
     ),
     "memory": Section("queue.memory", "Memory of the processes over 100,000 requests"),
@@ -48,16 +51,16 @@ ON_REQUEST = {
     "million": Section(
         "queue.million", "A queue of a million small jobs (ten minutes; MLXQ_BENCH_JOBS=100000 for one)"
     ),
-    "gpu": Section("gpu", "Qwen3-Embedding-0.6B shape, bf16, random weights (wants a GPU)"),
+    "gpu": Section("gpu.texts", "Qwen3-Embedding-0.6B shape, bf16, random weights (wants a GPU)"),
     "gpu_chat": Section(
-        "gpu_chat",
+        "gpu.chat",
         "Chat streams of the Qwen3-0.6B shape, bf16, random weights, greedy, 75 in, 128 out (wants a GPU)",
     ),
     "gpu_rerank": Section(
-        "gpu_rerank", "Reranking by the Qwen3-Reranker-0.6B shape, bf16, random weights (wants a GPU)"
+        "gpu.rerank", "Reranking by the Qwen3-Reranker-0.6B shape, bf16, random weights (wants a GPU)"
     ),
     "gpu_pages": Section(
-        "gpu_pages", "Pages read by the ColQwen2.5-3B shape, bf16, random weights (wants a GPU)"
+        "gpu.pages", "Pages read by the ColQwen2.5-3B shape, bf16, random weights (wants a GPU)"
     ),
 }
 

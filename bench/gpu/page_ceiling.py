@@ -1,6 +1,7 @@
 """The ceiling: a model that reads pages, called in process, in batches of several sizes.
 
-`python -m bench.page_ceiling MODEL PICTURES PAGES` reads the files in the folder PICTURES, again and again up to PAGES.
+`python -m bench.gpu.page_ceiling MODEL PICTURES PAGES` reads the files in the folder PICTURES, again and
+again up to PAGES.
 
 The pages are there from the start, decoded and cut up; as in a worker, a GPU has the next batch before it ends one.
 Prints JSON: tokens of a page, pages/s that the worker's own code decodes and cuts up, pages/s by pages per batch.
@@ -14,7 +15,7 @@ from itertools import cycle, islice
 from pathlib import Path
 from typing import Any
 
-from bench.ceiling import run
+from bench.embed.ceiling import run
 from jobs.content import ImagePart, MixedInput
 from jobs.embed import EmbedJob
 from jobs.settings import Settings

@@ -1,8 +1,8 @@
 """MLX's matrix products as a worker computes them, against numpy's own in a process of its own.
 
-`python -m bench.blas mlx|numpy` is either side. It measures once for each line that it reads, so that both sides can
-take turns: the speed of a shared machine drifts. Prints GFLOP/s for each shape, of the fastest product in a fifth of a
-second. With one thread that is by processor time, which does not count what other processes take.
+`python -m bench.embed.blas mlx|numpy` is either side. It measures once for each line that it reads, so that both
+sides can take turns: the speed of a shared machine drifts. Prints GFLOP/s for each shape, of the fastest product in a
+fifth of a second. With one thread that is by processor time, which does not count what other processes take.
 """
 
 import asyncio
@@ -66,7 +66,7 @@ async def take_turns(environ: dict[str, str], turns: int) -> list[tuple[list[flo
 @contextlib.asynccontextmanager
 async def side(library: str, environ: dict[str, str]) -> AsyncIterator[Callable[[], Awaitable[list[float]]]]:
     child = await asyncio.create_subprocess_exec(
-        *python("-m", "bench.blas", library),
+        *python("-m", "bench.embed.blas", library),
         env=environ,
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,

@@ -9,9 +9,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from bench.corpus import Corpus
+from bench.embed.texts import MODEL
 from bench.report import Row
 from bench.stack import output_of
-from bench.texts import MODEL
 from jobs.embed import EmbedJob
 from jobs.job import Lane
 from workers.models.open import open_embedder
@@ -42,7 +42,7 @@ class Entry(NamedTuple):
 
 async def measure(repeats: int) -> list[Row]:
     """One run, whatever `repeats`: nothing here depends on time."""
-    output = await output_of("-m", "bench.batches")
+    output = await output_of("-m", "bench.embed.batches")
     return [
         Row("padding, limits of a CPU", {"% of tokens": 100 * padding(CPU, 2_000)}),
         Row("padding, limits of a CUDA device", {"% of tokens": 100 * padding(CUDA, 20_000)}),

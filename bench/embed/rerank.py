@@ -1,8 +1,8 @@
 """Documents reranked over HTTP, against the same model called in process.
 
-`python -m bench.rerank FOLDER PAIRS` is the ceiling: a hundred pairs at a time, as the server gets them, tokenised,
-sorted by length, in perfect batches, or one by one where that is faster. It measures once for each line that it reads,
-so that both sides can take turns: the speed of a shared machine drifts. Prints pairs/s.
+`python -m bench.embed.rerank FOLDER PAIRS` is the ceiling: a hundred pairs at a time, as the server gets them,
+tokenised, sorted by length, in perfect batches, or one by one where that is faster. It measures once for each line
+that it reads, so that both sides can take turns: the speed of a shared machine drifts. Prints pairs/s.
 """
 
 import asyncio
@@ -16,9 +16,9 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from bench.ceiling import cut, run
 from bench.client import load_from_processes
 from bench.corpus import CORPORA
+from bench.embed.ceiling import cut, run
 from bench.report import Row, median
 from bench.stack import (
     api,
@@ -121,7 +121,7 @@ def rows(turns: dict[Case, list[Turn]]) -> list[Row]:
 async def in_process(folder: Path, pairs: int) -> AsyncIterator[Callable[[], Awaitable[float]]]:
     """Pairs per second in process, at each call."""
     child = await asyncio.create_subprocess_exec(
-        *python("-m", "bench.rerank", str(folder), str(pairs)),
+        *python("-m", "bench.embed.rerank", str(folder), str(pairs)),
         env=mlx_environ(),
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,

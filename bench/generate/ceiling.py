@@ -1,6 +1,6 @@
 """Bare BatchGenerator on a model: tokens per second of so many answers at once, printed as JSON.
 
-`python -m bench.generate_ceiling FOLDER PROMPT_TOKENS MAX_TOKENS STREAMS…`
+`python -m bench.generate.ceiling FOLDER PROMPT_TOKENS MAX_TOKENS STREAMS…`
 """
 
 import json

@@ -1,6 +1,6 @@
 """A ColQwen2.5 with random weights, laid out as colpali_engine saves it with transformers 5: speed needs no sense.
 
-`python -m bench.page_checkpoint FOLDER SHAPE` writes one; COLQWEN_3B takes 7.5 GB.
+`python -m bench.gpu.page_checkpoint FOLDER SHAPE` writes one; COLQWEN_3B takes 7.5 GB.
 """
 
 import json

@@ -11,7 +11,7 @@ from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
-import bench.chat as chat
+import bench.generate.chat as chat
 from bench.client import Connection, post
 from bench.corpus import CORPORA, bodies
 from bench.report import Row, median, quantile_ms

@@ -88,7 +88,7 @@ def _row(name: str, count: int, chats: list[Chat], bare: list[float]) -> Row:
 
 async def ceiling(model: str, streams: tuple[int, ...]) -> dict[int, float]:
     sizes = map(str, (PROMPT_TOKENS, MAX_TOKENS, *streams))
-    output = await output_of("-m", "bench.generate_ceiling", model, *sizes)
+    output = await output_of("-m", "bench.generate.ceiling", model, *sizes)
     return {int(count): rate for count, rate in json.loads(output).items()}
 
 

@@ -43,7 +43,7 @@ BATCH = re.compile(r"batch done .*batch_size=(\d+)")
 
 
 class Plan(NamedTuple):
-    """shape: of bench.page_checkpoint.SHAPES. images: different ones. ceiling: pages in process of each batch size.
+    """shape: of bench.gpu.page_checkpoint.SHAPES. images: different ones. ceiling: pages in process of each batch size.
     warm_up, served: pages over HTTP.
     """
 
@@ -81,7 +81,7 @@ async def measure(repeats: int) -> list[Row]:
     plan = PLANS[os.environ.get("BENCH_PAGES_PLAN", "COLQWEN_3B")]
     with tempfile.TemporaryDirectory(prefix="mlxq-bench-") as scratch:
         folder = Path(os.environ.get("BENCH_PAGES_CHECKPOINT") or Path(scratch) / "ColQwen2.5-shape")
-        await output_of("-m", "bench.page_checkpoint", str(folder), plan.shape)
+        await output_of("-m", "bench.gpu.page_checkpoint", str(folder), plan.shape)
         images = Path(scratch) / "images"
         await asyncio.to_thread(_write_images, images, plan.images)
         ceilings: list[Ceiling] = []
@@ -121,7 +121,7 @@ def _served_row(ceilings: list[Ceiling], served: list[Served], callers: int) -> 
 
 async def ceiling(folder: Path, images: Path, pages: int) -> Ceiling:
     return Ceiling(
-        **json.loads(await output_of("-m", "bench.page_ceiling", str(folder), str(images), str(pages)))
+        **json.loads(await output_of("-m", "bench.gpu.page_ceiling", str(folder), str(images), str(pages)))
     )
 
 

@@ -1,4 +1,6 @@
-"""The callers of `bench.flood`: `python -m bench.flood_callers PORT EMBEDDER GENERATOR`, until its input ends.
+"""The callers of bench.generate.flood, until its input ends.
+
+`python -m bench.generate.flood_callers PORT EMBEDDER GENERATOR`
 
 They would be on other machines: what they compute themselves gives way to all others here.
 """

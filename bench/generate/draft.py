@@ -16,7 +16,7 @@ PROMPT_TOKENS, ANSWER_TOKENS = 64, 120
 
 
 async def measure(repeats: int) -> list[Row]:
-    output = await output_of("-m", "bench.draft", str(repeats))
+    output = await output_of("-m", "bench.generate.draft", str(repeats))
     return [Row(name, figures) for name, figures in json.loads(output)]
 
 

@@ -135,7 +135,7 @@ async def _flood(port: int) -> AsyncIterator[dict[str, int]]:
     """Runs in a process of its own. Afterwards: how many requests of each kind got each status."""
     told: dict[str, int] = {}
     child = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "bench.flood_callers", str(port), EMBEDDER, CHAT,
+        sys.executable, "-m", "bench.generate.flood_callers", str(port), EMBEDDER, CHAT,
         stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, cwd=ROOT,
         env={**os.environ, "PYTHONPATH": str(ROOT)},
     )  # fmt: skip

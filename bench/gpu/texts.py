@@ -11,9 +11,9 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 from bench.client import Load
+from bench.embed.texts import Ceiling, ceiling, one_text_each
 from bench.report import Row, median
 from bench.stack import api, free_port, output_of, process, python, redis_server, until_answers
-from bench.texts import Ceiling, ceiling, one_text_each
 
 COUNT = 8192
 CONCURRENCIES = (64, 256)

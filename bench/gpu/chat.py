@@ -1,9 +1,9 @@
-"""Chat streams of a real model's shape on a GPU; otherwise as bench.chat."""
+"""Chat streams of a real model's shape on a GPU; otherwise as bench.generate.chat."""
 
 import tempfile
 from functools import partial
 
-from bench import chat
+from bench.generate import chat
 from bench.report import Row
 
 STREAMS = (1, 64)

@@ -1,13 +1,13 @@
 """For a machine with a GPU: documents reranked by the shape of Qwen3-Reranker-0.6B in bf16, random weights.
 
-The ceiling is bench.rerank's: a hundred pairs at a time, in process.
+The ceiling is bench.embed.rerank's: a hundred pairs at a time, in process.
 """
 
 import tempfile
 from pathlib import Path
 
+from bench.embed.rerank import Case, rows, take_turns, write
 from bench.report import Row
-from bench.rerank import Case, rows, take_turns, write
 
 DOCUMENTS = 4_000
 WARM_UP = 2_000

@@ -69,7 +69,7 @@ async def ceiling(
     model: str, count: int, batch_tokens: int, batch_items: int, corpus: str = CORPUS
 ) -> Ceiling:
     sizes = map(str, (count, batch_tokens, batch_items))
-    return Ceiling(**json.loads(await output_of("-m", "bench.ceiling", model, *sizes, corpus)))
+    return Ceiling(**json.loads(await output_of("-m", "bench.embed.ceiling", model, *sizes, corpus)))
 
 
 async def serve() -> dict[str, float]:

@@ -1,6 +1,6 @@
 """The ceiling: a model called in process, in perfect batches.
 
-`python -m bench.ceiling MODEL COUNT BATCH_TOKENS BATCH_ITEMS CORPUS`
+`python -m bench.embed.ceiling MODEL COUNT BATCH_TOKENS BATCH_ITEMS CORPUS`
 
 Perfect: everything is there from the start, tokenised, sorted by length, cut by padded tokens and items.
 Prints JSON: texts/s in batches, texts/s one by one, mean tokens, share of padding.

@@ -1,0 +1,1 @@
+"""Answers of small models: streams, and what they bear beside other work."""

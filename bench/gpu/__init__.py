@@ -1,0 +1,1 @@
+"""Shapes of real models with random weights; these want a GPU."""
