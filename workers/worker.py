@@ -278,17 +278,17 @@ class BatchWorker(SimpleWorker):
             hung = []
         log.error("a call hung, worker leaves", extra={"jobs": len(hung)})
         try:
-            self._queue.reclaim(hung=hung)
+            self._queue.reclaim_hung(hung)
             self._give_back_waiting()
             self._result_loop.stop()
             self._result_loop.all_written.wait(FLUSH_S)
-            self._queue.withdraw()
+            self._queue.leave()
         finally:
             os._exit(HUNG)
 
     def _close(self) -> None:
         try:
-            self._queue.withdraw()
+            self._queue.leave()
             self.teardown()
         except RedisError as error:
             log.warning("could not sign off", extra={"cause": cause_of(error)})

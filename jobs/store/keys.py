@@ -6,6 +6,9 @@ from collections.abc import Iterable
 from jobs.job import LANES, Lane
 
 LEASES = "mlxq:leases"
+"""Workers, each by the time (of Redis, in seconds) until which it has not to be taken for dead."""
+CLOCK = "mlxq:clock"
+"""When leases were last looked after, and until when none of them ends."""
 MODELS = "mlxq:models"
 STARTING = "mlxq:starting"
 """Workers that load their models and serve none yet, each by the time (of Redis, in seconds) until which that holds."""
@@ -105,6 +108,11 @@ def worker(name: str) -> str:
 def announced_model(field: bytes) -> str:
     """What logs call a field of MODELS."""
     return f"{MODELS} {field.decode(errors='replace')}"
+
+
+def held(worker_name: str) -> str:
+    """The executions that a worker holds, as the registry of started jobs names them, in the order of their claims."""
+    return f"mlxq:held:{worker_name}"
 
 
 def blob(execution: str) -> str:

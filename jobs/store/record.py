@@ -106,8 +106,7 @@ def _parts_tokens(parts: Sequence[TextPart | ImagePart]) -> int:
 def _rough_tokens(prompt: Chat | Prompt) -> int:
     if isinstance(prompt, Prompt):
         return 1 + _tokens_of(prompt.content)
-    texts = [part.text for turn in prompt.messages for part in turn.content if isinstance(part, TextPart)]
-    return 1 + sum(map(_tokens_of, texts))
+    return 1 + sum(_parts_tokens(turn.content) for turn in prompt.messages)
 
 
 def _size(job: Job) -> str:

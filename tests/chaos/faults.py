@@ -74,11 +74,12 @@ class Faults:
 
     async def _holders(self) -> Counter[int]:
         """Jobs in hand by worker process."""
-        members: Any = await self._redis.zrange(keys.LEASES, 0, -1)
+        workers: Any = await self._redis.zrange(keys.LEASES, 0, -1)
         pipeline = self._redis.pipeline(transaction=False)
-        for member in members:
-            pipeline.hget(keys.job(member.decode().partition(":")[0]), "worker_name")
-        return Counter(int(name.split(b".")[1]) for name in await pipeline.execute() if name)
+        for worker in workers:
+            pipeline.zcard(keys.held(worker.decode()))
+        held = zip(workers, await pipeline.execute(), strict=True)
+        return Counter({int(worker.split(b".")[1]): jobs for worker, jobs in held})
 
     async def freeze(self) -> None:
         """Longer than the lease, so that the jobs are somebody else's when it wakes up."""

@@ -6,6 +6,8 @@ from typing import Any
 
 import redis
 
+from jobs.store import keys
+
 CONSTANT = {
     "rq:queues": "names of all queues there ever were; RQ itself never removes one",
     "rq:workers": "the live workers; checked against their processes",
@@ -13,6 +15,8 @@ CONSTANT = {
     "mlxq:models": "what workers serve, also for when they are down",
     "mlxq:admitted": "how many jobs each queue was given",
     "mlxq:admitted_bytes": "and how many bytes",
+    "mlxq:clock": "when leases were last looked after",
+    "mlxq:leases": "the live workers; checked by their time",
 }
 """Without an expiry. A name that ends in a colon is a prefix."""
 
@@ -22,7 +26,6 @@ EXPIRING_S = {
     "mlxq:blob:": 60,  # outlives its job a little, because it is written first
     "mlxq:idem:": 86_400,  # settings.idempotency_ttl_s
     "mlxq:wake:": 60,
-    "mlxq:claimed:": 10,  # a lease
     "mlxq:worker:": 10,  # a lease
     "rq:worker:": 480,  # RQ's own worker_ttl + 60 s, until our first heartbeat
     "rq:clean_registries:": 899,  # the lock of a stock worker's maintenance
@@ -34,6 +37,9 @@ REGISTRIES = ("rq:finished:", "rq:failed:", "rq:canceled:")
 
 LIST = "mlxq:jobs:"
 """All jobs of a queue. A sweep removes those whose records have expired."""
+
+LAST_CLAIM = "mlxq:claimed:"
+"""What a worker claimed last, as long as it lives."""
 
 
 def _prefix(key: str, names: dict[str, int] | dict[str, str]) -> str | None:
@@ -57,8 +63,14 @@ def left_behind(client: redis.Redis, keep_s: int) -> Iterator[str]:
             allowed_s = EXPIRING_S[name] + (keep_s if name in ("rq:job:", "rq:results:", "mlxq:blob:") else 0)
             if ttl_ms == -1 or ttl_ms > allowed_s * 1000:
                 yield f"{key} stays for {'ever' if ttl_ms == -1 else f'{ttl_ms / 1000:.0f} s'}"
+        elif key.startswith(LAST_CLAIM):
+            if client.zscore(keys.LEASES, key.removeprefix(LAST_CLAIM)) is None:
+                yield f"{key} belongs to no live worker"
         elif _prefix(key, CONSTANT) is None:
             yield f"{key} is not expected at all"
+    dead: Any = client.zrangebyscore(keys.LEASES, "-inf", time.time() - 1)
+    for worker in dead:
+        yield f"{keys.LEASES} holds {worker.decode()}, which is dead"
 
 
 def _gone_jobs(client: redis.Redis, key: str) -> Iterator[str]:

@@ -1,5 +1,6 @@
 """Claims jobs and has them prepared, so that the next batch is ready when the device asks for it."""
 
+import logging
 import threading
 import time
 from collections.abc import Callable
@@ -14,8 +15,10 @@ from workers.loops.wakeup import POLL_S, WakeupListener
 from workers.models.model_cache import ModelCache
 from workers.models.swap import ModelSwap
 from workers.queue.client import WorkerQueue
-from workers.queue.execution import Claim, QueueCapacity
-from workers.scheduling.in_flight import InFlight
+from workers.queue.execution import Claim, Claims, QueueCapacity
+from workers.scheduling.in_flight import InFlight, Reason
+
+log = logging.getLogger(__name__)
 
 MAX_CLAIM = 256
 """Jobs in one CLAIM: keeps a script near a millisecond."""
@@ -95,8 +98,8 @@ class ClaimLoop:
         taken = self._queue.claim(self._capacities(), max_jobs=MAX_CLAIM, suspect=False)
         self._backlog = self._reported = taken.backlog
         self._suspects_wait |= taken.suspect_waits
-        self._take(taken.claims)
-        return bool(taken.claims)
+        self._take(taken)
+        return bool(taken.claims) or taken.is_cut_short
 
     def _claim_suspects(self) -> bool:
         capacities = [
@@ -104,12 +107,15 @@ class ClaimLoop:
         ]
         taken = self._queue.claim(capacities, max_jobs=MAX_SUSPECTS, suspect=True)
         self._suspects_wait = taken.suspect_waits
-        self._take(taken.claims)
-        return bool(taken.claims)
+        self._take(taken)
+        return bool(taken.claims) or taken.is_cut_short
 
-    def _take(self, claims: list[Claim]) -> None:
+    def _take(self, taken: Claims) -> None:
         """What is claimed is prepared in other threads: this one only claims."""
-        active_jobs = self._in_flight.add(claims)
+        if taken.begins_lease:
+            for active in self._in_flight.remove(self._in_flight.jobs(), Reason.LEASE_LOST):
+                log.warning("lease lost", extra={"job_id": active.claim.id})
+        active_jobs = self._in_flight.add(taken.claims)
         for active in active_jobs:
             if active.claim.published:
                 active.resume_from(self._published(active.claim))

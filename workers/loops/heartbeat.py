@@ -42,9 +42,9 @@ class Heartbeat:
         self._bridge = bridge
         self._settings = settings
         self._announce_every_s = min(1.0, settings.lease_s / 4)
-        self._renew_every_s = min(0.25, settings.lease_s / 4)
-        self._due_at = {"announce": 0.0, "renew": 0.0, "sweep": 0.0}
-        self._reclaim_from = 0.0
+        self._renew_every_s = settings.lease_s / 4
+        self._promote_every_s = min(0.25, settings.lease_s / 4)
+        self._due_at = {"announce": 0.0, "renew": 0.0, "promote": 0.0, "sweep": 0.0}
         self._is_suspended = False
         self._is_broken = False
 
@@ -65,6 +65,7 @@ class Heartbeat:
             for task, every_s, work in (
                 ("renew", self._renew_every_s, self._renew_and_reclaim),
                 ("announce", self._announce_every_s, self.announce),
+                ("promote", self._promote_every_s, self._promote),
                 ("sweep", self._settings.sweep_s, self._sweep),
             ):
                 if self._is_due(task, every_s) and not self._try(work):
@@ -81,17 +82,16 @@ class Heartbeat:
             self._queue.outage.note(error)
             answers = is_refused_write(error)
             if not answers or work == self._renew_and_reclaim:
-                # Leases ran on meanwhile: their owners renew before anybody reclaims.
                 self._due_at["renew"] = 0.0
-                self._reclaim_from = time.monotonic() + self._settings.lease_s / 2
             return answers
         return True
 
     def _renew_and_reclaim(self) -> None:
-        self._renew()
-        # Reclaims after it has renewed: our own leases may be late after a sleep.
-        if time.monotonic() >= self._reclaim_from:
-            self._reclaim()
+        self._renew()  # first: its own lease may be late after a sleep
+        self._reclaim()
+
+    def _promote(self) -> None:
+        self._queue.promote(self._rq_worker.queue_names())
 
     def _is_due(self, task: str, every_s: float) -> bool:
         now = time.monotonic()
@@ -131,18 +131,22 @@ class Heartbeat:
         rq_worker.heartbeat(timeout=max(10, int(self._settings.lease_s * 3)))
 
     def _renew(self) -> None:
-        jobs = self._in_flight.jobs()
-        lost = self._queue.renew([active.claim for active in jobs])
-        if lost:
-            gone = [active for active in jobs if active.claim.member in lost]
-            for active in self._in_flight.remove(gone, Reason.LEASE_LOST):
+        jobs = self._in_flight.jobs()  # before: what is claimed meanwhile has a lease of its own
+        has_lease, dropped = self._queue.renew()
+        if not has_lease:
+            for active in self._in_flight.remove(jobs, Reason.LEASE_LOST):
                 log.warning("lease lost", extra={"job_id": active.claim.id})
+        elif dropped:
+            canceled = [active for active in jobs if active.claim.member in dropped]
+            self._in_flight.remove(canceled, Reason.CANCELED)
+            self._due_at["renew"] = 0.0  # says that they are dropped, and asks for more
 
     def _reclaim(self) -> None:
-        requeued, failed = self._queue.reclaim()
+        requeued, failed, more = self._queue.reclaim()
         if requeued or failed:
             log.warning("jobs reclaimed from a lost worker", extra={"requeued": requeued, "failed": failed})
-        self._queue.promote(self._rq_worker.queue_names())
+        if more:
+            self._due_at["renew"] = 0.0
 
     def _sweep(self) -> None:
         self._queue.sweep()

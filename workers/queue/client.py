@@ -18,13 +18,13 @@ from jobs.stats import WorkerStats
 from jobs.store import keys, record
 from jobs.store.outage import Outage
 from jobs.store.scripts import script
-from workers.queue.execution import Claim, Claims, Outcome, QueueCapacity
+from workers.queue.execution import Claim, Claims, Outcome, QueueCapacity, Reclaimed, Renewal
 
 STREAM_TTL_S = 86_400
 """How long a stream is kept whose job neither ends nor goes on."""
 
 MAX_RELEASED = 256
-"""Jobs given back in one FINISH: keeps a script near a millisecond."""
+"""Jobs given back in one script: keeps it near a millisecond."""
 
 MAX_SWEPT = 100
 """Entries of each kind that one SWEEP drops: it takes a millisecond."""
@@ -54,9 +54,21 @@ class WorkerQueue:
         self.worker = worker
         self._reader = AnnouncementReader()
         self._prefix = _new_prefix()
+        self._dropped: frozenset[str] = frozenset()
         self._lease_s = lease_s
         self._max_crashes = max_crashes
-        names = ("claim", "finish", "renew", "reclaim", "promote", "follow_up", "emit", "announce", "sweep")
+        names = (
+            "claim",
+            "finish",
+            "renew",
+            "reclaim",
+            "leave",
+            "promote",
+            "follow_up",
+            "emit",
+            "announce",
+            "sweep",
+        )
         self._scripts = {name: connection.register_script(script(name)) for name in names}
         self._expired = record.encode_failure(JobExpired().failure())
         self._lost = record.encode_failure(WorkerLost().failure())
@@ -67,9 +79,15 @@ class WorkerQueue:
         args += ["suspect" if suspect else "fresh", *self._expired]
         for each in capacities:
             args += [each.queue, max(0, each.tokens), max(0, each.jobs)]
-        waits, rows, backlog = self._scripts["claim"](args=args)
+        waits, rows, backlog, begins_lease, is_cut_short = self._scripts["claim"](args=args)
         self._prefix = _new_prefix()  # only now: until the reply is here, the same call is repeated
-        return Claims([_read_claim(row) for row in rows], bool(waits), frozenset(keys.names(backlog)))
+        return Claims(
+            [_read_claim(row) for row in rows],
+            bool(waits),
+            frozenset(keys.names(backlog)),
+            bool(begins_lease),
+            bool(is_cut_short),
+        )
 
     def data(self, claim: Claim) -> bytes | None:
         """A large job, which its claim did not bring along; None where it is gone."""
@@ -162,46 +180,45 @@ class WorkerQueue:
         rows: Any = self._redis.xrange(keys.stream(claim.id))
         return [decode_pieces(fields[b"pieces"]) for _, fields in rows]
 
-    def renew(self, claims: Sequence[Claim]) -> set[str]:
-        """Extend leases. Returns the members whose lease is gone: somebody else's now, or canceled."""
-        if not claims:
-            return set()
-        lost = self._scripts["renew"](args=[self._lease_s, *(claim.member for claim in claims)])
-        return set(keys.names(lost))
+    def renew(self) -> Renewal:
+        """Extend this worker's lease. What it is told to drop counts as dropped when it renews again."""
+        has_lease, dropped = self._scripts["renew"](args=[self.worker, self._lease_s, *self._dropped])
+        self._dropped = frozenset(keys.names(dropped))
+        return Renewal(bool(has_lease), self._dropped)
 
-    def reclaim(self, hung: Iterable[Claim] = ()) -> tuple[int, int]:
-        """Requeue what lost its worker, and `hung` at once. Returns (requeued, failed for good)."""
-        return self._reclaim("all", [claim.member for claim in hung])
+    def reclaim(self) -> Reclaimed:
+        """Take back, a slice at a time, what workers held whose lease has ended."""
+        return self._reclaim("expired")
 
-    def reclaim_own(self) -> tuple[int, int]:
-        """For whoever knows that this worker is dead: requeue the jobs that it had claimed, and withdraw it.
-        Touches no other worker's jobs. Returns (requeued, failed for good).
+    def reclaim_hung(self, claims: Sequence[Claim]) -> tuple[int, int]:
+        """Take back these of its own at once, as from a dead worker: their call does not return.
+        Returns (requeued, failed for good).
         """
-        members = keys.names(self._redis.zrange(keys.LEASES, 0, -1))  # pyright: ignore[reportArgumentType]
         requeued = failed = 0
         # Each goes to the front of its queue: the last first keeps their order.
-        for end in range(len(members), 0, -MAX_RELEASED):
-            own = self._own(members[max(0, end - MAX_RELEASED) : end])
-            if own:
-                counts = self._reclaim("these", own)
-                requeued, failed = requeued + counts[0], failed + counts[1]
-        self._redis.zrem(keys.STARTING, self.worker)
-        self.withdraw()
+        for end in range(len(claims), 0, -MAX_RELEASED):
+            part = claims[max(0, end - MAX_RELEASED) : end]
+            counts = self._reclaim("members", self.worker, *(claim.member for claim in part))
+            requeued, failed = requeued + counts.requeued, failed + counts.failed
         return requeued, failed
 
-    def _own(self, members: Sequence[str]) -> list[str]:
-        pipeline = self._redis.pipeline(transaction=False)
-        for member in members:
-            pipeline.hget(keys.execution(member), "worker_name")
-        owners = pipeline.execute()
-        return [
-            member for member, owner in zip(members, owners, strict=True) if owner == self.worker.encode()
-        ]
+    def reclaim_own(self) -> tuple[int, int]:
+        """For whoever knows that this worker is dead: end its lease now, take back what it held, and withdraw it.
+        Touches no lease of another worker. Returns (requeued, failed for good).
+        """
+        requeued = failed = 0
+        more = True
+        while more:
+            counts = self._reclaim("worker", self.worker)
+            requeued, failed, more = requeued + counts.requeued, failed + counts.failed, counts.more
+        self._redis.zrem(keys.STARTING, self.worker)
+        self.leave()
+        return requeued, failed
 
-    def _reclaim(self, which: str, members: Sequence[str]) -> tuple[int, int]:
-        args = [record.timestamp(), self._max_crashes, *self._lost, which, *members]
-        requeued, failed = self._scripts["reclaim"](args=args)
-        return len(requeued), len(failed)
+    def _reclaim(self, whose: str, *names: str) -> Reclaimed:
+        args = [record.timestamp(), self._lease_s, self._max_crashes, *self._lost, whose, *names]
+        requeued, failed, more = self._scripts["reclaim"](args=args)
+        return Reclaimed(requeued, failed, bool(more))
 
     def announce_start(self) -> None:
         """Say that this worker loads its models and will serve them; holds as long as a lease."""
@@ -222,9 +239,9 @@ class WorkerQueue:
             args += [info.id, encode_model(info, stats.seen_at)]
         self._scripts["announce"](args=args)
 
-    def withdraw(self) -> None:
-        """Say that this worker lives no longer."""
-        self._redis.delete(keys.worker(self.worker))
+    def leave(self) -> None:
+        """Say that this worker lives no longer. What it still holds goes back when its lease ends."""
+        self._scripts["leave"](args=[self.worker])
 
     def is_suspended(self) -> bool:
         """Whether `rq suspend` asked workers to pause."""

@@ -34,7 +34,7 @@ class Claim(NamedTuple):
 
     @property
     def member(self) -> str:
-        """What stands for the execution in the sorted set of leases."""
+        """What stands for the execution among those that a worker holds."""
         return f"{self.id}:{self.execution}"
 
 
@@ -56,6 +56,29 @@ class Claims(NamedTuple):
     """A suspect (a job that was in a worker when it died) is at a queue's head, or was taken."""
     backlog: frozenset[str]
     """Queues that have more jobs."""
+    begins_lease: bool = False
+    """The worker had no lease any more: what it held before this claim is not its own."""
+    is_cut_short: bool = False
+    """It has done as much as one script may: there may be more to take at once."""
+
+
+class Renewal(NamedTuple):
+    """The reply to a RENEW."""
+
+    has_lease: bool
+    """False: whatever the worker held is not its own any more. Its next claim begins a new lease."""
+    dropped: frozenset[str]
+    """Members that the worker is to drop: they are canceled."""
+
+
+class Reclaimed(NamedTuple):
+    """The reply to a RECLAIM."""
+
+    requeued: int
+    failed: int
+    """For good: workers died with these jobs too often."""
+    more: bool
+    """There is more to do: call again."""
 
 
 OutcomeKind = Literal["finished", "failed", "stopped", "retry", "release"]

@@ -15,8 +15,9 @@ end
 redis.call('ZREM', 'rq:scheduled:' .. queue, id)
 redis.call('ZREM', 'rq:deferred:' .. queue, id)
 if execution then
-  drop_execution(queue, id, execution)
-  redis.call('PUBLISH', 'rq:pubsub:' .. worker, '{"command": "mlxq-drop", "job_id": "' .. id .. '"}')
+  drop_execution(queue, id, execution, worker or '')
+  tell_dropped(worker or '', id, execution)
+  redis.call('PUBLISH', 'rq:pubsub:' .. (worker or ''), '{"command": "mlxq-drop", "job_id": "' .. id .. '"}')
 end
 redis.call('HSET', job_key, 'status', 'canceled', 'ended_at', iso)
 local mail = {}

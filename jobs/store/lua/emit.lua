@@ -6,7 +6,7 @@ local ttl, lost, mail = tonumber(ARGV[1]), {}, {}
 for at = 2, #ARGV, 4 do
   local id, execution, number, body = ARGV[at], ARGV[at + 1], ARGV[at + 2], ARGV[at + 3]
   local member = id .. ':' .. execution
-  if redis.call('ZSCORE', 'mlxq:leases', member) then
+  if is_current(id, execution) then
     local key = 'mlxq:stream:' .. id
     redis.pcall('XADD', key, number .. '-0', 'pieces', body)       -- an error says that it is there
     if number == '1' then redis.call('EXPIRE', key, ttl) end       -- the job's end sets it anew

@@ -62,11 +62,11 @@ end
 local at = 5
 for n = 1, count do
   local id, execution, queue = ARGV[at], ARGV[at + 1], ARGV[at + 2]
-  local held = drop_execution(queue, id, execution) == 1
-  local status = redis.pcall('HGET', 'rq:job:' .. id, 'status')       -- an error where the record is no hash
-  if held and status == 'started' then
+  local is_held = is_current(id, execution)
+  drop_execution(queue, id, execution, worker)
+  if is_held then
     settle(id, execution, queue, ARGV[at + 3], tonumber(ARGV[at + 4]), ARGV[at + 5], ARGV[at + 6])
-  elseif type(status) == 'table' or not settled_before(id, execution) then
+  elseif not settled_before(id, execution) then
     stale[#stale + 1] = id
   end
   at = at + 7

@@ -19,11 +19,12 @@ end
 -- A worker that took a job's follow-up has so long before another one may.
 local FOLLOW_UP_S = 300
 
--- A call on a key that only this job's bookkeeping uses: what another type of key lies there gives way.
+-- A call on a key that only our bookkeeping uses: what is of another type there gives way. Every other error is raised:
+-- of a full memory, nothing may be deleted.
 local function sure(command, key, ...)
   local reply = redis.pcall(command, key, ...)
   if type(reply) == 'table' and reply.err then
-    if string.find(reply.err, 'WRONGTYPE', 1, true) then redis.call('DEL', key) end
+    if string.find(tostring(reply.err), 'WRONGTYPE', 1, true) then redis.call('DEL', key) end
     reply = redis.call(command, key, ...)
   end
   return reply
@@ -32,7 +33,7 @@ end
 -- One marker per queue says "there is work"; a worker that pops it claims, and puts it back if work is left.
 local function wake(queue)
   local key = 'mlxq:wake:' .. queue
-  if redis.call('LLEN', key) == 0 then
+  if sure('LLEN', key) == 0 then
     redis.call('RPUSH', key, '1')
     redis.call('EXPIRE', key, 60)
   end
@@ -41,7 +42,7 @@ end
 -- A job that was canceled while it waited stays in its queue's list: it is a tombstone. Whoever pops an id asks this,
 -- and drops a tombstone; the answer is yes once.
 local function is_tombstone(queue, id)
-  return redis.call('SREM', 'mlxq:tombstones:' .. queue, id) == 1
+  return sure('SREM', 'mlxq:tombstones:' .. queue, id) == 1
 end
 
 -- How many jobs wait in a queue.
@@ -103,7 +104,7 @@ end
 
 local function unlist(queue, id)
   local at = place(id)
-  redis.call('ZREM', 'mlxq:jobs:' .. queue, 'o' .. at, 'f' .. at, 'x' .. at, 'c' .. at)
+  sure('ZREM', 'mlxq:jobs:' .. queue, 'o' .. at, 'f' .. at, 'x' .. at, 'c' .. at)
 end
 
 local function u32(n)
@@ -131,15 +132,60 @@ local function post(mail)
   end
 end
 
--- The execution's traces: lease, RQ's started registry and RQ's execution records.
-local function drop_execution(queue, id, execution)
+-- The leases of workers: {name: until}. What a worker holds is in mlxq:held:NAME, members id:execution in the order of their
+-- claims; each of these executions is fenced by the job's own fields.
+local LEASES = 'mlxq:leases'
+
+local function held_key(worker) return 'mlxq:held:' .. worker end
+
+-- Who may still write for the job: the execution that its record names, as long as it is started.
+local function is_current(id, execution)
+  local head = redis.pcall('HMGET', 'rq:job:' .. id, 'status', 'mlxq_execution')     -- an error where the record is no hash
+  return not head.err and head[1] == 'started' and head[2] == execution
+end
+
+-- An execution ends: its traces among ours, in RQ's started registry and in RQ's records of executions.
+local function drop_execution(queue, id, execution, worker)
   local member = id .. ':' .. execution
-  redis.call('ZREM', 'rq:wip:' .. queue, member)
+  sure('ZREM', 'rq:wip:' .. queue, member)
   redis.call('DEL', 'rq:execution:' .. member)
-  redis.call('ZREM', 'rq:executions:' .. id, execution)
+  sure('ZREM', 'rq:executions:' .. id, execution)
   local current = redis.pcall('HGET', 'rq:job:' .. id, 'mlxq_execution')
   if current == execution then redis.call('HDEL', 'rq:job:' .. id, 'mlxq_execution') end  -- not a later holder's
-  return redis.call('ZREM', 'mlxq:leases', member)
+  sure('ZREM', held_key(worker), member)
+end
+
+-- Its worker learns of it by its next RENEW, where the message to it is lost.
+local function tell_dropped(worker, id, execution)
+  local key = 'mlxq:dropped:' .. worker
+  sure('SADD', key, id .. ':' .. execution)
+  redis.call('EXPIRE', key, 3600)
+end
+
+-- All that the worker holds is put out of its reach, for RECLAIM: {names of such sets}.
+local LOST = 'mlxq:lost'
+
+local function lose_held(worker)
+  if redis.call('EXISTS', held_key(worker)) == 0 then return end
+  local lost = string.format('%s:%s:%.6f', LOST, worker, now())
+  redis.call('RENAME', held_key(worker), lost)
+  sure('RPUSH', LOST, lost)
+end
+
+-- Redis remembers when leases were last looked after. Where that is longer ago than half a lease, Redis or its machine may
+-- have slept, or its clock was set: nobody's lease ends for a whole one then. Where time went back, what is left of each
+-- lease stays the same. Returns the time, and whether leases may end.
+local function look_after_leases(lease)
+  local t = now()
+  local clock = sure('HMGET', 'mlxq:clock', 'at', 'grace_until')
+  local at, grace_until = tonumber(clock[1] or '') or t, tonumber(clock[2] or '') or 0
+  if t < at then
+    local leases = sure('ZRANGE', LEASES, 0, -1, 'WITHSCORES')
+    for n = 1, #leases, 2 do redis.call('ZADD', LEASES, leases[n + 1] - (at - t), leases[n]) end
+  end
+  if t < at or t - at > lease / 2 then grace_until = t + lease end
+  redis.call('HSET', 'mlxq:clock', 'at', string.format('%.6f', t), 'grace_until', string.format('%.6f', grace_until))
+  return t, t >= grace_until
 end
 
 -- What an ended job still asks for, done by a worker through RQ: its dependents, its webhooks and, if no worker was
@@ -155,10 +201,10 @@ end
 
 -- An idempotency key has no end before its job's. It lives as long as the result, and its own ttl at least.
 local function end_idempotency(idem, id, ttl)
-  local named = redis.call('HMGET', idem, 'job', 'ttl')
-  if named[1] ~= id then return end
+  local named = redis.pcall('HMGET', idem, 'job', 'ttl')
+  if named.err or named[1] ~= id then return end
   redis.call('HSET', idem, 'ended', 1)
-  if ttl >= 0 then redis.call('EXPIRE', idem, math.max(ttl, tonumber(named[2]))) end
+  if ttl >= 0 then redis.call('EXPIRE', idem, math.max(ttl, tonumber(named[2] or '') or 0)) end
 end
 
 -- What becomes of a job that ended as finished, failed (or stopped) or canceled.
@@ -178,21 +224,23 @@ local function keep(job_key, id, queue, state, ttl, followed_up)
     return
   end
   local registry = 'rq:' .. state .. ':' .. queue
-  redis.call('ZADD', 'mlxq:jobs:' .. queue, 0, listed(state, id))
+  sure('ZADD', 'mlxq:jobs:' .. queue, 0, listed(state, id))
   if ttl < 0 then
     redis.call('PERSIST', job_key)
     redis.call('PERSIST', 'mlxq:stream:' .. id)
-    redis.call('ZADD', registry, '+inf', id)
+    sure('ZADD', registry, '+inf', id)
     return
   end
   redis.call('EXPIRE', job_key, ttl)
   redis.call('EXPIRE', 'rq:results:' .. id, ttl)
   redis.call('EXPIRE', 'mlxq:stream:' .. id, ttl)
-  redis.call('ZADD', registry, now() + ttl, id)
+  sure('ZADD', registry, now() + ttl, id)
 end
 
 local function failure_ttl(job_key)
-  return tonumber(redis.call('HGET', job_key, 'failure_ttl') or '') or 31536000   -- RQ's default: a year
+  local ttl = tonumber(redis.call('HGET', job_key, 'failure_ttl') or '')
+  if not ttl or not (ttl >= -1 and ttl <= 4e9) then return 31536000 end           -- RQ's default: a year
+  return math.floor(ttl)
 end
 
 -- A final failure: RQ reads exc_string (base64 of zlib), we read failure (msgpack). Without a worker its callback has

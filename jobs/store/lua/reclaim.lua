@@ -1,43 +1,69 @@
--- RECLAIM: executions whose lease ran out (worker killed, frozen or hung): back to the queue's front, or failed for good.
--- ARGV: iso now, max crashes, exc_string and failure for the last crash, which ('all': those whose lease ran out, and
---   these; 'these': no others), then members whose lease ends now.
--- Returns {requeued ids, failed ids}.
+-- RECLAIM: jobs of workers that are gone (killed, frozen, cut off) go back to the front of their queues, or are failed for good.
+-- What such a worker held is first put out of its reach, all at once by its name, and then worked on in slices.
+-- ARGV: iso now, lease_s, max crashes, exc_string and failure for the last crash, whose:
+--   'expired': of workers whose lease has ended; 'worker', name: also this one's, which is known to be dead;
+--   'members', worker, member, …: these executions, whose call hung in a worker that lives.
+-- Returns {requeued, failed, 1 if there is more to do: call again}.
 allow_oom()
-local iso, max_crashes, which = ARGV[1], tonumber(ARGV[2]), ARGV[5]
-local expired = {}
-for at = 6, #ARGV do
-  if redis.call('ZSCORE', 'mlxq:leases', ARGV[at]) then
-    redis.call('ZADD', 'mlxq:leases', 0, ARGV[at])
-    expired[#expired + 1] = ARGV[at]
+local SLICE, WORKERS = 200, 16
+local iso, lease, max_crashes, whose = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3]), ARGV[6]
+local requeued, failed, mail = 0, 0, {}
+local t, may_end = look_after_leases(lease)
+
+local function forget(id, execution, member)                     -- its record is gone, or no hash any more
+  local queue = sure('HGET', 'rq:execution:' .. member, 'mlxq_queue')
+  if queue then sure('ZREM', 'rq:wip:' .. queue, member) end
+  redis.call('DEL', 'rq:execution:' .. member, 'rq:executions:' .. id)
+end
+
+local function take_back(member)
+  local id, execution = string.match(member, '^(.*):([^:]*)$')
+  if not id then return end
+  local job_key = 'rq:job:' .. id
+  local head = redis.pcall('HMGET', job_key, 'origin', 'status', 'mlxq_execution', 'mlxq_crashes', 'worker_name')
+  if head.err or not head[1] then return forget(id, execution, member) end
+  local queue, is_held = head[1], head[2] == 'started' and head[3] == execution
+  drop_execution(queue, id, execution, head[5] or '')
+  if not is_held then return end
+  local crashes = (tonumber(head[4] or '') or 0) + 1
+  redis.call('HSET', job_key, 'mlxq_crashes', crashes)
+  if crashes >= max_crashes then
+    fail(mail, queue, id, iso, '', execution, ARGV[4], ARGV[5])
+    failed = failed + 1
+  else
+    redis.call('HSET', job_key, 'status', 'queued')
+    sure('LPUSH', 'rq:queue:' .. queue, id)
+    wake(queue)
+    requeued = requeued + 1
   end
 end
-if which == 'all' then expired = redis.call('ZRANGEBYSCORE', 'mlxq:leases', '-inf', now(), 'LIMIT', 0, 500) end
-local requeued, failed, mail = {}, {}, {}
-for n = #expired, 1, -1 do                                       -- last first: the front keeps the order
-  local id, execution = string.match(expired[n], '^(.*):([^:]*)$')
-  local job_key = 'rq:job:' .. id
-  local head = redis.pcall('HMGET', job_key, 'origin', 'status', 'mlxq_execution')
-  if head.err or not head[1] then
-    redis.call('ZREM', 'mlxq:leases', expired[n])
-    redis.call('DEL', 'rq:execution:' .. expired[n], 'rq:executions:' .. id)
-    for _, queue_key in ipairs(redis.call('SMEMBERS', 'rq:queues')) do     -- its queue is not known any more
-      redis.call('ZREM', 'rq:wip:' .. string.sub(queue_key, 10), expired[n])
-    end
-  else
-    local queue = head[1]
-    drop_execution(queue, id, execution)
-    if head[2] == 'started' and head[3] == execution then
-      if redis.call('HINCRBY', job_key, 'mlxq_crashes', 1) >= max_crashes then
-        fail(mail, queue, id, iso, '', execution, ARGV[3], ARGV[4])
-        failed[#failed + 1] = id
-      else
-        redis.call('HSET', job_key, 'status', 'queued')
-        redis.call('LPUSH', 'rq:queue:' .. queue, id)
-        wake(queue)
-        requeued[#requeued + 1] = id
-      end
-    end
+
+local function take_lease(worker)
+  lose_held(worker)
+  sure('ZREM', LEASES, worker)
+  redis.call('DEL', 'mlxq:claimed:' .. worker, 'mlxq:dropped:' .. worker)
+end
+
+if whose == 'members' then
+  for n = #ARGV, 8, -1 do                                        -- last first: the front keeps the order
+    take_back(ARGV[n])
+    sure('ZREM', held_key(ARGV[7]), ARGV[n])
   end
+  post(mail)
+  return {requeued, failed, 0}
+end
+if whose == 'worker' then
+  take_lease(ARGV[7])
+elseif may_end then
+  for _, worker in ipairs(sure('ZRANGEBYSCORE', LEASES, '-inf', t, 'LIMIT', 0, WORKERS)) do take_lease(worker) end
+end
+local lost = sure('LINDEX', LOST, 0)
+if lost then
+  local members = sure('ZREVRANGE', lost, 0, SLICE - 1)          -- last first here, too
+  for _, member in ipairs(members) do take_back(member) end
+  if #members > 0 then redis.call('ZREM', lost, unpack(members)) end
+  if #members < SLICE then redis.call('LPOP', LOST) end
 end
 post(mail)
-return {requeued, failed}
+local more = redis.call('EXISTS', LOST) == 1 or (whose == 'expired' and may_end and redis.call('ZCOUNT', LEASES, '-inf', t) > 0)
+return {requeued, failed, more and 1 or 0}

@@ -74,8 +74,8 @@ async def test_a_job_whose_workers_died_gets_its_failure_callback_and_releases_i
     other = Queue("reports", connection=redis_client, serializer=MsgpackSerializer)
     child = other.enqueue("print", depends_on=Dependency(jobs=[lost], allow_failure=True))
     await until(lambda: len(runner.batches) == 1)
-    WorkerQueue(redis_client, "another", lease_s=1, max_crashes=1).reclaim(
-        hung=[active.claim for active in worker._in_flight.jobs()]
+    WorkerQueue(redis_client, "another", lease_s=1, max_crashes=1).reclaim_hung(
+        [active.claim for active in worker._in_flight.jobs()]
     )
     with pytest.raises(WorkerLost):
         await queue.wait(lost.id, PATIENCE_S)

@@ -144,8 +144,8 @@ async def test_when_its_worker_is_lost_another_goes_on_from_what_was_published(
     while len(events) < 20:
         events.append(await anext(stream))
     # As if the worker had been frozen past its lease, and goes on writing when it wakes.
-    WorkerQueue(redis_client, "another", lease_s=1, max_crashes=9).reclaim(
-        hung=[active.claim for active in worker._in_flight.jobs()]
+    WorkerQueue(redis_client, "another", lease_s=1, max_crashes=9).reclaim_hung(
+        [active.claim for active in worker._in_flight.jobs()]
     )
     events += [event async for event in stream]
     assert [number for number, _ in events] == list(range(1, len(events) + 1))

@@ -11,7 +11,7 @@ from jobs.store import keys
 from tests.support.leaks import left_running
 
 LEAKS: dict[str, Callable[[redis.Redis], object]] = {
-    "mlxq:leases holds j:e": lambda client: client.zadd(keys.LEASES, {"j:e": time.time()}),
+    "mlxq:held:w: ": lambda client: client.zadd(keys.held("w"), {"j:e": time.time()}),
     "mlxq:starting holds w": lambda client: client.zadd(keys.STARTING, {"w": time.time()}),
     "mlxq:loading:m: ": lambda client: client.sadd(keys.loading("m"), "w"),
     "rq:execution:j:e: ": lambda client: client.hset(keys.execution("j:e"), "job_id", "j"),
@@ -19,6 +19,7 @@ LEAKS: dict[str, Callable[[redis.Redis], object]] = {
     "rq:wip:q: ": lambda client: client.zadd(keys.registry("started", "q"), {"j:e": time.time()}),
 }
 OF_WORKERS: dict[str, Callable[[redis.Redis], object]] = {
+    "mlxq:leases holds w": lambda client: client.zadd(keys.LEASES, {"w": time.time()}),
     "mlxq:worker:w: ": lambda client: client.set(keys.worker("w"), "w"),
     "rq:workers holds rq:worker:w": lambda client: client.sadd(keys.WORKERS, "rq:worker:w"),
 }

@@ -44,6 +44,6 @@ async def hurried(
     queue = JobQueue(fakeredis.FakeAsyncRedis(server=server), Settings(worker_wait_s=0.1, wait_s=60))
     await queue.start()
     announce(worker_queue, INFO, WRITER)
-    worker_queue.withdraw()
+    worker_queue.leave()
     yield queue
     await queue.aclose()

@@ -11,13 +11,12 @@ from jobs.errors import (
     WorkerLost,
 )
 from jobs.job import SubmitOptions
-from jobs.settings import Settings
 from jobs.store import keys, record
 from jobs.store.scripts import script
 from tests.support.queue_jobs import QUEUE, RESULT, claim_all, crashes, finish, job
 from tests.support.waiting import until
 from workers.queue.client import WorkerQueue
-from workers.queue.execution import Outcome, QueueCapacity
+from workers.queue.execution import Outcome
 
 
 async def test_a_claim_whose_reply_was_lost_gives_the_same_claims_again(
@@ -27,7 +26,7 @@ async def test_a_claim_whose_reply_was_lost_gives_the_same_claims_again(
     claim = fakeredis.FakeRedis(server=server).register_script(script("claim"))
     args = ["w1", record.timestamp(), 10, 5, "prefix", "fresh", b"", b"", QUEUE, 100, 100]
     first, again = claim(args=args), claim(args=args)
-    assert first == again
+    assert first[:4] == again[:4]
     assert first[1][0][0].decode() == ticket.id
 
 
@@ -47,7 +46,7 @@ async def test_an_expired_lease_returns_the_job_to_the_front_as_a_suspect(
     second = await queue.submit(job("second"), SubmitOptions())
     claims, _ = claim_all(worker_queue)
     third = await queue.submit(job("third"), SubmitOptions())
-    assert worker_queue.reclaim(hung=claims) == (2, 0)
+    assert worker_queue.reclaim_hung(claims) == (2, 0)
 
     fresh, suspect_waits = claim_all(worker_queue)
     assert (fresh, suspect_waits) == ([], True)  # the front is kept for the suspects
@@ -60,8 +59,8 @@ async def test_an_expired_lease_returns_the_job_to_the_front_as_a_suspect(
 async def test_jobs_suspected_twice_run_alone(queue: JobQueue, worker_queue: WorkerQueue):
     for _ in range(2):
         await queue.submit(job(), SubmitOptions())
-    worker_queue.reclaim(hung=claim_all(worker_queue)[0])
-    worker_queue.reclaim(hung=claim_all(worker_queue, suspect=True)[0])
+    worker_queue.reclaim_hung(claim_all(worker_queue)[0])
+    worker_queue.reclaim_hung(claim_all(worker_queue, suspect=True)[0])
     assert len(claim_all(worker_queue, suspect=True)[0]) == 1
 
 
@@ -69,9 +68,9 @@ async def test_a_job_that_kills_its_worker_again_and_again_is_failed(
     queue: JobQueue, worker_queue: WorkerQueue
 ):
     ticket = await queue.submit(job(), SubmitOptions())
-    worker_queue.reclaim(hung=claim_all(worker_queue)[0])
+    worker_queue.reclaim_hung(claim_all(worker_queue)[0])
     for expected in [(1, 0), (0, 1)]:
-        assert worker_queue.reclaim(hung=claim_all(worker_queue, suspect=True)[0]) == expected
+        assert worker_queue.reclaim_hung(claim_all(worker_queue, suspect=True)[0]) == expected
     with pytest.raises(WorkerLost):
         await queue.wait(ticket.id, 1)
 
@@ -79,7 +78,7 @@ async def test_a_job_that_kills_its_worker_again_and_again_is_failed(
 async def test_finishing_without_the_lease_changes_nothing(queue: JobQueue, worker_queue: WorkerQueue):
     ticket = await queue.submit(job(), SubmitOptions())
     (stale,), _ = claim_all(worker_queue)
-    worker_queue.reclaim(hung=[stale])
+    worker_queue.reclaim_hung([stale])
     assert finish(worker_queue, stale) == ({ticket.id}, [])
     (claimed,), _ = claim_all(worker_queue, suspect=True)
     assert finish(worker_queue, stale) == ({ticket.id}, [])
@@ -90,10 +89,10 @@ async def test_finishing_without_the_lease_changes_nothing(queue: JobQueue, work
 async def test_a_stale_finish_does_not_unfence_the_new_holder(queue: JobQueue, worker_queue: WorkerQueue):
     await queue.submit(job(), SubmitOptions())
     (stale,), _ = claim_all(worker_queue)
-    worker_queue.reclaim(hung=[stale])
+    worker_queue.reclaim_hung([stale])
     (claimed,), _ = claim_all(worker_queue, suspect=True)
     finish(worker_queue, stale)
-    assert worker_queue.reclaim(hung=[claimed]) == (1, 0)  # found, not left behind as started
+    assert worker_queue.reclaim_hung([claimed]) == (1, 0)  # found, not left behind as started
 
 
 async def test_a_record_that_broke_meanwhile_does_not_spoil_its_neighbours_results(
@@ -106,15 +105,6 @@ async def test_a_record_that_broke_meanwhile_does_not_spoil_its_neighbours_resul
     assert worker_queue.finish(outcomes, 0.1) == ({tickets[1].id}, [])
     for ticket in (tickets[0], tickets[2]):
         assert await queue.wait(ticket.id, 1) == RESULT
-
-
-async def test_renewing_tells_which_leases_are_gone(queue: JobQueue, worker_queue: WorkerQueue):
-    ticket = await queue.submit(job(), SubmitOptions())
-    claims, _ = claim_all(worker_queue)
-    assert worker_queue.renew(claims) == set()
-    worker_queue.reclaim(hung=claims)
-    assert worker_queue.renew(claims) == {claims[0].member}
-    assert claims[0].id == ticket.id
 
 
 async def test_a_job_given_back_is_no_suspect_and_counts_no_attempt(
@@ -163,49 +153,3 @@ async def test_a_broken_record_does_not_stop_the_claims_behind_it(
     ticket = await queue.submit(job(), SubmitOptions())
     claims, _ = claim_all(worker_queue)
     assert claims[-1].id == ticket.id
-
-
-async def test_a_dead_workers_jobs_go_back_to_the_front_as_crashed_and_no_one_elses(
-    queue: JobQueue, worker_queue: WorkerQueue, server: fakeredis.FakeServer
-):
-    redis = fakeredis.FakeRedis(server=server)
-    other = WorkerQueue(redis, "w1x", lease_s=10, max_crashes=3)
-    ids = [(await queue.submit(job(str(n)), SubmitOptions())).id for n in range(3)]
-    first, *_ = claim_all(worker_queue)[0]
-    theirs = await queue.submit(job("theirs"), SubmitOptions())
-    (claimed,), _ = claim_all(other)
-
-    assert worker_queue.reclaim_own() == (3, 0)
-    assert worker_queue.reclaim_own() == (0, 0)
-
-    assert sorted(raw.decode() for raw in redis.lrange(keys.queue(QUEUE), 0, -1)) == sorted(ids)  # pyright: ignore
-    assert {redis.hget(keys.job(job_id), "mlxq_crashes") for job_id in ids} == {b"1"}
-    assert (await queue.view(theirs.id)).status == "started"
-    assert finish(worker_queue, first) == ({ids[0]}, [])  # its lease is gone
-    assert finish(other, claimed) == (set(), [])
-    assert not redis.exists(keys.worker("w1"))
-
-
-async def test_freeing_a_dead_workers_jobs_leaves_leases_alone_that_ran_out_meanwhile(
-    queue: JobQueue, worker_queue: WorkerQueue, server: fakeredis.FakeServer
-):
-    redis = fakeredis.FakeRedis(server=server)
-    late = await queue.submit(job(), SubmitOptions())
-    (claimed,), _ = claim_all(WorkerQueue(redis, "late", lease_s=10, max_crashes=3))
-    redis.zadd(keys.LEASES, {claimed.member: 0})  # as after a time without Redis: its owner renews it first
-
-    assert worker_queue.reclaim_own() == (0, 0)
-    assert (await queue.view(late.id)).status == "started"
-
-
-async def test_all_of_many_jobs_of_a_dead_worker_go_back(
-    server: fakeredis.FakeServer, worker_queue: WorkerQueue
-):
-    queue = JobQueue(fakeredis.FakeAsyncRedis(server=server), Settings())
-    ids = [(await queue.submit(job(str(n)), SubmitOptions())).id for n in range(600)]
-    while worker_queue.claim([QueueCapacity(QUEUE, 1 << 30, 200)], max_jobs=200, suspect=False).claims:
-        pass
-    assert worker_queue.reclaim_own() == (600, 0)
-    redis = fakeredis.FakeRedis(server=server)
-    assert sorted(raw.decode() for raw in redis.lrange(keys.queue(QUEUE), 0, -1)) == sorted(ids)  # pyright: ignore
-    await queue.aclose()

@@ -1,0 +1,147 @@
+"""What one CLAIM does at most, and what wrong records do to it."""
+
+from typing import Any
+
+import fakeredis
+import pytest
+import redis
+
+from jobs.client.queue import JobQueue
+from jobs.content import ImagePart, TextPart
+from jobs.embed import EmbedJob
+from jobs.errors import JobExpired
+from jobs.generate import Chat, GenerateJob, Message
+from jobs.job import SubmitOptions
+from jobs.settings import Settings
+from jobs.store import keys, record
+from tests.support.queue_jobs import QUEUE, claim_all, finish, job
+from workers.queue.client import WorkerQueue
+from workers.queue.execution import Claims, QueueCapacity
+
+
+@pytest.fixture
+def client(server: fakeredis.FakeServer) -> redis.Redis:
+    return fakeredis.FakeRedis(server=server)
+
+
+@pytest.fixture
+async def roomy(server: fakeredis.FakeServer, worker_queue: WorkerQueue):
+    """A queue that takes more than a few jobs."""
+    queue = JobQueue(fakeredis.FakeAsyncRedis(server=server), Settings())
+    yield queue
+    await queue.aclose()
+
+
+def claim(worker_queue: WorkerQueue) -> Claims:
+    return worker_queue.claim([QueueCapacity(QUEUE, 1 << 30, 5000)], max_jobs=256, suspect=False)
+
+
+@pytest.mark.parametrize(
+    "broken",
+    [
+        {"mlxq_attempts": "x"},
+        {"mlxq_expires_at": "x"},
+        {"mlxq_crashes": "x"},
+        {"mlxq_cost": "x"},
+        {"mlxq_execution": "x"},
+        {"worker_name": "x", "mlxq_execution": ""},
+        {"timeout": "x", "result_ttl": "x", "retries_left": "x", "retry_intervals": "x"},
+        {"mlxq_expires_at": "1", "failure_ttl": "1.5"},
+        {"mlxq_expires_at": "1", "failure_ttl": "x"},
+        {"mlxq_expires_at": "1", "failure_ttl": "1e300"},
+    ],
+    ids=str,
+)
+async def test_a_broken_field_neither_loses_its_job_nor_orphans_those_claimed_before_it(
+    queue: JobQueue, worker_queue: WorkerQueue, client: redis.Redis, broken: dict[Any, Any]
+):
+    tickets = [await queue.submit(job(str(n)), SubmitOptions()) for n in range(3)]
+    client.hset(keys.job(tickets[1].id), mapping=broken)
+    claims, _ = claim_all(worker_queue)
+    expected = [ticket.id for ticket in tickets]
+    if "failure_ttl" in broken:
+        with pytest.raises(JobExpired):
+            await queue.wait(expected.pop(1), 1)
+    assert [each.id for each in claims] == expected
+    assert client.zrange(keys.held("w1"), 0, -1) == [each.member.encode() for each in claims]
+    for each in claims:
+        assert finish(worker_queue, each) == (set(), [])
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        keys.wake(QUEUE),
+        keys.registry("started", QUEUE),
+        keys.registry("failed", QUEUE),
+        keys.LEASES,
+        keys.CLOCK,
+        keys.held("w1"),
+        "mlxq:claimed:w1",
+    ],
+)
+async def test_a_key_of_ours_that_holds_something_else_gives_way(
+    queue: JobQueue, worker_queue: WorkerQueue, client: redis.Redis, key: str
+):
+    ticket = await queue.submit(job(), SubmitOptions())
+    client.zadd("something else", {"a": 1}) if key == keys.wake(QUEUE) else client.set("something else", "a")
+    client.rename("something else", key)
+    (claimed,), _ = claim_all(worker_queue)
+    assert claimed.id == ticket.id
+    assert worker_queue.renew().has_lease
+    assert finish(worker_queue, claimed) == (set(), [])
+
+
+async def test_a_queue_that_is_no_list_does_not_keep_the_others_jobs(
+    queue: JobQueue, worker_queue: WorkerQueue, client: redis.Redis
+):
+    ticket = await queue.submit(job(), SubmitOptions())
+    client.set(keys.queue("embed:m:interactive"), "no list")
+    capacities = [QueueCapacity(name, 100, 9) for name in ("embed:m:interactive", QUEUE)]
+    (claimed,) = worker_queue.claim(capacities, max_jobs=9, suspect=False).claims
+    assert claimed.id == ticket.id
+
+
+async def test_one_claim_fails_a_bounded_number_of_expired_jobs_and_says_that_there_are_more(
+    roomy: JobQueue, worker_queue: WorkerQueue, client: redis.Redis
+):
+    tickets = [await roomy.submit(job(str(n)), SubmitOptions()) for n in range(300)]
+    for ticket in tickets[:-1]:
+        client.hset(keys.job(ticket.id), "mlxq_expires_at", 1)
+    taken, calls = claim(worker_queue), 1
+    assert taken.claims == []
+    assert taken.is_cut_short
+    assert client.llen(keys.queue(QUEUE)) > 200  # pyright: ignore[reportOperatorIssue]
+    while taken.is_cut_short:
+        taken, calls = claim(worker_queue), calls + 1
+    assert [each.id for each in taken.claims] == [tickets[-1].id]
+    assert calls < 10
+
+
+async def test_one_claim_skips_a_bounded_number_of_ids_without_a_record(
+    worker_queue: WorkerQueue, client: redis.Redis
+):
+    client.rpush(keys.queue(QUEUE), *range(5000))
+    assert claim(worker_queue) == Claims([], False, frozenset({QUEUE}), True, True)
+    assert 4000 < client.llen(keys.queue(QUEUE)) < 5000  # pyright: ignore[reportOperatorIssue]
+
+
+async def test_one_claim_moves_a_bounded_number_of_bytes(roomy: JobQueue, worker_queue: WorkerQueue):
+    for _ in range(40):
+        await roomy.submit(EmbedJob(model="m", inputs=("x" * 60_000,)), SubmitOptions())
+    taken = claim(worker_queue)
+    claimed = list(taken.claims)
+    assert sum(len(each.data or b"") for each in taken.claims) <= 1 << 20
+    assert taken.is_cut_short
+    while taken.is_cut_short:
+        taken = claim(worker_queue)
+        claimed += taken.claims
+    assert len(claimed) == 40
+
+
+def test_a_chats_pictures_count():
+    def chat(*parts: Any) -> GenerateJob:
+        return GenerateJob(model="m", prompt=Chat((Message("user", parts),)))
+
+    text, image = TextPart("what is it?"), ImagePart(b"jpeg")
+    assert record.cost(chat(text, image, image)) == record.cost(chat(text)) + 2 * record.IMAGE_TOKENS
