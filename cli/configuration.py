@@ -15,7 +15,11 @@ from jobs.store.redis_url import checked_url, hide_urls
 _OPTIONS = {"redis_url": "--redis", "models": "--model"}
 """Where the option is not named as the setting is."""
 
-_LISTS = {"models": '["all-MiniLM-L6-v2"]', "fetch_allow": '["10.0.0.0/8", "media.local:8080"]'}
+_LISTS = {
+    "models": '["all-MiniLM-L6-v2"]',
+    "declared_models": '["embed:all-MiniLM-L6-v2"]',
+    "fetch_allow": '["10.0.0.0/8", "media.local:8080"]',
+}
 """The settings that are lists, each with an example."""
 
 

@@ -23,7 +23,7 @@ class ModelInfo(msgspec.Struct, frozen=True):
     dimensions: int
     """Size of its vectors. 0: it makes none."""
     max_tokens: int
-    """Longest input, in tokens, special tokens included; for a generator, its context."""
+    """Longest input, in tokens, special tokens included; for a generator, its context. 0: not known."""
     min_dimensions: int | None = None
     """Smallest Matryoshka cut. None: the model allows no cut."""
     prompts: tuple[str, ...] = ()
@@ -38,6 +38,11 @@ class ModelInfo(msgspec.Struct, frozen=True):
         """Those of its queues. A multi-vector model also reranks: by its vectors' similarity (late interaction)."""
         return (self.task, "rerank") if "multi_vector" in self.abilities else (self.task,)
 
+    @property
+    def is_announced(self) -> bool:
+        """Whether a worker has said this. Otherwise only the name and the task are known."""
+        return self.max_tokens > 0
+
 
 class LoadedModel(msgspec.Struct, frozen=True):
     """A model in a worker's memory."""
@@ -46,6 +51,15 @@ class LoadedModel(msgspec.Struct, frozen=True):
     size_bytes: int
     expires_at: float | None
     """When it leaves if nobody uses it, in seconds since the epoch. None: never."""
+
+
+def declared_model(entry: str) -> ModelInfo:
+    """A model that the settings name as TASK:NAME, and that no worker has served yet. Raises ValueError."""
+    task, _, name = entry.partition(":")
+    if task not in _ENDPOINTS or not name:
+        tasks = ", ".join(_ENDPOINTS)
+        raise ValueError(f"{entry!r} is not TASK:NAME, where TASK is one of {tasks}")
+    return ModelInfo(id=name, task=task, created=0, dimensions=0, max_tokens=0)
 
 
 def find_model(name: str, models: Sequence[ModelInfo], task: str | None = None) -> ModelInfo | None:

@@ -7,6 +7,7 @@ from pydantic import AliasChoices, Field, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from jobs.allow_list import AllowList
+from jobs.models import declared_model
 
 Seconds = Annotated[float, Field(gt=0)]
 Milliseconds = Annotated[float, Field(gt=0)]
@@ -37,6 +38,10 @@ class Settings(BaseSettings):
     models: tuple[str, ...] = Field(
         default=("all-MiniLM-L6-v2",),
         description="Models to serve: [ALIAS=]FOLDER_OR_NAME[,adapter=FOLDER][,draft=FOLDER_OR_NAME][,task=embed].",
+    )
+    declared_models: tuple[str, ...] = Field(
+        default=(),
+        description="Models to take jobs for before any worker has served them: TASK:NAME, as embed:all-MiniLM-L6-v2.",
     )
     model_bytes: int | None = Field(
         default=None,
@@ -144,6 +149,13 @@ class Settings(BaseSettings):
         description="Work of a lower lane that waited this long goes before fresh work of a higher lane.",
     )
     sweep_s: Seconds = Field(default=10, description="How often expired registry entries are removed.")
+
+    @field_validator("declared_models")
+    @classmethod
+    def _check_declared_models(cls, entries: tuple[str, ...]) -> tuple[str, ...]:
+        for entry in entries:
+            declared_model(entry)
+        return entries
 
     @field_validator("fetch_allow")
     @classmethod

@@ -1,6 +1,7 @@
 """How full the queues are, and which workers live."""
 
 import msgspec
+from msgspec.structs import replace
 
 from jobs.models import LoadedModel
 
@@ -29,12 +30,21 @@ class WorkerStats(msgspec.Struct, frozen=True, kw_only=True):
     models: tuple[str, ...]
     """What it serves."""
     seen_at: float
-    """In seconds since the epoch."""
+    """In seconds since the epoch, by Redis's clock once it is announced."""
     jobs_in_hand: int
     drain_rate: dict[str, float]
     """Jobs per second, by queue."""
     loaded: tuple[LoadedModel, ...] = ()
     """Those of its models that are in memory."""
+
+    def at(self, now: float) -> "WorkerStats":
+        """The same by another clock, on which it is now so late: all its times are shifted."""
+        shift_s = now - self.seen_at
+        loaded = [
+            each if each.expires_at is None else replace(each, expires_at=each.expires_at + shift_s)
+            for each in self.loaded
+        ]
+        return replace(self, seen_at=now, loaded=tuple(loaded))
 
 
 class QueueStats(msgspec.Struct, frozen=True):

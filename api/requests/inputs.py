@@ -63,11 +63,14 @@ def split_inputs(given: Inputs, max_inputs: int, field: str) -> tuple[str | tupl
 async def check_ids(queue: Queue, model: str, inputs: Sequence[object], field: str) -> None:
     """Raises InputTooLong for token ids that are far too many for the model: megabytes of them keep a worker busy."""
     for index, ids in enumerate(inputs):
-        if isinstance(ids, tuple) and len(ids) > MANY_IDS:  # pyright: ignore[reportUnknownArgumentType]
+        count = len(ids) if isinstance(ids, tuple) else 0  # pyright: ignore[reportUnknownArgumentType]
+        if count > MANY_IDS:
             for info in await queue.models():
-                if info.id == model and len(ids) > 2 * info.max_tokens:  # special tokens do not count  # pyright: ignore[reportUnknownArgumentType]
+                if (
+                    info.id == model and info.is_announced and count > 2 * info.max_tokens
+                ):  # special ones do not count
                     raise InputTooLong(
-                        f"Input {index}: {len(ids)} tokens, and the model reads at most {info.max_tokens}. "  # pyright: ignore[reportUnknownArgumentType]
+                        f"Input {index}: {count} tokens, and the model reads at most {info.max_tokens}. "
                         'Shorten it, or set `truncate` to "end" or "start".',
                         param=field,
                     )

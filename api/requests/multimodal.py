@@ -7,7 +7,7 @@ from api.requests.images import ImageReference, ImageSource, load_images
 from api.requests.inputs import TextOrImage, is_data_uri, may_be_image
 from api.work.queue import Queue
 from jobs.content import ImagePart, MixedInput, TextPart
-from jobs.errors import InvalidInput
+from jobs.errors import InvalidInput, NoWorker
 from jobs.rerank import Passage
 
 GivenInput = str | tuple[int, ...] | TextOrImage
@@ -39,9 +39,16 @@ async def load_inputs(
     """The inputs of an embedding as jobs have them. An object may have an image. For a model with vision, a text that
     is an address or a data URI is an image too. Images are fetched once everything else is valid.
 
-    image_url: an image that goes with each text. Raises InvalidInput naming the path, and UnknownModel.
+    image_url: an image that goes with each text. Raises InvalidInput naming the path, UnknownModel, and NoWorker where
+    it is not known whether the model has vision.
     """
-    has_vision = "vision" in (await queue.model(model, "embed")).abilities
+    info = await queue.model(model, "embed")
+    if not info.is_announced and (image_url is not None or any(map(may_be_image, given))):
+        raise NoWorker(
+            f"No worker has served {model} yet, so it is not known whether it reads images. "
+            "Send texts, or wait for a worker."
+        )
+    has_vision = "vision" in info.abilities
     inputs = [
         _read(each, f"input[{index}]", image_url, has_vision=has_vision) for index, each in enumerate(given)
     ]

@@ -3,7 +3,7 @@
 
 import asyncio
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import redis.asyncio
@@ -22,16 +22,20 @@ from jobs.store.scripts import script
 MODELS_FRESH_S = 1.0
 """How long an answer about models is used again, also the answer that Redis is away."""
 
-MODEL_FORGOTTEN_S = 600
-"""A model that no worker has announced for this long is no longer offered: restarts and upgrades take less."""
+MODEL_KNOWN_S = 7 * 86_400
+"""Jobs are taken for a model that a worker has announced in this time: workers may be away over a holiday. A model that
+was given up must not take jobs for ever that nobody does.
+"""
 
 
 class QueueInspector:
     """Reads what workers announce (mlxq:models, mlxq:worker:*) and what RQ's registries hold. Raises RedisError."""
 
-    def __init__(self, redis: redis.asyncio.Redis, *, limit: int) -> None:
+    def __init__(self, redis: redis.asyncio.Redis, *, limit: int, declared: Sequence[ModelInfo] = ()) -> None:
+        """limit: of a queue. declared: models that are known although no worker has announced them."""
         self._redis = redis
         self._limit = limit
+        self._declared = declared
         self._reader = AnnouncementReader()
         self._list = JobList(redis)
         self._position = redis.register_script(script("position"))
@@ -61,7 +65,9 @@ class QueueInspector:
         return found
 
     async def models(self) -> tuple[ModelInfo, ...]:
-        """The models that workers have announced. Calls at the same time share one command, and its failure."""
+        """The models that jobs are taken for: those that workers have announced in MODEL_KNOWN_S, and those declared.
+        Calls at the same time share one command, and its failure.
+        """
         answer: tuple[ModelInfo, ...] | Exception = self._answer
         if not self._fresh():
             if self._asking is None or self._asking.done():
@@ -89,12 +95,19 @@ class QueueInspector:
         return self._answer
 
     async def _announced(self) -> tuple[ModelInfo, ...]:
-        replies: dict[Any, Any] = await self._redis.hgetall(keys.MODELS)
+        pipeline = self._redis.pipeline(transaction=False)
+        pipeline.time()
+        pipeline.hgetall(keys.MODELS)
+        (now, _), replies = await pipeline.execute()
         announced = [self._reader.model(raw, keys.announced_model(name)) for name, raw in replies.items()]
-        oldest = time.time() - MODEL_FORGOTTEN_S
-        return tuple(
-            sorted((each.info for each in announced if each and each.seen_at > oldest), key=lambda i: i.id)
-        )
+        declared = {info.id for info in self._declared}
+        oldest = now - MODEL_KNOWN_S
+        known = [
+            each.info for each in announced if each and (each.seen_at > oldest or each.info.id in declared)
+        ]
+        ids = {info.id for info in known}
+        known += [info for info in self._declared if info.id not in ids]
+        return tuple(sorted(known, key=lambda info: info.id))
 
     async def workers(self) -> list[WorkerStats]:
         """Live workers: each one's announcement lives as long as its lease."""
@@ -137,8 +150,8 @@ class QueueInspector:
     async def stats(self) -> QueueStats:
         """How full every queue is, and the live workers."""
         workers, queues = await self.workers(), await self.queues()
+        now, _ = await self._redis.time()
         pipeline = self._redis.pipeline(transaction=False)
-        now = time.time()
         for name in queues:
             pipeline.llen(keys.queue(name))
             pipeline.scard(keys.tombstones(name))

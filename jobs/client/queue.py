@@ -30,7 +30,7 @@ from jobs.errors import (
 )
 from jobs.generate import Pieces
 from jobs.job import ENDED, TASK_OF, Job, JobPage, JobView, Lane, Result, SubmitOptions, Ticket
-from jobs.models import ModelInfo
+from jobs.models import ModelInfo, declared_model
 from jobs.settings import Settings
 from jobs.stats import QueueStats
 from jobs.store import keys, record
@@ -72,7 +72,8 @@ class JobQueue:
             idempotency_ttl_s=settings.idempotency_ttl_s,
         )
         self._outcomes = OutcomeListener(redis, self._outage)
-        self._inspector = QueueInspector(redis, limit=settings.queue_limit)
+        declared = [declared_model(entry) for entry in settings.declared_models]
+        self._inspector = QueueInspector(redis, limit=settings.queue_limit, declared=declared)
         self._cancel = redis.register_script(script("cancel"))
         self._attach = redis.register_script(script("attach"))
         self._expected: dict[str, asyncio.Future[JobOutcome]] = {}
@@ -261,7 +262,7 @@ class JobQueue:
             return await self._inspector.model(name, task)
 
     async def models(self) -> tuple[ModelInfo, ...]:
-        """The models that workers have announced, also of workers that are down for the moment."""
+        """The models that jobs are taken for, also while no worker serves them."""
         async with self._reaching_redis():
             return await self._inspector.models()
 

@@ -233,7 +233,9 @@ class WorkerQueue:
         return int(self._scripts["promote"](args=list(queues)))
 
     def announce(self, stats: WorkerStats, models: Iterable[ModelInfo]) -> None:
-        """Say that this worker lives and what it serves; holds as long as a lease."""
+        """Say that this worker lives and what it serves; holds as long as a lease. Its times become Redis's."""
+        seconds, microseconds = self._redis.time()
+        stats = stats.at(seconds + microseconds / 1e6)
         args: list[Any] = [self.worker, int(self._lease_s * 1000), record.pack(stats)]
         for info in models:
             args += [info.id, encode_model(info, stats.seen_at)]

@@ -115,7 +115,7 @@ class Ollama(Dialect):
         return json_response(msgspec.json.encode(show_model(name, await self.context.queue.models())))
 
     async def ollama_tags(self, request: Request) -> Response:
-        """Every model that a live worker serves."""
+        """Every model that jobs are taken for, also while no worker serves it."""
         return json_response(msgspec.json.encode(list_models(await self.context.queue.models())))
 
     async def ollama_ps(self, request: Request) -> Response:

@@ -68,7 +68,7 @@ class OpenAI(Dialect):
         )
 
     async def list_models(self, request: Request) -> Response:
-        """Every model that a live worker serves."""
+        """Every model that jobs are taken for, also while no worker serves it."""
         models = await self.context.queue.models()
         return json_response(
             msgspec.json.encode(ModelListReply(data=[_model_reply(info) for info in models]))
