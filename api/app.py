@@ -7,6 +7,7 @@ from typing import Any
 from fastapi import FastAPI
 from starlette.exceptions import HTTPException
 
+from api.bodies_in_flight import BodiesInFlight
 from api.dialects.anthropic.routes import Anthropic
 from api.dialects.cohere.routes import Cohere
 from api.dialects.dialect import Context
@@ -70,7 +71,7 @@ def create_app(queue: Queue, settings: Settings, images: ImageSource | None = No
             await queue.aclose()
 
     app = _Application(title="mlxq", lifespan=lifespan, exception_handlers={HTTPException: http_exception})
-    context = Context(queue, settings, images, accepted_response)
+    context = Context(queue, settings, images, accepted_response, BodiesInFlight(settings.bodies_bytes))
     for dialect in _DIALECTS:
         dialect(context).add_routes(app)
     return app

@@ -9,6 +9,7 @@ from fastapi.routing import APIRoute
 from starlette.requests import Request
 from starlette.responses import Response
 
+from api.bodies_in_flight import release_body
 from api.errors import OPENAI_ERRORS, ErrorFormat, error_response
 from api.openapi.operation import Operation
 from jobs.errors import ServerStopping
@@ -46,6 +47,8 @@ class DirectRoute(APIRoute):
                 if STOPPING not in error.args:
                     raise
                 return self._failed(ServerStopping(), request)
+            finally:
+                release_body(request)
 
         return handle
 

@@ -74,6 +74,11 @@ class Settings(BaseSettings):
     max_body_bytes: int = Field(
         default=32 * 1024 * 1024, ge=1024, description="Largest request body; 2,048 long texts fit."
     )
+    bodies_bytes: int = Field(
+        default=512 * 1024 * 1024,
+        ge=1024,
+        description="Bytes of request bodies that one API process holds at a time; more are answered 429.",
+    )
     max_inputs: int = Field(
         default=2048, ge=1, description="Most inputs in one embedding request; OpenAI's own limit."
     )

@@ -47,8 +47,18 @@ class WorkerStats(msgspec.Struct, frozen=True, kw_only=True):
         return replace(self, seen_at=now, loaded=tuple(loaded))
 
 
+class RedisMemory(msgspec.Struct, frozen=True, kw_only=True):
+    """How full Redis is."""
+
+    used_bytes: int
+    max_bytes: int | None
+    """Its maxmemory. None: it has no bound."""
+
+
 class QueueStats(msgspec.Struct, frozen=True):
     """All of mlxq's queues and live workers at one moment."""
 
     queues: tuple[LaneStats, ...]
     workers: tuple[WorkerStats, ...]
+    redis_memory: RedisMemory | None = None
+    """None where Redis does not tell it: the user of REDIS_URL may not ask (INFO)."""

@@ -9,6 +9,7 @@ from fastapi import FastAPI
 from starlette.requests import Request
 from starlette.responses import Response
 
+from api.bodies_in_flight import BodiesInFlight
 from api.dialects.stream_response import StreamDialect, StreamResponse
 from api.replies.vector_formats import Encoding
 from api.requests.body import decode_body, read_body
@@ -41,6 +42,7 @@ class Context(NamedTuple):
     images: ImageSource | None
     """None where addresses of images are not fetched, and images are not checked."""
     accepted_response: AcceptedResponse
+    bodies: BodiesInFlight
 
 
 class Dialect(abc.ABC):
@@ -56,14 +58,14 @@ class Dialect(abc.ABC):
     async def read(self, request: Request, decoder: msgspec.json.Decoder[T]) -> tuple[T, Terms]:
         """The decoded body, and how the work is to be done: all that is read of a request.
 
-        Raises InvalidInput, BodyTooLarge, ClientDisconnect.
+        Raises InvalidInput, BodyTooLarge, Overloaded, ClientDisconnect.
         """
         asked = decode_body(decoder, await self.read_raw(request))
         return asked, terms_of(request, self.context.settings)
 
     async def read_raw(self, request: Request) -> bytes:
-        """The body as it came. Raises BodyTooLarge, ClientDisconnect."""
-        return await read_body(request, self.context.settings.max_body_bytes)
+        """The body as it came. Raises BodyTooLarge, Overloaded, ClientDisconnect."""
+        return await read_body(request, self.context.settings.max_body_bytes, self.context.bodies)
 
     async def respond(
         self,

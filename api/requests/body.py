@@ -6,6 +6,7 @@ from typing import NoReturn, TypeVar
 import msgspec
 from starlette.requests import ClientDisconnect, Request
 
+from api.bodies_in_flight import BodiesInFlight
 from api.errors import BodyTooLarge
 from jobs.errors import InvalidInput
 
@@ -18,8 +19,10 @@ _PATH = re.compile(r" - at (?:`key` in )?`\$\.?(?P<path>[^`]*)`\Z")
 _MISSING = re.compile(r"Object missing required field `(?P<name>\w+)`")
 
 
-async def read_body(request: Request, limit_bytes: int) -> bytes:
-    """The whole body. Raises BodyTooLarge above the limit, ClientDisconnect where the caller disconnected."""
+async def read_body(request: Request, limit_bytes: int, bodies: BodiesInFlight) -> bytes:
+    """The whole body. Raises BodyTooLarge above the limit, Overloaded where all bodies together are too much, and
+    ClientDisconnect where the caller disconnected.
+    """
     announced = request.headers.get("content-length", "")
     if announced.isdecimal() and (len(announced) > 18 or int(announced) > limit_bytes):
         raise _too_large(limit_bytes)
@@ -35,6 +38,7 @@ async def read_body(request: Request, limit_bytes: int) -> bytes:
         size_bytes += len(chunk)
         if size_bytes > limit_bytes:
             raise _too_large(limit_bytes)
+        bodies.hold(request, len(chunk))
         chunks.append(chunk)
     return chunks[0] if len(chunks) == 1 else b"".join(chunks)
 

@@ -1,11 +1,13 @@
 """Submitting many jobs at once without waiting for more: while one ADMIT is on its way, the next ones gather."""
 
 import asyncio
-from collections.abc import Mapping, Sequence
+import contextlib
+from collections.abc import Generator, Mapping, Sequence
 
 import redis.asyncio
 from redis.exceptions import RedisError
 
+from jobs.errors import Overloaded
 from jobs.store.scripts import script
 
 MAX_JOBS = 256
@@ -13,6 +15,10 @@ MAX_JOBS = 256
 
 MAX_BYTES = 1 << 20
 """Bytes in one ADMIT."""
+
+MOST_PENDING_JOBS = 10_000
+MOST_PENDING_BYTES = 256 << 20
+"""What waits in a process for its ADMIT: Redis takes thousands of jobs a second, so more means that it is stuck."""
 
 PARTS_TTL_S = 60
 """What is left of a large job whose caller or API process went away goes by itself."""
@@ -34,20 +40,49 @@ class AdmitBatcher:
         self._pending: list[_Pending] = []
         self._flushing: asyncio.Task[None] | None = None
         self._alone = asyncio.Lock()
+        self._held_jobs = self._held_bytes = 0  # pending, and on their way
 
     async def admit(self, args: Sequence[str | bytes | int], size_bytes: int) -> Verdict:
-        """Run ADMIT for one job's arguments (see lua/admit.lua). Raises RedisError."""
+        """Run ADMIT for one job's arguments (see lua/admit.lua). Raises RedisError, Overloaded."""
         verdict: asyncio.Future[Verdict] = asyncio.get_running_loop().create_future()
-        self._pending.append((args, size_bytes, verdict))
-        if self._flushing is None:
-            self._flushing = asyncio.create_task(self._flush())
-        return await verdict
+        with self._holding(size_bytes):
+            self._pending.append((args, size_bytes, verdict))
+            if self._flushing is None:
+                self._flushing = asyncio.create_task(self._flush())
+            return await verdict
 
     async def admit_large(
         self, args: Sequence[str | bytes | int], job_key: str, parts: Mapping[str, bytes]
     ) -> Verdict:
-        """The same for a job whose data is written first, part by part. Raises RedisError."""
+        """The same for a job whose data is written first, part by part. Raises RedisError, Overloaded."""
         verdict: asyncio.Future[Verdict] = asyncio.get_running_loop().create_future()
+        with self._holding(sum(map(len, parts.values()))):
+            await self._send_large(args, job_key, parts, verdict)
+        return await verdict
+
+    @contextlib.contextmanager
+    def _holding(self, size_bytes: int) -> Generator[None]:
+        others = self._held_bytes and self._held_bytes + size_bytes > MOST_PENDING_BYTES
+        if others or self._held_jobs >= MOST_PENDING_JOBS:
+            raise Overloaded(
+                f"{self._held_jobs} jobs of {self._held_bytes} bytes wait for Redis to take them, and this process"
+                " holds no more. Try again in 1 s."
+            )
+        self._held_jobs += 1
+        self._held_bytes += size_bytes
+        try:
+            yield
+        finally:
+            self._held_jobs -= 1
+            self._held_bytes -= size_bytes
+
+    async def _send_large(
+        self,
+        args: Sequence[str | bytes | int],
+        job_key: str,
+        parts: Mapping[str, bytes],
+        verdict: asyncio.Future[Verdict],
+    ) -> None:
         async with self._alone:
             for name, part in parts.items():
                 pipeline = self._redis.pipeline(transaction=True)
@@ -55,7 +90,6 @@ class AdmitBatcher:
                 pipeline.expire(job_key, PARTS_TTL_S)
                 await pipeline.execute()
             await self._send([(args, 0, verdict)])
-        return await verdict
 
     async def _flush(self) -> None:
         try:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 import redis.asyncio
-from redis.exceptions import RedisError
+from redis.exceptions import RedisError, ResponseError
 
 from jobs.client.announcements import AnnouncementReader
 from jobs.client.job_list import JobList
@@ -15,7 +15,7 @@ from jobs.errors import Failure, JobError, UnknownJob
 from jobs.job import JobPage, JobView, Lane
 from jobs.models import MAX_SHOWN_CHARACTERS, ModelInfo, model_for
 from jobs.process.cancelling import cancel_and_wait
-from jobs.stats import LaneStats, QueueStats, WorkerStats
+from jobs.stats import LaneStats, QueueStats, RedisMemory, WorkerStats
 from jobs.store import keys, record
 from jobs.store.scripts import script
 
@@ -147,6 +147,14 @@ class QueueInspector:
         in_list, tombstones = await pipeline.execute()
         return max(0, in_list - tombstones)
 
+    async def memory(self) -> RedisMemory | None:
+        """How full Redis is; None where it does not tell."""
+        try:
+            told: dict[str, Any] = await self._redis.info("memory")
+        except ResponseError:
+            return None
+        return RedisMemory(used_bytes=told["used_memory"], max_bytes=told.get("maxmemory") or None)
+
     async def stats(self) -> QueueStats:
         """How full every queue is, and the live workers."""
         workers, queues = await self.workers(), await self.queues()
@@ -161,7 +169,7 @@ class QueueInspector:
             pipeline.zcount(keys.registry("failed", name), now, "+inf")
         counts = await pipeline.execute()
         rows = [self._lane_stats(name, counts[6 * n : 6 * n + 6], workers) for n, name in enumerate(queues)]
-        return QueueStats(queues=tuple(rows), workers=tuple(workers))
+        return QueueStats(tuple(rows), tuple(workers), await self.memory())
 
     def _lane_stats(self, name: str, counts: list[int], workers: Iterable[WorkerStats]) -> LaneStats:
         parsed = keys.parse_queue_name(name)

@@ -16,8 +16,8 @@ from jobs.client.admit_batcher import AdmitBatcher
 from jobs.client.fingerprint import fingerprint
 from jobs.client.inspector import QueueInspector
 from jobs.client.outcome_listener import MISSING, JobOutcome, OutcomeListener
-from jobs.client.overload import overloaded
-from jobs.client.stream_reader import TokenEvent, follow_stream
+from jobs.client.overload import Overload
+from jobs.client.stream_reader import MOST_HELD, TokenEvent, follow_stream
 from jobs.client.watch import Watch, unavailable
 from jobs.errors import (
     IdempotencyConflict,
@@ -74,6 +74,7 @@ class JobQueue:
         self._outcomes = OutcomeListener(redis, self._outage)
         declared = [declared_model(entry) for entry in settings.declared_models]
         self._inspector = QueueInspector(redis, limit=settings.queue_limit, declared=declared)
+        self._overload = Overload(self._inspector, most_bytes=settings.queue_bytes)
         self._cancel = redis.register_script(script("cancel"))
         self._attach = redis.register_script(script("attach"))
         self._expected: dict[str, asyncio.Future[JobOutcome]] = {}
@@ -125,7 +126,7 @@ class JobQueue:
         if verdict == "ended":
             raise IdempotencyConflict(_RESULT_GONE)
         async with self._reaching_redis():
-            error = await overloaded(self._inspector, queue, verdict, int(value), self._settings.queue_bytes)
+            error = await self._overload.of_queue(queue, verdict, int(value))
         raise error
 
     async def wait(self, job_id: str, timeout_s: float) -> Result:
@@ -195,7 +196,7 @@ class JobQueue:
         """The events after that number. None while Redis is away: the stream waits, as its job does."""
         try:
             async with self._reaching_job():
-                rows: Any = await self._redis.xrange(keys.stream(job_id), min=f"({after}-0")
+                rows: Any = await self._redis.xrange(keys.stream(job_id), min=f"({after}-0", count=MOST_HELD)
         except QueueUnavailable:
             return []
         return [TokenEvent(int(number.partition(b"-")[0]), fields[b"pieces"]) for number, fields in rows]
@@ -332,6 +333,7 @@ class JobQueue:
             *fields,
         ]
         async with self._reaching_redis():
+            await self._overload.check_memory()
             if parts:
                 return await self._admit_batcher.admit_large(args, keys.job(job_id), parts)
             return await self._admit_batcher.admit(args, size_bytes)

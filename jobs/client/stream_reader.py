@@ -16,6 +16,10 @@ SAFETY_POLL_S = 1.0
 """Pub/sub delivers at most once, so outcomes and streams' logs are also read this often where nothing is published."""
 
 
+MOST_HELD = 256
+"""Events that wait for a reader, and that are read from the log at once. A slow reader finds the others in the log."""
+
+
 class TokenEvent(NamedTuple):
     """One event of a stream, not decoded yet."""
 
@@ -40,11 +44,15 @@ class StreamReader:
 
     def __init__(self) -> None:
         self._events: deque[TokenEvent] = deque()
+        self._dropped = False
         self._changed = asyncio.Event()
 
     def put(self, event: TokenEvent) -> None:
-        """An event was published."""
-        self._events.append(event)
+        """An event was published. It is dropped where MOST_HELD are there."""
+        if self._dropped or len(self._events) >= MOST_HELD:
+            self._dropped = True  # and all that follow, until those that are here have been taken
+        else:
+            self._events.append(event)
         self._changed.set()
 
     def wake(self) -> None:
@@ -52,14 +60,17 @@ class StreamReader:
         self._changed.set()
 
     def take(self, after: int) -> tuple[list[TokenEvent], bool]:
-        """(the events that follow number `after` without a gap, whether there is one after a gap)."""
+        """(the events that follow number `after` without a gap, whether others were published that are not here)."""
         self._changed.clear()
         found: list[TokenEvent] = []
         while self._events and self._events[0].number <= after + len(found) + 1:
             event = self._events.popleft()
             if event.number == after + len(found) + 1:
                 found.append(event)
-        return found, bool(self._events)
+        is_gap = self._dropped or bool(self._events)
+        if not found:
+            self._dropped = False  # the caller reads the log now, where they are
+        return found, is_gap
 
     async def wait(self, timeout_s: float) -> bool:
         """Whether an event was published, or the job has ended, in that time."""
@@ -80,7 +91,7 @@ async def follow_stream(
     after: int,
 ) -> AsyncGenerator[TokenEvent]:
     """The events after that number, in order: as they are published, and from the log those that were missed. Ends when
-    the job has ended and all events are read. read_log: gives the events after a number.
+    the job has ended and all events are read. read_log: gives at most MOST_HELD events after a number.
     """
     behind = True
     while True:
@@ -92,7 +103,7 @@ async def follow_stream(
             yield event
             after = event.number
         if events:
-            behind = False
+            behind = len(events) >= MOST_HELD
         elif over:
             return
         else:

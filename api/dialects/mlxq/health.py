@@ -12,7 +12,7 @@ from api.errors import ErrorReply
 from api.openapi.operation import Operation, reading
 from api.route import add_route
 from jobs.errors import InternalError, QueueUnavailable
-from jobs.stats import LaneStats, QueueStats, WorkerStats
+from jobs.stats import LaneStats, QueueStats, RedisMemory, WorkerStats
 
 
 class Life(msgspec.Struct, frozen=True):
@@ -48,6 +48,7 @@ class StatsReply(msgspec.Struct, frozen=True, kw_only=True):
     queue_stats: Totals
     queues: tuple[LaneStats, ...]
     workers: tuple[WorkerStats, ...]
+    redis_memory: RedisMemory | None
 
 
 _ALIVE = msgspec.json.encode(Life())
@@ -82,6 +83,7 @@ class Health(Dialect):
             queue_stats=totals(stats, self.context.settings.queue_limit),
             queues=stats.queues,
             workers=stats.workers,
+            redis_memory=stats.redis_memory,
         )
         return json_response(msgspec.json.encode(reply))
 

@@ -152,7 +152,7 @@ class Jobs(Dialect):
         return await accepted_response(Accepted(view), asked.encoding_format)
 
     async def _job(self, asked: JobRequest, raw: bytes) -> Job:
-        queue, settings, images, _ = self.context
+        queue, settings, images, *_ = self.context
         if asked.task == "embed":
             embedding = decode_body(_embedding_decoder, raw)
             return await embed_job(embedding, settings.max_inputs, queue, images)

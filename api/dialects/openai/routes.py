@@ -57,7 +57,7 @@ class OpenAI(Dialect):
     async def create_embeddings(self, request: Request) -> Response:
         """One vector per input, now, or a job's id with `Prefer: respond-async`."""
         asked, terms = await self.read(request, _decoder)
-        queue, settings, images, _ = self.context
+        queue, settings, images, *_ = self.context
         job = await embed_job(asked, settings.max_inputs, queue, images)
         return await self.respond(
             request,

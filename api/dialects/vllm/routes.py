@@ -34,7 +34,7 @@ class Vllm(Dialect):
     async def score(self, request: Request) -> Response:
         """How well the second of each pair answers the first, in the pairs' order."""
         asked, terms = await self.read(request, _decoder)
-        queue, settings, images, _ = self.context
+        queue, settings, images, *_ = self.context
         paired = await score_jobs(asked, await queue.models(), images, settings.max_inputs)
         created = int(time.time())
         return await self.respond(

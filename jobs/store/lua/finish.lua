@@ -11,25 +11,46 @@ local worker_key = 'rq:worker:' .. worker
 local stale, followups, mail = {}, {}, {}
 local succeeded, failed = 0, 0
 
+-- To the queue's tail, at once or after delay_s.
+local function again(job_key, id, queue, delay)
+  if delay > 0 then
+    redis.call('HSET', job_key, 'status', 'scheduled')
+    redis.call('ZADD', 'rq:scheduled:' .. queue, now() + delay, id)
+    return
+  end
+  redis.call('HSET', job_key, 'status', 'queued')
+  number(queue, job_key)
+  redis.call('RPUSH', 'rq:queue:' .. queue, id)
+  wake(queue)
+end
+
+-- Whoever enqueued a job through RQ may have asked that it is repeated (rq/repeat.py: the intervals count from the end).
+-- Its results gather; they and the job get their end when the last one is there.
+local function repeated(job_key, id, queue)
+  local asked = redis.call('HMGET', job_key, 'repeats_left', 'repeat_intervals')
+  local left = tonumber(asked[1] or '') or 0
+  if left < 1 then return false end
+  local is_json, intervals = pcall(cjson.decode, asked[2] or '')
+  local delay = is_json and type(intervals) == 'table' and tonumber(intervals[math.min(left, #intervals)]) or 0
+  redis.call('HINCRBY', job_key, 'repeats_left', -1)
+  redis.call('DEL', 'mlxq:stream:' .. id)
+  again(job_key, id, queue, delay)
+  return true
+end
+
 local function settle(id, execution, queue, verdict, ttl, stored, failure)
   local job_key = 'rq:job:' .. id
   if verdict == 'release' or verdict == 'retry' then
-    redis.call('HSET', job_key, 'status', 'queued')
     if verdict == 'release' then
+      redis.call('HSET', job_key, 'status', 'queued')
       redis.call('LPUSH', 'rq:queue:' .. queue, id)
       redis.call('HINCRBY', job_key, 'mlxq_attempts', -1)
+      wake(queue)
     else
       failed = failed + 1
       redis.call('HINCRBY', job_key, 'retries_left', -1)
-      if ttl > 0 then
-        redis.call('HSET', job_key, 'status', 'scheduled')
-        redis.call('ZADD', 'rq:scheduled:' .. queue, now() + ttl, id)
-        return
-      end
-      number(queue, job_key)
-      redis.call('RPUSH', 'rq:queue:' .. queue, id)
+      again(job_key, id, queue, ttl)
     end
-    wake(queue)
     return
   end
   local followed_up
@@ -40,7 +61,7 @@ local function settle(id, execution, queue, verdict, ttl, stored, failure)
       'execution_id', execution)
     tell(mail, job_key, id, 'finished', stored)
     followed_up = follow_up(job_key, id, false, FOLLOW_UP_S)
-    keep(job_key, id, queue, 'finished', ttl, followed_up)
+    if not repeated(job_key, id, queue) then keep(job_key, id, queue, 'finished', ttl, followed_up) end
   else
     failed = failed + 1
     followed_up = fail(mail, queue, id, iso, worker, execution, stored, failure)

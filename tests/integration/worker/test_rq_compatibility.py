@@ -13,6 +13,7 @@ from rq import Callback, Queue, Worker
 from rq.command import send_shutdown_command, send_stop_job_command
 from rq.job import Dependency, Retry
 from rq.job import Job as RqJob
+from rq.repeat import Repeat
 from rq_exporter.collector import RQCollector
 
 from jobs.client.queue import JobQueue
@@ -36,6 +37,17 @@ async def test_rq_stop_job_ends_a_running_job_as_stopped(
     send_stop_job_command(redis_client, ticket.id, serializer=MsgpackSerializer)
     await until_async(lambda: has_status(queue, ticket.id, "stopped"))
     runner.gate.set()
+
+
+async def test_a_job_that_rq_enqueued_is_repeated_as_it_asks(
+    queue: JobQueue, runner: FakeRunner, redis_client: redis.Redis
+):
+    lane = Queue("embed:fake:default", connection=redis_client, serializer=MsgpackSerializer)
+    repeated = lane.enqueue("mlxq.run", job("again"), repeat=Repeat(times=2, interval=[0, 1]))
+    await until(lambda: len(repeated.results()) == 3)
+    await until_async(lambda: has_status(queue, repeated.id, "finished"))
+    assert 0 < redis_client.ttl(keys.job(repeated.id)) <= 500
+    assert runner.batches == [["again"]] * 3
 
 
 async def test_rq_shutdown_is_a_warm_stop(

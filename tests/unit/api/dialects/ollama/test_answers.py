@@ -8,6 +8,7 @@ import httpx
 import pytest
 from fastapi import FastAPI
 
+from api.bodies_in_flight import BodiesInFlight
 from api.dialects.dialect import Context
 from api.dialects.mlxq.job_reply import accepted_response
 from api.dialects.ollama.routes import Ollama
@@ -100,7 +101,9 @@ async def test_the_whole_takes_as_long_as_the_caller_waited_in_nanoseconds(strea
                 yield event
 
     app = FastAPI()
-    context = Context(Slow(models=(CHAT_MODEL,)), Settings(), None, accepted_response)
+    context = Context(
+        Slow(models=(CHAT_MODEL,)), Settings(), None, accepted_response, BodiesInFlight(1 << 20)
+    )
     Ollama(context, clock_ns=lambda: now_ns).add_routes(app)
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://mlxq") as client:
         *_, last = (await chat(client, stream=stream)).text.splitlines()
