@@ -23,13 +23,17 @@ _LISTS = {
 """The settings that are lists, each with an example."""
 
 
+_UNPREFIXED = ("redis_url", "qdrant_url")
+"""The settings whose variables are those that other programs read, too."""
+
+
 class ConfigurationError(Exception):
     """A setting has a value that it cannot have."""
 
 
 def variable(field: str) -> str:
     """The environment variable of a setting."""
-    return "REDIS_URL" if field == "redis_url" else f"MLXQ_{field.upper()}"
+    return field.upper() if field in _UNPREFIXED else f"MLXQ_{field.upper()}"
 
 
 def load_settings(options: argparse.Namespace) -> Settings:
@@ -62,7 +66,8 @@ def load_settings(options: argparse.Namespace) -> Settings:
 
 def _field(location: str) -> str:
     """pydantic names a setting by its alias where it has one."""
-    return "redis_url" if location in ("REDIS_URL", "MLXQ_REDIS_URL") else location
+    name = location.removeprefix("MLXQ_").lower()
+    return name if name in _UNPREFIXED else location
 
 
 def _name(field: str, given: dict[str, Any]) -> str:

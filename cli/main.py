@@ -3,9 +3,13 @@
 import argparse
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
 
 from cli.parser import Parser
+
+if TYPE_CHECKING:
+    from jobs.settings import Settings
 
 EPILOG = "Every option is also an environment variable, and there are more of those: see `mlxq settings`."
 
@@ -26,9 +30,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
             from cli.commands.up import up as run
         case "serve":
             from cli.commands.serve import serve as run
+        case "collections":
+            run = _collections(options)
         case _:
             from cli.commands.worker import worker as run
 
+    from cli.commands.cannot_do import CannotDo
     from cli.configuration import ConfigurationError, load_settings
     from cli.startup.model_check import CannotServe
     from cli.startup.redis_check import RedisRefused
@@ -52,9 +59,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (NoBackend, CannotServe, RedisRefused) as error:
         complain(error)
         return CONFIGURATION_ERROR
-    except (RedisServerError, OSError) as error:
+    except (RedisServerError, OSError, CannotDo) as error:
         complain(hide_urls(str(error)))
         return 1
+
+
+def _collections(options: argparse.Namespace) -> Callable[["Settings"], int]:
+    from cli.commands.collections import Request, collections
+
+    request = Request(options.action, getattr(options, "name", ""), getattr(options, "to", ""))
+    return lambda settings: collections(settings, request)
 
 
 def complain(error: object) -> None:
@@ -91,6 +105,7 @@ def build_parser() -> argparse.ArgumentParser:
     )
     serve = command("serve", "Run the API alone, for workers elsewhere.")
     worker = command("worker", "Run one worker alone, for an API elsewhere.")
+    vectors = command("collections", "List, show, remove or copy the collections of vectors.")
     command("settings", "List every setting: variable, default, meaning.")
     command("version", "Print the version.")
 
@@ -98,6 +113,11 @@ def build_parser() -> argparse.ArgumentParser:
         part.add_argument("--host", help="address to listen on (127.0.0.1)")
         part.add_argument("--port", help="port to listen on (8000); 0 picks a free one")
         part.add_argument("--api-processes", metavar="N", help="API processes that share the port (1)")
+    up.add_argument(
+        "--qdrant-port",
+        metavar="PORT",
+        help="let Qdrant's clients on this machine reach the collections on this port, too",
+    )
     for part in (up, worker):
         part.add_argument(
             "--model",
@@ -107,6 +127,20 @@ def build_parser() -> argparse.ArgumentParser:
             help="model to serve: [ALIAS=]FOLDER_OR_NAME[,adapter=FOLDER][,draft=FOLDER_OR_NAME][,task=embed]; "
             "may be repeated",
         )
+    actions = vectors.add_subparsers(dest="action", required=True, metavar="ACTION")
+    actions.add_parser("list", help="all collections, with their points and vectors")
+    for action, text in (
+        ("show", "one collection"),
+        ("rm", "remove a collection and its files"),
+        ("copy", "copy a collection to a Qdrant server"),
+    ):
+        part = actions.add_parser(action, help=text)
+        part.add_argument("name", metavar="COLLECTION")
+        if action == "copy":
+            part.add_argument("--to", metavar="URL", required=True, help="of the server: http://host:6333")
+    vectors.add_argument(
+        "--data", metavar="FOLDER", help="of the `mlxq up` that serves them (~/.local/share/mlxq)"
+    )
     for part in (up, serve, worker):
         part.add_argument(
             "--redis",

@@ -1,1 +1,1 @@
-"""Who asks in bulk."""
+"""Folders of documents into collections of vectors, and found again."""

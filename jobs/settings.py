@@ -28,6 +28,18 @@ class Settings(BaseSettings):
         default=Path.home() / ".local" / "share" / "mlxq",
         description="Folder of the Redis that mlxq starts itself, and of what workers learn about batch sizes.",
     )
+    qdrant_url: str | None = Field(
+        default=None,
+        repr=False,  # it may hold a password
+        validation_alias=AliasChoices("QDRANT_URL", "MLXQ_QDRANT_URL", "qdrant_url"),
+        description="Qdrant server for collections of vectors. Unset: the embedded store that `mlxq up` runs.",
+    )
+    qdrant_port: int | None = Field(
+        default=None,
+        ge=0,
+        le=65535,
+        description="Port of 127.0.0.1 on which the embedded store answers Qdrant's clients, too; 0 picks a free one.",
+    )
     host: str = Field(default="127.0.0.1", description="Address the API listens on; local only by default.")
     port: int = Field(
         default=8000, ge=0, le=65535, description="Port the API listens on; 0 picks a free one."

@@ -1,15 +1,16 @@
 """`mlxq up`: Redis, API and worker in one process tree with one Ctrl-C."""
 
 import asyncio
+import contextlib
 import socket
 import sys
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
 
 from cli.processes import event_loop
 from cli.processes.listener import listen, listen_locally, local_url
 from cli.processes.own_redis import keep_running
 from cli.processes.process_tree import run_tree
-from cli.processes.supervisors import api_supervisors, worker_supervisor
+from cli.processes.supervisors import api_supervisors, store_supervisor, worker_supervisor
 from cli.startup.model_check import served_names
 from cli.startup.ready_message import announce_when_ready
 from cli.startup.redis_check import check_redis
@@ -23,7 +24,7 @@ from workers.backend import check_backend
 
 
 def up(settings: Settings) -> int:
-    """Stops in the order worker (which finishes its batch), API, Redis.
+    """Stops in the order worker (which finishes its batch), API, vector store, Redis.
 
     Raises: NoBackend, CannotServe, RedisRefused, RedisServerError, OSError.
     """
@@ -31,29 +32,49 @@ def up(settings: Settings) -> int:
     names = served_names(settings)
     if settings.access_log is None:
         settings = settings.model_copy(update={"access_log": True})
-    with listen(settings.host, settings.port) as listener, listen_locally() as large:
+    with (
+        listen(settings.host, settings.port) as listener,
+        listen_locally() as large,
+        _listen_for_qdrant(settings) as qdrant,
+    ):
+        listeners = (listener, large, qdrant)
         redis = own_server(settings)
         if redis is None:
             check_redis(settings.redis_url or "")
-            return event_loop.run(_run(settings, (listener, large), None, names))
+            return event_loop.run(_run(settings, listeners, None, names))
         with redis:
             settings = settings.model_copy(update={"redis_url": redis.url})
-            return event_loop.run(_run(settings, (listener, large), redis, names))
+            return event_loop.run(_run(settings, listeners, redis, names))
+
+
+@contextlib.contextmanager
+def _listen_for_qdrant(settings: Settings) -> Generator[socket.socket | None]:
+    """Where Qdrant's clients reach the embedded store, if they are to. On this machine only: it asks for no key."""
+    if settings.qdrant_port is None or settings.qdrant_url is not None:
+        yield None
+        return
+    with listen("127.0.0.1", settings.qdrant_port) as listener:
+        yield listener
 
 
 async def _run(
     settings: Settings,
-    listeners: tuple[socket.socket, socket.socket],
+    listeners: tuple[socket.socket, socket.socket, socket.socket | None],
     redis: RedisServer | None,
     names: Sequence[str],
 ) -> int:
-    """listeners: of all requests, and of those with large bodies."""
+    """listeners: of all requests, of those with large bodies, and of Qdrant's clients, if they are to be served."""
     pipe = ParentPipe()
-    stages = [[worker_supervisor(settings, pipe)], api_supervisors(settings, *listeners, pipe)]
-    url = local_url(listeners[0])
+    everything, large, qdrant = listeners
+    stages = [[worker_supervisor(settings, pipe)], api_supervisors(settings, everything, large, pipe)]
+    if settings.qdrant_url is None:
+        stages.append([store_supervisor(settings, qdrant, pipe)])
+    url = local_url(everything)
     print(f"{paint('mlxq', 'bold', sys.stdout)} starts on {url}", flush=True)
     print(f"  Redis   {shown_url(settings.redis_url or '')}{' (its own)' if redis else ''}")
     print(f"  models  {', '.join(settings.models)}", flush=True)
+    if qdrant is not None:
+        print(f"  Qdrant  {local_url(qdrant)} (the embedded store)", flush=True)
 
     async def beside() -> None:
         async with asyncio.TaskGroup() as group:

@@ -63,3 +63,19 @@ def worker_supervisor(settings: Settings, pipe: ParentPipe) -> Supervisor:
         stop_s=settings.batch_timeout_s,
         on_death=free,
     )
+
+
+def store_supervisor(settings: Settings, listener: socket.socket | None, pipe: ParentPipe) -> Supervisor:
+    """The embedded vector store. listener: where it answers besides its socket in the data folder."""
+    fds = [pipe.read_fd]
+    options: list[str] = []
+    if listener is not None:
+        fds.append(listener.fileno())
+        options = ["--listen-fd", f"{listener.fileno()}"]
+    return Supervisor(
+        "vector store",
+        (*_PYTHON, "cli.store_process", "--parent-fd", f"{pipe.read_fd}", *options),
+        child_environ(settings),
+        pass_fds=fds,
+        stop_s=30,
+    )

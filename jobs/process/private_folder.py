@@ -4,6 +4,7 @@ import errno
 import fcntl
 import hashlib
 import os
+import socket
 from pathlib import Path
 
 SOCKET_PATH_BYTES = 103  # sun_path is 104 bytes with its final NUL on macOS, 108 on Linux
@@ -57,6 +58,18 @@ class PrivateFolder:
         if self._lock is not None:
             os.close(self._lock)
         self._lock = None
+
+    def is_served(self) -> bool:
+        """Whether a process listens on the socket; the file that a crash left behind refuses."""
+        with socket.socket(socket.AF_UNIX) as probe:
+            probe.settimeout(1)
+            try:
+                probe.connect(str(self.socket))
+            except (FileNotFoundError, ConnectionRefusedError):
+                return False
+            except OSError:
+                return True
+            return True
 
     def unusable(self, error: OSError) -> FolderUnusable:
         """The error to raise where a file in it cannot be used."""

@@ -1,6 +1,5 @@
 """The private folder of a Redis of our own: its socket, its log, who uses it."""
 
-import socket
 from pathlib import Path
 from urllib.parse import quote
 
@@ -56,15 +55,7 @@ class DataFolder:
 
     def is_served(self) -> bool:
         """Whether a process listens on the socket; the file that a crash left behind refuses."""
-        with socket.socket(socket.AF_UNIX) as probe:
-            probe.settimeout(1)
-            try:
-                probe.connect(str(self.socket))
-            except (FileNotFoundError, ConnectionRefusedError):
-                return False
-            except OSError:
-                return True
-            return True
+        return self._private.is_served()
 
     def log_end(self) -> str:
         """The last five lines of the server's log under a heading; empty where there is no log."""

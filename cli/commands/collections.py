@@ -1,0 +1,112 @@
+"""`mlxq collections`: what is in the vector store, and how it moves to a Qdrant server."""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import httpx
+from qdrant_client import QdrantClient, models
+from qdrant_client.http.exceptions import ApiException, UnexpectedResponse
+
+from cli.commands.cannot_do import CannotDo
+from ingest.qdrant.connect import StoreUnavailable, connect, server
+from jobs.settings import Settings
+
+
+class Request(NamedTuple):
+    """What the command line asks for."""
+
+    action: str
+    """list, show, rm or copy."""
+    name: str = ""
+    to: str = ""
+    """Address of the server to copy to."""
+
+
+def collections(settings: Settings, request: Request) -> int:
+    """Raises: CannotDo."""
+    actions: dict[str, Callable[[QdrantClient, Request], None]] = {
+        "list": _list,
+        "show": _show,
+        "rm": _remove,
+        "copy": _copy,
+    }
+    try:
+        client = connect(settings)
+        actions[request.action](client, request)
+    except StoreUnavailable as error:
+        raise CannotDo(f"{error}") from error
+    except UnexpectedResponse as error:
+        raise CannotDo(_told(error)) from error
+    except (ApiException, httpx.HTTPError) as error:
+        raise CannotDo(f"The vector store does not answer: {error}.") from error
+    return 0
+
+
+def _list(client: QdrantClient, _: Request) -> None:
+    names = [each.name for each in client.get_collections().collections]
+    if not names:
+        print("There are no collections yet.")
+        return
+    rows = [("COLLECTION", "POINTS", "VECTORS")]
+    for name in names:
+        try:
+            info = client.get_collection(name)
+        except UnexpectedResponse as error:
+            rows.append((name, "?", _told(error)))
+            continue
+        rows.append((name, f"{info.points_count:,}", _vectors(info)))
+    widths = [max(len(row[column]) for row in rows) for column in (0, 1)]
+    for name, points, vectors in rows:
+        print(f"{name:<{widths[0]}}  {points:>{widths[1]}}  {vectors}")
+
+
+def _vectors(info: models.CollectionInfo) -> str:
+    dense = info.config.params.vectors or {}
+    named = {"": dense} if isinstance(dense, models.VectorParams) else dense
+    found = [
+        f"{name or '(unnamed)'} {'n x ' if params.multivector_config else ''}{params.size}"
+        for name, params in named.items()
+    ]
+    return ", ".join([*found, *(f"{name} (sparse)" for name in info.config.params.sparse_vectors or {})])
+
+
+def _show(client: QdrantClient, request: Request) -> None:
+    info = client.get_collection(request.name)
+    print(f"{request.name}: {info.points_count:,} points")
+    print(f"  vectors  {_vectors(info)}")
+    fields = [f"{name} ({index.data_type.value})" for name, index in sorted(info.payload_schema.items())]
+    print(f"  indices  {', '.join(fields) or 'none'}")
+    for key, value in (info.config.metadata or {}).items():
+        print(f"  {key}  {value}")
+
+
+def _remove(client: QdrantClient, request: Request) -> None:
+    if not client.delete_collection(request.name):
+        raise CannotDo(_unknown(client, request.name))
+    print(f"{request.name} is removed.")
+
+
+def _copy(client: QdrantClient, request: Request) -> None:
+    if not client.collection_exists(request.name):
+        raise CannotDo(_unknown(client, request.name))
+    target = server(request.to)
+    if target.collection_exists(request.name):
+        raise CannotDo(
+            f"{request.to} has a collection {request.name!r} already. Remove it there first, or copy to another server."
+        )
+    client.migrate(target, [request.name])
+    print(f"{request.name} is copied: {target.count(request.name).count:,} points are at {request.to}.")
+
+
+def _unknown(client: QdrantClient, name: str) -> str:
+    names = ", ".join(each.name for each in client.get_collections().collections) or "none"
+    return f"There is no collection {name!r}. There is: {names}."
+
+
+def _told(error: UnexpectedResponse) -> str:
+    """What the server says is wrong."""
+    try:
+        told: Any = error.structured()
+        return str(told["status"]["error"])
+    except (ValueError, KeyError, TypeError):
+        return f"{error}".replace("\n", " ")

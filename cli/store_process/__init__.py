@@ -1,0 +1,1 @@
+"""The program of the embedded vector store, `python -m cli.store_process`."""

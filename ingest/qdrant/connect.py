@@ -1,0 +1,43 @@
+"""A client of Qdrant: of the server that QDRANT_URL names, else of the embedded store that `mlxq up` runs."""
+
+import os
+
+import httpx
+from qdrant_client import QdrantClient
+
+from ingest.qdrant.folder import vector_folder
+from jobs.settings import Settings
+
+TIMEOUT_S = 60
+"""A search through all vectors of a large collection, on a busy machine."""
+
+API_KEY = "QDRANT_API_KEY"
+"""The variable that qdrant-client's users know. It is read here and nowhere kept."""
+
+
+class StoreUnavailable(Exception):
+    """No vector store can be reached; the message says what to do."""
+
+
+def connect(settings: Settings) -> QdrantClient:
+    """Raises: StoreUnavailable where the embedded store does not run. A server is not asked yet."""
+    if settings.qdrant_url is not None:
+        return server(settings.qdrant_url)
+    folder = vector_folder(settings)
+    if not folder.is_served():
+        raise StoreUnavailable(
+            f"No vector store runs on {settings.data}: start `mlxq up` with this --data, or set QDRANT_URL to a "
+            "Qdrant server."
+        )
+    transport = httpx.HTTPTransport(uds=str(folder.socket))
+    # Its check of versions opens a connection of its own, which knows nothing of the socket.
+    return QdrantClient(
+        url="http://localhost:1", transport=transport, check_compatibility=False, timeout=TIMEOUT_S
+    )
+
+
+def server(url: str) -> QdrantClient:
+    """A client of the server at that address."""
+    return QdrantClient(
+        url=url, api_key=os.environ.get(API_KEY), timeout=TIMEOUT_S, check_compatibility=False
+    )

@@ -1,0 +1,104 @@
+"""The catalog: all collections of a folder: made, opened, found by name, removed."""
+
+import contextlib
+import logging
+import re
+import shutil
+from pathlib import Path
+
+import msgspec
+from qdrant_client import models
+
+from ingest.store.collection import DESCRIPTION, Collection, description, folder_name
+from ingest.store.refused import BAD_REQUEST, CONFLICT, INTERNAL, NOT_FOUND, Refused
+
+log = logging.getLogger(__name__)
+
+MAX_NAME = 255
+REMOVED = ".removed"
+"""What the name of a folder ends in whose collection was removed."""
+
+
+class Catalog:
+    """Called from one thread at a time. A damaged collection does not keep the others from being opened."""
+
+    def __init__(self, folder: Path) -> None:
+        """folder: of this store alone; it is made if it is not there."""
+        self._folder = folder
+        self._open: dict[str, Collection] = {}
+        self._damaged: dict[str, str] = {}
+        """Why a collection cannot be opened, by its name."""
+
+    def open(self) -> None:
+        """Open all that are there, and clear up what a crash left of those that were being made or removed."""
+        self._folder.mkdir(parents=True, exist_ok=True)
+        for folder in sorted(each for each in self._folder.iterdir() if each.is_dir()):
+            if folder.name.endswith(REMOVED) or not (folder / DESCRIPTION).exists():
+                shutil.rmtree(folder, ignore_errors=True)
+            else:
+                self._open_one(folder)
+
+    def _open_one(self, folder: Path) -> None:
+        name = folder.name
+        try:
+            name = description(folder).name
+            self._open[name] = Collection.open(folder)
+        except (Exception, msgspec.MsgspecError) as error:  # qdrant-edge raises several kinds
+            self._damaged[name] = f"{error}"
+            log.exception("a collection cannot be opened", extra={"collection": name, "folder": str(folder)})
+
+    def close(self) -> None:
+        """Close all, also when one cannot be closed."""
+        with contextlib.ExitStack() as stack:
+            for collection in self._open.values():
+                stack.callback(collection.close)
+            self._open.clear()
+
+    def names(self) -> list[str]:
+        """Also of those that cannot be opened."""
+        return sorted({*self._open, *self._damaged})
+
+    def exists(self, name: str) -> bool:
+        return name in self._open or name in self._damaged
+
+    def find(self, name: str) -> Collection:
+        """Raises Refused."""
+        if found := self._open.get(name):
+            return found
+        if name in self._damaged:
+            raise Refused(
+                INTERNAL,
+                f"The collection `{name}` cannot be opened: {self._damaged[name]}. Its files are in "
+                f"{self._folder / folder_name(name)}. Delete the collection and ingest its documents again.",
+            )
+        raise Refused(NOT_FOUND, f"Not found: Collection `{name}` doesn't exist!")
+
+    def create(self, name: str, given: models.CreateCollection) -> None:
+        """Raises Refused."""
+        _check_name(name)
+        if self.exists(name):
+            raise Refused(CONFLICT, f"Wrong input: Collection `{name}` already exists!")
+        self._open[name] = Collection.create(self._folder / folder_name(name), name, given)
+
+    def remove(self, name: str) -> bool:
+        """Whether there was such a collection. Its files are gone, too."""
+        if not self.exists(name):
+            return False
+        if (collection := self._open.pop(name, None)) is not None:
+            collection.close()
+        self._damaged.pop(name, None)
+        folder = self._folder / folder_name(name)
+        trash = folder.with_name(folder.name + REMOVED)
+        shutil.rmtree(trash, ignore_errors=True)
+        folder.rename(trash)  # removed from here on, whatever happens to this process
+        shutil.rmtree(trash, ignore_errors=True)
+        return True
+
+
+def _check_name(name: str) -> None:
+    if not 0 < len(name) <= MAX_NAME or re.search(r'[<>:"/\\|?*\x00-\x1f]', name):
+        raise Refused(
+            BAD_REQUEST,
+            f"{name[:MAX_NAME]!r} cannot be a collection's name: it must have 1 to {MAX_NAME} characters, and none of "
+            'them may be one of < > : " / \\ | ? *',
+        )

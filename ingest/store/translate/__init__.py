@@ -1,0 +1,1 @@
+"""From the words of Qdrant's API to those of qdrant-edge."""
