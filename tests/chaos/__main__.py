@@ -10,6 +10,7 @@ from pathlib import Path
 
 from tests.chaos.driver import Driver
 from tests.chaos.plan import long, short
+from tests.chaos.site import OneServer
 
 
 def main() -> int:
@@ -27,7 +28,8 @@ def main() -> int:
         print(f"{time.monotonic() - started:6.1f} s  {step}", flush=True)
 
     folder = Path(tempfile.mkdtemp(prefix="mlxq-chaos-"))
-    report = asyncio.run(Driver(plan, folder, say).run())
+    site = OneServer(folder, plan.seed)
+    report = asyncio.run(Driver(plan, site, folder, say).run())
     print(report)
     print(f"logs and data: {folder}")
     return 1 if report.violations else 0

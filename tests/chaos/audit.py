@@ -1,76 +1,14 @@
-"""Looks at everything that Redis holds in the end, and compares it with what was ordered and told."""
+"""Compares what Redis holds in the end with what was ordered and told."""
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
-from typing import NamedTuple
+from collections.abc import Iterable, Sequence
 
-import redis
-
-from jobs.embed import EmbedJob
-from jobs.errors import JobError
-from jobs.store import keys, record
 from tests.chaos.garbage import Garbage
-from tests.chaos.order import EXPECTED, INNOCENT, is_right
+from tests.chaos.losses import Loss, may_be_lost, was_told_of_lost
+from tests.chaos.order import EXPECTED, INNOCENT
 from tests.chaos.plan import Plan
 from tests.chaos.producer import Note
-
-PAGE = 500
-
-
-class Stored(NamedTuple):
-    """A job as Redis holds it. results: entries in its result stream."""
-
-    id: str
-    kind: str
-    status: str
-    code: str | None
-    results: int
-    right: bool
-    ended_at_s: float
-    crashes: int
-    job: EmbedJob | None
-
-
-def read_all(client: redis.Redis) -> Iterator[Stored]:
-    """Every job record that is a hash."""
-    ids = [
-        key.decode().removeprefix(keys.JOB_PREFIX)
-        for key in client.scan_iter(f"{keys.JOB_PREFIX}*", count=1000, _type="hash")
-    ]
-    ids = [job_id for job_id in ids if ":" not in job_id]
-    for at in range(0, len(ids), PAGE):
-        page = ids[at : at + PAGE]
-        pipeline = client.pipeline(transaction=False)
-        for job_id in page:
-            pipeline.hgetall(keys.job(job_id))
-            pipeline.xrevrange(keys.results(job_id))
-        answers = pipeline.execute()
-        for job_id, fields, rows in zip(page, answers[::2], answers[1::2], strict=True):
-            if fields:
-                yield _stored(job_id, fields, rows)
-
-
-def _stored(
-    job_id: str, fields: Mapping[bytes, bytes], rows: list[tuple[bytes, Mapping[bytes, bytes]]]
-) -> Stored:
-    view, stored = record.view(job_id, fields, None, rows)
-    try:
-        job = record.decode_job(fields.get(b"data"))
-        assert isinstance(job, EmbedJob)
-    except JobError:
-        job = None
-    right = job is not None and stored is not None and is_right(job, record.decode_result(stored))
-    return Stored(
-        id=job_id,
-        kind=view.metadata.get("kind", ""),
-        status=view.status,
-        code=view.error.code if view.error else None,
-        results=len(rows),
-        right=right,
-        ended_at_s=view.ended_at or 0.0,
-        crashes=int(fields.get(b"mlxq_crashes", 0)),
-        job=job,
-    )
+from tests.chaos.stored import Stored
 
 
 def _is_excused(stored: Stored, max_crashes: int) -> bool:
@@ -88,27 +26,47 @@ def _is_excused(stored: Stored, max_crashes: int) -> bool:
             return False
 
 
-class Audit:
-    """problems by sort: each must be empty."""
+def _is_newer(stored: Stored, plan: Plan) -> bool:
+    """Whether its record is of the next version. Those have ended as their last worker made them end."""
+    return bool(stored.order) and int(stored.order.partition(":")[0]) < plan.newer_producers
 
-    def __init__(self, plan: Plan, notes: list[Note], garbage: Garbage) -> None:
+
+def _ran_on_newer(stored: Stored, plan: Plan) -> bool:
+    return not stored.worker or int(stored.worker.partition(".")[0].removeprefix("w")) < plan.newer_workers
+
+
+class Audit:
+    """problems by sort: each must be empty.
+
+    losses: when Redis lost what it had written last. Only what was acknowledged within one may be gone, and only what
+    was told within one may have become something else; `lost_with_the_file` and `changed_with_the_file` count both.
+    """
+
+    def __init__(self, plan: Plan, notes: list[Note], garbage: Garbage, losses: Sequence[Loss]) -> None:
         self._plan = plan
         self._notes = notes
         self._garbage = garbage
+        self._losses = losses
         self.stored: dict[str, Stored] = {}
         self.problems: dict[str, list[str]] = {"lost": [], "doubled": [], "wrong": [], "surprising": []}
         self.statuses = Counter[str]()
+        self.lost_with_the_file = 0
+        self.changed_with_the_file = 0
 
-    def run(self, client: redis.Redis, brief: Iterable[str]) -> None:
+    def run(self, stored: Iterable[Stored], brief: Iterable[str]) -> None:
         """brief: ids whose records may have expired by now."""
-        self.stored = {each.id: each for each in read_all(client)}
+        self.stored = {each.id: each for each in stored}
         brief = set(brief)
-        for stored in self.stored.values():
-            self._check_stored(stored)
+        for each in self.stored.values():
+            self._check_stored(each)
         for note in self._notes:
             self._check_note(note, note.id in brief)
         for job_id in self._garbage.expected.keys() - self.stored.keys():
-            self.problems["lost"].append(f"{job_id}: garbage without a trace")
+            strewn = self._garbage.strewn_at[job_id]
+            if may_be_lost(self._losses, strewn, strewn):
+                self.lost_with_the_file += 1
+            else:
+                self.problems["lost"].append(f"{job_id}: garbage without a trace")
         self._check_orders()
 
     def _check_stored(self, stored: Stored) -> None:
@@ -121,7 +79,9 @@ class Audit:
         wanted = self._garbage.expected.get(stored.id) or EXPECTED[stored.kind]
         if (stored.status, stored.code) != wanted and not _is_excused(stored, self._plan.max_crashes):
             self.problems["surprising"].append(f"{stored}")
-        if stored.status == "finished" and not stored.right:
+        if _is_newer(stored, self._plan) and not _ran_on_newer(stored, self._plan):
+            self.problems["wrong"].append(f"a worker of the last version ran it: {stored}")
+        if stored.log or (stored.status == "finished" and not stored.right):
             self.problems["wrong"].append(f"{stored}")
 
     def _check_note(self, note: Note, brief: bool) -> None:
@@ -129,28 +89,39 @@ class Audit:
             self.problems["surprising"].append(f"the client raised: {note}")
         if not note.id:
             return
-        if note.told in ("untold", "wrong"):
-            self.problems["lost" if note.told == "untold" else "wrong"].append(f"{note}")
+        if note.told == "untold":
+            self.problems["lost"].append(f"{note}")
+        if note.told == "wrong" and not self._is_changed(*note.heard_at):
+            self.problems["wrong"].append(f"{note}")
         stored = self.stored.get(note.id)
         if stored is None:
-            if not brief:
+            if may_be_lost(self._losses, note.sent_at, note.acknowledged_at):
+                self.lost_with_the_file += 1
+            elif not brief:
                 self.problems["lost"].append(f"acknowledged, but not there: {note}")
             return
         outcome = "canceled" if stored.status == "canceled" else stored.code or "finished"
-        if note.told not in ("untold", "wrong", outcome):
+        if note.told not in ("untold", "wrong", outcome) and not self._is_changed(note.told_at):
             self.problems["wrong"].append(f"told otherwise than stored: {note} {stored}")
-        if note.canceled is not None and note.canceled != (stored.status == "canceled"):
+        if note.canceled not in (None, stored.status == "canceled") and not self._is_changed(
+            note.canceled_at
+        ):
             self.problems["wrong"].append(f"the cancel call answered otherwise: {note} {stored}")
-        name = f" {self._plan.seed}:{note.producer}:{note.number} "
-        if stored.job is None or not all(name in f"{text} " for text in stored.job.inputs):
+        if stored.order != f"{note.producer}:{note.number}":
             self.problems["wrong"].append(f"another job under this id: {note} {stored}")
+
+    def _is_changed(self, *heard_at: float) -> bool:
+        """Whether Redis may have lost what was heard at one of these times."""
+        changed = any(was_told_of_lost(self._losses, at) for at in heard_at)
+        self.changed_with_the_file += changed
+        return changed
 
     def _check_orders(self) -> None:
         """A submit with an idempotency key was repeated until acknowledged; the others were sent once."""
-        copies = Counter(each.job.inputs for each in self.stored.values() if each.job and each.kind)
-        for inputs, count in copies.items():
+        copies = Counter(each.order for each in self.stored.values() if each.order)
+        for name, count in copies.items():
             if count > 1:
-                self.problems["doubled"].append(f"{count} jobs for one order: {inputs[0]!r}")
+                self.problems["doubled"].append(f"{count} jobs for the order {name}")
 
     def settled(self, since_s: float) -> list[tuple[float, Stored]]:
         """(seconds from a moment to its end, job) of the innocent jobs that ended after it, ascending.
@@ -163,3 +134,14 @@ class Audit:
     def worst_crashes(self) -> int:
         """Most worker deaths that one innocent job was suspected of."""
         return max((each.crashes for each in self.stored.values() if each.kind in INNOCENT), default=0)
+
+    def newer(self) -> int:
+        """Jobs whose records are of the next version."""
+        return sum(_is_newer(each, self._plan) for each in self.stored.values())
+
+    def streams(self) -> int:
+        """Streams that have finished, each with its whole and right text in its log and in its result."""
+        return sum(
+            each.kind == "stream" and each.status == "finished" and each.right and not each.log
+            for each in self.stored.values()
+        )

@@ -5,7 +5,7 @@ import contextlib
 import os
 import signal
 import sys
-from collections.abc import Collection, Sequence
+from collections.abc import AsyncIterator, Collection, Sequence
 from pathlib import Path
 
 import msgspec
@@ -40,20 +40,34 @@ class Workers:
             sweep_s=plan.sweep_s,
         ).model_dump_json(exclude_defaults=True)
         self.log = folder / "workers.log"
-        marks = folder / "marks"
-        marks.mkdir()
+        self._marks = folder / "marks"
+        self._marks.mkdir()
+        self._urls = urls
+        self._settings = settings
         self._supervisors = [
-            Supervisor(
-                f"worker {number}",
-                logged(self.log, sys.executable, "-m", "tests.chaos.worker_process", "--name", f"w{number}",
-                       "--parent-fd", f"{self._pipe.read_fd}", "--url", urls[number % len(urls)],
-                       "--folder", str(marks), "--settings", settings),
-                os.environ,
-                pass_fds=(self._pipe.read_fd,),
-            )
+            self._supervisor(f"w{number}", number, *(["--newer"] if number < plan.newer_workers else []))
             for number in range(plan.workers)
-        ]  # fmt: skip
+        ]
         self._running = [asyncio.create_task(each.run()) for each in self._supervisors]
+
+    def _supervisor(self, name: str, number: int, *options: str) -> Supervisor:
+        command = logged(
+            self.log, sys.executable, "-m", "tests.chaos.worker_process", "--name", name, "--parent-fd",
+            f"{self._pipe.read_fd}", "--url", self._urls[number % len(self._urls)], "--folder", str(self._marks),
+            "--settings", self._settings, *options,
+        )  # fmt: skip
+        return Supervisor(name, command, os.environ, pass_fds=(self._pipe.read_fd,))
+
+    @contextlib.asynccontextmanager
+    async def one_without_model(self) -> AsyncIterator[None]:
+        """One more, beside those in `pids`."""
+        supervisor = self._supervisor("without-model", 0, "--without-model")
+        running = asyncio.create_task(supervisor.run())
+        try:
+            yield
+        finally:
+            supervisor.stop()
+            await running
 
     @property
     def pids(self) -> list[int]:
@@ -137,15 +151,20 @@ class Producers:
 
     def calm(self) -> None:
         """No more poison from now on."""
-        for process in self._processes:
-            assert process.stdin is not None
-            process.stdin.write(b"calm\n")
+        self._tell(b"calm\n")
+
+    def slow(self) -> None:
+        """Few jobs from now on."""
+        self._tell(b"slow\n")
 
     def rush(self) -> None:
         """Many jobs at once."""
+        self._tell(b"rush\n")
+
+    def _tell(self, line: bytes) -> None:
         for process in self._processes:
             assert process.stdin is not None
-            process.stdin.write(b"rush\n")
+            process.stdin.write(line)
 
     def stop(self) -> None:
         """No more jobs from now on."""

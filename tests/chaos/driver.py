@@ -7,26 +7,29 @@ import random
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import redis
 
+from jobs.client.queue import JobQueue
 from jobs.process.cancelling import cancel_and_wait
+from jobs.settings import Settings
 from jobs.store import keys
 from jobs.store.connection import connect, connect_async
-from jobs.store.redis_server import RedisServer
 from tests.chaos.audit import Audit
 from tests.chaos.crew import Producers, Workers, all_ready, announced
 from tests.chaos.faults import Faults
 from tests.chaos.garbage import Garbage
 from tests.chaos.key_census import left_behind
-from tests.chaos.plan import TURNS, Plan
+from tests.chaos.losses import run_clock
+from tests.chaos.plan import ALONE, LAST, Plan
 from tests.chaos.producer import Note
-from tests.chaos.proxy import Proxy
 from tests.chaos.reply_watch import ReplyWatch
 from tests.chaos.report import Report
+from tests.chaos.site import Site
+from tests.chaos.stored import read_all
 from tests.support.waiting import until
 
 SETTLE_S = 120
@@ -40,42 +43,35 @@ CALM_S = 2.0
 class Driver:
     """One run in `folder`, which must be empty. say: told of each step."""
 
-    def __init__(self, plan: Plan, folder: Path, say: Callable[[str], None]) -> None:
+    def __init__(self, plan: Plan, site: Site, folder: Path, say: Callable[[str], None]) -> None:
         self._plan = plan
+        self._site = site
         self._folder = folder
         self._say = say
         self._chance = random.Random(plan.seed)
-        self._server = RedisServer(folder / "redis")
-        self._direct = connect(self._server.url)
-        self._client = connect_async(self._server.url)
+        self._direct = connect(site.url)
+        self._client = connect_async(site.url)
         self._watch = ReplyWatch(self._client)
         self._garbage = Garbage(self._direct, random.Random(f"garbage {plan.seed}"))
-        self._proxy = Proxy(
-            Path(self._server.url.removeprefix("unix://")), random.Random(f"proxy {plan.seed}")
-        )
 
     async def run(self) -> Report:
         started = time.monotonic()
         async with contextlib.AsyncExitStack() as stack:
-            stack.callback(self._server.stop)
-            await asyncio.to_thread(self._server.start)
+            stack.push_async_callback(self._site.stop)
+            await self._site.start()
             stack.push_async_callback(self._client.aclose)
             stack.callback(self._direct.close)
-            urls = (self._server.url, await self._proxy.start())
-            stack.push_async_callback(self._proxy.aclose)
-            watching = asyncio.create_task(self._watch.run())
-            stack.push_async_callback(cancel_and_wait, watching)
-            workers = Workers(self._plan, urls, self._folder)
+            beside = [asyncio.create_task(each) for each in (self._watch.run(), run_clock(self._client))]
+            stack.push_async_callback(cancel_and_wait, *beside)
+            workers = Workers(self._plan, self._site.urls, self._folder)
             stack.push_async_callback(workers.stop)
             await all_ready(self._client, workers, self._plan.workers)
-            producers = Producers(self._plan, urls, self._folder)
+            producers = Producers(self._plan, self._site.urls, self._folder)
             stack.push_async_callback(producers.kill)
             await producers.start()
             await until(lambda: producers.submitted)
             strangers = await self._start_strangers(stack)
-            faults = Faults(
-                self._plan, self._server, workers, self._proxy, self._garbage, self._client, self._chance
-            )
+            faults = self._site.faults(self._plan, workers, self._garbage, self._client, self._chance)
             await self._torment(faults, producers)
             await self._calm(producers)
             producers.rush()
@@ -89,24 +85,42 @@ class Driver:
 
     async def _torment(self, faults: Faults, producers: Producers) -> None:
         for turn in range(self._plan.turns):
-            for name in TURNS:
-                self._say(f"turn {turn + 1}: {name} ({producers.submitted} jobs, {producers.open} open)")
-                await faults.inject(name)
+            for names in self._groups():
+                state = f"{producers.submitted} jobs, {producers.open} open"
+                self._say(f"turn {turn + 1}: {', '.join(names)} ({state})")
+                await asyncio.gather(*map(faults.inject, names))
                 await asyncio.sleep(TURN_PAUSE_S)
         together = set[asyncio.Task[None]]()
         while producers.submitted < self._plan.jobs or faults.counts["SIGKILL"] < self._plan.kills:
-            name = self._chance.choices(TURNS, [6 if name == "kill" else 1 for name in TURNS])[0]
+            names = self._plan.faults
+            name = self._chance.choices(names, [6 if name == "kill" else 1 for name in names])[0]
             self._say(f"together: {name} ({producers.submitted} jobs, {producers.open} open)")
             together.add(asyncio.create_task(faults.inject(name)))
+            if producers.submitted >= self._plan.calm_at * self._plan.jobs:
+                producers.calm()
             for task in [task for task in together if task.done()]:
                 task.result()
                 together.discard(task)
             await asyncio.sleep(self._chance.expovariate(1 / self._plan.fault_every_s))
         await asyncio.gather(*together)
+        for name in sorted(LAST.intersection(self._plan.faults)):
+            await faults.inject(name)
+
+    def _groups(self) -> list[Sequence[str]]:
+        """Every kind of fault once, so many at a time as the plan says."""
+        names, size = self._plan.faults, self._plan.beside
+        others = [name for name in names if name not in ALONE]
+        if size > 1:
+            self._chance.shuffle(others)
+        return [
+            *[[name] for name in names if name in ALONE],
+            *[others[at : at + size] for at in range(0, len(others), size)],
+        ]
 
     async def _calm(self, producers: Producers) -> None:
-        """No faults and no new poison, until the poison that is there has had its attempts and no backlog is left."""
+        """No faults, no new poison and few jobs, until the poison has had its attempts and no backlog is left."""
         producers.calm()
+        producers.slow()
         self._say(f"calm: {producers.open_poison} poisoned jobs open")
         await asyncio.sleep(CALM_S)
         with contextlib.suppress(AssertionError):  # what is still open then, the audit finds
@@ -115,7 +129,7 @@ class Driver:
     async def _start_strangers(self, stack: contextlib.AsyncExitStack) -> asyncio.subprocess.Process:
         with (self._folder / "strangers.log").open("w") as log:
             process = await asyncio.create_subprocess_exec(
-                sys.executable, "-m", "tests.chaos.strangers", "--url", self._server.url,
+                sys.executable, "-m", "tests.chaos.strangers", "--url", self._site.url,
                 stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, stderr=log,
             )  # fmt: skip
 
@@ -137,9 +151,13 @@ class Driver:
     ) -> Report:  # fmt: skip
         plan = self._plan
         brief = {note.id for note in notes if note.kind in ("single", "multi")}
-        audit = Audit(plan, notes, self._garbage)
-        await asyncio.to_thread(audit.run, self._direct, brief)
-        problems = {**audit.problems, "told twice": self._watch.repeated}
+        audit = Audit(plan, notes, self._garbage, faults.losses)
+        queue = JobQueue(connect_async(self._site.url), Settings(redis_url=self._site.url))
+        audit.run([each async for each in read_all(self._client, queue, plan)], brief)
+        await queue.aclose()
+        problems = {
+            **audit.problems, "told twice": self._watch.repeated(faults.losses), "taken": faults.taken
+        }  # fmt: skip
         self._garbage.clear()
         await asyncio.sleep(plan.brief_ttl_s + plan.sweep_s)
         await all_ready(self._client, workers, plan.workers)
@@ -155,9 +173,13 @@ class Driver:
             submitted=len(acknowledged),
             unacknowledged=len(notes) - len(acknowledged),
             expired=sum(note.told == "expired" for note in notes),
+            streams=audit.streams(),
+            newer=audit.newer(),
+            lost_with_the_file=audit.lost_with_the_file,
+            changed_with_the_file=audit.changed_with_the_file,
             statuses=audit.statuses,
             faults=faults.counts,
-            proxy={"replies dropped": self._proxy.dropped_replies, "requests cut": self._proxy.cut_requests},
+            proxy=self._site.counts(),
             strangers=strangers,
             settled_s=[seconds for seconds, _ in settled],
             hit_last=sum(each.crashes > 0 for _, each in settled),

@@ -15,15 +15,20 @@ from tests.chaos.plan import MODEL
 
 KEEP_S = 3600
 UNREADABLE = "unreadable_job"
+READABLE = EmbedJob(model=MODEL, inputs=("plain from a newer version",))
+"""The one that a worker can read all the same."""
 
 
 class Garbage:
-    """expected: what must become of each id. wrong_type: ids whose record is no hash; these are removed by hand."""
+    """expected: what must become of each id. strewn_at: when it was there, by time.time(). wrong_type: ids whose record
+    is no hash; these are removed by hand.
+    """
 
     def __init__(self, client: redis.Redis, chance: random.Random) -> None:
         self._redis = client
         self._chance = chance
         self.expected: dict[str, tuple[str, str | None]] = {}
+        self.strewn_at: dict[str, float] = {}
         self.wrong_type: dict[str, str] = {}
 
     def strew(self) -> None:
@@ -31,18 +36,19 @@ class Garbage:
         self._write({"data": secrets.token_bytes(40)}, ("failed", UNREADABLE))
         self._write({"data": b"\x78" + secrets.token_bytes(40)}, ("failed", UNREADABLE))
         self._write({}, ("failed", UNREADABLE))
-        job = EmbedJob(model=MODEL, inputs=("plain from a newer version",))
-        data = record.pack((record.FUNCTION, None, (job,), {}))
+        data = record.pack((record.FUNCTION, None, (READABLE,), {}))
         self._write({"data": data, "status": "ready_to_enqueue"}, ("finished", None))
-        self._write({"data": record.pack(("mlxq.other", None, (job,), {}))}, ("failed", UNREADABLE))
-        self._put(self._queue(), secrets.token_hex(8))  # in the queue, but without a record
+        self._write({"data": record.pack(("mlxq.other", None, (READABLE,), {}))}, ("failed", UNREADABLE))
+        self._put(self._queue(), secrets.token_hex(8), self._redis)  # in the queue, but without a record
         queue, job_id = self._queue(), "wrong-type-" + secrets.token_hex(8)
-        self._redis.set(keys.job(job_id), "not a hash")
         self.wrong_type[job_id] = queue
-        self._put(queue, job_id)
+        transaction = self._redis.pipeline()
+        transaction.set(keys.job(job_id), "not a hash")
+        self._put(queue, job_id, transaction)
+        transaction.execute()
         stock = Queue(self._queue(), connection=self._redis)
         pickled = stock.enqueue(Path.cwd, failure_ttl=KEEP_S, result_ttl=KEEP_S)
-        self.expected[pickled.id] = ("failed", UNREADABLE)
+        self._note(pickled.id, ("failed", UNREADABLE))
 
     def clear(self) -> None:
         """Take what only a person can judge out of the way."""
@@ -57,10 +63,16 @@ class Garbage:
         job_id, queue = "garbage-" + secrets.token_hex(8), self._queue()
         common = {"status": "queued", "origin": queue, "created_at": record.timestamp()}
         common |= {"failure_ttl": str(KEEP_S), "result_ttl": str(KEEP_S), "mlxq_written_at": str(time.time())}
-        self._redis.hset(keys.job(job_id), mapping={**common, **fields})
-        self.expected[job_id] = expected
-        self._put(queue, job_id)
+        transaction = self._redis.pipeline()
+        transaction.hset(keys.job(job_id), mapping={**common, **fields})
+        self._put(queue, job_id, transaction)
+        transaction.execute()
+        self._note(job_id, expected)
 
-    def _put(self, queue: str, job_id: str) -> None:
-        push = self._redis.lpush if self._chance.random() < 0.5 else self._redis.rpush
+    def _note(self, job_id: str, expected: tuple[str, str | None]) -> None:
+        self.expected[job_id] = expected
+        self.strewn_at[job_id] = time.time()
+
+    def _put(self, queue: str, job_id: str, client: redis.Redis) -> None:
+        push = client.lpush if self._chance.random() < 0.5 else client.rpush
         push(keys.queue(queue), job_id)

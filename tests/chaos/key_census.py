@@ -7,11 +7,13 @@ from typing import Any
 import redis
 
 from jobs.store import keys
+from tests.chaos.losses import CLOCK
 
 CONSTANT = {
     "rq:queues": "names of all queues there ever were; RQ itself never removes one",
     "rq:workers": "the live workers; checked against their processes",
     "rq:workers:": "the live workers of one queue",
+    CLOCK: "the run's own clock",
     "mlxq:models": "what workers serve, also for when they are down",
     "mlxq:admitted": "how many jobs each queue was given",
     "mlxq:admitted_bytes": "and how many bytes",
@@ -24,13 +26,16 @@ EXPIRING_S = {
     "rq:job:": 0,
     "rq:results:": 0,
     "mlxq:blob:": 60,  # outlives its job a little, because it is written first
+    "mlxq:stream:": 0,
     "mlxq:idem:": 86_400,  # settings.idempotency_ttl_s
     "mlxq:wake:": 60,
     "mlxq:worker:": 10,  # a lease
     "rq:worker:": 480,  # RQ's own worker_ttl + 60 s, until our first heartbeat
     "rq:clean_registries:": 899,  # the lock of a stock worker's maintenance
 }
-"""Seconds a key may live on, at most; for jobs and results their ttl is added."""
+"""Seconds a key may live on, at most; for jobs, streams and results their ttl is added."""
+
+OF_JOBS = ("rq:job:", "rq:results:", "mlxq:blob:", "mlxq:stream:")
 
 REGISTRIES = ("rq:finished:", "rq:failed:", "rq:canceled:")
 """Sorted by when an entry expires; a sweep removes those that have."""
@@ -60,7 +65,7 @@ def left_behind(client: redis.Redis, keep_s: int) -> Iterator[str]:
         elif key.startswith(LIST):
             yield from _gone_jobs(client, key)
         elif (name := _prefix(key, EXPIRING_S)) is not None:
-            allowed_s = EXPIRING_S[name] + (keep_s if name in ("rq:job:", "rq:results:", "mlxq:blob:") else 0)
+            allowed_s = EXPIRING_S[name] + (keep_s if name in OF_JOBS else 0)
             if ttl_ms == -1 or ttl_ms > allowed_s * 1000:
                 yield f"{key} stays for {'ever' if ttl_ms == -1 else f'{ttl_ms / 1000:.0f} s'}"
         elif key.startswith(LAST_CLAIM):

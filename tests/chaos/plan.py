@@ -3,8 +3,10 @@
 from typing import NamedTuple
 
 MODEL = "chaos"
+TEXT_MODEL = "chaos-text"
+"""It writes streams."""
 
-TURNS = (
+FAULTS = (
     "kill",
     "terminate",
     "freeze",
@@ -15,12 +17,20 @@ TURNS = (
     "partition",
     "redis_away",
     "kill_all",
+    "redis_pause",
+    "slow_machine",
+    "slow_network",
 )
-"""Every kind of fault, in the order of the first part of a run; names of methods of Faults."""
+"""Every kind of fault of a run with one Redis; names of methods of RedisFaults."""
+ALONE = {"redis_pause"}
+"""Faults whose outcome can be told only where nothing else goes on."""
+
+LAST = {"file_lost"}
+"""Faults that come once more before the calm: no death of a worker afterwards repairs what they do."""
 
 
 class Plan(NamedTuple):
-    """seed: everything random follows from it, except what the machine's timing adds.
+    """seed: everything random follows from it, except what the machine's timing adds. faults: their names.
 
     jobs, kills: the run goes on until so many jobs were submitted and so many workers were killed by us.
     burst_every_s: pause between a producer's bursts; together they set the rate, which stays under the capacity
@@ -28,10 +38,14 @@ class Plan(NamedTuple):
     fault_every_s: mean pause between faults when they come together.
     slack_s: what settling after the last fault, and clearing up, may take beyond the lease and the ttls. The long run
         measures it on a quiet machine; the short one is a test, and holds on a busy machine too.
-    poison_every: one in so many of a producer's jobs takes its worker down, again and again.
+    poison_every: one in so many of a producer's jobs takes its worker down, again and again. calm_at: no more of them
+        come once that share of the jobs was submitted.
+    beside: so many faults of a turn come at once. newer_workers, newer_producers: the first so many of each are of the
+        next version, whose records the others cannot read.
     """
 
     seed: int
+    faults: tuple[str, ...]
     jobs: int
     kills: int
     producers: int
@@ -41,6 +55,10 @@ class Plan(NamedTuple):
     burst_every_s: float = 0.25
     fault_every_s: float = 1.0
     poison_every: int = 400
+    calm_at: float = 1.0
+    beside: int = 1
+    newer_workers: int = 0
+    newer_producers: int = 0
     lease_s: float = 2.0
     batch_timeout_s: float = 2.0
     max_crashes: int = 4
@@ -51,14 +69,28 @@ class Plan(NamedTuple):
 
 
 def short(seed: int) -> Plan:
-    """Every kind of fault once and a few thousand jobs; well under two minutes on two cores."""
-    return Plan(seed=seed, jobs=2500, kills=8, producers=2, workers=3, turns=1, slack_s=30)
+    """Every kind of fault at least once and a few thousand jobs; about a minute on two cores."""
+    return Plan(
+        seed=seed,
+        faults=FAULTS,
+        jobs=2200,
+        kills=8,
+        producers=2,
+        workers=3,
+        turns=1,
+        burst=10,
+        calm_at=0.5,
+        beside=3,
+        brief_ttl_s=4,
+        slack_s=30,
+    )
 
 
 def long(seed: int) -> Plan:
     """At least 50,000 jobs and 100 kills."""
     return Plan(
         seed=seed,
+        faults=FAULTS,
         jobs=52_000,
         kills=105,
         producers=4,

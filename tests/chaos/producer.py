@@ -1,28 +1,35 @@
 """A producer process: orders jobs, follows each to its end, and notes what it was told.
 
-Reads lines on stdin: `calm` (no more poison), `rush` (many jobs at once), end of file (no more jobs). Writes its
-counts to stdout twice a second, and a Note per job to a file.
+Reads lines on stdin: `calm` (no more poison), `slow` (few jobs), `rush` (many at once), end of file (no more).
+Writes its counts to stdout twice a second, and a Note per job to a file.
 """
 
 import argparse
 import asyncio
+import contextlib
 import sys
 import time
+from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
 
 from jobs.client.queue import JobQueue
 from jobs.errors import JobCanceled, JobError, QueueUnavailable, ResultTimeout, UnknownJob
-from jobs.job import ENDED, Result
+from jobs.generate import GenerateJob
+from jobs.job import ENDED
 from jobs.process.cancelling import cancel_and_wait
 from jobs.settings import Settings
+from jobs.store import record
 from jobs.store.connection import connect_async
-from tests.chaos.order import POISON, Order, is_right, order
+from tests.chaos.order import POISON, Order, greedy, is_right, order
 from tests.chaos.plan import Plan
 
 PATIENCE_S = 180.0
 WAIT_S = 5.0
+LEFT_AFTER = 3
+"""The reader of a polled stream leaves after so many events, and comes back."""
+SLOW_BURST = 1
 RUSH = 100
 """Jobs at once, for the last fault to hit."""
 
@@ -31,7 +38,8 @@ class Note(msgspec.Struct):
     """What a producer knows of one order.
 
     id: "" where no submit was acknowledged. told: finished, wrong, canceled, expired, untold, or a failure's code.
-    canceled: what the cancel call answered, None where it was not made or not answered.
+    canceled: what the cancel call answered, None where it was not made or not answered. Times are those of the last
+    try of each call, by time.time(); heard_at: of the stream's events.
     """
 
     producer: int
@@ -42,6 +50,11 @@ class Note(msgspec.Struct):
     told: str = "untold"
     canceled: bool | None = None
     problem: str = ""
+    sent_at: float = 0.0
+    acknowledged_at: float = 0.0
+    canceled_at: float = 0.0
+    told_at: float = 0.0
+    heard_at: list[float] = msgspec.field(default_factory=list)
 
 
 class Counts(msgspec.Struct):
@@ -50,14 +63,24 @@ class Counts(msgspec.Struct):
     open_poison: int = 0
 
 
+@dataclass
+class Reading:
+    """What has been read of a stream: its last event's number, and the text."""
+
+    last: int = 0
+    text: str = ""
+
+
 class Producer:
     def __init__(self, plan: Plan, number: int, url: str) -> None:
         self.plan = plan
         self.number = number
         self.queue = JobQueue(connect_async(url), Settings(redis_url=url, result_ttl_s=plan.keep_ttl_s))
         self.notes: list[Note] = []
+        self._readings: dict[str, Reading] = {}
         self.counts = Counts()
         self.poison = True
+        self.burst = plan.burst
         self.rush = 0
         self.stopping = asyncio.Event()
 
@@ -66,7 +89,7 @@ class Producer:
         following = set[asyncio.Task[None]]()
         number = 0
         while not self.stopping.is_set():
-            count, self.rush = self.plan.burst + self.rush, 0
+            count, self.rush = self.burst + self.rush, 0
             for at in range(number, number + count):
                 each = order(self.plan, self.number, at, poison=self.poison)
                 task = asyncio.create_task(self._follow(each, Note(self.number, at, each.kind)))
@@ -87,11 +110,14 @@ class Producer:
         try:
             note.id = await self._submit(each, note)
             if note.id:
+                note.acknowledged_at = time.time()
                 self.counts.submitted += 1
                 if each.kind == "canceled":
                     await asyncio.sleep(each.cancel_after_s)
                     note.canceled = await self._cancel(note.id)
-                note.told = await self._outcome(each, note.id)
+                    note.canceled_at = time.time()
+                note.told = await self._outcome(each, note)
+                note.told_at = time.time()
         except (
             Exception,  # noqa: BLE001
             asyncio.CancelledError,
@@ -108,6 +134,7 @@ class Producer:
         """The id; "" for an order that may or may not have arrived. With an idempotency key it is sent again."""
         while True:
             note.attempts += 1
+            note.sent_at = time.time()
             try:
                 return (await self.queue.submit(each.job, each.options)).id
             except QueueUnavailable:
@@ -118,16 +145,18 @@ class Producer:
     async def _cancel(self, job_id: str) -> bool | None:
         try:
             return await self.queue.cancel(job_id)
-        except QueueUnavailable:
+        except (QueueUnavailable, UnknownJob):  # the outcome says whether it may be unknown
             return None
 
-    async def _outcome(self, each: Order, job_id: str) -> str:
+    async def _outcome(self, each: Order, note: Note) -> str:
+        follow = (
+            self._read if isinstance(each.job, GenerateJob) else self._poll if each.polled else self._wait
+        )
         deadline = time.monotonic() + PATIENCE_S
         while time.monotonic() < deadline:
             try:
-                result = await (self._poll(job_id) if each.polled else self.queue.wait(job_id, WAIT_S))
-                return "finished" if is_right(each.job, result) else "wrong"
-            except (QueueUnavailable, ResultTimeout):
+                return "finished" if await follow(each, note) else "wrong"
+            except (QueueUnavailable, ResultTimeout, TimeoutError):
                 await asyncio.sleep(0.1)
             except UnknownJob:
                 return "expired"
@@ -137,18 +166,40 @@ class Producer:
                 return error.code
         return "untold"
 
-    async def _poll(self, job_id: str) -> Result:
+    async def _wait(self, each: Order, note: Note) -> bool:
+        return is_right(each.job, await self.queue.wait(note.id, WAIT_S))
+
+    async def _poll(self, each: Order, note: Note) -> bool:
         pause_s = 0.02
         deadline = time.monotonic() + WAIT_S
         while time.monotonic() < deadline:
-            view = await self.queue.view(job_id)
+            view = await self.queue.view(note.id)
             if view.result is not None:
-                return view.result
+                return is_right(each.job, view.result)
             if view.status in ENDED:
                 raise view.error.error() if view.error else JobCanceled
             await asyncio.sleep(pause_s)
             pause_s = min(0.5, pause_s * 1.5)
         raise ResultTimeout
+
+    async def _read(self, each: Order, note: Note) -> bool:
+        """A whole stream, whatever becomes of Redis meanwhile. A polled one is left early on, and read on later."""
+        assert isinstance(each.job, GenerateJob)
+        reading = self._readings.setdefault(note.id, Reading())
+        async with (
+            asyncio.timeout(WAIT_S) as limit,
+            contextlib.aclosing(self.queue.stream(note.id, reading.last)) as events,
+        ):
+            async for number, pieces in events:
+                limit.reschedule(asyncio.get_running_loop().time() + WAIT_S)
+                if number != reading.last + 1:
+                    return False
+                reading.last = number
+                reading.text += "".join(piece.text for piece in pieces.pieces)
+                note.heard_at.append(time.time())
+                if each.polled and number == LEFT_AFTER:
+                    raise ResultTimeout
+        return reading.text == greedy(each.job)
 
 
 async def obey(producer: Producer) -> None:
@@ -156,10 +207,13 @@ async def obey(producer: Producer) -> None:
     loop = asyncio.get_running_loop()
     await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
     while line := await reader.readline():
-        if line == b"calm\n":
-            producer.poison = False
-        else:
-            producer.rush = RUSH
+        match line.strip():
+            case b"calm":
+                producer.poison = False
+            case b"slow":
+                producer.burst = SLOW_BURST
+            case _:
+                producer.rush = RUSH
     producer.stopping.set()
 
 
@@ -177,7 +231,9 @@ async def main() -> None:
     parser.add_argument("--url", required=True)
     parser.add_argument("--notes", type=Path, required=True, help="file to write")
     options = parser.parse_args()
-    producer = Producer(msgspec.json.decode(options.plan, type=Plan), options.number, options.url)
+    plan = msgspec.json.decode(options.plan, type=Plan)
+    record.VERSION += options.number < plan.newer_producers
+    producer = Producer(plan, options.number, options.url)
     side = [asyncio.create_task(obey(producer)), asyncio.create_task(report(producer))]
     await producer.run()
     options.notes.write_bytes(msgspec.json.encode(producer.notes))

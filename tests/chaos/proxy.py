@@ -1,4 +1,4 @@
-"""A TCP proxy before Redis that loses replies and cuts connections."""
+"""A TCP proxy before Redis that loses or delays replies and cuts connections."""
 
 import asyncio
 import contextlib
@@ -11,7 +11,7 @@ CHUNK_BYTES = 1 << 16
 class Proxy:
     """drop_share: of replies that are thrown away with their connection, after Redis did the work.
 
-    cut_share: of requests that are cut in the middle, so that Redis never sees all of them.
+    cut_share: of requests that are cut in the middle, so that Redis never sees all of them. delay_s: of every reply.
     """
 
     def __init__(self, upstream: Path, chance: random.Random) -> None:
@@ -21,9 +21,11 @@ class Proxy:
         self._pairs: set[tuple[asyncio.StreamWriter, asyncio.StreamWriter]] = set()
         self.drop_share = 0.0
         self.cut_share = 0.0
+        self.delay_s = 0.0
         self.refusing = False
         self.dropped_replies = 0
         self.cut_requests = 0
+        self.delayed_replies = 0
 
     async def start(self) -> str:
         """Returns the URL under which clients reach Redis through this proxy."""
@@ -73,5 +75,8 @@ class Proxy:
             if self._chance.random() < self.drop_share:
                 self.dropped_replies += 1
                 return
+            if self.delay_s:
+                self.delayed_replies += 1
+                await asyncio.sleep(self.delay_s)
             writer.write(chunk)
             await writer.drain()

@@ -1,28 +1,33 @@
 """Listens to every reply channel: a job's end must be told at most once to each."""
 
 import asyncio
-from collections import Counter
+import time
+from collections import defaultdict
+from collections.abc import Sequence
 
 import msgspec
 import redis.asyncio
 from redis.exceptions import RedisError
 
+from jobs.job import ENDED
+from tests.chaos.losses import Loss, was_told_of_lost
+
 _decode = msgspec.msgpack.Decoder(list[tuple[str, str, bytes]]).decode
 
 
 class ReplyWatch:
-    """told: how often each (channel, job id) was told of the job's end, while Redis could be reached."""
+    """told: when each (channel, job id) was told of the job's end, by time.time(), while Redis could be reached."""
 
     def __init__(self, client: redis.asyncio.Redis) -> None:
         self._redis = client
-        self.told = Counter[tuple[bytes, str]]()
+        self.told: dict[tuple[bytes, str], list[float]] = defaultdict(list)
 
-    @property
-    def repeated(self) -> list[str]:
+    def repeated(self, losses: Sequence[Loss]) -> list[str]:
+        """What was told twice, though Redis did not lose the first end."""
         return [
-            f"{job_id} told {count} times on one channel"
-            for (_, job_id), count in self.told.items()
-            if count > 1
+            f"{job_id} told {len(times)} times on one channel"
+            for (_, job_id), times in self.told.items()
+            if not all(was_told_of_lost(losses, at) for at in times[:-1])
         ]
 
     async def run(self) -> None:
@@ -32,7 +37,8 @@ class ReplyWatch:
                     await pubsub.psubscribe("mlxq:reply:*")
                     async for message in pubsub.listen():
                         if message["type"] == "pmessage":
-                            for job_id, _, _ in _decode(message["data"]):
-                                self.told[message["channel"], job_id] += 1
+                            for job_id, status, _ in _decode(message["data"]):
+                                if status in ENDED:
+                                    self.told[message["channel"], job_id].append(time.time())
             except (RedisError, OSError):
                 await asyncio.sleep(0.1)

@@ -7,14 +7,21 @@ MAX_SHOWN = 10
 
 
 class Report(NamedTuple):
-    """problems: by sort, each of them a violation. settled_s: of innocent jobs, from the last fault, ascending.
-    hit_last: how many of these were in a worker that died."""
+    """problems: by sort, each of them a violation. streams: with the whole and right text. newer: jobs of the next
+    version of records. lost_with_the_file, changed_with_the_file: jobs that were acknowledged, and outcomes that were
+    told, in the lost end of the file. settled_s: of innocent jobs, from the last fault on, ascending. hit_last: those
+    of these that were in a worker that died.
+    """
 
     seed: int
     wall_s: float
     submitted: int
     unacknowledged: int
     expired: int
+    streams: int
+    newer: int
+    lost_with_the_file: int
+    changed_with_the_file: int
     statuses: Mapping[str, int]
     faults: Mapping[str, int]
     proxy: Mapping[str, int]
@@ -41,6 +48,10 @@ class Report(NamedTuple):
             "submits unacknowledged": f"{self.unacknowledged} (checked like the others where they arrived)",
             "stored at the end": _listed(self.statuses),
             "expired before their producer asked": self.expired,
+            "streams with the whole and right text": self.streams,
+            "jobs of the next version": f"{self.newer} (run by workers of that version alone)",
+            "lost with the file's last second": f"{self.lost_with_the_file} jobs that were acknowledged in it",
+            "changed with it": f"{self.changed_with_the_file} outcomes that were told in it",
             **{sort: len(found) for sort, found in self.problems.items()},
             "faults": _listed(self.faults),
             "proxy": _listed(self.proxy),

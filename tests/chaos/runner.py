@@ -4,7 +4,7 @@ import hashlib
 import os
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import msgspec
@@ -20,6 +20,7 @@ BATCH_S, ITEM_S, SLOW_S = 0.001, 0.0001, 0.03
 FLAKY_S = 0.5
 """A flaky text fails until so long after it was first seen: its first attempt fails, a retry does not."""
 EXIT_CODE = 17
+FLOAT_BYTES = 4
 
 
 class Text(msgspec.Struct, frozen=True):
@@ -87,4 +88,14 @@ class ChaosRunner(Weightless):
             if isinstance(outcome, JobError):
                 raise outcome
             vectors.append(outcome)
-        return EmbedResult(DIMENSIONS, b"".join(vectors), tuple(item.length for item in items))
+        dimensions = len(vectors[0]) // FLOAT_BYTES
+        return EmbedResult(dimensions, b"".join(vectors), tuple(item.length for item in items))
+
+
+class UnloadableRunner(ChaosRunner):
+    """Its weights cannot be read on this machine."""
+
+    weight_bytes = 1
+
+    def load(self) -> Iterator[None]:
+        raise RuntimeError("the weights are damaged")

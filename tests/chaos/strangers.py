@@ -16,6 +16,8 @@ import redis
 from rq import Queue, Worker
 from rq.registry import StartedJobRegistry, clean_registries
 
+from jobs.store.connection import connect
+
 PAUSE_S = 0.5
 INFO_EVERY = 8
 """`rq info` starts a process, so it comes less often than the others."""
@@ -56,7 +58,7 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--url", required=True)
     url = parser.parse_args().url
-    client = redis.Redis.from_url(url)
+    client = connect(url)
     ended = threading.Event()
     threading.Thread(target=lambda: (sys.stdin.read(), ended.set()), daemon=True).start()
     counts = Counter[str]()
@@ -66,7 +68,7 @@ def main() -> None:
             "maintenance": lambda: maintain(client),
             "scrape": lambda: scrape(client),
         }
-        if turn % INFO_EVERY == 0:
+        if turn % INFO_EVERY == 0 and "+sentinel:" not in url:  # which `rq info` cannot read
             acts["rq info"] = lambda: info(url)
         turn += 1
         for name, act in acts.items():

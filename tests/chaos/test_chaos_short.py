@@ -6,14 +6,16 @@ import secrets
 import pytest
 
 from tests.chaos.driver import Driver
-from tests.chaos.plan import TURNS, short
+from tests.chaos.plan import FAULTS, short
 from tests.chaos.report import Report
+from tests.chaos.site import OneServer
 
 NEVER = {
     "lost": "every acknowledged job ends, and its producer is told",
     "doubled": "each has one result entry, and each order one job",
     "wrong": "the right vectors come for the right job, told as stored",
     "surprising": "innocent jobs finish, the others fail with their own code",
+    "taken": "a pause of Redis takes no job from a living worker",
     "told twice": "no waiter is told twice",
     "late": "innocent jobs settle within the lease, and the slack of the plan, after the last fault",
     "unseen": "rq knows every live worker",
@@ -26,16 +28,19 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> Report:
     """One run for all tests here; the seed is in the report, which a failure prints."""
     plan = short(secrets.randbelow(10**6))
     print(plan)
-    found = asyncio.run(Driver(plan, tmp_path_factory.mktemp("chaos"), print).run())
+    folder = tmp_path_factory.mktemp("chaos")
+    found = asyncio.run(Driver(plan, OneServer(folder, plan.seed), folder, print).run())
     print(found)
     return found
 
 
 def test_every_kind_of_fault_happened(report: Report):
-    assert all(report.faults[name] for name in TURNS)
+    assert all(report.faults[name] for name in FAULTS)
     assert all(report.proxy.values())
     assert all(report.strangers[name] for name in ("maintenance", "scrape", "rq info"))
+    assert report.faults["redis_pause measured"]
     assert report.submitted > 2000
+    assert report.streams > 20
     assert report.hit_last
 
 

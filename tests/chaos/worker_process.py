@@ -10,10 +10,12 @@ from pathlib import Path
 from jobs.process.log import set_up_logging
 from jobs.process.parent_watch import exit_with_parent
 from jobs.settings import Settings
+from jobs.store import record
 from jobs.store.connection import connect
-from tests.chaos.plan import MODEL
-from tests.chaos.runner import ChaosRunner
-from workers.models.model_cache import preloaded
+from tests.chaos.generator import chaos_generator
+from tests.chaos.plan import MODEL, TEXT_MODEL
+from tests.chaos.runner import ChaosRunner, UnloadableRunner
+from workers.models.model_cache import ModelCache, preloaded
 from workers.scheduling.packing import BatchLimits
 from workers.worker import BatchWorker
 
@@ -29,13 +31,20 @@ def main() -> int:
     parser.add_argument("--folder", type=Path, required=True)
     parser.add_argument("--name", required=True, help="the part of the worker's name that a restart keeps")
     parser.add_argument("--settings", required=True, help="as JSON")
+    parser.add_argument("--newer", action="store_true", help="it is of the next version of records")
+    parser.add_argument("--without-model", action="store_true", help="its model's weights cannot be read")
     options = parser.parse_args()
     exit_with_parent(options.parent_fd, grace_s=1)
     set_up_logging("INFO")
     log.info("worker starts")
+    record.VERSION += options.newer
+    if options.without_model:
+        models = ModelCache({MODEL: UnloadableRunner(options.folder)}, budget_bytes=1)
+    else:
+        models = preloaded({MODEL: ChaosRunner(options.folder), TEXT_MODEL: chaos_generator()})
     worker = BatchWorker(
         connect(options.url),
-        preloaded({MODEL: ChaosRunner(options.folder)}),
+        models,
         {MODEL: LIMITS},
         Settings.model_validate_json(options.settings),
         lambda work: work(),

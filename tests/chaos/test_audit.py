@@ -1,0 +1,103 @@
+"""The chaos driver's own audit: what it must find, and what it must let pass."""
+
+import random
+
+import pytest
+from fakeredis import FakeStrictRedis
+
+from jobs.generate import GenerateJob, Piece, Pieces, Prompt
+from jobs.store import record
+from tests.chaos.audit import Audit
+from tests.chaos.garbage import Garbage
+from tests.chaos.losses import Loss
+from tests.chaos.order import greedy
+from tests.chaos.plan import short
+from tests.chaos.producer import Note
+from tests.chaos.stored import Stored, log_problem
+
+PLAN = short(1)._replace(newer_workers=2, newer_producers=1)
+LOSS = Loss(since=10.0, killed_at=11.0)
+STORED = Stored(
+    id="job", kind="single", order="1:5", status="finished", code=None, results=1, right=True, log="",
+    ended_at_s=9.0, crashes=0, worker="w1.77.ab",
+)  # fmt: skip
+
+
+def note(*, acknowledged_at: float = 5.0, told_at: float = 6.0, told: str = "finished") -> Note:
+    return Note(
+        producer=1, number=5, kind="single", id="job", told=told, sent_at=acknowledged_at - 0.1,
+        acknowledged_at=acknowledged_at, told_at=told_at,
+    )  # fmt: skip
+
+
+def found(notes: list[Note], stored: list[Stored], *losses: Loss) -> dict[str, int]:
+    audit = Audit(PLAN, notes, Garbage(FakeStrictRedis(), random.Random(0)), losses)
+    audit.run(stored, brief=())
+    return {sort: len(each) for sort, each in audit.problems.items() if each}
+
+
+def test_a_run_in_which_all_is_well_has_no_problem():
+    assert found([note()], [STORED]) == {}
+
+
+@pytest.mark.parametrize(
+    ("acknowledged_at", "losses", "problems"),
+    [(10.5, [LOSS], {}), (9.5, [LOSS], {"lost": 1}), (11.5, [LOSS], {"lost": 1}), (10.5, [], {"lost": 1})],
+)
+def test_a_job_may_be_gone_only_if_it_was_acknowledged_in_lost_time(
+    acknowledged_at: float, losses: list[Loss], problems: dict[str, int]
+):
+    assert found([note(acknowledged_at=acknowledged_at, told="expired")], [], *losses) == problems
+
+
+@pytest.mark.parametrize(
+    ("told_at", "losses", "problems"),
+    [(10.5, [LOSS], {}), (9.5, [LOSS], {"wrong": 1}), (10.5, [], {"wrong": 1})],
+)
+def test_what_was_told_may_differ_from_what_is_stored_only_if_it_was_told_in_lost_time(
+    told_at: float, losses: list[Loss], problems: dict[str, int]
+):
+    assert found([note(told="internal_error", told_at=told_at)], [STORED], *losses) == problems
+
+
+@pytest.mark.parametrize(
+    ("stored", "problems"),
+    [
+        (STORED._replace(status="started"), {"lost": 1}),
+        (STORED._replace(results=2), {"doubled": 1}),
+        (STORED._replace(right=False), {"wrong": 1}),
+        (STORED._replace(log="events [1, 3]"), {"wrong": 1}),
+        (STORED._replace(order="1:6"), {"wrong": 1}),
+        (STORED._replace(status="failed", code="internal_error"), {"wrong": 1, "surprising": 1}),
+        (STORED._replace(order="0:5", worker="w2.77.ab"), {"wrong": 2}),  # nor is it the note's order
+    ],
+)
+def test_each_sort_of_damage_is_found(stored: Stored, problems: dict[str, int]):
+    assert found([note()], [stored]) == problems
+
+
+def test_two_jobs_of_one_order_are_found():
+    assert found([note()], [STORED, STORED._replace(id="other")]) == {"doubled": 1}
+
+
+JOB = GenerateJob("text", Prompt("abc"), stream=True, max_tokens=4)
+
+
+def event(number: int, text: str) -> tuple[bytes, dict[bytes, bytes]]:
+    return f"{number}-0".encode(), {b"pieces": record.pack(Pieces(3, 0, (Piece(text=text),)))}
+
+
+@pytest.mark.parametrize(
+    ("log", "problem"),
+    [
+        ([event(1, "ab"), event(2, "ca")], ""),
+        ([event(1, "ab"), event(3, "ca")], "events [1, 3]"),
+        ([event(1, "ab"), event(2, "bc")], "'abbc' instead of 'abca'"),
+        ([], "'' instead of 'abca'"),
+    ],
+)
+def test_the_log_of_a_stream_has_no_gap_and_holds_the_whole_answer(
+    log: list[tuple[bytes, dict[bytes, bytes]]], problem: str
+):
+    assert greedy(JOB) == "abca"
+    assert log_problem(JOB, log) == problem
