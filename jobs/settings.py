@@ -22,7 +22,7 @@ class Settings(BaseSettings):
         default=None,
         repr=False,  # it may hold a password
         validation_alias=AliasChoices("REDIS_URL", "MLXQ_REDIS_URL", "redis_url"),
-        description="Redis to use. Unset: a redis-server or valkey-server on PATH, else the embedded Valkey.",
+        description="Redis, or sentinels. Unset: a redis-server or valkey-server on PATH, else the embedded Valkey.",
     )
     data: Path = Field(
         default=Path.home() / ".local" / "share" / "mlxq",

@@ -16,7 +16,6 @@ from jobs.store.data_folder import DataFolder
 from jobs.store.outage import is_final
 from jobs.store.redis_connections import connection_options
 from jobs.store.redis_server import RedisServer
-from jobs.store.redis_url import checked_url
 
 # A server that restarts is away for some ten milliseconds: try again for about a second, then say so. Sending a
 # command twice is safe, because every script of ours that writes is idempotent.
@@ -70,14 +69,17 @@ def own_folder(settings: Settings) -> Path | None:
 
 def connect(url: str) -> redis.Redis:
     """A blocking client. Replies are bytes. Raises: ValueError for a URL that is none, without quoting it."""
-    return redis.Redis.from_url(checked_url(url), retry=_Retry(_BACKOFF, _RETRIES), **_OPTIONS)
+    return _connect(url, _OPTIONS | {"retry": _Retry(_BACKOFF, _RETRIES)})
 
 
 def connect_once(url: str) -> redis.Redis:
     """A blocking client that tries everything once, and waits no longer than two seconds."""
-    return redis.Redis.from_url(
-        checked_url(url), retry=Retry(NoBackoff(), 0), socket_connect_timeout=2, socket_timeout=2
-    )
+    return _connect(url, {"retry": Retry(NoBackoff(), 0), "socket_connect_timeout": 2, "socket_timeout": 2})
+
+
+def _connect(url: str, options: dict[str, Any]) -> redis.Redis:
+    pool = redis.ConnectionPool(**(options | connection_options(url, is_async=False)))
+    return redis.Redis.from_pool(pool)
 
 
 def connect_async(url: str) -> redis.asyncio.Redis:
@@ -86,7 +88,7 @@ def connect_async(url: str) -> redis.asyncio.Redis:
     A thousand callers at once share a few connections and wait their turn.
     """
     options: dict[str, Any] = (
-        _OPTIONS | {"retry": _AsyncRetry(_BACKOFF, _RETRIES)} | connection_options(checked_url(url))
+        _OPTIONS | {"retry": _AsyncRetry(_BACKOFF, _RETRIES)} | connection_options(url, is_async=True)
     )
     pool = redis.asyncio.BlockingConnectionPool(max_connections=32, timeout=10, **options)
     return redis.asyncio.Redis.from_pool(pool)

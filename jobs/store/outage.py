@@ -13,6 +13,8 @@ from collections.abc import Generator, Iterator
 from pathlib import Path
 
 from redis import exceptions
+from redis.asyncio.sentinel import MasterNotFoundError as AsyncMasterNotFoundError
+from redis.sentinel import MasterNotFoundError
 
 log = logging.getLogger(__name__)
 
@@ -238,6 +240,8 @@ def _of_connection(error: BaseException) -> str:
                 return f"{_UNREACHABLE}: no such socket"
             case socket.gaierror():
                 return f"{_UNREACHABLE}: unknown host"
+            case MasterNotFoundError() | AsyncMasterNotFoundError():
+                return f"{_UNREACHABLE}: its sentinels name no master"
             case PermissionError():
                 return f"{_UNREACHABLE}: no permission for its socket"
             case TimeoutError() | exceptions.TimeoutError():

@@ -32,7 +32,7 @@ from jobs.store.connection import connect, connect_async, impatient
 from jobs.store.probe import SECOND_LOOK_S, Probe, RedisUnusable
 from jobs.store.record import PART_BYTES
 from jobs.store.redis_server import RedisServer
-from tests.support.append_only_file import full_disk
+from tests.support.redis_servers.append_only_file import full_disk
 from tests.support.stack import MODEL, ROOT, Program, Stack
 from tests.support.waiting import PATIENCE_S, until, until_async, wait_until, within
 from tests.support.web import certificate

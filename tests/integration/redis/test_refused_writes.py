@@ -16,8 +16,8 @@ from jobs.job import SubmitOptions
 from jobs.store import keys
 from jobs.store.connection import connect
 from jobs.store.redis_server import RedisServer
-from tests.support.append_only_file import full_disk
 from tests.support.fake_runner import FakeRunner, expected_vector
+from tests.support.redis_servers.append_only_file import full_disk
 from tests.support.running_worker import ThreadWorker, job, open_queue, running_worker, vectors
 from tests.support.waiting import PATIENCE_S, until
 from workers.loops import result

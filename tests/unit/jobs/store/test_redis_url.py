@@ -6,7 +6,7 @@ from urllib.parse import quote
 import pytest
 
 from jobs.store.connection import connect, connect_async
-from jobs.store.redis_url import checked_url, hide_urls, shown_url
+from jobs.store.redis_url import SentinelUrl, checked_url, hide_urls, sentinel_url, shown_url
 
 NASTY = [
     *"#@/?:%&=+ '\"\\[]{}<>|^`~!$();,*",
@@ -35,6 +35,9 @@ def urls_with(password: str) -> list[str]:
             for scheme in ("redis", "rediss")
             for user in ("", "alice")
         ),
+        f"redis+sentinel://alice:{password}@127.0.0.1:1,127.0.0.1:2/service/0",
+        f"redis+sentinel://:{password}@127.0.0.1/service",
+        f"redis+sentinel://127.0.0.1/service?sentinel_password={password}",
         f"redis://{password}:other@{address}",
         f"redis://{password}@{address}",
         f"unix://:{password}@/run/redis.sock",
@@ -54,7 +57,10 @@ def told_of(url: str) -> list[str]:
             said += traceback.format_exception(error)
         else:
             if not isinstance(made, str):
-                said += [str(made.connection_pool.connection_kwargs.get("host"))]
+                options = made.connection_pool.connection_kwargs
+                said += [str(options.get("host"))]
+                if service := options.get("service"):
+                    said += [str(service._sentinels), service._name]
     return said
 
 
@@ -109,3 +115,39 @@ def test_good_urls_are_taken(url: str):
 def test_what_is_no_redis_url_is_refused_at_once(url: str):
     with pytest.raises(ValueError, match=r"(Redis|socket)"):
         checked_url(url)
+
+
+def test_the_url_of_a_service_names_sentinels_and_what_the_redis_wants():
+    url = (
+        "rediss+sentinel://alice:p%40ss@one,[::1]:7/my.service/3?sentinel_password=s%26t&ssl_ca_certs=/ca.pem"
+    )
+
+    assert sentinel_url(checked_url(url)) == SentinelUrl(
+        sentinels=(("one", 26379), ("::1", 7)),
+        service="my.service",
+        server="rediss://alice:p%40ss@one/3?ssl_ca_certs=%2Fca.pem",
+        sentinel_username=None,
+        sentinel_password="s&t",
+    )
+    assert shown_url(url) == "rediss+sentinel://one,[::1]:7/my.service/3"
+    for made in (connect(url), connect_async(url)):
+        options = made.connection_pool.connection_kwargs
+        assert (options["username"], options["password"], options["db"]) == ("alice", "p@ss", 3)
+        assert options["service"]._options["ssl_ca_certs"] == options["ssl_ca_certs"] == "/ca.pem"
+        assert options["service"]._options["password"] == "s&t"
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "redis+sentinel://one",
+        "redis+sentinel://one/",
+        "redis+sentinel://one/service/x",
+        "redis+sentinel://one:port/service",
+        "redis+sentinel://one,two:99999/service",
+        "sentinel://one/service",
+    ],
+)
+def test_a_url_of_no_service_is_refused_with_the_form_of_one(url: str):
+    with pytest.raises(ValueError, match=r"redis\+sentinel://"):
+        connect(url)

@@ -1,0 +1,1 @@
+"""Kinds of Redis servers: how each is found, and what mlxq asks of it."""
