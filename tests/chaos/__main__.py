@@ -1,4 +1,4 @@
-"""`python -m tests.chaos [--long] [--seed N]`: a chaos run. Exit code 1 on any violation."""
+"""`python -m tests.chaos [--long | --failover] [--seed N]`: a chaos run. Exit code 1 on any violation."""
 
 import argparse
 import asyncio
@@ -9,18 +9,21 @@ import time
 from pathlib import Path
 
 from tests.chaos.driver import Driver
-from tests.chaos.plan import long, short
+from tests.chaos.plan import failover, long, short
+from tests.chaos.sentinels import Sentinels
 from tests.chaos.site import OneServer
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.chaos", description=__doc__)
-    parser.add_argument("--long", action="store_true", help="at least 50,000 jobs and 100 kills")
+    length = parser.add_mutually_exclusive_group()
+    length.add_argument("--long", action="store_true", help="at least 50,000 jobs and 100 kills")
+    length.add_argument("--failover", action="store_true", help="a primary that dies, under real sentinels")
     parser.add_argument(
         "--seed", type=int, default=secrets.randbelow(10**6), help="default: a random one, printed"
     )
     options = parser.parse_args()
-    plan = (long if options.long else short)(options.seed)
+    plan = (long if options.long else failover if options.failover else short)(options.seed)
     print(plan, flush=True)
     started = time.monotonic()
 
@@ -28,7 +31,7 @@ def main() -> int:
         print(f"{time.monotonic() - started:6.1f} s  {step}", flush=True)
 
     folder = Path(tempfile.mkdtemp(prefix="mlxq-chaos-"))
-    site = OneServer(folder, plan.seed)
+    site = Sentinels(folder) if options.failover else OneServer(folder, plan.seed)
     report = asyncio.run(Driver(plan, site, folder, say).run())
     print(report)
     print(f"logs and data: {folder}")

@@ -32,7 +32,8 @@ def _is_newer(stored: Stored, plan: Plan) -> bool:
 
 
 def _ran_on_newer(stored: Stored, plan: Plan) -> bool:
-    return not stored.worker or int(stored.worker.partition(".")[0].removeprefix("w")) < plan.newer_workers
+    newer = tuple(f"w{number}." for number in range(plan.newer_workers))
+    return not stored.worker or stored.worker.startswith(newer)
 
 
 class Audit:

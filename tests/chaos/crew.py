@@ -59,12 +59,12 @@ class Workers:
         return Supervisor(name, command, os.environ, pass_fds=(self._pipe.read_fd,))
 
     @contextlib.asynccontextmanager
-    async def one_without_model(self) -> AsyncIterator[None]:
-        """One more, beside those in `pids`."""
+    async def one_without_model(self) -> AsyncIterator[Supervisor]:
+        """One more, beside those in `pids`, whose model cannot be loaded."""
         supervisor = self._supervisor("without-model", 0, "--without-model")
         running = asyncio.create_task(supervisor.run())
         try:
-            yield
+            yield supervisor
         finally:
             supervisor.stop()
             await running

@@ -9,7 +9,7 @@ from operator import itemgetter
 
 import redis.asyncio
 
-from tests.chaos.crew import READY_S, Workers, all_ready
+from tests.chaos.crew import READY_S, Workers, all_ready, announced
 from tests.chaos.garbage import Garbage
 from tests.chaos.in_hand import in_hand
 from tests.chaos.losses import Loss
@@ -113,8 +113,14 @@ class Faults:
 
     async def no_model(self) -> None:
         """One more worker, which cannot load the model."""
-        async with self._workers.one_without_model():
-            await asyncio.sleep(2 * SPELL_S)
+        async with self._workers.one_without_model() as worker:
+
+            async def lives() -> bool:
+                async with self._redis_busy:
+                    return worker.pid in await announced(self._redis)
+
+            await until_async(lives, READY_S)
+            await asyncio.sleep(SPELL_S)
 
     async def garbage(self) -> None:
         async with self._redis_busy:

@@ -22,6 +22,8 @@ FAULTS = (
     "slow_network",
 )
 """Every kind of fault of a run with one Redis; names of methods of RedisFaults."""
+WITH_SENTINELS = ("failover", "kill", "garbage", "failover")
+"""Faults of a run with a primary and a replica; names of methods of SentinelFaults."""
 ALONE = {"redis_pause"}
 """Faults whose outcome can be told only where nothing else goes on."""
 
@@ -99,3 +101,8 @@ def long(seed: int) -> Plan:
         fault_every_s=2.5,
         poison_every=1600,
     )
+
+
+def failover(seed: int) -> Plan:
+    """A primary that dies twice, under real sentinels; half a minute."""
+    return short(seed)._replace(faults=WITH_SENTINELS, jobs=500, kills=0, beside=1, poison_every=800)

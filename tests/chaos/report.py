@@ -5,6 +5,19 @@ from typing import NamedTuple
 
 MAX_SHOWN = 10
 
+NEVER = {
+    "lost": "every acknowledged job ends, and its producer is told",
+    "doubled": "each has one result entry, and each order one job",
+    "wrong": "the right vectors come for the right job, told as stored",
+    "surprising": "innocent jobs finish, the others fail with their own code",
+    "taken": "a pause of Redis takes no job from a living worker",
+    "told twice": "no waiter is told twice",
+    "late": "innocent jobs settle within the lease, and the slack of the plan, after the last fault",
+    "unseen": "rq knows every live worker",
+    "left behind": "no lease, execution or other key outlives its ttl",
+}
+"""The sorts of problems, each with what holds where there are none."""
+
 
 class Report(NamedTuple):
     """problems: by sort, each of them a violation. streams: with the whole and right text. newer: jobs of the next

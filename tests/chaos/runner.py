@@ -98,4 +98,5 @@ class UnloadableRunner(ChaosRunner):
     weight_bytes = 1
 
     def load(self) -> Iterator[None]:
+        yield
         raise RuntimeError("the weights are damaged")

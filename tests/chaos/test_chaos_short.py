@@ -7,20 +7,8 @@ import pytest
 
 from tests.chaos.driver import Driver
 from tests.chaos.plan import FAULTS, short
-from tests.chaos.report import Report
+from tests.chaos.report import NEVER, Report
 from tests.chaos.site import OneServer
-
-NEVER = {
-    "lost": "every acknowledged job ends, and its producer is told",
-    "doubled": "each has one result entry, and each order one job",
-    "wrong": "the right vectors come for the right job, told as stored",
-    "surprising": "innocent jobs finish, the others fail with their own code",
-    "taken": "a pause of Redis takes no job from a living worker",
-    "told twice": "no waiter is told twice",
-    "late": "innocent jobs settle within the lease, and the slack of the plan, after the last fault",
-    "unseen": "rq knows every live worker",
-    "left behind": "no lease, execution or other key outlives its ttl",
-}
 
 
 @pytest.fixture(scope="module")

@@ -15,6 +15,7 @@ from jobs.store.connection import connect
 from tests.chaos.generator import chaos_generator
 from tests.chaos.plan import MODEL, TEXT_MODEL
 from tests.chaos.runner import ChaosRunner, UnloadableRunner
+from workers.models.eviction import ModelChange
 from workers.models.model_cache import ModelCache, preloaded
 from workers.scheduling.packing import BatchLimits
 from workers.worker import BatchWorker
@@ -40,6 +41,8 @@ def main() -> int:
     record.VERSION += options.newer
     if options.without_model:
         models = ModelCache({MODEL: UnloadableRunner(options.folder)}, budget_bytes=1)
+        models.begin_change(ModelChange(load=MODEL, unload=()))  # otherwise it may leave that to the others
+        models.carry_out(lambda _: False, lambda: True)
     else:
         models = preloaded({MODEL: ChaosRunner(options.folder), TEXT_MODEL: chaos_generator()})
     worker = BatchWorker(
