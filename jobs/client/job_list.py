@@ -11,7 +11,7 @@ from jobs.job import JobPage
 from jobs.store import keys, record
 
 MAX_OFFSET = 1000
-"""Jobs that one page may skip; all of them are read."""
+"""Jobs that one page may skip: their ids are read, and their records where only these tell the status."""
 
 MOST_EXAMINED = 1200
 """Records that are read for one page: some milliseconds of Redis' time."""
@@ -27,6 +27,9 @@ _NEWEST_OF_RQ = 100
 
 _LETTERS = {"finished": "f", "failed": "x", "stopped": "x", "canceled": "c"}
 """Of ended jobs' members in mlxq:jobs:<queue> (see lua/lib.lua)."""
+
+_TOLD_BY_LIST = (None, "finished", "canceled")
+"""Filters for which no record need be read."""
 
 _OPEN = "o"
 _STATES = ("f", "x", "c", _OPEN)
@@ -49,6 +52,11 @@ class JobList:
         if offset > MAX_OFFSET:
             raise _too_deep()
         registered = await self._registered(queues, status)
+        if offset and status in _TOLD_BY_LIST:
+            skipped = await self._ids(queues, status, registered, after, offset)
+            if len(skipped) < offset:
+                return JobPage((), None)
+            offset, after = 0, skipped[-1]
         found: list[_Record] = []
         examined = 0
         wanted = offset + limit + 1

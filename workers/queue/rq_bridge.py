@@ -70,15 +70,16 @@ class RqBridge:
         job.send_webhooks(job.get_status(refresh=False))
 
     def forget_dead_workers(self, queues: Sequence[str]) -> None:
-        """Take workers whose record has expired out of RQ's lists. (RQ's own functions end the worker that meets what
-        it does not know there.)
+        """Take workers whose record has expired out of RQ's lists: of these queues, and of all that have ever had a
+        job, because nobody else may serve those of a dead worker. (RQ's own functions end the worker that meets what it
+        does not know there.)
         """
-        known: Any = self._connection.smembers(keys.WORKERS)
-        lists = [keys.workers_of(queue) for queue in queues]
-        for key in lists:
-            known |= self._connection.smembers(key)
-        known = sorted(known)
+        ever = keys.names(self._connection.smembers(keys.QUEUES), keys.QUEUE_PREFIX)  # pyright: ignore[reportArgumentType]
+        lists = [keys.workers_of(queue) for queue in sorted({*queues, *ever})]
         pipeline = self._connection.pipeline(transaction=False)
+        for key in (keys.WORKERS, *lists):
+            pipeline.smembers(key)
+        known = sorted({worker for members in pipeline.execute() for worker in members})
         for worker in known:
             pipeline.exists(worker)
         dead = [worker for worker, lives in zip(known, pipeline.execute(), strict=True) if not lives]

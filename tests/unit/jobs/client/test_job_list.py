@@ -111,6 +111,8 @@ async def test_few_jobs_of_a_status_among_many_are_found_page_by_page(
 async def test_a_small_offset_skips_jobs_and_a_deep_one_names_the_cursor(roomy: JobQueue):
     ids = await submit(roomy, 3)
     assert [view.id for view in (await roomy.views(limit=9, offset=2)).jobs] == ids[:1]
+    assert [view.id for view in (await roomy.views(limit=9, offset=2, status="queued")).jobs] == ids[:1]
+    assert (await roomy.views(limit=9, offset=4)).jobs == ()
     with pytest.raises(InvalidInput, match=r"skips 1000 jobs at most. Go on from page to page with `after`"):
         await roomy.views(limit=1, offset=1001)
 
