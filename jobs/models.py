@@ -53,6 +53,15 @@ class LoadedModel(msgspec.Struct, frozen=True):
     """When it leaves if nobody uses it, in seconds since the epoch. None: never."""
 
 
+class UnloadableModel(msgspec.Struct, frozen=True):
+    """A model that a worker cannot load. Its jobs are left to others."""
+
+    id: str
+    reason: str
+    until: float
+    """When it is tried again, in seconds since the epoch."""
+
+
 def declared_model(entry: str) -> ModelInfo:
     """A model that the settings name as TASK:NAME, and that no worker has served yet. Raises ValueError."""
     task, _, name = entry.partition(":")

@@ -3,7 +3,7 @@
 import msgspec
 from msgspec.structs import replace
 
-from jobs.models import LoadedModel
+from jobs.models import LoadedModel, UnloadableModel
 
 
 class LaneStats(msgspec.Struct, frozen=True, kw_only=True):
@@ -36,6 +36,10 @@ class WorkerStats(msgspec.Struct, frozen=True, kw_only=True):
     """Jobs per second, by queue."""
     loaded: tuple[LoadedModel, ...] = ()
     """Those of its models that are in memory."""
+    loading: str | None = None
+    """The model that it is loading."""
+    unloadable: tuple[UnloadableModel, ...] = ()
+    """Those that it cannot load, and claims no jobs for until then."""
 
     def at(self, now: float) -> "WorkerStats":
         """The same by another clock, on which it is now so late: all its times are shifted."""
@@ -44,7 +48,8 @@ class WorkerStats(msgspec.Struct, frozen=True, kw_only=True):
             each if each.expires_at is None else replace(each, expires_at=each.expires_at + shift_s)
             for each in self.loaded
         ]
-        return replace(self, seen_at=now, loaded=tuple(loaded))
+        unloadable = tuple(replace(each, until=each.until + shift_s) for each in self.unloadable)
+        return replace(self, seen_at=now, loaded=tuple(loaded), unloadable=unloadable)
 
 
 class RedisMemory(msgspec.Struct, frozen=True, kw_only=True):

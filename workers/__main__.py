@@ -30,7 +30,7 @@ from workers.models.model_cache import ModelCache
 from workers.models.open import open_runner
 from workers.queue.announce_start import starting
 from workers.queue.client import WorkerQueue
-from workers.queue.dead_worker import worker_name
+from workers.queue.worker_name import worker_name
 from workers.runners.contract import Runner
 from workers.scheduling.device_limits import (
     batch_limits,

@@ -33,6 +33,7 @@ from workers.loops.watchdog import Watchdog
 from workers.models.model_cache import ModelCache
 from workers.queue.client import WorkerQueue
 from workers.queue.execution import Claim
+from workers.queue.fleet import Fleet
 from workers.queue.rq_bridge import RqBridge, stop_job_target
 from workers.runners.contract import BatchRunner, Runner
 from workers.runners.generate.contract import Generator
@@ -97,14 +98,16 @@ class BatchWorker(SimpleWorker):
             starvation_s=settings.starvation_s,
             slots=dict.fromkeys(generators, settings.max_answers),
         )
+        fleet = Fleet(connection, self.name)
         self._watchdog = Watchdog()
         bridge = RqBridge(connection, queue)
         self._result_loop = result_loop = ResultLoop(in_flight, queue, model_cache, bridge)
-        self._heartbeat = Heartbeat(self, queue, in_flight, model_cache, result_loop, bridge, settings)
+        self._heartbeat = Heartbeat(self, queue, fleet, in_flight, model_cache, result_loop, bridge, settings)
         self._prepare_pool = PreparePool(in_flight, queue, model_cache, result_loop, timeout_s=timeout_s)
         self._claim_loop = ClaimLoop(
             in_flight,
             queue,
+            fleet,
             model_cache,
             self._prepare_pool,
             lambda: self._heartbeat.is_suspended or queue.outage.refuses_work,

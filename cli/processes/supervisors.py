@@ -10,7 +10,8 @@ from jobs.process.parent_watch import ParentPipe
 from jobs.settings import Settings
 from workers.openblas.preload import preload_openblas
 from workers.processor import NICE
-from workers.queue.dead_worker import free_leases, worker_name
+from workers.queue.dead_worker import free_leases
+from workers.queue.worker_name import worker_name
 from workers.supervisor import Supervisor
 
 # -P keeps the user's folder out of sys.path, where an `api` or a `jobs` of their own may lie.

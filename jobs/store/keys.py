@@ -96,7 +96,7 @@ def bell(worker_name: str) -> str:
 
 
 def loading(model: str) -> str:
-    """Names of the workers that are loading the model, and of those that died of it."""
+    """The workers that are loading the model, and those that died of it, each with when it began and last got on."""
     return f"mlxq:loading:{model}"
 
 

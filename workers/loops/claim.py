@@ -16,6 +16,7 @@ from workers.models.model_cache import ModelCache
 from workers.models.swap import ModelSwap
 from workers.queue.client import WorkerQueue
 from workers.queue.execution import Claim, Claims, QueueCapacity
+from workers.queue.fleet import Fleet
 from workers.scheduling.in_flight import InFlight, Reason
 
 log = logging.getLogger(__name__)
@@ -40,6 +41,7 @@ class ClaimLoop:
         self,
         in_flight: InFlight,
         queue: WorkerQueue,
+        fleet: Fleet,
         model_cache: ModelCache,
         prepare_pool: PreparePool,
         is_suspended: Callable[[], bool],
@@ -53,7 +55,7 @@ class ClaimLoop:
         self._is_suspended = is_suspended
         tasks = sum(len(runner.info.tasks) for runner in self._runners.values())
         self._wakeup = WakeupListener(in_flight, queue, markers=tasks * len(LANES))
-        self._swap = ModelSwap(in_flight, queue, model_cache)
+        self._swap = ModelSwap(in_flight, queue, fleet, model_cache)
         self._stopping = False
         self._backlog: frozenset[str] = frozenset()
         """Queues that may have work."""
@@ -175,7 +177,7 @@ class ClaimLoop:
         return {
             keys.queue_name(task, model, lane)
             for model, runner in self._runners.items()
-            if not self._model_cache.serves(model)
+            if not self._model_cache.serves(model) and not self._model_cache.is_refused(model)
             for task in runner.info.tasks
             for lane in LANES
         }

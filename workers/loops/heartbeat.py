@@ -14,6 +14,7 @@ from jobs.store.outage import is_refused_write
 from workers.loops.result import ResultLoop
 from workers.models.model_cache import ModelCache
 from workers.queue.client import WorkerQueue
+from workers.queue.fleet import Fleet
 from workers.queue.rq_bridge import RqBridge
 from workers.scheduling.in_flight import InFlight, Reason
 
@@ -27,6 +28,7 @@ class Heartbeat:
         self,
         rq_worker: SimpleWorker,
         queue: WorkerQueue,
+        fleet: Fleet,
         in_flight: InFlight,
         model_cache: ModelCache,
         result_loop: ResultLoop,
@@ -36,6 +38,9 @@ class Heartbeat:
         """rq_worker: whose record in Redis is kept alive."""
         self._rq_worker = rq_worker
         self._queue = queue
+        self._fleet = fleet
+        self._progress: tuple[str, int] | None = None
+        """Of the load that was last noted in Redis."""
         self._in_flight = in_flight
         self._model_cache = model_cache
         self._result_loop = result_loop
@@ -102,9 +107,10 @@ class Heartbeat:
 
     def announce(self) -> None:
         """Write to Redis that this worker lives, what it serves and how busy it is. Raises RedisError."""
-        if not self._model_cache.is_settled:
-            self._model_cache.note_elsewhere(self._queue.loaded_elsewhere())
         runners = self._model_cache.runners
+        if not self._model_cache.is_settled:
+            self._model_cache.note_fleet(self._fleet.view(runners))
+        loading = self._note_progress()
         stats = WorkerStats(
             name=self._rq_worker.name,
             models=tuple(runners),
@@ -112,10 +118,23 @@ class Heartbeat:
             jobs_in_hand=len(self._in_flight),
             drain_rate=self._result_loop.drain_rates.read(),
             loaded=self._model_cache.report(),
+            loading=loading,
+            unloadable=self._model_cache.unloadable(),
         )
         self._queue.announce(stats, [runner.info for runner in runners.values()])
         self._announce_to_rq()  # which a full Redis refuses, and takes the other
         self._queue.outage.end()
+
+    def _note_progress(self) -> str | None:
+        """That a load gets on: others wait for it as long as it does. The model that is being loaded."""
+        progress = self._model_cache.load_progress
+        if progress is None:
+            return None
+        model, steps, began_ago_s = progress
+        if self._progress != (model, steps):
+            self._fleet.note_progress(model, began_ago_s)
+            self._progress = model, steps
+        return model
 
     def _announce_to_rq(self) -> None:
         rq_worker = self._rq_worker

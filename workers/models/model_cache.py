@@ -4,19 +4,27 @@ import logging
 import math
 import threading
 import time
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from jobs.errors import JobError, ModelNotLoadable
 from jobs.job import LANES, Lane
-from jobs.models import LoadedModel
+from jobs.models import LoadedModel, UnloadableModel
 from workers.models.eviction import IN_USE, PATIENCE, CachedModel, ModelChange, WantedModel, choose_change
+from workers.queue.fleet import FleetView
 from workers.runners.contract import Runner, loaded
 
 log = logging.getLogger(__name__)
 
 TRIED_AGAIN_S = 60
-"""A model that could not be loaded fails its jobs for so long before it is tried again."""
+"""A model that could not be loaded is tried again after so long, and after each further failure after twice as long."""
+
+TRIED_AGAIN_AT_MOST_S = 600
+"""Each try may push other models out of memory."""
+
+SEEN_LOADING_S = 2.0
+"""Another worker that was seen to load a model is taken to go on for so long. It is looked at once a second."""
 
 
 @dataclass
@@ -28,6 +36,17 @@ class _Load:
     """Without what the device did in between."""
     began_at: float = field(default_factory=time.time)
     """In seconds since the epoch."""
+    steps_done: int = 0
+
+
+class _Refusal(NamedTuple):
+    """A model that is not loaded for a while. Times are by time.monotonic."""
+
+    why: str
+    at: float
+    until: float
+    failures: int
+    """Failed loads in a row."""
 
 
 class ModelCache:
@@ -63,10 +82,11 @@ class ModelCache:
         """Until when work of such models must have begun, where it says so."""
         self._used_by: dict[str, dict[Lane, float]] = {}
         """When jobs of a model last ended, by lane."""
-        self._elsewhere: Collection[str] = ()
-        """Models that other workers have in memory."""
-        self._failures: dict[str, tuple[str, float]] = {}
-        """Why a model cannot be loaded, and until when its jobs fail for that."""
+        self._fleet = FleetView()
+        self._loading_elsewhere: dict[str, float] = {}
+        """When another worker was last seen to load a model, by time.monotonic."""
+        self._refusals: dict[str, _Refusal] = {}
+        """Also those that are over, until the model is loaded."""
         self._change: ModelChange | None = None
         self._load: _Load | None = None
 
@@ -90,26 +110,51 @@ class ModelCache:
             self._note_loaded(model, began_at, time.monotonic() - started)
 
     def serves(self, model: str) -> bool:
-        """Whether its jobs are to be claimed now: it is in memory and stays, or cannot be loaded (so they fail)."""
+        """Whether its jobs are to be claimed now: it is in memory and stays, or no live worker can load it (so they
+        fail).
+        """
         with self._lock:
             leaving = self._change is not None and model in self._change.unload
-            return (model in self._cached and not leaving) or self._failure(model) is not None
+            return (model in self._cached and not leaving) or self._is_hopeless(model)
+
+    def is_refused(self, model: str) -> bool:
+        """Whether it is not loaded here for a while."""
+        with self._lock:
+            return self._refusal(model) is not None
 
     def failure(self, model: str) -> JobError | None:
         """Why its jobs cannot be done: the model cannot be loaded, or has not been."""
         with self._lock:
-            why = self._failure(model)
-            if why is None and model not in self._cached:
-                why = f"The model {model} is not in memory: send the request again."
-            return ModelNotLoadable(why, param="model") if why else None
+            if model in self._cached:
+                return None
+            refusal = self._refusal(model)
+            why = refusal.why if refusal else f"The model {model} is not in memory: send the request again."
+            return ModelNotLoadable(why, param="model")
 
-    def refuse(self, model: str, why: str) -> None:
-        """Have its jobs fail for a while."""
+    def refuse(self, model: str, why: str, for_s: float | None = None) -> None:
+        """Load it no more for so long (None: the longer, the more loads have failed in a row)."""
+        now = time.monotonic()
         with self._lock:
-            self._failures[model] = (
-                f"The model {model} cannot be loaded: {why}.",
-                time.monotonic() + TRIED_AGAIN_S,
+            failures = self._refusals[model].failures + 1 if model in self._refusals else 1
+            if for_s is None:
+                for_s = min(TRIED_AGAIN_AT_MOST_S, TRIED_AGAIN_S * 2 ** (failures - 1))
+            self._refusals[model] = _Refusal(
+                f"The model {model} cannot be loaded: {why}.", now, now + for_s, failures
             )
+        log.warning(
+            "a model is not served for a while", extra={"model": model, "reason": why, "for_s": round(for_s)}
+        )
+
+    def unloadable(self) -> tuple[UnloadableModel, ...]:
+        """What is not loaded here for a while."""
+        to_epoch = time.time() - time.monotonic()
+        with self._lock:
+            found = {model: self._refusal(model) for model in self._refusals}
+        return tuple(
+            UnloadableModel(model, refusal.why, refusal.until + to_epoch)
+            for model, refusal in found.items()
+            if refusal
+        )
 
     def load_wait_s(self, model: str, submitted_at: float) -> float:
         """How long a job that was submitted then (seconds since the epoch) waited for the load of its model.
@@ -139,13 +184,29 @@ class ModelCache:
         return self._load is not None
 
     @property
+    def load_progress(self) -> tuple[str, int, float] | None:
+        """The model that is being loaded, the steps done, and since how many seconds it is."""
+        change, load = self._change, self._load
+        if change is None or change.load is None or load is None:
+            return None
+        return change.load, load.steps_done, time.time() - load.began_at
+
+    @property
     def is_awaited(self) -> bool:
         """Whether there is work for a model that is not in memory: time alone may change what is chosen."""
         return bool(self._since)
 
-    def note_elsewhere(self, models: Collection[str]) -> None:
-        """Other workers have these models in memory."""
-        self._elsewhere = models
+    def note_fleet(self, view: FleetView) -> None:
+        """What other workers do."""
+        with self._lock:
+            self._fleet = view
+            for model in view.loading:
+                self._loading_elsewhere[model] = view.asked_at
+
+    def note_loading_elsewhere(self, model: str) -> None:
+        """Another worker has the turn to load it."""
+        with self._lock:
+            self._loading_elsewhere[model] = time.monotonic()
 
     def note_begin_by(self, begin_by: Mapping[str, float]) -> None:
         """Until when (by time.monotonic) the oldest work of models that are not in memory must have begun."""
@@ -215,9 +276,16 @@ class ModelCache:
 
     def _choose(self, work: Mapping[str, Lane]) -> ModelChange | None:
         now = time.monotonic()
-        missing = [each for each in work if each not in self._cached and self._failure(each) is None]
+        missing = [each for each in work if each not in self._cached and self._refusal(each) is None]
+        # Work waits anew once another worker has loaded its model: it may well be done there.
         self._since = {model: self._since.get(model, now) for model in missing}
-        wanted = [self._wanted(model, work[model]) for model in missing]
+        for model in missing:
+            self._since[model] = max(self._since[model], self._loading_elsewhere.get(model, 0.0))
+        wanted = [
+            self._wanted(model, work[model])
+            for model in missing
+            if now - self._loading_elsewhere.get(model, -math.inf) >= SEEN_LOADING_S
+        ]
         cached = {
             model: each._replace(lane=work.get(model), used_by=self._lately_used_by(model, now))
             for model, each in self._cached.items()
@@ -232,18 +300,24 @@ class ModelCache:
         if model in self._begin_by:
             began_at, ended_at = self._load_times.get(model, (0.0, 0.0))
             due_at = self._begin_by[model] - self._starvation_s - 2 * (ended_at - began_at)
-        return WantedModel(
-            model, self.runners[model].weight_bytes, lane, since, model in self._elsewhere, due_at
-        )
+        elsewhere = model in self._fleet.loaded or self._loading_elsewhere.get(model, -1.0) == since
+        return WantedModel(model, self.runners[model].weight_bytes, lane, since, elsewhere, due_at)
 
     def _lately_used_by(self, model: str, now: float) -> Lane | None:
         used = self._used_by.get(model, {})
         lately = [lane for lane, at in used.items() if now - at < IN_USE * self._starvation_s]
         return min(lately, key=LANES.index, default=None)
 
-    def _failure(self, model: str) -> str | None:
-        why, until = self._failures.get(model, (None, 0.0))
-        return why if time.monotonic() < until else None
+    def _refusal(self, model: str) -> _Refusal | None:
+        found = self._refusals.get(model)
+        return found if found and time.monotonic() < found.until else None
+
+    def _is_hopeless(self, model: str) -> bool:
+        """Whether no live worker can load it. Asked for only what was seen of the others since it failed here."""
+        refusal = self._refusal(model)
+        if refusal is None or self._fleet.asked_at < refusal.at:
+            return False
+        return model not in self._fleet.able and not self._fleet.is_starting
 
     def _load_some(self, model: str, has_time: Callable[[], bool]) -> bool:
         """True if that was all."""
@@ -252,6 +326,7 @@ class ModelCache:
         why: str | None = None
         try:
             for _ in load.steps:
+                load.steps_done += 1
                 if not has_time():
                     load.took_s += time.monotonic() - started
                     return False
@@ -275,6 +350,7 @@ class ModelCache:
             )
             self._load_times[model] = began_at, time.time()
             self._since.pop(model, None)
+            self._refusals.pop(model, None)
         log.info("model loaded", extra={"model": model, "load_s": round(took_s, 2)})
 
     def _unload(self, model: str) -> None:

@@ -10,12 +10,12 @@ from jobs.job import LANES, Lane
 from jobs.store import keys
 from workers.models.eviction import ModelChange
 from workers.models.model_cache import ModelCache
+from workers.models.refusal import refusal_by_deaths
 from workers.queue.client import WorkerQueue
 from workers.queue.execution import Claim
+from workers.queue.fleet import Fleet
+from workers.queue.worker_name import this_machine
 from workers.scheduling.in_flight import InFlight, Reason
-
-MAX_DEATHS = 2
-"""Workers that may die while they load a model before its jobs fail. Each death also ends answers of other models."""
 
 ASKED_AGAIN_S = 1.0
 """Between two looks at how long work for models that are not in memory may wait."""
@@ -27,8 +27,11 @@ class ModelSwap:
     reported: in all calls, queues that had work left when they were last looked at.
     """
 
-    def __init__(self, in_flight: InFlight, queue: WorkerQueue, model_cache: ModelCache) -> None:
+    def __init__(
+        self, in_flight: InFlight, queue: WorkerQueue, fleet: Fleet, model_cache: ModelCache
+    ) -> None:
         self._in_flight = in_flight
+        self._fleet = fleet
         self._queue = queue
         self._model_cache = model_cache
         self._announced: str | None = None
@@ -47,7 +50,7 @@ class ModelSwap:
     def advance(self, reported: Iterable[str]) -> None:
         """Have models come and go as the work asks for it. Raises RedisError, and goes on with the next call."""
         if self._announced and not self._model_cache.is_changing:
-            self._queue.end_load(self._announced)
+            self._fleet.end_load(self._announced)
             self._announced = None
         if not self._model_cache.is_settled:
             self._note_deadlines(reported)
@@ -65,16 +68,27 @@ class ModelSwap:
         """A worker that stops in good order has not died of what it is loading."""
         if self._announced:
             with contextlib.suppress(RedisError):
-                self._queue.end_load(self._announced)
+                self._fleet.end_load(self._announced)
 
     def _begin(self, change: ModelChange) -> None:
-        if change.load is not None and self._queue.begin_load(change.load) >= MAX_DEATHS:
-            self._model_cache.refuse(change.load, f"{MAX_DEATHS} workers have died of it")
-            self._queue.end_load(change.load)
+        if change.load is not None and not self._may_load(change.load):
             return
         self._announced = change.load
         self._model_cache.begin_change(change)
         self._in_flight.wake_device()
+
+    def _may_load(self, model: str) -> bool:
+        """Whether it is this worker's turn, and its machine does not die of it."""
+        turn = self._fleet.begin_load(model)
+        if turn.loader:
+            self._model_cache.note_loading_elsewhere(model)
+            return False
+        refusal = refusal_by_deaths(turn.deaths, this_machine())
+        if refusal is None:
+            return True
+        self._model_cache.refuse(model, *refusal)
+        self._fleet.end_load(model)
+        return False
 
     def _note_deadlines(self, reported: Iterable[str]) -> None:
         """Until when work for models that are not in memory must have begun."""

@@ -8,7 +8,7 @@ from typing import Any
 
 import redis
 
-from jobs.client.announcements import AnnouncementReader, encode_model
+from jobs.client.announcements import encode_model
 from jobs.client.stream_reader import decode_pieces
 from jobs.errors import InternalError, JobError, JobExpired, WorkerLost
 from jobs.generate import Pieces
@@ -32,9 +32,6 @@ MAX_SWEPT = 100
 MOST_SWEEPS = 100
 """Of one queue in a row. More expired entries are left to the next sweep."""
 
-LOADING_TTL_S = 600
-"""How long a death in a load is remembered."""
-
 
 class WorkerQueue:
     """Claims, leases and outcomes of one worker. Every method may raise redis.RedisError; all may be repeated."""
@@ -52,7 +49,6 @@ class WorkerQueue:
         self._redis = connection
         self.outage = outage or Outage()
         self.worker = worker
-        self._reader = AnnouncementReader()
         self._prefix = _new_prefix()
         self._dropped: frozenset[str] = frozenset()
         self._lease_s = lease_s
@@ -137,27 +133,6 @@ class WorkerQueue:
         backwards = [Outcome(claim, "release") for claim in reversed(claims)]
         for start in range(0, len(backwards), MAX_RELEASED):
             self.finish(backwards[start : start + MAX_RELEASED], 0.0)
-
-    def begin_load(self, model: str) -> int:
-        """Note that this worker is about to load the model. How many have died in that lately."""
-        key = keys.loading(model)
-        self._redis.sadd(key, self.worker)
-        self._redis.expire(key, LOADING_TTL_S)
-        names = keys.names(self._redis.smembers(key))  # pyright: ignore[reportArgumentType]
-        alive = [self._redis.exists(keys.worker(name)) for name in names]
-        return alive.count(0)
-
-    def end_load(self, model: str) -> None:
-        """It is loaded, or has been refused: whatever came of it, the worker lives."""
-        self._redis.delete(keys.loading(model))
-
-    def loaded_elsewhere(self) -> set[str]:
-        """Models that other live workers have in memory."""
-        names = keys.names(self._redis.smembers(keys.WORKERS), keys.WORKER_PREFIX)  # pyright: ignore[reportArgumentType]
-        others = [keys.worker(name) for name in names if name != self.worker]
-        replies: Any = self._redis.mget(others) if others else []
-        found = [self._reader.worker(raw, key) for key, raw in zip(others, replies, strict=True) if raw]
-        return {model.id for worker in found if worker for model in worker.loaded}
 
     def store(self, claim: Claim, result: Result) -> bytes:
         """The result as FINISH takes it; a large one is written beside it first."""

@@ -2,7 +2,6 @@
 
 import contextlib
 import logging
-import socket
 
 from redis.exceptions import RedisError
 
@@ -12,11 +11,6 @@ from jobs.store.outage import cause_of
 from workers.queue.client import WorkerQueue
 
 log = logging.getLogger(__name__)
-
-
-def worker_name(pid: int, token: str) -> str:
-    """token: of the launcher that started the process; pids alone are the same in many containers."""
-    return f"{socket.gethostname()}.{pid}.{token}"
 
 
 def free_leases(settings: Settings, worker: str) -> None:

@@ -290,23 +290,12 @@ async def test_jobs_of_a_model_that_cannot_be_loaded_fail_and_say_so(
         assert embedded(await embed(queue, "a", "still here")).vectors
 
 
-async def test_a_model_that_workers_died_of_is_not_tried_again(
-    redis_server: RedisServer, queue: JobQueue, memory: Memory, redis_client: redis.Redis
-):
-    redis_client.sadd(keys.loading("b"), "dead-1", "dead-2")
-    async with worker_of(queue, redis_server.url, [Embedder("a", memory), Embedder("b", memory)]):
-        with pytest.raises(ModelNotLoadable, match="2 workers have died of it"):
-            await embed(queue, "b", "hello")
-        assert embedded(await embed(queue, "a", "still here")).vectors
-    assert memory.notes == ["load a"]
-
-
 async def test_a_worker_tells_what_it_loads_only_while_it_does(
     redis_server: RedisServer, queue: JobQueue, memory: Memory, redis_client: redis.Redis
 ):
     class Noting(Embedder):
         def load(self) -> Iterator[None]:
-            noted.append(len(redis_client.smembers(keys.loading("b"))))  # pyright: ignore[reportArgumentType]
+            noted.append(redis_client.hlen(keys.loading("b")))  # pyright: ignore[reportArgumentType]
             return super().load()
 
     noted = list[int]()
@@ -328,7 +317,7 @@ async def test_two_workers_leave_each_other_their_models(
         worker_of(queue, redis_server.url, first) as one,
         worker_of(queue, redis_server.url, second) as two,
     ):
-        await until(lambda: one._model_cache._elsewhere and two._model_cache._elsewhere)
+        await until(lambda: one._model_cache._fleet.loaded and two._model_cache._fleet.loaded)
         for model in "aabababbaabbab":
             await embed(queue, model, "hello")
             await asyncio.sleep(0.03)  # a worker has time to make up its mind about another model

@@ -4,7 +4,8 @@ import time
 
 from jobs.job import Lane
 from tests.support.fake_runner import FakeRunner
-from workers.models.eviction import ModelChange
+from tests.support.waiting import wait_until
+from workers.models.eviction import ModelChange, _has_stayed
 from workers.models.model_cache import ModelCache, preloaded
 
 LOAD_S = 0.03
@@ -46,7 +47,7 @@ def one_of_two_fits() -> ModelCache:
         runner.weight_bytes = 10
     cache = ModelCache(runners, budget_bytes=10, starvation_s=1)
     cache.load_fitting()
-    time.sleep(LOAD_S)  # a model stays as long as loading it took
+    wait_until(lambda: all(_has_stayed(each, time.monotonic()) for each in cache._cached.values()))
     return cache
 
 
