@@ -9,9 +9,9 @@ import time
 from pathlib import Path
 
 from tests.chaos.driver import Driver
+from tests.chaos.faults.sentinels import Sentinels
+from tests.chaos.faults.site import OneServer
 from tests.chaos.plan import failover, long, short
-from tests.chaos.sentinels import Sentinels
-from tests.chaos.site import OneServer
 
 
 def main() -> int:

@@ -18,18 +18,18 @@ from jobs.process.cancelling import cancel_and_wait
 from jobs.settings import Settings
 from jobs.store import keys
 from jobs.store.connection import connect, connect_async
-from tests.chaos.audit import Audit
+from tests.chaos.audit.audit import Audit
+from tests.chaos.audit.key_census import left_behind
+from tests.chaos.audit.reply_watch import ReplyWatch
+from tests.chaos.audit.report import Report
+from tests.chaos.audit.stored import read_all
 from tests.chaos.crew import Producers, Workers, all_ready, announced
-from tests.chaos.faults import Faults
-from tests.chaos.garbage import Garbage
-from tests.chaos.key_census import left_behind
-from tests.chaos.losses import run_clock
+from tests.chaos.faults.faults import Faults
+from tests.chaos.faults.garbage import Garbage
+from tests.chaos.faults.losses import run_clock
+from tests.chaos.faults.site import Site
 from tests.chaos.plan import ALONE, LAST, Plan
 from tests.chaos.producer import Note
-from tests.chaos.reply_watch import ReplyWatch
-from tests.chaos.report import Report
-from tests.chaos.site import Site
-from tests.chaos.stored import read_all
 from tests.support.waiting import until
 
 SETTLE_S = 120

@@ -7,13 +7,13 @@ from fakeredis import FakeStrictRedis
 
 from jobs.generate import GenerateJob, Piece, Pieces, Prompt
 from jobs.store import record
-from tests.chaos.audit import Audit
-from tests.chaos.garbage import Garbage
-from tests.chaos.losses import Loss
+from tests.chaos.audit.audit import Audit
+from tests.chaos.audit.stored import Stored, log_problem
+from tests.chaos.faults.garbage import Garbage
+from tests.chaos.faults.losses import Loss
 from tests.chaos.order import greedy
 from tests.chaos.plan import short
 from tests.chaos.producer import Note
-from tests.chaos.stored import Stored, log_problem
 
 PLAN = short(1)._replace(newer_workers=2, newer_producers=1)
 LOSS = Loss(since=10.0, killed_at=11.0)

@@ -5,10 +5,10 @@ import secrets
 
 import pytest
 
+from tests.chaos.audit.report import NEVER, Report
 from tests.chaos.driver import Driver
+from tests.chaos.faults.sentinels import Sentinels
 from tests.chaos.plan import failover
-from tests.chaos.report import NEVER, Report
-from tests.chaos.sentinels import Sentinels
 
 
 @pytest.fixture(scope="module")

@@ -5,10 +5,10 @@ import secrets
 
 import pytest
 
+from tests.chaos.audit.report import NEVER, Report
 from tests.chaos.driver import Driver
+from tests.chaos.faults.site import OneServer
 from tests.chaos.plan import FAULTS, short
-from tests.chaos.report import NEVER, Report
-from tests.chaos.site import OneServer
 
 
 @pytest.fixture(scope="module")

@@ -7,7 +7,7 @@ import pytest
 
 from jobs.store.connection import connect
 from jobs.store.redis_server import RedisServer
-from tests.chaos.losses import CLOCK, Loss, cut_file, may_be_lost, was_told_of_lost
+from tests.chaos.faults.losses import CLOCK, Loss, cut_file, may_be_lost, was_told_of_lost
 
 
 @pytest.mark.parametrize("seed", range(4))

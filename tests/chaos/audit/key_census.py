@@ -7,7 +7,7 @@ from typing import Any
 import redis
 
 from jobs.store import keys
-from tests.chaos.losses import CLOCK
+from tests.chaos.faults.losses import CLOCK
 
 CONSTANT = {
     "rq:queues": "names of all queues there ever were; RQ itself never removes one",

@@ -9,11 +9,11 @@ import redis.asyncio
 from typing_extensions import override
 
 from tests.chaos.crew import Workers
-from tests.chaos.faults import Faults
-from tests.chaos.garbage import Garbage
-from tests.chaos.losses import CLOCK, Loss
+from tests.chaos.faults.faults import Faults
+from tests.chaos.faults.garbage import Garbage
+from tests.chaos.faults.losses import CLOCK, Loss
+from tests.chaos.faults.site import Site
 from tests.chaos.plan import Plan
-from tests.chaos.site import Site
 from tests.support.redis_servers.group import Group
 from tests.support.waiting import wait_until
 

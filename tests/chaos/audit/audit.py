@@ -3,12 +3,12 @@
 from collections import Counter
 from collections.abc import Iterable, Sequence
 
-from tests.chaos.garbage import Garbage
-from tests.chaos.losses import Loss, may_be_lost, was_told_of_lost
+from tests.chaos.audit.stored import Stored
+from tests.chaos.faults.garbage import Garbage
+from tests.chaos.faults.losses import Loss, may_be_lost, was_told_of_lost
 from tests.chaos.order import EXPECTED, INNOCENT
 from tests.chaos.plan import Plan
 from tests.chaos.producer import Note
-from tests.chaos.stored import Stored
 
 
 def _is_excused(stored: Stored, max_crashes: int) -> bool:

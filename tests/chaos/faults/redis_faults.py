@@ -12,12 +12,12 @@ import redis.asyncio
 from jobs.store import keys
 from jobs.store.redis_server import RedisServer
 from tests.chaos.crew import READY_S, Workers
-from tests.chaos.faults import SPELL_S, Faults
-from tests.chaos.garbage import Garbage
-from tests.chaos.in_hand import InHand, in_hand
-from tests.chaos.losses import Loss, cut_file
+from tests.chaos.faults.faults import SPELL_S, Faults
+from tests.chaos.faults.garbage import Garbage
+from tests.chaos.faults.in_hand import InHand, in_hand
+from tests.chaos.faults.losses import Loss, cut_file
+from tests.chaos.faults.proxy import Proxy
 from tests.chaos.plan import Plan
-from tests.chaos.proxy import Proxy
 from tests.support.waiting import until
 
 DROP_SHARE, CUT_SHARE = 0.05, 0.03

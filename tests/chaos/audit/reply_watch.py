@@ -10,7 +10,7 @@ import redis.asyncio
 from redis.exceptions import RedisError
 
 from jobs.job import ENDED
-from tests.chaos.losses import Loss, was_told_of_lost
+from tests.chaos.faults.losses import Loss, was_told_of_lost
 
 _decode = msgspec.msgpack.Decoder(list[tuple[str, str, bytes]]).decode
 

@@ -10,9 +10,9 @@ from operator import itemgetter
 import redis.asyncio
 
 from tests.chaos.crew import READY_S, Workers, all_ready, announced
-from tests.chaos.garbage import Garbage
-from tests.chaos.in_hand import in_hand
-from tests.chaos.losses import Loss
+from tests.chaos.faults.garbage import Garbage
+from tests.chaos.faults.in_hand import in_hand
+from tests.chaos.faults.losses import Loss
 from tests.chaos.plan import Plan
 from tests.support.waiting import until_async
 

@@ -13,7 +13,7 @@ from jobs.errors import JobError
 from jobs.generate import GenerateJob
 from jobs.job import Job, JobView
 from jobs.store import keys
-from tests.chaos.garbage import READABLE
+from tests.chaos.faults.garbage import READABLE
 from tests.chaos.order import greedy, is_right, ordered
 from tests.chaos.plan import Plan
 

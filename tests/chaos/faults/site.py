@@ -11,11 +11,11 @@ from typing_extensions import override
 
 from jobs.store.redis_server import RedisServer
 from tests.chaos.crew import Workers
-from tests.chaos.faults import Faults
-from tests.chaos.garbage import Garbage
+from tests.chaos.faults.faults import Faults
+from tests.chaos.faults.garbage import Garbage
+from tests.chaos.faults.proxy import Proxy
+from tests.chaos.faults.redis_faults import RedisFaults
 from tests.chaos.plan import Plan
-from tests.chaos.proxy import Proxy
-from tests.chaos.redis_faults import RedisFaults
 
 
 class Site(ABC):

@@ -1,0 +1,1 @@
+"""What must be so in the end, and who looks."""
