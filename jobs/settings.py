@@ -138,7 +138,9 @@ class Settings(BaseSettings):
         default=10, description="A job whose worker gave no sign of life for this long is given to another."
     )
     max_crashes: int = Field(
-        default=4, ge=1, description="A job whose worker died or hung this often is failed, not tried again."
+        default=4,
+        ge=1,
+        description="A job whose worker died or hung this often is failed. 1: with all others of that worker.",
     )
     batch_timeout_s: Seconds = Field(
         default=120, description="One device call that takes longer counts as hung; its worker is restarted."

@@ -163,24 +163,25 @@ class QueueInspector:
         for name in queues:
             pipeline.llen(keys.queue(name))
             pipeline.scard(keys.tombstones(name))
+            pipeline.llen(keys.suspects(name))
             pipeline.zcard(keys.registry("started", name))
             pipeline.zcard(keys.registry("scheduled", name))
             pipeline.zcount(keys.registry("finished", name), now, "+inf")
             pipeline.zcount(keys.registry("failed", name), now, "+inf")
         counts = await pipeline.execute()
-        rows = [self._lane_stats(name, counts[6 * n : 6 * n + 6], workers) for n, name in enumerate(queues)]
+        rows = [self._lane_stats(name, counts[7 * n : 7 * n + 7], workers) for n, name in enumerate(queues)]
         return QueueStats(tuple(rows), tuple(workers), await self.memory())
 
     def _lane_stats(self, name: str, counts: list[int], workers: Iterable[WorkerStats]) -> LaneStats:
         parsed = keys.parse_queue_name(name)
         assert parsed is not None
-        in_list, tombstones, started, scheduled, finished, failed = counts
+        in_list, tombstones, suspects, started, scheduled, finished, failed = counts
         return LaneStats(
             queue=name,
             task=parsed[0],
             model=parsed[1],
             lane=parsed[2],
-            queued=max(0, in_list - tombstones),
+            queued=max(0, in_list - tombstones) + suspects,
             started=started,
             scheduled=scheduled,
             finished=finished,

@@ -110,6 +110,11 @@ def announced_model(field: bytes) -> str:
     return f"{MODELS} {field.decode(errors='replace')}"
 
 
+def suspects(name: str) -> str:
+    """A list of a queue's jobs that were in workers when they died, and run alone."""
+    return f"mlxq:suspects:{name}"
+
+
 def held(worker_name: str) -> str:
     """The executions that a worker holds, as the registry of started jobs names them, in the order of their claims."""
     return f"mlxq:held:{worker_name}"

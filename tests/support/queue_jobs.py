@@ -26,8 +26,12 @@ def announce(worker_queue: WorkerQueue, *models: ModelInfo) -> None:
 
 
 def claim_all(worker_queue: WorkerQueue, *, suspect: bool = False, lane: str = "default"):
-    taken = worker_queue.claim([QueueCapacity(f"embed:m:{lane}", 10_000, 100)], max_jobs=100, suspect=suspect)
-    return taken.claims, taken.suspect_waits
+    """All that is fresh; or the next suspect, in a worker without jobs."""
+    capacities = [QueueCapacity(f"embed:m:{lane}", 10_000, 100)]
+    if suspect:
+        assert worker_queue.claim(capacities, max_jobs=100, is_idle=True).has_turn
+    taken = worker_queue.claim(capacities, max_jobs=100, suspect=suspect)
+    return taken.claims, taken.has_turn
 
 
 def crashes(server: fakeredis.FakeServer, *claims: Claim) -> list[object]:

@@ -1,15 +1,16 @@
 """Claims jobs and has them prepared, so that the next batch is ready when the device asks for it."""
 
+import enum
 import logging
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from redis.exceptions import RedisError
 
 from jobs.generate import Pieces
 from jobs.job import LANES
-from jobs.store import keys
+from jobs.store import keys, record
 from workers.loops.prepare import PreparePool
 from workers.loops.wakeup import POLL_S, WakeupListener
 from workers.models.model_cache import ModelCache
@@ -27,11 +28,18 @@ MAX_CLAIM = 256
 SWAP_POLL_S = 0.1
 """While work waits for a model that is not in memory: time alone can change which models are to come and go."""
 
-MAX_SUSPECTS = 16
-"""Jobs suspected once that are tried together, apart from all others."""
-
 RETRY_S = 0.2
 """Between two tries while Redis is away."""
+
+
+class _Turn(enum.Enum):
+    """How far this worker's turn to run a suspect is."""
+
+    NONE = enum.auto()
+    BEGUN = enum.auto()
+    """It claims nothing until its hand is empty."""
+    TAKEN = enum.auto()
+    """The suspect runs."""
 
 
 class ClaimLoop:
@@ -61,8 +69,9 @@ class ClaimLoop:
         """Queues that may have work."""
         self._reported: frozenset[str] = frozenset()
         """Queues that had work left after the last CLAIM."""
-        self._suspects_wait = False
-        self._suspects_next = False
+        self._turn = _Turn.NONE
+        self._newer: Mapping[str, int] = {}
+        """Queues that wait for a worker of a later version."""
 
     def stop(self) -> None:
         self._stopping = True
@@ -84,33 +93,40 @@ class ClaimLoop:
     def _claim(self) -> bool:
         """Claim once. Whether it is worth doing again at once."""
         self._swap.advance(self._reported)
-        if not self._suspects_wait:
+        if self._turn is _Turn.NONE:
             return self._claim_fresh()
+        # A suspect (a job that was in a worker at two deaths) runs alone, so that the next death shows whether it is at
+        # fault. One worker at a time has the turn to run one, and claims nothing else meanwhile.
         if len(self._in_flight):
             return False
-        # Suspects (jobs that were in a worker when it died) run apart from others, so that the next death shows which
-        # one is at fault. They take turns with fresh jobs, so that those need not wait for all of them.
-        self._suspects_next = not self._suspects_next
-        if not self._suspects_next:
-            self._claim_fresh()
-            return not len(self._in_flight)
-        return not self._claim_suspects()
+        if self._turn is _Turn.BEGUN:
+            return self._claim_suspect()
+        self._turn = _Turn.NONE
+        return self._claim_fresh()
 
     def _claim_fresh(self) -> bool:
-        taken = self._queue.claim(self._capacities(), max_jobs=MAX_CLAIM, suspect=False)
+        taken = self._queue.claim(self._capacities(), max_jobs=MAX_CLAIM, is_idle=not len(self._in_flight))
         self._backlog = self._reported = taken.backlog
-        self._suspects_wait |= taken.suspect_waits
+        if taken.has_turn:
+            self._turn = _Turn.BEGUN
+        self._note_newer(taken.newer)
         self._take(taken)
-        return bool(taken.claims) or taken.is_cut_short
+        return bool(taken.claims) or taken.is_cut_short or taken.has_turn
 
-    def _claim_suspects(self) -> bool:
-        capacities = [
-            each._replace(tokens=1 << 30, jobs=MAX_SUSPECTS) for each in self._capacities() if each.jobs
-        ]
-        taken = self._queue.claim(capacities, max_jobs=MAX_SUSPECTS, suspect=True)
-        self._suspects_wait = taken.suspect_waits
+    def _note_newer(self, newer: Mapping[str, int]) -> None:
+        """Once for each queue and version: the worker has to be upgraded."""
+        for queue, version in newer.items():
+            if self._newer.get(queue) != version:
+                fields = {"queue": queue, "version": version, "known": record.VERSION}
+                log.warning("a queue waits for a worker of a later version", extra=fields)
+        self._newer = newer
+
+    def _claim_suspect(self) -> bool:
+        capacities = [each for each in self._capacities() if each.jobs > 0]
+        taken = self._queue.claim(capacities, max_jobs=1, suspect=True)
+        self._turn = _Turn.TAKEN
         self._take(taken)
-        return bool(taken.claims) or taken.is_cut_short
+        return not taken.claims
 
     def _take(self, taken: Claims) -> None:
         """What is claimed is prepared in other threads: this one only claims."""
@@ -153,7 +169,7 @@ class ClaimLoop:
             return False
         if self._swap.is_due(self._reported):
             return True
-        if self._suspects_wait:
+        if self._turn is not _Turn.NONE:
             return not len(self._in_flight)
         return any(
             each.queue in self._backlog and each.tokens > 0 and each.jobs > 0 for each in self._capacities()
@@ -163,7 +179,7 @@ class ClaimLoop:
         """Those worth waking for: of the queues there is capacity for, and of models that are not in memory, until work
         for them is known of. A marker that is taken by a worker without capacity does not wake another worker.
         """
-        if self._is_suspended() or self._suspects_wait:
+        if self._is_suspended() or self._turn is not _Turn.NONE:
             return []
         capacities = self._capacities()
         wanted = {each.queue for each in capacities if each.tokens > 0 and each.jobs > 0}

@@ -23,6 +23,9 @@ from workers.queue.execution import Claim, Claims, Outcome, QueueCapacity, Recla
 STREAM_TTL_S = 86_400
 """How long a stream is kept whose job neither ends nor goes on."""
 
+SUSPECTS_PATIENCE_S = 30.0
+"""Suspects are left to workers without jobs for so long. Then one that has jobs lets its hand become empty for them."""
+
 MAX_RELEASED = 256
 """Jobs given back in one script: keeps it near a millisecond."""
 
@@ -69,20 +72,33 @@ class WorkerQueue:
         self._expired = record.encode_failure(JobExpired().failure())
         self._lost = record.encode_failure(WorkerLost().failure())
 
-    def claim(self, capacities: Sequence[QueueCapacity], *, max_jobs: int, suspect: bool) -> Claims:
-        """Take jobs from these queues, in order; or suspects, apart from all others (see lua/claim.lua)."""
+    def claim(
+        self,
+        capacities: Sequence[QueueCapacity],
+        *,
+        max_jobs: int,
+        suspect: bool = False,
+        is_idle: bool = False,
+        patience_s: float = SUSPECTS_PATIENCE_S,
+    ) -> Claims:
+        """Take jobs from these queues, in order. suspect: one that has to run alone, if it is this worker's turn.
+
+        is_idle: it has no job. A worker that has some is given the turn only where suspects have waited for patience_s.
+        """
         args: list[Any] = [self.worker, record.timestamp(), self._lease_s, max_jobs, self._prefix]
-        args += ["suspect" if suspect else "fresh", *self._expired]
+        args += ["suspect" if suspect else "fresh", *self._expired, self._max_crashes, record.VERSION]
+        args += [int(is_idle), patience_s]
         for each in capacities:
             args += [each.queue, max(0, each.tokens), max(0, each.jobs)]
-        waits, rows, backlog, begins_lease, is_cut_short = self._scripts["claim"](args=args)
+        has_turn, rows, backlog, begins_lease, is_cut_short, newer = self._scripts["claim"](args=args)
         self._prefix = _new_prefix()  # only now: until the reply is here, the same call is repeated
         return Claims(
             [_read_claim(row) for row in rows],
-            bool(waits),
+            bool(has_turn),
             frozenset(keys.names(backlog)),
             bool(begins_lease),
             bool(is_cut_short),
+            dict(zip(keys.names(newer[::2]), newer[1::2], strict=True)),
         )
 
     def data(self, claim: Claim) -> bytes | None:

@@ -1,5 +1,6 @@
 """An execution of a job: as a worker has claimed it (CLAIM), and what became of it (FINISH)."""
 
+from collections.abc import Mapping
 from typing import Literal, NamedTuple
 
 from jobs.errors import Failure
@@ -52,14 +53,16 @@ class Claims(NamedTuple):
     """The reply to a CLAIM."""
 
     claims: list[Claim]
-    suspect_waits: bool
-    """A suspect (a job that was in a worker when it died) is at a queue's head, or was taken."""
+    has_turn: bool
+    """It is this worker's turn to run a suspect: a job that was in workers when they died, and runs alone."""
     backlog: frozenset[str]
     """Queues that have more jobs."""
     begins_lease: bool = False
     """The worker had no lease any more: what it held before this claim is not its own."""
     is_cut_short: bool = False
     """It has done as much as one script may: there may be more to take at once."""
+    newer: Mapping[str, int] = {}
+    """Queues at whose head is a job that a later version wrote, with that version. A worker of it must take the job."""
 
 
 class Renewal(NamedTuple):

@@ -1,14 +1,15 @@
 -- CLAIM: take jobs from their queues and register them as started, in one step: a job is never between two lists. Each is
 -- looked at, then checked, then taken: what is wrong with one neither loses it nor touches those before it.
--- ARGV: worker, iso now, lease_s, max jobs, execution id prefix, mode, exc_string and failure of an expired job,
+-- ARGV: worker, iso now, lease_s, max jobs, execution id prefix, mode, exc_string and failure of an expired job, max crashes,
+--   latest version of a record that the worker knows, 1 if it has no job, seconds after which a worker with jobs sees to suspects,
 --   then per queue: name, cost budget (tokens), most jobs; a queue with neither left is not touched.
--- mode 'fresh' takes jobs that never hurt a worker; it stops at one that did (a suspect) and reports it.
--- mode 'suspect' takes suspects from the queues' heads and nothing else: whoever is with one when it kills its worker
---   is suspected too. Those suspected once go together, those suspected again each alone.
+-- mode 'fresh' takes jobs from the queues, also those that were in one worker that died. Where suspects wait, the worker may be
+--   given the turn instead: it takes nothing, lets its hand become empty, and asks again. It gives an earlier turn back.
+-- mode 'suspect' takes one suspect, if the worker has the turn.
 -- Repeated with the same prefix (its reply was lost), it gives the same claims again.
--- Returns {1 if a suspect waits, {{id, execution, queue, data (none of a large job) and FIELDS, events of its stream}…}, {queues with more},
---   1 if it began the worker's lease: what that had held before is not its own any more,
---   1 if it stopped because it had done enough: call again}.
+-- Returns {1 if the worker has the turn, {{id, execution, queue, data (none of a large job) and FIELDS, events of its stream}…},
+--   {queues with more}, 1 if it began the worker's lease: what that had held before is not its own any more,
+--   1 if it stopped because it had done enough: call again, {queue, version of the job at its head that is newer, …}}.
 deny_oom()
 local FIELDS = {'timeout', 'result_ttl', 'mlxq_crashes', 'mlxq_cost', 'retries_left', 'retry_intervals', 'mlxq_parts',
   'success_callback_name', 'failure_callback_name', 'stopped_callback_name', 'webhooks', 'mlxq_streams'}
@@ -17,8 +18,10 @@ local INLINE_BYTES = 65536                                       -- a larger job
 local REPLY_BYTES = 1048576                                      -- of all jobs together
 local STEPS, EXPIRED_STEPS = 600, 8                              -- a job that is skipped is one step, one that has expired costs more
 local worker, iso, lease, max_jobs, prefix, mode = ARGV[1], ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4]), ARGV[5], ARGV[6]
+local max_crashes, version, is_idle, patience = tonumber(ARGV[9]), tonumber(ARGV[10]), ARGV[11] == '1', tonumber(ARGV[12])
+local QUEUES = 13
 local t = now()
-local mail, suspect_waits = {}, 0
+local mail, newer = {}, {}
 local memory_key = 'mlxq:claimed:' .. worker
 local steps, bytes = 0, 0
 
@@ -39,17 +42,30 @@ local function recall()
     local id, execution = memory[n], prefix .. ((n - 1) / 2)
     if is_current(id, execution) then found[#found + 1] = row(id, execution, memory[n + 1]) end
   end
-  return {mode == 'suspect' and #found > 0 and 1 or 0, found, {}, tonumber(memory[2]), 1}
+  return {0, found, {}, tonumber(memory[2]), 1, {}}
 end
 local recalled = recall()
 if recalled then return recalled end
 
--- What is to become of the job at the queue's head: 'take', 'skip' (it leaves the queue) or 'stay'; and its record's head.
+-- Whether a later version wrote the job at the queue's head: it waits for a worker that can read it, and so does what is
+-- behind it. Such a queue is not reported to have more, and leaves no marker: this worker would ask again and again.
+local function is_newer(queue, written_by)
+  written_by = tonumber(written_by or '') or 0
+  if written_by <= version then return false end
+  if not newer[queue] then
+    newer[queue] = true
+    newer[#newer + 1] = queue
+    newer[#newer + 1] = written_by
+  end
+  return true
+end
+
+-- What is to become of the job at the head: 'take', 'skip' (it leaves the list) or 'stay'; and what its record says.
 local function look(queue, id)
   if is_tombstone(queue, id) then return 'skip' end
   local job_key = 'rq:job:' .. id
   local head = redis.pcall('HMGET', job_key, 'status', 'mlxq_execution', 'mlxq_expires_at', 'worker_name', 'mlxq_crashes',
-    'mlxq_cost', 'mlxq_attempts')
+    'mlxq_cost', 'mlxq_attempts', 'mlxq_version')
   if head.err then
     sure('ZADD', 'rq:failed:' .. queue, t + 86400, id)           -- not even a hash: out of the way, but visible
     return 'skip'
@@ -58,6 +74,7 @@ local function look(queue, id)
   if not head[1] and size == 0 and redis.call('HEXISTS', job_key, 'data') == 0 then return 'skip' end     -- expired or deleted meanwhile
   if DONE[head[1]] then return 'skip' end
   if head[2] and sure('ZSCORE', held_key(head[4] or ''), id .. ':' .. head[2]) then return 'skip' end     -- listed twice
+  if is_newer(queue, head[8]) then return 'stay' end
   local expires_at = tonumber(head[3] or '')
   if expires_at and expires_at < t then
     fail(mail, queue, id, iso, '', '', ARGV[7], ARGV[8])
@@ -89,41 +106,122 @@ end
 local began = not sure('ZSCORE', LEASES, worker)
 if began then lose_held(worker) end
 local memory, backlog, is_enough = {prefix, began and 1 or 0}, {}, false
-for at = 9, #ARGV, 3 do
-  local queue, budget, room = ARGV[at], tonumber(ARGV[at + 1]), tonumber(ARGV[at + 2])
-  local queue_key = 'rq:queue:' .. queue
-  while #claimed < max_jobs and budget > 0 and room > 0 do
-    if steps >= STEPS then is_enough = true; break end
-    local id = redis.pcall('LINDEX', queue_key, 0)
-    if not id or type(id) == 'table' then break end               -- empty, or no list: whoever submits is told
-    steps = steps + 1
-    local verdict, head, size = look(queue, id)
-    if verdict == 'take' then
-      local crashes = tonumber(head[5] or '') or 0
-      if crashes > 0 then suspect_waits = 1 end
-      if (crashes > 0) ~= (mode == 'suspect') or (crashes > 1 and #claimed > 0) then break end
-      if #claimed > 0 and bytes + size > REPLY_BYTES then is_enough = true; break end
-      take(queue, id, head)
-      redis.call('LPOP', queue_key)
-      memory[#memory + 1] = id
-      memory[#memory + 1] = queue
-      bytes = bytes + size
-      budget = budget - (tonumber(head[6] or '') or 1)
-      room = room - 1
-      if crashes > 1 then max_jobs = 1 end
-    else
-      redis.call('LPOP', queue_key)
+
+local function note_taken(id, queue)
+  memory[#memory + 1] = id
+  memory[#memory + 1] = queue
+end
+
+-- Whether the job was taken, and what it costs; nil if it stays where it is.
+local function take_from(list, queue, id, is_alone)
+  local verdict, head, size = look(queue, id)
+  if verdict == 'stay' then return nil end
+  if verdict == 'take' and not is_alone then
+    if is_suspect(tonumber(head[5] or '') or 0, max_crashes) then
+      put_suspect(queue, id, 'RPUSH')                             -- it was given back, or failed and is to be tried again
+      verdict, is_enough = 'skip', true
+    elseif #claimed > 0 and bytes + size > REPLY_BYTES then
+      is_enough = true
+      return nil
     end
   end
-  local length = redis.pcall('LLEN', queue_key)
-  if type(length) == 'number' and length > 0 then
+  if verdict == 'take' then
+    take(queue, id, head)
+    note_taken(id, queue)
+    bytes = bytes + size
+  end
+  redis.call('LPOP', list)
+  return verdict == 'take', head and tonumber(head[6] or '') or 1
+end
+
+local function take_fresh(queue, budget, room)
+  local list = 'rq:queue:' .. queue
+  while #claimed < max_jobs and budget > 0 and room > 0 do
+    if steps >= STEPS then is_enough = true; break end
+    local id = redis.pcall('LINDEX', list, 0)
+    if not id or type(id) == 'table' then break end               -- empty, or no list: whoever submits is told
+    steps = steps + 1
+    local taken, cost = take_from(list, queue, id, false)
+    if taken == nil then break end
+    if taken then budget, room = budget - cost, room - 1 end
+  end
+end
+
+local function take_suspect(queue)
+  local list = SUSPECTS .. ':' .. queue
+  while #claimed == 0 and steps < STEPS do
+    local id = sure('LINDEX', list, 0)
+    if not id then break end
+    steps = steps + 1
+    if take_from(list, queue, id, true) == nil then break end
+  end
+  if redis.call('EXISTS', list) == 0 then
+    sure('ZREM', SUSPECTS, queue)
+  else
+    sure('ZADD', SUSPECTS, t, queue)
+  end
+end
+
+local function model_of(queue) return string.match(queue, '^[^:]*:(.*):[^:]*$') or queue end
+
+local function holder_of_turn(queue)
+  local holder = sure('HGET', TURNS, model_of(queue))
+  return holder and sure('ZSCORE', LEASES, holder) and holder
+end
+
+-- Queues with suspects that the worker could run now: those whose turn nobody has, and that have waited for so long.
+local has_suspects = redis.call('EXISTS', SUSPECTS) == 1
+
+local function take_turn(waited_s)
+  for at = QUEUES, has_suspects and #ARGV or 0, 3 do
+    local queue, room = ARGV[at], tonumber(ARGV[at + 2])
+    local since = room > 0 and tonumber(sure('ZSCORE', SUSPECTS, queue) or '')
+    if since and t - since >= waited_s and not holder_of_turn(queue) then
+      sure('HSET', TURNS, model_of(queue), worker)
+      return true
+    end
+  end
+  return false
+end
+
+local has_turn, had_turn = false, false
+if mode == 'fresh' then
+  had_turn = redis.call('EXISTS', TURNS) == 1 and end_turns(worker)
+  -- A worker without jobs sees to suspects first, but in turns with fresh work. One with jobs would have to stop claiming.
+  if not had_turn then has_turn = take_turn(is_idle and 0 or patience) end
+end
+for at = QUEUES, has_turn and 0 or #ARGV, 3 do
+  local queue, budget, room = ARGV[at], tonumber(ARGV[at + 1]), tonumber(ARGV[at + 2])
+  if mode == 'fresh' then
+    take_fresh(queue, budget, room)
+  elseif room > 0 and #claimed == 0 and holder_of_turn(queue) == worker then
+    take_suspect(queue)
+  end
+end
+if had_turn and is_idle and #claimed == 0 then has_turn = take_turn(0) end
+for at = QUEUES, #ARGV, 3 do
+  local queue, room = ARGV[at], tonumber(ARGV[at + 2])
+  local head = redis.pcall('LINDEX', 'rq:queue:' .. queue, 0)
+  if type(head) == 'string' then
+    if room == 0 then                                             -- not looked at, and its model may have to be loaded
+      local written_by = redis.pcall('HGET', 'rq:job:' .. head, 'mlxq_version')
+      if type(written_by) == 'string' then is_newer(queue, written_by) end
+    end
+  else
+    head = nil
+  end
+  if newer[queue] then
+    -- nothing to wake for
+  elseif head then
     wake(queue)
     backlog[#backlog + 1] = queue
+  elseif has_suspects and room == 0 and sure('ZSCORE', SUSPECTS, queue) then
+    backlog[#backlog + 1] = queue                                 -- its model has to be loaded
   end
 end
 -- A worker that finds nothing writes nothing.
-if began then redis.call('ZADD', LEASES, t + lease, worker) end
+if began then sure('ZADD', LEASES, t + lease, worker) end
 if began or #claimed > 0 then redis.call('SET', memory_key, table.concat(memory, '\n')) end
 for n, each in ipairs(claimed) do claimed[n] = row(unpack(each)) end
 post(mail)
-return {suspect_waits, claimed, backlog, began and 1 or 0, is_enough and 1 or 0}
+return {has_turn and 1 or 0, claimed, backlog, began and 1 or 0, is_enough and 1 or 0, newer}

@@ -162,6 +162,33 @@ local function tell_dropped(worker, id, execution)
   redis.call('EXPIRE', key, 3600)
 end
 
+-- Suspects: jobs that were in a worker at two deaths, or at one where the second would be the last (max_crashes 2). Each runs
+-- alone, so that it is not blamed for another one, nor another one for it. They wait in mlxq:suspects:QUEUE; SUSPECTS is
+-- {queue: since when it has some, or when one was tried last}. One worker at a time has the turn for a model's suspects: TURNS.
+local SUSPECTS, TURNS = 'mlxq:suspects', 'mlxq:suspects_turns'
+
+local function is_suspect(crashes, max_crashes)
+  return crashes > 0 and crashes >= math.min(2, max_crashes - 1)
+end
+
+-- push: RPUSH, or LPUSH for one that goes back.
+local function put_suspect(queue, id, push)
+  sure(push, SUSPECTS .. ':' .. queue, id)
+  sure('ZADD', SUSPECTS, 'NX', now(), queue)
+end
+
+-- Whether it had one.
+local function end_turns(worker)
+  local turns, had = sure('HGETALL', TURNS), false
+  for n = 1, #turns, 2 do
+    if turns[n + 1] == worker then
+      redis.call('HDEL', TURNS, turns[n])
+      had = true
+    end
+  end
+  return had
+end
+
 -- All that the worker holds is put out of its reach, for RECLAIM: {names of such sets}.
 local LOST = 'mlxq:lost'
 

@@ -1,4 +1,5 @@
--- RECLAIM: jobs of workers that are gone (killed, frozen, cut off) go back to the front of their queues, or are failed for good.
+-- RECLAIM: jobs of workers that are gone (killed, frozen, cut off) go back to the front of their queues, or to the suspects,
+-- or are failed for good.
 -- What such a worker held is first put out of its reach, all at once by its name, and then worked on in slices.
 -- ARGV: iso now, lease_s, max crashes, exc_string and failure for the last crash, whose:
 --   'expired': of workers whose lease has ended; 'worker', name: also this one's, which is known to be dead;
@@ -32,7 +33,11 @@ local function take_back(member)
     failed = failed + 1
   else
     redis.call('HSET', job_key, 'status', 'queued')
-    sure('LPUSH', 'rq:queue:' .. queue, id)
+    if is_suspect(crashes, max_crashes) then
+      put_suspect(queue, id, 'LPUSH')
+    else
+      sure('LPUSH', 'rq:queue:' .. queue, id)
+    end
     wake(queue)
     requeued = requeued + 1
   end
@@ -40,6 +45,7 @@ end
 
 local function take_lease(worker)
   lose_held(worker)
+  end_turns(worker)
   sure('ZREM', LEASES, worker)
   redis.call('DEL', 'mlxq:claimed:' .. worker, 'mlxq:dropped:' .. worker)
 end

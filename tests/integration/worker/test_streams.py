@@ -11,12 +11,14 @@ from jobs.client.queue import JobQueue
 from jobs.errors import InternalError, InvalidInput, JobCanceled, UnknownJob
 from jobs.generate import GenerateJob, GenerateResult, Pieces, Prompt
 from jobs.job import Lane, SubmitOptions
+from jobs.store import keys
 from jobs.store.connection import connect_async
 from jobs.store.redis_server import RedisServer
 from tests.support.fake_generator import FakeGenerator
 from tests.support.running_worker import INTERACTIVE, SETTINGS, ThreadWorker, running_worker
 from tests.support.waiting import PATIENCE_S, until, until_async, within
 from workers.queue.client import WorkerQueue
+from workers.queue.execution import QueueCapacity
 
 
 @pytest.fixture
@@ -154,6 +156,31 @@ async def test_when_its_worker_is_lost_another_goes_on_from_what_was_published(
     assert isinstance(result, GenerateResult)
     assert result.choices[0].text == expected
     assert result.choices[0].tokens == 300
+
+
+@pytest.mark.parametrize("deaths", [1, 2, 3])
+async def test_after_deaths_of_another_worker_short_answers_go_on_beside_a_long_one(
+    queue: JobQueue, redis_client: redis.Redis, generator: FakeGenerator, worker: ThreadWorker, deaths: int
+):
+    generator.decoder.gate.clear()  # the long one takes as long as the test
+    long = await queue.submit(ask("long", max_tokens=300), INTERACTIVE)
+    await until(lambda: worker.jobs_in_flight == 1)
+    redis_client.set(keys.SUSPENDED, 1)
+    await until(lambda: worker.is_suspended)
+    hurt = await queue.submit(ask("hurt"), INTERACTIVE)
+    for death in range(deaths):
+        other = WorkerQueue(redis_client, f"dying {death}", lease_s=1, max_crashes=9)
+        capacities = [QueueCapacity("generate:fake-chat:interactive", 1 << 30, 9)]
+        if other.claim(capacities, max_jobs=9, is_idle=True).has_turn:
+            other.claim(capacities, max_jobs=9, suspect=True)
+        assert other.reclaim_own() == (1, 0)
+    short = await queue.submit(ask("short", max_tokens=5), INTERACTIVE)
+    redis_client.delete(keys.SUSPENDED)
+    await until(lambda: worker.jobs_in_flight == 2 + (deaths == 1))  # with the long one still there
+    generator.decoder.gate.set()
+    assert text_of(await read(queue, short.id)) == "short"
+    assert text_of(await read(queue, hurt.id)) == "hurt"
+    await queue.wait(long.id, PATIENCE_S)
 
 
 async def test_events_that_were_missed_are_read_from_the_log(queue: JobQueue):

@@ -9,7 +9,7 @@ from jobs.client.queue import JobQueue
 from jobs.embed import EmbedResult
 from jobs.errors import InternalError, InvalidInput, TimeLimitExceeded
 from jobs.job import Lane, SubmitOptions
-from jobs.store import keys
+from jobs.store import keys, record
 from jobs.store.connection import connect_async
 from jobs.store.redis_server import RedisServer
 from tests.support.fake_runner import FakeRunner, expected_vector
@@ -168,6 +168,22 @@ async def test_fresh_interactive_work_does_not_wait_for_all_suspects(
         await queue.wait(ticket.id, PATIENCE_S)
     assert [batch for batch in runner.batches[:3] if batch == ["interactive"]] == [["interactive"]]
     assert all(len(batch) == 1 for batch in runner.batches)
+
+
+async def test_a_job_of_a_later_version_is_told_of_once_and_costs_no_busy_loop(
+    queue: JobQueue, redis_client: redis.Redis, caplog: pytest.LogCaptureFixture
+):
+    redis_client.set(keys.SUSPENDED, 1)
+    ticket = await queue.submit(job("later"), SubmitOptions(lane=Lane.BULK))
+    redis_client.hset(keys.job(ticket.id), "mlxq_version", record.VERSION + 1)
+    redis_client.delete(keys.SUSPENDED)
+    await until(lambda: "later version" in caplog.text)
+    before = redis_client.info("stats")["total_commands_processed"]
+    await run(queue, "fresh")
+    await asyncio.sleep(1)
+    assert redis_client.info("stats")["total_commands_processed"] - before < 300
+    assert caplog.text.count("later version") == 1
+    await queue.cancel(ticket.id)
 
 
 async def test_no_key_is_left_when_the_results_have_expired(queue: JobQueue, redis_client: redis.Redis):

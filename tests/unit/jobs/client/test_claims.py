@@ -11,7 +11,7 @@ from jobs.content import ImagePart, TextPart
 from jobs.embed import EmbedJob
 from jobs.errors import JobExpired
 from jobs.generate import Chat, GenerateJob, Message
-from jobs.job import SubmitOptions
+from jobs.job import Lane, SubmitOptions
 from jobs.settings import Settings
 from jobs.store import keys, record
 from tests.support.queue_jobs import QUEUE, claim_all, finish, job
@@ -137,6 +137,41 @@ async def test_one_claim_moves_a_bounded_number_of_bytes(roomy: JobQueue, worker
         taken = claim(worker_queue)
         claimed += taken.claims
     assert len(claimed) == 40
+
+
+async def test_a_job_of_a_later_version_stays_at_its_queues_head_and_nothing_behind_it_is_taken(
+    roomy: JobQueue, worker_queue: WorkerQueue, client: redis.Redis, monkeypatch: pytest.MonkeyPatch
+):
+    tickets = [await roomy.submit(job(str(n)), SubmitOptions()) for n in range(3)]
+    other = await roomy.submit(job(), SubmitOptions(lane=Lane.BULK))
+    client.hset(keys.job(tickets[1].id), "mlxq_version", record.VERSION + 1)
+    capacities = [QueueCapacity(name, 100, 9) for name in (QUEUE, "embed:m:bulk")]
+
+    first = worker_queue.claim(capacities, max_jobs=9)
+    client.delete(keys.wake(QUEUE))
+    again = worker_queue.claim(capacities, max_jobs=9)
+
+    assert [each.id for each in first.claims] == [tickets[0].id, other.id]
+    for taken in (first, again):
+        assert taken.newer == {QUEUE: record.VERSION + 1}
+        assert QUEUE not in taken.backlog  # or the worker would ask again at once
+    assert again.claims == []
+    assert not client.exists(keys.wake(QUEUE))
+
+    monkeypatch.setattr(record, "VERSION", record.VERSION + 1)
+    later = WorkerQueue(client, "later", lease_s=10, max_crashes=3)
+    assert [each.id for each in later.claim(capacities, max_jobs=9).claims] == [
+        each.id for each in tickets[1:]
+    ]
+
+
+async def test_no_model_is_loaded_for_a_job_of_a_later_version(
+    roomy: JobQueue, worker_queue: WorkerQueue, client: redis.Redis
+):
+    ticket = await roomy.submit(job(), SubmitOptions())
+    client.hset(keys.job(ticket.id), "mlxq_version", record.VERSION + 1)
+    taken = worker_queue.claim([QueueCapacity(QUEUE, 100, 0)], max_jobs=9)
+    assert (taken.backlog, taken.newer) == (frozenset(), {QUEUE: record.VERSION + 1})
 
 
 def test_a_chats_pictures_count():

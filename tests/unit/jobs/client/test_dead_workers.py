@@ -93,7 +93,7 @@ async def test_a_worker_that_was_taken_for_dead_is_told_by_its_next_claim(
     claim_all(worker_queue)
     end_lease(client, "w1")
     assert reclaim_all(other) == (1, 0)
-    taken = worker_queue.claim([QueueCapacity(QUEUE, 100, 9)], max_jobs=9, suspect=True)
+    taken = worker_queue.claim([QueueCapacity(QUEUE, 100, 9)], max_jobs=9)
     assert taken.begins_lease
     assert len(taken.claims) == 1  # and this one is its own
     assert worker_queue.renew().has_lease

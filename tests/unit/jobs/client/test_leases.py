@@ -1,4 +1,4 @@
-"""What becomes of claimed jobs: leases, suspects, retries, dead workers."""
+"""What becomes of claimed jobs: fences, retries, records that are broken."""
 
 import time
 
@@ -8,7 +8,6 @@ import pytest
 from jobs.client.queue import JobQueue
 from jobs.errors import (
     JobExpired,
-    WorkerLost,
 )
 from jobs.job import SubmitOptions
 from jobs.store import keys, record
@@ -24,7 +23,7 @@ async def test_a_claim_whose_reply_was_lost_gives_the_same_claims_again(
 ):
     ticket = await queue.submit(job(), SubmitOptions())
     claim = fakeredis.FakeRedis(server=server).register_script(script("claim"))
-    args = ["w1", record.timestamp(), 10, 5, "prefix", "fresh", b"", b"", QUEUE, 100, 100]
+    args = ["w1", record.timestamp(), 10, 5, "prefix", "fresh", b"", b"", 3, 1, 0, 30, QUEUE, 100, 100]
     first, again = claim(args=args), claim(args=args)
     assert first[:4] == again[:4]
     assert first[1][0][0].decode() == ticket.id
@@ -39,48 +38,12 @@ async def test_a_finish_whose_reply_was_lost_is_not_stale_when_repeated(
     assert finish(worker_queue, claim) == (set(), [])
 
 
-async def test_an_expired_lease_returns_the_job_to_the_front_as_a_suspect(
-    queue: JobQueue, worker_queue: WorkerQueue, server: fakeredis.FakeServer
-):
-    first = await queue.submit(job("first"), SubmitOptions())
-    second = await queue.submit(job("second"), SubmitOptions())
-    claims, _ = claim_all(worker_queue)
-    third = await queue.submit(job("third"), SubmitOptions())
-    assert worker_queue.reclaim_hung(claims) == (2, 0)
-
-    fresh, suspect_waits = claim_all(worker_queue)
-    assert (fresh, suspect_waits) == ([], True)  # the front is kept for the suspects
-    suspects, _ = claim_all(worker_queue, suspect=True)
-    assert [claim.id for claim in suspects] == [first.id, second.id]
-    assert crashes(server, *suspects) == [b"1", b"1"]
-    assert [claim.id for claim in claim_all(worker_queue)[0]] == [third.id]
-
-
-async def test_jobs_suspected_twice_run_alone(queue: JobQueue, worker_queue: WorkerQueue):
-    for _ in range(2):
-        await queue.submit(job(), SubmitOptions())
-    worker_queue.reclaim_hung(claim_all(worker_queue)[0])
-    worker_queue.reclaim_hung(claim_all(worker_queue, suspect=True)[0])
-    assert len(claim_all(worker_queue, suspect=True)[0]) == 1
-
-
-async def test_a_job_that_kills_its_worker_again_and_again_is_failed(
-    queue: JobQueue, worker_queue: WorkerQueue
-):
-    ticket = await queue.submit(job(), SubmitOptions())
-    worker_queue.reclaim_hung(claim_all(worker_queue)[0])
-    for expected in [(1, 0), (0, 1)]:
-        assert worker_queue.reclaim_hung(claim_all(worker_queue, suspect=True)[0]) == expected
-    with pytest.raises(WorkerLost):
-        await queue.wait(ticket.id, 1)
-
-
 async def test_finishing_without_the_lease_changes_nothing(queue: JobQueue, worker_queue: WorkerQueue):
     ticket = await queue.submit(job(), SubmitOptions())
     (stale,), _ = claim_all(worker_queue)
     worker_queue.reclaim_hung([stale])
     assert finish(worker_queue, stale) == ({ticket.id}, [])
-    (claimed,), _ = claim_all(worker_queue, suspect=True)
+    (claimed,), _ = claim_all(worker_queue)
     assert finish(worker_queue, stale) == ({ticket.id}, [])
     assert finish(worker_queue, claimed) == (set(), [])
     assert await queue.wait(ticket.id, 1) == RESULT
@@ -90,7 +53,7 @@ async def test_a_stale_finish_does_not_unfence_the_new_holder(queue: JobQueue, w
     await queue.submit(job(), SubmitOptions())
     (stale,), _ = claim_all(worker_queue)
     worker_queue.reclaim_hung([stale])
-    (claimed,), _ = claim_all(worker_queue, suspect=True)
+    (claimed,), _ = claim_all(worker_queue)
     finish(worker_queue, stale)
     assert worker_queue.reclaim_hung([claimed]) == (1, 0)  # found, not left behind as started
 
