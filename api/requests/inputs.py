@@ -1,13 +1,16 @@
-"""The forms in which bodies give what is to be embedded or completed: texts, token ids, texts with images."""
+"""Inputs as bodies give them: texts, token ids, texts with images; to be embedded, continued or ranked."""
 
 import re
-from collections.abc import Sequence
-from typing import Annotated
+from collections.abc import Iterator, Sequence
+from typing import Annotated, NamedTuple
 
 import msgspec
 
+from api.requests.images import ImageReference, ImageSource, load_images
 from api.work.queue import Queue
-from jobs.errors import InputTooLong, InvalidInput
+from jobs.content import ImagePart, MixedInput, TextPart
+from jobs.errors import InputTooLong, InvalidInput, NoWorker
+from jobs.rerank import Passage
 
 _IMAGE_TEXT = re.compile(r"(https?://\S+|data:image/\S+)\Z", re.IGNORECASE)
 _DATA_URI = re.compile(r"data:image/", re.IGNORECASE)
@@ -26,6 +29,8 @@ class TextOrImage(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
 TokenId = Annotated[int, msgspec.Meta(ge=0, le=2**31 - 1)]
 Inputs = str | tuple[str | TokenId | tuple[TokenId, ...], ...]
 MixedInputs = str | TextOrImage | tuple[str | TokenId | tuple[TokenId, ...] | TextOrImage, ...]
+GivenInput = str | tuple[int, ...] | TextOrImage
+GivenPassage = str | TextOrImage
 
 
 def split_mixed_inputs(
@@ -90,3 +95,116 @@ def check_at_most(given: Sequence[object], max_inputs: int, field: str) -> None:
     """Raises InvalidInput, naming the field."""
     if len(given) > max_inputs:
         raise InvalidInput(f"{field} has {len(given)} items; at most {max_inputs} are allowed.", param=field)
+
+
+class PassageField(NamedTuple):
+    """A field of a reranking's body."""
+
+    name: str
+    given: GivenPassage | Sequence[GivenPassage]
+    """One passage, or a list of them."""
+
+
+class _Input(NamedTuple):
+    """An input of an embedding, once it is clear what it is."""
+
+    text: str | tuple[int, ...]
+    image: ImageReference | None
+
+
+async def load_inputs(
+    queue: Queue,
+    model: str,
+    given: Sequence[GivenInput],
+    image_url: str | None,
+    source: ImageSource | None,
+) -> tuple[str | tuple[int, ...] | MixedInput, ...]:
+    """The inputs of an embedding as jobs have them. An object may have an image. For a model with vision, a text that
+    is an address or a data URI is an image too. Images are fetched once everything else is valid.
+
+    image_url: an image that goes with each text. Raises InvalidInput naming the path, UnknownModel, and NoWorker where
+    it is not known whether the model has vision.
+    """
+    info = await queue.model(model, "embed")
+    if not info.is_announced and (image_url is not None or any(map(may_be_image, given))):
+        raise NoWorker(
+            f"No worker has served {model} yet, so it is not known whether it reads images. "
+            "Send texts, or wait for a worker."
+        )
+    has_vision = "vision" in info.abilities
+    inputs = [
+        _read(each, f"input[{index}]", image_url, has_vision=has_vision) for index, each in enumerate(given)
+    ]
+    references = [each.image for each in inputs if each.image]
+    if references and not has_vision:
+        raise InvalidInput(
+            f"{references[0].path} is a picture, and the model {model} reads texts only.",
+            param=references[0].param,
+        )
+    images = iter(await load_images(references, source))
+    return tuple(_embeddable(each, images) for each in inputs)
+
+
+async def load_passages(
+    fields: Sequence[PassageField], source: ImageSource | None
+) -> list[tuple[Passage, ...]]:
+    """The passages of each field. Images are fetched once everything else is valid. Raises InvalidInput by the path."""
+    with_paths = [list(_with_paths(field)) for field in fields]
+    references = [_image_of(given, path) for each in with_paths for path, given in each]
+    wanted = [each for each in references if each is not None]
+    images = iter(await load_images(wanted, source) if wanted else ())
+    return [tuple(_passage(given, images) for _, given in each) for each in with_paths]
+
+
+def _read(given: GivenInput, path: str, image_url: str | None, *, has_vision: bool) -> _Input:
+    if isinstance(given, TextOrImage):
+        if given.image is not None:
+            return _Input(given.text or "", ImageReference(given.image, f"{path}.image"))
+        if not given.text:
+            raise InvalidInput(f"{path} needs a text or an image.", param="input")
+        given = given.text
+    elif isinstance(given, str) and may_be_image(given) and (has_vision or is_data_uri(given)):
+        # Without vision an address is a text like any other.
+        return _Input("", ImageReference(given, path))
+    if image_url is not None and isinstance(given, str):
+        return _Input(given, ImageReference(image_url, "image_url"))
+    return _Input(given, None)
+
+
+def _embeddable(given: _Input, images: Iterator[bytes]) -> str | tuple[int, ...] | MixedInput:
+    """images: one is taken if the input has one."""
+    if given.image is None:
+        return given.text
+    assert isinstance(given.text, str), "token ids have no image"
+    text = (TextPart(given.text),) if given.text else ()
+    return MixedInput((ImagePart(next(images)), *text))
+
+
+def _with_paths(field: PassageField) -> Iterator[tuple[str, GivenPassage]]:
+    """Each passage with its path in the body."""
+    if isinstance(field.given, str | TextOrImage):
+        yield field.name, field.given
+    else:
+        for index, given in enumerate(field.given):
+            yield f"{field.name}[{index}]", given
+
+
+def _image_of(given: GivenPassage, path: str) -> ImageReference | None:
+    """The image of a passage, if it has one. Raises InvalidInput for an empty passage."""
+    text, image = (given, None) if isinstance(given, str) else (given.text, given.image)
+    if image is not None:
+        return ImageReference(image, f"{path}.image")
+    if not text:
+        what = "is empty" if text is not None else "needs a text or an image"
+        raise InvalidInput(f"{path} {what}.", param=path.partition("[")[0])
+    return None
+
+
+def _passage(given: GivenPassage, images: Iterator[bytes]) -> Passage:
+    """images: one is taken if the passage has one."""
+    if isinstance(given, str):
+        return given
+    if given.image is None:
+        return given.text or ""
+    text = (TextPart(given.text),) if given.text else ()
+    return (ImagePart(next(images)), *text)

@@ -7,8 +7,7 @@ from typing import Annotated, NamedTuple, cast
 import msgspec
 
 from api.requests.images import ImageSource
-from api.requests.inputs import check_at_most
-from api.requests.multimodal import PassageField, load_passages
+from api.requests.inputs import PassageField, check_at_most, load_passages
 from jobs.errors import InternalError, InvalidInput, NoWorker, UnknownModel
 from jobs.job import Result
 from jobs.models import ModelInfo

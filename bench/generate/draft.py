@@ -45,7 +45,7 @@ def decoders(factor: float) -> tuple[Any, Any]:
 
     from jobs.generate import Sampling
     from workers.runners.generate.decoding.decoder import TextDecoder
-    from workers.runners.generate.decoding.samplers import sampler_for
+    from workers.runners.generate.decoding.sampling import sampler_for
 
     mx.random.seed(1)
     model, draft = model_of(12), model_of(1)

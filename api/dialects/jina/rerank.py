@@ -8,8 +8,7 @@ from msgspec import UNSET, UnsetType
 from api.errors import ErrorFormat, Fault
 from api.replies.usage import PromptUsage
 from api.requests.images import ImageSource
-from api.requests.inputs import TextOrImage
-from api.requests.multimodal import GivenPassage, PassageField
+from api.requests.inputs import GivenPassage, PassageField, TextOrImage
 from api.requests.rerank import TopN, ranked, rerank_job, scores_of
 from jobs.errors import InvalidInput
 from jobs.job import Result

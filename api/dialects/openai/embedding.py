@@ -10,8 +10,7 @@ from msgspec import UNSET, UnsetType
 from api.replies.usage import PromptUsage
 from api.replies.vector_formats import Encoding, OutputDtype, packed, values
 from api.requests.images import ImageSource
-from api.requests.inputs import MixedInputs, check_ids, may_be_image, split_mixed_inputs
-from api.requests.multimodal import load_inputs
+from api.requests.inputs import MixedInputs, check_ids, load_inputs, may_be_image, split_mixed_inputs
 from api.work.queue import Queue
 from jobs.content import MixedInput
 from jobs.embed import EmbedJob, EmbedResult, InputType, PatchGrid, Truncate

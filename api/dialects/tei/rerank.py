@@ -7,7 +7,7 @@ import msgspec
 from msgspec import UNSET, UnsetType
 
 from api.errors import ErrorFormat, Fault
-from api.requests.multimodal import PassageField
+from api.requests.inputs import PassageField
 from api.requests.rerank import model_or_sole, ranked, rerank_job, scores_of
 from jobs.errors import InvalidInput
 from jobs.job import Result

@@ -7,8 +7,7 @@ import msgspec
 
 from api.replies.usage import PromptUsage
 from api.requests.images import ImageSource
-from api.requests.inputs import TextOrImage
-from api.requests.multimodal import GivenPassage, PassageField, load_passages
+from api.requests.inputs import GivenPassage, PassageField, TextOrImage, load_passages
 from api.requests.rerank import check_count, model_or_sole, scores_of
 from jobs.errors import InvalidInput
 from jobs.job import Result

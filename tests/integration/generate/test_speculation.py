@@ -20,8 +20,7 @@ from workers.runners.generate.answer import Answer
 from workers.runners.generate.contract import NewToken
 from workers.runners.generate.decoding.batched_sampling import BatchSamplingGenerator
 from workers.runners.generate.decoding.decoder import SamplerAndProcessors, TextDecoder
-from workers.runners.generate.decoding.penalties import processors_for
-from workers.runners.generate.decoding.samplers import sampler_for
+from workers.runners.generate.decoding.sampling import processors_for, sampler_for
 from workers.runners.generate.structured_output.grammar import Grammars
 
 TOKENIZER = vocabularies.byte_bpe(["<eos>"], [], [])

@@ -7,8 +7,8 @@ from jobs.errors import InvalidInput
 from workers.runners.checkpoint.architecture import library_config
 from workers.runners.checkpoint.folder import read_json
 from workers.runners.checkpoint.weights import fill, read_weights, without_buffers
-from workers.runners.layers.pooling import Dense
 from workers.runners.layers.text_encoders import Encoder, build_encoder
+from workers.runners.layers.vectors import Dense
 
 ACTIVATIONS = {"torch.nn.modules.linear.Identity": False, "torch.nn.modules.activation.Tanh": True}
 

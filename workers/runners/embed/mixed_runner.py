@@ -15,9 +15,8 @@ from workers.runners.batched_runner import BatchedRunner
 from workers.runners.checkpoint.folder import written_at
 from workers.runners.contract import caught, named, succeeded
 from workers.runners.embed.mixed_prompts import INSTRUCTION, EmbedPrompts, system_words
-from workers.runners.embed.recipe import Recipe, read_recipe
-from workers.runners.embed.vectors import Sizes, Vector, checked, result_of
-from workers.runners.layers.pooling import normalise, pool
+from workers.runners.embed.recipe import Recipe, Sizes, read_recipe
+from workers.runners.layers.vectors import Vector, checked, normalise, pool, result_of
 from workers.runners.vision.images import blank_image, cancel, decoding_threads, has_image
 from workers.runners.vision.mixed_input import MixedItem, row
 from workers.runners.vision.qwen3_vl import Qwen3VL

@@ -10,8 +10,8 @@ from mlx import nn
 from workers.runners.checkpoint.folder import read_json
 from workers.runners.embed.load_encoder import load_dense, load_encoder
 from workers.runners.embed.recipe import Recipe, read_recipe
-from workers.runners.layers.pooling import Dense
 from workers.runners.layers.text_encoders import Gemma
+from workers.runners.layers.vectors import Dense
 
 
 class Encoder(Protocol):

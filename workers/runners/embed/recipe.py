@@ -1,10 +1,10 @@
-"""How a sentence-transformers folder says its vectors are made: pooling, dense layers, prompts, limits."""
+"""How a sentence-transformers folder says its vectors are made: pooling, dense layers, prompts, limits, sizes."""
 
 import logging
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from jobs.embed import EmbedJob
 from jobs.errors import InvalidInput
@@ -29,6 +29,33 @@ QWEN3_NAME = "qwen3-embedding"
 QWEN3_QUERY_PROMPT = (
     "Instruct: Given a web search query, retrieve relevant passages that answer the query\nQuery:"
 )
+
+
+class Sizes(NamedTuple):
+    """Which dimensions a caller may ask for."""
+
+    full: int
+    """Of the model's own vectors."""
+    least: int | None
+    """Smallest Matryoshka cut; None where the model allows no cut."""
+    cuts: tuple[int, ...]
+    """The only cuts allowed, where the model lists them."""
+
+    def check(self, dimensions: int | None) -> None:
+        """Raises InvalidInput for a size that the model does not allow."""
+        if dimensions is None or dimensions == self.full:
+            return
+        if self.least is None:
+            raise InvalidInput(
+                f"The model's vectors cannot be cut: leave `dimensions` out, or {self.full}.",
+                param="dimensions",
+            )
+        if not self.least <= dimensions <= self.full or (self.cuts and dimensions not in self.cuts):
+            listed = ", ".join(map(str, sorted({*self.cuts, self.full})))
+            allowed = listed if self.cuts else f"{self.least} to {self.full}"
+            raise InvalidInput(
+                f"`dimensions` is {dimensions}; the model allows {allowed}.", param="dimensions"
+            )
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,8 +18,8 @@ from workers.runners.batched_runner import BatchedRunner
 from workers.runners.checkpoint.folder import written_at
 from workers.runners.contract import caught, named, succeeded
 from workers.runners.embed.model import EmbedModel, Network, open_embedding_model
-from workers.runners.embed.vectors import Sizes, Vector, checked, result_of
-from workers.runners.layers.pooling import normalise, pool
+from workers.runners.embed.recipe import Sizes
+from workers.runners.layers.vectors import Vector, checked, normalise, pool, result_of
 from workers.runners.tokens.tokenizer import Ids, ModelTokenizer, padded, portions
 
 

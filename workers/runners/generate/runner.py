@@ -21,8 +21,7 @@ from workers.runners.generate.answer import Answer
 from workers.runners.generate.answer_rules import AnswerRules
 from workers.runners.generate.contract import Decoder
 from workers.runners.generate.decoding.decoder import SamplerAndProcessors, TextDecoder
-from workers.runners.generate.decoding.penalties import check_bias, processors_for
-from workers.runners.generate.decoding.samplers import sampler_for
+from workers.runners.generate.decoding.sampling import check_bias, processors_for, sampler_for
 from workers.runners.generate.output.end_tokens import end_ids, turn_end
 from workers.runners.generate.output.token_logprobs import LogprobsReader
 from workers.runners.generate.output.transcript import Transcript
@@ -33,8 +32,7 @@ from workers.runners.generate.prompts import (
     prompt_size,
     render,
 )
-from workers.runners.tokens.excerpts import Excerpts
-from workers.runners.tokens.tokenizer import Ids
+from workers.runners.tokens.tokenizer import Excerpts, Ids
 
 SAMPLE = "Whoever reads this, in 2,048 tokens or fewer: naïve façades; def f(x): return x ** 2"
 """Two tokenizers that read it alike are taken for the same."""

@@ -15,7 +15,7 @@ from mlx_vlm.models.idefics3.idefics3 import Idefics3Connector
 from mlx_vlm.models.idefics3.language import LanguageModel
 from mlx_vlm.models.idefics3.vision import VisionModel
 
-from workers.runners.layers.pooling import normalise
+from workers.runners.layers.vectors import normalise
 from workers.runners.vision.mixed_input import Index, MixedItem, put_image_states, tokens_of
 from workers.runners.vision.normalisation import Normalisation
 

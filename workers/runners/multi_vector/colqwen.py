@@ -14,7 +14,7 @@ from mlx_vlm.models.qwen2_5_vl.config import TextConfig, VisionConfig
 from mlx_vlm.models.qwen2_5_vl.language import Qwen2Model
 from mlx_vlm.models.qwen2_5_vl.vision import VisionModel
 
-from workers.runners.layers.pooling import normalise
+from workers.runners.layers.vectors import normalise
 from workers.runners.vision.mixed_input import MixedItem, positions_of, put_image_states, row, tokens_of
 from workers.runners.vision.normalisation import Normalisation
 from workers.runners.vision.patches import Patches, whole_images, windows

@@ -13,7 +13,7 @@ from mlx import nn
 from mlx_vlm.models.lfm2.config import ModelConfig
 from mlx_vlm.models.lfm2.language import Lfm2Model
 
-from workers.runners.layers.pooling import Dense, normalise
+from workers.runners.layers.vectors import Dense, normalise
 from workers.runners.multi_vector.text_prompts import TextItem
 from workers.runners.tokens.tokenizer import padded
 

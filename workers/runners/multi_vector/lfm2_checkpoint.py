@@ -15,7 +15,7 @@ from workers.runners.checkpoint.architecture import check_config, complete_confi
 from workers.runners.checkpoint.folder import max_tokens_of, modules_of, read_json, special_token
 from workers.runners.checkpoint.weights import fill, renamed_checkpoint
 from workers.runners.embed.load_encoder import load_dense
-from workers.runners.layers.pooling import Dense
+from workers.runners.layers.vectors import Dense
 from workers.runners.multi_vector.lfm2 import ColLfm2
 from workers.runners.multi_vector.model import MultiVectorModel
 from workers.runners.multi_vector.text_prompts import ColbertFormat, TextPrompts

@@ -19,7 +19,7 @@ from jobs.rerank import RerankJob, RerankResult
 from workers.runners.batched_runner import BatchedRunner
 from workers.runners.checkpoint.folder import written_at
 from workers.runners.contract import caught, named, succeeded
-from workers.runners.embed.vectors import MAX_NORM_ERROR
+from workers.runners.layers.vectors import MAX_NORM_ERROR
 from workers.runners.multi_vector.maxsim import embeddings_of, joined, ranking
 from workers.runners.multi_vector.mixed_prompts import text_of
 from workers.runners.multi_vector.model import MultiVectorItem, MultiVectorModel, Network

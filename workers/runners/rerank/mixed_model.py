@@ -11,7 +11,7 @@ from mlx import nn
 from jobs.content import ImagePart
 from jobs.errors import InvalidInput
 from jobs.rerank import RerankJob
-from workers.runners.layers.pooling import pool
+from workers.runners.layers.vectors import pool
 from workers.runners.rerank.mixed_prompts import MixedPair, MixedReader
 from workers.runners.rerank.model import RerankModel
 from workers.runners.rerank.networks import yes_over_no

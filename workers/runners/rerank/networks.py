@@ -16,8 +16,8 @@ from mlx_vlm.models import bert, modernbert, qwen3_embedding, xlm_roberta
 
 from workers.runners.checkpoint.architecture import check_config
 from workers.runners.layers import text_encoders
-from workers.runners.layers.pooling import pool
 from workers.runners.layers.text_encoders import ExactGelu, key_mask
+from workers.runners.layers.vectors import pool
 from workers.runners.rerank.shared_prefix import SharedPrefixes, hidden_after_prefixes
 
 CLASSIFIER = {"classifier_pooling": ("cls", "mean"), "classifier_activation": ("gelu",)}

@@ -2,8 +2,7 @@
 
 import pytest
 
-from api.requests.inputs import TextOrImage
-from api.requests.multimodal import load_inputs
+from api.requests.inputs import TextOrImage, load_inputs
 from jobs.errors import NoWorker
 from jobs.models import declared_model
 from tests.support.memory_queue import MemoryQueue

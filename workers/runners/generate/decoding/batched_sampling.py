@@ -20,8 +20,7 @@ from mlx_lm.generate import BatchGenerator, GenerationBatch
 from mlx_lm.models.cache import trim_prompt_cache
 
 from workers.runners.generate.decoding.padded_prefill import PaddedPrefill
-from workers.runners.generate.decoding.penalties import LogitsProcessor
-from workers.runners.generate.decoding.samplers import sample
+from workers.runners.generate.decoding.sampling import LogitsProcessor, sample
 from workers.runners.generate.decoding.speculation import Proposal, Speculation, vocab_size_of
 from workers.runners.generate.structured_output.constraint import GrammarConstraint, apply_mask, start
 from workers.runners.tokens.common_prefix import common_prefix_length

@@ -13,9 +13,8 @@ from jobs.errors import JobError
 from workers.runners.generate.answer import Answer
 from workers.runners.generate.contract import NewToken
 from workers.runners.generate.decoding.batched_sampling import BatchSamplingGenerator, check_numbers
-from workers.runners.generate.decoding.penalties import LogitsProcessor
 from workers.runners.generate.decoding.prefix_cache import Hit, Layers, PrefixCache
-from workers.runners.generate.decoding.samplers import Sampler
+from workers.runners.generate.decoding.sampling import LogitsProcessor, Sampler
 from workers.runners.generate.decoding.speculation import check_draft
 from workers.runners.generate.structured_output.constraint import GrammarConstraint
 from workers.scheduling.batch_shapes import plans_per_shape

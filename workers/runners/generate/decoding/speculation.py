@@ -20,7 +20,7 @@ import mlx.core as mx
 from mlx_lm.models.cache import CacheList, KVCache, make_prompt_cache, trim_prompt_cache
 
 from jobs.errors import InvalidInput
-from workers.runners.generate.decoding.samplers import Sampler, SamplerParams, sample
+from workers.runners.generate.decoding.sampling import Sampler, SamplerParams, sample
 from workers.runners.tokens.common_prefix import common_prefix_length
 
 MAX_DEPTH = 8

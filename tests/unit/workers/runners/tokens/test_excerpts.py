@@ -13,8 +13,7 @@ from jobs.embed import Truncate
 from jobs.errors import InputTooLong, InvalidInput
 from tests.checkpoints import vocabularies
 from tests.support.scraps import SCRAPS
-from workers.runners.tokens.excerpts import Excerpts
-from workers.runners.tokens.tokenizer import ModelTokenizer
+from workers.runners.tokens.tokenizer import Excerpts, ModelTokenizer
 
 LIMIT = 12
 LONG = 36_000

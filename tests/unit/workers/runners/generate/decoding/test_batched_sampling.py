@@ -15,8 +15,7 @@ from jobs.generate import Sampling
 from tests.checkpoints import vocabularies
 from workers.runners.generate.decoding import batched_sampling
 from workers.runners.generate.decoding.batched_sampling import BatchSamplingGenerator
-from workers.runners.generate.decoding.penalties import processors_for
-from workers.runners.generate.decoding.samplers import sampler_for
+from workers.runners.generate.decoding.sampling import processors_for, sampler_for
 from workers.runners.generate.structured_output.constraint import GrammarConstraint
 from workers.runners.generate.structured_output.grammar import Grammars
 

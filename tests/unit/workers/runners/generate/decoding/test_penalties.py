@@ -9,7 +9,7 @@ from mlx_lm.models.cache import TokenBuffer
 
 from jobs.errors import InvalidInput
 from jobs.generate import Sampling
-from workers.runners.generate.decoding.penalties import check_bias, processors_for
+from workers.runners.generate.decoding.sampling import check_bias, processors_for
 
 LOGITS = [2.0, -2.0, 1.0, -1.0, 0.0]
 PROMPT = [0, 0, 1]

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from jobs.generate import Sampling
-from workers.runners.generate.decoding.samplers import sample, sampler_for
+from workers.runners.generate.decoding.sampling import sample, sampler_for
 
 CHANCES = [0.4, 0.3, 0.15, 0.1, 0.05]
 ROWS = 4000

@@ -1,6 +1,6 @@
 """How much is proposed, and what is drawn ahead for it; answers with a draft are tested in integration."""
 
-from workers.runners.generate.decoding.samplers import GREEDY, SeededSampler
+from workers.runners.generate.decoding.sampling import GREEDY, SeededSampler
 from workers.runners.generate.decoding.speculation import LONGEST_REST, MAX_DEPTH, Depth, draws_of
 from workers.runners.tokens.common_prefix import common_prefix_length
 
