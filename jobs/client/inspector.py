@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 import redis.asyncio
+from redis.asyncio.client import Pipeline
 from redis.exceptions import RedisError, ResponseError
 
 from jobs.client.announcements import AnnouncementReader
@@ -142,10 +143,8 @@ class QueueInspector:
     async def length(self, queue: str) -> int:
         """How many jobs wait in a queue."""
         pipeline = self._redis.pipeline(transaction=False)
-        pipeline.llen(keys.queue(queue))
-        pipeline.scard(keys.tombstones(queue))
-        in_list, tombstones = await pipeline.execute()
-        return max(0, in_list - tombstones)
+        _ask_length(pipeline, queue)
+        return _length(*await pipeline.execute())
 
     async def memory(self) -> RedisMemory | None:
         """How full Redis is; None where it does not tell."""
@@ -161,9 +160,7 @@ class QueueInspector:
         now, _ = await self._redis.time()
         pipeline = self._redis.pipeline(transaction=False)
         for name in queues:
-            pipeline.llen(keys.queue(name))
-            pipeline.scard(keys.tombstones(name))
-            pipeline.llen(keys.suspects(name))
+            _ask_length(pipeline, name)
             pipeline.zcard(keys.registry("started", name))
             pipeline.zcard(keys.registry("scheduled", name))
             pipeline.zcount(keys.registry("finished", name), now, "+inf")
@@ -175,13 +172,13 @@ class QueueInspector:
     def _lane_stats(self, name: str, counts: list[int], workers: Iterable[WorkerStats]) -> LaneStats:
         parsed = keys.parse_queue_name(name)
         assert parsed is not None
-        in_list, tombstones, suspects, started, scheduled, finished, failed = counts
+        *lengths, started, scheduled, finished, failed = counts
         return LaneStats(
             queue=name,
             task=parsed[0],
             model=parsed[1],
             lane=parsed[2],
-            queued=max(0, in_list - tombstones) + suspects,
+            queued=_length(*lengths),
             started=started,
             scheduled=scheduled,
             finished=finished,
@@ -227,3 +224,13 @@ class QueueInspector:
         origin: Any = await self._redis.hget(keys.job(job_id), "origin")
         if not record.is_ours(origin):
             raise UnknownJob
+
+
+def _ask_length(pipeline: Pipeline, queue: str) -> None:
+    pipeline.llen(keys.queue(queue))
+    pipeline.scard(keys.tombstones(queue))
+    pipeline.llen(keys.suspects(queue))
+
+
+def _length(in_list: int, tombstones: int, suspects: int) -> int:
+    return max(0, in_list - tombstones) + suspects

@@ -116,7 +116,9 @@ class JobList:
                 below = letter + ("~" if after is None else record.place(after))
                 pipeline.zrevrangebylex(keys.jobs(name), "(" + below, "[" + letter, start=0, num=count)
         ids = [record.id_at(raw.decode()[1:]) for members in await pipeline.execute() for raw in members]
-        if status in (None, "queued"):
+        # Those that RQ enqueued come after all others, so they are looked for where these end.
+        is_end = sum(record.created_at(job_id) is not None for job_id in ids) < count
+        if is_end and status in (None, "queued"):
             for name in queues:
                 pipeline.lrange(keys.queue(name), -_NEWEST_OF_RQ, -1)
             waiting = [raw.decode() for members in await pipeline.execute() for raw in members]

@@ -59,7 +59,8 @@ end
 -- A job at a queue's tail gets the queue's next number, and how many bytes were put there before it. Jobs that go back
 -- to the front keep theirs. So a place in the queue, and the bytes that wait, are differences to the job at the head.
 local function number(queue, job_key)
-  local bytes = redis.call('HSTRLEN', job_key, 'data')
+  local parts = tonumber(redis.call('HGET', job_key, 'mlxq_parts') or '') or 0
+  local bytes = redis.call('HSTRLEN', job_key, 'data') + parts * 1048576    -- record.PART_BYTES, the last one not full
   local seq = redis.call('HINCRBY', 'mlxq:admitted', queue, 1)
   local total = redis.call('HINCRBY', 'mlxq:admitted_bytes', queue, bytes)
   redis.call('HSET', job_key, 'mlxq_seq', seq, 'mlxq_offset', string.format('%.0f', total - bytes))

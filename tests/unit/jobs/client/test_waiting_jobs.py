@@ -65,6 +65,15 @@ async def test_a_claim_passes_over_canceled_jobs_and_leaves_nothing_of_them(
     assert not redis.exists(keys.tombstones(QUEUE))
 
 
+async def test_suspects_wait_in_a_list_of_their_own_and_count(queue: JobQueue, redis: fakeredis.FakeRedis):
+    ids = await submit(queue, 2)
+    redis.lmove(keys.queue(QUEUE), keys.suspects(QUEUE), "LEFT", "RIGHT")  # as a worker's death leaves it
+    assert await queued(queue) == 2
+    await queue.cancel(ids[0])
+    assert await queued(queue) == 1
+    assert not redis.exists(keys.suspects(QUEUE), keys.tombstones(QUEUE))
+
+
 async def test_a_job_that_is_canceled_twice_counts_once(queue: JobQueue, redis: fakeredis.FakeRedis):
     ids = await submit(queue, 2)
     assert await queue.cancel(ids[0])
