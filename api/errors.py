@@ -75,6 +75,7 @@ FINAL = (
     errors.ResultTimeout,
     errors.TimeLimitExceeded,
     errors.UnreadableJob,
+    errors.UnreadableResult,
     errors.WorkerLost,
 )
 """Errors that would come again: the reply says not to try again."""

@@ -42,7 +42,7 @@ class PatchGrid(msgspec.Struct, frozen=True):
     columns: int
 
 
-class EmbedResult(msgspec.Struct, frozen=True, tag="embed_result"):
+class EmbedResult(msgspec.Struct, frozen=True, tag="embed_result", omit_defaults=True):
     """Unit-length vectors in the inputs' order."""
 
     dimensions: int

@@ -5,6 +5,7 @@ JobError
 │   ├── InputTooLong
 │   ├── UnknownModel
 │   ├── UnknownJob
+│   ├── ResultTooLarge
 │   └── IdempotencyConflict
 ├── Overloaded              the caller must come back later
 ├── QueueUnavailable
@@ -17,6 +18,7 @@ JobError
 ├── TimeLimitExceeded
 ├── WorkerLost              the job took its worker down, repeatedly
 ├── UnreadableJob
+├── UnreadableResult
 ├── ModelNotLoadable
 └── InternalError
 
@@ -78,6 +80,12 @@ class UnknownJob(InvalidInput):
     """There is no such job: the id is wrong, or the job's result has expired."""
 
     code = "job_not_found"
+
+
+class ResultTooLarge(InvalidInput):
+    """The result has more bytes than a result may have. Ask for less, or in several requests."""
+
+    code = "result_too_large"
 
 
 class IdempotencyConflict(InvalidInput):
@@ -156,6 +164,12 @@ class UnreadableJob(JobError):
     """The job's record in Redis cannot be read by this version of mlxq."""
 
     code = "unreadable_job"
+
+
+class UnreadableResult(JobError):
+    """The job has finished, and this process cannot read its result: a later version of mlxq has written it."""
+
+    code = "unreadable_result"
 
 
 class ModelNotLoadable(JobError):

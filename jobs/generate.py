@@ -150,7 +150,7 @@ class ScoredToken(msgspec.Struct, frozen=True):
     """Natural logarithm of its probability."""
 
 
-class TokenLogprobs(msgspec.Struct, frozen=True):
+class TokenLogprobs(msgspec.Struct, frozen=True, omit_defaults=True):
     """The chosen token, and the most probable ones in its place, most probable first."""
 
     chosen: ScoredToken
@@ -188,7 +188,7 @@ class Pieces(msgspec.Struct, frozen=True, array_like=True):
     """On a job's first event: how long it waited for its model to be loaded."""
 
 
-class Choice(msgspec.Struct, frozen=True):
+class Choice(msgspec.Struct, frozen=True, omit_defaults=True):
     """One whole answer."""
 
     text: str
@@ -203,7 +203,7 @@ class Choice(msgspec.Struct, frozen=True):
     """The caller's stop text that ended it. None at an end marker."""
 
 
-class GenerateResult(msgspec.Struct, frozen=True, tag="generate_result"):
+class GenerateResult(msgspec.Struct, frozen=True, tag="generate_result", omit_defaults=True):
     """Times are of the execution that ended the job: what was written before its worker was lost took time that nobody
     has measured. Of several answers the slowest counts.
     """

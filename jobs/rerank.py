@@ -22,7 +22,7 @@ class RerankJob(msgspec.Struct, frozen=True, omit_defaults=True, tag="rerank", t
     """The model's logits, not what its card makes of them (probabilities, most often)."""
 
 
-class RerankResult(msgspec.Struct, frozen=True, tag="rerank_result"):
+class RerankResult(msgspec.Struct, frozen=True, tag="rerank_result", omit_defaults=True):
     """One score per document, in the documents' order; the higher, the better."""
 
     scores: bytes

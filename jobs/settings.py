@@ -28,6 +28,10 @@ class Settings(BaseSettings):
         default=Path.home() / ".local" / "share" / "mlxq",
         description="Folder of the Redis that mlxq starts itself, and of what workers learn about batch sizes.",
     )
+    results: Path | None = Field(
+        default=None,
+        description="Folder for results over 256 KiB, for API and workers. Unset: by our own Redis, else in Redis.",
+    )
     qdrant_url: str | None = Field(
         default=None,
         repr=False,  # it may hold a password
@@ -93,6 +97,11 @@ class Settings(BaseSettings):
     )
     max_inputs: int = Field(
         default=2048, ge=1, description="Most inputs in one embedding request; OpenAI's own limit."
+    )
+    max_result_bytes: int = Field(
+        default=128 * 1024 * 1024,
+        ge=1024,
+        description="Largest result of one job; 256 pages of a multi-vector model fit. Larger ones are answered 400.",
     )
     wait_s: Seconds = Field(
         default=300, description="Longest a synchronous request waits for its result before 504."

@@ -21,6 +21,7 @@ from jobs.errors import InvalidInput, JobError
 from jobs.process.garbage import exempt_what_is_there
 from jobs.process.log import set_up_logging
 from jobs.process.parent_watch import exit_with_parent
+from jobs.results.folder import results_folder
 from jobs.settings import Settings
 from jobs.store.connection import connect, own_folder, redis_url
 from jobs.store.outage import Outage, cause_of, is_final
@@ -118,6 +119,7 @@ def run_on(device: ThreadPoolExecutor, settings: Settings, name: str) -> int:
         name=name,
         outage=outage,
         size_memory=size_file,
+        results=results_folder(settings),
     )
     log.info("serving", extra={"models": ",".join(model_cache.runners), "batch_tokens": limits.tokens})
     exempt_what_is_there()

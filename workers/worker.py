@@ -18,6 +18,7 @@ from rq.utils import now as rq_now
 
 from jobs.errors import JobStopped, TimeLimitExceeded
 from jobs.job import LANES
+from jobs.results.folder import ResultFolder
 from jobs.settings import Settings
 from jobs.store import keys
 from jobs.store.outage import Outage, cause_of
@@ -34,6 +35,7 @@ from workers.models.model_cache import ModelCache
 from workers.queue.client import WorkerQueue
 from workers.queue.execution import Claim
 from workers.queue.fleet import Fleet
+from workers.queue.result_store import ResultStore
 from workers.queue.rq_bridge import RqBridge, stop_job_target
 from workers.runners.contract import BatchRunner, Runner
 from workers.runners.generate.contract import Generator
@@ -76,10 +78,12 @@ class BatchWorker(SimpleWorker):
         name: str | None = None,
         outage: Outage | None = None,
         size_memory: SizeMemory | None = None,
+        results: ResultFolder | None = None,
     ) -> None:
         """on_device: runs what it is given in the thread that owns the device. depth: see DeviceLoop.
 
         size_memory: keeps for how large batches the device has memory.
+        results: where large results lie; None: in Redis.
         """
         runners = model_cache.runners
         queues = _rq_queues(connection, runners)
@@ -91,7 +95,12 @@ class BatchWorker(SimpleWorker):
         self._model_cache = model_cache
         self._on_device = on_device
         self._queue = queue = WorkerQueue(
-            connection, self.name, lease_s=lease_s, max_crashes=settings.max_crashes, outage=outage
+            connection,
+            self.name,
+            lease_s=lease_s,
+            max_crashes=settings.max_crashes,
+            outage=outage,
+            results=ResultStore(connection, results, settings.max_result_bytes),
         )
         self._in_flight = in_flight = InFlight(
             {model: limits[model] for model in batching},

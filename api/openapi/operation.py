@@ -64,6 +64,7 @@ ASKS: tuple[ErrorClass, ...] = (errors.QueueUnavailable, errors.ServerStopping, 
 SUBMITS: tuple[ErrorClass, ...] = (
     errors.InvalidInput,
     errors.UnknownModel,
+    errors.ResultTooLarge,
     errors.IdempotencyConflict,
     errors.Overloaded,
     errors.NoWorker,

@@ -23,7 +23,7 @@ class Queue(Protocol):
     async def submit(self, job: Job, options: SubmitOptions) -> Ticket:
         """The job is queued under its model's id, whatever name it has for the model.
 
-        Raises what `model` raises, Overloaded, IdempotencyConflict.
+        Raises what `model` raises, ResultTooLarge, Overloaded, IdempotencyConflict.
         """
         ...
 

@@ -18,6 +18,7 @@ from jobs.client.queue import JobQueue
 from jobs.process.garbage import exempt_what_is_there
 from jobs.process.log import set_up_logging
 from jobs.process.parent_watch import exit_with_parent
+from jobs.results.folder import results_folder
 from jobs.settings import Settings
 from jobs.store import outage
 from jobs.store.connection import connect_async, own_folder, redis_url
@@ -29,7 +30,9 @@ async def answer(listener: socket.socket, settings: Settings, large_port: int | 
     large_port: of the process that answers requests with large bodies; None where this one does.
     """
     images = GuardedImageSource(settings)
-    queue = JobQueue(connect_async(redis_url(settings)), settings, own_folder(settings))
+    queue = JobQueue(
+        connect_async(redis_url(settings)), settings, own_folder(settings), results_folder(settings)
+    )
     try:
         app: ASGIApp = create_app(queue, settings, images)
         if settings.access_log:

@@ -17,6 +17,7 @@ from jobs.client.fingerprint import fingerprint
 from jobs.client.inspector import QueueInspector
 from jobs.client.outcome_listener import MISSING, JobOutcome, OutcomeListener
 from jobs.client.overload import Overload
+from jobs.client.result_reader import ResultReader
 from jobs.client.stream_reader import MOST_HELD, TokenEvent, follow_stream
 from jobs.client.watch import Watch, unavailable
 from jobs.errors import (
@@ -31,6 +32,8 @@ from jobs.errors import (
 from jobs.generate import Pieces
 from jobs.job import ENDED, TASK_OF, Job, JobPage, JobView, Lane, Result, SubmitOptions, Ticket
 from jobs.models import ModelInfo, declared_model
+from jobs.results.folder import ResultFolder
+from jobs.results.size import check_size
 from jobs.settings import Settings
 from jobs.stats import QueueStats
 from jobs.store import keys, record
@@ -57,9 +60,16 @@ class JobQueue:
     """One per process. Every method raises QueueUnavailable while Redis is away, and works again when it is back."""
 
     def __init__(
-        self, redis: redis.asyncio.Redis, settings: Settings, data_folder: Path | None = None
+        self,
+        redis: redis.asyncio.Redis,
+        settings: Settings,
+        data_folder: Path | None = None,
+        results: ResultFolder | None = None,
     ) -> None:
-        """data_folder: of our own Redis; `ready` names it where its disk is full."""
+        """data_folder: of our own Redis; `ready` names it where its disk is full.
+
+        results: where workers put large results; None: in Redis.
+        """
         self._redis = redis
         self._settings = settings
         self._outage = Outage(data_folder)
@@ -72,6 +82,7 @@ class JobQueue:
             idempotency_ttl_s=settings.idempotency_ttl_s,
         )
         self._outcomes = OutcomeListener(redis, self._outage)
+        self._results = ResultReader(redis, results)
         declared = [declared_model(entry) for entry in settings.declared_models]
         self._inspector = QueueInspector(redis, limit=settings.queue_limit, declared=declared)
         self._overload = Overload(self._inspector, most_bytes=settings.queue_bytes)
@@ -99,11 +110,13 @@ class JobQueue:
     async def submit(self, job: Job, options: SubmitOptions) -> Ticket:
         """Put a job into its queue, under its model's id.
 
-        Raises: what `model` raises, Overloaded (with retry_after_s), IdempotencyConflict, QueueUnavailable.
+        Raises: what `model` raises, ResultTooLarge, Overloaded (with retry_after_s), IdempotencyConflict,
+        QueueUnavailable.
         """
         info = await self.model(job.model, TASK_OF[type(job)])
         if info.id != job.model:
             job = msgspec.structs.replace(job, model=info.id)
+        check_size(job, info, self._settings.max_result_bytes)
         job_id, queue = record.new_id(), record.queue_of(job, options)
         channel = ""
         if options.awaited:
@@ -371,17 +384,8 @@ class JobQueue:
             return await self._inspector.view(job_id)
 
     async def _load(self, stored: bytes) -> Result:
-        result = record.decode_result(stored)
-        if not isinstance(result, record.Blob):
-            return result
         async with self._reaching_redis():
-            blob: Any = await self._redis.get(result.key)
-        if blob is None:
-            raise UnknownJob
-        loaded = record.decode_result(blob)
-        if isinstance(loaded, record.Blob):
-            raise InternalError
-        return loaded
+            return await self._results.read(stored)
 
 
 def _is_wrong_type(error: Exception) -> bool:

@@ -20,7 +20,7 @@ import zstandard
 from jobs.content import ImagePart, MixedInput, TextPart
 from jobs.errors import Failure, InternalError, JobError, UnreadableJob
 from jobs.generate import Chat, GenerateJob, Prompt
-from jobs.job import TASK_OF, Job, JobView, Result, SubmitOptions
+from jobs.job import TASK_OF, Job, JobView, SubmitOptions
 from jobs.rerank import Passage, RerankJob
 from jobs.store import keys
 
@@ -32,9 +32,6 @@ would not see what it does not know; workers leave such jobs to others. Raise it
 a record that an earlier version would read wrongly or in part: a new option of a job, for one.
 """
 
-INLINE_BYTES = 64 * 1024
-"""Results up to this size travel inside FINISH; larger ones are written before it (a script blocks Redis)."""
-
 PART_BYTES = 1 << 20
 """A larger job lies in Redis in parts of this size: writing or reading all of it at once would hold everybody up."""
 
@@ -44,16 +41,10 @@ IMAGE_TOKENS = 750
 RETRY_DELAYS_S = (1, 5, 30, 120)
 
 
-class Blob(msgspec.Struct, frozen=True, tag="blob"):
-    """Stands where a large result would: the key that holds it."""
-
-    key: str
-
-
 _SAMPLE_BYTES = 1 << 16
 
 _ZLIB, _ZSTANDARD = b"\x78", b"\x28\xb5\x2f\xfd"
-"""How what these have compressed begins. Msgpack of a job begins with 0x94."""
+"""How what these have compressed begins. Msgpack of a job begins with 0x94, that of a result with 0x8…"""
 
 _ID_TIME_DIGITS = 11
 """So many hexadecimal digits of an id are its time, in milliseconds."""
@@ -65,7 +56,6 @@ _DATA = 5
 
 pack = msgspec.msgpack.Encoder().encode
 _decode_data = msgspec.msgpack.Decoder(tuple[str, None, tuple[Job], dict[str, Any]]).decode
-_decode_result: msgspec.msgpack.Decoder[Result | Blob] = msgspec.msgpack.Decoder(Result | Blob)
 _decode_failure = msgspec.msgpack.Decoder(Failure).decode
 _decode_metadata = msgspec.msgpack.Decoder(dict[str, str]).decode
 
@@ -146,17 +136,11 @@ def encode(job: Job, options: SubmitOptions, channel: str) -> list[str | bytes |
 
 
 def parted(fields: Sequence[str | bytes | int]) -> tuple[Sequence[str | bytes | int], Mapping[str, bytes]]:
-    """Fields as `encode` gives them, and the parts of a large job's data (field: value), which are written first.
-
-    Texts are compressed: what Redis writes to its disk holds everybody up, too. Not by zlib, with which RQ compresses:
-    it takes 3 times as long, and 5 times as long to undo it.
-    """
+    """Fields as `encode` gives them, and the parts of a large job's data (field: value), which are written first."""
     data = fields[_DATA]
     if not isinstance(data, bytes) or len(data) <= PART_BYTES:
         return fields, {}
-    compressor = zstandard.ZstdCompressor(level=1)
-    if len(compressor.compress(data[:_SAMPLE_BYTES])) < 0.7 * _SAMPLE_BYTES:  # texts, not images
-        data = compressor.compress(data)
+    data = compressed_text(data)
     pieces = [data[at : at + PART_BYTES] for at in range(0, len(data), PART_BYTES)]
     rest = [*fields, "mlxq_parts", len(pieces)]
     rest[_DATA] = pack((FUNCTION, None, (), {}))
@@ -169,6 +153,21 @@ def size_bytes(fields: Sequence[str | bytes | int], parts: Mapping[str, bytes]) 
     return (len(data) if isinstance(data, bytes) else 0) + sum(map(len, parts.values()))
 
 
+def compressed_text(data: bytes) -> bytes:
+    """Texts compressed, images and vectors as they are: what Redis writes to its disk holds everybody up, too.
+
+    Not by zlib, with which RQ compresses: it takes 3 times as long, and 5 times as long to undo it.
+    """
+    compressor = zstandard.ZstdCompressor(level=1)
+    sample = data[:_SAMPLE_BYTES]
+    return compressor.compress(data) if len(compressor.compress(sample)) < 0.7 * len(sample) else data
+
+
+def is_compressed(data: bytes) -> bool:
+    """Whether `compressed_text` has made it smaller."""
+    return data.startswith(_ZSTANDARD)
+
+
 def part_names(parts: int) -> list[str]:
     """Fields that hold a large job's data."""
     return [f"mlxq_data_{n}" for n in range(parts)]
@@ -179,7 +178,7 @@ def decode_job(data: bytes | None) -> Job:
     if data is None:
         raise UnreadableJob
     try:
-        if data.startswith(_ZSTANDARD):
+        if is_compressed(data):
             data = zstandard.ZstdDecompressor().decompress(data)
         elif data.startswith(_ZLIB):
             data = zlib.decompress(data)  # RQ compresses, when the job was enqueued through it
@@ -189,16 +188,6 @@ def decode_job(data: bytes | None) -> Job:
     if function != FUNCTION:
         raise UnreadableJob(f"This queue runs mlxq jobs only, not {function!r}. Use another queue for it.")
     return job
-
-
-def encode_result(result: Result | Blob) -> bytes:
-    """What RQ's Result.return_value holds: base64 of the serializer's output."""
-    return base64.b64encode(pack(result))
-
-
-def decode_result(stored: bytes) -> Result | Blob:
-    """The reverse of `encode_result`. Raises: msgspec.MsgspecError, ValueError."""
-    return _decode_result.decode(base64.b64decode(stored))
 
 
 def encode_failure(failure: Failure) -> tuple[bytes, bytes]:
@@ -250,7 +239,7 @@ def view(
     position: int | None,
     rows: Sequence[tuple[bytes, Mapping[bytes, bytes]]],
 ) -> tuple[JobView, bytes | None]:
-    """What a caller may know of a job, and its stored result where there is one (decode_result reads it)."""
+    """What a caller may know of a job, and its stored result where there is one (jobs.results.encoding reads it)."""
     text = {name.decode(): value for name, value in fields.items()}
     origin = text.get("origin", b"").decode(errors="replace")
     parsed = keys.parse_queue_name(origin) or ("", origin, "")

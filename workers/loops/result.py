@@ -5,7 +5,7 @@ import math
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from queue import Empty, SimpleQueue
 from typing import NamedTuple, TypeVar
 
@@ -29,6 +29,9 @@ log = logging.getLogger(__name__)
 
 MAX_JOBS = 256
 """Jobs in one FINISH: keeps a script near a millisecond."""
+
+MAX_BYTES = 1 << 20
+"""Of results in one FINISH."""
 
 MAX_REFUSALS = 50
 """Ten seconds of a Redis that refuses a command for no cause that may pass."""
@@ -120,8 +123,8 @@ class ResultLoop:
     def run(self) -> None:
         while not self._is_done():
             decided = self._decide(self._next_batch())
-            if decided:
-                self._write(decided)
+            for part in in_parts(decided):
+                self._write(part)
         self._give_back_in_callbacks()
         self._follow_ups.wait(self._give_up_at)
         self.all_written.set()
@@ -177,10 +180,10 @@ class ResultLoop:
             if isinstance(end, JobError):
                 raise end
             result = self._with_load_time(active, end or self._assemble(active))
+            stored = self._retry(lambda: self._queue.store(claim, result))  # too large a result is no success
             if claim.has_callbacks:
                 job = self._retry(lambda: self._bridge.fetch(claim.id))
                 self._bridge.run_success_callback(job, result)
-            stored = self._retry(lambda: self._queue.store(claim, result))
             return Outcome(claim, "finished", claim.result_ttl_s, stored)
         except JobError as raised:
             return self._failed(active, raised)
@@ -254,6 +257,21 @@ class ResultLoop:
                         raise
                     hold.note(error)
                     time.sleep(RETRY_S)
+
+
+def in_parts(decided: Sequence[_Decided]) -> Iterator[list[_Decided]]:
+    """The same in lists, each of which is enough for one FINISH."""
+    part: list[_Decided] = []
+    size_bytes = 0
+    for each in decided:
+        more_bytes = len(each.outcome.stored) if isinstance(each.outcome, Outcome) else 0
+        if part and size_bytes + more_bytes > MAX_BYTES:
+            yield part
+            part, size_bytes = [], 0
+        part.append(each)
+        size_bytes += more_bytes
+    if part:
+        yield part
 
 
 def _is_defect(error: RedisError) -> bool:

@@ -19,6 +19,7 @@ from jobs.store import keys, record
 from jobs.store.outage import Outage
 from jobs.store.scripts import script
 from workers.queue.execution import Claim, Claims, Outcome, QueueCapacity, Reclaimed, Renewal
+from workers.queue.result_store import ResultStore
 
 STREAM_TTL_S = 86_400
 """How long a stream is kept whose job neither ends nor goes on."""
@@ -47,8 +48,9 @@ class WorkerQueue:
         lease_s: float,
         max_crashes: int,
         outage: Outage | None = None,
+        results: ResultStore | None = None,
     ) -> None:
-        """outage: whoever meets a RedisError notes it there."""
+        """outage: whoever meets a RedisError notes it there. results: where they lie; None: in Redis."""
         self._redis = connection
         self.outage = outage or Outage()
         self.worker = worker
@@ -71,6 +73,7 @@ class WorkerQueue:
         self._scripts = {name: connection.register_script(script(name)) for name in names}
         self._expired = record.encode_failure(JobExpired().failure())
         self._lost = record.encode_failure(WorkerLost().failure())
+        self._results = results or ResultStore(connection)
 
     def claim(
         self,
@@ -139,9 +142,12 @@ class WorkerQueue:
         for each in outcomes:
             claim = each.claim
             ttl = each.ttl_s if each.kind == "retry" else int(each.ttl_s)
-            args += [claim.id, claim.execution, claim.queue, each.kind, ttl, each.stored, each.failure]
-        stale, followups = self._scripts["finish"](args=args)
-        return {job_id.decode() for job_id in stale}, [job_id.decode() for job_id in followups]
+            failure = self._results.place(each) if each.kind == "finished" else each.failure
+            args += [claim.id, claim.execution, claim.queue, each.kind, ttl, each.stored, failure]
+        replies = self._scripts["finish"](args=args)
+        stale, followups = ([job_id.decode() for job_id in reply] for reply in replies)
+        self._results.note_finished(outcomes, stale)
+        return set(stale), followups
 
     def release(self, claims: Sequence[Claim]) -> None:
         """Give jobs back that nothing was done for."""
@@ -151,13 +157,8 @@ class WorkerQueue:
             self.finish(backwards[start : start + MAX_RELEASED], 0.0)
 
     def store(self, claim: Claim, result: Result) -> bytes:
-        """The result as FINISH takes it; a large one is written beside it first."""
-        stored = record.encode_result(result)
-        if len(stored) <= record.INLINE_BYTES:
-            return stored
-        key = keys.blob(claim.execution)
-        self._redis.set(key, stored, ex=None if claim.result_ttl_s < 0 else claim.result_ttl_s + 60)
-        return record.encode_result(record.Blob(key=key))
+        """The result as FINISH takes it; a large one is written beside it first. Raises ResultTooLarge."""
+        return self._results.store(claim, result)
 
     def emit(self, events: Sequence[tuple[Claim, int, Pieces]]) -> set[str]:
         """Add (execution, number, pieces) to streams. Returns members without a lease: theirs were not."""
@@ -247,6 +248,7 @@ class WorkerQueue:
                 for _ in range(MOST_SWEEPS):
                     if not self._scripts["sweep"](args=[name, MAX_SWEPT]):
                         break
+        self._results.sweep()
 
     def take_followup(self, job_id: str | None) -> tuple[str, int] | None:
         """An ended job whose callbacks, webhooks or dependents are still due: this one, unless another worker has it;

@@ -19,9 +19,9 @@ if execution then
   tell_dropped(worker or '', id, execution)
   redis.call('PUBLISH', 'rq:pubsub:' .. (worker or ''), '{"command": "mlxq-drop", "job_id": "' .. id .. '"}')
 end
-redis.call('HSET', job_key, 'status', 'canceled', 'ended_at', iso)
-local mail = {}
-tell(mail, job_key, id, 'canceled', failure)
-keep(job_key, id, queue, 'canceled', failure_ttl(job_key))
+local mail, ttl, fields = {}, failure_ttl(job_key), drop_inputs(job_key)
+tell_channels(mail, fields.mlxq_waiters, id, 'canceled', failure)
+write_ended(job_key, fields, 'canceled', iso, false)
+keep(job_key, id, queue, 'canceled', ttl)
 post(mail)
 return 'canceled'

@@ -1,7 +1,7 @@
 -- FINISH: settle executions. Fenced: whoever lost the lease (or whose job was canceled) changes nothing.
 -- ARGV: worker, iso now, seconds worked, count, then per execution:
 --   id, execution, queue, verdict, ttl_s or delay_s, stored, failure
--- verdict finished: stored = base64 of the result, kept for ttl_s
+-- verdict finished: stored = base64 of the result, kept for ttl_s; failure = 'beside' where it tells what lies beside
 --         failed | stopped: stored = exc_string, failure = msgpack
 --         retry: back to the queue after delay_s          release: back to the queue's front, unharmed
 -- Returns {stale ids, ids that the caller is to follow up}.
@@ -56,28 +56,24 @@ local function settle(id, execution, queue, verdict, ttl, stored, failure)
   local followed_up
   if verdict == 'finished' then
     succeeded = succeeded + 1
-    redis.call('HSET', job_key, 'status', 'finished', 'ended_at', iso)
-    sure('XADD', 'rq:results:' .. id, '*', 'type', 1, 'worker_name', worker, 'return_value', stored,
-      'execution_id', execution)
-    tell(mail, job_key, id, 'finished', stored)
-    followed_up = follow_up(job_key, id, false, FOLLOW_UP_S)
-    if not repeated(job_key, id, queue) then keep(job_key, id, queue, 'finished', ttl, followed_up) end
+    add_result(id, execution, 'type', 1, 'return_value', stored)
+    if failure == 'beside' then keep_beside(execution, ttl) end
+    if repeated(job_key, id, queue) then
+      redis.call('HSET', job_key, 'ended_at', iso)
+      tell(mail, job_key, id, 'finished', stored)
+      followed_up = follow_up(job_key, id, redis.call('HGET', job_key, 'webhooks'), false, FOLLOW_UP_S)
+    else
+      local fields = drop_inputs(job_key)
+      tell_channels(mail, fields.mlxq_waiters, id, 'finished', stored)
+      followed_up = follow_up(job_key, id, fields.webhooks, false, FOLLOW_UP_S)
+      write_ended(job_key, fields, 'finished', iso, followed_up)
+      keep(job_key, id, queue, 'finished', ttl, followed_up)
+    end
   else
     failed = failed + 1
-    followed_up = fail(mail, queue, id, iso, worker, execution, stored, failure)
-    if verdict == 'stopped' then redis.call('HSET', job_key, 'status', 'stopped') end
+    followed_up = fail(mail, queue, id, iso, worker, execution, stored, failure, verdict)
   end
   if followed_up then followups[#followups + 1] = id end
-end
-
--- The reply to an earlier, equal call was lost.
-local function settled_before(id, execution)
-  local last = sure('XREVRANGE', 'rq:results:' .. id, '+', '-', 'COUNT', 1)[1]
-  if not last then return false end
-  for n = 1, #last[2], 2 do
-    if last[2][n] == 'execution_id' then return last[2][n + 1] == execution end
-  end
-  return false
 end
 
 local at = 5
@@ -87,7 +83,7 @@ for n = 1, count do
   drop_execution(queue, id, execution, worker)
   if is_held then
     settle(id, execution, queue, ARGV[at + 3], tonumber(ARGV[at + 4]), ARGV[at + 5], ARGV[at + 6])
-  elseif not settled_before(id, execution) then
+  elseif not has_result_of(id, execution) then                     -- else an earlier reply was lost
     stale[#stale + 1] = id
   end
   at = at + 7

@@ -114,8 +114,7 @@ end
 
 -- Outcomes for waiting API processes, gathered so that each process gets one message per script run:
 -- msgpack array32 of [str8 id, str8 status, bin32 body].
-local function tell(mail, job_key, id, status, body)
-  local channels = redis.call('HGET', job_key, 'mlxq_waiters')
+local function tell_channels(mail, channels, id, status, body)
   if channels and channels ~= '' and #id < 256 then
     local part = string.char(0x93, 0xd9, #id) .. id .. string.char(0xd9, #status) .. status ..
       string.char(0xc6) .. u32(#body) .. body
@@ -125,6 +124,10 @@ local function tell(mail, job_key, id, status, body)
       box[#box + 1] = part
     end
   end
+end
+
+local function tell(mail, job_key, id, status, body)
+  tell_channels(mail, redis.call('HGET', job_key, 'mlxq_waiters'), id, status, body)
 end
 
 local function post(mail)
@@ -218,13 +221,71 @@ end
 
 -- What an ended job still asks for, done by a worker through RQ: its dependents, its webhooks and, if no worker was
 -- there when it failed, its failure callback. They are due after delay_s. Returns whether there is any.
-local function follow_up(job_key, id, callback_owed, delay_s)
-  local wants = redis.call('HMGET', job_key, 'webhooks', 'failure_callback_name')
-  callback_owed = callback_owed and wants[2]
-  if not (wants[1] or callback_owed or redis.call('EXISTS', job_key .. ':dependents') == 1) then return false end
+local function follow_up(job_key, id, webhooks, callback_owed, delay_s)
+  if not (webhooks or callback_owed or redis.call('EXISTS', job_key .. ':dependents') == 1) then return false end
   if callback_owed then redis.call('HSET', job_key, 'mlxq_callback_owed', 1) end
   redis.call('ZADD', 'mlxq:followups', now() + delay_s, id)
   return true
+end
+
+-- Stands for an execution in the id of its result's entry, where it takes no room.
+local function tag(execution)
+  local number = 0
+  for n = 1, #execution do number = (number * 257 + string.byte(execution, n)) % 17592186044399 end   -- a prime
+  return string.format('%.0f', number)
+end
+
+-- An entry of RQ's stream of a job's results, of which RQ keeps ten. A stream takes 4 KB for entries to come; its copy
+-- takes what is in it.
+local function add_result(id, execution, ...)
+  local key, at_ms = 'rq:results:' .. id, math.floor(now() * 1000)
+  local last = sure('XREVRANGE', key, '+', '-', 'COUNT', 1)[1]   -- there are some where RQ runs a job again
+  if last then at_ms = math.max(at_ms, tonumber(string.match(last[1], '^%d+')) + 1) end
+  redis.call('XADD', key, 'MAXLEN', 10, string.format('%.0f-', at_ms) .. tag(execution), ...)
+  redis.call('COPY', key, 'mlxq:new_result', 'REPLACE')
+  redis.call('RENAME', 'mlxq:new_result', key)
+end
+
+-- Whether the job's last result is of this execution.
+local function has_result_of(id, execution)
+  local last = sure('XREVRANGE', 'rq:results:' .. id, '+', '-', 'COUNT', 1)[1]
+  return last and string.match(last[1], '-(%d+)$') == tag(execution)
+end
+
+local function drop_parts(job_key, parts)
+  redis.call('HDEL', job_key, 'mlxq_parts')
+  for n = 0, parts - 1 do redis.call('HDEL', job_key, 'mlxq_data_' .. n) end
+end
+
+-- The fields of a job that has finished or was canceled, by name, without its inputs: these are gone.
+local function drop_inputs(job_key)
+  local parts = tonumber(redis.call('HGET', job_key, 'mlxq_parts') or '')
+  if parts then drop_parts(job_key, parts) end
+  redis.call('HDEL', job_key, 'data')
+  local flat, fields = redis.call('HGETALL', job_key), {}
+  for n = 1, #flat, 2 do fields[flat[n]] = flat[n + 1] end
+  return fields
+end
+
+-- What nobody reads of such a job, and what its data is then: RQ wants some.
+local SPENT = {last_heartbeat = true, timeout = true, result_ttl = true, failure_ttl = true, retries_left = true,
+  retry_intervals = true, mlxq_cost = true, mlxq_waiters = true, mlxq_execution = true, mlxq_seq = true,
+  mlxq_offset = true}
+local NO_INPUTS = '\148\168mlxq.run\192\144\128'               -- msgpack of {'mlxq.run', nil, {}, {}}
+
+-- The record of such a job. A hash that held a long value takes more memory for ever, so it is made anew.
+local function write_ended(job_key, fields, status, iso, followed_up)
+  local flat = {'data', NO_INPUTS, 'status', status, 'ended_at', iso}
+  fields.status, fields.ended_at = nil, nil
+  if not followed_up then fields.enqueued_at = nil end            -- RQ's webhooks tell it
+  for name, value in pairs(fields) do
+    if not SPENT[name] then
+      flat[#flat + 1] = name
+      flat[#flat + 1] = value
+    end
+  end
+  redis.call('DEL', job_key)
+  redis.call('HSET', job_key, unpack(flat))
 end
 
 -- An idempotency key has no end before its job's. It lives as long as the result, and its own ttl at least.
@@ -240,10 +301,7 @@ end
 local function keep(job_key, id, queue, state, ttl, followed_up)
   local has = redis.call('HMGET', job_key, 'mlxq_parts', 'mlxq_idem')
   local parts = tonumber(has[1] or '')
-  if parts then                                                   -- nobody reads a large job's text again
-    redis.call('HDEL', job_key, 'mlxq_parts')
-    for n = 0, parts - 1 do redis.call('HDEL', job_key, 'mlxq_data_' .. n) end
-  end
+  if parts then drop_parts(job_key, parts) end                    -- nobody reads a large job's text again
   if ttl == 0 and followed_up then ttl = 3600 end
   if has[2] then end_idempotency(has[2], id, ttl) end
   unlist(queue, id)
@@ -255,6 +313,7 @@ local function keep(job_key, id, queue, state, ttl, followed_up)
   sure('ZADD', 'mlxq:jobs:' .. queue, 0, listed(state, id))
   if ttl < 0 then
     redis.call('PERSIST', job_key)
+    redis.call('PERSIST', 'rq:results:' .. id)
     redis.call('PERSIST', 'mlxq:stream:' .. id)
     sure('ZADD', registry, '+inf', id)
     return
@@ -265,6 +324,13 @@ local function keep(job_key, id, queue, state, ttl, followed_up)
   sure('ZADD', registry, now() + ttl, id)
 end
 
+-- A large result is written before its job ends, for a day; from then on it is kept as long as its job. Whoever waits
+-- for a job that is not kept has a minute to read it.
+local function keep_beside(execution, ttl)
+  local key = 'mlxq:blob:' .. execution
+  if ttl < 0 then redis.call('PERSIST', key) else redis.call('EXPIRE', key, ttl + 60) end
+end
+
 local function failure_ttl(job_key)
   local ttl = tonumber(redis.call('HGET', job_key, 'failure_ttl') or '')
   if not ttl or not (ttl >= -1 and ttl <= 4e9) then return 31536000 end           -- RQ's default: a year
@@ -272,14 +338,15 @@ local function failure_ttl(job_key)
 end
 
 -- A final failure: RQ reads exc_string (base64 of zlib), we read failure (msgpack). Without a worker its callback has
--- not run yet. Returns whether something is to follow.
-local function fail(mail, queue, id, iso, worker, execution, exc_string, failure)
+-- not run yet. status: failed, if it is not told. Returns whether something is to follow.
+local function fail(mail, queue, id, iso, worker, execution, exc_string, failure, status)
   local job_key = 'rq:job:' .. id
-  redis.call('HSET', job_key, 'status', 'failed', 'ended_at', iso)
-  sure('XADD', 'rq:results:' .. id, '*', 'type', 2, 'worker_name', worker, 'exc_string', exc_string,
-    'execution_id', execution, 'failure', failure)
+  redis.call('HSET', job_key, 'status', status or 'failed', 'ended_at', iso)
+  add_result(id, execution, 'type', 2, 'worker_name', worker, 'exc_string', exc_string, 'failure', failure)
   tell(mail, job_key, id, 'failed', failure)
-  local followed_up = follow_up(job_key, id, worker == '', worker == '' and 0 or FOLLOW_UP_S)
+  local wants = redis.call('HMGET', job_key, 'webhooks', 'failure_callback_name')
+  local callback_owed = worker == '' and wants[2]
+  local followed_up = follow_up(job_key, id, wants[1], callback_owed, worker == '' and 0 or FOLLOW_UP_S)
   keep(job_key, id, queue, 'failed', failure_ttl(job_key), followed_up)
   return followed_up
 end

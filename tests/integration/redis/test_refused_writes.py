@@ -50,9 +50,9 @@ def _replica(place: _Place):
 
 @contextmanager
 def _without_rights(place: _Place):
-    place.client.execute_command("ACL", "SETUSER", "default", "-set")
+    place.client.execute_command("ACL", "SETUSER", "default", "-set", "-hset")
     yield
-    place.client.execute_command("ACL", "SETUSER", "default", "+set")
+    place.client.execute_command("ACL", "SETUSER", "default", "+set", "+hset")
 
 
 @contextmanager

@@ -14,6 +14,7 @@ STATUSES = [
     (errors.InputTooLong(param="input"), 400, "invalid_request_error"),
     (errors.UnknownModel(param="model"), 404, "invalid_request_error"),
     (errors.UnknownJob(), 404, "invalid_request_error"),
+    (errors.ResultTooLarge(), 400, "invalid_request_error"),
     (errors.IdempotencyConflict(), 409, "invalid_request_error"),
     (errors.Overloaded(retry_after_s=7), 429, "rate_limit_error"),
     (errors.QueueUnavailable(), 503, "server_error"),
@@ -27,6 +28,7 @@ STATUSES = [
     (errors.WorkerLost(), 500, "server_error"),
     (errors.ModelNotLoadable(), 500, "server_error"),
     (errors.UnreadableJob(), 500, "server_error"),
+    (errors.UnreadableResult(), 500, "server_error"),
     (errors.InternalError(), 500, "server_error"),
 ]
 
@@ -117,7 +119,7 @@ async def test_no_log_shows_what_was_to_be_embedded(connect: Connect, caplog: py
 async def test_a_client_is_told_what_it_is_no_use_to_send_again(connect: Connect, error: errors.JobError):
     final = {
         "idempotency_key_reused", "job_canceled", "job_expired", "job_stopped", "model_not_loadable",
-        "time_limit_exceeded", "timeout", "unreadable_job", "worker_lost",
+        "time_limit_exceeded", "timeout", "unreadable_job", "unreadable_result", "worker_lost",
     }  # fmt: skip
     reply = await connect(MemoryQueue(refusal=error)).post("/v1/embeddings", json=WORK)
     assert reply.headers.get("x-should-retry") == ("false" if error.code in final else None)

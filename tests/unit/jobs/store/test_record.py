@@ -7,7 +7,7 @@ import pytest
 from rq.job import Job as RqJob
 from rq.job import JobStatus
 
-from jobs.embed import EmbedJob, EmbedResult
+from jobs.embed import EmbedJob
 from jobs.errors import InternalError, UnknownModel, UnreadableJob
 from jobs.job import Lane, SubmitOptions
 from jobs.store import keys, record
@@ -70,11 +70,6 @@ def test_a_stock_rq_job_is_refused_by_name():
     data = MsgpackSerializer.dumps(("os.system", None, [JOB], {}))
     with pytest.raises(UnreadableJob, match=r"os\.system"):
         record.decode_job(data)
-
-
-def test_a_result_comes_back_as_it_was():
-    result = EmbedResult(dimensions=2, vectors=bytes(8), tokens=(3,))
-    assert record.decode_result(record.encode_result(result)) == result
 
 
 def test_a_failure_comes_back_as_its_own_class():

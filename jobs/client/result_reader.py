@@ -1,0 +1,63 @@
+"""Reads what a finished job left: its result, or from where it says that the result lies."""
+
+import asyncio
+from typing import Any
+
+import redis.asyncio
+
+from jobs.errors import UnknownJob, UnreadableResult
+from jobs.job import Result
+from jobs.results.encoding import ResultFile, ResultParts, decode_beside, decode_stored
+from jobs.results.folder import ResultFolder, file_name
+
+
+class ResultReader:
+    """Results of jobs, wherever they lie. folder: where workers put large ones; None: in Redis."""
+
+    def __init__(self, redis: redis.asyncio.Redis, folder: ResultFolder | None) -> None:
+        self._redis = redis
+        self._folder = folder
+
+    async def read(self, stored: bytes) -> Result:
+        """stored: RQ's return_value. Raises UnknownJob where it has expired, UnreadableResult, RedisError."""
+        where = decode_stored(stored)
+        if isinstance(where, ResultParts):
+            return decode_beside(await self._read_parts(where))
+        if isinstance(where, ResultFile):
+            return decode_beside(await asyncio.to_thread(self._read_file, where.name))
+        return where
+
+    async def remove_file(self, job_id: str, execution: str) -> None:
+        """Removes the file of an execution's result, if there is one."""
+        name = file_name(job_id, execution)
+        if self._folder is not None and name is not None:
+            await asyncio.to_thread(self._folder.remove, name)
+
+    async def _read_parts(self, where: ResultParts) -> bytes:
+        parts: list[Any] = [await self._redis.hget(where.key, str(n)) for n in range(where.parts)]
+        if None in parts:
+            raise UnknownJob
+        return b"".join(parts)
+
+    def _read_file(self, name: str) -> bytes:
+        if self._folder is None:
+            raise UnreadableResult(
+                "The job's result is a file in its worker's folder for results, and this API process has no such "
+                "folder: start both with the same MLXQ_RESULTS."
+            )
+        try:
+            return self._folder.read(name)
+        except FileNotFoundError as error:
+            if self._folder.path.is_dir():
+                raise UnknownJob from error
+            raise UnreadableResult(_cannot_read(self._folder, error)) from error
+        except (OSError, ValueError) as error:
+            raise UnreadableResult(_cannot_read(self._folder, error)) from error
+
+
+def _cannot_read(folder: ResultFolder, error: Exception) -> str:
+    why = error.strerror if isinstance(error, OSError) else error
+    return (
+        f"The job's result is a file that cannot be read in {folder.path} ({why}): the workers and this API process "
+        "need the same MLXQ_RESULTS, and the right to read there."
+    )
