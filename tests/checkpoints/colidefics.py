@@ -39,44 +39,52 @@ def make(folder: Path, layout: str = "colpali") -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     tokenizer = vocabularies.byte_bpe(TOKENS, [], [])
     vocab = tokenizer.get_vocab_size() + 3
-    write_json(
-        folder / "config.json",
-        {
-            "architectures": ["ColIdefics3"],
-            "model_type": "idefics3" if layout == "colpali" else "colidefics3",
-            "image_token_id": tokenizer.token_to_id("<image>"),
-            "scale_factor": SCALE,
-            "dtype": "float32",
-            "tie_word_embeddings": False,
-            "text_config": {
-                "model_type": "llama",
-                "hidden_size": HIDDEN,
-                "intermediate_size": INNER,
-                "num_hidden_layers": LAYERS,
-                "num_attention_heads": HEADS,
-                "num_key_value_heads": KEY_HEADS,
-                "head_dim": HIDDEN // HEADS,
-                "hidden_act": "silu",
-                "rms_norm_eps": 1e-05,
-                "rope_theta": 100000.0,
-                "max_position_embeddings": 1024,
-                "vocab_size": vocab,
-            },
-            "vision_config": {
-                "model_type": "idefics3_vision",
-                "hidden_size": SEEN,
-                "intermediate_size": SEEN_INNER,
-                "num_hidden_layers": SEEN_LAYERS,
-                "num_attention_heads": SEEN_HEADS,
-                "hidden_act": "gelu_pytorch_tanh",
-                "image_size": TILE,
-                "patch_size": PATCH,
-                "layer_norm_eps": 1e-06,
-            },
-        },
-    )
+    image_token = tokenizer.token_to_id("<image>")
+    write_json(folder / "config.json", _config(layout, image_token, vocab))
     save_file(_named(_weights(vocab), layout), folder / "model.safetensors", metadata={"format": "pt"})
     tokenizer.save(str(folder / "tokenizer.json"))
+    _write_processor(folder)
+    return folder
+
+
+def _config(layout: str, image_token: int | None, vocab: int) -> dict[str, object]:
+    return {
+        "architectures": ["ColIdefics3"],
+        "model_type": "idefics3" if layout == "colpali" else "colidefics3",
+        "image_token_id": image_token,
+        "scale_factor": SCALE,
+        "dtype": "float32",
+        "tie_word_embeddings": False,
+        "text_config": {
+            "model_type": "llama",
+            "hidden_size": HIDDEN,
+            "intermediate_size": INNER,
+            "num_hidden_layers": LAYERS,
+            "num_attention_heads": HEADS,
+            "num_key_value_heads": KEY_HEADS,
+            "head_dim": HIDDEN // HEADS,
+            "hidden_act": "silu",
+            "rms_norm_eps": 1e-05,
+            "rope_theta": 100000.0,
+            "max_position_embeddings": 1024,
+            "vocab_size": vocab,
+        },
+        "vision_config": {
+            "model_type": "idefics3_vision",
+            "hidden_size": SEEN,
+            "intermediate_size": SEEN_INNER,
+            "num_hidden_layers": SEEN_LAYERS,
+            "num_attention_heads": SEEN_HEADS,
+            "hidden_act": "gelu_pytorch_tanh",
+            "image_size": TILE,
+            "patch_size": PATCH,
+            "layer_norm_eps": 1e-06,
+        },
+    }
+
+
+def _write_processor(folder: Path) -> None:
+    """What the tokenizer's and the images' processors are made of."""
     marks = {
         "fake_image_token": "<fake_token_around_image>",
         "image_token": "<image>",
@@ -108,7 +116,6 @@ def make(folder: Path, layout: str = "colpali") -> Path:
     write_json(
         folder / "processor_config.json", {"image_seq_len": tokens, "processor_class": "ColIdefics3Processor"}
     )
-    return folder
 
 
 def _weights(vocab: int) -> Weights:

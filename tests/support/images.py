@@ -1,11 +1,17 @@
 """Images for tests, as files."""
 
+import base64
 from collections.abc import Sequence
 from io import BytesIO
 from typing import Any
 
 import numpy as np
 from PIL import Image
+
+OPAQUE = b"not decoded here"
+"""An image where its bytes are only passed on."""
+
+OPAQUE_BASE64 = base64.b64encode(OPAQUE).decode()
 
 
 def encode(image: Image.Image, kind: str = "PNG", **options: Any) -> bytes:

@@ -1,6 +1,5 @@
 """Anthropic's /v1/messages, whole, and its count of tokens."""
 
-import base64
 import json
 from typing import Any
 
@@ -12,13 +11,12 @@ from jobs.answer_format import JsonFormat
 from jobs.content import ImagePart, TextPart
 from jobs.generate import Choice, GenerateResult, Message, Sampling, ToolCall
 from tests.support.chat_requests import HELLO, last_chat, last_job
+from tests.support.images import OPAQUE, OPAQUE_BASE64
 from tests.support.memory_generation import CHAT_MODEL, THOUGHT
 from tests.support.memory_queue import MODEL, MemoryQueue
 from tests.unit.api.conftest import Connect
 
-IMAGE_BYTES = b"not decoded here"
-ENCODED = base64.b64encode(IMAGE_BYTES).decode()
-IMAGE = {"type": "image", "source": {"type": "base64", "media_type": "image/png", "data": ENCODED}}
+IMAGE = {"type": "image", "source": {"type": "base64", "media_type": "image/png", "data": OPAQUE_BASE64}}
 TOOLS = [
     {"name": name, "description": "d", "input_schema": {"type": "object"}} for name in ("look_up", "ask")
 ]
@@ -190,7 +188,7 @@ async def test_messages_keep_what_they_hold(chat_client: httpx.AsyncClient, gene
             },
         ],
     )
-    text, image = TextPart("Look."), ImagePart(IMAGE_BYTES)
+    text, image = TextPart("Look."), ImagePart(OPAQUE)
     assert last_chat(generator).messages == (
         Message("system", (TextPart("Be kind.\nLook."),)),
         Message("user", (image, text)),
@@ -266,7 +264,10 @@ def user(*blocks: object) -> dict[str, object]:
             user({"type": "image", "source": {"type": "base64", "data": "http://10.0.0.1/"}}),
             "messages[0].content[0].source.data is not what its type says",
         ),
-        (user({"type": "image", "source": {"type": "url", "url": ENCODED}}), "is not what its type says"),
+        (
+            user({"type": "image", "source": {"type": "url", "url": OPAQUE_BASE64}}),
+            "is not what its type says",
+        ),
         (user({"type": "image", "source": {"type": "url", "url": "http://a/"}}), "fetches no images"),
         (
             {"messages": [{"role": "assistant", "content": [IMAGE]}, *HELLO]},

@@ -14,13 +14,12 @@ from jobs.errors import InputTooLong, InvalidInput, NoWorker
 from jobs.job import Lane
 from jobs.rerank import RerankJob, RerankResult
 from jobs.settings import Settings
+from tests.support.images import OPAQUE, OPAQUE_BASE64
 from tests.support.memory_queue import MemoryQueue
 from tests.support.memory_rerank import RERANK_MODEL
 from tests.support.rerank_requests import DOCUMENTS, QUERY, RANKING, TOKENS, last_reranking, ranking
 from tests.unit.api.conftest import Connect
 
-IMAGE = b"\x89PNG picture"
-ENCODED = base64.b64encode(IMAGE).decode()
 BODY: dict[str, Any] = {"model": RERANK_MODEL.id, "query": QUERY, "documents": DOCUMENTS}
 LONG = "word " * RERANK_MODEL.max_tokens
 
@@ -90,8 +89,8 @@ async def test_objects_are_read_and_shown_as_they_came(
 ):
     documents = [
         {"text": "red fox"},
-        {"image": ENCODED},
-        {"text": "red", "image": f"data:image/png;base64,{ENCODED}"},
+        {"image": OPAQUE_BASE64},
+        {"text": "red", "image": f"data:image/png;base64,{OPAQUE_BASE64}"},
     ]
     reply = await rerank(rerank_client, query={"text": QUERY}, documents=documents)
     assert [each["document"] for each in reply.json()["results"]] == [
@@ -99,7 +98,7 @@ async def test_objects_are_read_and_shown_as_they_came(
         documents[2],
         documents[1],
     ]
-    image = ImagePart(IMAGE)
+    image = ImagePart(OPAQUE)
     job = last_reranking(reranker)
     assert (job.query, job.documents) == (QUERY, ("red fox", (image,), (image, TextPart("red"))))
 

@@ -1,6 +1,5 @@
 """vLLM's scores of pairs."""
 
-import base64
 from typing import Any
 
 import httpx
@@ -8,12 +7,11 @@ import pytest
 
 from jobs.content import ImagePart
 from jobs.rerank import RerankJob
+from tests.support.images import OPAQUE, OPAQUE_BASE64
 from tests.support.memory_queue import MemoryQueue
 from tests.support.memory_rerank import RERANK_MODEL
 from tests.support.rerank_requests import DOCUMENTS, QUERY, TOKENS, last_reranking
 from tests.unit.api.conftest import Connect
-
-ENCODED = base64.b64encode(b"picture").decode()
 
 
 async def score(
@@ -75,9 +73,11 @@ async def test_the_model_need_not_be_named_where_one_reranks(rerank_client: http
 
 
 async def test_pictures_are_scored_too(rerank_client: httpx.AsyncClient, reranker: MemoryQueue):
-    reply = await score(rerank_client, text_1={"image": ENCODED}, text_2=["a", {"image": ENCODED}])
+    reply = await score(
+        rerank_client, text_1={"image": OPAQUE_BASE64}, text_2=["a", {"image": OPAQUE_BASE64}]
+    )
     assert scores(reply) == [0.0, 1.0]
-    assert last_reranking(reranker).documents == ("a", (ImagePart(b"picture"),))
+    assert last_reranking(reranker).documents == ("a", (ImagePart(OPAQUE),))
 
 
 @pytest.mark.parametrize("name", ["use_activation", "activation", "softmax"])

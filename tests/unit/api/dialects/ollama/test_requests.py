@@ -1,6 +1,5 @@
 """What Ollama's bodies become: jobs, or errors that name the field."""
 
-import base64
 import math
 from typing import Any
 
@@ -13,11 +12,9 @@ from jobs.answer_format import JsonFormat
 from jobs.content import ImagePart, TextPart
 from jobs.generate import GenerateJob, Message, Prompt, ToolCall
 from tests.support.chat_requests import HELLO, last_chat, last_job
+from tests.support.images import OPAQUE, OPAQUE_BASE64
 from tests.support.memory_queue import MemoryQueue
 from tests.unit.api.dialects.ollama.requests import TOOLS, chat, generate, lines
-
-IMAGE = b"not decoded here"
-ENCODED = base64.b64encode(IMAGE).decode()
 
 
 async def test_a_chats_request_becomes_a_job(chat_client: httpx.AsyncClient, generator: MemoryQueue):
@@ -56,7 +53,7 @@ async def test_messages_keep_what_they_hold(chat_client: httpx.AsyncClient, gene
         chat_client,
         messages=[
             {"role": "system", "content": "Be kind."},
-            {"role": "user", "content": "What?", "images": [ENCODED]},
+            {"role": "user", "content": "What?", "images": [OPAQUE_BASE64]},
             {"role": "assistant", "content": "", "thinking": "Hm.", "tool_calls": calls},
             {"role": "tool", "content": "2", "tool_name": "ask"},
             {"role": "tool", "content": "1", "tool_name": "look_up"},
@@ -67,7 +64,7 @@ async def test_messages_keep_what_they_hold(chat_client: httpx.AsyncClient, gene
     look_up, ask = (ToolCall(f"call_2_{n}", name, '{"q":1}') for n, name in enumerate(("look_up", "ask")))
     assert found == (
         Message("system", (TextPart("Be kind."),)),
-        Message("user", (ImagePart(IMAGE), TextPart("What?"))),
+        Message("user", (ImagePart(OPAQUE), TextPart("What?"))),
         Message("assistant", reasoning="Hm.", tool_calls=(look_up, ask)),
         Message("tool", (TextPart("2"),), tool_call_id=ask.id, name="ask"),
         Message("tool", (TextPart("1"),), tool_call_id=look_up.id, name="look_up"),
@@ -132,16 +129,16 @@ def test_many_calls_are_not_compared_with_each_result():
 
 
 async def test_a_prompt_becomes_a_chat(chat_client: httpx.AsyncClient, generator: MemoryQueue):
-    await generate(chat_client, system="Be kind.", images=[ENCODED])
+    await generate(chat_client, system="Be kind.", images=[OPAQUE_BASE64])
     assert last_chat(generator).messages == (
         Message("system", (TextPart("Be kind."),)),
-        Message("user", (ImagePart(IMAGE), TextPart("one two"))),
+        Message("user", (ImagePart(OPAQUE), TextPart("one two"))),
     )
 
 
 async def test_a_raw_prompt_is_read_as_it_is(chat_client: httpx.AsyncClient, generator: MemoryQueue):
-    await generate(chat_client, raw=True, images=[ENCODED])
-    assert last_job(generator).prompt == Prompt("one two", images=(IMAGE,))
+    await generate(chat_client, raw=True, images=[OPAQUE_BASE64])
+    assert last_job(generator).prompt == Prompt("one two", images=(OPAQUE,))
 
 
 @pytest.mark.parametrize(
