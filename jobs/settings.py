@@ -167,7 +167,7 @@ class Settings(BaseSettings):
     max_answers: int = Field(
         default=64,
         ge=1,
-        description="Answers that a model writes at the same time; a quarter is for chat alone.",
+        description="Answers that a model writes at the same time; lower lanes take three quarters at most.",
     )
     prefix_cache_bytes: int = Field(
         default=2 * 1024**3, ge=0, description="Memory of a model for the state of prompts seen before."

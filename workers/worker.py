@@ -283,6 +283,9 @@ class BatchWorker(SimpleWorker):
 
     def _leave_hung(self) -> None:
         """A call does not return: nothing in this process can stop it. Hand the jobs over, then leave."""
+        self._claim_loop.stop()
+        self._device_loop.stop()  # no job that waits now is on the device a moment later
+        self._give_back_waiting()
         hung = [active.claim for active in self._in_flight.on_device()]
         # A load or a tokeniser hangs, not these jobs.
         if self._model_cache.is_loading or not self._watchdog.is_expired:

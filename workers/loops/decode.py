@@ -90,7 +90,8 @@ class DecodeBatch:
                 del running[uid]
 
     def _begin_waiting(self, model: str) -> None:
-        for queued in self._in_flight.next_answers(model, len(self._running[model])):
+        lanes = [queued.lane for queued in self._running[model].values()]
+        for queued in self._in_flight.next_answers(model, lanes):
             if answer_of(queued).is_complete:
                 self._publish([TokenEvent(queued, None, time.monotonic())])
             else:

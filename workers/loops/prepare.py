@@ -31,8 +31,11 @@ PATIENCE_S = 0.5
 """Jobs that are prepared together take milliseconds. After so long, one of them is at fault: each is tried alone."""
 
 MAX_JOBS = 256
-MAX_BYTES = 1 << 18
-"""Of jobs that are prepared together."""
+MAX_BYTES = 1 << 16
+"""Of jobs that are prepared together: what comes next waits for them."""
+
+SHORT_BYTES = 1 << 12
+"""Of a lane's jobs, those with less go before the others: tokenising them takes no time that these would notice."""
 
 SLOW_THREADS = min(8, max(2, cores()))
 """For jobs that are prepared one at a time: large ones, and those with grammars. Calls that take longer than PATIENCE_S
@@ -148,7 +151,7 @@ class PreparePool:
     def _add(self, active: ActiveJob, *, slow: bool) -> None:
         line = self._slow if slow else self._quick
         line.append(active)
-        line.sort(key=lambda each: each.rank)
+        line.sort(key=_turn)
         if slow:
             self._in_flight.set_prepared_alone(active)
             self._begin_slow()
@@ -367,3 +370,9 @@ def _without_inputs(job: Job) -> Job:
     if isinstance(job, RerankJob):
         return replace(job, query="", documents=())
     return replace(job, prompt=Prompt(""))
+
+
+def _turn(active: ActiveJob) -> tuple[int, bool, int]:
+    """Smaller is prepared earlier: by lane, and in it short jobs before long ones."""
+    lane, order = active.rank
+    return lane, active.is_large or len(active.claim.data or b"") > SHORT_BYTES, order

@@ -33,6 +33,9 @@ MAX_JOBS = 256
 MAX_BYTES = 1 << 20
 """Of results in one FINISH."""
 
+LARGE_ITEMS = 64
+"""A job with more takes long to assemble and to store: others that have ended do not wait for it."""
+
 MAX_REFUSALS = 50
 """Ten seconds of a Redis that refuses a command for no cause that may pass."""
 
@@ -122,9 +125,12 @@ class ResultLoop:
 
     def run(self) -> None:
         while not self._is_done():
-            decided = self._decide(self._next_batch())
-            for part in in_parts(decided):
-                self._write(part)
+            small, large = _parted(self._next_batch())
+            for part in (small, large[:1]):
+                for decided in in_parts(self._decide(part)):
+                    self._write(decided)
+            for each in large[1:]:  # jobs that have ended meanwhile are written before them
+                self._ended.put(each)
         self._give_back_in_callbacks()
         self._follow_ups.wait(self._give_up_at)
         self.all_written.set()
@@ -317,3 +323,14 @@ class DrainRates:
             self._rates[queue] = old + weight * (fresh - old)
         self._rates = {queue: rate for queue, rate in self._rates.items() if rate > 0.001}
         return dict(self._rates)
+
+
+def _parted(batch: Sequence[_Ended | _Decided]) -> tuple[list[_Ended | _Decided], list[_Ended | _Decided]]:
+    """The small ones, and the large ones."""
+    small: list[_Ended | _Decided] = []
+    large: list[_Ended | _Decided] = []
+    for each in batch:
+        prepared = each.active.prepared
+        is_large = isinstance(each, _Ended) and prepared is not None and len(prepared.items) > LARGE_ITEMS
+        (large if is_large else small).append(each)
+    return small, large

@@ -89,6 +89,11 @@ class ActiveJob:
         return (self.prepared_alone or self.is_large) and self.status is Status.CLAIMED
 
     @property
+    def waits(self) -> bool:
+        """Whether none of it is on the device, or has been."""
+        return self.is_wanted and not self.running and self.is_untouched
+
+    @property
     def is_untouched(self) -> bool:
         """Whether nothing has been computed for it yet."""
         return self.prepared is None or self._unfinished == len(self.prepared.items)

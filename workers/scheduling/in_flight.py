@@ -155,8 +155,8 @@ class InFlight:
                 self._start(batch.items)
             return batch
 
-    def next_answers(self, model: str, running: int) -> list[QueuedItem]:
-        """What the generating model begins now, beside so many running answers: highest lane first."""
+    def next_answers(self, model: str, running: Sequence[Lane]) -> list[QueuedItem]:
+        """What the generating model begins now, beside running answers of these lanes."""
         with self.lock:
             items = self._queue.take_answers(model, running)
             if items:

@@ -1,7 +1,7 @@
 """Which waiting items make the next batch. Pure decisions: no clock, no device, no Redis."""
 
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, TypeVar
 
 from jobs.job import LANES, Lane
 
@@ -17,11 +17,6 @@ class Waiting(Protocol):
     @property
     def order(self) -> int:
         """Smaller came earlier."""
-        ...
-
-    @property
-    def lane(self) -> Lane:
-        """That of its job."""
         ...
 
 
@@ -44,52 +39,82 @@ class BatchLimits(NamedTuple):
 
 ModelLane = tuple[str, Lane]
 
+SMALL_TURNS = 2
+"""So many batches in a row are led by small jobs, while larger ones wait; then one of those leads."""
 
-def choose_queue(
-    oldest: Mapping[ModelLane, int], unserved_s: Mapping[ModelLane, float], starvation_s: float
-) -> ModelLane | None:
-    """The model and lane that lead the next batch: the highest lane, then whoever came first; unless one starves.
 
-    oldest: the order of the first item of each (model, lane) with work. unserved_s: how long it has been in no batch.
+class Candidate(NamedTuple):
+    """A job with items that wait, which may lead the next batch."""
+
+    model: str
+    lane: Lane
+    order: int
+    """Smaller came earlier."""
+    led: int
+    """The number of the batch that it last led; 0 if it has led none."""
+    is_small: bool
+    """A batch holds all of it, and it has led none."""
+
+
+def choose_leader(
+    candidates: Sequence[Candidate],
+    unserved_s: Mapping[ModelLane, float],
+    *,
+    starvation_s: float,
+    small_turns: Mapping[Lane, int],
+) -> Candidate | None:
+    """Whose item leads the next batch: a job of the highest lane, unless a model's lane below it starves.
+
+    In the lane, small jobs go first, in their order: they do not wait for large ones. The others take turns, and one of
+    them leads each time when SMALL_TURNS batches were led by small ones.
+    unserved_s: how long each (model, lane) has been in no batch. small_turns: by lane, how many batches in a row were
+    led by small jobs while others waited.
     """
-    if not oldest:
+    if not candidates:
         return None
-    first = min(oldest, key=lambda each: (LANES.index(each[1]), oldest[each]))
-    behind = [each for each in oldest if LANES.index(each[1]) > LANES.index(first[1])]
+    highest = min(LANES.index(each.lane) for each in candidates)
+    behind = {(each.model, each.lane) for each in candidates if LANES.index(each.lane) > highest}
     starving = [each for each in behind if unserved_s.get(each, 0.0) >= starvation_s]
-    return max(starving, key=lambda each: unserved_s[each]) if starving else first
+    if starving:
+        longest = max(starving, key=lambda each: unserved_s[each])
+        eligible = [each for each in candidates if (each.model, each.lane) == longest]
+    else:
+        eligible = [each for each in candidates if each.lane is LANES[highest]]
+    small = [each for each in eligible if each.is_small]
+    others = [each for each in eligible if not each.is_small]
+    if small and (not others or small_turns[small[0].lane] < SMALL_TURNS):
+        return min(small, key=lambda each: each.order)
+    return min(others, key=lambda each: (each.led, each.order))
 
 
-def pack(waiting: Sequence[Waiting], lane: Lane, limits: BatchLimits) -> list[int]:
-    """Indices of the items of the next batch, shortest first.
+Item = TypeVar("Item", bound=Waiting)
 
-    It holds the lane's oldest item, then its neighbours in length from the same lane, then from the lanes in order
-    (top-up), as long as the limits hold. An item longer than `limits.tokens` goes alone.
+
+def pack(head: Item, groups: Sequence[Sequence[Item]], limits: BatchLimits) -> list[Item]:
+    """The items of the next batch, shortest first.
+
+    It holds the head, then its neighbours in length from each group in order, as long as the limits hold. A head that
+    is longer than `limits.tokens` goes alone. groups: what waits, without the head.
     """
-    head = min((n for n, item in enumerate(waiting) if item.lane is lane), key=lambda n: waiting[n].order)
-    window = _Window(waiting[head].length, limits._replace(free_padding=0))
+    window = _Window(head.length, limits._replace(free_padding=0))
     chosen = [head]
-    lanes = [lane, *(other for other in LANES if other is not lane)]
-    by_lane: dict[Lane, list[int]] = {each: [] for each in lanes}
-    for n, item in enumerate(waiting):
-        if n != head:
-            by_lane[item.lane].append(n)
-    chosen += _fill(waiting, lanes, by_lane, window)
+    for group in groups:
+        chosen += _grow(group, window)
     if window.longest * window.count < 4 * limits.free_padding:
         window.limits = limits
-        left = {each: [n for n in by_lane[each] if n not in set(chosen)] for each in lanes}
-        chosen += _fill(waiting, lanes, left, window)
-    return _trim(sorted(chosen, key=lambda n: waiting[n].length), head, limits.counts)
+        taken = set(map(id, chosen))
+        for group in groups:
+            chosen += _grow([item for item in group if id(item) not in taken], window)
+    return _trim(sorted(chosen, key=lambda item: item.length), head, limits.counts)
 
 
-def _trim(chosen: list[int], head: int, counts: tuple[int, ...]) -> list[int]:
+def _trim(chosen: list[Item], head: Item, counts: tuple[int, ...]) -> list[Item]:
     """The largest allowed number of them; the longest go first, but not the head."""
     if not counts:
         return chosen
     spare = len(chosen) - max(count for count in counts if count <= len(chosen))
     while spare:
-        left_out = chosen[-1] if chosen[-1] != head else chosen[0]
-        chosen.remove(left_out)
+        del chosen[-1 if chosen[-1] is not head else 0]
         spare -= 1
     return chosen
 
@@ -128,28 +153,18 @@ class _Window:
         self.total += length
 
 
-def _fill(
-    waiting: Sequence[Waiting], lanes: Sequence[Lane], by_lane: Mapping[Lane, list[int]], window: _Window
-) -> list[int]:
-    chosen: list[int] = []
-    for lane in lanes:
-        if window.full:
-            break
-        chosen += _grow(waiting, by_lane[lane], window)
-    return chosen
-
-
-def _grow(waiting: Sequence[Waiting], candidates: list[int], window: _Window) -> list[int]:
-    """Take candidates from both sides of the window's length, the side that adds less padding first."""
-    candidates.sort(
-        key=lambda n: (waiting[n].length, -waiting[n].order)
-    )  # of equals, the left end meets the oldest
-    right = _first_longer(waiting, candidates, window.longest)
+def _grow(group: Sequence[Item], window: _Window) -> list[Item]:
+    """Take items from both sides of the window's length, the side that adds less padding first."""
+    if window.full:
+        return []
+    # Of equals, the left end meets the oldest.
+    candidates = sorted(group, key=lambda item: (item.length, -item.order))
+    right = _first_longer(candidates, window.longest)
     left = right - 1
-    chosen: list[int] = []
-    while left >= 0 or right < len(candidates):
-        shorter = waiting[candidates[left]].length if left >= 0 else None
-        longer = waiting[candidates[right]].length if right < len(candidates) else None
+    chosen: list[Item] = []
+    while (left >= 0 or right < len(candidates)) and not window.full:
+        shorter = candidates[left].length if left >= 0 else None
+        longer = candidates[right].length if right < len(candidates) else None
         take_left = longer is None or (
             shorter is not None and window.added_padding(shorter) <= window.added_padding(longer)
         )
@@ -169,11 +184,11 @@ def _grow(waiting: Sequence[Waiting], candidates: list[int], window: _Window) ->
     return chosen
 
 
-def _first_longer(waiting: Sequence[Waiting], candidates: list[int], length: int) -> int:
+def _first_longer(candidates: Sequence[Waiting], length: int) -> int:
     low, high = 0, len(candidates)
     while low < high:
         middle = (low + high) // 2
-        if waiting[candidates[middle]].length > length:
+        if candidates[middle].length > length:
             high = middle
         else:
             low = middle + 1
