@@ -28,6 +28,7 @@ _STATUS: dict[type[errors.JobError], int] = {
     errors.Overloaded: 429,
     errors.QueueUnavailable: 503,
     errors.NoWorker: 503,
+    errors.ModelChanged: 503,
     errors.ResultTimeout: 504,
     errors.JobExpired: 504,
     errors.TimeLimitExceeded: 504,
@@ -79,7 +80,7 @@ FINAL = (
     errors.WorkerLost,
 )
 """Errors that would come again: the reply says not to try again."""
-LATER = (errors.Overloaded, errors.QueueUnavailable, errors.NoWorker)
+LATER = (errors.Overloaded, errors.QueueUnavailable, errors.NoWorker, errors.ModelChanged)
 """Errors that pass: the reply says when to try again."""
 
 

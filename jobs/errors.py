@@ -20,6 +20,7 @@ JobError
 ├── UnreadableJob
 ├── UnreadableResult
 ├── ModelNotLoadable
+├── ModelChanged
 └── InternalError
 
 A class's docstring is its default message; `code` travels through Redis and HTTP.
@@ -177,6 +178,12 @@ class ModelNotLoadable(JobError):
 
     code = "model_not_loadable"
     retryable = True
+
+
+class ModelChanged(JobError):
+    """Other files are served under the model's name than those that began this answer. Send the request again."""
+
+    code = "model_changed"
 
 
 class InternalError(JobError):

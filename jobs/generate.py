@@ -186,6 +186,8 @@ class Pieces(msgspec.Struct, frozen=True, array_like=True):
     pieces: tuple[Piece, ...]
     load_s: float = 0.0
     """On a job's first event: how long it waited for its model to be loaded."""
+    digest: str = ""
+    """On a job's first event: of the model that writes it. A model with another digest cannot go on after it."""
 
 
 class Choice(msgspec.Struct, frozen=True, omit_defaults=True):

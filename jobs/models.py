@@ -32,6 +32,8 @@ class ModelInfo(msgspec.Struct, frozen=True):
     """Of a generator: vision, tools, reasoning. Of an embedder: vision, multi_vector. Of a reranker: vision."""
     hub_name: str = ""
     """ORGANISATION/NAME on Hugging Face. Empty: not known."""
+    digest: str = ""
+    """Of what makes the model: config, tokenizer, tensors. Empty: not known."""
 
     @property
     def tasks(self) -> tuple[str, ...]:

@@ -12,7 +12,7 @@ from msgspec.structs import replace
 from redis.exceptions import RedisError
 
 from jobs.embed import EmbedJob
-from jobs.errors import InternalError, InvalidInput, JobError, TimeLimitExceeded
+from jobs.errors import InternalError, InvalidInput, JobError, ModelChanged, TimeLimitExceeded
 from jobs.generate import GenerateJob, Prompt
 from jobs.job import Job, Result
 from jobs.rerank import RerankJob
@@ -303,13 +303,21 @@ class _Preparer:
 
     def _read(self, active: ActiveJob, begin: Callable[[], None]) -> Job | None:
         """What is asked. None where it is refused, or the worker stops."""
-        if error := self._model_cache.failure(active.model):
+        if error := self._model_cache.failure(active.model) or self._changed(active):
             self.refuse(active, error)
             return None
         if not active.is_large:
             return self._decode(active, active.claim.data, begin)
         with self._reading:
             return self._decode(active, self._data(active), begin)
+
+    def _changed(self, active: ActiveJob) -> JobError | None:
+        """Whether another model than this one began the job's answer. What was sent of it cannot be taken back, and
+        another model's words do not go on from there.
+        """
+        begun_by = active.resumes_from[0].digest if active.resumes_from else ""
+        ours = self._model_cache.runners[active.model].info.digest
+        return ModelChanged() if begun_by and ours and begun_by != ours else None
 
     def _decode(self, active: ActiveJob, data: bytes | None, begin: Callable[[], None]) -> Job | None:
         begin()

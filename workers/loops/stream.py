@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from queue import Empty, SimpleQueue
 
+from msgspec.structs import replace
 from redis.exceptions import RedisError
 
 from jobs.generate import Piece, Pieces
@@ -148,5 +149,8 @@ class StreamLoop:
         active = growth.active
         assert active.prepared is not None, "an answer of it has run"
         answer = next(item for item in active.prepared.items if isinstance(item, Answer))
-        load_s = 0.0 if active.published else self._result_loop.load_wait_s(active)
-        return Pieces(answer.prompt_tokens, answer.cached_tokens, tuple(growth.pieces), load_s)
+        pieces = Pieces(answer.prompt_tokens, answer.cached_tokens, tuple(growth.pieces))
+        if active.published:
+            return pieces
+        load_s = self._result_loop.load_wait_s(active)
+        return replace(pieces, load_s=load_s, digest=self._generators[active.model].info.digest)

@@ -18,6 +18,7 @@ from workers.models.detect import (
     type_of,
     unknown_type,
 )
+from workers.models.digest import digest_of
 from workers.models.resolve import LocalModel, resolve
 from workers.runners.contract import BatchRunner, Runner, loaded
 
@@ -35,7 +36,7 @@ def open_runner(spec: str, settings: Settings) -> Runner:
     """
     model = resolve(spec)
     runner = open_model(model, settings)
-    runner.info = msgspec.structs.replace(runner.info, hub_name=model.hub_name)
+    runner.info = msgspec.structs.replace(runner.info, hub_name=model.hub_name, digest=digest_of(model))
     return runner
 
 

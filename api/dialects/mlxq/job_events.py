@@ -50,6 +50,7 @@ _STREAM = Operation(
         errors.TimeLimitExceeded,
         errors.WorkerLost,
         errors.ModelNotLoadable,
+        errors.ModelChanged,
         errors.UnreadableJob,
         *ASKS,
     ),

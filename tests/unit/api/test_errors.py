@@ -27,6 +27,7 @@ STATUSES = [
     (errors.TimeLimitExceeded(), 504, "server_error"),
     (errors.WorkerLost(), 500, "server_error"),
     (errors.ModelNotLoadable(), 500, "server_error"),
+    (errors.ModelChanged(), 503, "server_error"),
     (errors.UnreadableJob(), 500, "server_error"),
     (errors.UnreadableResult(), 500, "server_error"),
     (errors.InternalError(), 500, "server_error"),
