@@ -205,13 +205,13 @@ class JobQueue:
         if status != "finished":
             await self._outcome(job_id, status, body)
 
-    async def _read_log(self, job_id: str, after: int) -> list[TokenEvent]:
+    async def _read_log(self, job_id: str, after: int) -> list[TokenEvent] | None:
         """The events after that number. None while Redis is away: the stream waits, as its job does."""
         try:
             async with self._reaching_job():
                 rows: Any = await self._redis.xrange(keys.stream(job_id), min=f"({after}-0", count=MOST_HELD)
         except QueueUnavailable:
-            return []
+            return None
         return [TokenEvent(int(number.partition(b"-")[0]), fields[b"pieces"]) for number, fields in rows]
 
     async def _check_streams(self, job_id: str) -> None:

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
+from jobs.errors import QueueUnavailable
 from jobs.generate import Pieces
 
 decode_pieces = msgspec.msgpack.Decoder(Pieces).decode
@@ -18,6 +19,10 @@ SAFETY_POLL_S = 1.0
 
 MOST_HELD = 256
 """Events that wait for a reader, and that are read from the log at once. A slow reader finds the others in the log."""
+
+
+LOG_TRIES = 10
+"""So often the log of an ended stream is tried to be read while Redis is away, a second apart."""
 
 
 class TokenEvent(NamedTuple):
@@ -87,24 +92,32 @@ class StreamReader:
 async def follow_stream(
     reader: StreamReader,
     ended: asyncio.Future[Any],
-    read_log: Callable[[int], Awaitable[list[TokenEvent]]],
+    read_log: Callable[[int], Awaitable[list[TokenEvent] | None]],
     after: int,
 ) -> AsyncGenerator[TokenEvent]:
     """The events after that number, in order: as they are published, and from the log those that were missed. Ends when
-    the job has ended and all events are read. read_log: gives at most MOST_HELD events after a number.
+    the job has ended and all events are read. read_log: gives at most MOST_HELD events after a number, None while Redis
+    is away.
+
+    Raises: QueueUnavailable where Redis stays away after the job's end: nobody knows what is missing.
     """
     behind = True
+    tries = 0
     while True:
         over = ended.done()  # asked before the events are taken, so that none from before the end is missed
         events, gap = reader.take(after)
+        found = events
         if not events and (behind or gap or over):
-            events = await read_log(after)
-        for event in events:
+            found = await read_log(after)
+            tries = tries + 1 if over and found is None else 0
+        for event in found or ():
             yield event
             after = event.number
-        if events:
-            behind = len(events) >= MOST_HELD
-        elif over:
+        if found:
+            behind = len(found) >= MOST_HELD
+        elif over and found is not None:
             return
+        elif tries >= LOG_TRIES:
+            raise QueueUnavailable
         else:
             behind = not await reader.wait(SAFETY_POLL_S)

@@ -4,7 +4,10 @@ import asyncio
 import contextlib
 from typing import Any
 
-from jobs.client.stream_reader import MOST_HELD, StreamReader, TokenEvent, follow_stream
+import pytest
+
+from jobs.client.stream_reader import LOG_TRIES, MOST_HELD, StreamReader, TokenEvent, follow_stream
+from jobs.errors import QueueUnavailable
 from tests.support.waiting import turns, within
 
 
@@ -19,7 +22,7 @@ class Log:
         self.last = last
         self.reads: list[int] = []
 
-    async def read(self, after: int) -> list[TokenEvent]:
+    async def read(self, after: int) -> list[TokenEvent] | None:
         found = [event(number) for number in range(after + 1, self.last + 1)][:MOST_HELD]
         self.reads.append(len(found))
         return found
@@ -74,3 +77,32 @@ async def test_a_long_log_is_read_in_pieces():
     log = Log(last=3 * MOST_HELD + 5)
     assert await within(follow(StreamReader(), log, over(), after=2)) == list(range(3, 3 * MOST_HELD + 6))
     assert max(log.reads) == MOST_HELD
+
+
+class LogOutOfReach(Log):
+    """Redis is away for so many reads."""
+
+    def __init__(self, last: int, away: int, reader: StreamReader) -> None:
+        super().__init__(last)
+        self._away = away
+        self._reader = reader
+
+    async def read(self, after: int) -> list[TokenEvent] | None:
+        if self._away:
+            self._away -= 1
+            self._reader.wake()  # instead of waiting a second
+            return None
+        return await super().read(after)
+
+
+async def test_a_stream_whose_job_has_ended_waits_for_its_log_while_redis_is_away():
+    reader = StreamReader()
+    log = LogOutOfReach(last=3, away=2, reader=reader)
+    assert await within(follow(reader, log, over())) == [1, 2, 3]
+
+
+async def test_a_stream_whose_log_stays_out_of_reach_ends_with_an_error_and_not_as_if_it_were_whole():
+    reader = StreamReader()
+    log = LogOutOfReach(last=3, away=LOG_TRIES, reader=reader)
+    with pytest.raises(QueueUnavailable):
+        await within(follow(reader, log, over()))
