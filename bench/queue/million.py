@@ -117,7 +117,7 @@ async def calls(queue: JobQueue, client: redis.Redis, ids: list[str]) -> list[Ro
         await timed(client, "cancel", [lambda job_id=job_id: queue.cancel(job_id) for job_id in some]),
         await timed(client, "list, first page", [page] * CALLS),
         await timed(client, "list, a page in the middle", [lambda: page(after=some[-1])] * CALLS),
-        await timed(client, "list, page at offset 1,000", [lambda: page(1000)] * CALLS),
+        await timed(client, "list, page at offset 500", [lambda: page(500)] * CALLS),
         await timed(client, "stats", [queue.stats] * CALLS),
     ]
 

@@ -10,10 +10,10 @@ from jobs.errors import InvalidInput
 from jobs.job import JobPage
 from jobs.store import keys, record
 
-MAX_OFFSET = 1000
+MAX_OFFSET = 500
 """Jobs that one page may skip: their ids are read, and their records where only these tell the status."""
 
-MOST_EXAMINED = 1200
+MOST_EXAMINED = 600
 """Records that are read for one page: some milliseconds of Redis' time."""
 
 AT_ONCE = 250

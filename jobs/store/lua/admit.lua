@@ -32,7 +32,8 @@ end
 local function named_before(idem, id, fingerprint)
   local seen = redis.call('HMGET', idem, 'job', 'fingerprint', 'ended')
   local first = seen[1]
-  if not first or first == id then return nil end
+  if not first then return nil end
+  if first == id then return seen[3] and {'created', id} or nil end    -- a repeated call; the job may be gone by now
   local is_there = redis.call('EXISTS', 'rq:job:' .. first) == 1
   if not (is_there or seen[3]) then return nil end                -- somebody deleted the job before its end
   if seen[2] ~= fingerprint then return {'conflict', first} end

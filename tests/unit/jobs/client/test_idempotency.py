@@ -7,8 +7,9 @@ from jobs.client.queue import JobQueue
 from jobs.errors import IdempotencyConflict
 from jobs.job import SubmitOptions
 from jobs.settings import Settings
-from jobs.store import keys
-from tests.support.queue_jobs import RESULT, claim_all, job
+from jobs.store import keys, record
+from jobs.store.scripts import script
+from tests.support.queue_jobs import QUEUE, RESULT, claim_all, job
 from workers.queue.client import WorkerQueue
 from workers.queue.execution import Outcome
 
@@ -69,6 +70,18 @@ async def test_work_whose_result_is_gone_is_not_done_again_under_its_key(
         await keyed.submit(job(), options())
     with pytest.raises(IdempotencyConflict, match="before with a different request"):
         await keyed.submit(job("other"), options())
+
+
+def test_an_admit_that_is_repeated_after_its_jobs_end_does_not_do_it_again(
+    worker_queue: WorkerQueue, redis: fakeredis.FakeRedis
+):
+    admit = redis.register_script(script("admit"))
+    fields = record.encode(job(), options(0), "")
+    args = [10, 10_000, 60, 1, "id1", QUEUE, "", KEY, "print", 1, len(fields), *fields]
+    assert admit(args=args) == [[b"created", b"id1"]]
+    end(worker_queue, 0)
+    assert admit(args=args) == [[b"created", b"id1"]]
+    assert not redis.exists(keys.queue(QUEUE), keys.job("id1"))
 
 
 async def test_the_key_of_a_job_that_somebody_deleted_before_its_end_is_free(
