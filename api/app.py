@@ -7,7 +7,6 @@ from typing import Any
 from fastapi import FastAPI
 from starlette.exceptions import HTTPException
 
-from api.bodies_in_flight import BodiesInFlight
 from api.dialects.anthropic.routes import Anthropic
 from api.dialects.cohere.routes import Cohere
 from api.dialects.dialect import Context
@@ -24,6 +23,7 @@ from api.dialects.v1_rerank import V1Rerank
 from api.dialects.vllm.routes import Vllm
 from api.errors import http_exception
 from api.openapi.document import document
+from api.requests.body import BodiesInFlight
 from api.requests.images import ImageSource
 from api.route import DirectRoute
 from api.work.queue import Queue

@@ -9,9 +9,9 @@ from fastapi.routing import APIRoute
 from starlette.requests import Request
 from starlette.responses import Response
 
-from api.bodies_in_flight import release_body
 from api.errors import OPENAI_ERRORS, ErrorFormat, error_response
 from api.openapi.operation import Operation
+from api.requests.body import release_body
 from jobs.errors import ServerStopping
 
 Endpoint = Callable[[Request], Awaitable[Response]]

@@ -9,10 +9,9 @@ from fastapi import FastAPI
 from starlette.requests import Request
 from starlette.responses import Response
 
-from api.bodies_in_flight import BodiesInFlight
 from api.dialects.stream_response import StreamDialect, StreamResponse
 from api.replies.vector_formats import Encoding
-from api.requests.body import decode_body, read_body
+from api.requests.body import BodiesInFlight, decode_body, read_body
 from api.requests.images import ImageSource
 from api.work.perform import Accepted, Done, perform, perform_all
 from api.work.queue import Queue

@@ -1,4 +1,4 @@
-"""Bodies and queries: read within a limit, decoded strictly, refused with the field's name."""
+"""Bodies and queries: read within limits (of one, and of all together), decoded strictly, refused by the field."""
 
 import re
 from typing import NoReturn, TypeVar
@@ -6,9 +6,8 @@ from typing import NoReturn, TypeVar
 import msgspec
 from starlette.requests import ClientDisconnect, Request
 
-from api.bodies_in_flight import BodiesInFlight
 from api.errors import BodyTooLarge
-from jobs.errors import InvalidInput
+from jobs.errors import InvalidInput, Overloaded
 
 T = TypeVar("T")
 
@@ -17,6 +16,45 @@ MAX_MESSAGE_CHARACTERS = 1_000
 # msgspec ends a message with the path: "... - at `$.input[3]`"; for a key, "... - at `key` in `$.metadata`".
 _PATH = re.compile(r" - at (?:`key` in )?`\$\.?(?P<path>[^`]*)`\Z")
 _MISSING = re.compile(r"Object missing required field `(?P<name>\w+)`")
+
+_HELD = "mlxq.held_body"
+"""Key of the ASGI scope: the request's HeldBody."""
+
+
+class BodiesInFlight:
+    """Bounds a process's memory for bodies: of all that are being read, or whose work is being done.
+
+    One per process. limit_bytes: of all bodies together; a body that is alone is never refused.
+    """
+
+    def __init__(self, limit_bytes: int) -> None:
+        self._limit_bytes = limit_bytes
+        self.bytes = 0
+
+    def hold(self, request: Request, size_bytes: int) -> None:
+        """So much more of the request's body has been read. Raises Overloaded."""
+        held: _HeldBody = request.scope.setdefault(_HELD, _HeldBody(self))
+        others_bytes = self.bytes - held.bytes
+        if others_bytes and self.bytes + size_bytes > self._limit_bytes:
+            raise Overloaded(
+                f"The bodies of requests that are being answered have {others_bytes} bytes already, and this process"
+                f" takes {self._limit_bytes} at most. Try again in 1 s.",
+            )
+        held.bytes += size_bytes
+        self.bytes += size_bytes
+
+
+class _HeldBody:
+    def __init__(self, bodies: BodiesInFlight) -> None:
+        self.bodies = bodies
+        self.bytes = 0
+
+
+def release_body(request: Request) -> None:
+    """The request's work is done, or goes on without its body."""
+    held: _HeldBody | None = request.scope.pop(_HELD, None)
+    if held:
+        held.bodies.bytes -= held.bytes
 
 
 async def read_body(request: Request, limit_bytes: int, bodies: BodiesInFlight) -> bytes:

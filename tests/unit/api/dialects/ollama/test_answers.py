@@ -8,10 +8,10 @@ import httpx
 import pytest
 from fastapi import FastAPI
 
-from api.bodies_in_flight import BodiesInFlight
 from api.dialects.dialect import Context
 from api.dialects.mlxq.job_reply import accepted_response
 from api.dialects.ollama.routes import Ollama
+from api.requests.body import BodiesInFlight
 from jobs import errors
 from jobs.generate import Choice, GenerateResult, Piece, Pieces, ToolCall
 from jobs.settings import Settings
