@@ -30,7 +30,7 @@ local function put(queue, id, bytes)
 end
 
 local function named_before(idem, id, fingerprint)
-  local seen = redis.call('HMGET', idem, 'job', 'fingerprint', 'ended')
+  local seen = sure('HMGET', idem, 'job', 'fingerprint', 'ended')
   local first = seen[1]
   if not first then return nil end
   if first == id then return seen[3] and {'created', id} or nil end    -- a repeated call; the job may be gone by now
@@ -73,7 +73,7 @@ for name, queue in pairs(queues) do
   if #queue.ids > 0 then
     redis.call('SADD', 'rq:queues', 'rq:queue:' .. name)
     redis.call('RPUSH', 'rq:queue:' .. name, unpack(queue.ids))
-    redis.call('ZADD', 'mlxq:jobs:' .. name, unpack(queue.entries))
+    sure('ZADD', 'mlxq:jobs:' .. name, unpack(queue.entries))
     redis.call('HSET', 'mlxq:admitted', name, queue.admitted)
     redis.call('HSET', 'mlxq:admitted_bytes', name, string.format('%.0f', queue.admitted_bytes))
     wake(name)

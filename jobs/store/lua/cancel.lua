@@ -9,8 +9,8 @@ if not status then return 'missing' end
 if status == 'canceled' then return 'canceled' end
 if status == 'finished' or status == 'failed' or status == 'stopped' then return 'ended' end
 -- A job that waits stays in its queue's list, whose length may be a million, as a tombstone.
-if status == 'queued' and redis.call('LREM', 'mlxq:suspects:' .. queue, 0, id) == 0 then
-  redis.call('SADD', 'mlxq:tombstones:' .. queue, id)
+if status == 'queued' and sure('LREM', 'mlxq:suspects:' .. queue, 0, id) == 0 then
+  sure('SADD', 'mlxq:tombstones:' .. queue, id)
 end
 redis.call('ZREM', 'rq:scheduled:' .. queue, id)
 redis.call('ZREM', 'rq:deferred:' .. queue, id)

@@ -47,13 +47,12 @@ end
 
 -- How many jobs wait in a queue.
 local function waiting(queue)
-  return math.max(0, redis.call('LLEN', 'rq:queue:' .. queue) - redis.call('SCARD', 'mlxq:tombstones:' .. queue))
+  return math.max(0, redis.call('LLEN', 'rq:queue:' .. queue) - sure('SCARD', 'mlxq:tombstones:' .. queue))
 end
 
 -- How many jobs and bytes a queue was given so far.
 local function admitted(queue)
-  return tonumber(redis.call('HGET', 'mlxq:admitted', queue) or '0'),
-    tonumber(redis.call('HGET', 'mlxq:admitted_bytes', queue) or '0')
+  return tonumber(sure('HGET', 'mlxq:admitted', queue) or '') or 0, tonumber(sure('HGET', 'mlxq:admitted_bytes', queue) or '') or 0
 end
 
 -- A job at a queue's tail gets the queue's next number, and how many bytes were put there before it. Jobs that go back
@@ -61,9 +60,10 @@ end
 local function number(queue, job_key)
   local parts = tonumber(redis.call('HGET', job_key, 'mlxq_parts') or '') or 0
   local bytes = redis.call('HSTRLEN', job_key, 'data') + parts * 1048576    -- record.PART_BYTES, the last one not full
-  local seq = redis.call('HINCRBY', 'mlxq:admitted', queue, 1)
-  local total = redis.call('HINCRBY', 'mlxq:admitted_bytes', queue, bytes)
-  redis.call('HSET', job_key, 'mlxq_seq', seq, 'mlxq_offset', string.format('%.0f', total - bytes))
+  local jobs, offset = admitted(queue)
+  redis.call('HSET', job_key, 'mlxq_seq', jobs + 1, 'mlxq_offset', string.format('%.0f', offset))
+  redis.call('HSET', 'mlxq:admitted', queue, jobs + 1)
+  redis.call('HSET', 'mlxq:admitted_bytes', queue, string.format('%.0f', offset + bytes))
 end
 
 local HEADS = 10
@@ -75,7 +75,7 @@ local function head_of(queue)
     if not id then return nil end
     local head = redis.pcall('HMGET', 'rq:job:' .. id, 'mlxq_seq', 'mlxq_offset')   -- an error where it is no hash
     local seq, offset = tonumber(head[1] or ''), tonumber(head[2] or '')
-    if seq and offset and redis.call('SISMEMBER', 'mlxq:tombstones:' .. queue, id) == 0 then
+    if seq and offset and sure('SISMEMBER', 'mlxq:tombstones:' .. queue, id) == 0 then
       return {seq = seq, offset = offset}
     end
   end

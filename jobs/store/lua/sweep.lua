@@ -7,7 +7,7 @@ local STATE_OF = {finished = 'finished', failed = 'failed', stopped = 'failed', 
 
 for _, state in ipairs({'finished', 'failed', 'canceled'}) do
   local registry = 'rq:' .. state .. ':' .. queue
-  local ids = redis.call('ZRANGEBYSCORE', registry, '-inf', now(), 'LIMIT', 0, most)
+  local ids = sure('ZRANGEBYSCORE', registry, '-inf', now(), 'LIMIT', 0, most)
   for _, id in ipairs(ids) do
     redis.call('ZREM', registry, id)
     if redis.call('EXISTS', 'rq:job:' .. id) == 0 then unlist(queue, id) end
@@ -16,7 +16,7 @@ for _, state in ipairs({'finished', 'failed', 'canceled'}) do
 end
 
 -- Records that were deleted, and jobs whose status was set, by others: some at random, and again where many were wrong.
-local wrong, sample = 0, redis.call('ZRANDMEMBER', list, most)
+local wrong, sample = 0, sure('ZRANDMEMBER', list, most)
 for _, member in ipairs(sample) do
   local id = string.gsub(string.sub(member, 2), '^/', '')
   local status = redis.pcall('HGET', 'rq:job:' .. id, 'status')   -- an error where the record is no hash

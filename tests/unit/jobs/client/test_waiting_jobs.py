@@ -133,6 +133,38 @@ async def test_jobs_that_rq_enqueued_have_a_position_too(queue: JobQueue, redis:
     assert await positions(queue, ["rq-1", *ids, "rq-2"]) == [0, 0, 2]
 
 
+GARBAGE = (
+    "mlxq:admitted",
+    "mlxq:admitted_bytes",
+    keys.tombstones(QUEUE),
+    keys.jobs(QUEUE),
+    keys.idempotency("k"),
+)
+
+
+@pytest.mark.parametrize("key", GARBAGE)
+async def test_what_strangers_leave_under_our_keys_gives_way(
+    queue: JobQueue, worker_queue: WorkerQueue, redis: fakeredis.FakeRedis, key: str
+):
+    redis.set(key, "garbage")
+    first = await queue.submit(job(), SubmitOptions(idempotency_key="k"))
+    second = await queue.submit(job(), OPTIONS)
+    await queue.cancel(second.id)
+    assert [view.id for view in (await queue.views(limit=9, status="canceled")).jobs] == [second.id]
+    assert [claim.id for claim in claim_all(worker_queue)[0]] == [first.id]
+    redis.set(key, "garbage")
+    third = await queue.submit(job(), OPTIONS)
+    worker_queue.sweep()
+    redis.set(key, "garbage")
+    assert await queue.cancel(third.id)
+
+
+async def test_counters_that_are_no_numbers_begin_again(queue: JobQueue, redis: fakeredis.FakeRedis):
+    redis.hset("mlxq:admitted", QUEUE, "many")
+    redis.hset("mlxq:admitted_bytes", QUEUE, "much")
+    assert await positions(queue, await submit(queue, 2)) == [0, 1]
+
+
 async def test_a_queue_is_bounded_by_bytes(server: fakeredis.FakeServer, worker_queue: WorkerQueue):
     queue = JobQueue(fakeredis.FakeAsyncRedis(server=server), Settings(queue_bytes=10_000))
     heavy = EmbedJob(model="m", inputs=("x" * 6000,))
