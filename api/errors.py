@@ -59,7 +59,7 @@ class BodyTooLarge(RequestError):
 
 
 class JobAlreadyEnded(RequestError):
-    """The job has already ended."""
+    """The job ended while it was to be canceled: its result is there. Send the request again to delete it."""
 
     status = 409
     code = "job_already_ended"

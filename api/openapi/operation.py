@@ -5,6 +5,7 @@ from typing import Any, Literal, NamedTuple
 
 from api.errors import BodyTooLarge, RequestError
 from api.replies.job_reply import JobReply
+from api.work.terms import LONGEST_TTL_S
 from jobs import errors
 from jobs.errors import JobError
 
@@ -58,6 +59,12 @@ IDEMPOTENCY_KEY = Header(
     {"type": "string", "minLength": 1, "maxLength": 255},
 )
 
+RESULT_TTL = Header(
+    "Result-TTL",
+    "Seconds for which the result is kept. Without it the server's settings say.",
+    {"type": "integer", "minimum": 1, "maximum": LONGEST_TTL_S},
+)
+
 ASKS: tuple[ErrorClass, ...] = (errors.QueueUnavailable, errors.ServerStopping, errors.InternalError)
 """What asking the queue can end with."""
 
@@ -88,7 +95,7 @@ def work(
         WORKS,
         body=_shapes(body),
         example=example,
-        headers=(PREFER, IDEMPOTENCY_KEY),
+        headers=(PREFER, IDEMPOTENCY_KEY, RESULT_TTL),
         stream=stream,
     )
 

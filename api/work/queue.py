@@ -45,6 +45,13 @@ class Queue(Protocol):
         """False where the job had already ended. Raises UnknownJob."""
         ...
 
+    async def delete(self, job_id: str) -> JobView | None:
+        """Frees all that is kept of an ended job: it as it was, without its result. None where it has not ended.
+
+        Raises UnknownJob.
+        """
+        ...
+
     async def view(self, job_id: str) -> JobView:
         """Raises UnknownJob."""
         ...

@@ -1,10 +1,11 @@
-"""How a caller wants its work done: what the headers Prefer (RFC 7240) and Idempotency-Key ask for."""
+"""How a caller wants its work done: what the headers Prefer (RFC 7240), Idempotency-Key and Result-TTL ask for."""
 
 import math
 import re
 from collections.abc import Iterable
 from typing import NamedTuple
 
+import msgspec
 from starlette.requests import Request
 
 from jobs.errors import InvalidInput
@@ -18,6 +19,9 @@ _PREFERENCE = re.compile(r'(?:[^,"]|"(?:\\.|[^"\\])*")+')
 _HEAD = re.compile(r'(?:[^;"]|"(?:\\.|[^"\\])*")+')
 
 _LONGEST_WAIT_S = 10**9
+
+LONGEST_TTL_S = 31 * 24 * 3600
+"""A month: what is kept longer belongs into a store of the caller's."""
 
 
 class Terms(NamedTuple):
@@ -52,14 +56,15 @@ NO_PREFERENCE = Prefer()
 
 
 def terms_of(request: Request, settings: Settings) -> Terms:
-    """Reads the request's headers. Raises InvalidInput for an unusable Idempotency-Key."""
+    """Reads the request's headers. Raises InvalidInput for an unusable Idempotency-Key or Result-TTL."""
     prefer = parse_prefer(request.headers.getlist("prefer"))
-    key = idempotency_key(request)
+    key, ttl_s = idempotency_key(request), result_ttl_s(request)
     wait_s = settings.wait_s if prefer.wait_s is None else min(prefer.wait_s, settings.wait_s)
     if not prefer.respond_async:
-        return Terms(_sync_options(settings, wait_s, key), wait_s, respond_async=False)
+        options = _sync_options(settings, wait_s, key)
+        return Terms(_kept_for(options, ttl_s), wait_s, respond_async=False)
     stated = None if prefer.wait_s is None else wait_s
-    return Terms(async_options(settings, key), stated, respond_async=True)
+    return Terms(_kept_for(async_options(settings, key), ttl_s), stated, respond_async=True)
 
 
 def async_options(settings: Settings, key: str | None) -> SubmitOptions:
@@ -80,6 +85,19 @@ def idempotency_key(request: Request) -> str | None:
             f"Idempotency-Key must have 1 to {_MAX_KEY_CHARACTERS} characters.", param="Idempotency-Key"
         )
     return key
+
+
+def result_ttl_s(request: Request) -> int | None:
+    """How long the result is kept; None where the request does not say it. Raises InvalidInput for no such number."""
+    text = request.headers.get("result-ttl")
+    if text is None:
+        return None
+    seconds = _seconds(text.strip())
+    if seconds is None or not 1 <= seconds <= LONGEST_TTL_S:
+        raise InvalidInput(
+            f"Result-TTL must be a whole number of seconds from 1 to {LONGEST_TTL_S:,}.", param="Result-TTL"
+        )
+    return seconds
 
 
 def parse_prefer(headers: Iterable[str]) -> Prefer:
@@ -103,6 +121,10 @@ def _seconds(text: str) -> int | None:
         return None
     digits = text.lstrip("0") or "0"
     return int(digits) if len(digits) <= 9 else _LONGEST_WAIT_S  # int() refuses thousands of digits
+
+
+def _kept_for(options: SubmitOptions, ttl_s: int | None) -> SubmitOptions:
+    return options if ttl_s is None else msgspec.structs.replace(options, result_ttl_s=ttl_s)
 
 
 def _sync_options(settings: Settings, wait_s: float, key: str | None) -> SubmitOptions:

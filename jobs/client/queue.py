@@ -232,6 +232,13 @@ class JobQueue:
             raise UnknownJob
         return verdict == b"canceled"
 
+    async def delete(self, job_id: str) -> JobView | None:
+        """Free all that is kept of a job that has ended, else None: it without its result. Raises UnknownJob."""
+        async with self._reaching_job():
+            found, stored = await self._inspector.view(job_id)
+            deleted = found.status in ENDED and await self._results.delete(job_id, stored)
+        return found if deleted else None
+
     async def view(self, job_id: str) -> JobView:
         """All there is to know, with the result. Raises UnknownJob."""
         found, stored = await self._view(job_id)

@@ -1,6 +1,7 @@
-"""Reads what a finished job left: its result, or from where it says that the result lies."""
+"""What a finished job left: its result, or from where it says that the result lies; and how all of it is freed."""
 
 import asyncio
+import logging
 from typing import Any
 
 import redis.asyncio
@@ -8,7 +9,10 @@ import redis.asyncio
 from jobs.errors import UnknownJob, UnreadableResult
 from jobs.job import Result
 from jobs.results.encoding import ResultFile, ResultParts, decode_beside, decode_stored
-from jobs.results.folder import ResultFolder, file_name
+from jobs.results.folder import ResultFolder
+from jobs.store.scripts import script
+
+log = logging.getLogger(__name__)
 
 
 class ResultReader:
@@ -17,6 +21,7 @@ class ResultReader:
     def __init__(self, redis: redis.asyncio.Redis, folder: ResultFolder | None) -> None:
         self._redis = redis
         self._folder = folder
+        self._delete = redis.register_script(script("delete"))
 
     async def read(self, stored: bytes) -> Result:
         """stored: RQ's return_value. Raises UnknownJob where it has expired, UnreadableResult, RedisError."""
@@ -27,11 +32,28 @@ class ResultReader:
             return decode_beside(await asyncio.to_thread(self._read_file, where.name))
         return where
 
-    async def remove_file(self, job_id: str, execution: str) -> None:
-        """Removes the file of an execution's result, if there is one."""
-        name = file_name(job_id, execution)
-        if self._folder is not None and name is not None:
-            await asyncio.to_thread(self._folder.remove, name)
+    async def delete(self, job_id: str, stored: bytes | None) -> bool:
+        """Frees all that is kept of an ended job: record, result, stream. False where it has not ended.
+
+        stored: RQ's return_value, where there is one. Raises UnknownJob, RedisError.
+        """
+        try:
+            where = decode_stored(stored) if stored else None
+        except UnreadableResult:
+            where = None  # whatever it is, it goes with the job
+        verdict = await self._delete(args=[job_id, where.key if isinstance(where, ResultParts) else ""])
+        if verdict == b"missing":
+            raise UnknownJob
+        if verdict != b"deleted":
+            return False
+        if isinstance(where, ResultFile) and self._folder is not None:
+            try:
+                await asyncio.to_thread(self._folder.remove, where.name)
+            except (OSError, ValueError) as error:  # a worker's sweep removes it
+                log.warning(
+                    "a file of a deleted job cannot be removed", extra={"job_id": job_id, "error": str(error)}
+                )
+        return True
 
     async def _read_parts(self, where: ResultParts) -> bytes:
         parts: list[Any] = [await self._redis.hget(where.key, str(n)) for n in range(where.parts)]

@@ -215,6 +215,13 @@ class MemoryQueue:
         record.end(JobCanceled(), "canceled")
         return True
 
+    async def delete(self, job_id: str) -> JobView | None:
+        if not self._record(job_id).ended.is_set():
+            return None
+        found = await self.view(job_id)
+        del self._records[job_id]
+        return msgspec.structs.replace(found, result=None)
+
     async def view(self, job_id: str) -> JobView:
         record = self._record(job_id)
         waiting = record.status == "queued"

@@ -23,7 +23,7 @@ from api.requests.body import decode_body, decode_query
 from api.requests.inputs import Inputs
 from api.route import add_route
 from api.work.perform import NOTED_JOBS, Accepted, view_of_submitted, watch
-from api.work.terms import async_options, idempotency_key
+from api.work.terms import LONGEST_TTL_S, async_options, idempotency_key
 from jobs.errors import InvalidInput, JobError, UnknownJob
 from jobs.job import ENDED, Job, JobView, Lane
 
@@ -32,8 +32,7 @@ Status = Literal["queued", "started", "finished", "failed", "canceled", "stopped
 # Ours are 31 hexadecimal digits; RQ's, for jobs enqueued with it, UUIDs or what the caller chose.
 _JOB_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
-_MONTH_S = 31 * 24 * 3600
-LimitSeconds = Annotated[int, msgspec.Meta(ge=1, le=_MONTH_S)]
+LimitSeconds = Annotated[int, msgspec.Meta(ge=1, le=LONGEST_TTL_S)]
 Metadata = Annotated[
     dict[
         Annotated[str, msgspec.Meta(min_length=1, max_length=64)],
@@ -55,6 +54,7 @@ class JobRequest(msgspec.Struct, frozen=True, kw_only=True):
     time_limit: LimitSeconds | None = None
     ttl: LimitSeconds | None = None
     retries: Annotated[int, msgspec.Meta(ge=0, le=100)] = 0
+    result_ttl: LimitSeconds | None = None
     metadata: Metadata | None = None
     encoding_format: Encoding | None = None
     prompt: Inputs | None = None
@@ -142,6 +142,7 @@ class Jobs(Dialect):
             lane=asked.lane,
             time_limit_s=asked.time_limit or settings.time_limit_s,
             ttl_s=asked.ttl,
+            result_ttl_s=asked.result_ttl or settings.result_ttl_s,
             retries=asked.retries,
             metadata=asked.metadata or {},
         )
@@ -198,11 +199,14 @@ class Jobs(Dialect):
         return json_response(msgspec.json.encode(reply))
 
     async def cancel_job(self, request: Request) -> Response:
-        """Cancels a queued or running job."""
-        job_id = job_id_of(request)
-        if not await self.context.queue.cancel(job_id):
-            raise JobAlreadyEnded
-        return await _job_response(await self.context.queue.view(job_id))
+        """Cancels a queued or running job; deletes all that is kept of one that has ended."""
+        queue, job_id = self.context.queue, job_id_of(request)
+        view = await queue.delete(job_id)
+        if view is None:
+            if not await queue.cancel(job_id):
+                raise JobAlreadyEnded
+            view = await queue.view(job_id)
+        return await _job_response(view)
 
 
 def job_id_of(request: Request) -> str:

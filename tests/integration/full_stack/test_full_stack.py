@@ -91,11 +91,12 @@ def test_a_deleted_job_is_never_run(stack: Stack):
     assert stack.job(job_id)["attempts"] == 0
 
 
-def test_a_finished_job_cannot_be_deleted(stack: Stack):
+def test_a_finished_job_is_deleted_with_all_that_was_kept_of_it(stack: Stack):
     job_id = stack.embed("done", prefer="respond-async").json()["id"]
     assert stack.job(job_id, wait=60)["status"] == "finished"
     reply = stack.http.delete(f"{stack.url}/v1/jobs/{job_id}")
-    assert (reply.status_code, reply.json()["error"]["code"]) == (409, "job_already_ended")
+    assert (reply.status_code, reply.json()["status"]) == (200, "finished")
+    assert stack.http.get(f"{stack.url}/v1/jobs/{job_id}").status_code == 404
 
 
 def test_a_key_names_one_job_whichever_api_process_is_asked(stack: Stack):

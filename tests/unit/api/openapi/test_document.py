@@ -82,9 +82,9 @@ def test_queries_and_headers_are_declared(path: str, names: set[str]):
 
 
 @pytest.mark.parametrize("endpoint", WORK, ids=name_of)
-def test_work_takes_an_idempotency_key_and_unless_it_is_a_job_a_preference(endpoint: Endpoint):
+def test_work_takes_an_idempotency_key_and_unless_it_is_a_job_the_other_terms(endpoint: Endpoint):
     names = {each["name"] for each in endpoint.said["parameters"]}
-    assert names == {"Idempotency-Key"} | (set() if endpoint.path == "/v1/jobs" else {"Prefer"})
+    assert names == {"Idempotency-Key"} | (set() if endpoint.path == "/v1/jobs" else {"Prefer", "Result-TTL"})
 
 
 def test_work_may_end_with_every_status_of_the_table_of_errors():

@@ -10,14 +10,14 @@ import pytest
 
 from jobs.client.queue import JobQueue
 from jobs.embed import EmbedResult
-from jobs.errors import UnknownJob, UnreadableResult
+from jobs.errors import InvalidInput, UnknownJob, UnreadableResult
 from jobs.job import SubmitOptions
 from jobs.results.folder import ResultFolder
 from jobs.settings import Settings
 from jobs.store import keys, record
 from tests.support.queue_jobs import claim_all, job
 from workers.queue.client import WorkerQueue
-from workers.queue.execution import Outcome
+from workers.queue.execution import Outcome, failed
 from workers.queue.result_store import ResultStore
 
 LARGE = EmbedResult(dimensions=1, vectors=random.Random(1).randbytes(2 * record.PART_BYTES), tokens=(3,))
@@ -165,3 +165,65 @@ async def test_a_sweep_removes_files_whose_time_is_over_and_whose_jobs_are_gone(
         fakeredis.FakeRedis(server=server).delete(keys.job(job_id))
     filing.sweep()
     assert set(os.listdir(folder.path)) == {names[there], names[fresh]}
+
+
+@pytest.mark.parametrize("result", [EmbedResult(1, bytes(4), (3,)), MIDDLING, LARGE])
+@pytest.mark.parametrize("ttl_s", [60, -1])
+async def test_a_deleted_job_leaves_no_key_and_no_file(
+    reading: JobQueue,
+    filing: WorkerQueue,
+    folder: ResultFolder,
+    server: fakeredis.FakeServer,
+    result: EmbedResult,
+    ttl_s: int,
+):
+    redis = fakeredis.FakeRedis(server=server)
+    await reading.submit(job(), SubmitOptions())
+    claim_all(filing)
+    before = set(redis.keys())
+    options = SubmitOptions(idempotency_key="k", result_ttl_s=ttl_s)
+    ticket = await reading.submit(job(), options)
+    (claim,), _ = claim_all(filing)
+    assert await reading.delete(ticket.id) is None  # it has not ended
+    filing.finish([Outcome(claim, "finished", ttl_s, filing.store(claim, result))], 0)
+    deleted = await reading.delete(ticket.id)
+    assert deleted is not None
+    assert (deleted.status, deleted.result) == ("finished", None)
+    assert set(redis.keys()) - before <= {
+        b"mlxq:wake:embed:m:default",
+        f"mlxq:claimed:{filing.worker}".encode(),
+    }
+    assert not folder.path.exists() or os.listdir(folder.path) == []
+    with pytest.raises(UnknownJob):
+        await reading.delete(ticket.id)
+    assert (await reading.submit(job(), options)).created
+
+
+async def test_a_deleted_job_whose_dependents_wait_is_there_for_them(
+    queue: JobQueue, worker_queue: WorkerQueue, server: fakeredis.FakeServer
+):
+    redis = fakeredis.FakeRedis(server=server)
+    ticket = await queue.submit(job(), SubmitOptions())
+    redis.sadd(keys.job(ticket.id) + ":dependents", "another")
+    (claim,), _ = claim_all(worker_queue)
+    stored = worker_queue.store(claim, EmbedResult(1, bytes(4), (3,)))
+    assert worker_queue.finish([Outcome(claim, "finished", 60, stored)], 0) == (set(), [ticket.id])
+    await queue.delete(ticket.id)
+    assert 60 < redis.ttl(keys.job(ticket.id)) <= 3600
+    assert redis.exists(keys.job(ticket.id) + ":dependents")
+    assert not redis.exists(keys.results(ticket.id))
+
+
+async def test_a_failed_and_a_canceled_job_can_be_deleted_too(
+    queue: JobQueue, worker_queue: WorkerQueue, server: fakeredis.FakeServer
+):
+    failing, canceled = [await queue.submit(job(), SubmitOptions()) for _ in range(2)]
+    await queue.cancel(canceled.id)
+    (claim,), _ = claim_all(worker_queue)
+    worker_queue.finish([failed(claim, InvalidInput("no").failure())], 0)
+    for ticket in (failing, canceled):
+        assert await queue.delete(ticket.id) is not None
+        with pytest.raises(UnknownJob):
+            await queue.view(ticket.id)
+    page = await queue.views(status=None, model=None, lane=None, limit=10)
+    assert list(page.jobs) == []

@@ -50,6 +50,7 @@ async def test_a_job_is_treated_as_its_fields_say(client: httpx.AsyncClient, que
             "lane": "bulk",
             "time_limit": 10,
             "ttl": 20,
+            "result_ttl": 30,
             "retries": 3,
             "metadata": {"a": "b"},
         },
@@ -59,7 +60,13 @@ async def test_a_job_is_treated_as_its_fields_say(client: httpx.AsyncClient, que
     job, options = queue.submitted[0]
     assert job == EmbedJob(model=MODEL.id, inputs=("a", "b"))
     assert options == SubmitOptions(
-        lane=Lane.BULK, time_limit_s=10, ttl_s=20, retries=3, metadata={"a": "b"}, idempotency_key="k"
+        lane=Lane.BULK,
+        time_limit_s=10,
+        ttl_s=20,
+        result_ttl_s=30,
+        retries=3,
+        metadata={"a": "b"},
+        idempotency_key="k",
     )
 
 
@@ -139,7 +146,36 @@ async def test_a_queued_job_can_be_canceled_once(connect: Connect):
     first = await client.delete(f"/v1/jobs/{job_id}")
     second = await client.delete(f"/v1/jobs/{job_id}")
     assert (first.status_code, first.json()["status"]) == (200, "canceled")
-    assert (second.status_code, second.json()["error"]["code"]) == (409, "job_already_ended")
+    assert (second.status_code, second.json()["status"]) == (200, "canceled")
+    assert (await client.delete(f"/v1/jobs/{job_id}")).status_code == 404
+
+
+async def test_a_job_that_has_ended_is_deleted_and_shown_once_more_without_its_result(
+    client: httpx.AsyncClient,
+):
+    job_id = (await submit(client, metadata={"page": "7"})).json()["id"]
+    deleted = (await client.delete(f"/v1/jobs/{job_id}")).json()
+    assert (deleted["status"], deleted["result"], deleted["metadata"]) == ("finished", None, {"page": "7"})
+    assert (await client.get(f"/v1/jobs/{job_id}")).status_code == 404
+    assert (await client.get("/v1/jobs")).json()["data"] == []
+
+
+async def test_a_job_that_ends_while_it_is_canceled_keeps_its_result(connect: Connect):
+    class Quick(MemoryQueue):
+        async def delete(self, job_id: str):
+            return None
+
+    client = connect(Quick())
+    job_id = (await submit(client)).json()["id"]
+    reply = await client.delete(f"/v1/jobs/{job_id}")
+    assert (reply.status_code, reply.json()["error"]["code"]) == (409, "job_already_ended")
+    assert (await client.get(f"/v1/jobs/{job_id}")).json()["result"] is not None
+
+
+@pytest.mark.parametrize("result_ttl", [0, -1, 31 * 86_400 + 1, 1.5, "60"])
+async def test_a_result_is_kept_for_some_seconds_up_to_a_month(client: httpx.AsyncClient, result_ttl: Any):
+    reply = await submit(client, result_ttl=result_ttl)
+    assert (reply.status_code, reply.json()["error"]["param"]) == (400, "result_ttl")
 
 
 async def test_a_list_is_newest_first_and_says_whether_there_is_more(client: httpx.AsyncClient):
@@ -182,7 +218,7 @@ async def test_what_cannot_be_an_id_never_reaches_the_queue(connect: Connect, me
         async def view(self, job_id: str):
             raise AssertionError(job_id)
 
-        cancel = view
+        cancel = delete = view
 
     reply = await connect(Untouched()).request(method, f"/v1/jobs/{job_id}")
     assert reply.status_code == 404
