@@ -44,6 +44,11 @@ class Settings(BaseSettings):
         le=65535,
         description="Port of 127.0.0.1 on which the embedded store answers Qdrant's clients, too; 0 picks a free one.",
     )
+    redis_bytes: int | None = Field(
+        default=None,
+        ge=64 * 1024**2,
+        description="Memory for the Redis that mlxq starts itself. Unset: 10 % of the machine's or container's.",
+    )
     host: str = Field(default="127.0.0.1", description="Address the API listens on; local only by default.")
     port: int = Field(
         default=8000, ge=0, le=65535, description="Port the API listens on; 0 picks a free one."

@@ -25,6 +25,7 @@ from jobs.results.folder import results_folder
 from jobs.settings import Settings
 from jobs.store.connection import connect, own_folder, redis_url
 from jobs.store.outage import Outage, cause_of, is_final
+from jobs.store.servers.flavour import judge
 from workers.loops.size_file import SizeFile
 from workers.models.check import check_names
 from workers.models.model_cache import ModelCache
@@ -145,7 +146,8 @@ def wait_for_redis(connection: redis.Redis, outage: Outage) -> str | None:
     while True:
         try:
             connection.ping()
-            return None
+            refusal, _ = judge(connection.info())
+            return None if refusal is None else f"Redis cannot be used: {refusal}."
         except RedisError as error:
             if is_final(error):
                 return f"Redis refuses us: {cause_of(error)}. Set it in REDIS_URL or --redis."

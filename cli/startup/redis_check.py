@@ -5,7 +5,7 @@ import logging
 
 from cli.processes import event_loop
 from jobs.store.connection import connect_async
-from jobs.store.probe import Probe, RedisUnusable
+from jobs.store.probe import Probe, RedisUnusable, WrongRedis
 
 log = logging.getLogger(__name__)
 
@@ -14,16 +14,20 @@ PATIENCE_S = 5.0
 
 
 class RedisRefused(Exception):
-    """Redis wants another user or password: trying again would not help."""
+    """Redis wants another user, password or setting: trying again would not help."""
 
 
 def check_redis(url: str) -> None:
-    """Ask Redis once. What runs without it waits for it, so one that is away is only warned of, at once.
+    """Ask Redis once. What runs without it waits for it, so one that is away is only warned of, at once. So is one that
+    may lose jobs.
 
     Raises: RedisRefused.
     """
     try:
-        event_loop.run(_ask(url))
+        for warning in event_loop.run(_ask(url)):
+            log.warning(warning)
+    except WrongRedis as error:
+        raise RedisRefused(str(error)) from error
     except RedisUnusable as error:
         if error.is_final:
             raise RedisRefused(
@@ -35,10 +39,12 @@ def check_redis(url: str) -> None:
         log.warning(" ".join([str(error), what_follows]))
 
 
-async def _ask(url: str) -> None:
+async def _ask(url: str) -> tuple[str, ...]:
+    """What the operator should know of it."""
     async with connect_async(url) as client:
         probe = Probe(client)
         try:
             await probe.ask(lambda: asyncio.sleep(0), PATIENCE_S)
+            return probe.warnings
         finally:
             await probe.aclose()

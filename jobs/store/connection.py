@@ -16,6 +16,7 @@ from jobs.store.data_folder import DataFolder
 from jobs.store.outage import is_final
 from jobs.store.redis_connections import connection_options
 from jobs.store.redis_server import RedisServer
+from jobs.store.servers.memory import share_bytes
 
 # A server that restarts is away for some ten milliseconds: try again for about a second, then say so. Sending a
 # command twice is safe, because every script of ours that writes is idempotent.
@@ -58,7 +59,9 @@ def redis_url(settings: Settings) -> str:
 
 def own_server(settings: Settings) -> RedisServer | None:
     """The Redis to start, not yet started; None where REDIS_URL names one."""
-    return None if settings.redis_url else RedisServer(settings.data / "redis")
+    if settings.redis_url:
+        return None
+    return RedisServer(settings.data / "redis", max_bytes=settings.redis_bytes or share_bytes())
 
 
 def own_folder(settings: Settings) -> Path | None:

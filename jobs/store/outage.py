@@ -25,6 +25,7 @@ RESTART_S = 2.0
 """A restart of Redis takes less time."""
 
 DISK_FULL = "disk full"
+NOT_ALLOWED = "its user may not do what mlxq needs"
 SILENT = "it does not answer"
 _UNREACHABLE, _MISMATCH = "not reachable", "TLS mismatch: "
 _GONE = (SILENT, _UNREACHABLE, _MISMATCH)
@@ -217,7 +218,7 @@ def _refusal(error: BaseException, code: str | None) -> str:
     if code == "NOAUTH":
         return "it asks for a password and none was given"
     if isinstance(error, exceptions.NoPermissionError) or code == "NOPERM":
-        return "its user may not do what mlxq needs"
+        return NOT_ALLOWED
     return "wrong user name or password"
 
 

@@ -9,10 +9,13 @@ from pathlib import Path
 from typing import TypeVar
 
 import redis.asyncio
-from redis.exceptions import InvalidResponse, RedisError
+from redis.exceptions import InvalidResponse, RedisError, ResponseError
 
 from jobs.store.connection import impatient
-from jobs.store.outage import cause_of, is_final, is_reply, placed
+from jobs.store.outage import NOT_ALLOWED, cause_of, is_final, is_reply, placed
+from jobs.store.scripts import script
+from jobs.store.servers.flavour import judge
+from jobs.store.servers.rights import COMMANDS, named
 
 T = TypeVar("T")
 
@@ -39,6 +42,10 @@ class RedisUnusable(Exception):
         super().__init__(f"Redis cannot be used: {placed(cause, folder)}.")
 
 
+class WrongRedis(RedisUnusable):
+    """Redis cannot be used as it is set up."""
+
+
 class Probe:
     """Has connections of its own, so that it does not wait for other commands."""
 
@@ -46,18 +53,23 @@ class Probe:
         """folder: of our own Redis; it is named where its disk is full."""
         self.redis = impatient(client, _SOCKET_S)
         self._folder = folder
+        self._rights = self.redis.register_script(script("rights"))
+        self._is_judged = False
+        self.warnings: tuple[str, ...] = ()
+        """What the operator should know of this Redis, once it was asked."""
 
     async def ask(self, question: Callable[[], Awaitable[T]], within_s: float = ANSWER_S) -> T:
         """The result of the question, which uses `redis`. Takes at most within_s + SECOND_LOOK_S.
 
-        Raises: RedisUnusable, also where Redis takes no writes or the user may not use our channels; and what the
-        question raises besides RedisError and OSError.
+        Raises: RedisUnusable, also where Redis takes no writes or the user lacks a right; WrongRedis, where jobs would
+        not be safe there; and what the question raises besides RedisError and OSError.
         """
         try:
             async with asyncio.timeout(within_s):
                 await self._try()
                 return await question()
         except (RedisError, OSError) as error:
+            self._is_judged = False  # after an outage it may be another Redis
             found = None if is_reply(error) else await self._mismatch()
             cause = found or cause_of(error, self._folder)
             raise RedisUnusable(cause, is_final=is_final(error), folder=self._folder) from error
@@ -67,8 +79,14 @@ class Probe:
         await self.redis.aclose()
 
     async def _try(self) -> None:
-        """What mlxq needs, in two commands that change nothing. Raises: RedisError, OSError."""
+        """What mlxq needs, in commands that change nothing. Raises: RedisError, OSError, RedisUnusable."""
         try:
+            with contextlib.suppress(
+                ResponseError
+            ):  # a proxy may know no INFO; a right that is missing is named below
+                await self._judge()
+            if missing := await self._rights(args=COMMANDS):
+                raise RedisUnusable(f"{NOT_ALLOWED} ({named(missing)})", is_final=True, folder=self._folder)
             await self.redis.set(_NAME, b"", xx=True)  # refused where no write is taken
             await self.redis.publish(_NAME, b"")
         except (
@@ -77,6 +95,15 @@ class Probe:
             ValueError,
         ) as error:  # redis-py's, where the other end is no Redis
             raise InvalidResponse from error
+
+    async def _judge(self) -> None:
+        """Once for each Redis. Raises: WrongRedis, RedisError, OSError."""
+        if self._is_judged:
+            return
+        refusal, self.warnings = judge(await self.redis.info())
+        if refusal is not None:
+            raise WrongRedis(refusal, is_final=True, folder=self._folder)
+        self._is_judged = True
 
     async def _mismatch(self) -> str | None:
         """With TLS at one end only, Redis seems silent or closes the connection: try the port the other way."""

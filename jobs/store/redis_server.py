@@ -52,10 +52,12 @@ def find_binary() -> Path:
 class RedisServer:
     """One server process on `folder`. Can be started again after stop, kill or a crash; the data is kept."""
 
-    def __init__(self, folder: Path, binary: Path | None = None) -> None:
+    def __init__(self, folder: Path, binary: Path | None = None, *, max_bytes: int = 0) -> None:
+        """max_bytes: of memory for its data. At that it refuses writes. 0: no bound."""
         self._folder = DataFolder(folder)
         self.url = self._folder.url
         self._binary = binary
+        self._max_bytes = max_bytes
         self._process: subprocess.Popen[bytes] | None = None
         self._guard: subprocess.Popen[bytes] | None = None
 
@@ -146,6 +148,7 @@ class RedisServer:
             "save": "",
             # A job's record in one piece takes half the memory. Redis 7's name is listpack; it knows this one, too.
             "hash-max-ziplist-value": "1024",
+            "maxmemory": str(self._max_bytes),
             "maxmemory-policy": "noeviction",
         }
         command = [str(self._binary or find_binary())]

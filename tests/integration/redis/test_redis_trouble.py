@@ -144,7 +144,8 @@ async def test_each_cause_is_named(guarded: str, tmp_path: Path):
             f"redis://{guarded}": "it asks for a password and none was given",
             f"redis://:wrong@{guarded}": "wrong user name or password",
             f"redis://{USER}:{quote(PASSWORD, safe='')}@{guarded}": "its user may not do what mlxq needs",
-            f"redis://deaf:{quote(PASSWORD, safe='')}@{guarded}": "its user may not do what mlxq needs",
+            f"redis://deaf:{quote(PASSWORD, safe='')}@{guarded}": "its user may not do what mlxq needs (publish "
+            "mlxq:reply:probe, publish rq:pubsub:probe, subscribe mlxq:reply:probe)",
             f"unix://{tmp_path}/none": "not reachable: no such socket",
         }
         silences = (f"redis://{silent}", f"rediss://{silent}", f"rediss://{guarded}")

@@ -53,8 +53,12 @@ class Process:
         self._process.kill()
         self._process.wait()
 
+    @property
+    def url(self) -> str:
+        return f"redis://127.0.0.1:{self.port}"
+
     def client(self) -> redis.Redis:
-        return connect(f"redis://127.0.0.1:{self.port}")
+        return connect(self.url)
 
     def info(self) -> dict[str, Any]:
         with self.client() as client:
