@@ -1,13 +1,14 @@
 """The worker process: `python -m workers`, started by the launcher with its settings in the environment."""
 
 import argparse
+import contextlib
 import logging
 import math
 import os
 import secrets
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from importlib import import_module
@@ -18,6 +19,7 @@ from pydantic_settings import SettingsError
 from redis.exceptions import RedisError
 
 from jobs.errors import InvalidInput, JobError
+from jobs.models import ModelInfo
 from jobs.process.garbage import exempt_what_is_there
 from jobs.process.log import set_up_logging
 from jobs.process.parent_watch import exit_with_parent
@@ -30,8 +32,9 @@ from workers.loops.size_file import SizeFile
 from workers.models.check import check_names
 from workers.models.model_cache import ModelCache
 from workers.models.open import open_runner
-from workers.queue.announce_start import starting
+from workers.queue.announce_start import register_models, starting
 from workers.queue.client import WorkerQueue
+from workers.queue.fleet import Fleet
 from workers.queue.worker_name import worker_name
 from workers.runners.contract import Runner
 from workers.scheduling.device_limits import (
@@ -101,14 +104,20 @@ def run_on(device: ThreadPoolExecutor, settings: Settings, name: str) -> int:
         return CONFIGURATION_ERROR
     outage = Outage(own_folder(settings))
     device.submit(limit_cache).result()
+    fleet = Fleet(connection, name)
     with starting(WorkerQueue(connection, name, lease_s=settings.lease_s, max_crashes=1), settings.lease_s):
-        model_cache = device.submit(load_models, settings).result()
+        runners, budget_bytes = device.submit(open_models, settings).result()
+        infos = [runner.info for runner in runners.values()]
+        with contextlib.suppress(RedisError):  # before the load, which may take minutes; and again below
+            register_models(fleet, infos, settings.lease_s)
+        model_cache = device.submit(load_models, runners, budget_bytes, settings).result()
     limits = device.submit(batch_limits, settings).result()
     from workers.worker import BatchWorker
 
     if (refusal := wait_for_redis(connection, outage)) is not None:
         print(f"mlxq worker: {refusal}", file=sys.stderr)
         return CONFIGURATION_ERROR
+    register_when_redis_answers(fleet, infos, settings, outage)
     size_file = open_size_file(settings, device.submit(device_name).result())
     worker = BatchWorker(
         connection,
@@ -155,6 +164,18 @@ def wait_for_redis(connection: redis.Redis, outage: Outage) -> str | None:
             time.sleep(1)
 
 
+def register_when_redis_answers(
+    fleet: Fleet, infos: Collection[ModelInfo], settings: Settings, outage: Outage
+) -> None:
+    """Raises InvalidInput where another worker serves one of the models from other files."""
+    while True:
+        try:
+            return register_models(fleet, infos, settings.lease_s)
+        except RedisError as error:
+            outage.note(error)
+            time.sleep(1)
+
+
 def release_device() -> None:
     """MLX's threads of a thread that ends must be ended first, or the process aborts at its end."""
     import mlx.core as mx
@@ -190,9 +211,8 @@ def open_or_refuse(spec: str, settings: Settings) -> Runner:
         ) from error
 
 
-def load_models(settings: Settings) -> ModelCache:
+def load_models(runners: Mapping[str, Runner], budget_bytes: int, settings: Settings) -> ModelCache:
     """As many of the models in memory as there is room for. Raises JobError."""
-    runners, budget_bytes = open_models(settings)
     model_cache = ModelCache(
         runners,
         budget_bytes=budget_bytes,

@@ -108,6 +108,14 @@ class Heartbeat:
     def announce(self) -> None:
         """Write to Redis that this worker lives, what it serves and how busy it is. Raises RedisError."""
         runners = self._model_cache.runners
+        infos = [runner.info for runner in runners.values()]
+        if conflict := self._fleet.register(infos, self._settings.lease_s):
+            # It slept, and another one took its place meanwhile.
+            log.error(
+                "another worker serves a model from other files, worker stops", extra=conflict._asdict()
+            )
+            self._is_broken = True
+            return
         if not self._model_cache.is_settled:
             self._model_cache.note_fleet(self._fleet.view(runners))
         loading = self._note_progress()
@@ -121,7 +129,7 @@ class Heartbeat:
             loading=loading,
             unloadable=self._model_cache.unloadable(),
         )
-        self._queue.announce(stats, [runner.info for runner in runners.values()])
+        self._queue.announce(stats, infos)
         self._announce_to_rq()  # which a full Redis refuses, and takes the other
         self._queue.outage.end()
 

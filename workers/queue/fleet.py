@@ -6,7 +6,8 @@ from typing import Any, NamedTuple
 
 import redis
 
-from jobs.client.announcements import AnnouncementReader
+from jobs.client.announcements import AnnouncementReader, encode_model
+from jobs.models import ModelInfo
 from jobs.stats import WorkerStats
 from jobs.store import keys
 from jobs.store.scripts import script
@@ -34,6 +35,14 @@ class FleetView(NamedTuple):
     """Another worker starts, which may serve any model."""
 
 
+class OtherFiles(NamedTuple):
+    """Another live worker serves a model from other files than this one."""
+
+    model: str
+    worker: str
+    digest: str
+
+
 class LoadDeath(NamedTuple):
     """A worker that died while it loaded a model."""
 
@@ -58,6 +67,24 @@ class Fleet:
         self._worker = worker
         self._reader = AnnouncementReader()
         self._load = connection.register_script(script("load"))
+        self._register = connection.register_script(script("register"))
+
+    def register(self, models: Iterable[ModelInfo], lease_s: float) -> OtherFiles | None:
+        """Say which files this worker's models are. The first model that another live worker serves from other files;
+        then nothing is said.
+        """
+        args: list[Any] = [self._worker, lease_s]
+        for info in models:
+            if info.digest:
+                args += [info.id, info.digest]
+        conflict = self._register(args=args) if args[2:] else None
+        return OtherFiles(*keys.names(conflict)) if conflict else None
+
+    def announce_models(self, models: Iterable[ModelInfo]) -> None:
+        """Have jobs taken for these, before they are loaded."""
+        now, _ = self._redis.time()
+        for info in models:
+            self._redis.hset(keys.MODELS, info.id, encode_model(info, now))
 
     def view(self, models: Iterable[str]) -> FleetView:
         """What the others do with these models."""
