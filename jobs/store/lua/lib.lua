@@ -1,4 +1,4 @@
--- Shared by every script (put before it by jobs/scripts.py).
+-- Shared by every script (put before it by jobs/store/scripts.py).
 -- Layout: RQ's own keys (rq:job:*, rq:queue:*, rq:wip:*, …) plus ours (mlxq:*). A queue is named task:model:lane.
 -- Time is Redis's: workers' clocks may differ, leases must not.
 
