@@ -9,6 +9,7 @@ import os
 import random
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any
 
 import redis
 
@@ -33,6 +34,9 @@ CALLS = 20
 CANCELS = 2000
 WORKERS = 2
 SLOW_S = 0.001
+LONG_S = 0.02
+FIRST = -20
+"""Of `nice`."""
 
 
 def text(number: int) -> EmbedJob:
@@ -45,6 +49,7 @@ async def measure(repeats: int) -> list[Row]:
     with redis_server() as short_url, redis_server() as long_url:
         async with idle(short_url) as short, idle(long_url) as long:
             client = redis.Redis.from_url(long_url)
+            has_its_core = prefer(client)
             empty_bytes = used_bytes(client)
             rate, _ = await submit(short, FEW)
             rate, ids = await submit(long, JOBS)
@@ -56,7 +61,17 @@ async def measure(repeats: int) -> list[Row]:
                 await cancels(long, ids),
             ]
             rows += await drain(client, long_url, empty_bytes)
-    return rows
+    return [*rows, Row("Redis went before all other programs", {"yes 1, no 0": has_its_core})]
+
+
+def prefer(client: redis.Redis) -> bool:
+    """Have Redis go before the other programs here, so that a script's time is its own. Only root may."""
+    server: Any = client.info("server")
+    try:
+        os.setpriority(os.PRIO_PROCESS, int(server["process_id"]), FIRST)
+    except PermissionError:
+        return False
+    return True
 
 
 @contextlib.asynccontextmanager
@@ -163,12 +178,14 @@ async def drain(client: redis.Redis, url: str, empty_bytes: int) -> list[Row]:
         while (ended := int(str(client.zcard(finished)))) < JOBS - CALLS - CANCELS or is_working(client):
             await asyncio.sleep(0.5)
         seconds = time.perf_counter() - began
-    slow = longest(logged(client))
+    commands = logged(client)
+    scripts = [each.seconds for each in commands if each.seconds > LONG_S]
     stored = (used_bytes(client) - empty_bytes) / ended
     return [
         Row(f"drain by {WORKERS} workers", {"jobs": ended, "of": waiting, "jobs/s": ended / seconds}),
         Row("memory", {"bytes per finished job": stored}),
-        Row("SLOWLOG, the longest ms", {name: most_s * 1e3 for name, most_s in slow.items()}),
+        Row("SLOWLOG, the longest ms", {name: s * 1e3 for name, s in longest(commands).items()}),
+        Row(f"SLOWLOG, over {LONG_S * 1e3:.0f} ms", {"commands": len(scripts), "of": len(commands)}),
     ]
 
 
