@@ -68,10 +68,10 @@ def batches(coming: list[Any], limits: BatchLimits) -> list[list[Any]]:
     while queue or pool:
         while queue and len(pool) < MAX_JOBS and sum(e.length for e in pool) < limits.tokens * POOL_BATCHES:
             pool.append(queue.popleft())
-        chosen = pack(pool, Lane.BULK, limits)
-        made.append([pool[n] for n in chosen])
-        taken = set(chosen)
-        pool = [entry for n, entry in enumerate(pool) if n not in taken]
+        chosen = pack(pool[0], [pool[1:]], limits)
+        made.append(chosen)
+        taken = set(map(id, chosen))
+        pool = [entry for entry in pool if id(entry) not in taken]
     return made
 
 
