@@ -298,11 +298,11 @@ class JobQueue:
             raise QueueUnavailable(str(error)) from error
 
     def _end_commands(self) -> None:
-        """End what waits for Redis once an outage lasts."""
-        if self._outage.is_lasting:
-            for limit in self._commands:
-                limit.reschedule(0)
-            self._commands.clear()
+        """End what waits for Redis once an outage lasts, with its connections, which may never answer."""
+        if self._outage.is_lasting and self._commands:
+            while self._commands:
+                self._commands.pop().reschedule(0)
+            self._disconnecting = asyncio.create_task(self._redis.connection_pool.disconnect())
 
     @contextlib.asynccontextmanager
     async def _reaching_redis(self) -> AsyncGenerator[None]:

@@ -23,11 +23,8 @@ log = logging.getLogger(__name__)
 LOOK_S = 1.0
 """Time between two checks."""
 
-PATIENCE_S = 5.0
-"""A process that is busy with large bodies reads an answer late. That is no outage of Redis."""
-
-_MISSES = 2
-"""So many checks in a row must find Redis silent."""
+PATIENCE_S = 4.0
+"""How long Redis may be silent: a slow disk holds it up for a second or two."""
 
 
 class _Wait(NamedTuple):
@@ -49,7 +46,6 @@ class Watch:
         self._checked = checked
         self._absent_s: dict[str, float] = {}  # of the models that somebody has waited for
         self._waits: dict[asyncio.Future[JobOutcome], _Wait] = {}
-        self._misses = 0
         self._found: list[WorkerStats] = []
         self._found_at = float("-inf")
         self._asking: asyncio.Task[list[WorkerStats]] | None = None
@@ -119,14 +115,12 @@ class Watch:
             await asyncio.sleep(LOOK_S)
 
     async def _look(self) -> None:
+        asked_at = time.monotonic()
         try:
             workers, starting = await self._probe.ask(self._inspector.attendance, PATIENCE_S)
         except RedisUnusable as error:
-            self._misses += 1
-            if error.cause != SILENT or self._misses >= _MISSES:
-                self._outage.begin(error.cause)
+            self._outage.begin(error.cause, since=asked_at)
             raise
-        self._misses = 0
         self._outage.end()
         now = time.monotonic()
         live = {model for worker in workers for model in worker.models}

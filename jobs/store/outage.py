@@ -175,12 +175,12 @@ class Outage:
         """The write waits."""
         self._held.add(write)
 
-    def begin(self, cause: str) -> None:
-        """The cause: one of `cause_of`."""
+    def begin(self, cause: str, since: float | None = None) -> None:
+        """The cause: one of `cause_of`. since: by time.monotonic, when it was first met; now, if that is not known."""
         with self._lock:
             now = time.monotonic()
             if self.cause is None:
-                self._began_at = now
+                self._began_at = now if since is None else since
             self.cause = cause
             if self._is_logged or now < self._ended_at + LATE_S:
                 return

@@ -11,6 +11,7 @@ from typing import TypeVar
 import redis.asyncio
 from redis.exceptions import InvalidResponse, RedisError, ResponseError
 
+from jobs.process.free_time import free_timeout
 from jobs.store.connection import impatient
 from jobs.store.outage import NOT_ALLOWED, cause_of, is_final, is_reply, placed
 from jobs.store.scripts import script
@@ -59,13 +60,14 @@ class Probe:
         """What the operator should know of this Redis, once it was asked."""
 
     async def ask(self, question: Callable[[], Awaitable[T]], within_s: float = ANSWER_S) -> T:
-        """The result of the question, which uses `redis`. Takes at most within_s + SECOND_LOOK_S.
+        """The result of the question, which uses `redis`. Takes at most within_s + SECOND_LOOK_S, without the time in
+        which the event loop is held up.
 
         Raises: RedisUnusable, also where Redis takes no writes or the user lacks a right; WrongRedis, where jobs would
         not be safe there; and what the question raises besides RedisError and OSError.
         """
         try:
-            async with asyncio.timeout(within_s):
+            async with free_timeout(within_s):
                 await self._try()
                 return await question()
         except (RedisError, OSError) as error:

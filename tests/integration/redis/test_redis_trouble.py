@@ -12,6 +12,7 @@ import ssl
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
@@ -32,7 +33,12 @@ from jobs.store.connection import connect, connect_async, impatient
 from jobs.store.probe import SECOND_LOOK_S, Probe, RedisUnusable
 from jobs.store.record import PART_BYTES
 from jobs.store.redis_server import RedisServer
+from tests.support.fake_runner import FakeRunner
 from tests.support.redis_servers.append_only_file import full_disk
+from tests.support.redis_servers.forwarder import forwarding
+from tests.support.running_worker import job as embed_job
+from tests.support.running_worker import open_queue, running_worker
+from tests.support.running_worker import run as run_job
 from tests.support.stack import MODEL, ROOT, Program, Stack
 from tests.support.waiting import PATIENCE_S, until, until_async, wait_until, within
 from tests.support.web import certificate
@@ -459,3 +465,30 @@ def test_ctrl_c_while_redis_is_away_leaves_no_traceback(command: str, tmp_path: 
     finally:
         program.stop()
     assert "Traceback" not in program.said
+
+
+async def test_a_black_hole_is_told_within_seconds_and_left_as_soon_as_it_is_none(tmp_path: Path):
+    """Bytes go in and none come back, and no connection ends: a broken firewall, a machine without power."""
+    with (
+        RedisServer(tmp_path / "redis") as server,
+        forwarding(tmp_path / "redis" / "redis.sock") as way,
+        running_worker(server.url, FakeRunner()),
+    ):
+        async with open_queue(f"redis://127.0.0.1:{way.port}") as queue:
+            await until_async(lambda: answers(queue))
+            way.swallows = True
+            began_at = time.monotonic()
+            with pytest.raises(QueueUnavailable, match="it does not answer"):
+                await within(queue.submit(embed_job("a"), SubmitOptions()))
+            assert time.monotonic() - began_at < 10  # it is 5.4 s without a busy machine
+            with pytest.raises(QueueUnavailable, match="it does not answer"):
+                await within(queue.submit(embed_job("a"), SubmitOptions()), 1)
+            way.swallows = False
+            await until_async(lambda: answers(queue))
+
+
+async def answers(queue: JobQueue) -> bool:
+    try:
+        return bool(await within(run_job(queue, "a")))
+    except QueueUnavailable:
+        return False
