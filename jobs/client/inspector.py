@@ -206,7 +206,7 @@ class QueueInspector:
         return await self._list.page(queues, status=status, limit=limit, offset=offset, after=after)
 
     async def view(self, job_id: str) -> tuple[JobView, bytes | None]:
-        """One job, and its stored result where there is one. Raises UnknownJob."""
+        """One job, and its stored result where there is one. Raises UnknownJob, UnreadableJob."""
         pipeline = self._redis.pipeline(transaction=False)
         pipeline.hmget(keys.job(job_id), record.VIEW_FIELDS)
         pipeline.xrevrange(keys.results(job_id), count=1)
@@ -214,16 +214,21 @@ class QueueInspector:
         fields = record.named(values)
         if not record.is_ours(fields.get(b"origin")):
             raise UnknownJob
+        record.check_version(fields.get(b"mlxq_version"))
         position: Any = None
         if fields.get(b"status") == b"queued":
             position = await self._position(args=[job_id, fields[b"origin"]])
         return record.view(job_id, fields, position, rows)
 
     async def check_ours(self, job_id: str) -> None:
-        """Raises UnknownJob for a job in a queue of other RQ users: it must not be shown or canceled."""
-        origin: Any = await self._redis.hget(keys.job(job_id), "origin")
+        """Raises UnknownJob for a job in a queue of other RQ users: it must not be shown or canceled. Raises
+        UnreadableJob for one of a later version.
+        """
+        answer: Any = await self._redis.hmget(keys.job(job_id), ["origin", "mlxq_version"])
+        origin, version = answer
         if not record.is_ours(origin):
             raise UnknownJob
+        record.check_version(version)
 
 
 def _ask_length(pipeline: Pipeline, queue: str) -> None:

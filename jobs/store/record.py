@@ -217,7 +217,7 @@ def last_failure(row: Mapping[bytes, bytes]) -> JobError | None:
 
 
 VIEW_FIELDS = (
-    "origin", "status", "mlxq_attempts", "created_at", "started_at", "ended_at", "worker_name", "meta"
+    "origin", "status", "mlxq_attempts", "created_at", "started_at", "ended_at", "worker_name", "meta", "mlxq_version"
 )  # fmt: skip
 """What `view` reads of a record; its `data` may be megabytes."""
 
@@ -231,6 +231,15 @@ def named(values: Sequence[bytes | None]) -> dict[bytes, bytes]:
 def is_ours(origin: bytes | None) -> bool:
     """Whether a record's `origin` is one of our queues: RQ keeps everybody's jobs under the same prefix."""
     return origin is not None and keys.parse_queue_name(origin.decode(errors="replace")) is not None
+
+
+def check_version(written_by: bytes | None) -> None:
+    """Raises UnreadableJob for a record of a later version. written_by: its mlxq_version; RQ's own users write none."""
+    if written_by is not None and written_by.isdigit() and int(written_by) > VERSION:
+        raise UnreadableJob(
+            f"The job is of a later version of mlxq: its record has the version {int(written_by)}, and this process "
+            f"reads up to {VERSION}. Ask an API process of that version, or update this one."
+        )
 
 
 def view(

@@ -2,6 +2,7 @@
 
 Named "hanging", it takes a fifth of a second for each batch, so that a test can have a job that runs for long.
 Named "hungry…", a batch of more than 100 padded tokens kills it. FOLDER: for what it learns of that.
+Named "newer", it is of the next version of records.
 """
 
 import os
@@ -15,6 +16,7 @@ sys.path.insert(0, str(Path(__file__).parents[2]))
 
 from jobs.errors import JobError
 from jobs.settings import Settings
+from jobs.store import record
 from jobs.store.connection import connect
 from tests.support.fake_runner import FakeItem, FakeRunner
 from workers.loops.batch_parts import padded_tokens
@@ -45,6 +47,7 @@ def runner_of(name: str) -> FakeRunner:
 
 if __name__ == "__main__":
     url, name, *folders = sys.argv[1:]
+    record.VERSION += name == "newer"
     limits = BatchLimits(tokens=256, items=64, padding=0.5, free_padding=64)
     worker = BatchWorker(
         connect(url),

@@ -1,6 +1,7 @@
 """Submitting, waiting, viewing and canceling, over fakeredis."""
 
 import asyncio
+import base64
 from typing import Any
 
 import fakeredis
@@ -21,6 +22,8 @@ from jobs.errors import (
     ResultTimeout,
     UnknownJob,
     UnknownModel,
+    UnreadableJob,
+    UnreadableResult,
 )
 from jobs.generate import GenerateJob, Prompt
 from jobs.job import Lane, SubmitOptions
@@ -337,3 +340,33 @@ async def test_unreadable_announcements_are_skipped_and_logged(
     by_the_watch = by_one  # it reads them with a memory of its own
     named = [keys.announced_model(b"other"), keys.announced_model(b"\xff\xfe")]
     assert complained == sorted(by_one + by_the_watch + named)
+
+
+async def test_a_job_of_a_later_version_is_neither_shown_nor_canceled_and_the_error_says_why(
+    queue: JobQueue, server: fakeredis.FakeServer
+):
+    ticket = await queue.submit(job(), SubmitOptions())
+    redis = fakeredis.FakeRedis(server=server)
+    redis.hset(keys.job(ticket.id), "mlxq_version", record.VERSION + 1)
+    before = redis.hgetall(keys.job(ticket.id))
+    for ask in (queue.view, queue.cancel, queue.delete, lambda job_id: queue.wait(job_id, 5)):
+        with pytest.raises(UnreadableJob, match=f"version {record.VERSION + 1}, .* up to {record.VERSION}"):
+            await ask(ticket.id)
+    with pytest.raises(UnreadableJob):
+        await anext(queue.stream(ticket.id))
+    assert redis.hgetall(keys.job(ticket.id)) == before
+    page = await queue.views(status=None, model=None, lane=None, limit=10)
+    assert [each.id for each in page.jobs] == [ticket.id]  # what RQ's fields say can be told
+
+
+async def test_a_result_that_a_later_version_has_written_is_unreadable_and_not_an_internal_error(
+    queue: JobQueue, worker_queue: WorkerQueue
+):
+    ticket = await queue.submit(job(), SubmitOptions())
+    (claim,), _ = claim_all(worker_queue)
+    stored = base64.b64encode(record.pack({"type": "of_a_later_version"}))
+    worker_queue.finish([Outcome(claim, "finished", 60, stored)], 0)
+    for ask in (queue.view, lambda job_id: queue.wait(job_id, 5)):
+        with pytest.raises(UnreadableResult):
+            await ask(ticket.id)
+    assert (await queue.delete(ticket.id)) is not None
