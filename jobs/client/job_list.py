@@ -88,7 +88,7 @@ class JobList:
             pipeline.zrange(keys.registry(status, name), 0, -1)
         replies = await pipeline.execute()
         # The registry of started jobs names executions: id:execution.
-        return [raw.decode().partition(":")[0] for members in replies for raw in members]
+        return [member.partition(":")[0] for members in replies for member in keys.names(members)]
 
     async def _ids(
         self,
@@ -115,13 +115,14 @@ class JobList:
             for letter in letters:
                 below = letter + ("~" if after is None else record.place(after))
                 pipeline.zrevrangebylex(keys.jobs(name), "(" + below, "[" + letter, start=0, num=count)
-        ids = [record.id_at(raw.decode()[1:]) for members in await pipeline.execute() for raw in members]
+        places = [place for members in await pipeline.execute() for place in keys.names(members)]
+        ids = [record.id_at(place[1:]) for place in places]
         # Those that RQ enqueued come after all others, so they are looked for where these end.
         is_end = sum(record.created_at(job_id) is not None for job_id in ids) < count
         if is_end and status in (None, "queued"):
             for name in queues:
                 pipeline.lrange(keys.queue(name), -_NEWEST_OF_RQ, -1)
-            waiting = [raw.decode() for members in await pipeline.execute() for raw in members]
+            waiting = [job_id for members in await pipeline.execute() for job_id in keys.names(members)]
             ids += [job_id for job_id in waiting if record.created_at(job_id) is None]
         return ids
 

@@ -117,13 +117,15 @@ class WorkerQueue:
         pipeline = self._redis.pipeline(transaction=False)
         for queue in queues:
             pipeline.lindex(keys.queue(queue), 0)
-        heads = [head for head in zip(queues, pipeline.execute(), strict=True) if head[1] is not None]
-        pipeline.time()
+        replies = pipeline.execute(raise_on_error=False)
+        heads = [head for head in zip(queues, replies, strict=True) if isinstance(head[1], bytes)]
         for _, job_id in heads:
-            pipeline.hget(keys.job(job_id.decode()), "mlxq_expires_at")
-        (seconds, _), *limits = pipeline.execute()
-        found = zip(heads, limits, strict=True)
-        return {queue: float(limit) - seconds for (queue, _), limit in found if limit is not None}
+            pipeline.hget(keys.JOB_PREFIX.encode() + job_id, "mlxq_expires_at")
+        # A head that is no job of ours may hold anything: CLAIM puts it out of the way once the model is there.
+        found = zip(heads, pipeline.execute(raise_on_error=False), strict=True)
+        seconds, _ = self._redis.time()
+        times = {queue: _number(limit, math.inf) for (queue, _), limit in found if isinstance(limit, bytes)}
+        return {queue: limit - seconds for queue, limit in times.items() if limit != math.inf}
 
     def wait_for_work(self, wake_keys: Sequence[str], timeout_s: float) -> None:
         """Block until a marker says there is work, `interrupt_wait` is called, or the time is over."""

@@ -103,8 +103,10 @@ class Fleet:
         for model in shared:
             pipeline.hgetall(keys.loading(model))
         pipeline.zrange(keys.STARTING, 0, -1, withscores=True)
-        pipeline.time()
-        *notes, starting, (now, _) = pipeline.execute(raise_on_error=False)
+        *notes, starting = pipeline.execute(
+            raise_on_error=False
+        )  # a stranger's key of another type says nothing
+        now, _ = self._redis.time()
         names = {each.name for each in others}
         found = zip(shared, notes, strict=True)
         return FleetView(

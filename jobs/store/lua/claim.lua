@@ -66,8 +66,8 @@ local function look(queue, id)
   local job_key = 'rq:job:' .. id
   local head = redis.pcall('HMGET', job_key, 'status', 'mlxq_execution', 'mlxq_expires_at', 'worker_name', 'mlxq_crashes',
     'mlxq_cost', 'mlxq_attempts', 'mlxq_version')
-  if head.err then
-    sure('ZADD', 'rq:failed:' .. queue, t + 86400, id)           -- not even a hash: out of the way, but visible
+  if head.err or string.find(id, '[^!-~]') then                   -- neither we nor RQ make such ids
+    sure('ZADD', 'rq:failed:' .. queue, t + 86400, id)           -- or not even a hash: out of the way, but visible
     return 'skip'
   end
   local size = redis.call('HSTRLEN', job_key, 'data')

@@ -74,3 +74,14 @@ async def test_unreadable_commands_are_ignored_and_later_ones_obeyed(
         )
     )
     assert worker.pubsub_thread.is_alive()
+
+
+@pytest.mark.parametrize("job_id", [NO_TEXT, b"two\nlines"])
+async def test_a_job_whose_id_is_no_id_ends_no_worker(
+    queue: JobQueue, worker: ThreadWorker, redis_client: redis.Redis, job_id: bytes
+):
+    redis_client.hset(keys.JOB_PREFIX.encode() + job_id, mapping={"status": "queued", "data": "any"})
+    redis_client.rpush(keys.queue("embed:fake:interactive"), job_id)
+    assert vectors(await run(queue, "still here")) == [expected_vector("still here")]
+    assert redis_client.zrange(keys.registry("failed", "embed:fake:interactive"), 0, -1) == [job_id]
+    assert not worker._is_broken
