@@ -8,16 +8,16 @@ from collections.abc import Callable, Mapping
 
 from redis.exceptions import RedisError
 
-from jobs.generate import Pieces
 from jobs.job import LANES
 from jobs.store import keys, record
 from workers.loops.prepare import PreparePool
 from workers.loops.wakeup import POLL_S, WakeupListener
 from workers.models.model_cache import ModelCache
 from workers.models.swap import ModelSwap
-from workers.queue.client import WorkerQueue
-from workers.queue.execution import Claim, Claims, QueueCapacity
+from workers.queue.client import BrokenStream, WorkerQueue
+from workers.queue.execution import Claims, QueueCapacity
 from workers.queue.fleet import Fleet
+from workers.scheduling.active_job import ActiveJob
 from workers.scheduling.in_flight import InFlight, Reason
 
 log = logging.getLogger(__name__)
@@ -136,13 +136,18 @@ class ClaimLoop:
         active_jobs = self._in_flight.add(taken.claims)
         for active in active_jobs:
             if active.claim.published:
-                active.resume_from(self._published(active.claim))
+                self._resume(active)
         self._prepare_pool.add(active_jobs)
 
-    def _published(self, claim: Claim) -> list[Pieces]:
+    def _resume(self, active: ActiveJob) -> None:
         while True:
             try:
-                return self._queue.published(claim)
+                active.resume_from(self._queue.published(active.claim))
+                return
+            except BrokenStream:
+                log.error("the log of a stream has a gap", extra={"job_id": active.claim.id})
+                active.stream_is_broken = True
+                return
             except RedisError as error:
                 if self._stopping:
                     raise

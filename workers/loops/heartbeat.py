@@ -49,7 +49,11 @@ class Heartbeat:
         self._announce_every_s = min(1.0, settings.lease_s / 4)
         self._renew_every_s = settings.lease_s / 4
         self._promote_every_s = min(0.25, settings.lease_s / 4)
-        self._due_at = {"announce": 0.0, "renew": 0.0, "promote": 0.0, "sweep": 0.0}
+        self._due_at = {"announce": 0.0, "renew": 0.0, "promote": 0.0, "compare": 0.0, "sweep": 0.0}
+        self._unknown: set[str] = set()
+        """Members that Redis had this worker hold when they were last compared, and that it did not have."""
+        self._unheld: set[str] = set()
+        """And the other way round."""
         self._is_suspended = False
         self._is_broken = False
 
@@ -159,7 +163,7 @@ class Heartbeat:
 
     def _renew(self) -> None:
         jobs = self._in_flight.jobs()  # before: what is claimed meanwhile has a lease of its own
-        has_lease, dropped = self._queue.renew()
+        has_lease, dropped, held = self._queue.renew()
         if not has_lease:
             for active in self._in_flight.remove(jobs, Reason.LEASE_LOST):
                 log.warning("lease lost", extra={"job_id": active.claim.id})
@@ -167,6 +171,27 @@ class Heartbeat:
             canceled = [active for active in jobs if active.claim.member in dropped]
             self._in_flight.remove(canceled, Reason.CANCELED)
             self._due_at["renew"] = 0.0  # says that they are dropped, and asks for more
+        elif self._is_due("compare", self._renew_every_s):
+            self._compare(held)
+
+    def _compare(self, held: int) -> None:
+        """What Redis has this worker hold, and what it has. A Redis that lost the end of its file (power, a failover)
+        has forgotten claims, and outcomes. What differs twice in a row was not on its way.
+        """
+        unknown: set[str] = set()
+        unheld: set[str] = set()
+        if held != len(self._in_flight) or self._unknown or self._unheld:
+            members = self._queue.held()
+            jobs = {active.claim.member: active for active in self._in_flight.jobs()}
+            unknown, unheld = set(members) - jobs.keys(), jobs.keys() - set(members)
+            if forgotten := [member for member in members if member in unknown & self._unknown]:
+                log.warning("Redis has forgotten outcomes", extra={"jobs": len(forgotten)})
+                self._queue.reclaim_unknown(forgotten)
+            for active in self._in_flight.remove(
+                [jobs[member] for member in unheld & self._unheld], Reason.LEASE_LOST
+            ):
+                log.warning("Redis has forgotten a claim", extra={"job_id": active.claim.id})
+        self._unknown, self._unheld = unknown, unheld
 
     def _reclaim(self) -> None:
         requeued, failed, more = self._queue.reclaim()

@@ -363,6 +363,8 @@ class _Preparer:
             self.refuse(active, items)
         elif not items:
             self.refuse(active, InvalidInput("The job has no inputs.", param="input"))
+        elif active.stream_is_broken:
+            self.refuse(active, InternalError("The beginning of this answer is lost. Ask again."))
         else:
             for answer in items if active.resumes_from else ():
                 assert isinstance(answer, Answer), "only generating jobs have streams"

@@ -190,7 +190,7 @@ class ResultLoop:
             if claim.has_callbacks:
                 job = self._retry(lambda: self._bridge.fetch(claim.id))
                 self._bridge.run_success_callback(job, result)
-            return Outcome(claim, "finished", claim.result_ttl_s, stored)
+            return Outcome(claim, "finished", claim.result_ttl_s, stored, events=active.events)
         except JobError as raised:
             return self._failed(active, raised)
         except RedisError as raised:

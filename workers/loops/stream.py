@@ -1,14 +1,17 @@
 """Turns tokens into text, publishes it in streams, and hands complete answers on."""
 
+import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from queue import Empty, SimpleQueue
+from typing import TypeVar
 
 from msgspec.structs import replace
 from redis.exceptions import RedisError
 
 from jobs.generate import Piece, Pieces
+from jobs.store import record
 from workers.loops.decode import TokenEvent, answer_of
 from workers.loops.result import ResultLoop
 from workers.queue.client import WorkerQueue
@@ -18,10 +21,14 @@ from workers.scheduling.active_job import ActiveJob
 from workers.scheduling.device_queue import QueuedItem
 from workers.scheduling.in_flight import InFlight, Reason
 
+log = logging.getLogger(__name__)
+
 MAX_EVENTS = 256
 """Events in one EMIT: keeps the script near a millisecond."""
 
 RETRY_S = 0.1
+
+_T = TypeVar("_T")
 
 
 @dataclass(slots=True)
@@ -120,23 +127,35 @@ class StreamLoop:
     def _emit(self, growths: Sequence[_Growth]) -> None:
         for start in range(0, len(growths), MAX_EVENTS):
             part = growths[start : start + MAX_EVENTS]
-            events = [(each.active.claim, each.active.published + 1, self._event(each)) for each in part]
-            lost = self._retry(lambda events=events: self._queue.emit(events))
             for each in part:
-                each.active.published += 1
-            if lost:
-                members = [each.active for each in part if each.active.claim.member in lost]
-                self._in_flight.remove(members, Reason.LEASE_LOST)
+                each.active.events.append(record.pack(self._event(each)))
+            by_member = {each.active.claim.member: each.active for each in part}
+            events = [(active.claim, len(active.events), active.events[-1]) for active in by_member.values()]
+            emitted = self._retry(lambda events=events: self._queue.emit(events))
+            if emitted is None:
+                continue
+            for member, last in emitted.behind.items():
+                # Redis has lost the end of its file: all of it is told again, under the same numbers.
+                active = by_member[member]
+                log.warning("events of a stream are lost and told again", extra={"job_id": active.claim.id})
+                self._retry(
+                    lambda active=active, last=last: self._queue.emit_after(active.claim, last, active.events)
+                )
+            if emitted.lost:
+                gone = [by_member[member] for member in emitted.lost]
+                self._in_flight.remove(gone, Reason.LEASE_LOST)
 
-    def _retry(self, emit: Callable[[], set[str]]) -> set[str]:
-        """Redis away: the words wait for it, and the answers go on. A worker that is to stop does not wait."""
+    def _retry(self, emit: Callable[[], _T]) -> _T | None:
+        """Redis away: the words wait for it, and the answers go on. A worker that is to stop does not wait (None):
+        what the log lacks then is added before the job is finished.
+        """
         with self._queue.outage.holding() as hold:
             while True:
                 try:
                     return emit()
                 except RedisError as error:
                     if self._stopping:
-                        return set()
+                        return None
                     hold.note(error)
                     time.sleep(RETRY_S)
 
@@ -150,7 +169,7 @@ class StreamLoop:
         assert active.prepared is not None, "an answer of it has run"
         answer = next(item for item in active.prepared.items if isinstance(item, Answer))
         pieces = Pieces(answer.prompt_tokens, answer.cached_tokens, tuple(growth.pieces))
-        if active.published:
+        if active.events:
             return pieces
         load_s = self._result_loop.load_wait_s(active)
         return replace(pieces, load_s=load_s, digest=self._generators[active.model].info.digest)

@@ -9,16 +9,14 @@ from typing import Any
 import redis
 
 from jobs.client.announcements import encode_model
-from jobs.client.stream_reader import decode_pieces
 from jobs.errors import InternalError, JobError, JobExpired, WorkerLost
-from jobs.generate import Pieces
 from jobs.job import Result
 from jobs.models import ModelInfo
 from jobs.stats import WorkerStats
 from jobs.store import keys, record
 from jobs.store.outage import Outage
 from jobs.store.scripts import script
-from workers.queue.execution import Claim, Claims, Outcome, QueueCapacity, Reclaimed, Renewal
+from workers.queue.execution import Claim, Claims, Emitted, Outcome, QueueCapacity, Reclaimed, Renewal
 from workers.queue.result_store import ResultStore
 
 STREAM_TTL_S = 86_400
@@ -26,6 +24,9 @@ STREAM_TTL_S = 86_400
 
 SUSPECTS_PATIENCE_S = 30.0
 """Suspects are left to workers without jobs for so long. Then one that has jobs lets its hand become empty for them."""
+
+MAX_EMITTED = 256
+"""Events that one EMIT adds again: keeps a script near a millisecond."""
 
 MAX_RELEASED = 256
 """Jobs given back in one script: keeps it near a millisecond."""
@@ -35,6 +36,10 @@ MAX_SWEPT = 100
 
 MOST_SWEEPS = 100
 """Of one queue in a row. More expired entries are left to the next sweep."""
+
+
+class BrokenStream(Exception):
+    """The log of a stream lacks events in its middle."""
 
 
 class WorkerQueue:
@@ -146,10 +151,18 @@ class WorkerQueue:
             ttl = each.ttl_s if each.kind == "retry" else int(each.ttl_s)
             failure = self._results.place(each) if each.kind == "finished" else each.failure
             args += [claim.id, claim.execution, claim.queue, each.kind, ttl, each.stored, failure]
-        replies = self._scripts["finish"](args=args)
-        stale, followups = ([job_id.decode() for job_id in reply] for reply in replies)
-        self._results.note_finished(outcomes, stale)
-        return set(stale), followups
+            args += [len(each.events)]
+        stale, followups, behind = self._scripts["finish"](args=args)
+        again = dict(zip(keys.names(behind[::2]), behind[1::2], strict=True))
+        ids = set(keys.names(stale)), keys.names(followups)
+        self._results.note_finished([each for each in outcomes if each.claim.id not in again], ids[0])
+        if not again:
+            return ids
+        unsettled = [each for each in outcomes if each.claim.id in again]
+        for each in unsettled:
+            self.emit_after(each.claim, again[each.claim.id], each.events)
+        more = self.finish(unsettled, 0.0)
+        return ids[0] | more[0], ids[1] + more[1]
 
     def release(self, claims: Sequence[Claim]) -> None:
         """Give jobs back that nothing was done for."""
@@ -162,23 +175,41 @@ class WorkerQueue:
         """The result as FINISH takes it; a large one is written beside it first. Raises ResultTooLarge."""
         return self._results.store(claim, result)
 
-    def emit(self, events: Sequence[tuple[Claim, int, Pieces]]) -> set[str]:
-        """Add (execution, number, pieces) to streams. Returns members without a lease: theirs were not."""
-        args: list[Any] = [STREAM_TTL_S]
-        for claim, number, pieces in events:
-            args += [claim.id, claim.execution, number, record.pack(pieces)]
-        return set(keys.names(self._scripts["emit"](args=args)))
+    def emit(self, events: Sequence[tuple[Claim, int, bytes]]) -> Emitted:
+        """Add (execution, number, encoded pieces) to streams, those of one job in their order.
 
-    def published(self, claim: Claim) -> list[Pieces]:
-        """What earlier executions have published of the job's stream."""
+        Those that are there already are left as they are, and none is added behind a gap.
+        """
+        args: list[Any] = [STREAM_TTL_S]
+        for claim, number, body in events:
+            args += [claim.id, claim.execution, number, body]
+        lost, behind = self._scripts["emit"](args=args)
+        return Emitted(
+            frozenset(keys.names(lost)), dict(zip(keys.names(behind[::2]), behind[1::2], strict=True))
+        )
+
+    def emit_after(self, claim: Claim, last: int, events: Sequence[bytes]) -> None:
+        """Add again all events behind that number: the log has lost them. A job that is not held any more gets none."""
+        for start in range(last, len(events), MAX_EMITTED):
+            part = events[start : start + MAX_EMITTED]
+            self.emit([(claim, number, body) for number, body in enumerate(part, start + 1)])
+
+    def published(self, claim: Claim) -> list[bytes]:
+        """What earlier executions have published of the job's stream: its events, encoded. Raises BrokenStream."""
         rows: Any = self._redis.xrange(keys.stream(claim.id))
-        return [decode_pieces(fields[b"pieces"]) for _, fields in rows]
+        if [number for number, _ in rows] != [b"%d-0" % number for number in range(1, len(rows) + 1)]:
+            raise BrokenStream
+        return [fields[b"pieces"] for _, fields in rows]
 
     def renew(self) -> Renewal:
         """Extend this worker's lease. What it is told to drop counts as dropped when it renews again."""
-        has_lease, dropped = self._scripts["renew"](args=[self.worker, self._lease_s, *self._dropped])
+        has_lease, dropped, held = self._scripts["renew"](args=[self.worker, self._lease_s, *self._dropped])
         self._dropped = frozenset(keys.names(dropped))
-        return Renewal(bool(has_lease), self._dropped)
+        return Renewal(bool(has_lease), self._dropped, held)
+
+    def held(self) -> list[str]:
+        """Members that this worker holds as Redis has it, in the order of their claims."""
+        return keys.names(self._redis.zrange(keys.held(self.worker), 0, -1))  # pyright: ignore[reportArgumentType]
 
     def reclaim(self) -> Reclaimed:
         """Take back, a slice at a time, what workers held whose lease has ended."""
@@ -188,11 +219,17 @@ class WorkerQueue:
         """Take back these of its own at once, as from a dead worker: their call does not return.
         Returns (requeued, failed for good).
         """
+        return self._reclaim_members("hung", [claim.member for claim in claims])
+
+    def reclaim_unknown(self, members: Sequence[str]) -> int:
+        """Take back what Redis has this worker hold, and it does not. Returns how many are requeued."""
+        return self._reclaim_members("unknown", members)[0]
+
+    def _reclaim_members(self, whose: str, members: Sequence[str]) -> tuple[int, int]:
         requeued = failed = 0
         # Each goes to the front of its queue: the last first keeps their order.
-        for end in range(len(claims), 0, -MAX_RELEASED):
-            part = claims[max(0, end - MAX_RELEASED) : end]
-            counts = self._reclaim("members", self.worker, *(claim.member for claim in part))
+        for end in range(len(members), 0, -MAX_RELEASED):
+            counts = self._reclaim(whose, self.worker, *members[max(0, end - MAX_RELEASED) : end])
             requeued, failed = requeued + counts.requeued, failed + counts.failed
         return requeued, failed
 

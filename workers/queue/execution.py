@@ -1,6 +1,6 @@
 """An execution of a job: as a worker has claimed it (CLAIM), and what became of it (FINISH)."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Literal, NamedTuple
 
 from jobs.errors import Failure
@@ -29,7 +29,7 @@ class Claim(NamedTuple):
     streams: bool = False
     """Pieces of its result are published as they come."""
     published: int = 0
-    """Events of its stream that earlier executions have published."""
+    """Number of the last event that earlier executions have published of its stream."""
     parts: int = 0
     """In how many pieces a large job's data lies in Redis. 0: in one."""
 
@@ -65,6 +65,15 @@ class Claims(NamedTuple):
     """Queues at whose head is a job that a later version wrote, with that version. A worker of it must take the job."""
 
 
+class Emitted(NamedTuple):
+    """The reply to an EMIT."""
+
+    lost: frozenset[str]
+    """Members that are not held any more."""
+    behind: Mapping[str, int]
+    """Members whose logs lack what comes before these events, with the number of the last event that is there."""
+
+
 class Renewal(NamedTuple):
     """The reply to a RENEW."""
 
@@ -72,6 +81,8 @@ class Renewal(NamedTuple):
     """False: whatever the worker held is not its own any more. Its next claim begins a new lease."""
     dropped: frozenset[str]
     """Members that the worker is to drop: they are canceled."""
+    held: int
+    """How many the worker holds as Redis has it."""
 
 
 class Reclaimed(NamedTuple):
@@ -99,6 +110,8 @@ class Outcome(NamedTuple):
     """The encoded result, or the failure as RQ stores it."""
     failure: bytes = b""
     """The failure as msgpack."""
+    events: Sequence[bytes] = ()
+    """All of its stream, encoded: none may be missing in the log when it ends."""
 
 
 def failed(claim: Claim, failure: Failure, kind: OutcomeKind = "failed") -> Outcome:

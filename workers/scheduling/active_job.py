@@ -6,6 +6,7 @@ import time
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
+from jobs.client.stream_reader import decode_pieces
 from jobs.generate import GenerateJob, Pieces
 from jobs.job import LANES, Job, Lane
 from workers.queue.execution import Claim
@@ -62,8 +63,10 @@ class ActiveJob:
         """Items on the device, also of a job that is not wanted any more."""
         self.resumes_from: Sequence[Pieces] = ()
         """What earlier executions have published of its stream."""
-        self.published = 0
-        """Events of its stream so far. Once it runs, the stream loop counts them."""
+        self.events: list[bytes] = []
+        """Of its stream so far, encoded: Redis may lose the last ones. Once it runs, the stream loop adds to them."""
+        self.stream_is_broken = False
+        """What was published lacks something, so it cannot go on."""
         self.keep_alive_s: float | None = None
         """How long it asks its model to be kept in memory. None: the usual time."""
         self._unfinished = 0
@@ -103,10 +106,10 @@ class ActiveJob:
         """Places that it takes among a generating model's answers."""
         return max(1, len(self.prepared.items)) if self.prepared else 1
 
-    def resume_from(self, published: Sequence[Pieces]) -> None:
+    def resume_from(self, published: Sequence[bytes]) -> None:
         """Go on after what earlier executions have published. Called by the claim loop, before it is prepared."""
-        self.resumes_from = published
-        self.published = len(published)
+        self.resumes_from = [decode_pieces(body) for body in published]
+        self.events = list(published)
 
     def note_decoded(self, job: Job) -> None:
         """Called by the thread that prepares it, which has read what is asked."""

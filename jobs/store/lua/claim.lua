@@ -7,7 +7,7 @@
 --   given the turn instead: it takes nothing, lets its hand become empty, and asks again. It gives an earlier turn back.
 -- mode 'suspect' takes one suspect, if the worker has the turn.
 -- Repeated with the same prefix (its reply was lost), it gives the same claims again.
--- Returns {1 if the worker has the turn, {{id, execution, queue, data (none of a large job) and FIELDS, events of its stream}…},
+-- Returns {1 if the worker has the turn, {{id, execution, queue, data (none of a large job) and FIELDS, last event of its stream}…},
 --   {queues with more}, 1 if it began the worker's lease: what that had held before is not its own any more,
 --   1 if it stopped because it had done enough: call again, {queue, version of the job at its head that is newer, …}}.
 deny_oom()
@@ -30,7 +30,7 @@ local function row(id, execution, queue)
   local small = redis.call('HSTRLEN', job_key, 'data') <= INLINE_BYTES
   local fields = redis.call('HMGET', job_key, small and 'data' or 'no data', unpack(FIELDS))
   if fields[8] then fields[1] = false end                         -- in parts: mlxq_data_0, mlxq_data_1, …
-  return {id, execution, queue, fields, fields[#fields] and sure('XLEN', 'mlxq:stream:' .. id) or 0}
+  return {id, execution, queue, fields, fields[#fields] and last_event(id) or 0}
 end
 
 -- Those of its last answer that are still its own. It is kept until the worker's next one, or its end.

@@ -1,14 +1,15 @@
 -- FINISH: settle executions. Fenced: whoever lost the lease (or whose job was canceled) changes nothing.
 -- ARGV: worker, iso now, seconds worked, count, then per execution:
---   id, execution, queue, verdict, ttl_s or delay_s, stored, failure
+--   id, execution, queue, verdict, ttl_s or delay_s, stored, failure, number of its stream's last event (0: not to be looked at)
 -- verdict finished: stored = base64 of the result, kept for ttl_s; failure = 'beside' where it tells what lies beside
 --         failed | stopped: stored = exc_string, failure = msgpack
 --         retry: back to the queue after delay_s          release: back to the queue's front, unharmed
--- Returns {stale ids, ids that the caller is to follow up}.
+-- Returns {stale ids, ids that the caller is to follow up, {id, last event that is there, … of those whose log lacks its end: they
+--   are not settled before it is there}}.
 allow_oom()
 local worker, iso, worked, count = ARGV[1], ARGV[2], ARGV[3], tonumber(ARGV[4])
 local worker_key = 'rq:worker:' .. worker
-local stale, followups, mail = {}, {}, {}
+local stale, followups, behind, mail = {}, {}, {}, {}
 local succeeded, failed = 0, 0
 
 -- To the queue's tail, at once or after delay_s.
@@ -79,14 +80,19 @@ end
 local at = 5
 for n = 1, count do
   local id, execution, queue = ARGV[at], ARGV[at + 1], ARGV[at + 2]
-  local is_held = is_current(id, execution)
-  drop_execution(queue, id, execution, worker)
-  if is_held then
+  local is_held, events = is_current(id, execution), tonumber(ARGV[at + 7])
+  local last = is_held and events > 0 and last_event(id)
+  if last and last < events then
+    behind[#behind + 1] = id
+    behind[#behind + 1] = last
+  elseif is_held then
+    drop_execution(queue, id, execution, worker)
     settle(id, execution, queue, ARGV[at + 3], tonumber(ARGV[at + 4]), ARGV[at + 5], ARGV[at + 6])
-  elseif not has_result_of(id, execution) then                     -- else an earlier reply was lost
-    stale[#stale + 1] = id
+  else
+    drop_execution(queue, id, execution, worker)
+    if not has_result_of(id, execution) then stale[#stale + 1] = id end   -- else an earlier reply was lost
   end
-  at = at + 7
+  at = at + 8
 end
 if redis.call('EXISTS', worker_key) == 1 then
   redis.call('HINCRBY', worker_key, 'successful_job_count', succeeded)
@@ -94,4 +100,4 @@ if redis.call('EXISTS', worker_key) == 1 then
   redis.call('HINCRBYFLOAT', worker_key, 'total_working_time', worked)
 end
 post(mail)
-return {stale, followups}
+return {stale, followups, behind}

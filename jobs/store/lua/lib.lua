@@ -219,6 +219,12 @@ local function look_after_leases(lease)
   return t, t >= grace_until
 end
 
+-- The number of the last event in a stream's log, 0 where there is none.
+local function last_event(id)
+  local last = sure('XREVRANGE', 'mlxq:stream:' .. id, '+', '-', 'COUNT', 1)[1]
+  return last and tonumber(string.match(last[1], '^%d+')) or 0
+end
+
 -- What an ended job still asks for, done by a worker through RQ: its dependents, its webhooks and, if no worker was
 -- there when it failed, its failure callback. They are due after delay_s. Returns whether there is any.
 local function follow_up(job_key, id, webhooks, callback_owed, delay_s)

@@ -3,7 +3,8 @@
 -- What such a worker held is first put out of its reach, all at once by its name, and then worked on in slices.
 -- ARGV: iso now, lease_s, max crashes, exc_string and failure for the last crash, whose:
 --   'expired': of workers whose lease has ended; 'worker', name: also this one's, which is known to be dead;
---   'members', worker, member, …: these executions, whose call hung in a worker that lives.
+--   'hung', worker, member, …: these executions, whose call hung in a worker that lives;
+--   'unknown', worker, member, …: these, which a worker that lives does not have (Redis lost the end of its file): no crash.
 -- Returns {requeued, failed, 1 if there is more to do: call again}.
 allow_oom()
 local SLICE, WORKERS = 200, 16
@@ -26,9 +27,12 @@ local function take_back(member)
   local queue, is_held = head[1], head[2] == 'started' and head[3] == execution
   drop_execution(queue, id, execution, head[5] or '')
   if not is_held then return end
-  local crashes = (tonumber(head[4] or '') or 0) + 1
-  redis.call('HSET', job_key, 'mlxq_crashes', crashes)
-  if crashes >= max_crashes then
+  local crashes, crashed = tonumber(head[4] or '') or 0, whose ~= 'unknown'
+  if crashed then
+    crashes = crashes + 1
+    redis.call('HSET', job_key, 'mlxq_crashes', crashes)
+  end
+  if crashed and crashes >= max_crashes then
     fail(mail, queue, id, iso, '', execution, ARGV[4], ARGV[5])
     failed = failed + 1
   else
@@ -50,7 +54,7 @@ local function take_lease(worker)
   redis.call('DEL', 'mlxq:claimed:' .. worker, 'mlxq:dropped:' .. worker)
 end
 
-if whose == 'members' then
+if whose == 'hung' or whose == 'unknown' then
   for n = #ARGV, 8, -1 do                                        -- last first: the front keeps the order
     take_back(ARGV[n])
     sure('ZREM', held_key(ARGV[7]), ARGV[n])

@@ -9,7 +9,7 @@ from jobs.client.queue import JobQueue
 from jobs.errors import ModelChanged
 from jobs.generate import GenerateJob, Piece, Pieces, Prompt
 from jobs.job import Lane, SubmitOptions
-from jobs.store import keys
+from jobs.store import keys, record
 from jobs.store.connection import connect_async
 from jobs.store.redis_server import RedisServer
 from tests.support.fake_generator import FakeGenerator, byte_tokenizer
@@ -63,7 +63,7 @@ def begin(redis_client: redis.Redis, digest: str) -> None:
     event = Pieces(
         9, 0, (Piece(text=BEGUN, tokens=tuple(byte_tokenizer().encode(BEGUN).ids)),), digest=digest
     )
-    assert not earlier.emit([(claim, 1, event)])
+    assert not earlier.emit([(claim, 1, record.pack(event))]).lost
     earlier.release([claim])
     earlier.leave()
 

@@ -1,6 +1,7 @@
 """The whole worker, its threads and a real Redis; only the model is a fake."""
 
 import asyncio
+from typing import Any
 
 import pytest
 import redis
@@ -24,6 +25,8 @@ from tests.support.running_worker import (
     vectors,
 )
 from tests.support.waiting import PATIENCE_S, until, until_async
+from workers.queue.client import WorkerQueue
+from workers.queue.execution import QueueCapacity
 
 
 async def test_every_job_gets_its_own_vectors_in_order(queue: JobQueue):
@@ -184,6 +187,22 @@ async def test_a_job_of_a_later_version_is_told_of_once_and_costs_no_busy_loop(
     assert redis_client.info("stats")["total_commands_processed"] - before < 300
     assert caplog.text.count("later version") == 1
     await queue.cancel(ticket.id)
+
+
+async def test_a_job_whose_end_redis_has_forgotten_is_done_again(
+    queue: JobQueue, redis_client: redis.Redis, worker: ThreadWorker
+):
+    await run(queue, "first")
+    workers: Any = redis_client.zrange(keys.LEASES, 0, -1)
+    redis_client.set(keys.SUSPENDED, 1)
+    await until(lambda: worker.is_suspended)
+    ticket = await queue.submit(job("forgotten"), SubmitOptions())
+    # What the worker's claim wrote, which is there again after its FINISH was lost with the end of the file:
+    lost = WorkerQueue(redis_client, workers[0].decode(), lease_s=1, max_crashes=4)
+    assert lost.claim([QueueCapacity("embed:fake:default", 100, 9)], max_jobs=9).claims
+    redis_client.delete(keys.SUSPENDED)
+    await queue.wait(ticket.id, PATIENCE_S)
+    assert (await queue.view(ticket.id)).attempts == 2
 
 
 async def test_no_key_is_left_when_the_results_have_expired(queue: JobQueue, redis_client: redis.Redis):

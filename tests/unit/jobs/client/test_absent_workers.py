@@ -16,6 +16,7 @@ from jobs.errors import (
 from jobs.generate import GenerateJob, Piece, Pieces, Prompt
 from jobs.job import SubmitOptions
 from jobs.settings import Settings
+from jobs.store import record
 from tests.support.queue_jobs import RESULT, claim_all, finish, job
 from tests.support.waiting import until, within
 from workers.queue.client import WorkerQueue
@@ -109,12 +110,12 @@ async def test_a_stream_that_has_begun_outlives_its_worker(hurried: JobQueue, wo
         [QueueCapacity("generate:w:default", 10_000, 9)], max_jobs=9, suspect=False
     ).claims
     published = [Pieces(1, 0, (Piece(text=text),)) for text in ("one", "two")]
-    worker_queue.emit([(claims[0], 1, published[0])])
+    worker_queue.emit([(claims[0], 1, record.pack(published[0]))])
 
     async with contextlib.aclosing(hurried.stream(ticket.id)) as events:
         assert await within(anext(events)) == (1, published[0])
         await until(lambda: hurried._watch.absent_s("w") > 0.5)
-        worker_queue.emit([(claims[0], 2, published[1])])
+        worker_queue.emit([(claims[0], 2, record.pack(published[1]))])
         assert await within(anext(events)) == (2, published[1])
 
 
@@ -129,7 +130,7 @@ async def test_a_finished_stream_read_again_without_a_worker_is_whole(
     ).claims
     published = [Pieces(1, 0, (Piece(text=text),)) for text in ("one", "two")]
     for number, pieces in enumerate(published, 1):
-        worker_queue.emit([(claims[0], number, pieces)])
+        worker_queue.emit([(claims[0], number, record.pack(pieces))])
     finish(worker_queue, claims[0])
     assert [event async for event in hurried.stream(first.id)] == [(1, published[0]), (2, published[1])]
     await until(lambda: hurried._watch.absent_s("w") > 0.5)

@@ -71,7 +71,7 @@ async def test_one_lease_stands_for_all_that_a_worker_holds(
     claim_all(worker_queue)
     assert client.zrange(keys.LEASES, 0, -1) == [b"w1"]
     end_lease(client, "w1")
-    assert worker_queue.renew() == (True, frozenset())
+    assert worker_queue.renew() == (True, frozenset(), 3)
     assert until_s(client, "w1") == pytest.approx(LEASE_S, abs=1)
 
 
@@ -193,6 +193,18 @@ async def test_a_record_that_is_gone_leaves_no_trace_of_its_execution(
     end_lease(client, "w1")
     assert reclaim_all(other) == (0, 0)
     assert not client.exists(keys.registry("started", QUEUE), keys.execution(claim.member), keys.held("w1"))
+
+
+async def test_what_a_worker_holds_without_knowing_goes_back_unharmed(
+    queue: JobQueue, worker_queue: WorkerQueue, server: fakeredis.FakeServer, client: redis.Redis
+):
+    ids = [(await queue.submit(job(str(n)), SubmitOptions())).id for n in range(3)]
+    claims, _ = claim_all(worker_queue)
+    assert worker_queue.held() == [claim.member for claim in claims]
+    assert worker_queue.reclaim_unknown(worker_queue.held()[:2]) == 2
+    assert waiting(client) == ids[:2]
+    assert crashes(server, *claims) == [None, None, None]
+    assert worker_queue.renew().held == 1
 
 
 # Pauses and clocks
