@@ -49,6 +49,10 @@ class Settings(BaseSettings):
         ge=64 * 1024**2,
         description="Memory for the Redis that mlxq starts itself. Unset: 10 % of the machine's or container's.",
     )
+    wait_for_disk: bool = Field(
+        default=False,
+        description="Acknowledge asynchronous jobs once Redis has them on its disk: up to 1 s. Redis 7.2 or Valkey.",
+    )
     host: str = Field(default="127.0.0.1", description="Address the API listens on; local only by default.")
     port: int = Field(
         default=8000, ge=0, le=65535, description="Port the API listens on; 0 picks a free one."

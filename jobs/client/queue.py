@@ -40,6 +40,7 @@ from jobs.store import keys, record
 from jobs.store.outage import Outage, cause_of
 from jobs.store.probe import RedisUnusable
 from jobs.store.scripts import script
+from jobs.store.servers.disk import DiskWait
 
 log = logging.getLogger(__name__)
 
@@ -81,6 +82,7 @@ class JobQueue:
             max_bytes=settings.queue_bytes,
             idempotency_ttl_s=settings.idempotency_ttl_s,
         )
+        self._disk_wait = DiskWait(redis)
         self._outcomes = OutcomeListener(redis, self._outage)
         self._results = ResultReader(redis, results)
         declared = [declared_model(entry) for entry in settings.declared_models]
@@ -342,21 +344,18 @@ class JobQueue:
         fields, parts = record.parted(record.encode(job, options, channel))
         idem = options.idempotency_key
         size_bytes = record.size_bytes(fields, parts)
-        args = [
-            job_id,
-            queue,
-            "" if options.ttl_s is None else options.ttl_s,
-            keys.idempotency(idem) if idem else "",
-            fingerprint(job) if idem else "",
-            size_bytes,
-            len(fields),
-            *fields,
-        ]
+        ttl_s = "" if options.ttl_s is None else options.ttl_s
+        known_by = (keys.idempotency(idem), fingerprint(job)) if idem else ("", "")
+        args = [job_id, queue, ttl_s, *known_by, size_bytes, len(fields), *fields]
         async with self._reaching_redis():
             await self._overload.check_memory()
             if parts:
-                return await self._admit_batcher.admit_large(args, keys.job(job_id), parts)
-            return await self._admit_batcher.admit(args, size_bytes)
+                verdict = await self._admit_batcher.admit_large(args, keys.job(job_id), parts)
+            else:
+                verdict = await self._admit_batcher.admit(args, size_bytes)
+            if self._settings.wait_for_disk and not options.awaited:
+                await self._disk_wait.wait()
+            return verdict
 
     def _unexpect(self, job_id: str) -> None:
         self._models.pop(job_id, None)
