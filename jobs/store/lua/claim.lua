@@ -172,11 +172,18 @@ end
 -- Queues with suspects that the worker could run now: those whose turn nobody has, and that have waited for so long.
 local has_suspects = redis.call('EXISTS', SUSPECTS) == 1
 
+-- A suspect that a later version wrote waits for a worker that can read it, and so do those behind it.
+local function is_readable(queue)
+  local id = sure('LINDEX', SUSPECTS .. ':' .. queue, 0)
+  local written_by = id and redis.pcall('HGET', 'rq:job:' .. id, 'mlxq_version')
+  return type(written_by) ~= 'string' or (tonumber(written_by) or 0) <= version
+end
+
 local function take_turn(waited_s)
   for at = QUEUES, has_suspects and #ARGV or 0, 3 do
     local queue, room = ARGV[at], tonumber(ARGV[at + 2])
     local since = room > 0 and tonumber(sure('ZSCORE', SUSPECTS, queue) or '')
-    if since and t - since >= waited_s and not holder_of_turn(queue) then
+    if since and t - since >= waited_s and not holder_of_turn(queue) and is_readable(queue) then
       sure('HSET', TURNS, model_of(queue), worker)
       return true
     end

@@ -10,7 +10,7 @@ from jobs.client.queue import JobQueue
 from jobs.errors import WorkerLost
 from jobs.job import SubmitOptions
 from jobs.settings import Settings
-from jobs.store import keys
+from jobs.store import keys, record
 from tests.support.queue_jobs import QUEUE, RESULT, claim_all, finish, job
 from workers.queue.client import WorkerQueue
 from workers.queue.execution import Claim, Claims, Outcome, QueueCapacity
@@ -104,6 +104,32 @@ async def test_only_one_worker_at_a_time_has_the_turn_of_a_model(queue: JobQueue
     finish(one, claim)
     assert not fresh(one).has_turn  # it gives the turn back
     assert fresh(other, is_idle=True).has_turn
+
+
+async def test_a_worker_takes_no_turn_for_a_suspect_of_a_later_version_and_leaves_it_to_one_that_reads_it(
+    queue: JobQueue, worker: Workers, client: redis.Redis, monkeypatch: pytest.MonkeyPatch
+):
+    (suspected,) = await hurt(queue, worker, 2)
+    client.hset(keys.job(suspected), "mlxq_version", record.VERSION + 1)
+    old, new = worker("old"), worker("new")
+    for _ in range(3):
+        assert not fresh(old, is_idle=True).has_turn
+    monkeypatch.setattr(record, "VERSION", record.VERSION + 1)
+    assert fresh(new, is_idle=True).has_turn
+    assert names(suspect(new)) == [suspected]
+
+
+async def test_behind_a_suspect_of_a_later_version_fresh_jobs_go_on(
+    queue: JobQueue, worker: Workers, client: redis.Redis
+):
+    (suspected,) = await hurt(queue, worker, 2)
+    client.hset(keys.job(suspected), "mlxq_version", record.VERSION + 1)
+    tickets = [await queue.submit(job(text), SubmitOptions()) for text in ("a", "b")]
+    one_at_a_time = [QueueCapacity(QUEUE, 1 << 30, 1)]
+    old = worker("old")
+    taken = old.claim(one_at_a_time, max_jobs=1, is_idle=True)
+    assert names(taken.claims) == [tickets[0].id]
+    assert taken.backlog == {QUEUE}
 
 
 async def test_the_turn_of_a_dead_worker_is_free(queue: JobQueue, worker: Workers, client: redis.Redis):
