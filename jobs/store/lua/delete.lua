@@ -9,7 +9,7 @@ local status, queue, idem = head[1], head[2], head[3]
 if not status then return 'missing' end
 if not (status == 'finished' or status == 'failed' or status == 'stopped' or status == 'canceled') then return 'open' end
 for _, state in ipairs({'finished', 'failed', 'canceled'}) do sure('ZREM', 'rq:' .. state .. ':' .. queue, id) end
-unlist(queue, id)
+relist(queue, id)
 if idem then
   local named = redis.pcall('HGET', idem, 'job')
   if named == id then redis.call('UNLINK', idem) end

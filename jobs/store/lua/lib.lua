@@ -103,9 +103,11 @@ local function listed(state, id)
   return LETTERS[state] .. place(id)
 end
 
-local function unlist(queue, id)
-  local at = place(id)
-  sure('ZREM', 'mlxq:jobs:' .. queue, 'o' .. at, 'f' .. at, 'x' .. at, 'c' .. at)
+-- A job has ended in this state; nil: its record is gone.
+local function relist(queue, id, state)
+  local key, at = 'mlxq:jobs:' .. queue, place(id)
+  if sure('ZREM', key, 'o' .. at) == 0 then redis.call('ZREM', key, 'f' .. at, 'x' .. at, 'c' .. at) end
+  if state then redis.call('ZADD', key, 0, LETTERS[state] .. at) end
 end
 
 local function u32(n)
@@ -310,13 +312,12 @@ local function keep(job_key, id, queue, state, ttl, followed_up)
   if parts then drop_parts(job_key, parts) end                    -- nobody reads a large job's text again
   if ttl == 0 and followed_up then ttl = 3600 end
   if has[2] then end_idempotency(has[2], id, ttl) end
-  unlist(queue, id)
+  relist(queue, id, ttl ~= 0 and state or nil)
   if ttl == 0 then
     redis.call('DEL', job_key, 'rq:results:' .. id, 'mlxq:stream:' .. id)
     return
   end
   local registry = 'rq:' .. state .. ':' .. queue
-  sure('ZADD', 'mlxq:jobs:' .. queue, 0, listed(state, id))
   if ttl < 0 then
     redis.call('PERSIST', job_key)
     redis.call('PERSIST', 'rq:results:' .. id)

@@ -10,7 +10,7 @@ for _, state in ipairs({'finished', 'failed', 'canceled'}) do
   local ids = sure('ZRANGEBYSCORE', registry, '-inf', now(), 'LIMIT', 0, most)
   for _, id in ipairs(ids) do
     redis.call('ZREM', registry, id)
-    if redis.call('EXISTS', 'rq:job:' .. id) == 0 then unlist(queue, id) end
+    if redis.call('EXISTS', 'rq:job:' .. id) == 0 then relist(queue, id) end
   end
   if #ids == most then more = 1 end
 end
