@@ -2,6 +2,7 @@
 -- ARGV: worker, lease_s, then per model: name, digest.
 -- A worker that has not announced itself yet counts as one that starts, so that of two that start at once one is told.
 -- Returns {model, another worker, its digest} of the first conflict, and registers nothing then; else nothing.
+allow_oom()
 local KEEP_S = 3600
 local worker, lease, t = ARGV[1], tonumber(ARGV[2]), now()
 

@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 import pytest
 import redis
+from msgspec.structs import replace
 
 from jobs.client.queue import JobQueue
 from jobs.job import SubmitOptions
@@ -117,7 +118,9 @@ async def test_results_wait_for_a_redis_that_refuses_them_and_nothing_is_claimed
 
 
 async def test_a_worker_of_a_full_redis_is_known_to_live(tmp_path: Path):
-    async with _at_work(tmp_path / "redis", FakeRunner()) as (place, worker, _):
+    runner = FakeRunner()
+    runner.info = replace(runner.info, digest="of its files")  # which it registers with every announcement
+    async with _at_work(tmp_path / "redis", runner) as (place, worker, _):
         with _full_memory(place):
             ticks = worker.ticks
             await until(lambda: worker.ticks > ticks + 30)  # three times as long as its announcement holds
