@@ -144,3 +144,28 @@ async def test_a_worker_that_stops_while_its_result_is_refused_leaves_the_job_to
         with running_worker(place.server.url, FakeRunner()):
             found = vectors(await queue.wait(ticket.id, PATIENCE_S))
     assert found == [expected_vector(text) for text in TEXTS]
+
+
+async def test_a_single_result_that_is_refused_stops_the_claims_of_its_worker(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(result, "MAX_REFUSALS", 1)  # of a command that Redis would always refuse
+    runner = FakeRunner()
+    runner.gate.clear()
+    async with _at_work(tmp_path / "redis", runner) as (place, worker, queue):
+        first = (await queue.submit(job(*TEXTS), KEPT)).id
+        await until(lambda: runner.batches)
+        # All but mlxq:blob:…, where large results lie.
+        place.client.execute_command(
+            "ACL", "SETUSER", "default", "resetkeys", "~rq:*", "~mlxq:[^b]*", "~mlxq:be*"
+        )
+        runner.gate.set()
+        await until(lambda: worker._queue.outage.refuses_work)
+        small = [(await queue.submit(job(f"small {number}"), KEPT)).id for number in range(BACKLOG)]
+        ticks = worker.ticks
+        await until(lambda: worker.ticks > ticks + 30)
+        assert _statuses(place.client, small) == [b"queued"] * BACKLOG
+
+        place.client.execute_command("ACL", "SETUSER", "default", "allkeys")
+        for each in (first, *small):
+            await queue.wait(each, PATIENCE_S)
