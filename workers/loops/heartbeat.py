@@ -122,7 +122,7 @@ class Heartbeat:
             return
         if not self._model_cache.is_settled:
             self._model_cache.note_fleet(self._fleet.view(runners))
-        loading = self._note_progress()
+        progress = self._model_cache.load_progress
         stats = WorkerStats(
             name=self._rq_worker.name,
             models=tuple(runners),
@@ -130,23 +130,21 @@ class Heartbeat:
             jobs_in_hand=len(self._in_flight),
             drain_rate=self._result_loop.drain_rates.read(),
             loaded=self._model_cache.report(),
-            loading=loading,
+            loading=progress[0] if progress else None,
             unloadable=self._model_cache.unloadable(),
         )
         self._queue.announce(stats, infos)
-        self._announce_to_rq()  # which a full Redis refuses, and takes the other
+        # A full Redis refuses what follows, and takes the other.
+        if progress:
+            self._note_progress(*progress)
+        self._announce_to_rq()
         self._queue.outage.end()
 
-    def _note_progress(self) -> str | None:
-        """That a load gets on: others wait for it as long as it does. The model that is being loaded."""
-        progress = self._model_cache.load_progress
-        if progress is None:
-            return None
-        model, steps, began_ago_s = progress
+    def _note_progress(self, model: str, steps: int, began_ago_s: float) -> None:
+        """That a load gets on: others wait for it as long as it does."""
         if self._progress != (model, steps):
             self._fleet.note_progress(model, began_ago_s)
             self._progress = model, steps
-        return model
 
     def _announce_to_rq(self) -> None:
         rq_worker = self._rq_worker

@@ -4,6 +4,7 @@
 -- ARGV: worker, model, seconds without progress after which a load counts as stuck, seconds for which a death is remembered.
 -- Repeated (its reply was lost), it gives the same answer.
 -- Returns {the worker whose turn it is ('': this one's), {worker that died in its load, seconds since it began, …}}.
+deny_oom()
 local worker, stuck, remembered = ARGV[1], tonumber(ARGV[3]), tonumber(ARGV[4])
 local key = 'mlxq:loading:' .. ARGV[2]
 local t, loader, deaths = now(), '', {}
