@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 
+from msgspec import MsgspecError
 from redis.exceptions import RedisError
 
 from jobs.job import LANES
@@ -144,8 +145,10 @@ class ClaimLoop:
             try:
                 active.resume_from(self._queue.published(active.claim))
                 return
-            except BrokenStream:
-                log.error("the log of a stream has a gap", extra={"job_id": active.claim.id})
+            except (BrokenStream, MsgspecError, KeyError):
+                log.error(
+                    "the log of a stream has a gap or cannot be read", extra={"job_id": active.claim.id}
+                )
                 active.stream_is_broken = True
                 return
             except RedisError as error:

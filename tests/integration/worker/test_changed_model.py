@@ -6,7 +6,7 @@ from msgspec.structs import replace
 
 from jobs.client.announcements import encode_model
 from jobs.client.queue import JobQueue
-from jobs.errors import ModelChanged
+from jobs.errors import InternalError, ModelChanged
 from jobs.generate import GenerateJob, Piece, Pieces, Prompt
 from jobs.job import Lane, SubmitOptions
 from jobs.store import keys, record
@@ -14,6 +14,7 @@ from jobs.store.connection import connect_async
 from jobs.store.redis_server import RedisServer
 from tests.support.fake_generator import FakeGenerator, byte_tokenizer
 from tests.support.running_worker import SETTINGS, running_worker
+from tests.support.waiting import PATIENCE_S
 from workers.queue.client import WorkerQueue
 from workers.queue.execution import QueueCapacity
 
@@ -66,6 +67,28 @@ def begin(redis_client: redis.Redis, digest: str) -> None:
     assert not earlier.emit([(claim, 1, record.pack(event))]).lost
     earlier.release([claim])
     earlier.leave()
+
+
+@pytest.mark.parametrize("entry", [{"pieces": b"\xc1garbage"}, {"other": b"field"}])
+async def test_a_log_that_cannot_be_read_fails_its_job_and_ends_no_worker(
+    redis_server: RedisServer, redis_client: redis.Redis, entry: dict[str | bytes, bytes]
+):
+    generator = FakeGenerator("w")
+    now, _ = redis_client.time()  # pyright: ignore[reportGeneralTypeIssues]
+    redis_client.hset(keys.MODELS, "w", encode_model(generator.info, now))
+    queue = JobQueue(connect_async(redis_server.url), SETTINGS)
+    await queue.start()
+    try:
+        ticket = await queue.submit(STORY, SubmitOptions())
+        redis_client.xadd(keys.stream(ticket.id), entry, id="1-0")  # pyright: ignore[reportArgumentType]
+        with running_worker(redis_server.url, generator) as worker:
+            with pytest.raises(InternalError, match="The beginning of this answer is lost"):
+                await queue.wait(ticket.id, PATIENCE_S)
+            sound = await queue.submit(replace(STORY, stream=False), SubmitOptions())
+            assert await queue.wait(sound.id, PATIENCE_S)
+            assert not worker._is_broken
+    finally:
+        await queue.aclose()
 
 
 async def test_the_first_event_names_the_model_that_writes_it(
