@@ -22,6 +22,6 @@ end
 local mail, ttl, fields = {}, failure_ttl(job_key), drop_inputs(job_key)
 tell_channels(mail, fields.mlxq_waiters, id, 'canceled', failure)
 write_ended(job_key, fields, 'canceled', iso, false)
-keep(job_key, id, queue, 'canceled', ttl)
+keep(job_key, id, queue, 'canceled', ttl, false, fields.mlxq_idem)
 post(mail)
 return 'canceled'

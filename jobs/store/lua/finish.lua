@@ -68,7 +68,7 @@ local function settle(id, execution, queue, verdict, ttl, stored, failure)
       tell_channels(mail, fields.mlxq_waiters, id, 'finished', stored)
       followed_up = follow_up(job_key, id, fields.webhooks, false, FOLLOW_UP_S)
       write_ended(job_key, fields, 'finished', iso, followed_up)
-      keep(job_key, id, queue, 'finished', ttl, followed_up)
+      keep(job_key, id, queue, 'finished', ttl, followed_up, fields.mlxq_idem)
     end
   else
     failed = failed + 1

@@ -246,10 +246,13 @@ end
 -- An entry of RQ's stream of a job's results, of which RQ keeps ten. A stream takes 4 KB for entries to come; its copy
 -- takes what is in it.
 local function add_result(id, execution, ...)
-  local key, at_ms = 'rq:results:' .. id, math.floor(now() * 1000)
-  local last = sure('XREVRANGE', key, '+', '-', 'COUNT', 1)[1]   -- there are some where RQ runs a job again
-  if last then at_ms = math.max(at_ms, tonumber(string.match(last[1], '^%d+')) + 1) end
-  redis.call('XADD', key, 'MAXLEN', 10, string.format('%.0f-', at_ms) .. tag(execution), ...)
+  local key, at_ms, seq = 'rq:results:' .. id, math.floor(now() * 1000), tag(execution)
+  local added = redis.pcall('XADD', key, 'MAXLEN', 10, string.format('%.0f-%s', at_ms, seq), ...)
+  if added.err then                                               -- RQ has it run again, and time stood still or went back
+    local last = sure('XREVRANGE', key, '+', '-', 'COUNT', 1)[1]
+    if last then at_ms = math.max(at_ms, tonumber(string.match(last[1], '^%d+')) + 1) end
+    redis.call('XADD', key, 'MAXLEN', 10, string.format('%.0f-%s', at_ms, seq), ...)
+  end
   redis.call('COPY', key, 'mlxq:new_result', 'REPLACE')
   redis.call('RENAME', 'mlxq:new_result', key)
 end
@@ -305,13 +308,10 @@ local function end_idempotency(idem, id, ttl)
 end
 
 -- What becomes of a job that ended as finished, failed (or stopped) or canceled.
--- ttl as in RQ: -1 keeps for ever, 0 deletes at once, but for an hour if something is to follow.
-local function keep(job_key, id, queue, state, ttl, followed_up)
-  local has = redis.call('HMGET', job_key, 'mlxq_parts', 'mlxq_idem')
-  local parts = tonumber(has[1] or '')
-  if parts then drop_parts(job_key, parts) end                    -- nobody reads a large job's text again
+-- ttl as in RQ: -1 keeps for ever, 0 deletes at once, but for an hour if something is to follow. idem: its idempotency key.
+local function keep(job_key, id, queue, state, ttl, followed_up, idem)
   if ttl == 0 and followed_up then ttl = 3600 end
-  if has[2] then end_idempotency(has[2], id, ttl) end
+  if idem then end_idempotency(idem, id, ttl) end
   relist(queue, id, ttl ~= 0 and state or nil)
   if ttl == 0 then
     redis.call('DEL', job_key, 'rq:results:' .. id, 'mlxq:stream:' .. id)
@@ -351,9 +351,10 @@ local function fail(mail, queue, id, iso, worker, execution, exc_string, failure
   redis.call('HSET', job_key, 'status', status or 'failed', 'ended_at', iso)
   add_result(id, execution, 'type', 2, 'worker_name', worker, 'exc_string', exc_string, 'failure', failure)
   tell(mail, job_key, id, 'failed', failure)
-  local wants = redis.call('HMGET', job_key, 'webhooks', 'failure_callback_name')
-  local callback_owed = worker == '' and wants[2]
+  local wants = redis.call('HMGET', job_key, 'webhooks', 'failure_callback_name', 'mlxq_parts', 'mlxq_idem')
+  local callback_owed, parts = worker == '' and wants[2], tonumber(wants[3] or '')
+  if parts then drop_parts(job_key, parts) end                    -- nobody reads a large job's text again
   local followed_up = follow_up(job_key, id, wants[1], callback_owed, worker == '' and 0 or FOLLOW_UP_S)
-  keep(job_key, id, queue, 'failed', failure_ttl(job_key), followed_up)
+  keep(job_key, id, queue, 'failed', failure_ttl(job_key), followed_up, wants[4])
   return followed_up
 end

@@ -227,3 +227,17 @@ async def test_a_failed_and_a_canceled_job_can_be_deleted_too(
             await queue.view(ticket.id)
     page = await queue.views(status=None, model=None, lane=None, limit=10)
     assert list(page.jobs) == []
+
+
+async def test_a_result_is_added_after_those_that_are_there_though_time_went_back(
+    queue: JobQueue, worker_queue: WorkerQueue, server: fakeredis.FakeServer
+):
+    redis = fakeredis.FakeRedis(server=server)
+    ticket = await queue.submit(job(), SubmitOptions())
+    redis.xadd(keys.results(ticket.id), {"type": 2}, id="9999999999999-5")
+    (claim,), _ = claim_all(worker_queue)
+    outcome = Outcome(claim, "finished", 60, worker_queue.store(claim, EmbedResult(1, bytes(4), (3,))))
+    assert worker_queue.finish([outcome], 0) == (set(), [])
+    assert worker_queue.finish([outcome], 0) == (set(), [])  # the reply to the first call was lost
+    assert redis.xlen(keys.results(ticket.id)) == 2
+    assert (await queue.view(ticket.id)).result == EmbedResult(1, bytes(4), (3,))
