@@ -30,6 +30,8 @@ HELD_BATCH_S = 600.0
 LISTEN_S = 20.0
 DAY_S = 86_400
 START_S = 120
+ACQUAINTED_S = 3.0
+"""Workers look once a second at who else is there."""
 
 
 async def measure(repeats: int) -> list[Row]:
@@ -87,6 +89,7 @@ async def submit(queue: JobQueue, count: int) -> list[str]:
 async def burst() -> tuple[float, int]:
     """(the busiest worker's jobs of an even share, workers that got any)."""
     async with fleet(TEN, BURST_BATCH_S) as (client, queue):
+        await asyncio.sleep(ACQUAINTED_S)
         ids = await submit(queue, BURST)
         await until(lambda: count(client, "finished") == BURST, START_S, "the end of the burst")
         pipeline = client.pipeline(transaction=False)

@@ -4,7 +4,8 @@ import enum
 import logging
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from typing import NamedTuple
 
 from msgspec import MsgspecError
 from redis.exceptions import RedisError
@@ -29,8 +30,29 @@ MAX_CLAIM = 256
 SWAP_POLL_S = 0.1
 """While work waits for a model that is not in memory: time alone can change which models are to come and go."""
 
+LEFT_S = 0.2
+"""So long a worker that has its part of a queue leaves the rest to the others. Then it counts half as many of them:
+they may hang, or be full.
+"""
+
+ASK_AGAIN_S = 0.02
+"""After so long it asks whether its part has grown: more may have come."""
+
 RETRY_S = 0.2
 """Between two tries while Redis is away."""
+
+
+class _Left(NamedTuple):
+    """A queue whose rest is left to other workers."""
+
+    until: float
+    """By time.monotonic."""
+    ask_at: float
+    """When it asks whether its part has grown."""
+    in_hand: int
+    """Jobs of it that were here then. With fewer, there is a part to take again."""
+    workers: int
+    """So many are counted."""
 
 
 class _Turn(enum.Enum):
@@ -71,6 +93,8 @@ class ClaimLoop:
         self._reported: frozenset[str] = frozenset()
         """Queues that had work left after the last CLAIM."""
         self._turn = _Turn.NONE
+        self._left: dict[str, _Left] = {}
+        """Queues of which this worker has its part, and which others may take the rest of."""
         self._newer: Mapping[str, int] = {}
         """Queues that wait for a worker of a later version."""
 
@@ -106,13 +130,35 @@ class ClaimLoop:
         return self._claim_fresh()
 
     def _claim_fresh(self) -> bool:
-        taken = self._queue.claim(self._capacities(), max_jobs=MAX_CLAIM, is_idle=not len(self._in_flight))
+        capacities = self._capacities()
+        taken = self._queue.claim(capacities, max_jobs=MAX_CLAIM, is_idle=not len(self._in_flight))
         self._backlog = self._reported = taken.backlog
         if taken.has_turn:
             self._turn = _Turn.BEGUN
         self._note_newer(taken.newer)
         self._take(taken)
+        self._note_left(taken.left_to_others & taken.backlog, capacities)
         return bool(taken.claims) or taken.is_cut_short or taken.has_turn
+
+    def _note_left(self, queues: frozenset[str], capacities: Sequence[QueueCapacity]) -> None:
+        asked = {each.queue for each in capacities if each.tokens > 0 and each.jobs > 0}
+        left = {queue: each for queue, each in self._left.items() if queue not in asked}
+        now = time.monotonic()
+        for each in capacities:
+            if each.queue in queues:
+                left[each.queue] = self._next_left(self._left.get(each.queue), each, now)
+        self._left = left
+
+    def _next_left(self, before: _Left | None, capacity: QueueCapacity, now: float) -> _Left:
+        """What follows when this worker still has its part. capacity: what it asked for."""
+        in_hand = self._in_flight.in_hand(capacity.queue)
+        until, workers = now + LEFT_S, capacity.workers
+        if before is not None and in_hand <= before.in_hand:  # it got nothing
+            if now < before.until:
+                until = before.until
+            else:
+                workers //= 2
+        return _Left(until, now + ASK_AGAIN_S, in_hand, workers)
 
     def _note_newer(self, newer: Mapping[str, int]) -> None:
         """Once for each queue and version: the worker has to be upgraded."""
@@ -164,12 +210,21 @@ class ClaimLoop:
         found: list[QueueCapacity] = []
         for model, runner in self._runners.items():
             serves = self._model_cache.serves(model)
+            workers = self._model_cache.workers(model)
             for lane, tokens, jobs in self._in_flight.capacity(model):
-                found += [
-                    QueueCapacity(keys.queue_name(task, model, lane), tokens, jobs if serves else 0)
-                    for task in runner.info.tasks
-                ]
+                for task in runner.info.tasks:
+                    queue = keys.queue_name(task, model, lane)
+                    found.append(self._capacity(queue, tokens, jobs if serves else 0, workers))
         return found
+
+    def _capacity(self, queue: str, tokens: int, jobs: int, workers: int) -> QueueCapacity:
+        """None while others may take the rest of the queue."""
+        in_hand = self._in_flight.in_hand(queue)
+        if left := self._left.get(queue):
+            workers = min(workers, left.workers)
+            if time.monotonic() < left.ask_at and in_hand >= left.in_hand:
+                tokens = 0
+        return QueueCapacity(queue, tokens, jobs, in_hand, workers)
 
     def _may_claim(self) -> bool:
         """Whether there is work that is known of, and capacity for it."""
@@ -207,4 +262,4 @@ class ClaimLoop:
         }
 
     def _poll_s(self) -> float:
-        return SWAP_POLL_S if self._model_cache.is_awaited else POLL_S
+        return SWAP_POLL_S if self._model_cache.is_awaited else ASK_AGAIN_S if self._left else POLL_S

@@ -120,8 +120,7 @@ class Heartbeat:
             )
             self._is_broken = True
             return
-        if not self._model_cache.is_settled:
-            self._model_cache.note_fleet(self._fleet.view(runners))
+        self._model_cache.note_fleet(self._fleet.view(runners))
         progress = self._model_cache.load_progress
         stats = WorkerStats(
             name=self._rq_worker.name,

@@ -203,6 +203,11 @@ class ModelCache:
             for model in view.loading:
                 self._loading_elsewhere[model] = view.asked_at
 
+    def workers(self, model: str) -> int:
+        """How many have it in memory, this one among them."""
+        with self._lock:
+            return 1 + self._fleet.counts.get(model, 0)
+
     def note_loading_elsewhere(self, model: str) -> None:
         """Another worker has the turn to load it."""
         with self._lock:

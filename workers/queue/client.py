@@ -97,8 +97,8 @@ class WorkerQueue:
         args += ["suspect" if suspect else "fresh", *self._expired, self._max_crashes, record.VERSION]
         args += [int(is_idle), patience_s]
         for each in capacities:
-            args += [each.queue, max(0, each.tokens), max(0, each.jobs)]
-        has_turn, rows, backlog, begins_lease, is_cut_short, newer = self._scripts["claim"](args=args)
+            args += [each.queue, max(0, each.tokens), max(0, each.jobs), each.in_hand, each.workers]
+        has_turn, rows, backlog, begins_lease, is_cut_short, newer, left = self._scripts["claim"](args=args)
         self._prefix = _new_prefix()  # only now: until the reply is here, the same call is repeated
         return Claims(
             [_read_claim(row) for row in rows],
@@ -106,6 +106,7 @@ class WorkerQueue:
             frozenset(keys.names(backlog)),
             bool(begins_lease),
             bool(is_cut_short),
+            frozenset(keys.names(left)),
             dict(zip(keys.names(newer[::2]), newer[1::2], strict=True)),
         )
 

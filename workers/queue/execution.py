@@ -47,6 +47,10 @@ class QueueCapacity(NamedTuple):
     """Claimed are jobs until they cost so much together."""
     jobs: int
     """Claimed are so many at most."""
+    in_hand: int = 0
+    """So many jobs of it the worker has."""
+    workers: int = 1
+    """So many serve it. Each takes no more than its part, unless it is one."""
 
 
 class Claims(NamedTuple):
@@ -61,6 +65,8 @@ class Claims(NamedTuple):
     """The worker had no lease any more: what it held before this claim is not its own."""
     is_cut_short: bool = False
     """It has done as much as one script may: there may be more to take at once."""
+    left_to_others: frozenset[str] = frozenset()
+    """Queues that may have more, of which the worker has its part."""
     newer: Mapping[str, int] = {}
     """Queues at whose head is a job that a later version wrote, with that version. A worker of it must take the job."""
 

@@ -1,7 +1,8 @@
 """What workers of one Redis know of each other: which models the others have in memory, load, or cannot load."""
 
 import time
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
 import redis
@@ -31,6 +32,8 @@ class FleetView(NamedTuple):
     """They are loading these, and get on with it."""
     able: frozenset[str] = frozenset()
     """They serve these, and have not said that they cannot load them."""
+    counts: Mapping[str, int] = {}
+    """How many of them have each model in memory."""
     is_starting: bool = False
     """Another worker starts, which may serve any model."""
 
@@ -114,6 +117,7 @@ class Fleet:
             loaded=frozenset(model.id for each in others for model in each.loaded),
             loading=frozenset(model for model, note in found if _gets_on(note, names, now)),
             able=frozenset(able),
+            counts=Counter(model.id for each in others for model in each.loaded),
             is_starting=isinstance(starting, list) and any(until > now for _, until in starting),
         )
 

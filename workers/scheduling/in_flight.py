@@ -3,6 +3,7 @@
 import enum
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
@@ -70,11 +71,16 @@ class InFlight:
         self._jobs: dict[str, ActiveJob] = {}
         self._queue = DeviceQueue(limits, slots or {}, starvation_s=starvation_s, clock=clock)
         self._order = 0
+        self._in_hand: Counter[str] = Counter()
 
     def __len__(self) -> int:
         return len(self._jobs)
 
     # What is here
+
+    def in_hand(self, queue: str) -> int:
+        """How many jobs of the queue are here."""
+        return self._in_hand[queue]
 
     def jobs(self) -> list[ActiveJob]:
         """All that are here now."""
@@ -122,6 +128,7 @@ class InFlight:
                 self._order += 1
                 active = ActiveJob(claim, model, lane, self._order, self._queue.cost(claim, model))
                 self._jobs[claim.id] = active
+                self._in_hand[claim.queue] += 1
                 self._queue.reserve(active)
                 added.append(active)
         return added
@@ -219,6 +226,7 @@ class InFlight:
         for active in leaving:
             active.status = Status.REMOVED
             del self._jobs[active.claim.id]
+            self._in_hand[active.claim.queue] -= 1
 
     def _free(self, jobs: Sequence[ActiveJob]) -> None:
         """Nothing of these waits any more, to be prepared or for the device."""

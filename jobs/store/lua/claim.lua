@@ -2,14 +2,17 @@
 -- looked at, then checked, then taken: what is wrong with one neither loses it nor touches those before it.
 -- ARGV: worker, iso now, lease_s, max jobs, execution id prefix, mode, exc_string and failure of an expired job, max crashes,
 --   latest version of a record that the worker knows, 1 if it has no job, seconds after which a worker with jobs sees to suspects,
---   then per queue: name, cost budget (tokens), most jobs; a queue with neither left is not touched.
+--   then per queue: name, cost budget (tokens), most jobs, jobs that the worker has of it, workers that serve it; a queue
+--   with no budget or jobs left is not touched. What several workers serve is shared: each takes no more than makes up an
+--   even part of all that waits and runs.
 -- mode 'fresh' takes jobs from the queues, also those that were in one worker that died. Where suspects wait, the worker may be
 --   given the turn instead: it takes nothing, lets its hand become empty, and asks again. It gives an earlier turn back.
 -- mode 'suspect' takes one suspect, if the worker has the turn.
 -- Repeated with the same prefix (its reply was lost), it gives the same claims again.
 -- Returns {1 if the worker has the turn, {{id, execution, queue, data (none of a large job) and FIELDS, last event of its stream}…},
 --   {queues with more}, 1 if it began the worker's lease: what that had held before is not its own any more,
---   1 if it stopped because it had done enough: call again, {queue, version of the job at its head that is newer, …}}.
+--   1 if it stopped because it had done enough: call again, {queue, version of the job at its head that is newer, …},
+--   {queues with more that is left to other workers}}.
 deny_oom()
 local FIELDS = {'timeout', 'result_ttl', 'mlxq_crashes', 'mlxq_cost', 'retries_left', 'retry_intervals', 'mlxq_parts',
   'success_callback_name', 'failure_callback_name', 'stopped_callback_name', 'webhooks', 'mlxq_streams'}
@@ -19,9 +22,9 @@ local REPLY_BYTES = 1048576                                      -- of all jobs 
 local STEPS, EXPIRED_STEPS = 600, 8                              -- a job that is skipped is one step, one that has expired costs more
 local worker, iso, lease, max_jobs, prefix, mode = ARGV[1], ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4]), ARGV[5], ARGV[6]
 local max_crashes, version, is_idle, patience = tonumber(ARGV[9]), tonumber(ARGV[10]), ARGV[11] == '1', tonumber(ARGV[12])
-local QUEUES = 13
+local QUEUES, WIDTH = 13, 5
 local t = now()
-local mail, newer = {}, {}
+local mail, newer, left = {}, {}, {}
 local memory_key = 'mlxq:claimed:' .. worker
 local steps, bytes = 0, 0
 
@@ -42,7 +45,7 @@ local function recall()
     local id, execution = memory[n], prefix .. ((n - 1) / 2)
     if is_current(id, execution) then found[#found + 1] = row(id, execution, memory[n + 1]) end
   end
-  return {0, found, {}, tonumber(memory[2]), 1, {}}
+  return {0, found, {}, tonumber(memory[2]), 1, {}, {}}
 end
 local recalled = recall()
 if recalled then return recalled end
@@ -134,8 +137,23 @@ local function take_from(list, queue, id, is_alone)
   return verdict == 'take', head and tonumber(head[6] or '') or 1
 end
 
-local function take_fresh(queue, budget, room)
+-- A marker for each of the others that has its part to take: one after the other would take long.
+local function wake_all(queue, others)
+  local key = 'mlxq:wake:' .. queue
+  for _ = sure('LLEN', key) + 1, others do redis.call('RPUSH', key, '1') end
+  redis.call('EXPIRE', key, 60)
+end
+
+local function take_fresh(queue, budget, room, has, workers)
   local list = 'rq:queue:' .. queue
+  if workers > 1 and budget > 0 and room > 0 and redis.call('EXISTS', list) == 1 then
+    local part = math.ceil((waiting(queue) + sure('ZCARD', 'rq:wip:' .. queue)) / workers) - has
+    if part < room then
+      room = math.max(0, part)
+      left[#left + 1] = queue
+      if room > 0 then wake_all(queue, workers - 1) end
+    end
+  end
   while #claimed < max_jobs and budget > 0 and room > 0 do
     if steps >= STEPS then is_enough = true; break end
     local id = redis.pcall('LINDEX', list, 0)
@@ -180,7 +198,7 @@ local function is_readable(queue)
 end
 
 local function take_turn(waited_s)
-  for at = QUEUES, has_suspects and #ARGV or 0, 3 do
+  for at = QUEUES, has_suspects and #ARGV or 0, WIDTH do
     local queue, room = ARGV[at], tonumber(ARGV[at + 2])
     local since = room > 0 and tonumber(sure('ZSCORE', SUSPECTS, queue) or '')
     if since and t - since >= waited_s and not holder_of_turn(queue) and is_readable(queue) then
@@ -197,16 +215,16 @@ if mode == 'fresh' then
   -- A worker without jobs sees to suspects first, but in turns with fresh work. One with jobs would have to stop claiming.
   if not had_turn then has_turn = take_turn(is_idle and 0 or patience) end
 end
-for at = QUEUES, has_turn and 0 or #ARGV, 3 do
+for at = QUEUES, has_turn and 0 or #ARGV, WIDTH do
   local queue, budget, room = ARGV[at], tonumber(ARGV[at + 1]), tonumber(ARGV[at + 2])
   if mode == 'fresh' then
-    take_fresh(queue, budget, room)
+    take_fresh(queue, budget, room, tonumber(ARGV[at + 3]), tonumber(ARGV[at + 4]))
   elseif room > 0 and #claimed == 0 and holder_of_turn(queue) == worker then
     take_suspect(queue)
   end
 end
 if had_turn and is_idle and #claimed == 0 then has_turn = take_turn(0) end
-for at = QUEUES, #ARGV, 3 do
+for at = QUEUES, #ARGV, WIDTH do
   local queue, room = ARGV[at], tonumber(ARGV[at + 2])
   local head = redis.pcall('LINDEX', 'rq:queue:' .. queue, 0)
   if type(head) == 'string' then
@@ -231,4 +249,4 @@ if began then sure('ZADD', LEASES, t + lease, worker) end
 if began or #claimed > 0 then redis.call('SET', memory_key, table.concat(memory, '\n')) end
 for n, each in ipairs(claimed) do claimed[n] = row(unpack(each)) end
 post(mail)
-return {has_turn and 1 or 0, claimed, backlog, began and 1 or 0, is_enough and 1 or 0, newer}
+return {has_turn and 1 or 0, claimed, backlog, began and 1 or 0, is_enough and 1 or 0, newer, left}

@@ -180,3 +180,19 @@ def test_a_chats_pictures_count():
 
     text, image = TextPart("what is it?"), ImagePart(b"jpeg")
     assert record.cost(chat(text, image, image)) == record.cost(chat(text)) + 2 * record.IMAGE_TOKENS
+
+
+async def test_each_of_several_workers_takes_its_part_of_what_waits_and_runs(
+    roomy: JobQueue, worker_queue: WorkerQueue
+):
+    for n in range(10):
+        await roomy.submit(job(f"{n}"), SubmitOptions())
+    capacity = QueueCapacity(QUEUE, 100, 100, in_hand=0, workers=4)
+    first = worker_queue.claim([capacity], max_jobs=100)
+    assert len(first.claims) == 3
+    assert first.left_to_others == {QUEUE}
+    again = worker_queue.claim([capacity._replace(in_hand=3)], max_jobs=100)
+    assert (again.claims, again.left_to_others, again.backlog) == ([], {QUEUE}, {QUEUE})
+    alone = worker_queue.claim([capacity._replace(in_hand=3, workers=1)], max_jobs=100)
+    assert len(alone.claims) == 7
+    assert not alone.left_to_others

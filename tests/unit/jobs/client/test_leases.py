@@ -23,7 +23,7 @@ async def test_a_claim_whose_reply_was_lost_gives_the_same_claims_again(
 ):
     ticket = await queue.submit(job(), SubmitOptions())
     claim = fakeredis.FakeRedis(server=server).register_script(script("claim"))
-    args = ["w1", record.timestamp(), 10, 5, "prefix", "fresh", b"", b"", 3, 1, 0, 30, QUEUE, 100, 100]
+    args = ["w1", record.timestamp(), 10, 5, "prefix", "fresh", b"", b"", 3, 1, 0, 30, QUEUE, 100, 100, 0, 1]
     first, again = claim(args=args), claim(args=args)
     assert first[:4] == again[:4]
     assert first[1][0][0].decode() == ticket.id
