@@ -92,7 +92,7 @@ class Driver:
                 await asyncio.sleep(TURN_PAUSE_S)
         together = set[asyncio.Task[None]]()
         while producers.submitted < self._plan.jobs or faults.counts["SIGKILL"] < self._plan.kills:
-            names = self._plan.faults
+            names = [name for name in self._plan.faults if name not in ALONE]
             name = self._chance.choices(names, [6 if name == "kill" else 1 for name in names])[0]
             self._say(f"together: {name} ({producers.submitted} jobs, {producers.open} open)")
             together.add(asyncio.create_task(faults.inject(name)))

@@ -17,15 +17,20 @@ FAULTS = (
     "partition",
     "redis_away",
     "kill_all",
+    "file_lost",
+    "memory_full",
     "redis_pause",
+    "no_model",
     "slow_machine",
     "slow_network",
 )
 """Every kind of fault of a run with one Redis; names of methods of RedisFaults."""
 WITH_SENTINELS = ("failover", "kill", "garbage", "failover")
 """Faults of a run with a primary and a replica; names of methods of SentinelFaults."""
-ALONE = {"redis_pause"}
-"""Faults whose outcome can be told only where nothing else goes on."""
+ALONE = {"redis_pause", "no_model"}
+"""Faults whose outcome can be told only where nothing else goes on: a worker without the model rightly fails jobs where
+all others are dead.
+"""
 
 LAST = {"file_lost"}
 """Faults that come once more before the calm: no death of a worker afterwards repairs what they do."""
@@ -59,8 +64,8 @@ class Plan(NamedTuple):
     poison_every: int = 400
     calm_at: float = 1.0
     beside: int = 1
-    newer_workers: int = 0
-    newer_producers: int = 0
+    newer_workers: int = 2
+    newer_producers: int = 1
     lease_s: float = 2.0
     batch_timeout_s: float = 2.0
     max_crashes: int = 4
@@ -75,12 +80,12 @@ def short(seed: int) -> Plan:
     return Plan(
         seed=seed,
         faults=FAULTS,
-        jobs=2200,
+        jobs=1600,
         kills=8,
         producers=2,
         workers=3,
         turns=1,
-        burst=10,
+        burst=7,
         calm_at=0.5,
         beside=3,
         brief_ttl_s=4,

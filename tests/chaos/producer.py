@@ -15,7 +15,7 @@ from pathlib import Path
 import msgspec
 
 from jobs.client.queue import JobQueue
-from jobs.errors import JobCanceled, JobError, QueueUnavailable, ResultTimeout, UnknownJob
+from jobs.errors import JobCanceled, JobError, Overloaded, QueueUnavailable, ResultTimeout, UnknownJob
 from jobs.generate import GenerateJob
 from jobs.job import ENDED
 from jobs.process.cancelling import cancel_and_wait
@@ -137,7 +137,7 @@ class Producer:
             note.sent_at = time.time()
             try:
                 return (await self.queue.submit(each.job, each.options)).id
-            except QueueUnavailable:
+            except (QueueUnavailable, Overloaded):  # the second where Redis' memory is full
                 if each.options.idempotency_key is None:
                     return ""
                 await asyncio.sleep(0.2)

@@ -15,7 +15,7 @@ from tests.chaos.order import greedy
 from tests.chaos.plan import short
 from tests.chaos.producer import Note
 
-PLAN = short(1)._replace(newer_workers=2, newer_producers=1)
+PLAN = short(1)
 LOSS = Loss(since=10.0, killed_at=11.0)
 STORED = Stored(
     id="job", kind="single", order="1:5", status="finished", code=None, results=1, right=True, log="",
