@@ -21,6 +21,7 @@ from jobs.job import LANES
 from jobs.results.folder import ResultFolder
 from jobs.settings import Settings
 from jobs.store import keys
+from jobs.store.connection import brisk
 from jobs.store.outage import Outage, cause_of
 from jobs.store.serializer import MsgpackSerializer
 from workers.loops.claim import ClaimLoop
@@ -87,21 +88,18 @@ class BatchWorker(SimpleWorker):
         """
         runners = model_cache.runners
         queues = _rq_queues(connection, runners)
-        super().__init__(queues, name=name, connection=connection, serializer=MsgpackSerializer)
+        super().__init__(queues, name=name, connection=brisk(connection), serializer=MsgpackSerializer)
         batching = {model: each for model, each in runners.items() if isinstance(each, BatchRunner)}
         generators = {model: each for model, each in runners.items() if isinstance(each, Generator)}
-        lease_s, timeout_s = settings.lease_s, settings.batch_timeout_s
+        timeout_s = settings.batch_timeout_s
         self._settings = settings
         self._model_cache = model_cache
         self._on_device = on_device
-        self._queue = queue = WorkerQueue(
-            connection,
-            self.name,
-            lease_s=lease_s,
-            max_crashes=settings.max_crashes,
-            outage=outage,
-            results=ResultStore(connection, results, settings.max_result_bytes),
-        )
+        outage, store = outage or Outage(), ResultStore(connection, results, settings.max_result_bytes)
+        queue = self._worker_queue(connection, outage, store)
+        # The main thread has connections of its own, with short time-outs: a Redis that swallows commands must keep it
+        # neither from signals nor from hung calls. All that RQ itself does is done in it.
+        self._queue = self._worker_queue(self.connection, outage, store)
         self._in_flight = in_flight = InFlight(
             {model: limits[model] for model in batching},
             starvation_s=settings.starvation_s,
@@ -111,7 +109,7 @@ class BatchWorker(SimpleWorker):
         self._watchdog = Watchdog()
         bridge = RqBridge(connection, queue)
         self._result_loop = result_loop = ResultLoop(in_flight, queue, model_cache, bridge)
-        self._heartbeat = Heartbeat(self, queue, fleet, in_flight, model_cache, result_loop, bridge, settings)
+        self._heartbeat = self._heart(result_loop)
         self._prepare_pool = PreparePool(in_flight, queue, model_cache, result_loop, timeout_s=timeout_s)
         self._claim_loop = ClaimLoop(
             in_flight,
@@ -137,6 +135,25 @@ class BatchWorker(SimpleWorker):
         self._thread_died = False
         self._ticked_at = time.monotonic()
 
+    def _worker_queue(self, connection: redis.Redis, outage: Outage, results: ResultStore) -> WorkerQueue:
+        lease_s, max_crashes = self._settings.lease_s, self._settings.max_crashes
+        return WorkerQueue(
+            connection, self.name, lease_s=lease_s, max_crashes=max_crashes, outage=outage, results=results
+        )
+
+    def _heart(self, result_loop: ResultLoop) -> Heartbeat:
+        fleet, bridge = Fleet(self.connection, self.name), RqBridge(self.connection, self._queue)
+        return Heartbeat(
+            self,
+            self._queue,
+            fleet,
+            self._in_flight,
+            self._model_cache,
+            result_loop,
+            bridge,
+            self._settings,
+        )
+
     def work(self, *_: Any, **__: Any) -> bool:
         """Work until SIGTERM or SIGINT. Returns whether the worker ended in good order."""
         self._install_signal_handlers()
@@ -159,6 +176,10 @@ class BatchWorker(SimpleWorker):
             self._result_loop.stop()
             self._close()
         return not self._is_broken
+
+    def _set_connection(self, connection: redis.Redis) -> redis.Redis:
+        """RQ would let every command take seven minutes, for its own blocking pop."""
+        return connection
 
     @property
     def _is_broken(self) -> bool:

@@ -30,6 +30,13 @@ _OPTIONS: dict[str, Any] = {
 }
 
 
+_BRISK: dict[str, Any] = {
+    "retry": Retry(NoBackoff(), 0),
+    "socket_connect_timeout": 2,
+    "socket_timeout": 2,
+}
+
+
 class _Retry(Retry):
     """Tries again what may go well the next time: not with a password that was refused."""
 
@@ -77,7 +84,16 @@ def connect(url: str) -> redis.Redis:
 
 def connect_once(url: str) -> redis.Redis:
     """A blocking client that tries everything once, and waits no longer than two seconds."""
-    return _connect(url, {"retry": Retry(NoBackoff(), 0), "socket_connect_timeout": 2, "socket_timeout": 2})
+    return _connect(url, _BRISK)
+
+
+def brisk(client: redis.Redis) -> redis.Redis:
+    """A blocking client of the same Redis, with connections of its own, that tries everything once and waits no longer
+    than two seconds.
+    """
+    pool = client.connection_pool
+    options: dict[str, Any] = pool.connection_kwargs | _BRISK
+    return redis.Redis.from_pool(redis.ConnectionPool(connection_class=pool.connection_class, **options))
 
 
 def _connect(url: str, options: dict[str, Any]) -> redis.Redis:

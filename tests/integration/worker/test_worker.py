@@ -1,6 +1,10 @@
 """The whole worker, its threads and a real Redis; only the model is a fake."""
 
 import asyncio
+import os
+import signal
+import time
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,11 +15,12 @@ from jobs.embed import EmbedResult
 from jobs.errors import InternalError, InvalidInput, TimeLimitExceeded
 from jobs.job import Lane, SubmitOptions
 from jobs.store import keys, record
-from jobs.store.connection import connect_async
+from jobs.store.connection import connect, connect_async
 from jobs.store.redis_server import RedisServer
 from tests.support.fake_runner import FakeRunner, expected_vector
 from tests.support.running_worker import (
     INTERACTIVE,
+    LIMITS,
     SETTINGS,
     ThreadWorker,
     has_status,
@@ -25,6 +30,7 @@ from tests.support.running_worker import (
     vectors,
 )
 from tests.support.waiting import PATIENCE_S, until, until_async
+from workers.models.model_cache import preloaded
 from workers.queue.client import WorkerQueue
 from workers.queue.execution import QueueCapacity
 
@@ -186,7 +192,8 @@ async def test_a_job_of_a_later_version_is_told_of_once_and_costs_no_busy_loop(
     await asyncio.sleep(1)
     assert redis_client.info("stats")["total_commands_processed"] - before < 400
     assert caplog.text.count("later version") == 1
-    await queue.cancel(ticket.id)
+    redis_client.hdel(keys.job(ticket.id), "mlxq_version")  # as if a worker of that version had come
+    await queue.wait(ticket.id, PATIENCE_S)
 
 
 async def test_a_job_whose_end_redis_has_forgotten_is_done_again(
@@ -215,3 +222,23 @@ async def test_no_key_is_left_when_the_results_have_expired(queue: JobQueue, red
     of_live_workers = ("rq:worker", "mlxq:worker:", "mlxq:claimed:", "mlxq:leases", "mlxq:clock")
     lasting = (*of_live_workers, "mlxq:models", "mlxq:admitted", "rq:queues")
     await until(lambda: [k for k in redis_client.scan_iter() if not k.decode().startswith(lasting)] == [], 70)
+
+
+def test_a_redis_that_swallows_commands_does_not_keep_the_main_thread(runner: FakeRunner, tmp_path: Path):
+    with RedisServer(tmp_path / "redis") as server:
+        models = preloaded({"fake": runner})
+        worker = ThreadWorker(connect(server.url), models, {"fake": LIMITS}, SETTINGS, lambda work: work())
+        worker._heartbeat.beat()
+        pid = connect(server.url).info("server")["process_id"]
+        os.kill(pid, signal.SIGSTOP)
+        try:
+            started_at = time.monotonic()
+            for _ in range(12):  # so that it is due at least once
+                worker._tick()
+                if worker._queue.outage.cause:
+                    break
+            took_s = time.monotonic() - started_at
+        finally:
+            os.kill(pid, signal.SIGCONT)
+        assert took_s < 15  # a supervisor kills what has not stopped in 30 s
+        assert worker._queue.outage.cause
