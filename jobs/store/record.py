@@ -263,7 +263,8 @@ def view(
         model=parsed[1],
         lane=str(parsed[2]),
         position=position,
-        attempts=int(attempts) if attempts.isdigit() else 0,
+        # Of a job that ended at its first attempt, the record does not tell.
+        attempts=int(attempts) if attempts.isdigit() else int("started_at" in text),
         created_at=_epoch_s(text.get("created_at")),
         started_at=_epoch_s(text.get("started_at")),
         ended_at=_epoch_s(text.get("ended_at")),

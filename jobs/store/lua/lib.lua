@@ -288,7 +288,9 @@ local NO_INPUTS = '\148\168mlxq.run\192\144\128'               -- msgpack of {'m
 local function write_ended(job_key, fields, status, iso, followed_up)
   local flat = {'data', NO_INPUTS, 'status', status, 'ended_at', iso}
   fields.status, fields.ended_at = nil, nil
-  if not followed_up then fields.enqueued_at = nil end            -- RQ's webhooks tell it
+  if not followed_up then fields.enqueued_at, fields.description = nil, nil end       -- for RQ's webhooks and dashboards
+  if fields.mlxq_version == '1' then fields.mlxq_version = nil end                  -- what a record without one is of
+  if fields.mlxq_attempts == '1' then fields.mlxq_attempts = nil end
   for name, value in pairs(fields) do
     if not SPENT[name] then
       flat[#flat + 1] = name

@@ -41,11 +41,11 @@ def used_bytes(client: redis.Redis) -> int:
     return client.info("memory")["used_memory"]  # pyright: ignore
 
 
-def test_a_small_job_that_has_finished_takes_at_most_1300_bytes(redis_client: redis.Redis):
+def test_a_small_job_that_has_finished_takes_at_most_1200_bytes(redis_client: redis.Redis):
     finish_jobs(redis_client, 2000)  # tables grow by doubling: these have room for the next
     before = used_bytes(redis_client)
     finish_jobs(redis_client, 2000)
-    assert (used_bytes(redis_client) - before) / 2000 <= 1300
+    assert (used_bytes(redis_client) - before) / 2000 <= 1200
 
 
 def test_a_finished_job_has_no_inputs_and_lies_in_as_little_as_redis_can_take(redis_client: redis.Redis):

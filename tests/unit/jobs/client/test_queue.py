@@ -170,9 +170,12 @@ async def test_the_view_shows_position_attempts_and_metadata(queue: JobQueue, wo
     ticket = await queue.submit(job(), SubmitOptions(metadata={"file": "a.txt"}))
     view = await queue.view(ticket.id)
     assert (view.position, view.attempts, view.metadata) == (1, 0, {"file": "a.txt"})
-    claim_all(worker_queue)
+    claims, _ = claim_all(worker_queue)
     view = await queue.view(ticket.id)
     assert (view.status, view.position, view.attempts, view.worker) == ("started", None, 1, "w1")
+    finish(worker_queue, claims[1])
+    view = await queue.view(ticket.id)
+    assert (view.status, view.attempts, view.worker) == ("finished", 1, "w1")
 
 
 def test_an_admit_whose_reply_was_lost_may_be_repeated(server: fakeredis.FakeServer):
