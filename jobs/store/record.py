@@ -35,6 +35,9 @@ a record that an earlier version would read wrongly or in part: a new option of 
 PART_BYTES = 1 << 20
 """A larger job lies in Redis in parts of this size: writing or reading all of it at once would hold everybody up."""
 
+MOST_PARTS = 4096
+"""More than any job has. A record may say anything, and nobody may be held up by it."""
+
 IMAGE_TOKENS = 750
 """A page at the resolution that visual models read."""
 
@@ -169,8 +172,8 @@ def is_compressed(data: bytes) -> bool:
 
 
 def part_names(parts: int) -> list[str]:
-    """Fields that hold a large job's data."""
-    return [f"mlxq_data_{n}" for n in range(parts)]
+    """Fields that hold a large job's data, at most MOST_PARTS."""
+    return [f"mlxq_data_{n}" for n in range(min(parts, MOST_PARTS))]
 
 
 def decode_job(data: bytes | None) -> Job:

@@ -12,17 +12,22 @@ local worker_key = 'rq:worker:' .. worker
 local stale, followups, behind, mail = {}, {}, {}, {}
 local succeeded, failed = 0, 0
 
--- To the queue's tail, at once or after delay_s.
+-- To the queue's tail, at once or after delay_s. Its status says so last: until then the execution may be settled again.
 local function again(job_key, id, queue, delay)
   if delay > 0 then
+    sure('ZADD', 'rq:scheduled:' .. queue, now() + delay, id)
     redis.call('HSET', job_key, 'status', 'scheduled')
-    redis.call('ZADD', 'rq:scheduled:' .. queue, now() + delay, id)
     return
   end
-  redis.call('HSET', job_key, 'status', 'queued')
   number(queue, job_key)
-  redis.call('RPUSH', 'rq:queue:' .. queue, id)
+  sure('RPUSH', 'rq:queue:' .. queue, id)
+  redis.call('HSET', job_key, 'status', 'queued')
   wake(queue)
+end
+
+-- One less. Not by HINCRBY, which fails where the field holds no integer.
+local function decrement(job_key, field)
+  redis.call('HSET', job_key, field, (tonumber(redis.call('HGET', job_key, field) or '') or 1) - 1)
 end
 
 -- Whoever enqueued a job through RQ may have asked that it is repeated (rq/repeat.py: the intervals count from the end).
@@ -33,7 +38,7 @@ local function repeated(job_key, id, queue)
   if left < 1 then return false end
   local is_json, intervals = pcall(cjson.decode, asked[2] or '')
   local delay = is_json and type(intervals) == 'table' and tonumber(intervals[math.min(left, #intervals)]) or 0
-  redis.call('HINCRBY', job_key, 'repeats_left', -1)
+  decrement(job_key, 'repeats_left')
   redis.call('DEL', 'mlxq:stream:' .. id)
   again(job_key, id, queue, delay)
   return true
@@ -43,21 +48,22 @@ local function settle(id, execution, queue, verdict, ttl, stored, failure)
   local job_key = 'rq:job:' .. id
   if verdict == 'release' or verdict == 'retry' then
     if verdict == 'release' then
+      decrement(job_key, 'mlxq_attempts')
+      sure('LPUSH', 'rq:queue:' .. queue, id)
       redis.call('HSET', job_key, 'status', 'queued')
-      redis.call('LPUSH', 'rq:queue:' .. queue, id)
-      redis.call('HINCRBY', job_key, 'mlxq_attempts', -1)
       wake(queue)
     else
       failed = failed + 1
-      redis.call('HINCRBY', job_key, 'retries_left', -1)
+      decrement(job_key, 'retries_left')
       again(job_key, id, queue, ttl)
     end
     return
   end
   local followed_up
+  ttl = math.max(-1, math.min(ttl, LONGEST_TTL_S))
   if verdict == 'finished' then
     succeeded = succeeded + 1
-    add_result(id, execution, 'type', 1, 'return_value', stored)
+    if not has_result_of(id, execution) then add_result(id, execution, 'type', 1, 'return_value', stored) end
     if failure == 'beside' then keep_beside(execution, ttl) end
     if repeated(job_key, id, queue) then
       redis.call('HSET', job_key, 'ended_at', iso)
@@ -86,8 +92,9 @@ for n = 1, count do
     behind[#behind + 1] = id
     behind[#behind + 1] = last
   elseif is_held then
-    drop_execution(queue, id, execution, worker)
+    -- Not before: where Redis refuses a step in the middle, the worker still holds the job, and its next try settles it.
     settle(id, execution, queue, ARGV[at + 3], tonumber(ARGV[at + 4]), ARGV[at + 5], ARGV[at + 6])
+    drop_execution(queue, id, execution, worker)
   else
     drop_execution(queue, id, execution, worker)
     if not has_result_of(id, execution) then stale[#stale + 1] = id end   -- else an earlier reply was lost
@@ -95,9 +102,9 @@ for n = 1, count do
   at = at + 8
 end
 if redis.call('EXISTS', worker_key) == 1 then
-  redis.call('HINCRBY', worker_key, 'successful_job_count', succeeded)
-  redis.call('HINCRBY', worker_key, 'failed_job_count', failed)
-  redis.call('HINCRBYFLOAT', worker_key, 'total_working_time', worked)
+  redis.pcall('HINCRBY', worker_key, 'successful_job_count', succeeded)      -- for RQ to show: no job fails by it
+  redis.pcall('HINCRBY', worker_key, 'failed_job_count', failed)
+  redis.pcall('HINCRBYFLOAT', worker_key, 'total_working_time', worked)
 end
 post(mail)
 return {stale, followups, behind}

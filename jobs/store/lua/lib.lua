@@ -55,10 +55,18 @@ local function admitted(queue)
   return tonumber(sure('HGET', 'mlxq:admitted', queue) or '') or 0, tonumber(sure('HGET', 'mlxq:admitted_bytes', queue) or '') or 0
 end
 
+-- In how many parts a job's data lies, 0 for a job in one piece. A record may say anything: no loop may be as long as that.
+local MOST_PARTS = 4096                                           -- record.MOST_PARTS
+
+local function parts_of(field)
+  local parts = tonumber(field or '') or 0
+  return parts > 0 and math.min(parts, MOST_PARTS) or 0           -- 0 also where it is no number
+end
+
 -- A job at a queue's tail gets the queue's next number, and how many bytes were put there before it. Jobs that go back
 -- to the front keep theirs. So a place in the queue, and the bytes that wait, are differences to the job at the head.
 local function number(queue, job_key)
-  local parts = tonumber(redis.call('HGET', job_key, 'mlxq_parts') or '') or 0
+  local parts = parts_of(redis.call('HGET', job_key, 'mlxq_parts'))
   local bytes = redis.call('HSTRLEN', job_key, 'data') + parts * 1048576    -- record.PART_BYTES, the last one not full
   local jobs, offset = admitted(queue)
   redis.call('HSET', job_key, 'mlxq_seq', jobs + 1, 'mlxq_offset', string.format('%.0f', offset))
@@ -232,7 +240,7 @@ end
 local function follow_up(job_key, id, webhooks, callback_owed, delay_s)
   if not (webhooks or callback_owed or redis.call('EXISTS', job_key .. ':dependents') == 1) then return false end
   if callback_owed then redis.call('HSET', job_key, 'mlxq_callback_owed', 1) end
-  redis.call('ZADD', 'mlxq:followups', now() + delay_s, id)
+  sure('ZADD', 'mlxq:followups', now() + delay_s, id)
   return true
 end
 
@@ -241,6 +249,12 @@ local function tag(execution)
   local number = 0
   for n = 1, #execution do number = (number * 257 + string.byte(execution, n)) % 17592186044399 end   -- a prime
   return string.format('%.0f', number)
+end
+
+-- Whether the job's last result is of this execution.
+local function has_result_of(id, execution)
+  local last = sure('XREVRANGE', 'rq:results:' .. id, '+', '-', 'COUNT', 1)[1]
+  return last and string.match(last[1], '-(%d+)$') == tag(execution)
 end
 
 -- An entry of RQ's stream of a job's results, of which RQ keeps ten. A stream takes 4 KB for entries to come; its copy
@@ -257,12 +271,6 @@ local function add_result(id, execution, ...)
   redis.call('RENAME', 'mlxq:new_result', key)
 end
 
--- Whether the job's last result is of this execution.
-local function has_result_of(id, execution)
-  local last = sure('XREVRANGE', 'rq:results:' .. id, '+', '-', 'COUNT', 1)[1]
-  return last and string.match(last[1], '-(%d+)$') == tag(execution)
-end
-
 local function drop_parts(job_key, parts)
   redis.call('HDEL', job_key, 'mlxq_parts')
   for n = 0, parts - 1 do redis.call('HDEL', job_key, 'mlxq_data_' .. n) end
@@ -270,8 +278,8 @@ end
 
 -- The fields of a job that has finished or was canceled, by name, without its inputs: these are gone.
 local function drop_inputs(job_key)
-  local parts = tonumber(redis.call('HGET', job_key, 'mlxq_parts') or '')
-  if parts then drop_parts(job_key, parts) end
+  local parts = redis.call('HGET', job_key, 'mlxq_parts')
+  if parts then drop_parts(job_key, parts_of(parts)) end
   redis.call('HDEL', job_key, 'data')
   local flat, fields = redis.call('HGETALL', job_key), {}
   for n = 1, #flat, 2 do fields[flat[n]] = flat[n + 1] end
@@ -340,9 +348,11 @@ local function keep_beside(execution, ttl)
   if ttl < 0 then redis.call('PERSIST', key) else redis.call('EXPIRE', key, ttl + 60) end
 end
 
+local LONGEST_TTL_S = 4000000000                                  -- Redis takes no time that ends in thousands of centuries
+
 local function failure_ttl(job_key)
   local ttl = tonumber(redis.call('HGET', job_key, 'failure_ttl') or '')
-  if not ttl or not (ttl >= -1 and ttl <= 4e9) then return 31536000 end           -- RQ's default: a year
+  if not ttl or not (ttl >= -1 and ttl <= LONGEST_TTL_S) then return 31536000 end   -- RQ's default: a year
   return math.floor(ttl)
 end
 
@@ -350,13 +360,13 @@ end
 -- not run yet. status: failed, if it is not told. Returns whether something is to follow.
 local function fail(mail, queue, id, iso, worker, execution, exc_string, failure, status)
   local job_key = 'rq:job:' .. id
-  redis.call('HSET', job_key, 'status', status or 'failed', 'ended_at', iso)
   add_result(id, execution, 'type', 2, 'worker_name', worker, 'exc_string', exc_string, 'failure', failure)
   tell(mail, job_key, id, 'failed', failure)
   local wants = redis.call('HMGET', job_key, 'webhooks', 'failure_callback_name', 'mlxq_parts', 'mlxq_idem')
-  local callback_owed, parts = worker == '' and wants[2], tonumber(wants[3] or '')
-  if parts then drop_parts(job_key, parts) end                    -- nobody reads a large job's text again
+  local callback_owed = worker == '' and wants[2]
+  if wants[3] then drop_parts(job_key, parts_of(wants[3])) end    -- nobody reads a large job's text again
   local followed_up = follow_up(job_key, id, wants[1], callback_owed, worker == '' and 0 or FOLLOW_UP_S)
+  redis.call('HSET', job_key, 'status', status or 'failed', 'ended_at', iso)
   keep(job_key, id, queue, 'failed', failure_ttl(job_key), followed_up, wants[4])
   return followed_up
 end
