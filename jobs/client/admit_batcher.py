@@ -23,6 +23,9 @@ MOST_PENDING_BYTES = 256 << 20
 PARTS_TTL_S = 60
 """What is left of a large job whose caller or API process went away goes by itself."""
 
+MOST_WRITINGS = 3
+"""Of a large job's parts, where Redis has lost some before the job was there."""
+
 Verdict = tuple[str, str]
 _Pending = tuple[Sequence[str | bytes | int], int, asyncio.Future[Verdict]]
 
@@ -54,11 +57,16 @@ class AdmitBatcher:
     async def admit_large(
         self, args: Sequence[str | bytes | int], job_key: str, parts: Mapping[str, bytes]
     ) -> Verdict:
-        """The same for a job whose data is written first, part by part. Raises RedisError, Overloaded."""
-        verdict: asyncio.Future[Verdict] = asyncio.get_running_loop().create_future()
+        """The same for a job whose data is written first, part by part, and again where Redis has lost some of it.
+        Raises RedisError, Overloaded.
+        """
         with self._holding(sum(map(len, parts.values()))):
-            await self._send_large(args, job_key, parts, verdict)
-        return await verdict
+            writings = 1
+            while (verdict := await self._send_large(args, job_key, parts))[0] == "parts":
+                if writings == MOST_WRITINGS:
+                    break
+                writings += 1
+        return verdict
 
     @contextlib.contextmanager
     def _holding(self, size_bytes: int) -> Generator[None]:
@@ -77,12 +85,9 @@ class AdmitBatcher:
             self._held_bytes -= size_bytes
 
     async def _send_large(
-        self,
-        args: Sequence[str | bytes | int],
-        job_key: str,
-        parts: Mapping[str, bytes],
-        verdict: asyncio.Future[Verdict],
-    ) -> None:
+        self, args: Sequence[str | bytes | int], job_key: str, parts: Mapping[str, bytes]
+    ) -> Verdict:
+        verdict: asyncio.Future[Verdict] = asyncio.get_running_loop().create_future()
         async with self._alone:
             for name, part in parts.items():
                 pipeline = self._redis.pipeline(transaction=True)
@@ -90,6 +95,7 @@ class AdmitBatcher:
                 pipeline.expire(job_key, PARTS_TTL_S)
                 await pipeline.execute()
             await self._send([(args, 0, verdict)])
+        return await verdict
 
     async def _flush(self) -> None:
         try:

@@ -16,12 +16,11 @@ from jobs.client.admit_batcher import AdmitBatcher
 from jobs.client.fingerprint import fingerprint
 from jobs.client.inspector import QueueInspector
 from jobs.client.outcome_listener import MISSING, JobOutcome, OutcomeListener
-from jobs.client.overload import Overload
+from jobs.client.refusal import Refusal
 from jobs.client.result_reader import ResultReader
 from jobs.client.stream_reader import MOST_HELD, TokenEvent, follow_stream
 from jobs.client.watch import Watch, unavailable
 from jobs.errors import (
-    IdempotencyConflict,
     InternalError,
     InvalidInput,
     JobCanceled,
@@ -43,11 +42,6 @@ from jobs.store.scripts import script
 from jobs.store.servers.disk import DiskWait
 
 log = logging.getLogger(__name__)
-
-_RESULT_GONE = (
-    "The job of this Idempotency-Key has ended, and its result is kept no longer. "
-    "Use another key to do it again."
-)
 
 _CANCELED = msgspec.msgpack.encode(JobCanceled().failure())
 
@@ -87,7 +81,7 @@ class JobQueue:
         self._results = ResultReader(redis, results)
         declared = [declared_model(entry) for entry in settings.declared_models]
         self._inspector = QueueInspector(redis, limit=settings.queue_limit, declared=declared)
-        self._overload = Overload(self._inspector, most_bytes=settings.queue_bytes)
+        self._refusal = Refusal(self._inspector, most_bytes=settings.queue_bytes)
         self._cancel = redis.register_script(script("cancel"))
         self._attach = redis.register_script(script("attach"))
         self._expected: dict[str, asyncio.Future[JobOutcome]] = {}
@@ -136,12 +130,8 @@ class JobQueue:
         self._unexpect(job_id)
         if verdict == "existing":
             return Ticket(id=value, created=False)
-        if verdict == "conflict":
-            raise IdempotencyConflict
-        if verdict == "ended":
-            raise IdempotencyConflict(_RESULT_GONE)
         async with self._reaching_redis():
-            error = await self._overload.of_queue(queue, verdict, int(value))
+            error = await self._refusal.of_job(queue, verdict, value)
         raise error
 
     async def wait(self, job_id: str, timeout_s: float) -> Result:
@@ -348,7 +338,7 @@ class JobQueue:
         known_by = (keys.idempotency(idem), fingerprint(job)) if idem else ("", "")
         args = [job_id, queue, ttl_s, *known_by, size_bytes, len(fields), *fields]
         async with self._reaching_redis():
-            await self._overload.check_memory()
+            await self._refusal.check_memory()
             if parts:
                 verdict = await self._admit_batcher.admit_large(args, keys.job(job_id), parts)
             else:

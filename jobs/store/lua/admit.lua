@@ -2,7 +2,9 @@
 -- ARGV: most jobs and most bytes that may wait in a queue, idempotency_ttl_s, count, then per job:
 --   id, queue, ttl_s ('' waits for ever), idempotency key ('' for none), fingerprint, bytes, 2 * fields, field, value, …
 -- Returns per job {verdict, value}:
---   created, existing, conflict, ended (its result is kept no longer) + job id; full + queue length; heavy + queue bytes.
+--   created, existing, conflict, ended (its result is kept no longer), parts (some of its data is not there: write it again)
+--   + job id; full + queue length; heavy + queue bytes; strange (its list is no list) + queue.
+-- No job's trouble touches another one: nothing here may raise once something was written.
 deny_oom()
 local most_jobs, most_bytes, idempotency_ttl, count = tonumber(ARGV[1]), tonumber(ARGV[2]), ARGV[3], tonumber(ARGV[4])
 local queues = {}                                                 -- by name: what it has, and what it is given here
@@ -10,6 +12,10 @@ local queues = {}                                                 -- by name: wh
 local function queue_of(name)
   local found = queues[name]
   if not found then
+    if type(redis.pcall('LLEN', 'rq:queue:' .. name)) ~= 'number' then
+      queues[name] = {is_strange = true, ids = {}}
+      return queues[name]
+    end
     local jobs = waiting(name)
     if jobs == 0 and redis.call('LLEN', 'rq:queue:' .. name) == 0 then
       redis.call('DEL', 'mlxq:tombstones:' .. name)               -- of jobs that others took out of the list
@@ -40,6 +46,18 @@ local function named_before(idem, id, fingerprint)
   return {is_there and 'existing' or 'ended', first}
 end
 
+-- A large job's parts are written before it. Redis may have lost them since (their time was over, a failover).
+local function lacks_parts(job_key, first, last)
+  for n = first, last, 2 do
+    if ARGV[n] == 'mlxq_parts' then
+      for part = 0, parts_of(ARGV[n + 1]) - 1 do
+        if redis.call('HEXISTS', job_key, 'mlxq_data_' .. part) == 0 then return true end
+      end
+    end
+  end
+  return false
+end
+
 local at, verdicts = 5, {}
 for n = 1, count do
   local id, name, ttl, idem, fingerprint = ARGV[at], ARGV[at + 1], ARGV[at + 2], ARGV[at + 3], ARGV[at + 4]
@@ -47,12 +65,14 @@ for n = 1, count do
   at = first + width
   local job_key, queue = 'rq:job:' .. id, queue_of(name)
   local verdict = idem ~= '' and named_before(idem, id, fingerprint) or nil
-  if not verdict and redis.call('HEXISTS', job_key, 'status') == 1 then verdict = {'created', id} end
+  if not verdict and sure('HEXISTS', job_key, 'status') == 1 then verdict = {'created', id} end
+  if not verdict and queue.is_strange then verdict = {'strange', name} end
   if not verdict and queue.jobs >= most_jobs then verdict = {'full', tostring(queue.jobs)} end
   -- A job that is larger than the bound alone is taken where nothing waits.
   if not verdict and queue.jobs > 0 and queue.bytes + bytes > most_bytes then
     verdict = {'heavy', string.format('%.0f', queue.bytes)}
   end
+  if not verdict and lacks_parts(job_key, first, first + width - 1) then verdict = {'parts', id} end
   if not verdict then
     redis.call('HSET', job_key, 'mlxq_seq', queue.admitted + 1, 'mlxq_offset', string.format('%.0f', queue.admitted_bytes),
       unpack(ARGV, first, first + width - 1))
@@ -71,7 +91,7 @@ for n = 1, count do
 end
 for name, queue in pairs(queues) do
   if #queue.ids > 0 then
-    redis.call('SADD', 'rq:queues', 'rq:queue:' .. name)
+    sure('SADD', 'rq:queues', 'rq:queue:' .. name)
     redis.call('RPUSH', 'rq:queue:' .. name, unpack(queue.ids))
     sure('ZADD', 'mlxq:jobs:' .. name, unpack(queue.entries))
     redis.call('HSET', 'mlxq:admitted', name, queue.admitted)

@@ -4,13 +4,14 @@ import asyncio
 import base64
 import random
 from collections.abc import AsyncIterator
+from typing import Any
 
 import fakeredis
 import pytest
 
 from jobs.client.queue import JobQueue
 from jobs.embed import EmbedJob, EmbedResult
-from jobs.errors import IdempotencyConflict, InvalidInput, Overloaded, UnreadableJob
+from jobs.errors import IdempotencyConflict, InvalidInput, Overloaded, QueueUnavailable, UnreadableJob
 from jobs.job import SubmitOptions
 from jobs.models import ModelInfo
 from jobs.settings import Settings
@@ -164,3 +165,32 @@ async def test_a_large_job_on_its_way_holds_up_no_other(queue: JobQueue):
         assert not large.done()
     with pytest.raises(Overloaded):
         await within(large)
+
+
+@pytest.mark.parametrize(("losses", "is_taken"), [(1, True), (100, False)])
+async def test_a_large_job_is_not_acknowledged_without_its_parts(
+    queue: JobQueue,
+    worker_queue: WorkerQueue,
+    redis: fakeredis.FakeRedis,
+    monkeypatch: pytest.MonkeyPatch,
+    losses: int,
+    is_taken: bool,
+):
+    send = queue._admit_batcher._send
+    left = iter(range(losses))
+
+    async def after_a_failover(batch: Any) -> None:
+        if next(left, None) is not None:
+            [key] = redis.keys("rq:job:*")
+            redis.hdel(key, "mlxq_data_1")
+        await send(batch)
+
+    monkeypatch.setattr(queue._admit_batcher, "_send", after_a_failover)
+    if is_taken:
+        await queue.submit(LARGE, SubmitOptions())
+        assert record.decode_job(worker_queue.data(claimed(worker_queue))) == LARGE
+        return
+    with pytest.raises(QueueUnavailable, match="has lost parts of the job"):
+        await queue.submit(LARGE, SubmitOptions())
+    assert not redis.keys("rq:job:*")
+    assert not redis.exists(keys.queue(QUEUE))

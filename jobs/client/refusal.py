@@ -1,9 +1,13 @@
-"""Says that no more work is taken, and when a caller may come back."""
+"""Says why a job is not taken, and when a caller may come back."""
 
+import logging
 import time
 
 from jobs.client.inspector import QueueInspector
-from jobs.errors import Overloaded
+from jobs.errors import IdempotencyConflict, InternalError, JobError, Overloaded, QueueUnavailable
+from jobs.store import keys
+
+log = logging.getLogger(__name__)
 
 FULL = 0.9
 """Share of Redis' memory from which on it is given no more work: results need the rest."""
@@ -14,7 +18,7 @@ FRESH_S = 1.0
 FULL_RETRY_S = 60
 
 
-class Overload:
+class Refusal:
     """One per process. Raises RedisError, too."""
 
     def __init__(self, inspector: QueueInspector, *, most_bytes: int) -> None:
@@ -39,7 +43,30 @@ class Overload:
         if self._error:
             raise self._error.with_traceback(None)
 
-    async def of_queue(self, queue: str, verdict: str, found: int) -> Overloaded:
+    async def of_job(self, queue: str, verdict: str, value: str) -> JobError:
+        """The error of a job that ADMIT did not take. verdict, value: as lua/admit.lua gives them."""
+        match verdict:
+            case "conflict":
+                return IdempotencyConflict()
+            case "ended":
+                return IdempotencyConflict(
+                    "The job of this Idempotency-Key has ended, and its result is kept no longer. "
+                    "Use another key to do it again."
+                )
+            case "parts":
+                return QueueUnavailable(
+                    "Redis has lost parts of the job while it was sent. Try again in a moment."
+                )
+            case "strange":
+                log.error(
+                    "a queue takes no jobs: its key in Redis holds no list; delete it",
+                    extra={"key": keys.queue(queue)},
+                )
+                return InternalError()
+            case _:
+                return await self._of_queue(queue, verdict, int(value))
+
+    async def _of_queue(self, queue: str, verdict: str, found: int) -> Overloaded:
         """The error of a queue that takes no more. verdict, found: as ADMIT says it (full: jobs, heavy: bytes).
 
         A tenth of the queue has drained after its retry_after_s, at the measured rate.

@@ -3,7 +3,7 @@
 import fakeredis
 import pytest
 
-from jobs.client import overload
+from jobs.client import refusal
 from jobs.client.queue import JobQueue
 from jobs.errors import Overloaded
 from jobs.job import SubmitOptions
@@ -38,7 +38,7 @@ def measured(redis: Measured, worker_queue: WorkerQueue) -> JobQueue:
 async def test_no_more_work_is_taken_while_redis_is_nearly_full(
     redis: Measured, measured: JobQueue, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr(overload, "FRESH_S", 0)
+    monkeypatch.setattr(refusal, "FRESH_S", 0)
     redis.used_bytes = 899
     await measured.submit(job(), SubmitOptions())
     redis.used_bytes = 900
