@@ -76,6 +76,11 @@ def is_refused_write(error: BaseException) -> bool:
     )
 
 
+def is_defect(error: BaseException) -> bool:
+    """Whether Redis works and would refuse the same command again: for what is under a key, or an argument."""
+    return isinstance(error, exceptions.ResponseError) and not (is_refused_write(error) or is_final(error))
+
+
 def is_reply(error: BaseException) -> bool:
     """Whether the error is a reply of Redis: then the connection works."""
     return _code(error) is not None or isinstance(

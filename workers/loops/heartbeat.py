@@ -2,6 +2,7 @@
 
 import logging
 import time
+import traceback
 from collections.abc import Callable
 
 from redis.exceptions import RedisError
@@ -10,7 +11,7 @@ from rq.worker.base import WorkerStatus
 
 from jobs.settings import Settings
 from jobs.stats import WorkerStats
-from jobs.store.outage import is_refused_write
+from jobs.store.outage import is_defect, is_refused_write
 from workers.loops.result import ResultLoop
 from workers.models.model_cache import ModelCache
 from workers.queue.client import WorkerQueue
@@ -50,6 +51,8 @@ class Heartbeat:
         self._renew_every_s = settings.lease_s / 4
         self._promote_every_s = min(0.25, settings.lease_s / 4)
         self._due_at = {"announce": 0.0, "renew": 0.0, "promote": 0.0, "compare": 0.0, "sweep": 0.0}
+        self._defective: set[str] = set()
+        """Tasks of which Redis refused a command when they were last tried, though it works."""
         self._unknown: set[str] = set()
         """Members that Redis had this worker hold when they were last compared, and that it did not have."""
         self._unheld: set[str] = set()
@@ -77,23 +80,38 @@ class Heartbeat:
                 ("promote", self._promote_every_s, self._promote),
                 ("sweep", self._settings.sweep_s, self._sweep),
             ):
-                if self._is_due(task, every_s) and not self._try(work):
+                if self._is_due(task, every_s) and not self._try(task, work):
                     return
         except Exception:
             log.exception("the heartbeat failed, worker stops")
             self._is_broken = True
 
-    def _try(self, work: Callable[[], None]) -> bool:
+    def _try(self, task: str, work: Callable[[], None]) -> bool:
         """Do it. Whether Redis answers."""
         try:
             work()
         except RedisError as error:
+            if is_defect(error):  # of this task alone: claims go on
+                self._note_defect(task, error)
+                return True
             self._queue.outage.note(error)
             answers = is_refused_write(error)
-            if not answers or work == self._renew_and_reclaim:
+            if not answers or task == "renew":
                 self._due_at["renew"] = 0.0
             return answers
+        self._defective.discard(task)
         return True
+
+    def _note_defect(self, task: str, error: RedisError) -> None:
+        if task in self._defective:
+            return
+        self._defective.add(task)
+        fields = {  # the error's text may quote a command
+            "task": task,
+            "error": type(error).__name__,
+            "where": "".join(traceback.format_tb(error.__traceback__)),
+        }
+        log.error("Redis refuses a command of the heartbeat's", extra=fields)
 
     def _renew_and_reclaim(self) -> None:
         self._renew()  # first: its own lease may be late after a sleep

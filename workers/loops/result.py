@@ -10,13 +10,13 @@ from queue import Empty, SimpleQueue
 from typing import NamedTuple, TypeVar
 
 from msgspec.structs import replace
-from redis.exceptions import RedisError, ResponseError
+from redis.exceptions import RedisError
 
 from jobs.errors import InternalError, JobError, JobStopped
 from jobs.generate import GenerateResult
 from jobs.job import Result
 from jobs.store import record
-from jobs.store.outage import cause_of, is_refused_write
+from jobs.store.outage import cause_of, is_defect
 from workers.loops.callbacks import FollowUps, TaskThreads
 from workers.models.model_cache import ModelCache
 from workers.queue.client import WorkerQueue
@@ -194,7 +194,7 @@ class ResultLoop:
         except JobError as raised:
             return self._failed(active, raised)
         except RedisError as raised:
-            if not _is_defect(raised):  # given up because the worker stops: the job is not at fault
+            if not is_defect(raised):  # given up because the worker stops: the job is not at fault
                 raise
             log.error("result cannot be written", extra={"job_id": claim.id, "cause": cause_of(raised)})
             return self._failed(active, InternalError())
@@ -258,7 +258,7 @@ class ResultLoop:
                 try:
                     return write()
                 except RedisError as error:
-                    refused += _is_defect(error)
+                    refused += is_defect(error)
                     if refused > MAX_REFUSALS or time.monotonic() > self._give_up_at:
                         raise
                     hold.note(error)
@@ -278,11 +278,6 @@ def in_parts(decided: Sequence[_Decided]) -> Iterator[list[_Decided]]:
         size_bytes += more_bytes
     if part:
         yield part
-
-
-def _is_defect(error: RedisError) -> bool:
-    """Whether Redis would refuse the same command again when nothing is wrong with Redis."""
-    return isinstance(error, ResponseError) and not is_refused_write(error)
 
 
 def next_delay_s(error: JobError, retries_left: int, delays_s: Sequence[float]) -> float | None:

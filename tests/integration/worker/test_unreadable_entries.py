@@ -85,3 +85,20 @@ async def test_a_job_whose_id_is_no_id_ends_no_worker(
     assert vectors(await run(queue, "still here")) == [expected_vector("still here")]
     assert redis_client.zrange(keys.registry("failed", "embed:fake:interactive"), 0, -1) == [job_id]
     assert not worker._is_broken
+
+
+async def test_a_task_of_the_heartbeat_that_redis_refuses_stops_no_claims_and_is_logged_once(
+    queue: JobQueue, worker: ThreadWorker, redis_client: redis.Redis, caplog: pytest.LogCaptureFixture
+):
+    served_by = keys.workers_of("embed:fake:default")
+    members = redis_client.smembers(served_by)
+    redis_client.delete(served_by)
+    redis_client.set(served_by, "not a set")  # each sweep reads it
+    ticks = worker.ticks
+    await until(lambda: worker.ticks > ticks + 20)  # four sweeps
+    assert vectors(await run(queue, "still here")) == [expected_vector("still here")]
+    assert not worker._is_broken
+    said = [each.message for each in caplog.records if "Redis" in each.message]
+    assert said == ["Redis refuses a command of the heartbeat's"]
+    redis_client.delete(served_by)
+    redis_client.sadd(served_by, *members)

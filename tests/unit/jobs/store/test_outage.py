@@ -8,7 +8,7 @@ import pytest
 from redis import exceptions
 
 from jobs.store import outage
-from jobs.store.outage import Outage, cause_of, is_final, is_refused_write
+from jobs.store.outage import Outage, cause_of, is_defect, is_final, is_refused_write
 
 SECRETS = "canary"
 
@@ -56,6 +56,17 @@ def test_only_a_refused_user_is_final_and_only_refused_writes_pass():
         exceptions.NoPermissionError("this user has no permissions", status_code="NOPERM")
     )
     assert not is_refused_write(exceptions.ResponseError("ERR no such thing", status_code="ERR"))
+
+
+def test_a_reply_that_blames_neither_redis_nor_the_user_is_a_defect_of_the_command():
+    assert is_defect(exceptions.ResponseError("WRONGTYPE Operation against a key", status_code="WRONGTYPE"))
+    others = (
+        exceptions.OutOfMemoryError(),
+        exceptions.ResponseError("NOAUTH Authentication required"),
+        exceptions.BusyLoadingError(),
+        exceptions.ConnectionError(),
+    )
+    assert not any(map(is_defect, others))
 
 
 def test_an_outage_lasts_while_a_write_waits_and_no_work_is_taken_meanwhile():
