@@ -67,14 +67,17 @@ class Refusal:
                 return await self._of_queue(queue, verdict, int(value))
 
     async def _of_queue(self, queue: str, verdict: str, found: int) -> Overloaded:
-        """The error of a queue that takes no more. verdict, found: as ADMIT says it (full: jobs, heavy: bytes).
+        """The error of a queue that takes no more. verdict, found: as ADMIT says it (full: jobs,
+        long: jobs and canceled ones among them, heavy: bytes).
 
         A tenth of the queue has drained after its retry_after_s, at the measured rate.
         """
         rate = await self._inspector.drain_rate(queue)
-        jobs = found if verdict == "full" else await self._inspector.length(queue)
+        jobs = found if verdict != "heavy" else await self._inspector.length(queue)
         wait_s = min(3600, max(1, round(jobs / 10 / rate))) if rate > 0 else 60
         what = f"{found} jobs wait already, the most this queue takes"
+        if verdict == "long":
+            what = f"The queue's {found} places are taken, by jobs that wait and by canceled ones among them"
         if verdict == "heavy":
             what = f"The jobs that wait have {found} bytes, and this queue takes {self._most_bytes} bytes at most"
         return Overloaded(f"{what}. Try again in {wait_s} s.", retry_after_s=wait_s)

@@ -3,7 +3,8 @@
 --   id, queue, ttl_s ('' waits for ever), idempotency key ('' for none), fingerprint, bytes, 2 * fields, field, value, …
 -- Returns per job {verdict, value}:
 --   created, existing, conflict, ended (its result is kept no longer), parts (some of its data is not there: write it again)
---   + job id; full + queue length; heavy + queue bytes; strange (its list is no list) + queue.
+--   + job id; full + jobs that wait; long + length of the queue's list, canceled jobs included; heavy + queue bytes;
+--   strange (its list is no list) + queue.
 -- No job's trouble touches another one: nothing here may raise once something was written.
 deny_oom()
 local most_jobs, most_bytes, idempotency_ttl, count = tonumber(ARGV[1]), tonumber(ARGV[2]), ARGV[3], tonumber(ARGV[4])
@@ -12,15 +13,17 @@ local queues = {}                                                 -- by name: wh
 local function queue_of(name)
   local found = queues[name]
   if not found then
-    if type(redis.pcall('LLEN', 'rq:queue:' .. name)) ~= 'number' then
+    local length = redis.pcall('LLEN', 'rq:queue:' .. name)
+    if type(length) ~= 'number' then
       queues[name] = {is_strange = true, ids = {}}
       return queues[name]
     end
+    length = length - drop_tombstones(name)                       -- a claim may have stopped before them
     local jobs = waiting(name)
-    if jobs == 0 and redis.call('LLEN', 'rq:queue:' .. name) == 0 then
+    if length == 0 then
       redis.call('DEL', 'mlxq:tombstones:' .. name)               -- of jobs that others took out of the list
     end
-    found = {jobs = jobs, bytes = waiting_bytes(name, jobs), ids = {}, entries = {}}
+    found = {jobs = jobs, length = length, bytes = waiting_bytes(name, jobs), ids = {}, entries = {}}
     found.admitted, found.admitted_bytes = admitted(name)
     queues[name] = found
   end
@@ -31,7 +34,7 @@ local function put(queue, id, bytes)
   queue.ids[#queue.ids + 1] = id
   queue.entries[#queue.entries + 1] = 0                           -- the score
   queue.entries[#queue.entries + 1] = listed('open', id)
-  queue.jobs, queue.bytes = queue.jobs + 1, queue.bytes + bytes
+  queue.jobs, queue.length, queue.bytes = queue.jobs + 1, queue.length + 1, queue.bytes + bytes
   queue.admitted, queue.admitted_bytes = queue.admitted + 1, queue.admitted_bytes + bytes
 end
 
@@ -68,6 +71,7 @@ for n = 1, count do
   if not verdict and sure('HEXISTS', job_key, 'status') == 1 then verdict = {'created', id} end
   if not verdict and queue.is_strange then verdict = {'strange', name} end
   if not verdict and queue.jobs >= most_jobs then verdict = {'full', tostring(queue.jobs)} end
+  if not verdict and queue.length >= 2 * most_jobs then verdict = {'long', tostring(queue.length)} end
   -- A job that is larger than the bound alone is taken where nothing waits.
   if not verdict and queue.jobs > 0 and queue.bytes + bytes > most_bytes then
     verdict = {'heavy', string.format('%.0f', queue.bytes)}

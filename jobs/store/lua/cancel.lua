@@ -8,12 +8,8 @@ local status, queue, execution, worker = head[1], head[2], head[3], head[4]
 if not status then return 'missing' end
 if status == 'canceled' then return 'canceled' end
 if status == 'finished' or status == 'failed' or status == 'stopped' then return 'ended' end
--- A job that waits stays in its queue's list, whose length may be a million, as a tombstone.
-if status == 'queued' and sure('LREM', 'mlxq:suspects:' .. queue, 0, id) == 0 then
-  sure('SADD', 'mlxq:tombstones:' .. queue, id)
-end
-redis.call('ZREM', 'rq:scheduled:' .. queue, id)
-redis.call('ZREM', 'rq:deferred:' .. queue, id)
+sure('ZREM', 'rq:scheduled:' .. queue, id)
+sure('ZREM', 'rq:deferred:' .. queue, id)
 if execution then
   drop_execution(queue, id, execution, worker or '')
   tell_dropped(worker or '', id, execution)
@@ -24,4 +20,10 @@ tell_channels(mail, fields.mlxq_waiters, id, 'canceled', failure)
 write_ended(job_key, fields, 'canceled', iso, false)
 keep(job_key, id, queue, 'canceled', ttl, false, fields.mlxq_idem)
 post(mail)
+-- A job that waits stays in its queue's list, whose length may be a million, as a tombstone. It becomes one last: a claim
+-- drops it, and may not drop a job that could not be canceled.
+if status == 'queued' and sure('LREM', 'mlxq:suspects:' .. queue, 0, id) == 0 then
+  sure('SADD', 'mlxq:tombstones:' .. queue, id)
+  drop_tombstones(queue)
+end
 return 'canceled'

@@ -45,6 +45,24 @@ local function is_tombstone(queue, id)
   return sure('SREM', 'mlxq:tombstones:' .. queue, id) == 1
 end
 
+-- Those at either end of the list leave it, at most MOST_TOMBSTONES an end: where nobody claims, they would gather.
+-- Returns how many left.
+local MOST_TOMBSTONES = 100
+
+local function drop_tombstones(queue)
+  if redis.call('EXISTS', 'mlxq:tombstones:' .. queue) == 0 then return 0 end
+  local list, dropped = 'rq:queue:' .. queue, 0
+  for pop, place in pairs({LPOP = 0, RPOP = -1}) do
+    for _ = 1, MOST_TOMBSTONES do
+      local id = redis.pcall('LINDEX', list, place)               -- an error where it is no list
+      if type(id) ~= 'string' or not is_tombstone(queue, id) then break end
+      redis.call(pop, list)
+      dropped = dropped + 1
+    end
+  end
+  return dropped
+end
+
 -- How many jobs wait in a queue.
 local function waiting(queue)
   return math.max(0, redis.call('LLEN', 'rq:queue:' .. queue) - sure('SCARD', 'mlxq:tombstones:' .. queue))

@@ -39,6 +39,7 @@ _OF_A_KEY = (
     "persist {}",
     "pexpire {} 1",
     "rename {} {}",
+    "rpop {}",
     "rpush {} a",
     "sadd {} a",
     "scard {}",

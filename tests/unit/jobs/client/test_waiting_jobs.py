@@ -11,7 +11,7 @@ from jobs.settings import Settings
 from jobs.store import keys, record
 from tests.support.queue_jobs import QUEUE, claim_all, finish, job
 from workers.queue.client import WorkerQueue
-from workers.queue.execution import Outcome
+from workers.queue.execution import Outcome, QueueCapacity
 
 OPTIONS = SubmitOptions(retries=1)
 
@@ -57,12 +57,53 @@ async def test_a_claim_passes_over_canceled_jobs_and_leaves_nothing_of_them(
     queue: JobQueue, worker_queue: WorkerQueue, redis: fakeredis.FakeRedis
 ):
     ids = await submit(queue, 3)
-    await queue.cancel(ids[0])
     await queue.cancel(ids[1])
     claims, _ = claim_all(worker_queue)
-    assert [claim.id for claim in claims] == [ids[2]]
+    assert [claim.id for claim in claims] == [ids[0], ids[2]]
     assert await queued(queue) == 0
     assert not redis.exists(keys.tombstones(QUEUE))
+
+
+async def test_canceled_jobs_at_either_end_of_the_list_leave_it_with_those_beside_them(
+    queue: JobQueue, worker_queue: WorkerQueue, redis: fakeredis.FakeRedis
+):
+    ids = await submit(queue, 3)
+    await queue.cancel(ids[1])
+    await queue.cancel(ids[0])
+    assert redis.lrange(keys.queue(QUEUE), 0, -1) == [ids[2].encode()]
+    ids += await submit(queue, 2)
+    await queue.cancel(ids[3])
+    await queue.cancel(ids[4])
+    assert redis.lrange(keys.queue(QUEUE), 0, -1) == [ids[2].encode()]
+    assert not redis.exists(keys.tombstones(QUEUE))
+
+
+async def test_a_list_takes_twice_as_many_as_may_wait_with_canceled_ones_among_them(
+    queue: JobQueue, worker_queue: WorkerQueue, redis: fakeredis.FakeRedis
+):
+    ids = await submit(queue, 3)
+    for _ in range(3):  # one that waits behind each that is canceled
+        await queue.cancel(ids[-2])
+        ids += await submit(queue, 1)
+    await queue.cancel(ids[-2])
+    with pytest.raises(Overloaded, match="6 places are taken, by jobs that wait and by canceled ones"):
+        await submit(queue, 1)
+    assert redis.llen(keys.queue(QUEUE)) == 6
+    claim_all(worker_queue)
+    await submit(queue, 3)
+
+
+async def test_a_queue_stays_bounded_by_bytes_when_canceled_jobs_come_to_its_head(
+    server: fakeredis.FakeServer, worker_queue: WorkerQueue
+):
+    queue = JobQueue(fakeredis.FakeAsyncRedis(server=server), Settings(queue_bytes=10_000))
+    ids = await submit(queue, 13)
+    await queue.submit(EmbedJob(model="m", inputs=("x" * 6000,)), OPTIONS)
+    for job_id in ids[1:]:
+        await queue.cancel(job_id)
+    assert len(worker_queue.claim([QueueCapacity(QUEUE, 1 << 30, 1)], max_jobs=1).claims) == 1
+    with pytest.raises(Overloaded, match="bytes"):
+        await queue.submit(EmbedJob(model="m", inputs=("x" * 6000,)), OPTIONS)
 
 
 async def test_suspects_wait_in_a_list_of_their_own_and_count(queue: JobQueue, redis: fakeredis.FakeRedis):
@@ -84,19 +125,19 @@ async def test_a_job_that_is_canceled_twice_counts_once(queue: JobQueue, redis: 
 async def test_a_canceled_job_that_rq_puts_back_is_run_once(
     queue: JobQueue, worker_queue: WorkerQueue, redis: fakeredis.FakeRedis
 ):
-    ids = await submit(queue, 2)
-    await queue.cancel(ids[0])
-    redis.hset(keys.job(ids[0]), "status", "queued")
-    redis.rpush(keys.queue(QUEUE), ids[0])
+    ids = await submit(queue, 3)
+    await queue.cancel(ids[1])
+    redis.hset(keys.job(ids[1]), "status", "queued")
+    redis.rpush(keys.queue(QUEUE), ids[1])
     claims, _ = claim_all(worker_queue)
-    assert [claim.id for claim in claims] == [ids[1], ids[0]]
+    assert [claim.id for claim in claims] == [ids[0], ids[2], ids[1]]
     assert claim_all(worker_queue)[0] == []
 
 
 async def test_tombstones_of_a_list_that_others_emptied_are_forgotten(
     queue: JobQueue, redis: fakeredis.FakeRedis
 ):
-    await queue.cancel((await submit(queue, 2))[0])
+    await queue.cancel((await submit(queue, 3))[1])
     redis.delete(keys.queue(QUEUE))  # rq empty
     await submit(queue, 3)
     assert await queued(queue) == 3
@@ -140,6 +181,17 @@ GARBAGE = (
     keys.jobs(QUEUE),
     keys.idempotency("k"),
 )
+
+
+@pytest.mark.parametrize("state", ["scheduled", "deferred"])
+async def test_a_registry_of_another_type_neither_stops_a_cancel_nor_loses_the_job(
+    queue: JobQueue, redis: fakeredis.FakeRedis, state: str
+):
+    ids = await submit(queue, 3)
+    redis.set(keys.registry(state, QUEUE), "garbage")
+    assert await queue.cancel(ids[1])
+    assert (await queue.view(ids[1])).status == "canceled"
+    assert await queued(queue) == 2
 
 
 @pytest.mark.parametrize("key", GARBAGE)
