@@ -49,7 +49,8 @@ SECTIONS = {
 }
 ON_REQUEST = {
     "million": Section(
-        "queue.million", "A queue of a million small jobs (ten minutes; MLXQ_BENCH_JOBS=100000 for one)"
+        "queue.million",
+        "A queue of a million small jobs (four minutes; MLXQ_BENCH_JOBS=100000 for half of one)",
     ),
     "gpu": Section("gpu.texts", "Qwen3-Embedding-0.6B shape, bf16, random weights (wants a GPU)"),
     "gpu_chat": Section(
