@@ -1,10 +1,14 @@
 """What a Redis says of itself by INFO, and what mlxq makes of that. Pure."""
 
+import re
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 SECTIONS = ("server", "memory", "persistence", "cluster")
 """Of INFO, those that `judge` reads."""
+
+OLDEST = (6, 2)
+"""Version of Redis that has all commands of the scripts. Valkey calls itself a Redis 7.2."""
 
 
 class Verdict(NamedTuple):
@@ -27,6 +31,12 @@ def judge(info: Mapping[str, Any]) -> Verdict:
         return Verdict(
             "it is a Redis Cluster, and a script of mlxq needs keys together that a cluster spreads over its nodes: "
             "use a single Redis, or one with sentinels"
+        )
+    version = str(info.get("redis_version", ""))
+    numbers = re.match(r"(\d+)\.(\d+)", version)
+    if numbers and (int(numbers[1]), int(numbers[2])) < OLDEST:
+        return Verdict(
+            f"it is Redis {version}, and mlxq needs {OLDEST[0]}.{OLDEST[1]} or later: update it, or use Valkey"
         )
     warnings: list[str] = []
     policy = str(info.get("maxmemory_policy", "noeviction"))

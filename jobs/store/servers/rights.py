@@ -15,6 +15,7 @@ _KEYS = ("rq:probe", "mlxq:probe")
 
 _OF_A_KEY = (
     "blpop {} 1",
+    "copy {} {}",
     "del {}",
     "exists {}",
     "expire {} 1",
@@ -32,6 +33,7 @@ _OF_A_KEY = (
     "llen {}",
     "lindex {} 0",
     "lpop {}",
+    "lpos {} a",
     "lpush {} a",
     "lrange {} 0 1",
     "lrem {} 0 a",
@@ -46,6 +48,7 @@ _OF_A_KEY = (
     "set {} a",
     "sismember {} a",
     "smembers {}",
+    "srandmember {} 1",
     "srem {} a",
     "ttl {}",
     "type {}",
@@ -58,6 +61,7 @@ _OF_A_KEY = (
     "zadd {} 1 a",
     "zcard {}",
     "zcount {} 0 1",
+    "zrandmember {} 1",
     "zrange {} 0 1",
     "zrangebyscore {} 0 1",
     "zrem {} a",

@@ -135,7 +135,7 @@ async def test_a_user_with_the_rights_that_the_docs_list_can_do_everything(guard
         (["-xadd"], "xadd rq:probe, xadd mlxq:probe"),
         (["-info"], "info"),
         (["resetchannels", "&mlxq:*"], "publish rq:pubsub:probe"),
-        (["resetkeys", "~mlxq:*"], "blpop rq:probe, del rq:probe, exists rq:probe and"),
+        (["resetkeys", "~mlxq:*"], "blpop rq:probe, copy rq:probe, del rq:probe and"),
     ],
 )
 async def test_a_right_that_is_missing_is_named(without: list[str], named: str, guarded: RedisServer):
