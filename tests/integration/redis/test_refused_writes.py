@@ -2,6 +2,7 @@
 the queues is spent on it meanwhile.
 """
 
+import asyncio
 import logging
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractContextManager, asynccontextmanager, contextmanager
@@ -125,6 +126,27 @@ async def test_a_worker_of_a_full_redis_is_known_to_live(tmp_path: Path):
             ticks = worker.ticks
             await until(lambda: worker.ticks > ticks + 30)  # three times as long as its announcement holds
             assert place.client.exists(keys.worker(worker.name))
+
+
+async def test_a_worker_of_a_full_redis_stays_in_the_lists_of_workers(tmp_path: Path):
+    async with _at_work(tmp_path / "redis", FakeRunner()) as (place, worker, queue):
+        with _full_memory(place):
+            place.client.expire(keys.WORKER_PREFIX + worker.name, 2)
+            await until(lambda: place.client.ttl(keys.WORKER_PREFIX + worker.name) > 2)
+            assert [each.name for each in (await queue.stats()).workers] == [worker.name]
+
+
+async def test_a_job_of_a_full_redis_can_be_waited_for(tmp_path: Path):
+    runner = FakeRunner()
+    runner.gate.clear()
+    async with _at_work(tmp_path / "redis", runner) as (place, _, queue):
+        ticket = await queue.submit(job("a"), KEPT)
+        await until(lambda: runner.batches)
+        with _full_memory(place):
+            waiting = asyncio.create_task(queue.wait(ticket.id, PATIENCE_S))
+            await until(lambda: waiting.done() or place.client.hexists(keys.job(ticket.id), "mlxq_waiters"))
+            runner.gate.set()
+            assert vectors(await waiting) == [expected_vector("a")]
 
 
 async def test_a_worker_that_stops_while_its_result_is_refused_leaves_the_job_to_the_next_one(
