@@ -8,6 +8,7 @@
 -- No job's trouble touches another one: nothing here may raise once something was written.
 deny_oom()
 local most_jobs, most_bytes, idempotency_ttl, count = tonumber(ARGV[1]), tonumber(ARGV[2]), ARGV[3], tonumber(ARGV[4])
+local OPEN_KEY_S = 2678400                                        -- a month
 local queues = {}                                                 -- by name: what it has, and what it is given here
 
 local function queue_of(name)
@@ -68,7 +69,9 @@ for n = 1, count do
   at = first + width
   local job_key, queue = 'rq:job:' .. id, queue_of(name)
   local verdict = idem ~= '' and named_before(idem, id, fingerprint) or nil
-  if not verdict and sure('HEXISTS', job_key, 'status') == 1 then verdict = {'created', id} end
+  if not verdict and (sure('HEXISTS', job_key, 'status') == 1 or redis.call('EXISTS', 'mlxq:ended:' .. id) == 1) then
+    verdict = {'created', id}                                     -- a repeated call
+  end
   if not verdict and queue.is_strange then verdict = {'strange', name} end
   if not verdict and queue.jobs >= most_jobs then verdict = {'full', tostring(queue.jobs)} end
   if not verdict and queue.length >= 2 * most_jobs then verdict = {'long', tostring(queue.length)} end
@@ -86,6 +89,7 @@ for n = 1, count do
     if idem ~= '' then
       redis.call('DEL', idem)
       redis.call('HSET', idem, 'job', id, 'fingerprint', fingerprint, 'ttl', idempotency_ttl)
+      redis.call('EXPIRE', idem, OPEN_KEY_S)
       redis.call('HSET', job_key, 'mlxq_idem', idem)
     end
     verdict = {'created', id}

@@ -327,18 +327,28 @@ local function write_ended(job_key, fields, status, iso, followed_up)
   redis.call('HSET', job_key, unpack(flat))
 end
 
--- An idempotency key has no end before its job's. It lives as long as the result, and its own ttl at least.
+-- While its job waits or runs, an idempotency key lives for OPEN_KEY_S (ADMIT): else it stayed for ever where others delete the
+-- job. From the job's end on it lives as long as the result, and its own ttl at least.
 local function end_idempotency(idem, id, ttl)
   local named = redis.pcall('HMGET', idem, 'job', 'ttl')
   if named.err or named[1] ~= id then return end
   redis.call('HSET', idem, 'ended', 1)
-  if ttl >= 0 then redis.call('EXPIRE', idem, math.max(ttl, tonumber(named[2] or '') or 0)) end
+  if ttl < 0 then
+    redis.call('PERSIST', idem)
+  else
+    redis.call('EXPIRE', idem, math.max(ttl, tonumber(named[2] or '') or 0))
+  end
 end
+
+-- A command whose reply was lost is sent again within so long. ADMIT knows for as long by mlxq:ended:ID that a job was there
+-- whose record is kept for less.
+local RESEND_S = 60
 
 -- What becomes of a job that ended as finished, failed (or stopped) or canceled.
 -- ttl as in RQ: -1 keeps for ever, 0 deletes at once, but for an hour if something is to follow. idem: its idempotency key.
 local function keep(job_key, id, queue, state, ttl, followed_up, idem)
   if ttl == 0 and followed_up then ttl = 3600 end
+  if ttl >= 0 and ttl < RESEND_S then redis.call('SET', 'mlxq:ended:' .. id, '', 'EX', RESEND_S) end
   if idem then end_idempotency(idem, id, ttl) end
   relist(queue, id, ttl ~= 0 and state or nil)
   if ttl == 0 then

@@ -4,14 +4,14 @@ import fakeredis
 import pytest
 
 from jobs.client.queue import JobQueue
-from jobs.errors import IdempotencyConflict
+from jobs.errors import IdempotencyConflict, JobExpired
 from jobs.job import SubmitOptions
 from jobs.settings import Settings
 from jobs.store import keys, record
 from jobs.store.scripts import script
 from tests.support.queue_jobs import QUEUE, RESULT, claim_all, job
 from workers.queue.client import WorkerQueue
-from workers.queue.execution import Outcome
+from workers.queue.execution import Outcome, failed
 
 KEY = keys.idempotency("k")
 
@@ -35,13 +35,16 @@ def end(worker_queue: WorkerQueue, ttl_s: int) -> None:
     worker_queue.finish([Outcome(claim, "finished", ttl_s, worker_queue.store(claim, RESULT))], 0.1)
 
 
-async def test_the_key_of_a_job_that_waits_has_no_end(
+MONTH_S = 31 * 86_400
+
+
+async def test_the_key_of_a_job_that_waits_or_runs_lives_for_a_month(
     keyed: JobQueue, worker_queue: WorkerQueue, redis: fakeredis.FakeRedis
 ):
     first = await keyed.submit(job(), options())
-    assert redis.ttl(KEY) == -1
+    assert redis.ttl(KEY) == MONTH_S
     claim_all(worker_queue)
-    assert redis.ttl(KEY) == -1
+    assert redis.ttl(KEY) == MONTH_S
     again = await keyed.submit(job(), options())
     assert (again.id, again.created) == (first.id, False)
 
@@ -82,6 +85,38 @@ def test_an_admit_that_is_repeated_after_its_jobs_end_does_not_do_it_again(
     end(worker_queue, 0)
     assert admit(args=args) == [[b"created", b"id1"]]
     assert not redis.exists(keys.queue(QUEUE), keys.job("id1"))
+
+
+@pytest.mark.parametrize("ttl_s", [0, 1, 9, 59])
+@pytest.mark.parametrize("end_as", ["finished", "failed", "canceled"])
+async def test_an_admit_that_is_repeated_when_its_jobs_result_is_gone_does_not_do_it_again(
+    queue: JobQueue, worker_queue: WorkerQueue, redis: fakeredis.FakeRedis, ttl_s: int, end_as: str
+):
+    admit = redis.register_script(script("admit"))
+    fields = record.encode(job(), SubmitOptions(result_ttl_s=ttl_s), "")
+    args = [10, 10_000, 60, 1, "id1", QUEUE, "", "", "", 1, len(fields), *fields]
+    admit(args=args)
+    if end_as == "finished":
+        end(worker_queue, ttl_s)
+    elif end_as == "failed":
+        worker_queue.finish([failed(claim_all(worker_queue)[0][0], JobExpired().failure())], 0.1)
+    else:
+        await queue.cancel("id1")
+    redis.delete(keys.job("id1"))  # its time is over
+    assert admit(args=args) == [[b"created", b"id1"]]
+    assert not redis.exists(keys.job("id1"))
+    assert claim_all(worker_queue) == ([], False)
+    assert all(redis.ttl(key) == 60 for key in redis.keys("mlxq:ended:*"))
+
+
+def test_a_job_whose_result_is_kept_long_needs_no_mark_of_its_end(
+    worker_queue: WorkerQueue, redis: fakeredis.FakeRedis
+):
+    admit = redis.register_script(script("admit"))
+    fields = record.encode(job(), options(60), "")
+    admit(args=[10, 10_000, 60, 1, "id1", QUEUE, "", "", "", 1, len(fields), *fields])
+    end(worker_queue, 60)
+    assert not redis.keys("mlxq:ended:*")
 
 
 async def test_the_key_of_a_job_that_somebody_deleted_before_its_end_is_free(
