@@ -309,8 +309,10 @@ class WorkerQueue:
 
     def note_followed_up(self, job_id: str) -> None:
         """All that an ended job still asked for is done, or given up."""
-        self._redis.zrem(keys.FOLLOWUPS, job_id)
-        self._redis.hdel(keys.FOLLOWUP_TRIES, job_id)
+        pipeline = self._redis.pipeline(transaction=True)  # tries that stay alone would stay for ever
+        pipeline.hdel(keys.FOLLOWUP_TRIES, job_id)
+        pipeline.zrem(keys.FOLLOWUPS, job_id)
+        pipeline.execute()
 
 
 def _new_prefix() -> str:
