@@ -298,7 +298,7 @@ class BatchWorker(SimpleWorker):
             self._queue.release(claims)
         except RedisError as error:
             log.warning(
-                "cannot give jobs back, their leases will run out",
+                "cannot give jobs back now, they go back when this worker has left or its lease has ended",
                 extra={"jobs": len(claims), "cause": cause_of(error)},
             )
 
@@ -324,7 +324,7 @@ class BatchWorker(SimpleWorker):
 
     def _close(self) -> None:
         try:
-            self._queue.leave()
+            self._queue.leave(in_order=not self._is_broken)
             self.teardown()
         except RedisError as error:
             log.warning("could not sign off", extra={"cause": cause_of(error)})

@@ -244,7 +244,7 @@ class WorkerQueue:
             counts = self._reclaim("worker", self.worker)
             requeued, failed, more = requeued + counts.requeued, failed + counts.failed, counts.more
         self._redis.zrem(keys.STARTING, self.worker)
-        self.leave()
+        self.leave(in_order=False)
         return requeued, failed
 
     def _reclaim(self, whose: str, *names: str) -> Reclaimed:
@@ -273,9 +273,11 @@ class WorkerQueue:
             args += [info.id, encode_model(info, stats.seen_at)]
         self._scripts["announce"](args=args)
 
-    def leave(self) -> None:
-        """Say that this worker lives no longer. What it still holds goes back when its lease ends."""
-        self._scripts["leave"](args=[self.worker])
+    def leave(self, *, in_order: bool = True) -> None:
+        """Say that this worker lives no longer. What it still holds goes back at once, as from a dead worker if it does
+        not end in order.
+        """
+        self._scripts["leave"](args=[self.worker, "left" if in_order else "died"])
 
     def is_suspended(self) -> bool:
         """Whether `rq suspend` asked workers to pause."""

@@ -107,7 +107,7 @@ local function take(queue, id, head)
 end
 
 local began = not sure('ZSCORE', LEASES, worker)
-if began then lose_held(worker) end
+if began then lose_held(worker, 'died') end
 local memory, backlog, is_enough = {prefix, began and 1 or 0}, {}, false
 
 local function note_taken(id, queue)
@@ -201,6 +201,7 @@ local function take_turn(waited_s)
   for at = QUEUES, has_suspects and #ARGV or 0, WIDTH do
     local queue, room = ARGV[at], tonumber(ARGV[at + 2])
     local since = room > 0 and tonumber(sure('ZSCORE', SUSPECTS, queue) or '')
+    if since and since > t then since = t - waited_s end           -- the clock was set back: nobody knows how long it has waited
     if since and t - since >= waited_s and not holder_of_turn(queue) and is_readable(queue) then
       sure('HSET', TURNS, model_of(queue), worker)
       return true

@@ -1,9 +1,6 @@
--- LEAVE: a worker ends. What it still holds goes back when its lease ends, else the lease ends now. ARGV: worker.
+-- LEAVE: a worker ends, and so does its lease. What it still holds goes back by the next RECLAIM of any worker.
+-- ARGV: worker, 'left' if it ends in good order: no crash of its jobs; 'died' if not.
 allow_oom()
-local worker = ARGV[1]
+local worker, how = ARGV[1], ARGV[2]
 redis.call('DEL', 'mlxq:worker:' .. worker)
-end_turns(worker)
-if redis.call('EXISTS', held_key(worker)) == 0 then
-  sure('ZREM', LEASES, worker)
-  redis.call('DEL', 'mlxq:claimed:' .. worker, 'mlxq:dropped:' .. worker)
-end
+take_lease(worker, how)

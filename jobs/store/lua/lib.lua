@@ -221,14 +221,21 @@ local function end_turns(worker)
   return had
 end
 
--- All that the worker holds is put out of its reach, for RECLAIM: {names of such sets}.
+-- All that the worker holds is put out of its reach, for RECLAIM: {names of such sets}. how: it 'died', or 'left'.
 local LOST = 'mlxq:lost'
 
-local function lose_held(worker)
+local function lose_held(worker, how)
   if redis.call('EXISTS', held_key(worker)) == 0 then return end
-  local lost = string.format('%s:%s:%.6f', LOST, worker, now())
+  local lost = string.format('%s:%s:%s:%.6f', LOST, how, worker, now())
   redis.call('RENAME', held_key(worker), lost)
   sure('RPUSH', LOST, lost)
+end
+
+local function take_lease(worker, how)
+  lose_held(worker, how)
+  end_turns(worker)
+  sure('ZREM', LEASES, worker)
+  redis.call('DEL', 'mlxq:claimed:' .. worker, 'mlxq:dropped:' .. worker)
 end
 
 -- Redis remembers when leases were last looked after. Where that is longer ago than half a lease, Redis or its machine may

@@ -1,6 +1,7 @@
 -- RECLAIM: jobs of workers that are gone (killed, frozen, cut off) go back to the front of their queues, or to the suspects,
 -- or are failed for good.
--- What such a worker held is first put out of its reach, all at once by its name, and then worked on in slices.
+-- What such a worker held is first put out of its reach, all at once by its name, and then worked on in slices. So is what a
+-- worker held that left: its jobs go back unharmed.
 -- ARGV: iso now, lease_s, max crashes, exc_string and failure for the last crash, whose:
 --   'expired': of workers whose lease has ended; 'worker', name: also this one's, which is known to be dead;
 --   'hung', worker, member, …: these executions, whose call hung in a worker that lives;
@@ -18,7 +19,7 @@ local function forget(id, execution, member)                     -- its record i
   redis.call('DEL', 'rq:execution:' .. member, 'rq:executions:' .. id)
 end
 
-local function take_back(member)
+local function take_back(member, is_crash)
   local id, execution = string.match(member, '^(.*):([^:]*)$')
   if not id then return end
   local job_key = 'rq:job:' .. id
@@ -27,12 +28,12 @@ local function take_back(member)
   local queue, is_held = head[1], head[2] == 'started' and head[3] == execution
   drop_execution(queue, id, execution, head[5] or '')
   if not is_held then return end
-  local crashes, crashed = tonumber(head[4] or '') or 0, whose ~= 'unknown'
-  if crashed then
+  local crashes = tonumber(head[4] or '') or 0
+  if is_crash then
     crashes = crashes + 1
     redis.call('HSET', job_key, 'mlxq_crashes', crashes)
   end
-  if crashed and crashes >= max_crashes then
+  if is_crash and crashes >= max_crashes then
     fail(mail, queue, id, iso, '', execution, ARGV[4], ARGV[5])
     failed = failed + 1
   else
@@ -47,30 +48,24 @@ local function take_back(member)
   end
 end
 
-local function take_lease(worker)
-  lose_held(worker)
-  end_turns(worker)
-  sure('ZREM', LEASES, worker)
-  redis.call('DEL', 'mlxq:claimed:' .. worker, 'mlxq:dropped:' .. worker)
-end
-
 if whose == 'hung' or whose == 'unknown' then
   for n = #ARGV, 8, -1 do                                        -- last first: the front keeps the order
-    take_back(ARGV[n])
+    take_back(ARGV[n], whose == 'hung')
     sure('ZREM', held_key(ARGV[7]), ARGV[n])
   end
   post(mail)
   return {requeued, failed, 0}
 end
 if whose == 'worker' then
-  take_lease(ARGV[7])
+  take_lease(ARGV[7], 'died')
 elseif may_end then
-  for _, worker in ipairs(sure('ZRANGEBYSCORE', LEASES, '-inf', t, 'LIMIT', 0, WORKERS)) do take_lease(worker) end
+  for _, worker in ipairs(sure('ZRANGEBYSCORE', LEASES, '-inf', t, 'LIMIT', 0, WORKERS)) do take_lease(worker, 'died') end
 end
 local lost = sure('LINDEX', LOST, 0)
 if lost then
   local members = sure('ZREVRANGE', lost, 0, SLICE - 1)          -- last first here, too
-  for _, member in ipairs(members) do take_back(member) end
+  local is_crash = string.find(lost, LOST .. ':left:', 1, true) ~= 1
+  for _, member in ipairs(members) do take_back(member, is_crash) end
   if #members > 0 then redis.call('ZREM', lost, unpack(members)) end
   if #members < SLICE then redis.call('LPOP', LOST) end
 end

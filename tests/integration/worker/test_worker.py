@@ -25,6 +25,7 @@ from tests.support.running_worker import (
     ThreadWorker,
     has_status,
     job,
+    open_queue,
     run,
     running_worker,
     vectors,
@@ -242,3 +243,20 @@ def test_a_redis_that_swallows_commands_does_not_keep_the_main_thread(runner: Fa
             os.kill(pid, signal.SIGCONT)
         assert took_s < 15  # a supervisor kills what has not stopped in 30 s
         assert worker._queue.outage.cause
+
+
+async def test_a_job_that_ends_the_devices_thread_was_in_a_crash(
+    redis_server: RedisServer, redis_client: redis.Redis, runner: FakeRunner, monkeypatch: pytest.MonkeyPatch
+):
+    def end_thread(items: object) -> None:
+        raise SystemExit
+
+    monkeypatch.setattr(runner, "run", end_thread)
+    with running_worker(redis_server.url, runner) as worker:
+        async with open_queue(redis_server.url) as queue:
+            ticket = await queue.submit(job("poison"), SubmitOptions())
+            await until(lambda: worker.has_ended)
+            other = WorkerQueue(redis_client, "other", lease_s=1, max_crashes=3)
+            assert other.reclaim().requeued == 1
+            assert redis_client.hget(keys.job(ticket.id), "mlxq_crashes") == b"1"
+            await queue.cancel(ticket.id)

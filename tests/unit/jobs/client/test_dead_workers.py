@@ -207,6 +207,50 @@ async def test_what_a_worker_holds_without_knowing_goes_back_unharmed(
     assert worker_queue.renew().held == 1
 
 
+async def test_what_a_worker_holds_when_it_leaves_goes_back_at_once_and_is_hurt_by_no_crash(
+    queue: JobQueue,
+    worker_queue: WorkerQueue,
+    other: WorkerQueue,
+    server: fakeredis.FakeServer,
+    client: redis.Redis,
+):
+    ids = [(await queue.submit(job(str(n)), SubmitOptions())).id for n in range(3)]
+    claims, _ = claim_all(worker_queue)
+    worker_queue.leave()
+    worker_queue.leave()  # its reply was lost
+    assert reclaim_all(other) == (3, 0)
+    assert waiting(client) == ids
+    assert crashes(server, *claims) == [None, None, None]
+    assert finish(worker_queue, claims[0]) == ({ids[0]}, [])
+    assert not client.exists(keys.LEASES, keys.held("w1"))
+
+
+async def test_a_worker_that_left_and_one_that_died_are_told_apart(
+    queue: JobQueue,
+    worker_queue: WorkerQueue,
+    other: WorkerQueue,
+    server: fakeredis.FakeServer,
+    client: redis.Redis,
+):
+    await queue.submit(job("left"), SubmitOptions())
+    left, _ = claim_all(worker_queue)
+    await queue.submit(job("died"), SubmitOptions())
+    died, _ = claim_all(other)
+    worker_queue.leave()
+    assert other.reclaim_own() == (2, 0)
+    assert crashes(server, *left, *died) == [None, b"1"]
+
+
+async def test_what_a_worker_holds_that_ends_out_of_order_was_in_a_crash(
+    queue: JobQueue, worker_queue: WorkerQueue, other: WorkerQueue, server: fakeredis.FakeServer
+):
+    await queue.submit(job(), SubmitOptions())
+    claims, _ = claim_all(worker_queue)
+    worker_queue.leave(in_order=False)
+    assert reclaim_all(other) == (1, 0)
+    assert crashes(server, *claims) == [b"1"]
+
+
 # Pauses and clocks
 
 

@@ -164,6 +164,17 @@ async def test_a_worker_that_always_has_jobs_is_given_the_turn_when_suspects_hav
     assert (taken.claims, taken.has_turn) == ([], True)
 
 
+@pytest.mark.parametrize(("is_idle", "patience_s"), [(True, 30), (False, 30)])
+async def test_a_clock_that_was_set_back_does_not_keep_suspects_waiting(
+    queue: JobQueue, worker: Workers, client: redis.Redis, is_idle: bool, patience_s: float
+):
+    (suspected,) = await hurt(queue, worker, 2)
+    client.zincrby("mlxq:suspects", 86_400, QUEUE)  # put there a day before the clock was set
+    one = worker("one")
+    assert fresh(one, is_idle=is_idle, patience_s=patience_s).has_turn
+    assert names(suspect(one)) == [suspected]
+
+
 async def test_a_poisoned_job_is_failed_and_those_beside_it_are_hurt_twice_at_most(
     queue: JobQueue, worker: Workers, client: redis.Redis
 ):
