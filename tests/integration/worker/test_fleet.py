@@ -25,7 +25,7 @@ from tests.integration.worker.test_models_on_demand import (
     worker_of,
 )
 from tests.support.running_worker import INTERACTIVE, embedded
-from tests.support.waiting import PATIENCE_S, until
+from tests.support.waiting import PATIENCE_S, until, until_async
 from workers.models import model_cache
 from workers.queue.client import WorkerQueue
 from workers.queue.fleet import STUCK_S
@@ -154,11 +154,12 @@ async def test_jobs_of_a_worker_that_cannot_load_their_model_are_left_to_one_tha
         tickets = [await queue.submit(EmbedJob(model="b", inputs=(f"text {n}",)), BULK) for n in range(60)]
         results = await asyncio.gather(*(queue.wait(ticket.id, PATIENCE_S) for ticket in tickets))
         assert all(embedded(result).vectors for result in results)
-        await until(lambda: broken._model_cache.unloadable())
-        cannot = [each for worker in (await queue.stats()).workers for each in worker.unloadable]
-        assert [(each.id, each.reason) for each in cannot] == [
-            ("b", "The model b cannot be loaded: RuntimeError.")
-        ]
+
+        async def unloadable() -> list[tuple[str, str]]:
+            workers = (await queue.stats()).workers  # as they announced themselves last
+            return [(each.id, each.reason) for worker in workers for each in worker.unloadable]
+
+        assert await until_async(unloadable) == [("b", "The model b cannot be loaded: RuntimeError.")]
     assert "load b" in sound.notes
 
 
