@@ -50,6 +50,8 @@ class Heartbeat:
         self._announce_every_s = min(1.0, settings.lease_s / 4)
         self._renew_every_s = settings.lease_s / 4
         self._promote_every_s = min(0.25, settings.lease_s / 4)
+        # Renewals and time limits wait as long.
+        self._most_sweep_s = min(0.25, settings.lease_s / 8)
         self._due_at = {"announce": 0.0, "renew": 0.0, "promote": 0.0, "compare": 0.0, "sweep": 0.0}
         self._defective: set[str] = set()
         """Tasks of which Redis refused a command when they were last tried, though it works."""
@@ -216,6 +218,8 @@ class Heartbeat:
             self._due_at["renew"] = 0.0
 
     def _sweep(self) -> None:
-        self._queue.sweep()
+        if self._queue.sweep(self._most_sweep_s):
+            self._due_at["sweep"] = 0.0  # goes on at the next beat
+            return
         self._bridge.forget_dead_workers(self._rq_worker.queue_names())
         self._result_loop.sweep()

@@ -3,6 +3,7 @@
 import json
 import math
 import secrets
+import time
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -61,6 +62,8 @@ class WorkerQueue:
         self.worker = worker
         self._prefix = _new_prefix()
         self._dropped: frozenset[str] = frozenset()
+        self._unswept: list[tuple[str, int]] = []
+        """Queues that a sweep has not been through, and how many scripts each may still take."""
         self._lease_s = lease_s
         self._max_crashes = max_crashes
         names = (
@@ -283,14 +286,23 @@ class WorkerQueue:
         """Whether `rq suspend` asked workers to pause."""
         return bool(self._redis.exists(keys.SUSPENDED))
 
-    def sweep(self) -> None:
-        """Drop expired entries from the registries of all our queues, also of those that nobody serves any more."""
-        for name in keys.names(self._redis.smembers(keys.QUEUES), keys.QUEUE_PREFIX):
-            if keys.parse_queue_name(name):
-                for _ in range(MOST_SWEEPS):
-                    if not self._scripts["sweep"](args=[name, MAX_SWEPT]):
-                        break
+    def sweep(self, most_s: float = math.inf) -> bool:
+        """Drop expired entries from the registries of all our queues, also of those that nobody serves any more.
+
+        Stops after most_s. Returns whether there is more to do: the next call goes on.
+        """
+        until = time.monotonic() + most_s
+        if not self._unswept:
+            names = keys.names(self._redis.smembers(keys.QUEUES), keys.QUEUE_PREFIX)  # pyright: ignore[reportArgumentType]
+            self._unswept = [(name, MOST_SWEEPS) for name in names if keys.parse_queue_name(name)]
+        while self._unswept:
+            name, most = self._unswept.pop()  # first: where Redis refuses its sweep, others go on
+            if self._scripts["sweep"](args=[name, MAX_SWEPT]) and most > 1:
+                self._unswept.append((name, most - 1))
+            if self._unswept and time.monotonic() >= until:
+                return True
         self._results.sweep()
+        return False
 
     def take_followup(self, job_id: str | None) -> tuple[str, int] | None:
         """An ended job whose callbacks, webhooks or dependents are still due: this one, unless another worker has it;

@@ -4,6 +4,7 @@ from typing import Any
 
 import fakeredis
 import pytest
+from redis.exceptions import ResponseError
 
 from jobs.client import job_list
 from jobs.client.queue import JobQueue
@@ -152,6 +153,42 @@ async def test_a_sweep_takes_jobs_that_are_gone_from_the_list(
     redis.delete(keys.job(ids[1]))
     worker_queue.sweep()
     assert redis.zcard(keys.jobs(QUEUE)) == 2
+
+
+def test_a_sweep_that_has_used_its_time_goes_on_when_it_is_called_again(
+    worker_queue: WorkerQueue, redis: fakeredis.FakeRedis
+):
+    queues = [f"embed:m{number}:bulk" for number in range(3)]
+    for name in queues:
+        redis.sadd(keys.QUEUES, keys.queue(name))
+        redis.zadd(keys.registry("finished", name), {f"expired-{number}": 1 for number in range(150)})
+
+    def left() -> int:
+        return sum(redis.zcard(keys.registry("finished", name)) for name in queues)  # pyright: ignore
+
+    found: list[tuple[bool, int]] = [(worker_queue.sweep(0.0), left()) for _ in range(6)]
+    assert found == [(True, 350), (True, 300), (True, 200), (True, 150), (True, 50), (False, 0)]
+
+
+def test_a_sweep_that_redis_refuses_for_one_queue_goes_on_with_the_others(
+    worker_queue: WorkerQueue, redis: fakeredis.FakeRedis, monkeypatch: pytest.MonkeyPatch
+):
+    queues = [f"embed:m{number}:bulk" for number in range(3)]
+    for name in queues:
+        redis.sadd(keys.QUEUES, keys.queue(name))
+    swept: list[str] = []
+
+    def refuse_first(args: list[str]) -> int:
+        swept.append(args[0])
+        if len(swept) == 1:
+            raise ResponseError("WRONGTYPE")
+        return 0
+
+    monkeypatch.setitem(worker_queue._scripts, "sweep", refuse_first)
+    with pytest.raises(ResponseError):
+        worker_queue.sweep()
+    worker_queue.sweep()
+    assert sorted(swept) == queues
 
 
 async def test_a_sweep_notices_what_rq_did_to_a_job(
