@@ -11,9 +11,14 @@ local function allow_oom() redis.call('DEL', 'mlxq:probe') end
 -- For scripts that add or begin work: they do it whole or not at all.
 local function deny_oom() redis.call('SET', 'mlxq:probe', '', 'XX') end
 
+-- One time for the whole script.
+local script_time
 local function now()
-  local t = redis.call('TIME')
-  return tonumber(t[1]) + tonumber(t[2]) / 1000000
+  if not script_time then
+    local t = redis.call('TIME')
+    script_time = tonumber(t[1]) + tonumber(t[2]) / 1000000
+  end
+  return script_time
 end
 
 -- A worker that took a job's follow-up has so long before another one may.
@@ -272,7 +277,7 @@ end
 -- Stands for an execution in the id of its result's entry, where it takes no room.
 local function tag(execution)
   local number = 0
-  for n = 1, #execution do number = (number * 257 + string.byte(execution, n)) % 17592186044399 end   -- a prime
+  for _, byte in ipairs({string.byte(execution, 1, -1)}) do number = (number * 257 + byte) % 17592186044399 end   -- a prime
   return string.format('%.0f', number)
 end
 
