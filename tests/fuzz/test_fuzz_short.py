@@ -4,7 +4,7 @@ import pytest
 
 from tests.fuzz.run import Report, fuzz
 from tests.support.documented import Documented
-from tests.unit.api.test_openapi import DOCUMENT
+from tests.unit.api.openapi.documented_api import DOCUMENT
 
 SEED = "20260101"
 

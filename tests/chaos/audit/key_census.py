@@ -29,6 +29,7 @@ EXPIRING_S = {
     "mlxq:stream:": 0,
     "mlxq:idem:": 86_400,  # settings.idempotency_ttl_s
     "mlxq:wake:": 60,
+    "mlxq:ended:": 60,  # says that a job has ended whose record is kept for less
     "mlxq:worker:": 10,  # a lease
     "rq:worker:": 480,  # RQ's own worker_ttl + 60 s, until our first heartbeat
     "rq:clean_registries:": 899,  # the lock of a stock worker's maintenance

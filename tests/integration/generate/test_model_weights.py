@@ -18,7 +18,7 @@ from jobs.generate import Chat, GenerateJob, GenerateResult, Message, Sampling
 from jobs.settings import Settings
 from tests.checkpoints.make import make
 from tests.support.folders import TINY_CHAT
-from workers.__main__ import load_models
+from workers.__main__ import load_models, open_models
 from workers.models.open import load_runner, open_runner
 from workers.runners.contract import loaded
 from workers.runners.embed.runner import EmbedRunner
@@ -170,7 +170,8 @@ def test_an_embedder_has_no_adapter(adapter: Path):
 def test_models_that_do_not_fit_together_wait_outside(tmp_path: Path):
     bert = make("bert", tmp_path / "bert")
     size_bytes = open_runner(str(TINY_CHAT), Settings()).weight_bytes
-    model_cache = load_models(Settings(models=(str(TINY_CHAT), str(bert)), model_bytes=size_bytes))
+    settings = Settings(models=(str(TINY_CHAT), str(bert)), model_bytes=size_bytes)
+    model_cache = load_models(*open_models(settings), settings)
     assert [each.id for each in model_cache.report()] == ["model"]
     assert list(model_cache.runners) == ["model", "bert"]
     assert not model_cache.is_settled
@@ -178,12 +179,12 @@ def test_models_that_do_not_fit_together_wait_outside(tmp_path: Path):
 
 def test_a_model_that_can_never_fit_is_refused_at_the_start():
     with pytest.raises(InvalidInput, match=r"model needs [\d,]+ bytes of memory, and models may take 1,000"):
-        load_models(Settings(models=(str(TINY_CHAT),), model_bytes=1000))
+        open_models(Settings(models=(str(TINY_CHAT),), model_bytes=1000))
 
 
 def test_two_models_of_one_name_are_refused(adapter: Path):
     with pytest.raises(InvalidInput, match="Two models are called model"):
-        load_models(Settings(models=(str(TINY_CHAT), f"{TINY_CHAT},adapter={adapter}")))
+        open_models(Settings(models=(str(TINY_CHAT), f"{TINY_CHAT},adapter={adapter}")))
 
 
 def test_weights_that_are_no_numbers_write_no_answer(tmp_path: Path):
