@@ -57,5 +57,5 @@ def test_a_finished_job_has_no_inputs_and_lies_in_as_little_as_redis_can_take(re
     job_id = finish_jobs(redis_client, AT_ONCE, metadata={"page": "7"})
     assert redis_client.object("encoding", keys.job(job_id)) == b"listpack"
     assert b"forty characters" not in redis_client.dump(keys.job(job_id))  # pyright: ignore
-    assert redis_client.memory_usage(keys.results(job_id)) < 1000
+    assert (redis_client.memory_usage(keys.results(job_id)) or 1000) < 1000
     assert not redis_client.exists("mlxq:new_result")

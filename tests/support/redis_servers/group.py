@@ -91,7 +91,7 @@ class Group:
     def master_port(self) -> int:
         """Of the master that the first sentinel names."""
         with self.sentinels[0].client() as sentinel:
-            return int(sentinel.sentinel_master(SERVICE)["port"])
+            return int(_master(sentinel)["port"])
 
     def fail_over(self) -> None:
         """As an operator does for maintenance: both servers live, and change their roles."""
@@ -113,7 +113,7 @@ class Group:
         """Whether each sentinel knows the others and the replica."""
         for process in self.sentinels:
             with process.client() as sentinel:
-                found = sentinel.sentinel_master(SERVICE)
+                found = _master(sentinel)
             if (found["num-other-sentinels"], found["num-slaves"]) != (2, 1):
                 return False
         return True
@@ -126,3 +126,8 @@ def redis_group(folder: Path) -> Iterator[Group]:
         yield group
     finally:
         group.close()
+
+
+def _master(sentinel: redis.Redis) -> dict[str, Any]:
+    found: Any = sentinel.sentinel_master(SERVICE)
+    return found

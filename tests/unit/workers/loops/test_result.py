@@ -11,7 +11,7 @@ def decided(size_bytes: int) -> Any:
 
 
 def sizes(*given: int) -> list[list[int]]:
-    parts = in_parts([decided(each) for each in given])
+    parts: list[list[Any]] = [[*part] for part in in_parts([decided(each) for each in given])]
     return [[len(each.outcome.stored) for each in part] for part in parts]
 
 
