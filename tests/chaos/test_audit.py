@@ -9,6 +9,7 @@ from jobs.generate import GenerateJob, Piece, Pieces, Prompt
 from jobs.store import record
 from tests.chaos.audit.audit import Audit
 from tests.chaos.audit.stored import Stored, log_problem
+from tests.chaos.driver import reading_later_records
 from tests.chaos.faults.garbage import Garbage
 from tests.chaos.faults.losses import Loss
 from tests.chaos.order import greedy
@@ -101,3 +102,17 @@ def test_the_log_of_a_stream_has_no_gap_and_holds_the_whole_answer(
 ):
     assert greedy(JOB) == "abca"
     assert log_problem(JOB, log) == problem
+
+
+def test_reading_later_records_is_over_when_the_audit_is():
+    own = record.VERSION
+    during: list[int] = []
+
+    def audit() -> None:
+        with reading_later_records(by=1):
+            during.append(record.VERSION)
+            raise OSError("away")
+
+    with pytest.raises(OSError, match="away"):
+        audit()
+    assert [*during, record.VERSION] == [own + 1, own]

@@ -1,5 +1,6 @@
 """A device with too little memory for full batches: their size is learned once, and kept."""
 
+import contextlib
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -68,17 +69,20 @@ async def test_a_worker_that_its_batch_killed_teaches_the_next_one(
     redis_server: RedisServer, redis_client: redis.Redis, tmp_path: Path
 ):
     texts = [f"text {n:04}" for n in range(64)]
-    queue = JobQueue(connect_async(redis_server.url), SETTINGS)
-    await queue.start()
-    with worker_process(redis_server.url, "hungry-0", str(tmp_path)) as first:
-        await until(lambda: redis_client.hexists("mlxq:models", "fake"))
-        ticket = await queue.submit(job(*texts), INTERACTIVE)
-        await until(lambda: first.poll() is not None)
-    with worker_process(redis_server.url, "hungry-1", str(tmp_path)) as second:
-        await until(lambda: second.poll() is not None)
-    with worker_process(redis_server.url, "hungry-2", str(tmp_path)) as third:
-        assert vectors(await queue.wait(ticket.id, PATIENCE_S)) == [expected_vector(text) for text in texts]
-        assert third.poll() is None
-        third.terminate()
-        third.wait(PATIENCE_S)
-    await queue.aclose()
+    async with contextlib.AsyncExitStack() as stack:
+        queue = JobQueue(connect_async(redis_server.url), SETTINGS)
+        await queue.start()
+        stack.push_async_callback(queue.aclose)
+        with worker_process(redis_server.url, "hungry-0", str(tmp_path)) as first:
+            await until(lambda: redis_client.hexists("mlxq:models", "fake"))
+            ticket = await queue.submit(job(*texts), INTERACTIVE)
+            await until(lambda: first.poll() is not None)
+        with worker_process(redis_server.url, "hungry-1", str(tmp_path)) as second:
+            await until(lambda: second.poll() is not None)
+        with worker_process(redis_server.url, "hungry-2", str(tmp_path)) as third:
+            assert vectors(await queue.wait(ticket.id, PATIENCE_S)) == [
+                expected_vector(text) for text in texts
+            ]
+            assert third.poll() is None
+            third.terminate()
+            third.wait(PATIENCE_S)
