@@ -43,6 +43,7 @@ from tests.support.waiting import PATIENCE_S, until, until_async
 from workers.loops import prepare
 from workers.models.model_cache import preloaded
 from workers.processor import NICE
+from workers.queue.client import WorkerQueue
 from workers.queue.execution import Claim
 from workers.worker import HUNG
 
@@ -310,18 +311,17 @@ async def test_waiting_for_redis_is_no_part_of_a_large_jobs_time(
     monkeypatch: pytest.MonkeyPatch,
 ):
     limit_s = 3
-    with running_worker(redis_server.url, runner) as worker:
+    away, read = threading.Event(), WorkerQueue.data
+
+    def data(queue: WorkerQueue, claim: Claim) -> bytes | None:
+        if away.is_set():
+            raise redis.ConnectionError("away")
+        return read(queue, claim)
+
+    away.set()
+    monkeypatch.setattr(WorkerQueue, "data", data)
+    with running_worker(redis_server.url, runner):
         async with open_queue(redis_server.url) as queue:
-            worker_queue, away = worker._queue, threading.Event()
-            away.set()
-            read = worker_queue.data
-
-            def data(claim: Claim) -> bytes | None:
-                if away.is_set():
-                    raise redis.ConnectionError("away")
-                return read(claim)
-
-            monkeypatch.setattr(worker_queue, "data", data)
             options = SubmitOptions(lane=Lane.INTERACTIVE, time_limit_s=limit_s)
             ticket = await queue.submit(job(LARGE), options)
             await until_async(lambda: has_status(queue, ticket.id, "started"))
