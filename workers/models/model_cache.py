@@ -23,6 +23,14 @@ TRIED_AGAIN_S = 60
 TRIED_AGAIN_AT_MOST_S = 600
 """Each try may push other models out of memory."""
 
+HOPE_S = 10.0
+"""Jobs of a model that is not loadable here fail when no worker that can load it was seen for so long: a restart takes
+less.
+"""
+
+UNSEEN_S = 3.0
+"""After so long without a look at the other workers (Redis was away), it is not known what they can do."""
+
 SEEN_LOADING_S = 2.0
 """Another worker that was seen to load a model is taken to go on for so long. It is looked at once a second."""
 
@@ -83,6 +91,7 @@ class ModelCache:
         self._used_by: dict[str, dict[Lane, float]] = {}
         """When jobs of a model last ended, by lane."""
         self._fleet = FleetView()
+        self._hope_until: dict[str, float] = {}
         self._loading_elsewhere: dict[str, float] = {}
         """When another worker was last seen to load a model, by time.monotonic."""
         self._refusals: dict[str, _Refusal] = {}
@@ -199,6 +208,9 @@ class ModelCache:
     def note_fleet(self, view: FleetView) -> None:
         """What other workers do."""
         with self._lock:
+            is_unknown = view.is_starting or view.asked_at - self._fleet.asked_at > UNSEEN_S
+            for model in self.runners if is_unknown else view.able:
+                self._hope_until[model] = view.asked_at + HOPE_S
             self._fleet = view
             for model in view.loading:
                 self._loading_elsewhere[model] = view.asked_at
@@ -318,11 +330,10 @@ class ModelCache:
         return found if found and time.monotonic() < found.until else None
 
     def _is_hopeless(self, model: str) -> bool:
-        """Whether no live worker can load it. Asked for only what was seen of the others since it failed here."""
+        """Whether no worker can load it, by what was seen of the others since it failed here."""
         refusal = self._refusal(model)
-        if refusal is None or self._fleet.asked_at < refusal.at:
-            return False
-        return model not in self._fleet.able and not self._fleet.is_starting
+        seen_at = self._fleet.asked_at
+        return refusal is not None and refusal.at <= seen_at and self._hope_until.get(model, 0.0) <= seen_at
 
     def _load_some(self, model: str, has_time: Callable[[], bool]) -> bool:
         """True if that was all."""
