@@ -6,7 +6,8 @@ from jobs.job import Lane
 from tests.support.fake_runner import FakeRunner
 from tests.support.waiting import wait_until
 from workers.models.eviction import ModelChange, _has_stayed
-from workers.models.model_cache import ModelCache, preloaded
+from workers.models.model_cache import HOPE_S, ModelCache, preloaded
+from workers.queue.fleet import FleetView
 
 LOAD_S = 0.03
 
@@ -71,3 +72,33 @@ def test_work_whose_time_to_wait_is_nearly_over_takes_the_memory():
     assert cache.choose({"b": Lane.BULK}) is None
     cache.note_begin_by({"b": time.monotonic() + 0.9})
     assert cache.choose({"b": Lane.BULK}) == ModelChange("b", ("a",))
+
+
+def refused() -> tuple[ModelCache, float]:
+    """b cannot be loaded here, and from when on the others are looked at."""
+    cache = one_of_two_fits()
+    cache.refuse("b", "its file is damaged")
+    return cache, time.monotonic()
+
+
+def test_jobs_fail_here_when_nobody_who_can_load_their_model_was_seen_for_a_while():
+    cache, now = refused()
+    for second in range(4):
+        cache.note_fleet(FleetView(now + second, able=frozenset("b")))
+    for second in range(4, 4 + int(HOPE_S)):
+        cache.note_fleet(FleetView(now + second))
+        assert cache.serves("b") == (second >= 3 + HOPE_S)
+    assert not cache.is_refused("a")
+
+
+def test_a_worker_that_is_starting_or_an_outage_is_waited_for():
+    cache, now = refused()
+    cache.note_fleet(FleetView(now, is_starting=True))
+    cache.note_fleet(FleetView(now + 1))
+    assert not cache.serves("b")
+    after_an_outage = now + 100
+    cache.note_fleet(FleetView(after_an_outage))
+    assert not cache.serves("b")
+    for second in range(1, int(HOPE_S) + 1):
+        cache.note_fleet(FleetView(after_an_outage + second))
+    assert cache.serves("b")
