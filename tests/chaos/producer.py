@@ -191,6 +191,8 @@ class Producer:
             contextlib.aclosing(self.queue.stream(note.id, reading.last)) as events,
         ):
             async for number, pieces in events:
+                if limit.expired():
+                    raise TimeoutError
                 limit.reschedule(asyncio.get_running_loop().time() + WAIT_S)
                 if number != reading.last + 1:
                     return False

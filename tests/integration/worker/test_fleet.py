@@ -99,8 +99,11 @@ async def test_of_five_workers_one_loads_the_model_of_one_request(
             )
         waiting = asyncio.create_task(embed(queue, "b", "hello"))
         await until(lambda: sum("b" in each._model_cache._fleet.loading for each in workers) == 4, PATIENCE_S)
-        loading = {each.loading for each in (await queue.stats()).workers}
-        assert loading == {None, "b"}
+
+        async def one_says_it() -> bool:  # at its next announcement
+            return {each.loading for each in (await queue.stats()).workers} == {None, "b"}
+
+        await until_async(one_says_it)
         gate.set()
         assert embedded(await waiting).vectors
         await until(lambda: not redis_client.exists(keys.loading("b")))
@@ -130,6 +133,7 @@ async def test_a_load_that_gets_on_is_waited_for_and_one_that_is_stuck_is_not(
     note(redis_client, "other", got_on_ago_s=0)
     runners = [Embedder("a", memory), Embedder("b", memory)]
     async with worker_of(queue, redis_server.url, runners, starvation_s=0.1) as worker:
+        await until_async(queue.models)  # the other one has announced none
         waiting = asyncio.create_task(embed(queue, "b", "hello"))
         await until(lambda: "b" in worker._model_cache._loading_elsewhere)
         seen = worker._model_cache._fleet
