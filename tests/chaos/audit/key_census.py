@@ -25,7 +25,7 @@ CONSTANT = {
 EXPIRING_S = {
     "rq:job:": 0,
     "rq:results:": 0,
-    "mlxq:blob:": 60,  # outlives its job a little, because it is written first
+    "mlxq:blob:": 86_400,  # written before its job ends, for a day: that of a worker which dies then stays so long
     "mlxq:stream:": 0,
     "mlxq:idem:": 86_400,  # settings.idempotency_ttl_s
     "mlxq:wake:": 60,
