@@ -1,4 +1,4 @@
-"""Storing pages in bulk. As JSON a page of 736 x 128 numbers costs fifty milliseconds on both sides, as bytes one."""
+"""Storing pages in bulk: as bytes, because vectors as JSON cost far more than storing them."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
@@ -9,9 +9,8 @@ import numpy as np
 
 from ingest.qdrant.connect import TIMEOUT_S
 from ingest.qdrant.folder import vector_folder
+from ingest.qdrant.packed import PACKED, PackedArray, PackedPoint
 from jobs.settings import Settings
-
-PACKED = "application/msgpack"
 
 MAX_POINTS = 16
 """In one request: the store answers nobody else meanwhile."""
@@ -55,19 +54,15 @@ class EmbeddedWriter:
                 raise UpsertFailed(reply.json()["status"]["error"])
 
 
-def _packed(point: BulkPoint) -> tuple[Any, ...]:
-    """As ingest/store/points.py reads it."""
-    return (
-        point.id,
-        {name: _array(vector) for name, vector in point.vectors.items()},
-        {
-            name: (np.asarray(indices, "<u4").tobytes(), np.asarray(values, "<f4").tobytes())
-            for name, (indices, values) in point.sparse.items()
-        },
-        point.payload,
-    )
+def _packed(point: BulkPoint) -> PackedPoint:
+    sparse = {
+        name: (np.asarray(indices, "<u4").tobytes(), np.asarray(values, "<f4").tobytes())
+        for name, (indices, values) in point.sparse.items()
+    }
+    vectors = {name: _array(vector) for name, vector in point.vectors.items()}
+    return PackedPoint(point.id, vectors, sparse, dict(point.payload))
 
 
-def _array(vector: Vector) -> tuple[str, tuple[int, ...], bytes]:
+def _array(vector: Vector) -> PackedArray:
     little = vector.astype(vector.dtype.newbyteorder("<"), copy=False)
-    return f"<f{vector.dtype.itemsize}", vector.shape, np.ascontiguousarray(little).tobytes()
+    return PackedArray(f"<f{vector.dtype.itemsize}", vector.shape, np.ascontiguousarray(little).tobytes())

@@ -14,10 +14,10 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
+from ingest.qdrant.packed import PACKED
 from ingest.store import replies
 from ingest.store.catalog import Catalog
 from ingest.store.operations import Operation, operation
-from ingest.store.points import PACKED
 from ingest.store.refused import BAD_REQUEST, INTERNAL, Refused, not_here
 from ingest.store.turns import SEARCH, WRITE, Turns
 

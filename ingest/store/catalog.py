@@ -6,7 +6,6 @@ import re
 import shutil
 from pathlib import Path
 
-import msgspec
 from qdrant_client import models
 
 from ingest.store.collection import DESCRIPTION, Collection, description, folder_name
@@ -43,7 +42,7 @@ class Catalog:
         try:
             name = description(folder).name
             self._open[name] = Collection.open(folder)
-        except (Exception, msgspec.MsgspecError) as error:  # qdrant-edge raises several kinds
+        except Exception as error:  # qdrant-edge raises nothing more exact
             self._damaged[name] = f"{error}"
             log.exception("a collection cannot be opened", extra={"collection": name, "folder": str(folder)})
 

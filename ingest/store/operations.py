@@ -7,6 +7,7 @@ import qdrant_edge as edge
 from pydantic import BaseModel, TypeAdapter
 from qdrant_client import models
 
+from ingest.qdrant.packed import PACKED
 from ingest.store import points, replies
 from ingest.store.collection import Collection
 from ingest.store.refused import NOT_FOUND, UNPROCESSABLE, Refused, not_here, refuse_set
@@ -42,72 +43,71 @@ def _write(model: type[M], change: Callable[[Collection, M], None]) -> Operation
     return Operation(run, is_write=True)
 
 
-def _selected(
+def _change(
+    collection: Collection,
+    given: models.PointsSelector | models.SetPayload | models.DeletePayload | models.DeleteVectors,
     by_ids: Callable[[list[Any]], edge.UpdateOperation],
     by_filter: Callable[[edge.Filter], edge.UpdateOperation],
-    ids: list[models.ExtendedPointId] | None,
-    chosen: models.Filter | None,
-) -> edge.UpdateOperation:
+) -> None:
+    """Change the points that are named, or those that pass the filter. Raises Refused where neither is given."""
+    refuse_set(given, "shard_key")
+    ids: list[Any] | None = getattr(given, "points", None)
     if ids is not None:
-        return by_ids([point_id(each) for each in ids])
-    found = edge_filter(chosen)
-    if found is None:
+        collection.update(by_ids([point_id(each) for each in ids]))
+        return
+    chosen = edge_filter(getattr(given, "filter", None))
+    if chosen is None:
         raise Refused(UNPROCESSABLE, "Say which points are meant: by `points` or by `filter`.")
-    return by_filter(found)
+    collection.update(by_filter(chosen))
 
 
 def _delete(collection: Collection, given: models.PointsSelector) -> None:
-    refuse_set(given, "shard_key")
-    by_ids = given.points if isinstance(given, models.PointIdsList) else None
-    chosen = given.filter if isinstance(given, models.FilterSelector) else None
     update = edge.UpdateOperation
-    collection.update(_selected(update.delete_points, update.delete_points_by_filter, by_ids, chosen))
+    _change(collection, given, update.delete_points, update.delete_points_by_filter)
 
 
 def _clear_payload(collection: Collection, given: models.PointsSelector) -> None:
-    refuse_set(given, "shard_key")
-    by_ids = given.points if isinstance(given, models.PointIdsList) else None
-    chosen = given.filter if isinstance(given, models.FilterSelector) else None
     update = edge.UpdateOperation
-    collection.update(_selected(update.clear_payload, update.clear_payload_by_filter, by_ids, chosen))
+    _change(collection, given, update.clear_payload, update.clear_payload_by_filter)
 
 
 def _set_payload(collection: Collection, given: models.SetPayload) -> None:
-    refuse_set(given, "shard_key")
-    update = edge.UpdateOperation
-    collection.update(
-        _selected(
-            lambda ids: update.set_payload(ids, given.payload, given.key),
-            lambda chosen: update.set_payload_by_filter(chosen, given.payload, given.key),
-            given.points,
-            given.filter,
-        )
+    update, payload, key = edge.UpdateOperation, given.payload, given.key
+    _change(
+        collection,
+        given,
+        lambda ids: update.set_payload(ids, payload, key),
+        lambda chosen: update.set_payload_by_filter(chosen, payload, key),
     )
 
 
 def _overwrite_payload(collection: Collection, given: models.SetPayload) -> None:
-    refuse_set(given, "shard_key")
-    update = edge.UpdateOperation
-    collection.update(
-        _selected(
-            lambda ids: update.overwrite_payload(ids, given.payload, given.key),
-            lambda chosen: update.overwrite_payload_by_filter(chosen, given.payload, given.key),
-            given.points,
-            given.filter,
-        )
+    update, payload, key = edge.UpdateOperation, given.payload, given.key
+    _change(
+        collection,
+        given,
+        lambda ids: update.overwrite_payload(ids, payload, key),
+        lambda chosen: update.overwrite_payload_by_filter(chosen, payload, key),
     )
 
 
 def _delete_payload(collection: Collection, given: models.DeletePayload) -> None:
-    refuse_set(given, "shard_key")
-    update = edge.UpdateOperation
-    collection.update(
-        _selected(
-            lambda ids: update.delete_payload(ids, given.keys),
-            lambda chosen: update.delete_payload_by_filter(chosen, given.keys),
-            given.points,
-            given.filter,
-        )
+    update, names = edge.UpdateOperation, given.keys
+    _change(
+        collection,
+        given,
+        lambda ids: update.delete_payload(ids, names),
+        lambda chosen: update.delete_payload_by_filter(chosen, names),
+    )
+
+
+def _delete_vectors(collection: Collection, given: models.DeleteVectors) -> None:
+    update, names = edge.UpdateOperation, given.vector
+    _change(
+        collection,
+        given,
+        lambda ids: update.delete_vectors(ids, names),
+        lambda chosen: update.delete_vectors_by_filter(chosen, names),
     )
 
 
@@ -115,19 +115,6 @@ def _update_vectors(collection: Collection, given: models.UpdateVectors) -> None
     refuse_set(given, "shard_key")
     changed: Any = [edge.PointVectors(*each) for each in points.point_vectors(collection, given.points)]  # pyright: ignore[reportArgumentType]: arrays are vectors
     collection.update(edge.UpdateOperation.update_vectors(changed, edge_filter(given.update_filter)))
-
-
-def _delete_vectors(collection: Collection, given: models.DeleteVectors) -> None:
-    refuse_set(given, "shard_key")
-    update = edge.UpdateOperation
-    collection.update(
-        _selected(
-            lambda ids: update.delete_vectors(ids, given.vector),
-            lambda chosen: update.delete_vectors_by_filter(chosen, given.vector),
-            given.points,
-            given.filter,
-        )
-    )
 
 
 def _create_index(collection: Collection, given: models.CreateFieldIndex) -> None:
@@ -222,7 +209,7 @@ OPERATIONS: dict[tuple[str, str], Operation] = {
 
 def operation(method: str, path: str, content_type: str) -> Operation:
     """Raises Refused for what the store does not have."""
-    if (method, path) == ("PUT", "points") and content_type.startswith(points.PACKED):
+    if (method, path) == ("PUT", "points") and content_type.startswith(PACKED):
         return Operation(points.upsert_packed, is_write=True)
     if method == "GET" and path.startswith("points/"):
         return _point(path.removeprefix("points/"))

@@ -8,34 +8,14 @@ import numpy as np
 from pydantic import TypeAdapter
 from qdrant_client import models
 
+from ingest.qdrant.packed import PackedArray, PackedPoint
 from ingest.store.collection import Collection, NewPoint
 from ingest.store.refused import BAD_REQUEST, UNPROCESSABLE, Refused, refuse_set
 from ingest.store.translate.filters import point_id
 
-PACKED = "application/msgpack"
-"""The media type of PackedPoints."""
-
 _DTYPES = ("<f2", "<f4")
 
 _operations: TypeAdapter[models.PointInsertOperations] = TypeAdapter(models.PointInsertOperations)
-
-
-class PackedArray(msgspec.Struct, frozen=True, array_like=True):
-    """An array as its bytes, row by row."""
-
-    dtype: str
-    """<f2 or <f4: little-endian float16 or float32."""
-    shape: tuple[int, ...]
-    data: bytes
-
-
-class PackedPoint(msgspec.Struct, frozen=True, array_like=True):
-    """A point with its dense vectors by name. Sparse ones are a pair of arrays: indices (<u4) and values (<f4)."""
-
-    id: int | str
-    vectors: dict[str, PackedArray]
-    sparse: dict[str, tuple[bytes, bytes]] = {}
-    payload: dict[str, Any] = {}
 
 
 PackedPoints = list[PackedPoint]
