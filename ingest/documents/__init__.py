@@ -1,0 +1,1 @@
+"""From a file to its pages: images, texts, words and their places."""
