@@ -1,0 +1,1 @@
+"""What was ingested, kept in SQLite beside the collections."""
