@@ -1,13 +1,13 @@
 """Storing pages in bulk: as bytes, because vectors as JSON cost far more than storing them."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import httpx
 import msgspec
 import numpy as np
 
-from ingest.qdrant.connect import TIMEOUT_S
+from ingest.qdrant.connect import TIMEOUT_S, StoreUnavailable
 from ingest.qdrant.folder import vector_folder
 from ingest.qdrant.packed import PACKED, PackedArray, PackedPoint
 from jobs.settings import Settings
@@ -33,6 +33,19 @@ class UpsertFailed(Exception):
     """The store has refused points; the message is the store's."""
 
 
+class BulkWriter(Protocol):
+    """Stores points, wherever the collections are. For one thread."""
+
+    def upsert(self, collection: str, points: Sequence[BulkPoint]) -> None:
+        """collection: its name in Qdrant. All points are durable when it returns. May be repeated.
+
+        Raises: UpsertFailed, StoreUnavailable.
+        """
+        ...
+
+    def close(self) -> None: ...
+
+
 class EmbeddedWriter:
     """Stores points in the embedded store. For one thread."""
 
@@ -44,12 +57,15 @@ class EmbeddedWriter:
         self._client.close()
 
     def upsert(self, collection: str, points: Sequence[BulkPoint]) -> None:
-        """All of them are durable when it returns. May be repeated. Raises: UpsertFailed, httpx.HTTPError."""
+        """Raises: UpsertFailed, StoreUnavailable."""
         for start in range(0, len(points), MAX_POINTS):
             body = msgspec.msgpack.encode([_packed(each) for each in points[start : start + MAX_POINTS]])
-            reply = self._client.put(
-                f"/collections/{collection}/points", content=body, headers={"content-type": PACKED}
-            )
+            try:
+                reply = self._client.put(
+                    f"/collections/{collection}/points", content=body, headers={"content-type": PACKED}
+                )
+            except httpx.TransportError as error:
+                raise StoreUnavailable(f"The vector store does not answer: {error}.") from error
             if reply.is_error:
                 raise UpsertFailed(reply.json()["status"]["error"])
 
