@@ -7,9 +7,9 @@ import sys
 
 from cli.configuration import child_environ
 from jobs.process.parent_watch import ParentPipe
+from jobs.process.processor import NICE
 from jobs.settings import Settings
 from workers.openblas.preload import preload_openblas
-from workers.processor import NICE
 from workers.queue.dead_worker import free_leases
 from workers.queue.worker_name import worker_name
 from workers.supervisor import Supervisor

@@ -2,6 +2,7 @@
 
 from typing import Protocol
 
+from ingest.documents.canvas import Canvas
 from ingest.documents.page import Bookmark, Page, Word
 from ingest.documents.wants import Wants
 
@@ -14,8 +15,10 @@ class OpenedDocument(Protocol):
         """At least 1."""
         ...
 
-    def read(self, number: int, wants: Wants) -> Page:
-        """image is None where the format has none (a text), text where it has none (a photo)."""
+    def read(self, number: int, wants: Wants, canvas: Canvas) -> Page:
+        """text is None where the format has none (a photo). The picture is drawn on the canvas, if it is wanted and the
+        format has one; the page's image stays None.
+        """
         ...
 
     def words(self, number: int) -> list[Word]:

@@ -1,1 +1,3 @@
-"""What every process of mlxq needs: logging, colours, an end with its parent, tasks that end, garbage collection."""
+"""What every process of mlxq needs: logging, colours, an end with its parent, tasks that end, garbage collection, its
+share of the processor.
+"""

@@ -15,11 +15,11 @@ from jobs.embed import EmbedJob
 from jobs.errors import InternalError, InvalidInput, JobError, ModelChanged, TimeLimitExceeded
 from jobs.generate import GenerateJob, Prompt
 from jobs.job import Job, Result
+from jobs.process.processor import cores, lower_priority
 from jobs.rerank import RerankJob
 from jobs.store import record
 from workers.loops.result import ResultLoop
 from workers.models.model_cache import ModelCache
-from workers.processor import cores, lower_priority
 from workers.queue.client import WorkerQueue
 from workers.runners.generate.answer import Answer
 from workers.scheduling.active_job import ActiveJob, Prepared, Status

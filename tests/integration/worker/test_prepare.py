@@ -19,6 +19,7 @@ from jobs.embed import EmbedJob
 from jobs.errors import TimeLimitExceeded
 from jobs.generate import Chat, GenerateJob, GenerateResult, Message, Prompt, Tool
 from jobs.job import Lane, SubmitOptions, Ticket
+from jobs.process.processor import NICE
 from jobs.settings import Settings
 from jobs.store import keys
 from jobs.store.connection import connect, connect_async
@@ -42,7 +43,6 @@ from tests.support.running_worker import (
 from tests.support.waiting import PATIENCE_S, until, until_async
 from workers.loops import prepare
 from workers.models.model_cache import preloaded
-from workers.processor import NICE
 from workers.queue.client import WorkerQueue
 from workers.queue.execution import Claim
 from workers.worker import HUNG

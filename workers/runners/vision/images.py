@@ -9,7 +9,7 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 
 from jobs.content import ImagePart, MixedInput
 from jobs.errors import InvalidInput
-from workers.processor import cores
+from jobs.process.processor import cores
 
 MAX_PIXELS = 89_478_485
 """A quarter of a gigabyte in RGB, from which on Pillow warns and goes on. A file of 14 kB may hold more."""

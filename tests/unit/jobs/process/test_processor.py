@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from workers.processor import cores
+from jobs.process.processor import cores
 
 LINUX = pytest.mark.skipif(sys.platform != "linux", reason="processes are bound to cores on Linux only")
 
@@ -14,7 +14,7 @@ LINUX = pytest.mark.skipif(sys.platform != "linux", reason="processes are bound 
 @LINUX
 def test_cores_that_are_not_ours_are_not_counted():
     one = min(os.sched_getaffinity(0))
-    code = f"import os; os.sched_setaffinity(0, [{one}]); from workers.processor import cores; print(cores())"
+    code = f"import os; os.sched_setaffinity(0, [{one}]); from jobs.process.processor import cores; print(cores())"
     said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert said.stdout.strip() == "1"
 
