@@ -2,13 +2,11 @@
 
 import os
 import time
-from typing import Literal
 
 import msgspec
 
 from ingest.manifest.database import Database
-
-RunState = Literal["running", "done", "stopped", "failed"]
+from jobs.ingests.run import RunProgress, RunState
 
 HEARTBEAT_S = 1.0
 DEAD_AFTER_S = 30.0
@@ -16,35 +14,6 @@ DEAD_AFTER_S = 30.0
 
 KEPT = 200
 """Runs that are remembered."""
-
-
-class StageProgress(msgspec.Struct, frozen=True):
-    """One stage of a run."""
-
-    name: str
-    done: int = 0
-    total: int | None = None
-    """None: not known yet."""
-    unit: str = "pages"
-    per_s: float = 0.0
-    """Of late."""
-
-
-class RunProgress(msgspec.Struct, frozen=True):
-    """How far a run is."""
-
-    stages: tuple[StageProgress, ...] = ()
-    held_up_by: str = ""
-    """The stage that the others wait for. Empty: not known."""
-    eta_s: float | None = None
-    documents_done: int = 0
-    documents_skipped: int = 0
-    """They were done before."""
-    documents_failed: int = 0
-    pages_failed: int = 0
-    paths_moved: int = 0
-    message: str = ""
-    """What it waits for, or why it ended."""
 
 
 class Run(msgspec.Struct, frozen=True):

@@ -10,7 +10,8 @@ import pytest
 
 from ingest.manifest.database import Database
 from ingest.manifest.lock import CollectionBusy, hold_collection
-from ingest.manifest.runs import DEAD_AFTER_S, RunProgress, RunRecords, StageProgress
+from ingest.manifest.runs import DEAD_AFTER_S, RunRecords
+from jobs.ingests.run import RunProgress, StageProgress
 from tests.support.folders import ROOT
 
 
