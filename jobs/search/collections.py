@@ -1,8 +1,16 @@
 """Who searches: CollectionSearch (ingest.search.service) in service, a fake in tests."""
 
+from pathlib import Path
 from typing import Protocol
 
-from jobs.search.documents import CollectionInfo, DocumentInfo, DocumentList, PageRef, PageWord
+from jobs.search.documents import (
+    CollectionInfo,
+    DocumentInfo,
+    DocumentList,
+    PageRef,
+    PageText,
+    PageWord,
+)
 from jobs.search.query import SearchQuery
 from jobs.search.reply import Heatmap, SearchReply
 
@@ -33,6 +41,14 @@ class Collections(Protocol):
 
     async def page_words(self, page: PageRef, query: str = "") -> tuple[PageWord, ...]:
         """The words on the page, in reading order; empty where it has no text. Raises UnknownDocument, DocumentGone."""
+        ...
+
+    async def page_text(self, page: PageRef) -> PageText:
+        """The text of the page. Raises UnknownDocument, DocumentGone."""
+        ...
+
+    async def file(self, collection: str, document: str) -> Path:
+        """Where the document lies now, unchanged since it was ingested. Raises UnknownDocument, DocumentGone."""
         ...
 
     async def list_collections(self) -> tuple[CollectionInfo, ...]:

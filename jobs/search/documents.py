@@ -66,3 +66,12 @@ class PageWord(msgspec.Struct, frozen=True):
     bottom: float
     matches: bool = False
     """It is a word of the query."""
+
+
+class PageText(msgspec.Struct, frozen=True):
+    """What can be read on a page."""
+
+    text: str
+    """Empty: the page has none, or is only an image of some."""
+    has_image: bool
+    """False: text is all there is (Markdown, HTML, …), and `page_image` has nothing to draw."""
