@@ -1,0 +1,1 @@
+"""PDFs, by PDFium. It bears no threads: two that call it at once crash it, or get wrong answers."""
