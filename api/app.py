@@ -27,6 +27,7 @@ from api.requests.body import BodiesInFlight
 from api.requests.images import ImageSource
 from api.route import DirectRoute
 from api.work.queue import Queue
+from jobs.search.collections import Collections
 from jobs.settings import Settings
 
 # Routes are tried in this order: the busiest first.
@@ -56,10 +57,16 @@ class _Application(FastAPI):
         return self.openapi_schema
 
 
-def create_app(queue: Queue, settings: Settings, images: ImageSource | None = None) -> FastAPI:
-    """The queue is started and closed with the application. Redis may be away at the start.
+def create_app(
+    queue: Queue,
+    settings: Settings,
+    images: ImageSource | None = None,
+    collections: Collections | None = None,
+) -> FastAPI:
+    """The queue is started and closed with the application. Redis may be away at the start, and the vector store.
 
     images: fetches images by their address and checks them. None: addresses are refused, and nothing is checked.
+    collections: are searched. None: searches are answered 503.
     """
 
     @asynccontextmanager
@@ -71,7 +78,9 @@ def create_app(queue: Queue, settings: Settings, images: ImageSource | None = No
             await queue.aclose()
 
     app = _Application(title="mlxq", lifespan=lifespan, exception_handlers={HTTPException: http_exception})
-    context = Context(queue, settings, images, accepted_response, BodiesInFlight(settings.bodies_bytes))
+    context = Context(
+        queue, settings, images, accepted_response, BodiesInFlight(settings.bodies_bytes), collections
+    )
     for dialect in _DIALECTS:
         dialect(context).add_routes(app)
     return app

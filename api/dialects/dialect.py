@@ -19,6 +19,8 @@ from api.work.stream import EventStream, open_stream
 from api.work.terms import Terms, terms_of
 from jobs.generate import GenerateJob
 from jobs.job import Job
+from jobs.search.collections import Collections
+from jobs.search.errors import StoreUnavailable
 from jobs.settings import Settings
 
 T = TypeVar("T")
@@ -42,6 +44,8 @@ class Context(NamedTuple):
     """None where addresses of images are not fetched, and images are not checked."""
     accepted_response: AcceptedResponse
     bodies: BodiesInFlight
+    collections: Collections | None = None
+    """None where no collections can be searched."""
 
 
 class Dialect(abc.ABC):
@@ -53,6 +57,13 @@ class Dialect(abc.ABC):
     @abc.abstractmethod
     def add_routes(self, app: FastAPI) -> None:
         """Adds the endpoints to the application."""
+
+    @property
+    def collections(self) -> Collections:
+        """Raises StoreUnavailable where none can be searched."""
+        if self.context.collections is None:
+            raise StoreUnavailable
+        return self.context.collections
 
     async def read(self, request: Request, decoder: msgspec.json.Decoder[T]) -> tuple[T, Terms]:
         """The decoded body, and how the work is to be done: all that is read of a request.

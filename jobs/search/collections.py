@@ -18,10 +18,6 @@ from jobs.search.reply import Heatmap, SearchReply
 class Collections(Protocol):
     """Every method raises StoreUnavailable while the store is away, and UnknownCollection."""
 
-    async def aclose(self) -> None:
-        """After everything else."""
-        ...
-
     async def search(self, query: SearchQuery) -> SearchReply:
         """Raises InvalidInput naming the field, and what the queue's `submit` and `wait` raise: NoWorker and
         UnknownModel where no worker serves the collection's model or the reranker, QueueUnavailable, ResultTimeout.

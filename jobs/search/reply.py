@@ -53,11 +53,10 @@ class Timing(msgspec.Struct, frozen=True):
 
 
 class SearchReply(msgspec.Struct, frozen=True):
-    """Hits, best first; grouped, those of all groups in the groups' order."""
+    """Best first: hits or, where they were to be grouped, documents with theirs."""
 
-    hits: tuple[SearchHit, ...]
+    hits: tuple[SearchHit, ...] = ()
     groups: tuple[DocumentHits, ...] = ()
-    """Where asked for."""
     timings: tuple[Timing, ...] = ()
     notes: tuple[str, ...] = ()
     """What was left out, and what to do: sentences for people."""

@@ -7,6 +7,7 @@ from fastapi import FastAPI
 
 from api.app import create_app
 from api.requests.images import ImageSource
+from jobs.search.collections import Collections
 from jobs.settings import Settings
 from tests.support.chat_requests import ScriptedQueue
 from tests.support.memory_generation import CHAT_MODEL
@@ -18,13 +19,18 @@ Connect = Callable[..., httpx.AsyncClient]
 
 @pytest.fixture
 async def connect() -> AsyncIterator[Connect]:
-    """A client of an API over the given queue; `images` fetches images, the other keywords are settings."""
+    """A client of an API over the given queue; `images` fetches images, `collections` are searched, the other keywords
+    are settings.
+    """
     async with AsyncExitStack() as clients:
 
         def open_client(
-            queue: MemoryQueue, images: ImageSource | None = None, **settings: object
+            queue: MemoryQueue,
+            images: ImageSource | None = None,
+            collections: Collections | None = None,
+            **settings: object,
         ) -> httpx.AsyncClient:
-            app = create_app(queue, Settings.model_validate(settings), images)
+            app = create_app(queue, Settings.model_validate(settings), images, collections)
             client = httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://mlxq")
             clients.push_async_callback(client.aclose)
             return client
