@@ -42,6 +42,11 @@ CREATE TABLE replaced (     -- a file had this content, and has another one now
     successor TEXT NOT NULL,
     PRIMARY KEY (collection, document)
 ) WITHOUT ROWID;
+CREATE TABLE relisted (     -- the collection still has other paths of this document
+    collection TEXT NOT NULL,
+    document TEXT NOT NULL,
+    PRIMARY KEY (collection, document)
+) WITHOUT ROWID;
 CREATE TABLE targets (      -- the one or two collections that one has in Qdrant
     id INTEGER PRIMARY KEY,
     collection TEXT NOT NULL,

@@ -115,7 +115,7 @@ class Manifest:
         """After the store has removed all their points: of both kinds, and their paths."""
         rows = [(collection, document) for document in documents]
         with self._database.transaction():
-            for table in ("paths", "replaced"):
+            for table in ("paths", "replaced", "relisted"):
                 self._database.write_many(f"DELETE FROM {table} WHERE collection = ? AND document = ?", rows)
             self._database.write_many(
                 "DELETE FROM documents WHERE target IN (SELECT id FROM targets WHERE collection = ?) AND document = ?",
@@ -129,7 +129,7 @@ class Manifest:
                 "DELETE FROM targets WHERE collection = ?1 AND (?2 IS NULL OR kind = ?2)", collection, kind
             )
             if not self._database.read("SELECT 1 FROM targets WHERE collection = ?", collection):
-                for table in ("paths", "path_problems", "replaced"):
+                for table in ("paths", "path_problems", "replaced", "relisted"):
                     self._database.write(f"DELETE FROM {table} WHERE collection = ?", collection)
 
     def documents(self, collection: str, kind: str | None = None) -> list[DocumentRecord]:
@@ -138,7 +138,10 @@ class Manifest:
             "SELECT d.document, t.kind, d.state, d.page_count, "
             "(SELECT count(*) FROM pages p WHERE p.target = d.target AND p.document = d.document), "
             "(SELECT count(DISTINCT page) FROM problems p WHERE p.target = d.target AND p.document = d.document "
-            "AND p.page > 0 AND NOT p.is_warning), d.opened_at, d.ended_at "
+            "AND p.page > 0 AND NOT p.is_warning), "
+            "iif(d.state = 'failed', coalesce((SELECT kind FROM problems p WHERE p.target = d.target "
+            "AND p.document = d.document AND NOT p.is_warning ORDER BY page LIMIT 1), ''), ''), "
+            "d.opened_at, d.ended_at "
             "FROM documents d JOIN targets t ON t.id = d.target "
             "WHERE t.collection = ?1 AND (?2 IS NULL OR t.kind = ?2) ORDER BY d.opened_at, d.document",
             *(collection, kind),
@@ -148,8 +151,9 @@ class Manifest:
     def problems(self, collection: str | None = None) -> list[ProblemRecord]:
         """Of one collection or all: those of documents first, then those of files that could not even be read."""
         rows = self._database.read(
-            "SELECT * FROM (SELECT (SELECT min(path) FROM paths s WHERE s.collection = t.collection AND s.document = p.document) AS path, "
-            "p.document AS document, nullif(p.page, 0) AS page, p.kind, p.message, p.is_warning, p.at "
+            "SELECT * FROM (SELECT (SELECT min(path) FROM paths s WHERE s.collection = t.collection "
+            "AND s.document = p.document) AS path, p.document AS document, nullif(p.page, 0) AS page, "
+            "p.kind, p.message, p.is_warning, p.at "
             "FROM problems p JOIN targets t ON t.id = p.target WHERE ?1 IS NULL OR t.collection = ?1 "
             "UNION ALL SELECT path, '', NULL, kind, message, 0, at FROM path_problems "
             "WHERE ?1 IS NULL OR collection = ?1) ORDER BY document = '', path, page",

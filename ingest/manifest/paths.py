@@ -52,21 +52,45 @@ class PathRecords:
     def set_paths(self, collection: str, documents: Mapping[str, str], gone: Iterable[str] = ()) -> None:
         """Paths with what lies there now, and paths where nothing lies any more.
 
-        A document that another one has replaced at a path is kept in mind (see `replaced`).
+        Documents that others have replaced are kept in mind (see `replaced`), and those that lie elsewhere now (see
+        `relisted`).
         """
         rows = [(collection, stored_path(path), document) for path, document in documents.items()]
+        lost = [(collection, stored_path(path)) for path in gone]
         with self._database.transaction():
             self._database.write_many(
                 "INSERT OR REPLACE INTO replaced (collection, document, successor) "
                 "SELECT collection, document, ?3 FROM paths WHERE collection = ?1 AND path = ?2 AND document <> ?3",
                 rows,
             )
+            self._relist(collection, [row[1] for row in (*rows, *lost)])
             self._database.write_many(
                 "INSERT OR REPLACE INTO paths (collection, path, document) VALUES (?, ?, ?)", rows
             )
-            lost = [(collection, stored_path(path)) for path in gone]
             for table in ("paths", "path_problems"):
                 self._database.write_many(f"DELETE FROM {table} WHERE collection = ? AND path = ?", lost)
+            self._relist(collection, [row[1] for row in rows])
+
+    def relisted(self, collection: str) -> dict[str, list[str]]:
+        """Documents whose paths the collection does not know yet, with those paths. Those that lie nowhere keep what it
+        has.
+        """
+        rows = self._database.read(
+            "SELECT r.document, s.path FROM relisted r JOIN paths s USING (collection, document) "
+            "WHERE r.collection = ? ORDER BY r.document, s.path",
+            collection,
+        )
+        found = dict[str, list[str]]()
+        for document, path in rows:
+            found.setdefault(document, []).append(opened_path(path))
+        return found
+
+    def told(self, collection: str, documents: Iterable[str]) -> None:
+        """The collection knows the paths of these documents."""
+        self._database.write_many(
+            "DELETE FROM relisted WHERE collection = ? AND document = ?",
+            [(collection, document) for document in documents],
+        )
 
     def replaced(self, collection: str) -> list[str]:
         """Documents that lie nowhere, because their files have other content now, of which all is done."""
@@ -100,3 +124,12 @@ class PathRecords:
         """Where `set_problems` has left some."""
         rows = self._database.read("SELECT path FROM path_problems WHERE collection = ?", collection)
         return [opened_path(path) for (path,) in rows]
+
+    def _relist(self, collection: str, paths: Iterable[bytes]) -> None:
+        """The documents at these paths, as far as the collection may have something of them."""
+        self._database.write_many(
+            "INSERT OR IGNORE INTO relisted (collection, document) SELECT s.collection, s.document FROM paths s "
+            "WHERE s.collection = ?1 AND s.path = ?2 AND EXISTS (SELECT 1 FROM documents d "
+            "JOIN targets t ON t.id = d.target WHERE t.collection = ?1 AND d.document = s.document)",
+            [(collection, path) for path in paths],
+        )

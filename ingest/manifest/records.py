@@ -22,6 +22,8 @@ class DocumentRecord(msgspec.Struct, frozen=True):
     """None: not known yet."""
     pages_done: int
     pages_failed: int
+    failure: str
+    """The kind of problem that it failed by. Empty: it has not failed."""
     opened_at: float
     """In seconds since the epoch, as all times here."""
     ended_at: float | None

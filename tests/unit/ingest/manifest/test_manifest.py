@@ -222,3 +222,38 @@ def test_a_reader_makes_nothing_and_writes_nothing(tmp_path: Path):
     with pytest.raises(sqlite3.OperationalError):
         reader.write("DELETE FROM runs")
     reader.close()
+
+
+def test_a_document_that_lies_elsewhere_now_is_to_be_told_to_the_collection_once(
+    manifest: Manifest, paths: PathRecords
+):
+    paths.set_paths("c", {"/a": A, "/b": B})
+    assert paths.relisted("c") == {}  # the collection has nothing of them yet
+    for document in (A, B):
+        manifest.open_document("c", "text", document, "f")
+
+    paths.set_paths("c", {"/moved/a": A}, gone=["/a"])
+
+    assert paths.relisted("c") == {A: ["/moved/a"]}
+    paths.told("c", [A])
+    assert paths.relisted("c") == {}
+
+
+def test_a_document_that_lies_nowhere_keeps_the_paths_that_the_collection_has(
+    manifest: Manifest, paths: PathRecords
+):
+    paths.set_paths("c", {"/a": A})
+    manifest.open_document("c", "text", A, "f")
+
+    paths.set_paths("c", {"/a": B})
+
+    assert paths.relisted("c") == {}
+
+
+def test_a_document_tells_by_what_it_failed(manifest: Manifest):
+    manifest.open_document("c", "text", A, "f")
+    manifest.document_failed("c", "text", A, Problem("encrypted", "Give a password."))
+    manifest.open_document("c", "text", B, "f")
+    manifest.document_done("c", "text", B, 1, [Problem("no_text", "Nothing to read.")])
+
+    assert {each.document: each.failure for each in manifest.documents("c")} == {A: "encrypted", B: ""}

@@ -1,0 +1,1 @@
+"""What is in the folders now, and what is to be done about it."""
