@@ -1,8 +1,10 @@
 """What was ingested: which documents, with which of their pages, are in which collections."""
 
+import hashlib
 import time
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from ingest.documents.problem import Problem
 from ingest.manifest.database import Database
@@ -24,8 +26,12 @@ class FingerprintChanged(Exception):
 
 
 def manifest_path(settings: Settings) -> Path:
-    """Where the manifest lies; it may not be there yet."""
-    return settings.data / "ingest" / "manifest.sqlite"
+    """Where the manifest lies; it may not be there yet. Every store has one of its own."""
+    if settings.qdrant_url is None:
+        return settings.data / "ingest" / "manifest.sqlite"
+    address = urlsplit(settings.qdrant_url)
+    digest = hashlib.sha256(f"{address.hostname}:{address.port}{address.path}".encode()).hexdigest()[:12]
+    return settings.data / "ingest" / f"manifest-{digest}.sqlite"
 
 
 class Manifest:

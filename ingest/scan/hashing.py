@@ -41,7 +41,7 @@ class Hashed(msgspec.Struct, frozen=True):
     """What was read."""
 
     documents: dict[str, str]
-    """By path: the SHA-256 of the content, in hex."""
+    """By path, in the order of the files: the SHA-256 of the content, in hex."""
     problems: dict[str, Problem]
 
 
@@ -101,7 +101,7 @@ def hash_files(
             save(unsaved)
     if stop_was_set:
         raise Stopped
-    return Hashed(documents, problems)
+    return Hashed({each.path: documents[each.path] for each in files if each.path in documents}, problems)
 
 
 def _hash_file(path: str, progress: HashProgress, stop: threading.Event) -> FileRecord | Problem:
