@@ -1,14 +1,16 @@
 """`mlxq collections`: what is in the vector store, and how it moves to a Qdrant server."""
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import httpx
 from qdrant_client import QdrantClient, models
 from qdrant_client.http.exceptions import ApiException, UnexpectedResponse
 
 from cli.commands.cannot_do import CannotDo
-from ingest.qdrant.connect import StoreUnavailable, connect, server
+from ingest.qdrant.connect import connect, server
+from ingest.qdrant.failures import told
+from jobs.search.errors import StoreUnavailable
 from jobs.settings import Settings
 
 
@@ -36,7 +38,7 @@ def collections(settings: Settings, request: Request) -> int:
     except StoreUnavailable as error:
         raise CannotDo(f"{error}") from error
     except UnexpectedResponse as error:
-        raise CannotDo(_told(error)) from error
+        raise CannotDo(told(error)) from error
     except (ApiException, httpx.HTTPError) as error:
         raise CannotDo(f"The vector store does not answer: {error}.") from error
     return 0
@@ -52,7 +54,7 @@ def _list(client: QdrantClient, _: Request) -> None:
         try:
             info = client.get_collection(name)
         except UnexpectedResponse as error:
-            rows.append((name, "?", _told(error)))
+            rows.append((name, "?", told(error)))
             continue
         rows.append((name, f"{info.points_count:,}", _vectors(info)))
     widths = [max(len(row[column]) for row in rows) for column in (0, 1)]
@@ -101,12 +103,3 @@ def _copy(client: QdrantClient, request: Request) -> None:
 def _unknown(client: QdrantClient, name: str) -> str:
     names = ", ".join(each.name for each in client.get_collections().collections) or "none"
     return f"There is no collection {name!r}. There is: {names}."
-
-
-def _told(error: UnexpectedResponse) -> str:
-    """What the server says is wrong."""
-    try:
-        told: Any = error.structured()
-        return str(told["status"]["error"])
-    except (ValueError, KeyError, TypeError):
-        return f"{error}".replace("\n", " ")

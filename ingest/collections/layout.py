@@ -21,6 +21,9 @@ DOCUMENT, PATHS, PAGE, LABEL, INGESTED_AT = "document", "paths", "page", "label"
 document calls the page, time in ISO 8601 (UTC).
 """
 
+GRIDS = "grids"
+"""Besides, of a visual point: [first, rows, columns] of each image of the page (PatchGrid), for maps of the patches."""
+
 CHUNK, TEXT, HEADING, START, END = "chunk", "text", "heading", "start", "end"
 """Besides, of a text point: number from 0 in its document, the text, the heading over it, its characters in the page's
 text where it starts.

@@ -60,7 +60,7 @@ def visual_point(facts: PageFacts, vectors: Vector, grids: Sequence[PatchGrid]) 
     return BulkPoint(
         layout.page_id(facts.document, facts.page),
         {layout.PATCHES: vectors.astype(np.float16), layout.TILES: pooled.astype(np.float16)},
-        _payload(facts),
+        {**_payload(facts), layout.GRIDS: [[grid.first, grid.rows, grid.columns] for grid in grids]},
     )
 
 

@@ -7,9 +7,10 @@ import httpx
 import msgspec
 import numpy as np
 
-from ingest.qdrant.connect import TIMEOUT_S, StoreUnavailable
+from ingest.qdrant.connect import TIMEOUT_S
 from ingest.qdrant.folder import vector_folder
 from ingest.qdrant.packed import PACKED, PackedArray, PackedPoint
+from jobs.search.errors import StoreUnavailable
 from jobs.settings import Settings
 
 MAX_POINTS = 16

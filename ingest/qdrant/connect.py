@@ -3,9 +3,10 @@
 import os
 
 import httpx
-from qdrant_client import QdrantClient
+from qdrant_client import AsyncQdrantClient, QdrantClient
 
 from ingest.qdrant.folder import vector_folder
+from jobs.search.errors import StoreUnavailable
 from jobs.settings import Settings
 
 TIMEOUT_S = 60
@@ -15,8 +16,11 @@ API_KEY = "QDRANT_API_KEY"
 """The variable that qdrant-client's users know. It is read here and nowhere kept."""
 
 
-class StoreUnavailable(Exception):
-    """No vector store can be reached; the message says what to do."""
+LIMITS = httpx.Limits(max_connections=32, max_keepalive_connections=8, keepalive_expiry=3)
+"""The store closes a connection that was idle for five seconds: we leave it before."""
+
+_EMBEDDED = "http://localhost:1"
+"""Never looked up: requests go through the socket."""
 
 
 def connect(settings: Settings) -> QdrantClient:
@@ -29,11 +33,20 @@ def connect(settings: Settings) -> QdrantClient:
             f"No vector store runs on {settings.data}: start `mlxq up` with this --data, or set QDRANT_URL to a "
             "Qdrant server."
         )
-    transport = httpx.HTTPTransport(uds=str(folder.socket))
+    transport = httpx.HTTPTransport(uds=str(folder.socket), limits=LIMITS)
     # Its check of versions opens a connection of its own, which knows nothing of the socket.
-    return QdrantClient(
-        url="http://localhost:1", transport=transport, check_compatibility=False, timeout=TIMEOUT_S
-    )
+    return QdrantClient(url=_EMBEDDED, transport=transport, check_compatibility=False, timeout=TIMEOUT_S)
+
+
+def connect_async(settings: Settings) -> AsyncQdrantClient:
+    """For a process that answers many searches. Nothing is asked yet: the store may come and go meanwhile."""
+    if settings.qdrant_url is not None:
+        key = os.environ.get(API_KEY)
+        return AsyncQdrantClient(
+            url=settings.qdrant_url, api_key=key, timeout=TIMEOUT_S, limits=LIMITS, check_compatibility=False
+        )
+    transport = httpx.AsyncHTTPTransport(uds=str(vector_folder(settings).socket), limits=LIMITS)
+    return AsyncQdrantClient(url=_EMBEDDED, transport=transport, check_compatibility=False, timeout=TIMEOUT_S)
 
 
 def server(url: str) -> QdrantClient:

@@ -4,54 +4,28 @@ import contextlib
 from collections.abc import Iterator
 from pathlib import Path
 
-import numpy as np
 import pytest
 from qdrant_client import QdrantClient, models
 
 from ingest.collections.collections import Collections
 from ingest.collections.documents import StoredDocument
 from ingest.collections.fingerprint import Fingerprint, FingerprintMismatch
-from ingest.collections.points import ChunkFacts, PageFacts, text_point, visual_point
-from ingest.qdrant.bulk import BulkPoint, EmbeddedWriter
-from ingest.qdrant.folder import vector_folder
-from ingest.store.app import StoreApp
-from ingest.store.catalog import Catalog
-from jobs.embed import PatchGrid
+from ingest.qdrant.bulk import EmbeddedWriter
+from ingest.qdrant.connect import connect
 from jobs.settings import Settings
-from tests.support.vectors.store import client_of, serving
-
-DIMENSION = 8
-COLSMALL = Fingerprint("colsmall", "d1", "602,112 pixels a page")
-MINILM = Fingerprint("minilm", "d2", "chunks of 256 tokens")
+from tests.support.vectors.documents import COLSMALL, DIMENSION, MINILM, NOW, chunk, page, store_in
 
 
 @pytest.fixture
 def client(tmp_path: Path) -> Iterator[QdrantClient]:
-    folder = vector_folder(Settings(data=tmp_path))
-    folder.hold()
-    app = StoreApp(Catalog(folder.path / "shards")).app
-    with serving(app, folder.socket), contextlib.closing(client_of(folder.socket)) as client:
+    with store_in(tmp_path) as settings, contextlib.closing(connect(settings)) as client:
         yield client
-    folder.release()
 
 
 @pytest.fixture
 def collections(client: QdrantClient, tmp_path: Path) -> Iterator[Collections]:
     with contextlib.closing(EmbeddedWriter(Settings(data=tmp_path))) as writer:
         yield Collections(client, writer)
-
-
-def page(document: str, number: int) -> BulkPoint:
-    vectors = np.random.default_rng(number).normal(size=(36, DIMENSION)).astype(np.float32)
-    facts = PageFacts(document, (f"/{document}.pdf",), number, f"{number}", "2026-11-27T06:00:00+00:00")
-    return visual_point(facts, vectors, [PatchGrid(0, 6, 6)])
-
-
-def chunk(document: str, number: int) -> BulkPoint:
-    facts = ChunkFacts(
-        document, (f"/{document}.pdf",), 1, "1", "2026-11-27T06:00:00+00:00", number, "text", "", 0, 4
-    )
-    return text_point(facts, np.ones(DIMENSION, np.float32), ([1], [1.0]))
 
 
 def filled(collections: Collections) -> None:
@@ -120,7 +94,7 @@ def test_documents_are_listed_with_what_there_is_of_them(collections: Collection
     client.delete("papers-visual", models.PointIdsList(points=[page("b", 1).id]))  # its first page has failed
     found = {each.document: each for each in collections.documents("papers", "visual")}
     assert {name: each.points for name, each in found.items()} == {"a": 3, "b": 2, "c": 3}
-    assert found["b"] == StoredDocument("b", ("/b.pdf",), 2, "2026-11-27T06:00:00+00:00")
+    assert found["b"] == StoredDocument("b", ("/papers/b.pdf",), 2, NOW)
     assert {each.document: each.points for each in collections.documents("papers", "text")} == {
         "a": 4,
         "b": 4,
@@ -134,7 +108,7 @@ def test_a_document_that_moved_is_found_under_its_new_paths(collections: Collect
     for stored, points in (("papers-visual", 3), ("papers-text", 4)):
         under = models.FieldCondition(key="paths", match=models.MatchPrefix(prefix="/new/"))
         assert client.count(stored, models.Filter(must=[under])).count == points
-        old = models.FieldCondition(key="paths", match=models.MatchValue(value="/a.pdf"))
+        old = models.FieldCondition(key="paths", match=models.MatchValue(value="/papers/a.pdf"))
         assert client.count(stored, models.Filter(must=[old])).count == 0
 
 

@@ -15,9 +15,10 @@ from qdrant_client.http.exceptions import UnexpectedResponse
 
 from cli.configuration import child_environ
 from ingest.qdrant.bulk import BulkPoint, EmbeddedWriter, UpsertFailed
-from ingest.qdrant.connect import StoreUnavailable, connect
+from ingest.qdrant.connect import connect
 from ingest.qdrant.folder import vector_folder
 from jobs.process.parent_watch import ParentPipe
+from jobs.search.errors import StoreUnavailable
 from jobs.settings import Settings
 from tests.support.vectors.pages import DENSE, ROW, make_collection, page_id
 from tests.support.waiting import wait_until

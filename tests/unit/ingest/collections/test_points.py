@@ -30,6 +30,7 @@ def test_a_page_has_patches_and_tiles_and_says_where_it_is():
         "page": 4,
         "label": "iv",
         "ingested_at": "2026-11-27T06:00:00+00:00",
+        "grids": [[2, 6, 6]],
     }
 
 

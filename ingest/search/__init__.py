@@ -1,0 +1,1 @@
+"""Searching the collections: from the vectors of a query to pages."""

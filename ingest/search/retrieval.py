@@ -1,0 +1,159 @@
+"""Retrieval: from the vectors of a query to points of one collection. The same calls for a server and our store."""
+
+from collections.abc import Sequence
+from fnmatch import fnmatchcase
+from typing import Any
+
+import msgspec
+import numpy as np
+from qdrant_client import AsyncQdrantClient, models
+
+from ingest.collections import layout
+from ingest.collections.layout import stored_name
+from ingest.qdrant.failures import store_failures
+from ingest.search import filters
+from ingest.search.found import Found, found
+from ingest.search.fusion import RANK_K
+from ingest.search.prefetch import prefetched
+from jobs.errors import InvalidInput
+from jobs.search.query import Kind, PageFilter
+
+Rows = np.ndarray[Any, np.dtype[np.float32]]
+
+Words = tuple[Sequence[int], Sequence[float]]
+"""A query's words: indices and weights of the sparse vector."""
+
+MAX_PATHS = 100_000
+"""So many paths are compared with a pattern."""
+
+FUSED_PER_HIT, FUSED_LEAST = 5, 50
+"""From each of two lists that are joined by rank."""
+
+
+class Wanted(msgspec.Struct, frozen=True):
+    """What is wanted of one search."""
+
+    limit: int = 10
+    """Most hits or, with group_size, most documents."""
+    filter: models.Filter | None = None
+    group_size: int = 0
+    """Most hits of one document. 0: hits do not depend on each other."""
+    min_score: float | None = None
+
+    @property
+    def hits(self) -> int:
+        """Most that can come back."""
+        return self.limit * max(1, self.group_size)
+
+
+class Retrieval:
+    """Every method raises StoreUnavailable and UnknownCollection; hits come best first."""
+
+    def __init__(self, client: AsyncQdrantClient) -> None:
+        self._client = client
+
+    async def visual(
+        self, collection: str, query: Rows, wanted: Wanted, *, exact: bool = False
+    ) -> list[Found]:
+        """Pages by the sum of each query vector's best cosine (MaxSim). query: (vectors, dimension), of unit length.
+
+        exact: every page is scored. Otherwise those that a search among their tiles has chosen.
+        """
+        stored, rows = stored_name(collection, "visual"), query.tolist()
+        with store_failures(collection):
+            points = await self._client.count(stored, wanted.filter, exact=False)
+        first = None if exact else prefetched(points.count, wanted.hits)
+        prefetch = None
+        if first is not None:
+            prefetch = models.Prefetch(query=rows, using=layout.TILES, limit=first, filter=wanted.filter)
+        return await self._query(collection, "visual", wanted, rows, layout.PATCHES, prefetch)
+
+    async def text(self, collection: str, query: Rows, wanted: Wanted) -> list[Found]:
+        """Chunks by cosine. query: (dimension,)."""
+        return await self._query(collection, "text", wanted, query.tolist(), layout.DENSE)
+
+    async def keywords(self, collection: str, words: Words, wanted: Wanted) -> list[Found]:
+        """Chunks by BM25. None, where the query has no words."""
+        if not words[0]:
+            return []
+        return await self._query(collection, "text", wanted, _sparse(words), layout.BM25)
+
+    async def hybrid(self, collection: str, query: Rows, words: Words, wanted: Wanted) -> list[Found]:
+        """Chunks by the sum of their reciprocal ranks in both of the lists above."""
+        limit = max(FUSED_LEAST, FUSED_PER_HIT * wanted.hits)
+        prefetch = [
+            models.Prefetch(query=query.tolist(), using=layout.DENSE, limit=limit, filter=wanted.filter)
+        ]
+        if words[0]:
+            sparse = _sparse(words)
+            prefetch.append(
+                models.Prefetch(query=sparse, using=layout.BM25, limit=limit, filter=wanted.filter)
+            )
+        by_rank = models.RrfQuery(rrf=models.Rrf(k=RANK_K))
+        return await self._query(collection, "text", wanted, by_rank, None, prefetch)
+
+    async def points(self, collection: str, kind: Kind, given: PageFilter) -> models.Filter | None:
+        """The points that the filter lets pass; None for all. Raises: InvalidInput."""
+        must: list[Any] = []
+        if given.documents:
+            must.append(filters.of_documents(given.documents))
+        if given.first_page is not None or given.last_page is not None:
+            must.append(filters.in_pages(given.first_page, given.last_page))
+        if given.paths:
+            fitting = [await self._at(collection, kind, pattern) for pattern in given.paths]
+            must.append(models.Filter(should=fitting))
+        return models.Filter(must=must) if must else None
+
+    async def _at(self, collection: str, kind: Kind, pattern: str) -> Any:
+        """The condition that a path fits the pattern. Qdrant knows prefixes; the rest is matched here."""
+        parted = filters.path_pattern(pattern)
+        if parted.is_exact:
+            return filters.at_path(parted.prefix)
+        if parted.is_prefix:
+            return filters.under(parted.prefix)
+        begins = models.Filter(must=[filters.under(parted.prefix)]) if parted.prefix else None
+        with store_failures(collection):
+            there = await self._client.facet(
+                stored_name(collection, kind), layout.PATHS, begins, limit=MAX_PATHS, exact=True
+            )
+        if len(there.hits) == MAX_PATHS:
+            raise InvalidInput(
+                f"Too many paths may fit the pattern {pattern!r}: begin it with a folder.", param="filter"
+            )
+        whole = f"{pattern}*" if pattern.endswith("/") else pattern
+        fitting = [f"{hit.value}" for hit in there.hits if fnmatchcase(f"{hit.value}", whole)]
+        return filters.at_paths(fitting) if fitting else filters.NONE
+
+    async def _query(
+        self,
+        collection: str,
+        kind: Kind,
+        wanted: Wanted,
+        query: Any,
+        using: str | None,
+        prefetch: models.Prefetch | list[models.Prefetch] | None = None,
+    ) -> list[Found]:
+        given: Any = {
+            "query": query,
+            "using": using,
+            "prefetch": prefetch,
+            "limit": wanted.limit,
+            "query_filter": wanted.filter,
+            "score_threshold": wanted.min_score,
+            "with_payload": True,
+        }
+        stored = stored_name(collection, kind)
+        with store_failures(collection):
+            if not wanted.group_size:
+                reply = await self._client.query_points(stored, **given)
+                return [found(collection, kind, hit) for hit in reply.points]
+            groups = await self._client.query_points_groups(
+                stored, group_by=layout.DOCUMENT, group_size=wanted.group_size, **given
+            )
+        hits = [found(collection, kind, hit) for group in groups.groups for hit in group.hits]
+        return sorted(hits, key=lambda hit: -hit.score)
+
+
+def _sparse(words: Words) -> models.SparseVector:
+    indices, values = words
+    return models.SparseVector(indices=list(indices), values=list(values))
