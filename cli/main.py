@@ -6,6 +6,8 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
+from cli.options.collections import add_collections
+from cli.options.engine import add_engine
 from cli.parser import Parser
 
 if TYPE_CHECKING:
@@ -92,7 +94,7 @@ def print_version() -> int:
 
 
 def build_parser() -> argparse.ArgumentParser:
-    """Values stay texts here: Settings checks them, whether they came from an option or a variable."""
+    """What each command may be asked. Its options are in cli/options."""
     parser = Parser(prog="mlxq", description="Job-queue batch engine for MLX models.", epilog=EPILOG)
     parser.add_argument("--version", action=_Version, nargs=0, help="print the version and exit")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
@@ -100,56 +102,10 @@ def build_parser() -> argparse.ArgumentParser:
     def command(name: str, text: str) -> argparse.ArgumentParser:
         return commands.add_parser(name, help=text, description=text, epilog=EPILOG)
 
-    up = command(
-        "up", "Run everything: Redis (unless REDIS_URL is set), the API and a worker; Ctrl-C ends it."
-    )
-    serve = command("serve", "Run the API alone, for workers elsewhere.")
-    worker = command("worker", "Run one worker alone, for an API elsewhere.")
-    vectors = command("collections", "List, show, remove or copy the collections of vectors.")
+    add_engine(command)
+    add_collections(command)
     command("settings", "List every setting: variable, default, meaning.")
     command("version", "Print the version.")
-
-    for part in (up, serve):
-        part.add_argument("--host", help="address to listen on (127.0.0.1)")
-        part.add_argument("--port", help="port to listen on (8000); 0 picks a free one")
-        part.add_argument("--api-processes", metavar="N", help="API processes that share the port (1)")
-    up.add_argument(
-        "--qdrant-port",
-        metavar="PORT",
-        help="let Qdrant's clients on this machine reach the collections on this port, too",
-    )
-    for part in (up, worker):
-        part.add_argument(
-            "--model",
-            action="append",
-            dest="models",
-            metavar="MODEL",
-            help="model to serve: [ALIAS=]FOLDER_OR_NAME[,adapter=FOLDER][,draft=FOLDER_OR_NAME][,task=embed]; "
-            "may be repeated",
-        )
-    actions = vectors.add_subparsers(dest="action", required=True, metavar="ACTION")
-    actions.add_parser("list", help="all collections, with their points and vectors")
-    for action, text in (
-        ("show", "one collection"),
-        ("rm", "remove a collection and its files"),
-        ("copy", "copy a collection to a Qdrant server"),
-    ):
-        part = actions.add_parser(action, help=text)
-        part.add_argument("name", metavar="COLLECTION")
-        if action == "copy":
-            part.add_argument("--to", metavar="URL", required=True, help="of the server: http://host:6333")
-    vectors.add_argument(
-        "--data", metavar="FOLDER", help="of the `mlxq up` that serves them (~/.local/share/mlxq)"
-    )
-    for part in (up, serve, worker):
-        part.add_argument(
-            "--redis",
-            dest="redis_url",
-            metavar="URL",
-            help="Redis to use instead of one of our own: redis://host:6379/0",
-        )
-        part.add_argument("--data", metavar="FOLDER", help="folder of our own Redis (~/.local/share/mlxq)")
-        part.add_argument("--log-level", metavar="LEVEL", help="DEBUG, INFO, WARNING or ERROR (INFO)")
     return parser
 
 

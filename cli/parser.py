@@ -2,9 +2,12 @@
 
 import argparse
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from difflib import get_close_matches
 from typing import Any, NoReturn
+
+Command = Callable[[str, str], argparse.ArgumentParser]
+"""Makes the parser of a command, from its name and what it does."""
 
 
 class Parser(argparse.ArgumentParser):
