@@ -43,6 +43,8 @@ class Word(msgspec.Struct, frozen=True):
     top: float
     right: float
     bottom: float
+    start: int = -1
+    """Character of the page's text at which it begins; -1 where that is not known."""
 
 
 class Bookmark(msgspec.Struct, frozen=True):

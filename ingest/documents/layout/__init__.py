@@ -1,0 +1,1 @@
+"""From words with places to text in the order in which people read it. Pure geometry: nothing here knows of PDF."""

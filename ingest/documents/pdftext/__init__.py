@@ -1,0 +1,1 @@
+"""The text of a PDF's pages, its headings, words with their places, labels and bookmarks."""
