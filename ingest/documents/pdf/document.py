@@ -4,6 +4,7 @@
 
 import contextlib
 from collections.abc import Generator, Iterator
+from contextlib import closing
 
 from pypdfium2 import PdfiumError, PdfPage
 
@@ -11,6 +12,8 @@ from ingest.documents.canvas import Canvas
 from ingest.documents.page import Bookmark, Page, Word
 from ingest.documents.pdf.drawing import draw, has_visible_text, is_blank
 from ingest.documents.pdf.opening import has_end_mark, open_pdf
+from ingest.documents.pdf.outline import outline, page_label
+from ingest.documents.pdf.page_text import PageText, flattened, read_text, read_words
 from ingest.documents.problem import DocumentError, Problem
 from ingest.documents.source import Source
 from ingest.documents.wants import RenderBudget, Wants
@@ -43,23 +46,38 @@ class Pdf:
         self._pages_read = 0
         self.page_count = len(self._pdf)
         self._is_complete = has_end_mark(source)
+        self._outline: list[Bookmark] | None = None  # it takes long where a document has thousands of pages
 
     def read(self, number: int, wants: Wants, canvas: Canvas) -> Page:
-        label = self._pdf.get_page_label(number - 1) or str(number)
         with self._page(number) as page:
             warnings = [*self._draw(page, wants.image, canvas)] if wants.image else []
+            content = self._read_text(number) if wants.text else PageText(None)
         if number == self.page_count and not self._is_complete:
             warnings.append(Problem("truncated", NO_END))
-        return Page(number, label, warnings=tuple(warnings))
+        return Page(
+            number,
+            page_label(self._pdf, number - 1),
+            text=content.text,
+            headings=content.headings,
+            warnings=(*warnings, *content.warnings),
+        )
 
     def words(self, number: int) -> list[Word]:
-        raise NotImplementedError
+        with self._page(number), closing(flattened(self._pdf, number - 1)) as page:
+            return read_words(page)
 
     def outline(self) -> list[Bookmark]:
-        raise NotImplementedError
+        if self._outline is None:
+            self._outline = outline(self._pdf)
+        return self._outline
 
     def close(self) -> None:
         self._pdf.close()
+
+    def _read_text(self, number: int) -> PageText:
+        titles = [bookmark.title for bookmark in self.outline() if bookmark.page == number]
+        with closing(flattened(self._pdf, number - 1)) as page:
+            return read_text(page, titles)
 
     def _draw(self, page: PdfPage, budget: RenderBudget, canvas: Canvas) -> Iterator[Problem]:
         draw(page, budget, canvas)

@@ -1,15 +1,17 @@
 """A PDF's bookmarks and the names of its pages."""
+# pyright: reportMissingTypeStubs=false, reportUnknownMemberType=false, reportUnknownVariableType=false
+# pyright: reportUnknownArgumentType=false
 
 from itertools import islice
 
-import pypdfium2 as pdfium
+from pypdfium2 import PdfDocument
 
 from ingest.documents.page import Bookmark
 
 MAX_BOOKMARKS = 100_000
 
 
-def outline(pdf: pdfium.PdfDocument) -> list[Bookmark]:
+def outline(pdf: PdfDocument) -> list[Bookmark]:
     """In the document's order. Those that lead to no page of it, or have no title, are left out."""
     found = list[Bookmark]()
     for bookmark in islice(pdf.get_toc(), MAX_BOOKMARKS):
@@ -21,6 +23,6 @@ def outline(pdf: pdfium.PdfDocument) -> list[Bookmark]:
     return found
 
 
-def page_label(pdf: pdfium.PdfDocument, index: int) -> str:
+def page_label(pdf: PdfDocument, index: int) -> str:
     """ "iv" or "A-3"; the page's number, from 1, where the document does not name it."""
     return pdf.get_page_label(index).strip() or str(index + 1)

@@ -1,10 +1,12 @@
 """The characters of a PDF's page with their boxes, as PDFium finds them: in the order in which they were drawn."""
+# pyright: reportMissingTypeStubs=false, reportUnknownMemberType=false, reportUnknownVariableType=false
+# pyright: reportUnknownArgumentType=false
 
 from typing import Any, NamedTuple
 
 import numpy as np
-import pypdfium2 as pdfium
-import pypdfium2.raw as pdfium_c
+import pypdfium2.raw as pdfium
+from pypdfium2 import PdfPage, PdfTextPage
 
 FloatArray = np.ndarray[Any, np.dtype[np.float32]]
 
@@ -28,7 +30,7 @@ class Glyphs(NamedTuple):
     """Clockwise quarters of a turn by which the page is turned when it is shown."""
 
 
-def read_glyphs(page: pdfium.PdfPage, text_page: pdfium.PdfTextPage) -> Glyphs:
+def read_glyphs(page: PdfPage, text_page: PdfTextPage) -> Glyphs:
     """All characters, also those without ink (what OCR lays under a scan) or outside of what is shown."""
     count = text_page.count_chars()
     left, bottom, right, top = page.get_bbox()
@@ -37,11 +39,11 @@ def read_glyphs(page: pdfium.PdfPage, text_page: pdfium.PdfTextPage) -> Glyphs:
     return Glyphs(_text(text_page, count), boxes, right - left, top - bottom, page.get_rotation() // 90)
 
 
-def _text(text_page: pdfium.PdfTextPage, count: int) -> str:
+def _text(text_page: PdfTextPage, count: int) -> str:
     """Exactly `count` characters: the text in one piece leaves some out where it has no name for them."""
     text = text_page.get_text_range()
     if len(text) != count:
-        get = pdfium_c.FPDFText_GetUnicode
+        get = pdfium.FPDFText_GetUnicode
         text = "".join(_character(get(text_page.raw, i)) for i in range(count))
     return text.replace("\ufffe", HYPHEN)
 
@@ -51,9 +53,9 @@ def _character(code: int) -> str:
     return "\ufffd" if not code or is_surrogate or code > 0x10FFFF else chr(code)
 
 
-def _boxes(text_page: pdfium.PdfTextPage, count: int) -> FloatArray:
+def _boxes(text_page: PdfTextPage, count: int) -> FloatArray:
     """(count, 4): left, top, right, bottom in the page's own coordinates, y upwards."""
-    boxes = (pdfium_c.FS_RECTF * count)()
+    boxes = (pdfium.FS_RECTF * count)()
     for i in range(count):
-        pdfium_c.FPDFText_GetLooseCharBox(text_page.raw, i, boxes[i])
-    return np.frombuffer(boxes, np.float32).reshape(count, 4)
+        pdfium.FPDFText_GetLooseCharBox(text_page.raw, i, boxes[i])
+    return np.frombuffer(memoryview(boxes).cast("B"), np.float32).reshape(count, 4)

@@ -5,9 +5,9 @@ import pypdfium2 as pdfium
 import pytest
 
 from ingest.documents.page import Heading
-from ingest.documents.pdftext.outline import outline, page_label
-from ingest.documents.pdftext.page_text import flattened, read_text, read_words
-from tests.support.pdf_files import PdfPages, text_at
+from ingest.documents.pdf.outline import outline, page_label
+from ingest.documents.pdf.page_text import flattened, read_text, read_words
+from tests.support.documents.pdf_files import PdfPages, text_at
 
 LEFT = [
     "the first column begins here and",
@@ -19,7 +19,7 @@ RIGHT = ["and the second column has other", "words that must not be mixed in", "
 
 def text_of(pages: PdfPages, number: int = 1) -> str | None:
     with closing(pdfium.PdfDocument(pages.file())) as pdf:
-        return read_text(pdf[number - 1], number).text
+        return read_text(pdf[number - 1]).text
 
 
 def test_lines_drawn_in_any_order_are_read_from_top_to_bottom():
@@ -103,7 +103,7 @@ def test_values_of_form_fields_are_text():
     with closing(pdfium.PdfDocument(pages.file())) as pdf:
         pdf.init_forms()
 
-        assert read_text(flattened(pdf, 0), 1).text == "Name: Ada Lovelace"
+        assert read_text(flattened(pdf, 0)).text == "Name: Ada Lovelace"
 
 
 def test_a_page_whose_fonts_do_not_name_their_letters_has_no_text_and_a_warning():
@@ -115,10 +115,10 @@ def test_a_page_whose_fonts_do_not_name_their_letters_has_no_text_and_a_warning(
     )
     content = text_at(50, 700, "\x01\x02\x03\x04\x05\x06\x07\x0e\x0f\x10")
     with closing(pdfium.PdfDocument(PdfPages().page(content).file(font))) as pdf:
-        page = read_text(pdf[0], 7)
+        page = read_text(pdf[0])
 
     assert page.text is None
-    assert [(warning.kind, warning.page) for warning in page.warnings] == [("unprintable_text", 7)]
+    assert [warning.kind for warning in page.warnings] == ["unprintable_text"]
 
 
 def test_a_page_without_text_has_an_empty_one():
@@ -132,7 +132,7 @@ def test_lines_in_larger_letters_are_headings():
         + text_at(50, 650, "and the text below it, which is longer than the heading is.")
     )
     with closing(pdfium.PdfDocument(PdfPages().page(content).file())) as pdf:
-        assert read_text(pdf[0], 1).headings == (Heading("A heading of two lines", 0),)
+        assert read_text(pdf[0]).headings == (Heading("A heading of two lines", 0),)
 
 
 def test_bookmarks_are_headings_where_the_page_has_their_title():
@@ -142,7 +142,7 @@ def test_bookmarks_are_headings_where_the_page_has_their_title():
         + text_at(50, 650, "2.2 Shapes", 14)
     )
     with closing(pdfium.PdfDocument(PdfPages().page(content).file())) as pdf:
-        page = read_text(pdf[0], 1, ["2.1 Colours of Text", "2.2 Shapes"])
+        page = read_text(pdf[0], ["2.1 Colours of Text", "2.2 Shapes"])
 
     assert page.text is not None
     assert page.headings == (Heading("2.1 Colours of Text", 0), Heading("2.2 Shapes", page.text.index("2.2")))
@@ -174,7 +174,7 @@ def test_words_say_where_in_the_text_they_are():
         text_at(50, 686, "the second exam-") + text_at(50, 672, "ple here") + text_at(50, 700, "one line and")
     )
     with closing(pdfium.PdfDocument(PdfPages().page(content).file())) as pdf:
-        words, text = read_words(pdf[0]), read_text(pdf[0], 1).text
+        words, text = read_words(pdf[0]), read_text(pdf[0]).text
 
     assert text == "one line and\nthe second example here"
     places = [(word.start, text[word.start :].split()[0]) for word in words]

@@ -9,7 +9,7 @@ import numpy as np
 
 from ingest.documents.layout.box import Box
 from ingest.documents.layout.word import PlacedWord
-from ingest.documents.pdftext.glyphs import HYPHEN, FloatArray, Glyphs
+from ingest.documents.pdf.glyphs import HYPHEN, FloatArray, Glyphs
 
 MAX_GAP = 0.75
 MAX_OVERLAP = 1.5
@@ -65,7 +65,8 @@ def placed_words(glyphs: Glyphs, angle_of: AngleOf) -> list[PlacedWord]:
 def _is_shown(glyphs: Glyphs) -> np.ndarray[Any, np.dtype[np.bool_]]:
     """(n,): whether the middle of a character is on the shown page."""
     middle = (glyphs.boxes[:, :2] + glyphs.boxes[:, 2:]) / 2
-    return ((middle >= 0) & (middle <= (glyphs.width, glyphs.height))).all(axis=1)
+    inside = (middle >= 0) & (middle <= (glyphs.width, glyphs.height))
+    return inside[:, 0] & inside[:, 1]
 
 
 def _upright(

@@ -1,25 +1,33 @@
 """A PDF page's text, and its words with their places."""
+# pyright: reportMissingTypeStubs=false, reportUnknownMemberType=false, reportUnknownVariableType=false
+# pyright: reportUnknownArgumentType=false
 
 from collections.abc import Sequence
 from contextlib import closing
+from itertools import pairwise
 from typing import NamedTuple
 
-import pypdfium2 as pdfium
-import pypdfium2.raw as pdfium_c
+import pypdfium2.raw as pdfium
+from pypdfium2 import PdfDocument, PdfPage
 
 from ingest.documents.layout.box import Box, turned, union
 from ingest.documents.layout.script import is_spaceless
 from ingest.documents.layout.text import LaidOut, lay_out
 from ingest.documents.layout.word import PlacedWord
 from ingest.documents.page import Heading, Word
-from ingest.documents.pdftext.glyphs import Glyphs, read_glyphs
-from ingest.documents.pdftext.headings import bookmarked, larger
-from ingest.documents.pdftext.placed_words import placed_words
+from ingest.documents.pdf.glyphs import Glyphs, read_glyphs
+from ingest.documents.pdf.headings import bookmarked, larger
+from ingest.documents.pdf.placed_words import placed_words
 from ingest.documents.printable import printable, unprintable_share
 from ingest.documents.problem import Problem
 
 MAX_UNPRINTABLE = 0.2
 """Share of a page's characters. With more, its fonts do not say which letters they draw."""
+
+UNPRINTABLE = (
+    "Its fonts do not say which letters they draw, so its text cannot be found. A visual collection finds it by its "
+    "picture; for a text collection, export the file again or put it through OCR."
+)
 
 
 class PageText(NamedTuple):
@@ -29,23 +37,16 @@ class PageText(NamedTuple):
     warnings: tuple[Problem, ...] = ()
 
 
-def read_text(page: pdfium.PdfPage, number: int, titles: Sequence[str] = ()) -> PageText:
-    """The text of the page, which is the document's `number`th. Titles: of the bookmarks that lead to it.
-
-    Values of form fields are text after `flattened`.
-    """
+def read_text(page: PdfPage, titles: Sequence[str] = ()) -> PageText:
+    """titles: of the bookmarks that lead to the page. Values of form fields are text after `flattened`."""
     _, laid_out = _read(page)
     if unprintable_share(laid_out.text) > MAX_UNPRINTABLE:
-        message = (
-            "The fonts of this page do not say which letters they draw, so its text cannot be found. A visual "
-            "collection finds it by its picture; a text collection needs the file exported again, or put through OCR."
-        )
-        return PageText(None, (), (Problem("unprintable_text", message, number),))
+        return PageText(None, (), (Problem("unprintable_text", UNPRINTABLE),))
     headings = bookmarked(titles, laid_out.lines) if titles else larger(laid_out.lines)
     return PageText(printable(laid_out.text), tuple(headings))
 
 
-def read_words(page: pdfium.PdfPage) -> list[Word]:
+def read_words(page: PdfPage) -> list[Word]:
     """In reading order, with the place of each in the text that `read_text` gives. In scripts without spaces each
     character is a word, so that what is found there can be shown.
     """
@@ -57,29 +58,26 @@ def read_words(page: pdfium.PdfPage) -> list[Word]:
     ]
 
 
-def flattened(pdf: pdfium.PdfDocument, index: int) -> pdfium.PdfPage:
-    """The page with the values of its form fields drawn in it, where the document has a form (`init_forms`)."""
+def flattened(pdf: PdfDocument, index: int) -> PdfPage:
+    """The page with the values of its form fields in its content, where the document has a form. To be closed."""
     page = pdf[index]
-    if page.formenv and page.flatten() == pdfium_c.FLATTEN_SUCCESS:
+    if page.formenv and page.flatten() == pdfium.FLATTEN_SUCCESS:
         page.close()
         page = pdf[index]
     return page
 
 
-def _read(page: pdfium.PdfPage) -> tuple[Glyphs, LaidOut]:
+def _read(page: PdfPage) -> tuple[Glyphs, LaidOut]:
     with closing(page.get_textpage()) as text_page:
         glyphs = read_glyphs(page, text_page)
-        words = placed_words(glyphs, lambda i: pdfium_c.FPDFText_GetCharAngle(text_page.raw, i))
+        words = placed_words(glyphs, lambda i: pdfium.FPDFText_GetCharAngle(text_page.raw, i))
     return glyphs, lay_out(words)
 
 
 def _parts(text: str) -> list[tuple[int, int]]:
     """First and last character (exclusive) of what is highlighted as one."""
-    bounds = [0]
-    for i in range(1, len(text)):
-        if is_spaceless(text[i - 1]) or is_spaceless(text[i]):
-            bounds.append(i)
-    return list(zip(bounds, [*bounds[1:], len(text)], strict=True))
+    inner = [i for i in range(1, len(text)) if is_spaceless(text[i - 1]) or is_spaceless(text[i])]
+    return list(pairwise([0, *inner, len(text)]))
 
 
 def _word(glyphs: Glyphs, start: int, word: PlacedWord, first: int, last: int) -> Word:
