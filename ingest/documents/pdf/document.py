@@ -4,7 +4,6 @@
 
 import contextlib
 from collections.abc import Generator, Iterator
-from contextlib import closing
 
 from pypdfium2 import PdfiumError, PdfPage
 
@@ -13,7 +12,7 @@ from ingest.documents.page import Bookmark, Page, Word
 from ingest.documents.pdf.drawing import draw, has_visible_text, is_blank
 from ingest.documents.pdf.opening import has_end_mark, open_pdf
 from ingest.documents.pdf.outline import outline, page_label
-from ingest.documents.pdf.page_text import PageText, flattened, read_text, read_words
+from ingest.documents.pdf.page_text import PageText, read_text, read_words, with_fields
 from ingest.documents.problem import DocumentError, Problem
 from ingest.documents.source import Source
 from ingest.documents.wants import RenderBudget, Wants
@@ -51,7 +50,7 @@ class Pdf:
     def read(self, number: int, wants: Wants, canvas: Canvas) -> Page:
         with self._page(number) as page:
             warnings = [*self._draw(page, wants.image, canvas)] if wants.image else []
-            content = self._read_text(number) if wants.text else PageText(None)
+            content = self._read_text(page, number) if wants.text else PageText(None)
         if number == self.page_count and not self._is_complete:
             warnings.append(Problem("truncated", NO_END))
         return Page(
@@ -63,8 +62,8 @@ class Pdf:
         )
 
     def words(self, number: int) -> list[Word]:
-        with self._page(number), closing(flattened(self._pdf, number - 1)) as page:
-            return read_words(page)
+        with self._page(number) as page, with_fields(self._pdf, page, number - 1) as filled_in:
+            return read_words(filled_in)
 
     def outline(self) -> list[Bookmark]:
         if self._outline is None:
@@ -74,10 +73,10 @@ class Pdf:
     def close(self) -> None:
         self._pdf.close()
 
-    def _read_text(self, number: int) -> PageText:
+    def _read_text(self, page: PdfPage, number: int) -> PageText:
         titles = [bookmark.title for bookmark in self.outline() if bookmark.page == number]
-        with closing(flattened(self._pdf, number - 1)) as page:
-            return read_text(page, titles)
+        with with_fields(self._pdf, page, number - 1) as filled_in:
+            return read_text(filled_in, titles)
 
     def _draw(self, page: PdfPage, budget: RenderBudget, canvas: Canvas) -> Iterator[Problem]:
         draw(page, budget, canvas)

@@ -2,8 +2,8 @@
 # pyright: reportMissingTypeStubs=false, reportUnknownMemberType=false, reportUnknownVariableType=false
 # pyright: reportUnknownArgumentType=false
 
-from collections.abc import Sequence
-from contextlib import closing
+from collections.abc import Generator, Sequence
+from contextlib import closing, contextmanager
 from itertools import pairwise
 from typing import NamedTuple
 
@@ -38,7 +38,7 @@ class PageText(NamedTuple):
 
 
 def read_text(page: PdfPage, titles: Sequence[str] = ()) -> PageText:
-    """titles: of the bookmarks that lead to the page. Values of form fields are text after `flattened`."""
+    """titles: of the bookmarks that lead to the page. Values of form fields are text `with_fields`."""
     _, laid_out = _read(page)
     if unprintable_share(laid_out.text) > MAX_UNPRINTABLE:
         return PageText(None, (), (Problem("unprintable_text", UNPRINTABLE),))
@@ -58,13 +58,16 @@ def read_words(page: PdfPage) -> list[Word]:
     ]
 
 
-def flattened(pdf: PdfDocument, index: int) -> PdfPage:
-    """The page with the values of its form fields in its content, where the document has a form. To be closed."""
-    page = pdf[index]
-    if page.formenv and page.flatten() == pdfium.FLATTEN_SUCCESS:
-        page.close()
-        page = pdf[index]
-    return page
+@contextmanager
+def with_fields(pdf: PdfDocument, page: PdfPage, index: int) -> Generator[PdfPage]:
+    """The page with the values of its form fields in its content, where the document has a form: it is drawn
+    differently afterwards, but looks the same.
+    """
+    if not page.formenv or page.flatten() != pdfium.FLATTEN_SUCCESS:
+        yield page
+    else:
+        with closing(pdf[index]) as again:
+            yield again
 
 
 def _read(page: PdfPage) -> tuple[Glyphs, LaidOut]:

@@ -6,7 +6,7 @@ import pytest
 
 from ingest.documents.page import Heading
 from ingest.documents.pdf.outline import outline, page_label
-from ingest.documents.pdf.page_text import flattened, read_text, read_words
+from ingest.documents.pdf.page_text import read_text, read_words, with_fields
 from tests.support.documents.pdf_files import PdfPages, text_at
 
 LEFT = [
@@ -102,8 +102,8 @@ def test_values_of_form_fields_are_text():
     pages = PdfPages().page(text_at(50, 700, "Name:")).field("name", "Ada Lovelace", (100, 695, 300, 715))
     with closing(pdfium.PdfDocument(pages.file())) as pdf:
         pdf.init_forms()
-
-        assert read_text(flattened(pdf, 0)).text == "Name: Ada Lovelace"
+        with closing(pdf[0]) as page, with_fields(pdf, page, 0) as filled_in:
+            assert read_text(filled_in).text == "Name: Ada Lovelace"
 
 
 def test_a_page_whose_fonts_do_not_name_their_letters_has_no_text_and_a_warning():
