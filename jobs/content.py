@@ -15,7 +15,16 @@ class ImagePart(msgspec.Struct, frozen=True, tag="image"):
     data: bytes
 
 
+class BlobPart(msgspec.Struct, frozen=True, tag="blob"):
+    """An encoded image that lies beside the queue (jobs.blobs), where workers read it: it is too large for a job."""
+
+    digest: str
+    """SHA-256 of its bytes, in hexadecimal digits."""
+    size_bytes: int
+    pixels: int
+
+
 class MixedInput(msgspec.Struct, frozen=True, tag="page"):
     """Images, and texts beside them, that are read together as one input."""
 
-    parts: tuple[TextPart | ImagePart, ...]
+    parts: tuple[TextPart | ImagePart | BlobPart, ...]

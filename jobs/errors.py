@@ -5,6 +5,7 @@ JobError
 │   ├── InputTooLong
 │   ├── UnknownModel
 │   ├── UnknownJob
+│   ├── BlobGone
 │   ├── ResultTooLarge
 │   └── IdempotencyConflict
 ├── Overloaded              the caller must come back later
@@ -81,6 +82,12 @@ class UnknownJob(InvalidInput):
     """There is no such job: the id is wrong, or the job's result has expired."""
 
     code = "job_not_found"
+
+
+class BlobGone(InvalidInput):
+    """An image that the job names is not there any more. Put it again, and send the job again."""
+
+    code = "blob_gone"
 
 
 class ResultTooLarge(InvalidInput):

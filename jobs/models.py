@@ -35,6 +35,13 @@ class ModelInfo(msgspec.Struct, frozen=True):
     digest: str = ""
     """Of what makes the model: config, tokenizer, tensors. Empty: not known."""
 
+    image_pixels: int = 0
+    """Of a multi-vector model with vision: most pixels that it reads of one image. 0: not known."""
+    image_edge: int = 0
+    """Most pixels of such an image's longer side. 0: any."""
+    image_multiple: int = 1
+    """Images whose sides are multiples of it, and within those limits, are read without scaling."""
+
     @property
     def tasks(self) -> tuple[str, ...]:
         """Those of its queues. A multi-vector model also reranks: by its vectors' similarity (late interaction)."""

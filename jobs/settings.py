@@ -96,6 +96,11 @@ class Settings(BaseSettings):
         ge=1,
         description="Bytes of the jobs that may wait in one queue; more are answered 429.",
     )
+    blob_bytes: int = Field(
+        default=256 * 1024**2,
+        ge=1024**2,
+        description="Memory of Redis for pages on their way to workers, where there is no folder; ingest waits above.",
+    )
     max_body_bytes: int = Field(
         default=32 * 1024 * 1024, ge=1024, description="Largest request body; 2,048 long texts fit."
     )

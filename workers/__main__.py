@@ -18,6 +18,7 @@ from pydantic import ValidationError
 from pydantic_settings import SettingsError
 from redis.exceptions import RedisError
 
+from jobs.blobs.store import blob_store
 from jobs.errors import InvalidInput, JobError
 from jobs.models import ModelInfo
 from jobs.process.garbage import exempt_what_is_there
@@ -130,6 +131,7 @@ def run_on(device: ThreadPoolExecutor, settings: Settings, name: str) -> int:
         outage=outage,
         size_memory=size_file,
         results=results_folder(settings),
+        blobs=blob_store(settings, connection),
     )
     log.info("serving", extra={"models": ",".join(model_cache.runners), "batch_tokens": limits.tokens})
     exempt_what_is_there()

@@ -16,6 +16,8 @@ from rq import Queue, SimpleWorker
 from rq.command import handle_command, parse_payload
 from rq.utils import now as rq_now
 
+from jobs.blobs.redis import RedisBlobs
+from jobs.blobs.store import BlobStore
 from jobs.errors import JobStopped, TimeLimitExceeded
 from jobs.job import LANES
 from jobs.results.folder import ResultFolder
@@ -80,11 +82,12 @@ class BatchWorker(SimpleWorker):
         outage: Outage | None = None,
         size_memory: SizeMemory | None = None,
         results: ResultFolder | None = None,
+        blobs: BlobStore | None = None,
     ) -> None:
         """on_device: runs what it is given in the thread that owns the device. depth: see DeviceLoop.
 
         size_memory: keeps for how large batches the device has memory.
-        results: where large results lie; None: in Redis.
+        results: where large results lie; None: in Redis. blobs: where images of jobs do; None: in Redis.
         """
         runners = model_cache.runners
         queues = _rq_queues(connection, runners)
@@ -94,6 +97,7 @@ class BatchWorker(SimpleWorker):
         timeout_s = settings.batch_timeout_s
         self._settings = settings
         self._model_cache = model_cache
+        self._blobs = blobs = blobs or RedisBlobs(connection, settings.blob_bytes)
         self._on_device = on_device
         outage, store = outage or Outage(), ResultStore(connection, results, settings.max_result_bytes)
         queue = self._worker_queue(connection, outage, store)
@@ -110,7 +114,7 @@ class BatchWorker(SimpleWorker):
         bridge = RqBridge(connection, queue)
         self._result_loop = result_loop = ResultLoop(in_flight, queue, model_cache, bridge)
         self._heartbeat = self._heart(result_loop)
-        self._prepare_pool = PreparePool(in_flight, queue, model_cache, result_loop, timeout_s=timeout_s)
+        self._prepare_pool = PreparePool(in_flight, queue, model_cache, result_loop, blobs, timeout_s)
         self._claim_loop = ClaimLoop(
             in_flight,
             queue,
@@ -151,6 +155,7 @@ class BatchWorker(SimpleWorker):
             self._model_cache,
             result_loop,
             bridge,
+            self._blobs,
             self._settings,
         )
 

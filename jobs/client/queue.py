@@ -12,6 +12,7 @@ import msgspec
 import redis.asyncio
 from redis.exceptions import RedisError, ResponseError
 
+from jobs.blobs.of_job import blobs_of
 from jobs.client.admit_batcher import AdmitBatcher
 from jobs.client.fingerprint import fingerprint
 from jobs.client.inspector import QueueInspector
@@ -333,7 +334,8 @@ class JobQueue:
     ) -> tuple[str, str]:
         fields, parts = record.parted(record.encode(job, options, channel))
         idem = options.idempotency_key
-        size_bytes = record.size_bytes(fields, parts)
+        sent_bytes = record.size_bytes(fields, parts)
+        size_bytes = sent_bytes + sum(blob.size_bytes for blob in blobs_of(job))
         ttl_s = "" if options.ttl_s is None else options.ttl_s
         known_by = (keys.idempotency(idem), fingerprint(job)) if idem else ("", "")
         args = [job_id, queue, ttl_s, *known_by, size_bytes, len(fields), *fields]
@@ -342,7 +344,7 @@ class JobQueue:
             if parts:
                 verdict = await self._admit_batcher.admit_large(args, keys.job(job_id), parts)
             else:
-                verdict = await self._admit_batcher.admit(args, size_bytes)
+                verdict = await self._admit_batcher.admit(args, sent_bytes)
             if self._settings.wait_for_disk and not options.awaited:
                 await self._disk_wait.wait()
             return verdict

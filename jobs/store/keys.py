@@ -125,6 +125,11 @@ def blob(execution: str) -> str:
     return f"mlxq:blob:{execution}"
 
 
+def page_blob(digest: str) -> str:
+    """An image on its way to a worker, in parts: a hash."""
+    return f"mlxq:page:{digest}"
+
+
 def stream(job_id: str) -> str:
     """The log of a streaming generation: one entry `<number>-0` per event."""
     return f"mlxq:stream:{job_id}"

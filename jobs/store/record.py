@@ -17,7 +17,7 @@ from typing import Any
 import msgspec
 import zstandard
 
-from jobs.content import ImagePart, MixedInput, TextPart
+from jobs.content import BlobPart, ImagePart, MixedInput, TextPart
 from jobs.errors import Failure, InternalError, JobError, UnreadableJob
 from jobs.generate import Chat, GenerateJob, Prompt
 from jobs.job import TASK_OF, Job, JobView, SubmitOptions
@@ -26,10 +26,10 @@ from jobs.store import keys
 
 FUNCTION = "mlxq.run"
 
-VERSION = 1
+VERSION = 2
 """Of the records that `encode` writes, and of their results. A process reads no record of a later version, because it
 would not see what it does not know; workers leave such jobs to others. Raise it with every change of a job, a result or
-a record that an earlier version would read wrongly or in part: a new option of a job, for one.
+a record that an earlier version would read wrongly or in part: a new option of a job, for one. 2: blobs.
 """
 
 PART_BYTES = 1 << 20
@@ -40,6 +40,9 @@ MOST_PARTS = 4096
 
 IMAGE_TOKENS = 750
 """A page at the resolution that visual models read."""
+
+_PIXELS_PER_TOKEN = 28 * 28
+"""Of an image whose size is known: what Qwen's vision models make one token of."""
 
 RETRY_DELAYS_S = (1, 5, 30, 120)
 
@@ -92,8 +95,18 @@ def _passage_tokens(passage: Passage) -> int:
     return _tokens_of(passage) if isinstance(passage, str) else _parts_tokens(passage)
 
 
-def _parts_tokens(parts: Sequence[TextPart | ImagePart]) -> int:
-    return sum(_tokens_of(part.text) if isinstance(part, TextPart) else IMAGE_TOKENS for part in parts)
+def _parts_tokens(parts: Sequence[TextPart | ImagePart | BlobPart]) -> int:
+    return sum(map(_part_tokens, parts))
+
+
+def _part_tokens(part: TextPart | ImagePart | BlobPart) -> int:
+    match part:
+        case TextPart():
+            return _tokens_of(part.text)
+        case BlobPart():
+            return -(-part.pixels // _PIXELS_PER_TOKEN)
+        case _:
+            return IMAGE_TOKENS
 
 
 def _rough_tokens(prompt: Chat | Prompt) -> int:

@@ -9,6 +9,7 @@ from redis.exceptions import RedisError
 from rq import SimpleWorker
 from rq.worker.base import WorkerStatus
 
+from jobs.blobs.store import BlobStore
 from jobs.settings import Settings
 from jobs.stats import WorkerStats
 from jobs.store.outage import is_defect, is_refused_write
@@ -34,6 +35,7 @@ class Heartbeat:
         model_cache: ModelCache,
         result_loop: ResultLoop,
         bridge: RqBridge,
+        blobs: BlobStore,
         settings: Settings,
     ) -> None:
         """rq_worker: whose record in Redis is kept alive."""
@@ -46,6 +48,7 @@ class Heartbeat:
         self._model_cache = model_cache
         self._result_loop = result_loop
         self._bridge = bridge
+        self._blobs = blobs
         self._settings = settings
         self._announce_every_s = min(1.0, settings.lease_s / 4)
         self._renew_every_s = settings.lease_s / 4
@@ -223,3 +226,7 @@ class Heartbeat:
             return
         self._bridge.forget_dead_workers(self._rq_worker.queue_names())
         self._result_loop.sweep()
+        try:
+            self._blobs.sweep()
+        except OSError as error:
+            log.warning("the folder for images of jobs cannot be cleaned", extra={"error": str(error)})

@@ -6,26 +6,27 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
-from msgspec.structs import replace
 from redis.exceptions import RedisError
 
-from jobs.embed import EmbedJob
+from jobs.blobs.of_job import blobs_of, with_images
+from jobs.blobs.store import BlobStore
 from jobs.errors import InternalError, InvalidInput, JobError, ModelChanged, TimeLimitExceeded
-from jobs.generate import GenerateJob, Prompt
+from jobs.generate import GenerateJob
 from jobs.job import Job, Result
 from jobs.process.processor import cores, lower_priority
-from jobs.rerank import RerankJob
 from jobs.store import record
 from workers.loops.result import ResultLoop
 from workers.models.model_cache import ModelCache
 from workers.queue.client import WorkerQueue
 from workers.runners.generate.answer import Answer
-from workers.scheduling.active_job import ActiveJob, Prepared, Status
+from workers.scheduling.active_job import ActiveJob, Prepared, Status, without_inputs
 from workers.scheduling.in_flight import InFlight
 
 log = logging.getLogger(__name__)
+
+T = TypeVar("T")
 
 PATIENCE_S = 0.5
 """Jobs that are prepared together take milliseconds. After so long, one of them is at fault: each is tried alone."""
@@ -90,12 +91,12 @@ class PreparePool:
         queue: WorkerQueue,
         model_cache: ModelCache,
         result_loop: ResultLoop,
-        *,
+        blobs: BlobStore,
         timeout_s: float,
     ) -> None:
         """timeout_s: for one job."""
         self._in_flight = in_flight
-        self._preparer = _Preparer(in_flight, queue, model_cache, result_loop)
+        self._preparer = _Preparer(in_flight, queue, model_cache, result_loop, blobs)
         self._timeout_s = timeout_s
         self._changed = threading.Condition()
         self._quick: list[ActiveJob] = []
@@ -260,11 +261,13 @@ class _Preparer:
         queue: WorkerQueue,
         model_cache: ModelCache,
         result_loop: ResultLoop,
+        blobs: BlobStore,
     ) -> None:
         self._in_flight = in_flight
         self._queue = queue
         self._model_cache = model_cache
         self._result_loop = result_loop
+        self._blobs = blobs
         self._reading = threading.Lock()
         """Reading a large job holds Python's own lock: two at once would hold up all threads twice."""
         self._stopping = False
@@ -287,10 +290,10 @@ class _Preparer:
             job = self._read(active, begin)
             if job is None:
                 continue
-            if put_off is not None and isinstance(job, GenerateJob) and job.needs_grammar:
+            if put_off is not None and _takes_long(job):
                 put_off(active)
-            else:
-                decoded.append((active, job))
+            elif (whole := self._with_images(active, job, begin)) is not None:
+                decoded.append((active, whole))
         if decoded:
             prepared = self._run_prepare(decoded)
             for (active, job), items in zip(decoded, prepared, strict=True):
@@ -331,11 +334,28 @@ class _Preparer:
         active.note_decoded(job)
         return job
 
+    def _with_images(self, active: ActiveJob, job: Job, begin: Callable[[], None]) -> Job | None:
+        """With what lies beside the queue. None where that is gone, or the worker stops."""
+
+        def read() -> Job:
+            begin()
+            return with_images(job, self._blobs)
+
+        try:
+            return self._patiently(active, read) if blobs_of(job) else job
+        except JobError as error:
+            self.refuse(active, error)
+            return None
+
     def _data(self, active: ActiveJob) -> bytes | None:
-        """A large job's, which the claim left in Redis. Waits for Redis as long as the job is ours."""
+        """A large job's, which the claim left in Redis."""
+        return self._patiently(active, lambda: self._queue.data(active.claim))
+
+    def _patiently(self, active: ActiveJob, read: Callable[[], T]) -> T | None:
+        """What it reads of Redis, which is waited for as long as the job is ours."""
         while True:
             try:
-                return self._queue.data(active.claim)
+                return read()
             except RedisError as error:
                 self._queue.outage.note(error)
                 if self._stopping or not active.is_wanted:
@@ -369,17 +389,13 @@ class _Preparer:
             for answer in items if active.resumes_from else ():
                 assert isinstance(answer, Answer), "only generating jobs have streams"
                 answer.resume_from(active.resumes_from)
-            kept = _without_inputs(job) if active.is_large else job
+            kept = without_inputs(job) if active.is_large or active.prepared_alone else job
             self._in_flight.make_ready(active, Prepared(kept, items, [None] * len(items)))
 
 
-def _without_inputs(job: Job) -> Job:
-    """What its result is made from: the items have the rest, of which a limit may have left little."""
-    if isinstance(job, EmbedJob):
-        return replace(job, inputs=())
-    if isinstance(job, RerankJob):
-        return replace(job, query="", documents=())
-    return replace(job, prompt=Prompt(""))
+def _takes_long(job: Job) -> bool:
+    """Whether others would notice that it is prepared."""
+    return bool(blobs_of(job)) or (isinstance(job, GenerateJob) and job.needs_grammar)
 
 
 def _turn(active: ActiveJob) -> tuple[int, bool, int]:

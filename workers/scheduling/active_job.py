@@ -6,9 +6,13 @@ import time
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
+from msgspec.structs import replace
+
 from jobs.client.stream_reader import decode_pieces
-from jobs.generate import GenerateJob, Pieces
+from jobs.embed import EmbedJob
+from jobs.generate import GenerateJob, Pieces, Prompt
 from jobs.job import LANES, Job, Lane
+from jobs.rerank import RerankJob
 from workers.queue.execution import Claim
 
 
@@ -142,3 +146,12 @@ class ActiveJob:
         self._unfinished -= 1
         self.stop_item()
         return self._unfinished == 0 and self.is_wanted
+
+
+def without_inputs(job: Job) -> Job:
+    """What the result of a large job is made from: the items have the rest, of which a limit may have left little."""
+    if isinstance(job, EmbedJob):
+        return replace(job, inputs=())
+    if isinstance(job, RerankJob):
+        return replace(job, query="", documents=())
+    return replace(job, prompt=Prompt(""))

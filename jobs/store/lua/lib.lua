@@ -35,6 +35,17 @@ local function sure(command, key, ...)
   return reply
 end
 
+-- A blob (an image on its way to a worker) and what it counts for.
+local function forget_blob(digest)
+  local bytes = tonumber(sure('HGET', 'mlxq:page_bytes', digest) or '')
+  if bytes then
+    sure('HINCRBY', 'mlxq:page_bytes', 'all', -bytes)
+    sure('HDEL', 'mlxq:page_bytes', digest)
+  end
+  sure('ZREM', 'mlxq:pages', digest)
+  redis.call('UNLINK', 'mlxq:page:' .. digest)
+end
+
 -- One marker per queue says "there is work"; a worker that pops it claims, and puts it back if work is left.
 local function wake(queue)
   local key = 'mlxq:wake:' .. queue

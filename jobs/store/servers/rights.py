@@ -26,6 +26,7 @@ _OF_A_KEY = (
     "hgetall {}",
     "hincrby {} a 1",
     "hincrbyfloat {} a 1",
+    "hlen {}",
     "hmget {} a",
     "hset {} a 1",
     "hstrlen {} a",

@@ -17,7 +17,16 @@ from jobs.embed import EmbedJob, EmbedResult, PatchGrid
 from jobs.errors import InternalError, InvalidInput
 from jobs.settings import Settings
 from tests.checkpoints import colidefics
-from tests.checkpoints.colqwen import DIMENSIONS, DOCUMENTS, IMAGE_SIZES, LAYOUTS, QUERIES, make, png
+from tests.checkpoints.colqwen import (
+    DIMENSIONS,
+    DOCUMENTS,
+    IMAGE_SIZES,
+    LAYOUTS,
+    MAX_BLOCKS,
+    QUERIES,
+    make,
+    png,
+)
 from tests.checkpoints.vision import make as make_vision
 from tests.checkpoints.weights import changed_weights, quantise
 from tests.support import parity
@@ -242,6 +251,7 @@ def test_pixel_budget_is_clamped_and_a_lower_one_is_kept(tmp_path: Path):
         assert isinstance(runner, MultiVectorRunner)
         [item] = prepared(runner, [EmbedJob("m", (MixedInput((ImagePart(large),)),))])
         assert [(grid.rows, grid.columns) for grid in item.grids] == [(rows, columns)]
+        assert runner.info.image_pixels == min(most or 602_112, 602_112)
 
 
 def test_images_behind_a_bad_one_are_not_decoded(one: MultiVectorRunner, monkeypatch: pytest.MonkeyPatch):
@@ -332,6 +342,13 @@ def test_model_says_what_it_is(one: MultiVectorRunner):
     info = one.info
     assert (info.task, info.dimensions, info.abilities) == ("embed", DIMENSIONS, ("multi_vector", "vision"))
     assert (info.min_dimensions, info.prompts, info.max_tokens) == (None, (), 1024)
+    assert (info.image_pixels, info.image_edge, info.image_multiple) == (28 * 28 * MAX_BLOCKS, 0, 28)
+
+
+def test_model_of_tiles_says_how_long_an_image_may_be(tmp_path: Path):
+    info = opened(colidefics.make(tmp_path / "m")).info
+    edge = colidefics.TILES * colidefics.TILE
+    assert (info.image_pixels, info.image_edge, info.image_multiple) == (edge * edge, edge, 1)
 
 
 def test_idefics_is_known_by_its_weights(tmp_path: Path):

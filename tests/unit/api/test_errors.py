@@ -13,6 +13,7 @@ STATUSES = [
     (errors.InvalidInput(param="input"), 400, "invalid_request_error"),
     (errors.InputTooLong(param="input"), 400, "invalid_request_error"),
     (errors.UnknownModel(param="model"), 404, "invalid_request_error"),
+    (errors.BlobGone(), 400, "invalid_request_error"),
     (errors.UnknownJob(), 404, "invalid_request_error"),
     (errors.ResultTooLarge(), 400, "invalid_request_error"),
     (errors.IdempotencyConflict(), 409, "invalid_request_error"),

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from jobs.content import MixedInput, TextPart
+from jobs.content import ImagePart, MixedInput, TextPart
 from jobs.embed import Truncate
 from jobs.errors import InvalidInput
 from workers.runners.tokens.tokenizer import Ids, ModelTokenizer, too_many_tokens
@@ -82,7 +82,7 @@ class EmbedPrompts:
         for part in value.parts:
             if isinstance(part, TextPart):
                 content += part.text
-            else:
+            elif isinstance(part, ImagePart):
                 images.append(qwen_image_tokens(decode(part.data, "input"), self._patching))
                 content += images[-1].text
         ids = next(self._tokenizer.encode([_head(system) + content + TAIL]))

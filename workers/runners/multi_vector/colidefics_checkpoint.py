@@ -65,16 +65,18 @@ def open_colidefics(folder: Path) -> MultiVectorModel:
     limit = max_tokens_of(
         folder, {"max_position_embeddings": settings.text_config.max_position_embeddings}, {}
     )
+    tiling = Tiling(min(edge, 4 * tile), tile)
     prompts = MultiVectorPrompts(
         folder / "tokenizer.json",
         TEMPLATE.of_folder(folder),
-        partial(idefics_image_tokens, tiling=Tiling(min(edge, 4 * tile), tile), side=side),
+        partial(idefics_image_tokens, tiling=tiling, side=side),
         max_tokens=limit,
         vocab_size=settings.text_config.vocab_size,
         image_token=settings.image_token_id,
     )
     normalisation = normalisation_of(processor, HALF, HALF)
-    return MultiVectorModel(prompts, partial(_network, folder, config, settings, normalisation), limit)
+    network = partial(_network, folder, config, settings, normalisation)
+    return MultiVectorModel(prompts, network, limit, image_pixels=tiling.edge**2, image_edge=tiling.edge)
 
 
 def idefics_image_tokens(image: Image.Image, tiling: Tiling, side: int) -> ImageTokens:

@@ -93,7 +93,13 @@ def open_colqwen(folder: Path) -> MultiVectorModel:
         vocab_size=files.text.vocab_size,
         image_token=files.image_token,
     )
-    return MultiVectorModel(prompts, files.network, limit)
+    return MultiVectorModel(
+        prompts,
+        files.network,
+        limit,
+        image_pixels=files.patching.max_pixels,
+        image_multiple=files.patching.block,
+    )
 
 
 def _read_files(folder: Path) -> ColQwenFiles:

@@ -60,3 +60,9 @@ class MultiVectorModel(NamedTuple):
     """Opens the network, every weight accounted for, none read yet. Raises InvalidInput."""
     max_tokens: int
     takes_images: bool = True
+    image_pixels: int = 0
+    """Most that it reads of one image. 0: none, or not known."""
+    image_edge: int = 0
+    """Most of an image's longer side. 0: any."""
+    image_multiple: int = 1
+    """Of sides, in pixels, that it does not scale."""

@@ -47,6 +47,9 @@ class MultiVectorRunner(BatchedRunner[Network, MultiVectorItem, Vectors]):
             dimensions=self._loaded().dimensions,
             max_tokens=model.max_tokens,
             abilities=("multi_vector", "vision") if model.takes_images else ("multi_vector",),
+            image_pixels=model.image_pixels,
+            image_edge=model.image_edge,
+            image_multiple=model.image_multiple,
         )
 
     def prepare(self, jobs: Sequence[EmbedJob | RerankJob]) -> Sequence[list[MultiVectorItem] | JobError]:
