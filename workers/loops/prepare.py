@@ -312,7 +312,10 @@ class _Preparer:
         if not active.is_large:
             return self._decode(active, active.claim.data, begin)
         with self._reading:
-            return self._decode(active, self._data(active), begin)
+            data = self._patiently(
+                active, lambda: self._queue.data(active.claim)
+            )  # the claim has left it there
+            return self._decode(active, data, begin)
 
     def _changed(self, active: ActiveJob) -> JobError | None:
         """Whether another model than this one began the job's answer. What was sent of it cannot be taken back, and
@@ -346,10 +349,6 @@ class _Preparer:
         except JobError as error:
             self.refuse(active, error)
             return None
-
-    def _data(self, active: ActiveJob) -> bytes | None:
-        """A large job's, which the claim left in Redis."""
-        return self._patiently(active, lambda: self._queue.data(active.claim))
 
     def _patiently(self, active: ActiveJob, read: Callable[[], T]) -> T | None:
         """What it reads of Redis, which is waited for as long as the job is ours."""
