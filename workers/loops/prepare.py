@@ -290,7 +290,9 @@ class _Preparer:
             job = self._read(active, begin)
             if job is None:
                 continue
-            if put_off is not None and _takes_long(job):
+            if put_off is not None and (
+                blobs_of(job) or (isinstance(job, GenerateJob) and job.needs_grammar)
+            ):
                 put_off(active)
             elif (whole := self._with_images(active, job, begin)) is not None:
                 decoded.append((active, whole))
@@ -339,16 +341,14 @@ class _Preparer:
 
     def _with_images(self, active: ActiveJob, job: Job, begin: Callable[[], None]) -> Job | None:
         """With what lies beside the queue. None where that is gone, or the worker stops."""
-
-        def read() -> Job:
-            begin()
-            return with_images(job, self._blobs)
-
+        if not blobs_of(job):
+            return job
         try:
-            return self._patiently(active, read) if blobs_of(job) else job
+            whole = self._patiently(active, lambda: with_images(job, self._blobs))
         except JobError as error:
-            self.refuse(active, error)
-            return None
+            return self.refuse(active, error)
+        begin()
+        return whole
 
     def _patiently(self, active: ActiveJob, read: Callable[[], T]) -> T | None:
         """What it reads of Redis, which is waited for as long as the job is ours."""
@@ -390,11 +390,6 @@ class _Preparer:
                 answer.resume_from(active.resumes_from)
             kept = without_inputs(job) if active.is_large or active.prepared_alone else job
             self._in_flight.make_ready(active, Prepared(kept, items, [None] * len(items)))
-
-
-def _takes_long(job: Job) -> bool:
-    """Whether others would notice that it is prepared."""
-    return bool(blobs_of(job)) or (isinstance(job, GenerateJob) and job.needs_grammar)
 
 
 def _turn(active: ActiveJob) -> tuple[int, bool, int]:
