@@ -62,7 +62,7 @@ def _refusal(error: BaseException) -> BaseException:
     """Pillow's decoders raise what they like on broken data: OSError, SyntaxError, struct.error, ValueError, …"""
     if isinstance(error, DocumentError | MemoryError) or not isinstance(error, Exception):
         return error
-    if isinstance(error, Image.DecompressionBombError):
+    if isinstance(error, Image.DecompressionBombError | Image.DecompressionBombWarning):
         return DocumentError("too_large", "It has more pixels than are read. Make it smaller.")
     if isinstance(error, UnidentifiedImageError):
         return DocumentError("unreadable", "Its beginning is that of an image, and the rest is not.")
