@@ -20,6 +20,8 @@ class Heading(msgspec.Struct, frozen=True):
     title: str
     start: int
     """Character of the text at which it begins."""
+    level: int = 0
+    """0 for the outermost ones; what follows is below it until one of its level or a lower number comes."""
 
 
 class Page(msgspec.Struct, frozen=True):

@@ -11,7 +11,7 @@ from ingest.documents.canvas import Canvas
 from ingest.documents.page import Bookmark, Page, Word
 from ingest.documents.pdf.drawing import draw, has_visible_text, is_blank
 from ingest.documents.pdf.opening import has_end_mark, open_pdf
-from ingest.documents.pdf.outline import outline, page_label
+from ingest.documents.pdf.outline import page_label, read_outline
 from ingest.documents.pdf.page_text import PageText, read_text, read_words, with_fields
 from ingest.documents.problem import DocumentError, Problem
 from ingest.documents.source import Source
@@ -67,16 +67,17 @@ class Pdf:
 
     def outline(self) -> list[Bookmark]:
         if self._outline is None:
-            self._outline = outline(self._pdf)
+            self._outline = read_outline(self._pdf)
         return self._outline
 
     def close(self) -> None:
         self._pdf.close()
 
     def _read_text(self, page: PdfPage, number: int) -> PageText:
-        titles = [bookmark.title for bookmark in self.outline() if bookmark.page == number]
+        outline = self.outline()
+        bookmarks = [bookmark for bookmark in outline if bookmark.page == number]
         with with_fields(self._pdf, page, number - 1) as filled_in:
-            return read_text(filled_in, titles)
+            return read_text(filled_in, bookmarks, has_outline=bool(outline))
 
     def _draw(self, page: PdfPage, budget: RenderBudget, canvas: Canvas) -> Iterator[Problem]:
         draw(page, budget, canvas)

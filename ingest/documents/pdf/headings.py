@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 
 from ingest.documents.layout.text import TextLine
-from ingest.documents.page import Heading
+from ingest.documents.page import Bookmark, Heading
 
 LARGER = 1.15
 """Times the size of most of the page's text."""
@@ -24,15 +24,17 @@ def comparable(text: str) -> str:
     return re.sub(r"\s+", "", unicodedata.normalize("NFKC", text).casefold())
 
 
-def bookmarked(titles: Sequence[str], lines: Sequence[TextLine]) -> list[Heading]:
-    """A heading for each title, where the page has it; those not found are where the one before them is."""
+def bookmarked(bookmarks: Sequence[Bookmark], lines: Sequence[TextLine]) -> list[Heading]:
+    """A heading for each bookmark of the page, where the page has its title; those not found are where the one before
+    them is.
+    """
     texts = [comparable(line.text) for line in lines]
     found, after = list[Heading](), 0
-    for title in titles:
-        wanted = comparable(_NUMBERING.sub("", title))
+    for bookmark in bookmarks:
+        wanted = comparable(_NUMBERING.sub("", bookmark.title))
         line = _line_of(wanted, texts, lines)
         after = lines[line].start if line is not None else after
-        found.append(Heading(title, after))
+        found.append(Heading(bookmark.title, after, bookmark.level))
     return sorted(found, key=lambda heading: heading.start)
 
 
@@ -45,21 +47,28 @@ def _line_of(wanted: str, texts: Sequence[str], lines: Sequence[TextLine]) -> in
     return max(whole or parts, key=lambda i: lines[i].size, default=None)
 
 
-def larger(lines: Sequence[TextLine]) -> list[Heading]:
-    """Lines in larger letters than most of the page's text; lines of one size that follow one another are one."""
+def larger(lines: Sequence[TextLine], *, level: int = 0) -> list[Heading]:
+    """Lines in larger letters than most of the page's text; lines of one size that follow one another are one.
+    level: of those in the largest letters.
+    """
     body = _body_size(lines)
-    found, last = list[list[TextLine]](), False
+    groups, last = list[list[TextLine]](), False
     for line in lines:
         is_heading = line.size >= LARGER * body and len(line.text) <= MAX_LENGTH and _has_letters(line.text)
-        if is_heading and last and abs(found[-1][-1].size - line.size) < 0.5:
-            found[-1].append(line)
+        if is_heading and last and abs(groups[-1][-1].size - line.size) < 0.5:
+            groups[-1].append(line)
         elif is_heading:
-            found.append([line])
+            groups.append([line])
         last = is_heading
+    groups = [group for group in groups if len(group) <= MAX_LINES]
+    sizes = sorted({round(group[0].size) for group in groups}, reverse=True)
     return [
-        Heading(" ".join(line.text for line in group), group[0].start)
-        for group in found
-        if len(group) <= MAX_LINES
+        Heading(
+            " ".join(line.text for line in group),
+            group[0].start,
+            level + sizes.index(round(group[0].size)),
+        )
+        for group in groups
     ]
 
 

@@ -11,7 +11,7 @@ from ingest.documents.page import Bookmark
 MAX_BOOKMARKS = 100_000
 
 
-def outline(pdf: PdfDocument) -> list[Bookmark]:
+def read_outline(pdf: PdfDocument) -> list[Bookmark]:
     """In the document's order. Those that lead to no page of it, or have no title, are left out."""
     found = list[Bookmark]()
     for bookmark in islice(pdf.get_toc(), MAX_BOOKMARKS):

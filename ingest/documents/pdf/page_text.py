@@ -14,13 +14,15 @@ from ingest.documents.layout.box import Box, turned, union
 from ingest.documents.layout.script import is_spaceless
 from ingest.documents.layout.text import LaidOut, lay_out
 from ingest.documents.layout.word import PlacedWord
-from ingest.documents.page import Heading, Word
+from ingest.documents.page import Bookmark, Heading, Word
 from ingest.documents.pdf.glyphs import Glyphs, read_glyphs
 from ingest.documents.pdf.headings import bookmarked, larger
 from ingest.documents.pdf.placed_words import placed_words
 from ingest.documents.printable import printable, unprintable_share
 from ingest.documents.problem import Problem
 
+BELOW_BOOKMARKS = 100
+"""Level of a heading that was found by the size of its letters, in a document that has bookmarks."""
 MAX_UNPRINTABLE = 0.2
 """Share of a page's characters. With more, its fonts do not say which letters they draw."""
 
@@ -37,12 +39,18 @@ class PageText(NamedTuple):
     warnings: tuple[Problem, ...] = ()
 
 
-def read_text(page: PdfPage, titles: Sequence[str] = ()) -> PageText:
-    """titles: of the bookmarks that lead to the page. Values of form fields are text `with_fields`."""
+def read_text(page: PdfPage, bookmarks: Sequence[Bookmark] = (), *, has_outline: bool = False) -> PageText:
+    """bookmarks: those that lead to the page. has_outline: other pages have some.
+
+    Values of form fields are text `with_fields`.
+    """
     _, laid_out = _read(page)
     if unprintable_share(laid_out.text) > MAX_UNPRINTABLE:
         return PageText(None, (), (Problem("unprintable_text", UNPRINTABLE),))
-    headings = bookmarked(titles, laid_out.lines) if titles else larger(laid_out.lines)
+    if bookmarks:
+        headings = bookmarked(bookmarks, laid_out.lines)
+    else:
+        headings = larger(laid_out.lines, level=BELOW_BOOKMARKS if has_outline else 0)
     return PageText(printable(laid_out.text), tuple(headings))
 
 

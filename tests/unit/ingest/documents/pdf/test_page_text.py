@@ -4,8 +4,8 @@ import numpy as np
 import pypdfium2 as pdfium
 import pytest
 
-from ingest.documents.page import Heading
-from ingest.documents.pdf.outline import outline, page_label
+from ingest.documents.page import Bookmark, Heading
+from ingest.documents.pdf.outline import page_label, read_outline
 from ingest.documents.pdf.page_text import read_text, read_words, with_fields
 from tests.support.documents.pdf_files import PdfPages, text_at
 
@@ -142,10 +142,13 @@ def test_bookmarks_are_headings_where_the_page_has_their_title():
         + text_at(50, 650, "2.2 Shapes", 14)
     )
     with closing(pdfium.PdfDocument(PdfPages().page(content).file())) as pdf:
-        page = read_text(pdf[0], ["2.1 Colours of Text", "2.2 Shapes"])
+        page = read_text(pdf[0], [Bookmark("2.1 Colours of Text", 1, 1), Bookmark("2.2 Shapes", 1, 2)])
 
     assert page.text is not None
-    assert page.headings == (Heading("2.1 Colours of Text", 0), Heading("2.2 Shapes", page.text.index("2.2")))
+    assert page.headings == (
+        Heading("2.1 Colours of Text", 0, level=1),
+        Heading("2.2 Shapes", page.text.index("2.2"), level=2),
+    )
 
 
 @pytest.mark.parametrize("rotate", [0, 90, 180, 270])
@@ -185,7 +188,7 @@ def test_bookmarks_lead_to_pages_and_pages_have_the_names_that_the_document_give
     pages = PdfPages().page().page().page().bookmark("Größe\u3000文", 2).bookmark("End", 3)
     pages.labels("0 << /S /r >> 1 << /S /D /P (A-) >>")
     with closing(pdfium.PdfDocument(pages.file())) as pdf:
-        assert [(each.title, each.page, each.level) for each in outline(pdf)] == [
+        assert [(each.title, each.page, each.level) for each in read_outline(pdf)] == [
             ("Größe 文", 2, 0),
             ("End", 3, 0),
         ]

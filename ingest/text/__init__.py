@@ -1,0 +1,1 @@
+"""From the text of pages to what is embedded, searched and shown: chunks, weights of words, snippets."""
