@@ -107,9 +107,7 @@ def test_chunks_end_with_a_sentence_or_a_line_and_share_whole_sentences(bert: To
 def test_chunks_have_no_more_in_common_than_the_overlap(bert: Tokenizer):
     for overlap in (0, 5, 20):
         found = chunks(bert, "words " * 2_000, overlap=overlap)
-        common = [
-            left.text[right.start - left.start :] for left, right in pairwise(found)
-        ]
+        common = [left.text[right.start - left.start :] for left, right in pairwise(found)]
         shared = [tokens(bert, text) - 2 for text in common if text.strip()]
         assert max(shared, default=0) == overlap
 
