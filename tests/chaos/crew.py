@@ -20,7 +20,8 @@ from tests.support.waiting import until_async
 from workers.supervisor import Supervisor
 
 POLL_S = 0.1
-READY_S = 30
+READY_S = 120
+"""On a machine that is busy with other things a worker takes long to start."""
 
 
 def logged(log: Path, *command: str) -> tuple[str, ...]:

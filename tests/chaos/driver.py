@@ -189,6 +189,7 @@ class Driver:
             newer=audit.newer(),
             lost_with_the_file=audit.lost_with_the_file,
             changed_with_the_file=audit.changed_with_the_file,
+            losses=faults.losses,
             statuses=audit.statuses,
             faults=faults.counts,
             proxy=self._site.counts(),

@@ -41,7 +41,8 @@ class Plan(NamedTuple):
 
     jobs, kills: the run goes on until so many jobs were submitted and so many workers were killed by us.
     burst_every_s: pause between a producer's bursts; together they set the rate, which stays under the capacity
-        so that a job's time to settle is about faults and not about a backlog.
+        so that a job's time to settle is about faults and not about a backlog. most_open: a producer with so many open
+        jobs waits, where a busy machine has less capacity than that.
     fault_every_s: mean pause between faults when they come together.
     slack_s: what settling after the last fault, and clearing up, may take beyond the lease and the ttls. The long run
         measures it on a quiet machine; the short one is a test, and holds on a busy machine too.
@@ -60,6 +61,7 @@ class Plan(NamedTuple):
     turns: int
     burst: int = 8
     burst_every_s: float = 0.25
+    most_open: int = 200
     fault_every_s: float = 1.0
     poison_every: int = 400
     calm_at: float = 1.0

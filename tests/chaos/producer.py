@@ -89,7 +89,8 @@ class Producer:
         following = set[asyncio.Task[None]]()
         number = 0
         while not self.stopping.is_set():
-            count, self.rush = self.burst + self.rush, 0
+            burst = self.burst if self.counts.open < self.plan.most_open else 0
+            count, self.rush = burst + self.rush, 0
             for at in range(number, number + count):
                 each = order(self.plan, self.number, at, poison=self.poison)
                 task = asyncio.create_task(self._follow(each, Note(self.number, at, each.kind)))

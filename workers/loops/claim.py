@@ -16,7 +16,7 @@ from workers.loops.prepare import PreparePool
 from workers.loops.wakeup import POLL_S, WakeupListener
 from workers.models.model_cache import ModelCache
 from workers.models.swap import ModelSwap
-from workers.queue.client import BrokenStream, WorkerQueue
+from workers.queue.client import SUSPECTS_AT_ONCE, BrokenStream, WorkerQueue
 from workers.queue.execution import Claims, QueueCapacity
 from workers.queue.fleet import Fleet
 from workers.scheduling.active_job import ActiveJob
@@ -56,13 +56,13 @@ class _Left(NamedTuple):
 
 
 class _Turn(enum.Enum):
-    """How far this worker's turn to run a suspect is."""
+    """How far this worker's turn to run suspects is."""
 
     NONE = enum.auto()
     BEGUN = enum.auto()
     """It claims nothing until its hand is empty."""
     TAKEN = enum.auto()
-    """The suspect runs."""
+    """They run."""
 
 
 class ClaimLoop:
@@ -120,12 +120,12 @@ class ClaimLoop:
         self._swap.advance(self._reported)
         if self._turn is _Turn.NONE:
             return self._claim_fresh()
-        # A suspect (a job that was in a worker at two deaths) runs alone, so that the next death shows whether it is at
-        # fault. One worker at a time has the turn to run one, and claims nothing else meanwhile.
+        # Suspects (jobs that were in a worker at two deaths) run apart from others, so that the next deaths show which is
+        # at fault. One worker at a time has the turn to run some, and claims nothing else meanwhile.
         if len(self._in_flight):
             return False
         if self._turn is _Turn.BEGUN:
-            return self._claim_suspect()
+            return self._claim_suspects()
         self._turn = _Turn.NONE
         return self._claim_fresh()
 
@@ -168,9 +168,9 @@ class ClaimLoop:
                 log.warning("a queue waits for a worker of a later version", extra=fields)
         self._newer = newer
 
-    def _claim_suspect(self) -> bool:
+    def _claim_suspects(self) -> bool:
         capacities = [each for each in self._capacities() if each.jobs > 0]
-        taken = self._queue.claim(capacities, max_jobs=1, suspect=True)
+        taken = self._queue.claim(capacities, max_jobs=SUSPECTS_AT_ONCE, suspect=True)
         self._turn = _Turn.TAKEN
         self._take(taken)
         return not taken.claims

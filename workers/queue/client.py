@@ -26,6 +26,9 @@ STREAM_TTL_S = 86_400
 SUSPECTS_PATIENCE_S = 30.0
 """Suspects are left to workers without jobs for so long. Then one that has jobs lets its hand become empty for them."""
 
+SUSPECTS_AT_ONCE = 16
+"""So many run beside each other where one worker's death more would not fail them: at most one of them is at fault."""
+
 MAX_EMITTED = 256
 """Events that one EMIT adds again: keeps a script near a millisecond."""
 
@@ -92,7 +95,8 @@ class WorkerQueue:
         is_idle: bool = False,
         patience_s: float = SUSPECTS_PATIENCE_S,
     ) -> Claims:
-        """Take jobs from these queues, in order. suspect: one that has to run alone, if it is this worker's turn.
+        """Take jobs from these queues, in order. suspect: of those that run apart from others, if it is this worker's turn:
+        several from one queue, or one that has to run alone.
 
         is_idle: it has no job. A worker that has some is given the turn only where suspects have waited for patience_s.
         """

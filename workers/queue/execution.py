@@ -58,7 +58,7 @@ class Claims(NamedTuple):
 
     claims: list[Claim]
     has_turn: bool
-    """It is this worker's turn to run a suspect: a job that was in workers when they died, and runs alone."""
+    """It is this worker's turn to run suspects: jobs that were in workers when they died, and run apart from others."""
     backlog: frozenset[str]
     """Queues that have more jobs."""
     begins_lease: bool = False

@@ -7,7 +7,7 @@
 --   even part of all that waits and runs.
 -- mode 'fresh' takes jobs from the queues, also those that were in one worker that died. Where suspects wait, the worker may be
 --   given the turn instead: it takes nothing, lets its hand become empty, and asks again. It gives an earlier turn back.
--- mode 'suspect' takes one suspect, if the worker has the turn.
+-- mode 'suspect' takes suspects of one queue, if the worker has the turn: several that may run beside others, or one that runs alone.
 -- Repeated with the same prefix (its reply was lost), it gives the same claims again.
 -- Returns {1 if the worker has the turn, {{id, execution, queue, data (none of a large job) and FIELDS, last event of its stream}…},
 --   {queues with more}, 1 if it began the worker's lease: what that had held before is not its own any more,
@@ -115,23 +115,25 @@ local function note_taken(id, queue)
   memory[#memory + 1] = queue
 end
 
+local is_alone = false                                           -- the job that was taken is to run without any other
+
 -- Whether the job was taken, and what it costs; nil if it stays where it is.
-local function take_from(list, queue, id, is_alone)
+local function take_from(list, queue, id, is_fresh)
   local verdict, head, size = look(queue, id)
-  if verdict == 'stay' then return nil end
-  if verdict == 'take' and not is_alone then
-    if is_suspect(tonumber(head[5] or '') or 0, max_crashes) then
-      put_suspect(queue, id, 'RPUSH')                             -- it was given back, or failed and is to be tried again
-      verdict, is_enough = 'skip', true
-    elseif #claimed > 0 and bytes + size > REPLY_BYTES then
-      is_enough = true
-      return nil
-    end
+  local crashes = head and tonumber(head[5] or '') or 0
+  if verdict == 'take' and is_fresh and is_suspect(crashes, max_crashes) then
+    put_suspect(queue, id, crashes, max_crashes)                  -- it was given back, or failed and is to be tried again
+    verdict, is_enough = 'skip', true
+  elseif verdict == 'take' and #claimed > 0 then
+    if bytes + size > REPLY_BYTES then verdict, is_enough = 'stay', true end
+    if not is_fresh and runs_alone(crashes, max_crashes) then verdict = 'stay' end
   end
+  if verdict == 'stay' then return nil end
   if verdict == 'take' then
     take(queue, id, head)
     note_taken(id, queue)
     bytes = bytes + size
+    is_alone = runs_alone(crashes, max_crashes)
   end
   redis.call('LPOP', list)
   return verdict == 'take', head and tonumber(head[6] or '') or 1
@@ -159,19 +161,21 @@ local function take_fresh(queue, budget, room, has, workers)
     local id = redis.pcall('LINDEX', list, 0)
     if not id or type(id) == 'table' then break end               -- empty, or no list: whoever submits is told
     steps = steps + 1
-    local taken, cost = take_from(list, queue, id, false)
+    local taken, cost = take_from(list, queue, id, true)
     if taken == nil then break end
     if taken then budget, room = budget - cost, room - 1 end
   end
 end
 
-local function take_suspect(queue)
+local function take_suspects(queue, budget, room)
   local list = SUSPECTS .. ':' .. queue
-  while #claimed == 0 and steps < STEPS do
+  while #claimed < max_jobs and (#claimed == 0 or budget > 0 and room > 0) and not is_alone and steps < STEPS do
     local id = sure('LINDEX', list, 0)
     if not id then break end
     steps = steps + 1
-    if take_from(list, queue, id, true) == nil then break end
+    local taken, cost = take_from(list, queue, id, false)
+    if taken == nil then break end
+    if taken then budget, room = budget - cost, room - 1 end
   end
   if redis.call('EXISTS', list) == 0 then
     sure('ZREM', SUSPECTS, queue)
@@ -221,7 +225,7 @@ for at = QUEUES, has_turn and 0 or #ARGV, WIDTH do
   if mode == 'fresh' then
     take_fresh(queue, budget, room, tonumber(ARGV[at + 3]), tonumber(ARGV[at + 4]))
   elseif room > 0 and #claimed == 0 and holder_of_turn(queue) == worker then
-    take_suspect(queue)
+    take_suspects(queue, budget, room)
   end
 end
 if had_turn and is_idle and #claimed == 0 then has_turn = take_turn(0) end

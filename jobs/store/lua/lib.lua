@@ -210,18 +210,23 @@ local function tell_dropped(worker, id, execution)
   redis.call('EXPIRE', key, 3600)
 end
 
--- Suspects: jobs that were in a worker at two deaths, or at one where the second would be the last (max_crashes 2). Each runs
--- alone, so that it is not blamed for another one, nor another one for it. They wait in mlxq:suspects:QUEUE; SUSPECTS is
--- {queue: since when it has some, or when one was tried last}. One worker at a time has the turn for a model's suspects: TURNS.
+-- Suspects: jobs that were in a worker at two deaths, or at one where the second would be the last (max_crashes 2). They run
+-- apart from fresh jobs, a few at a time: at most one of them is at fault. Those that were in a worker at three deaths, or whose
+-- next one would be the last, run alone: so nobody is failed in another one's place. They wait in mlxq:suspects:QUEUE, those
+-- that run alone at its end; SUSPECTS is {queue: since when it has some, or when some were tried last}. One worker at a time has
+-- the turn for a model's suspects: TURNS.
 local SUSPECTS, TURNS = 'mlxq:suspects', 'mlxq:suspects_turns'
 
 local function is_suspect(crashes, max_crashes)
   return crashes > 0 and crashes >= math.min(2, max_crashes - 1)
 end
 
--- push: RPUSH, or LPUSH for one that goes back.
-local function put_suspect(queue, id, push)
-  sure(push, SUSPECTS .. ':' .. queue, id)
+local function runs_alone(crashes, max_crashes)
+  return crashes > 0 and crashes >= math.min(3, max_crashes - 1)
+end
+
+local function put_suspect(queue, id, crashes, max_crashes)
+  sure(runs_alone(crashes, max_crashes) and 'RPUSH' or 'LPUSH', SUSPECTS .. ':' .. queue, id)
   sure('ZADD', SUSPECTS, 'NX', now(), queue)
 end
 

@@ -39,7 +39,7 @@ local function take_back(member, is_crash)
   else
     redis.call('HSET', job_key, 'status', 'queued')
     if is_suspect(crashes, max_crashes) then
-      put_suspect(queue, id, 'LPUSH')
+      put_suspect(queue, id, crashes, max_crashes)
     else
       sure('LPUSH', 'rq:queue:' .. queue, id)
     end

@@ -5,9 +5,12 @@ local queue, most = ARGV[1], tonumber(ARGV[2])
 local list, more = 'mlxq:jobs:' .. queue, 0
 local STATE_OF = {finished = 'finished', failed = 'failed', stopped = 'failed', canceled = 'canceled'}
 
+-- A record may outlive its entry by a moment: Redis rounds, and deletes late. Without the entry nobody would look at it again soon.
+local LATE_S = 1
+
 for _, state in ipairs({'finished', 'failed', 'canceled'}) do
   local registry = 'rq:' .. state .. ':' .. queue
-  local ids = sure('ZRANGEBYSCORE', registry, '-inf', now(), 'LIMIT', 0, most)
+  local ids = sure('ZRANGEBYSCORE', registry, '-inf', now() - LATE_S, 'LIMIT', 0, most)
   for _, id in ipairs(ids) do
     redis.call('ZREM', registry, id)
     if redis.call('EXISTS', 'rq:job:' .. id) == 0 then relist(queue, id) end
@@ -30,18 +33,35 @@ local function requeue_unheld(id)
   wake(queue)
 end
 
--- Records that were deleted, and jobs whose status was set, by others: some at random, and again where many were wrong.
-local wrong, sample = 0, sure('ZRANDMEMBER', list, most)
-for _, member in ipairs(sample) do
+-- Records that were deleted, and jobs whose status was set, by others. SWEPT says how far the last sweep of any worker came in
+-- each range of the list: one after the other they look at all of it. Open jobs are few beside all that have ended, and have a
+-- range of their own.
+local SWEPT = 'mlxq:swept'
+local RANGES = {{'open', '[o', '(p'}, {'below', '-', '(o'}, {'above', '[p', '+'}}
+
+local function look_at(member)
   local id = string.gsub(string.sub(member, 2), '^/', '')
   local status = redis.pcall('HGET', 'rq:job:' .. id, 'status')   -- an error where the record is no hash
   local right = status and type(status) ~= 'table' and listed(STATE_OF[status] or 'open', id)
-  if right ~= member then
-    wrong = wrong + 1
-    redis.call('ZREM', list, member)
-    if right then redis.call('ZADD', list, 0, right) end
-  end
   if status == 'started' and all_are_held then requeue_unheld(id) end
+  if right == member then return false end
+  redis.call('ZREM', list, member)
+  if right then redis.call('ZADD', list, 0, right) end
+  return true
 end
-if wrong * 4 > most then more = 1 end
+
+for _, range in ipairs(RANGES) do
+  local name, first, last = range[1] .. ' ' .. queue, range[2], range[3]
+  local swept, wrong = sure('HGET', SWEPT, name), 0
+  local members = sure('ZRANGEBYLEX', list, swept and '(' .. swept or first, last, 'LIMIT', 0, most)
+  for _, member in ipairs(members) do
+    if look_at(member) then wrong = wrong + 1 end
+  end
+  if #members == most then
+    redis.call('HSET', SWEPT, name, members[most])
+    if wrong * 4 > most then more = 1 end                         -- what vanished together lies together
+  elseif swept then
+    redis.call('HDEL', SWEPT, name)
+  end
+end
 return more

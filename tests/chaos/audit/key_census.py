@@ -18,6 +18,7 @@ CONSTANT = {
     "mlxq:admitted": "how many jobs each queue was given",
     "mlxq:admitted_bytes": "and how many bytes",
     "mlxq:clock": "when leases were last looked after",
+    "mlxq:swept": "how far the sweeps have come",
     "mlxq:leases": "the live workers; checked by their time",
 }
 """Without an expiry. A name that ends in a colon is a prefix."""
@@ -42,7 +43,7 @@ REGISTRIES = ("rq:finished:", "rq:failed:", "rq:canceled:")
 """Sorted by when an entry expires; a sweep removes those that have."""
 
 LIST = "mlxq:jobs:"
-"""All jobs of a queue. A sweep removes those whose records have expired."""
+"""All jobs of a queue. Sweeps remove those whose records have expired."""
 
 LAST_CLAIM = "mlxq:claimed:"
 """What a worker claimed last, as long as it lives."""

@@ -3,6 +3,8 @@
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
+from tests.chaos.faults.losses import Loss
+
 MAX_SHOWN = 10
 
 NEVER = {
@@ -22,7 +24,7 @@ NEVER = {
 class Report(NamedTuple):
     """problems: by sort, each of them a violation. streams: with the whole and right text. newer: jobs of the next
     version of records. lost_with_the_file, changed_with_the_file: jobs that were acknowledged, and outcomes that were
-    told, in the lost end of the file. settled_s: of innocent jobs, from the last fault on, ascending. hit_last: those
+    told, in the lost end of the file; losses: when. settled_s: of innocent jobs, from the last fault on, ascending. hit_last: those
     of these that were in a worker that died.
     """
 
@@ -35,6 +37,7 @@ class Report(NamedTuple):
     newer: int
     lost_with_the_file: int
     changed_with_the_file: int
+    losses: Sequence[Loss]
     statuses: Mapping[str, int]
     faults: Mapping[str, int]
     proxy: Mapping[str, int]
@@ -81,7 +84,7 @@ class Report(NamedTuple):
         return "\n".join(f"{name:<{width}}  {value}" for name, value in rows.items())
 
     def __str__(self) -> str:
-        lines = [self.table()]
+        lines = [self.table(), *(f"lost end of the file: {each}" for each in self.losses)]
         for sort, found in self.problems.items():
             lines += [f"{sort}: {each}" for each in found[:MAX_SHOWN]]
             if len(found) > MAX_SHOWN:

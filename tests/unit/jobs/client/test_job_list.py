@@ -1,5 +1,6 @@
 """Lists of jobs: newest first, page by page, whatever else is in Redis."""
 
+import time
 from typing import Any
 
 import fakeredis
@@ -153,6 +154,36 @@ async def test_a_sweep_takes_jobs_that_are_gone_from_the_list(
     redis.delete(keys.job(ids[1]))
     worker_queue.sweep()
     assert redis.zcard(keys.jobs(QUEUE)) == 2
+
+
+async def test_sweeps_come_to_every_entry_of_the_list(
+    roomy: JobQueue, worker_queue: WorkerQueue, redis: fakeredis.FakeRedis
+):
+    redis.sadd(keys.QUEUES, keys.queue(QUEUE))
+    gone = [f"{letter}{number:031x}" for letter in "cfox" for number in range(0, 1000, 37)]
+    redis.zadd(keys.jobs(QUEUE), dict.fromkeys(gone, 0))
+    for number in range(1000):
+        member = f"{'cfox'[number % 4]}{number:031x}"
+        if member not in gone:
+            status = ("canceled", "finished", "queued", "failed")[number % 4]
+            redis.hset(keys.job(f"{number:031x}"), "status", status)
+            redis.zadd(keys.jobs(QUEUE), {member: 0})
+    for _ in range(6):
+        worker_queue.sweep()  # which looks at a hundred entries of each kind of state, wherever the last one has ended
+    assert not [member for member in gone if redis.zscore(keys.jobs(QUEUE), member) is not None]
+    assert not redis.exists("mlxq:swept")  # it begins anew
+
+
+async def test_a_job_whose_record_outlives_its_entry_in_the_registry_by_a_moment_leaves_the_list(
+    roomy: JobQueue, worker_queue: WorkerQueue, redis: fakeredis.FakeRedis
+):
+    (job_id,) = await submit(roomy, 1)
+    finish(worker_queue, claim_all(worker_queue)[0][0])
+    redis.zadd(
+        keys.registry("finished", QUEUE), {job_id: time.time() - 0.01}
+    )  # due, but the record is still there
+    worker_queue.sweep()
+    assert redis.zscore(keys.registry("finished", QUEUE), job_id) is not None
 
 
 def test_a_sweep_that_has_used_its_time_goes_on_when_it_is_called_again(

@@ -12,7 +12,7 @@ from jobs.job import SubmitOptions
 from jobs.settings import Settings
 from jobs.store import keys, record
 from tests.support.queue_jobs import QUEUE, RESULT, claim_all, finish, job
-from workers.queue.client import WorkerQueue
+from workers.queue.client import SUSPECTS_AT_ONCE, WorkerQueue
 from workers.queue.execution import Claim, Claims, Outcome, QueueCapacity
 
 CAPACITIES = [QueueCapacity(QUEUE, 1 << 30, 100)]
@@ -42,16 +42,21 @@ def fresh(worker: WorkerQueue, *, is_idle: bool = False, patience_s: float = 30)
     return worker.claim(CAPACITIES, max_jobs=100, is_idle=is_idle, patience_s=patience_s)
 
 
-def suspect(worker: WorkerQueue) -> list[Claim]:
-    return worker.claim(CAPACITIES, max_jobs=100, suspect=True).claims
+def suspects(worker: WorkerQueue, capacities: list[QueueCapacity] = CAPACITIES) -> list[Claim]:
+    return worker.claim(capacities, max_jobs=SUSPECTS_AT_ONCE, suspect=True).claims
 
 
 async def hurt(queue: JobQueue, worker: Workers, times: int, texts: tuple[str, ...] = ("s",)) -> list[str]:
-    """Jobs that were in so many workers when they died."""
+    """Jobs that were in so many workers when they died, the last times as suspects."""
     ids = [(await queue.submit(job(text), SubmitOptions())).id for text in texts]
     for time in range(times):
         dying = worker(f"dying {time}")
-        assert len(fresh(dying).claims) == len(ids)
+        if time < 2:
+            taken = fresh(dying).claims
+        else:
+            assert fresh(dying, is_idle=True).has_turn
+            taken = suspects(dying)
+        assert len(taken) == len(ids)
         dying.reclaim_own()
     return ids
 
@@ -78,28 +83,64 @@ async def test_while_suspects_wait_workers_with_jobs_go_on_claiming(queue: JobQu
     assert not taken.has_turn
 
 
-async def test_a_worker_without_jobs_is_given_the_turn_and_runs_one_suspect_alone(
+async def test_a_worker_without_jobs_is_given_the_turn_and_runs_a_group_of_suspects(
     queue: JobQueue, worker: Workers
 ):
-    first, second = await hurt(queue, worker, 2, ("s1", "s2"))
+    ids = await hurt(queue, worker, 2, tuple(f"s{n}" for n in range(SUSPECTS_AT_ONCE + 1)))
+    await queue.submit(job("fresh"), SubmitOptions())
     idle = worker("idle")
     taken = fresh(idle, is_idle=True)
     assert (taken.claims, taken.has_turn) == ([], True)
-    (claim,) = suspect(idle)
-    assert claim.id == first
-    assert finish(idle, claim) == (set(), [])
-    assert fresh(idle, is_idle=True).has_turn  # nothing is fresh
-    assert names(suspect(idle)) == [second]
-    assert await queue.wait(first, 1) == RESULT
+    claims = suspects(idle)
+    assert names(claims) == ids[:SUSPECTS_AT_ONCE]  # nothing fresh is among them
+    for claim in claims:
+        assert finish(idle, claim) == (set(), [])
+    assert await queue.wait(ids[0], 1) == RESULT
+
+
+async def test_a_group_of_suspects_is_no_larger_than_what_the_worker_has_room_for(
+    queue: JobQueue, worker: Workers
+):
+    first, second, _ = await hurt(queue, worker, 2, ("s1", "s2", "s3"))
+    idle = worker("idle")
+    assert fresh(idle, is_idle=True).has_turn
+    assert names(suspects(idle, [QueueCapacity(QUEUE, 1 << 30, 2)])) == [first, second]
+
+
+async def test_a_job_that_was_hurt_three_times_runs_alone(queue: JobQueue, worker: Workers):
+    ids = await hurt(queue, worker, 3, ("s1", "s2"))
+    idle = worker("idle")
+    done: list[str] = []
+    while fresh(idle, is_idle=True).has_turn:  # nothing is fresh
+        (claim,) = suspects(idle)
+        finish(idle, claim)
+        done.append(claim.id)
+    assert sorted(done) == sorted(ids)
+
+
+async def test_jobs_that_were_hurt_twice_go_before_those_that_run_alone_and_not_beside_them(
+    queue: JobQueue, worker: Workers
+):
+    alone = await hurt(queue, worker, 3, ("a1", "a2"))
+    beside = await hurt(queue, worker, 2, ("b1", "b2"))
+    idle = worker("idle")
+    groups: list[list[str]] = []
+    while fresh(idle, is_idle=True).has_turn:
+        claims = suspects(idle)
+        groups.append(names(claims))
+        for claim in claims:
+            finish(idle, claim)
+    assert groups[0] == beside
+    assert sorted(groups[1:]) == sorted([each] for each in alone)
 
 
 async def test_only_one_worker_at_a_time_has_the_turn_of_a_model(queue: JobQueue, worker: Workers):
-    await hurt(queue, worker, 2, ("s1", "s2"))
+    await hurt(queue, worker, 3, ("s1", "s2"))
     one, other = worker("one"), worker("other")
     assert fresh(one, is_idle=True).has_turn
     assert not fresh(other, is_idle=True).has_turn
-    assert suspect(other) == []
-    (claim,) = suspect(one)
+    assert suspects(other) == []
+    (claim,) = suspects(one)
     assert not fresh(other, is_idle=True).has_turn  # while it runs
     finish(one, claim)
     assert not fresh(one).has_turn  # it gives the turn back
@@ -116,7 +157,7 @@ async def test_a_worker_takes_no_turn_for_a_suspect_of_a_later_version_and_leave
         assert not fresh(old, is_idle=True).has_turn
     monkeypatch.setattr(record, "VERSION", record.VERSION + 1)
     assert fresh(new, is_idle=True).has_turn
-    assert names(suspect(new)) == [suspected]
+    assert names(suspects(new)) == [suspected]
 
 
 async def test_behind_a_suspect_of_a_later_version_fresh_jobs_go_on(
@@ -136,20 +177,20 @@ async def test_the_turn_of_a_dead_worker_is_free(queue: JobQueue, worker: Worker
     await hurt(queue, worker, 2)
     dead = worker("dead")
     assert fresh(dead, is_idle=True).has_turn
-    suspect(dead)
+    suspects(dead)
     assert dead.reclaim_own() == (1, 0)
     idle = worker("idle")
     assert fresh(idle, is_idle=True).has_turn
-    assert len(suspect(idle)) == 1
+    assert len(suspects(idle)) == 1
     assert client.hvals("mlxq:suspects_turns") == [b"idle"]
 
 
 async def test_fresh_work_and_suspects_take_turns(queue: JobQueue, worker: Workers):
-    await hurt(queue, worker, 2, ("s1", "s2"))
+    await hurt(queue, worker, 3, ("s1", "s2"))
     ticket = await queue.submit(job("fresh"), SubmitOptions())
     idle = worker("idle")
     assert fresh(idle, is_idle=True).has_turn
-    (claim,) = suspect(idle)
+    (claim,) = suspects(idle)
     finish(idle, claim)
     assert names(fresh(idle, is_idle=True).claims) == [ticket.id]
 
@@ -172,27 +213,31 @@ async def test_a_clock_that_was_set_back_does_not_keep_suspects_waiting(
     client.zincrby("mlxq:suspects", 86_400, QUEUE)  # put there a day before the clock was set
     one = worker("one")
     assert fresh(one, is_idle=is_idle, patience_s=patience_s).has_turn
-    assert names(suspect(one)) == [suspected]
+    assert names(suspects(one)) == [suspected]
 
 
-async def test_a_poisoned_job_is_failed_and_those_beside_it_are_hurt_twice_at_most(
+async def test_a_poisoned_job_is_failed_and_those_beside_it_are_hurt_three_times_at_most(
     queue: JobQueue, worker: Workers, client: redis.Redis
 ):
     poison, *innocent = await hurt(queue, worker, 2, ("poison", "i1", "i2", "i3"))
     done: set[str] = set()
+    deaths = 2
     for round_ in range(20):
         each = worker(f"w{round_}")
         while fresh(each, is_idle=True).has_turn:
-            (claim,) = suspect(each)
-            if claim.id == poison:
+            claims = suspects(each)
+            if poison in names(claims):
                 each.reclaim_own()
+                deaths += 1
                 break
-            finish(each, claim)
-            done.add(claim.id)
+            for claim in claims:
+                finish(each, claim)
+            done.update(names(claims))
     assert done == set(innocent)
+    assert deaths == 4
     with pytest.raises(WorkerLost):
         await queue.wait(poison, 1)
-    assert [client.hget(keys.job(job_id), "mlxq_crashes") for job_id in innocent] == [b"2"] * 3
+    assert [client.hget(keys.job(job_id), "mlxq_crashes") for job_id in innocent] == [b"3"] * 3
     assert not client.exists("mlxq:suspects", keys.queue(QUEUE))
     assert not client.keys("mlxq:suspects:*")
 
@@ -216,14 +261,14 @@ async def test_a_suspect_that_is_given_back_stays_one(queue: JobQueue, worker: W
     (job_id,) = await hurt(queue, worker, 2)
     idle = worker("idle")
     fresh(idle, is_idle=True)
-    (claim,) = suspect(idle)
+    (claim,) = suspects(idle)
     idle.finish([Outcome(claim, "release")], 0)
     other = worker("other")
     assert fresh(other).claims == []
     assert fresh(other).claims == []
     idle.leave()
     assert fresh(other, is_idle=True).has_turn
-    assert names(suspect(other)) == [job_id]
+    assert names(suspects(other)) == [job_id]
 
 
 async def test_a_canceled_suspect_is_not_run(queue: JobQueue, worker: Workers, client: redis.Redis):
@@ -231,7 +276,7 @@ async def test_a_canceled_suspect_is_not_run(queue: JobQueue, worker: Workers, c
     assert await queue.cancel(job_id)
     idle = worker("idle")
     fresh(idle, is_idle=True)
-    assert suspect(idle) == []
+    assert suspects(idle) == []
     assert not fresh(idle, is_idle=True).has_turn
     idle.leave()
     assert not client.keys("mlxq:suspects*")
