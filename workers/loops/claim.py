@@ -120,8 +120,8 @@ class ClaimLoop:
         self._swap.advance(self._reported)
         if self._turn is _Turn.NONE:
             return self._claim_fresh()
-        # Suspects (jobs that were in a worker at two deaths) run apart from others, so that the next deaths show which is
-        # at fault. One worker at a time has the turn to run some, and claims nothing else meanwhile.
+        # Suspects (jobs that were in a worker at two deaths) run apart from others, so that the next deaths show which
+        # of them is at fault. One worker at a time has the turn to run some, and claims nothing else meanwhile.
         if len(self._in_flight):
             return False
         if self._turn is _Turn.BEGUN:

@@ -95,8 +95,8 @@ class WorkerQueue:
         is_idle: bool = False,
         patience_s: float = SUSPECTS_PATIENCE_S,
     ) -> Claims:
-        """Take jobs from these queues, in order. suspect: of those that run apart from others, if it is this worker's turn:
-        several from one queue, or one that has to run alone.
+        """Take jobs from these queues, in order. suspect: those that run apart from others, if it is this worker's
+        turn: several from one queue, or one that has to run alone.
 
         is_idle: it has no job. A worker that has some is given the turn only where suspects have waited for patience_s.
         """

@@ -57,8 +57,9 @@ class ResultStore:
         return encode_stored(where)
 
     def place(self, outcome: Outcome) -> str:
-        """As FINISH takes it: where `store` has put the result."""
-        return "beside" if outcome.claim.execution in self._beside else ""
+        """As FINISH takes it: in how many parts `store` has put the result into Redis, "" for none."""
+        where = self._beside.get(outcome.claim.execution)
+        return str(where.parts) if isinstance(where, ResultParts) else ""
 
     def note_finished(self, outcomes: Sequence[Outcome], stale: Collection[str]) -> None:
         """FINISH has been told of these. What lies beside jobs that were no longer ours, or failed after all, goes."""

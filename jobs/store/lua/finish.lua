@@ -1,7 +1,8 @@
 -- FINISH: settle executions. Fenced: whoever lost the lease (or whose job was canceled) changes nothing.
 -- ARGV: worker, iso now, seconds worked, count, then per execution:
 --   id, execution, queue, verdict, ttl_s or delay_s, stored, failure, number of its stream's last event (0: not to be looked at)
--- verdict finished: stored = base64 of the result, kept for ttl_s; failure = 'beside' where it tells what lies beside
+-- verdict finished: stored = base64 of the result, kept for ttl_s; failure = how many parts lie beside it,
+--         '' for none. Where Redis has lost some of them (the end of its file), the job is given back: it is done again
 --         failed | stopped: stored = exc_string, failure = msgpack
 --         retry: back to the queue after delay_s          release: back to the queue's front, unharmed
 -- Returns {stale ids, ids that the caller is to follow up, {id, last event that is there, … of those whose log lacks its end: they
@@ -44,8 +45,16 @@ local function repeated(job_key, id, queue)
   return true
 end
 
+local function lacks_parts(execution, parts)
+  return sure('HLEN', beside_key(execution)) < (tonumber(parts) or 0)
+end
+
 local function settle(id, execution, queue, verdict, ttl, stored, failure)
   local job_key = 'rq:job:' .. id
+  if verdict == 'finished' and lacks_parts(execution, failure) then
+    redis.call('DEL', beside_key(execution))
+    verdict = 'release'
+  end
   if verdict == 'release' or verdict == 'retry' then
     if verdict == 'release' then
       decrement(job_key, 'mlxq_attempts')
@@ -64,7 +73,7 @@ local function settle(id, execution, queue, verdict, ttl, stored, failure)
   if verdict == 'finished' then
     succeeded = succeeded + 1
     if not has_result_of(id, execution) then add_result(id, execution, 'type', 1, 'return_value', stored) end
-    if failure == 'beside' then keep_beside(execution, ttl) end
+    if failure ~= '' then keep_beside(execution, ttl) end
     if repeated(job_key, id, queue) then
       redis.call('HSET', job_key, 'ended_at', iso)
       tell(mail, job_key, id, 'finished', stored)

@@ -399,8 +399,10 @@ end
 
 -- A large result is written before its job ends, for a day; from then on it is kept as long as its job. Whoever waits
 -- for a job that is not kept has a minute to read it.
+local function beside_key(execution) return 'mlxq:blob:' .. execution end
+
 local function keep_beside(execution, ttl)
-  local key = 'mlxq:blob:' .. execution
+  local key = beside_key(execution)
   if ttl < 0 then redis.call('PERSIST', key) else redis.call('EXPIRE', key, ttl + 60) end
 end
 

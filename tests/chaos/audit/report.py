@@ -24,8 +24,8 @@ NEVER = {
 class Report(NamedTuple):
     """problems: by sort, each of them a violation. streams: with the whole and right text. newer: jobs of the next
     version of records. lost_with_the_file, changed_with_the_file: jobs that were acknowledged, and outcomes that were
-    told, in the lost end of the file; losses: when. settled_s: of innocent jobs, from the last fault on, ascending. hit_last: those
-    of these that were in a worker that died.
+    told, in the lost end of the file; losses: when. settled_s: of innocent jobs, from the last fault on, ascending.
+    hit_last: those of these that were in a worker that died.
     """
 
     seed: int

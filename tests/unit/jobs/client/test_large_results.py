@@ -79,6 +79,23 @@ async def test_a_large_result_lies_in_redis_in_parts_and_goes_with_its_job(
         await queue.view(job_id)
 
 
+@pytest.mark.parametrize("left", [0, 2])
+async def test_a_job_whose_large_result_redis_has_lost_before_its_end_is_done_again(
+    queue: JobQueue, worker_queue: WorkerQueue, server: fakeredis.FakeServer, left: int
+):
+    ticket = await queue.submit(job(), SubmitOptions(result_ttl_s=60))
+    (claim,), _ = claim_all(worker_queue)
+    stored = worker_queue.store(claim, LARGE)
+    redis = fakeredis.FakeRedis(server=server)
+    redis.hdel(keys.blob(claim.execution), *map(str, range(left, 3)))  # the end of its file, say
+    assert worker_queue.finish([Outcome(claim, "finished", 60, stored)], 0) == (set(), [])
+    assert not redis.exists(keys.blob(claim.execution), keys.results(ticket.id))
+    (again,), _ = claim_all(worker_queue)
+    assert again.id == ticket.id
+    worker_queue.finish([Outcome(again, "finished", 60, worker_queue.store(again, LARGE))], 0)
+    assert (await queue.view(ticket.id)).result == LARGE
+
+
 async def test_a_large_result_is_a_file_where_there_is_a_folder(
     reading: JobQueue, filing: WorkerQueue, folder: ResultFolder, server: fakeredis.FakeServer
 ):

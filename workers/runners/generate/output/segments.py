@@ -3,11 +3,12 @@
 Built on mlx-lm's TextStateMachine, which finds markers in text (not in tokens) and holds back what may become one.
 """
 
+import functools
 from collections.abc import Iterable, Sequence
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from mlx_lm.generate import TextStateMachine
-from mlx_lm.tokenizer_utils import TokenizerWrapper
+if TYPE_CHECKING:
+    from mlx_lm.tokenizer_utils import TokenizerWrapper
 
 NORMAL, REASONING, TOOL = "normal", "reasoning", "tool"
 
@@ -16,6 +17,14 @@ Transitions = dict[str, list[tuple[str, str | None]]]
 
 _ENDED_BY = "ended by "
 """Followed by a stop text, this is the kind of all text after it; so the machine's state says which one it met."""
+
+
+@functools.cache
+def _machine() -> Any:
+    """mlx-lm's class, once an answer needs it: its import takes seconds."""
+    from mlx_lm.generate import TextStateMachine
+
+    return TextStateMachine
 
 
 class Segment(NamedTuple):
@@ -34,7 +43,9 @@ class OutputSegments:
         self._marks = tuple(text for kind in edges.values() for text, _ in kind)
         self.has_markers = any(target is not None for kind in edges.values() for _, target in kind)
         """Whether markers split the answer into kinds, other than stop texts that end it."""
-        self._state = TextStateMachine(_with_endings(edges)).make_state(initial)
+        self._state: Any = (initial,)
+        if self._marks:
+            self._state = _machine()(_with_endings(edges)).make_state(initial)
         self.stop: str | None = None
         """The stop text that was met. It, and all behind it, is not given out."""
 
@@ -56,7 +67,7 @@ class OutputSegments:
             return []
         if not self._marks:
             return [Segment(self._state[0] or NORMAL, text)]
-        self._state, segments = TextStateMachine.split(self._state, text)
+        self._state, segments = _machine().split(self._state, text)
         kind, _ = segments[-1]
         if kind.startswith(_ENDED_BY):
             self.stop = kind.removeprefix(_ENDED_BY)
@@ -65,9 +76,9 @@ class OutputSegments:
 
     def close(self) -> list[Segment]:
         """The text that was held back, because it might have become a marker and did not."""
-        if self.stopped:
+        if self.stopped or not self._marks:
             return []
-        self._state, text, kind = TextStateMachine.flush(self._state)
+        self._state, text, kind = _machine().flush(self._state)
         return [Segment(kind or NORMAL, text)]
 
 
@@ -99,7 +110,7 @@ def split_stops(
     return named, [text for text in stop if text not in named]
 
 
-def transitions_of(tokenizer: TokenizerWrapper, *, reasoning: bool, tools: bool) -> Transitions:
+def transitions_of(tokenizer: "TokenizerWrapper", *, reasoning: bool, tools: bool) -> Transitions:
     """The model's own markers, as far as they are wanted."""
     found: Transitions = {NORMAL: []}
     if reasoning and tokenizer.has_thinking:
@@ -120,7 +131,7 @@ def transitions_of(tokenizer: TokenizerWrapper, *, reasoning: bool, tools: bool)
     return found
 
 
-def initial_kind(tokenizer: TokenizerWrapper, ids: Sequence[int]) -> str:
+def initial_kind(tokenizer: "TokenizerWrapper", ids: Sequence[int]) -> str:
     """Whether the prompt's end leaves the model in the middle of its reasoning."""
     if tokenizer.response_initial_state:
         return tokenizer.response_initial_state
