@@ -23,14 +23,14 @@ from tests.chaos.audit.key_census import left_behind
 from tests.chaos.audit.reply_watch import ReplyWatch
 from tests.chaos.audit.report import Report
 from tests.chaos.audit.stored import read_all
-from tests.chaos.crew import Producers, Workers, all_ready, announced
+from tests.chaos.crew import READY_S, Producers, Workers, all_ready, announced
 from tests.chaos.faults.faults import Faults
 from tests.chaos.faults.garbage import Garbage
 from tests.chaos.faults.losses import run_clock
 from tests.chaos.faults.site import Site
 from tests.chaos.plan import ALONE, LAST, Plan
 from tests.chaos.producer import Note
-from tests.support.waiting import until
+from tests.support.waiting import until, until_async
 
 SETTLE_S = 120
 MAX_OPEN = 100
@@ -103,6 +103,7 @@ class Driver:
                 await asyncio.sleep(TURN_PAUSE_S)
         together = set[asyncio.Task[None]]()
         while producers.submitted < self._plan.jobs or faults.counts["SIGKILL"] < self._plan.kills:
+            await self._until_workers_live()
             names = [name for name in self._plan.faults if name not in ALONE]
             name = self._chance.choices(names, [6 if name == "kill" else 1 for name in names])[0]
             self._say(f"together: {name} ({producers.submitted} jobs, {producers.open} open)")
@@ -116,6 +117,17 @@ class Driver:
         await asyncio.gather(*together)
         for name in sorted(LAST.intersection(self._plan.faults)):
             await faults.inject(name)
+
+    async def _until_workers_live(self) -> None:
+        """On a busy machine faults would otherwise hit nothing but workers that start, and no job would be done."""
+
+        async def live() -> bool:
+            with contextlib.suppress(redis.RedisError, OSError):
+                return len(await announced(self._client)) >= self._plan.workers // 2
+            return False
+
+        with contextlib.suppress(AssertionError):
+            await until_async(live, READY_S)
 
     def _groups(self) -> list[Sequence[str]]:
         """Every kind of fault once, so many at a time as the plan says."""
