@@ -20,7 +20,9 @@ class Section(NamedTuple):
 SECTIONS = {
     "engine": Section("queue.engine", "The queue alone: no-op jobs, mlxq against stock RQ SimpleWorker"),
     "http": Section("queue.http", "HTTP /v1/embeddings with a no-op model, against a bare FastAPI route"),
-    "fleet": Section("queue.fleet", "One, two and ten no-op workers on this machine"),
+    "fleet": Section(
+        "queue.fleet", "One, two and ten no-op workers on this machine; a chat beside a worker's death"
+    ),
     "blas": Section(
         "embed.blas", "Matrix products of MLX on a CPU, as a worker computes them, against numpy's"
     ),

@@ -9,6 +9,7 @@ from typing import Any
 
 import redis
 
+from bench.queue import deaths
 from bench.report import Row, median
 from bench.stack import job_queue, process, python, redis_server, until
 from jobs.client.queue import JobQueue
@@ -53,7 +54,7 @@ async def measure(repeats: int) -> list[Row]:
         }
         rows.append(Row(f"drain by {size}", figures))
     rows.append(await growth())
-    return rows
+    return rows + await deaths.measure(repeats)
 
 
 @contextlib.asynccontextmanager

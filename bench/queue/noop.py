@@ -10,6 +10,9 @@ from jobs.errors import JobError
 from jobs.models import ModelInfo
 from workers.runners.contract import Weightless
 
+GENERATOR = "noop-text"
+"""It writes its prompt again and again."""
+
 
 class NoopItem(msgspec.Struct, frozen=True):
     length: int

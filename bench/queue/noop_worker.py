@@ -1,13 +1,18 @@
-"""A worker whose model computes nothing: `python -m bench.queue.noop_worker [--batch-s S]`, with REDIS_URL set."""
+"""A worker whose models compute nothing: `python -m bench.queue.noop_worker [--batch-s S] [--step-s S]`, with REDIS_URL
+set.
+"""
 
 import argparse
+import os
 import sys
 
-from bench.queue.noop import NoopRunner
+from bench.queue.noop import GENERATOR, NoopRunner
 from jobs.process.log import set_up_logging
 from jobs.settings import Settings
 from jobs.store.connection import connect, redis_url
+from tests.support.fake_generator import FakeGenerator
 from workers.models.model_cache import preloaded
+from workers.queue.worker_name import worker_name
 from workers.scheduling.device_limits import CPU_FREE_PADDING, CPU_TOKENS, MAX_ITEMS
 from workers.scheduling.packing import BatchLimits
 from workers.worker import BatchWorker
@@ -16,17 +21,21 @@ from workers.worker import BatchWorker
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--batch-s", type=float, default=0.0, help="a batch takes so long, without the CPU")
+    parser.add_argument("--step-s", type=float, default=0.02, help="a step of all answers takes so long")
     options = parser.parse_args()
     settings = Settings()
     set_up_logging("WARNING")
     runner = NoopRunner(batch_s=options.batch_s)
+    generator = FakeGenerator(GENERATOR)
+    generator.decoder.pause_s = options.step_s
     limits = BatchLimits(CPU_TOKENS, MAX_ITEMS, settings.max_padding, CPU_FREE_PADDING)
     worker = BatchWorker(
         connect(redis_url(settings)),
-        preloaded({"noop": runner}),
+        preloaded({"noop": runner, GENERATOR: generator}),
         {"noop": limits},
         settings,
         lambda work: work(),
+        name=worker_name(os.getpid(), "bench"),
     )
     return 0 if worker.work() else 1
 
