@@ -15,6 +15,7 @@ ProblemKind = Literal[
     "no_ink",  # has text, and its picture is blank
     "no_text",
     "not_a_file",
+    "not_embedded",  # the model refuses it, or makes no vectors of it that can be stored
     "out_of_memory",
     "timeout",
     "too_large",

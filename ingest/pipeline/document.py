@@ -1,0 +1,214 @@
+"""One document: read once for both kinds of points, wherever nothing of either is done yet."""
+
+import asyncio
+import contextlib
+import functools
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from pathlib import Path
+from typing import NamedTuple, Protocol
+
+from msgspec.structs import replace
+
+from ingest.collections.layout import Kind
+from ingest.documents.page import Page, PageImage
+from ingest.documents.problem import DocumentError, Problem
+from ingest.documents.source import FileVersion
+from ingest.documents.wants import RenderBudget, Wants
+from ingest.pipeline.pages import PageStage
+from ingest.pipeline.progress import Progress
+from ingest.pipeline.shelf import BlobShelf
+from ingest.pipeline.storing import Ledger
+from ingest.pipeline.texts import SECTION_PAGES, TextStage
+from ingest.pipeline.work import DocumentWork, Target
+from jobs.content import BlobPart
+
+MAX_SECTIONS = 64
+"""Sections of text on their way."""
+
+
+class Reader(Protocol):
+    """ingest.documents.reader.DocumentReader, or a fake."""
+
+    def read(
+        self, path: Path, wants: Wants, skip: frozenset[int] = frozenset(), version: FileVersion | None = None
+    ) -> AsyncGenerator[Page | Problem]: ...
+
+    async def render(
+        self, path: Path, page: int, budget: RenderBudget, passwords: tuple[str, ...] = ()
+    ) -> PageImage: ...
+
+
+class Pass(NamedTuple):
+    """Once through a document."""
+
+    kinds: tuple[Kind, ...]
+    skip: frozenset[int]
+
+
+def passes(done: Mapping[Kind, set[int]]) -> list[Pass]:
+    """done: of each kind that is wanted, the pages that are. Kinds of which the same is done share a pass."""
+    found: dict[frozenset[int], tuple[Kind, ...]] = {}
+    for kind, pages in done.items():
+        skip = frozenset(pages)
+        found[skip] = (*found.get(skip, ()), kind)
+    return [Pass(kinds, skip) for skip, kinds in found.items()]
+
+
+class _State:
+    """What has become of a document so far."""
+
+    def __init__(self, last_page: int) -> None:
+        self.last_page = last_page
+        self.problem: Problem | None = None
+        """Of the file as a whole."""
+        self.was_left = False
+        """It was asked to stop before the end."""
+
+
+class DocumentStage:
+    """Reads documents, and hands their pages on as long as there is room for them."""
+
+    def __init__(
+        self,
+        collection: str,
+        targets: Mapping[Kind, Target],
+        reader: Reader,
+        ledger: Ledger,
+        shelf: BlobShelf,
+        pages: PageStage | None,
+        texts: TextStage | None,
+        progress: Progress,
+        *,
+        window: int,
+    ) -> None:
+        """window: pages that are on their way at most."""
+        self._collection = collection
+        self._targets = targets
+        self._reader = reader
+        self._ledger = ledger
+        self._shelf = shelf
+        self._pages = pages
+        self._texts = texts
+        self._progress = progress
+        self._window = asyncio.Semaphore(window)
+        self._sections = asyncio.Semaphore(MAX_SECTIONS)
+        self._stopping = False
+
+    def stop(self) -> None:
+        """No more pages are read. Those that were go their way."""
+        self._stopping = True
+
+    async def run(self, work: DocumentWork, was_read: Callable[[], None]) -> None:
+        """was_read: called when another document may be read. Raises PipelineStopped, and what the ledger raises."""
+        self._progress.documents_begun += 1
+        state = _State(0)
+        async with asyncio.TaskGroup() as units:
+            try:
+                for each in self._open(work, state):
+                    await self._read(work, each, state, units)
+            finally:
+                was_read()
+        self._end(work, state)
+
+    def _open(self, work: DocumentWork, state: _State) -> list[Pass]:
+        done: dict[Kind, set[int]] = {}
+        for kind in work.kinds:
+            fingerprint = self._targets[kind].fingerprint.key
+            self._ledger.open_document(self._collection, kind, work.document, fingerprint)
+            done[kind] = self._ledger.done_pages(self._collection, kind, work.document)
+            state.last_page = max(state.last_page, *done[kind], 0)
+        return passes(done)
+
+    async def _read(self, work: DocumentWork, each: Pass, state: _State, units: asyncio.TaskGroup) -> None:
+        budget = self._targets["visual"].budget if "visual" in each.kinds else None
+        wants = Wants(budget, "text" in each.kinds, work.passwords)
+        section: list[Page] = []
+        async with contextlib.aclosing(self._reader.read(work.path, wants, each.skip, work.version)) as found:
+            async for page in found:
+                if isinstance(page, Problem):
+                    self._note(work, each.kinds, page, state)
+                    continue
+                state.last_page = max(state.last_page, page.number)
+                await self._take(work, each.kinds, page, section, units)
+                if self._stopping:
+                    state.was_left = True
+                    break
+        if section:
+            await self._send_section(work, section, units)
+
+    async def _take(
+        self,
+        work: DocumentWork,
+        kinds: Sequence[Kind],
+        page: Page,
+        section: list[Page],
+        units: asyncio.TaskGroup,
+    ) -> None:
+        for kind in kinds:
+            self._progress.of(kind).read += 1
+            if page.warnings:
+                self._progress.warnings += len(page.warnings)
+                self._ledger.page_warned(self._collection, kind, work.document, page.number, page.warnings)
+        bare = replace(page, image=None)
+        if "visual" in kinds and page.image is None:
+            self._ledger.pages_done(self._collection, "visual", work.document, [page.number])
+        elif page.image is not None and self._pages is not None:
+            await self._window.acquire()
+            blob = await self._shelf.put(page.image)
+            units.create_task(self._send_page(work, bare, blob))
+        if "text" in kinds:
+            section.append(bare)
+            if len(section) == SECTION_PAGES:
+                await self._send_section(work, section, units)
+                section.clear()
+
+    async def _send_page(self, work: DocumentWork, page: Page, blob: BlobPart) -> None:
+        assert self._pages is not None
+        budget = self._targets["visual"].budget
+        redraw = functools.partial(self._reader.render, work.path, page.number, budget, work.passwords)
+        try:
+            problem = await self._pages.run(work, page, blob, redraw)
+        except DocumentError as error:
+            problem = replace(error.problem, page=page.number)
+        finally:
+            self._window.release()
+        if problem is not None:
+            self._fail(work, "visual", problem)
+
+    async def _send_section(
+        self, work: DocumentWork, section: Sequence[Page], units: asyncio.TaskGroup
+    ) -> None:
+        await self._sections.acquire()
+        units.create_task(self._make_chunks(work, tuple(section)))
+
+    async def _make_chunks(self, work: DocumentWork, pages: Sequence[Page]) -> None:
+        assert self._texts is not None
+        try:
+            problems = await self._texts.run(work, pages)
+        finally:
+            self._sections.release()
+        for problem in problems:
+            self._fail(work, "text", problem)
+
+    def _note(self, work: DocumentWork, kinds: Sequence[Kind], problem: Problem, state: _State) -> None:
+        if problem.page is None:
+            state.problem = problem
+            return
+        state.last_page = max(state.last_page, problem.page)
+        for kind in kinds:
+            self._fail(work, kind, problem)
+
+    def _fail(self, work: DocumentWork, kind: Kind, problem: Problem) -> None:
+        assert problem.page is not None
+        self._ledger.page_failed(self._collection, kind, work.document, problem.page, problem)
+        self._progress.of(kind).pages_failed += 1
+
+    def _end(self, work: DocumentWork, state: _State) -> None:
+        if state.problem is not None:
+            for kind in work.kinds:
+                self._ledger.document_failed(self._collection, kind, work.document, state.problem)
+            self._progress.documents_failed += 1
+        elif not state.was_left:
+            for kind in work.kinds:
+                self._ledger.document_done(self._collection, kind, work.document, state.last_page)
+            self._progress.documents_done += 1
