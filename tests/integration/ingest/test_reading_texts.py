@@ -20,7 +20,10 @@ async def read(reader: DocumentReader, path: Path, wants: Wants) -> list[Page | 
 async def test_text_words_and_bookmarks_come_from_a_process(tmp_path: Path):
     pdf = (
         PdfPages()
-        .page(text_at(50, 700, "A heading", 20) + text_at(50, 660, "and its words, which are many more than that."))
+        .page(
+            text_at(50, 700, "A heading", 20)
+            + text_at(50, 660, "and its words, which are many more than that.")
+        )
         .page(rotate=90)
         .bookmark("A heading", 1)
         .field("name", "Ada Lovelace", (100, 100, 300, 120))
