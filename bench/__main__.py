@@ -50,6 +50,10 @@ SECTIONS = {
     "memory": Section("queue.memory", "Memory of the processes over 100,000 requests"),
 }
 ON_REQUEST = {
+    "vectors": Section(
+        "vectors.search",
+        "Made-up pages of 736 x 128 in the embedded store (ten minutes; MLXQ_BENCH_PAGES=1000 for fewer)",
+    ),
     "million": Section(
         "queue.million",
         "A queue of a million small jobs (four minutes; MLXQ_BENCH_JOBS=100000 for half of one)",

@@ -7,35 +7,34 @@ import numpy as np
 
 from jobs.embed import PatchGrid
 
-SIDE = 3
-"""A tile is about so many patches wide and high."""
+HEIGHT, WIDTH = 2, 3
+"""A tile has about so many patches. Text runs from side to side, so neighbours there are more alike."""
 
 Rows = np.ndarray[Any, np.dtype[np.float32]]
 
 
-def tiles(vectors: Rows, grids: Sequence[PatchGrid], side: int = SIDE) -> Rows:
+def tiles(vectors: Rows, grids: Sequence[PatchGrid]) -> Rows:
     """The tiles of all of a page's images, of unit length, grid by grid and row by row: (tiles, dimension).
 
     vectors: all of the page's, (rows, dimension). Without a grid, runs of neighbours are pooled.
     """
     if not grids:
-        return _unit(_pooled(vectors[:, None], side * side)[:, 0])
-    pooled = [_of_grid(vectors, grid, side) for grid in grids]
-    return _unit(np.concatenate(pooled))
+        return _unit(_pooled(vectors[:, None], HEIGHT * WIDTH)[:, 0])
+    return _unit(np.concatenate([_of_grid(vectors, grid) for grid in grids]))
 
 
-def _of_grid(vectors: Rows, grid: PatchGrid, side: int) -> Rows:
+def _of_grid(vectors: Rows, grid: PatchGrid) -> Rows:
     dimension = vectors.shape[1]
     # Patches lie row by row: (rows, columns) in this order. The other way round pools patches that are no neighbours.
     patches = vectors[grid.first : grid.first + grid.rows * grid.columns]
     image = patches.reshape(grid.rows, grid.columns, dimension)
-    across = _pooled(image.swapaxes(0, 1), side).swapaxes(0, 1)
-    return _pooled(across, side).reshape(-1, dimension)
+    across = _pooled(image.swapaxes(0, 1), WIDTH).swapaxes(0, 1)
+    return _pooled(across, HEIGHT).reshape(-1, dimension)
 
 
-def _pooled(image: Rows, side: int) -> Rows:
-    """Means of runs of about `side` along the first axis. All runs are as long as the others, or longer by one."""
-    count = max(1, len(image) // side)
+def _pooled(image: Rows, length: int) -> Rows:
+    """Means of runs of about that length along the first axis. No run is longer than another by more than one."""
+    count = max(1, len(image) // length)
     bounds = np.arange(count + 1) * len(image) // count
     lengths = np.diff(bounds).astype(np.float32)
     means = np.add.reduceat(image, bounds[:-1], axis=0) / lengths[:, None, None]

@@ -1,5 +1,6 @@
 """The subset of Qdrant's REST API that the store answers, as an ASGI application."""
 
+import asyncio
 import contextlib
 import logging
 import time
@@ -20,6 +21,8 @@ from ingest.store.catalog import Catalog
 from ingest.store.operations import Operation, operation
 from ingest.store.refused import BAD_REQUEST, INTERNAL, Refused, not_here
 from ingest.store.turns import SEARCH, WRITE, Turns
+from ingest.store.upkeep.idle import Upkeep
+from jobs.process.cancelling import cancel_and_wait
 
 log = logging.getLogger(__name__)
 
@@ -38,6 +41,7 @@ class StoreApp:
     def __init__(self, catalog: Catalog) -> None:
         self._catalog = catalog
         self._turns = Turns()
+        self._upkeep = Upkeep(catalog, self._turns)
         self._written = 0
         self.app = Starlette(
             routes=[
@@ -59,7 +63,9 @@ class StoreApp:
     @contextlib.asynccontextmanager
     async def _lifespan(self, _: Starlette) -> AsyncGenerator[None]:
         await self._turns.run(self._catalog.open, SEARCH)
+        upkeep = asyncio.create_task(self._upkeep.run())
         yield
+        await cancel_and_wait(upkeep)
         await self._turns.run(self._catalog.close, WRITE)
         self._turns.end()
 
@@ -109,10 +115,18 @@ class StoreApp:
             return _failure(refused.status, f"{refused}")
 
         def run() -> Any:
-            result = found.run(self._catalog.find(name), body)
-            return self._written_reply(found, result) if found.is_write else result
+            collection = self._catalog.find(name)
+            result = found.run(collection, body)
+            if not found.is_write:
+                return result
+            self._upkeep.wrote(collection, found.run, body)
+            return self._written_reply(found, result)
 
-        return await self._answer(request, run, WRITE if found.is_write else SEARCH)
+        if not found.is_write:
+            return await self._answer(request, run)
+        reply = await self._answer(request, run, WRITE)
+        self._upkeep.wake()
+        return reply
 
     def _written_reply(self, found: Operation, result: Any) -> Any:
         def one() -> dict[str, Any]:

@@ -8,7 +8,8 @@ from pathlib import Path
 
 from qdrant_client import models
 
-from ingest.store.collection import DESCRIPTION, Collection, description, folder_name
+from ingest.store.collection import Collection
+from ingest.store.description import DESCRIPTION, folder_name, read_description
 from ingest.store.refused import BAD_REQUEST, CONFLICT, INTERNAL, NOT_FOUND, Refused
 
 log = logging.getLogger(__name__)
@@ -40,7 +41,7 @@ class Catalog:
     def _open_one(self, folder: Path) -> None:
         name = folder.name
         try:
-            name = description(folder).name
+            name = read_description(folder).name
             self._open[name] = Collection.open(folder)
         except Exception as error:  # qdrant-edge raises nothing more exact
             self._damaged[name] = f"{error}"
@@ -71,6 +72,21 @@ class Catalog:
                 f"{self._folder / folder_name(name)}. Delete the collection and ingest its documents again.",
             )
         raise Refused(NOT_FOUND, f"Not found: Collection `{name}` doesn't exist!")
+
+    def opened(self) -> list[Collection]:
+        """Those that can be used."""
+        return list(self._open.values())
+
+    def is_open(self, collection: Collection) -> bool:
+        """Whether it is still the one of its name."""
+        return self._open.get(collection.name) is collection
+
+    def replace(self, old: Collection, fresh: Collection) -> None:
+        """By one over another shard; the old shard is removed."""
+        fresh.take_over()
+        self._open[old.name] = fresh
+        old.close()
+        shutil.rmtree(old.folder / old.shard_name, ignore_errors=True)
 
     def create(self, name: str, given: models.CreateCollection) -> None:
         """Raises Refused."""

@@ -1,8 +1,5 @@
 """One collection: a shard of qdrant-edge in a folder, and the description it was made by."""
 
-import hashlib
-import os
-import re
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,22 +9,17 @@ import msgspec
 import qdrant_edge as edge
 from qdrant_client import models
 
+from ingest.store.description import Description, read_description
 from ingest.store.groups import DEFAULT_GROUPS, DEFAULT_SIZE, grouped
 from ingest.store.refused import BAD_REQUEST, NOT_FOUND, Refused, refuse_set
+from ingest.store.slots import slots
 from ingest.store.translate.filters import PointId, edge_filter, point_id
 from ingest.store.translate.queries import QueryTranslator, checked_limit, order_by, payload_selector
 from ingest.store.translate.schema import completed, dense_vectors, edge_config
 from ingest.store.translate.vectors import EdgeVector, VectorCheck
 
-DESCRIPTION = "collection.json"
-
-
-class Description(msgspec.Struct, frozen=True):
-    """The file beside a shard. A folder without it is one whose making was not finished."""
-
-    name: str
-    spec: str
-    """Qdrant's CreateCollection as JSON."""
+FLUSH_BYTES = 32 << 20
+"""Of writes, after which all is flushed. What is not takes room in the write-ahead log, and time after a crash."""
 
 
 class NewPoint(NamedTuple):
@@ -41,11 +33,15 @@ class NewPoint(NamedTuple):
 class Collection:
     """Called from one thread at a time; every method may take as long as a search through all vectors."""
 
-    def __init__(self, folder: Path, name: str, spec: models.CreateCollection, shard: edge.EdgeShard) -> None:
+    def __init__(
+        self, folder: Path, description: Description, spec: models.CreateCollection, shard: edge.EdgeShard
+    ) -> None:
         self.folder = folder
-        self.name = name
+        self.name = description.name
         self.spec = spec
+        self._description = description
         self._shard = shard
+        self._unflushed_bytes = 0
         self.check = VectorCheck(dense_vectors(spec), frozenset(spec.sparse_vectors or ()))
         self._queries = QueryTranslator(self.check, self._vector_of)
 
@@ -56,31 +52,68 @@ class Collection:
         if not spec.vectors and not spec.sparse_vectors:
             raise Refused(BAD_REQUEST, "A collection needs `vectors` or `sparse_vectors`.")
         config = edge_config(spec)
-        shard_folder = folder / "shard"
+        description = Description(name, spec.model_dump_json(exclude_none=True))
+        shard_folder = folder / description.shard
         shard_folder.mkdir(parents=True)
         try:
             shard = edge.EdgeShard.create(str(shard_folder), config)
-            # The description last: with it, the collection is there.
-            _write(
-                folder / DESCRIPTION,
-                msgspec.json.encode(Description(name, spec.model_dump_json(exclude_none=True))),
-            )
+            description.write(folder)  # last: with it, the collection is there
         except BaseException:
             shutil.rmtree(folder, ignore_errors=True)
             raise
-        return cls(folder, name, spec, shard)
+        return cls(folder, description, spec, shard)
 
     @classmethod
     def open(cls, folder: Path) -> Self:
         """One that was made before. Raises what qdrant-edge raises where its files are damaged."""
-        found = description(folder)
-        spec = models.CreateCollection.model_validate_json(found.spec)
-        return cls(folder, found.name, spec, edge.EdgeShard.load(str(folder / "shard")))
+        description = read_description(folder)
+        for other in folder.glob("shard*"):
+            if other.name != description.shard:
+                shutil.rmtree(other, ignore_errors=True)
+        shard = edge.EdgeShard.load(str(folder / description.shard))
+        return cls(folder, description, description.created(), shard)
+
+    def reopened(self, shard_name: str) -> "Collection":
+        """The same collection over another of its shards, as yet unknown to the description."""
+        shard = edge.EdgeShard.load(str(self.folder / shard_name))
+        return Collection(
+            self.folder, msgspec.structs.replace(self._description, shard=shard_name), self.spec, shard
+        )
+
+    def take_over(self) -> None:
+        """From now on, this shard is the collection's."""
+        self.flush()
+        self._description.write(self.folder)
+
+    @property
+    def shard_name(self) -> str:
+        """Of the folder in the collection's."""
+        return self._description.shard
+
+    @property
+    def next_shard(self) -> str:
+        """A name that is free."""
+        return f"shard-{int(self.shard_name.partition('-')[2] or 0) + 1}"
 
     def close(self) -> None:
         """Write what is in memory to the disk, and let go of the files."""
         self._shard.flush()
         self._shard.close()
+
+    def flush(self) -> None:
+        """Write what is in memory to the disk: the write-ahead log shrinks."""
+        self._shard.flush()
+        self._unflushed_bytes = 0
+
+    def wrote(self, size_bytes: int) -> None:
+        """Of a write's body. Flushes when there is much."""
+        self._unflushed_bytes += size_bytes
+        if self._unflushed_bytes >= FLUSH_BYTES:
+            self.flush()
+
+    def dead_points(self) -> int:
+        """Removed or replaced ones, which still take room. As of the last flush."""
+        return max(0, slots(self.folder / self.shard_name) - self._shard.info().points_count)
 
     # Writes
 
@@ -175,24 +208,3 @@ class Collection:
 def plain_id(given: Any) -> PointId:
     """An ID as JSON has it."""
     return given if isinstance(given, int) else str(given)
-
-
-def folder_name(name: str) -> str:
-    """Of a collection: readable, and another one for each name, also where capital letters do not count."""
-    readable = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")[:40]
-    return f"{readable or 'collection'}-{hashlib.sha256(name.encode()).hexdigest()[:8]}"
-
-
-def description(folder: Path) -> Description:
-    """Raises OSError and msgspec.MsgspecError."""
-    return msgspec.json.decode((folder / DESCRIPTION).read_bytes(), type=Description)
-
-
-def _write(path: Path, content: bytes) -> None:
-    """The file is there with all of its content, or it is not there."""
-    fresh = path.with_suffix(".new")
-    with fresh.open("wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    fresh.replace(path)

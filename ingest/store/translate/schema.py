@@ -51,7 +51,9 @@ def dense_vectors(spec: models.CreateCollection) -> dict[str, models.VectorParam
     return {"": given} if isinstance(given, models.VectorParams) else dict(given)
 
 
-def edge_config(spec: models.CreateCollection) -> edge.EdgeConfig:
+def edge_config(
+    spec: models.CreateCollection, optimizers: edge.EdgeOptimizersConfig | None = None
+) -> edge.EdgeConfig:
     """Raises Refused for what qdrant-edge does not have. Hints that only concern the speed of a server are left out:
     shard_number and the like are 1 here, wal_config and optimizers_config have no meaning.
     """
@@ -67,6 +69,7 @@ def edge_config(spec: models.CreateCollection) -> edge.EdgeConfig:
         hnsw_config=_hnsw(spec.hnsw_config),
         quantization_config=_quantization(spec.quantization_config),
         on_disk_payload=spec.on_disk_payload,
+        optimizers=optimizers,
     )
 
 

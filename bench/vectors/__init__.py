@@ -1,0 +1,1 @@
+"""Searching pages in the embedded store, with made-up vectors."""

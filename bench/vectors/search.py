@@ -1,0 +1,205 @@
+"""10,000 pages of 736 x 128 in the embedded store: what they cost, how long searches take, what the default mode loses.
+
+MLXQ_BENCH_PAGES=1000 takes fewer. Beside each time of a search stands the processor time that the store took for it:
+that one holds on a busy machine, too.
+"""
+
+import asyncio
+import contextlib
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Generator
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import psutil
+
+from bench.report import Row, median
+from bench.vectors.made_up import COLUMNS, DIMENSION, DOCUMENT_PAGES, GRID, ROWS, MadeUp, Rows
+from ingest.collections.collections import Collections
+from ingest.collections.fingerprint import Fingerprint
+from ingest.collections.points import PageFacts, visual_point
+from ingest.qdrant.bulk import MAX_POINTS, EmbeddedWriter
+from ingest.qdrant.connect import connect, connect_async
+from ingest.qdrant.folder import vector_folder
+from ingest.search.retrieval import Retrieval, Wanted
+from jobs.process.parent_watch import ParentPipe
+from jobs.settings import Settings
+
+PAGES, QUERIES, LIMIT = 10_000, 200, 10
+BYTES_PER_PAGE = 260_000
+"""Room that is asked for."""
+
+NUMPY_PAGES = 50
+"""Scored at once by numpy."""
+
+
+class Searched(NamedTuple):
+    """A list of page numbers for each query, best first, and how long each took."""
+
+    pages: list[list[int]]
+    scores: list[list[float]]
+    wall_s: list[float]
+    cpu_s: list[float]
+
+
+async def measure(repeats: int) -> list[Row]:
+    """One run, whatever `repeats`: 200 queries are their own repeats."""
+    pages = int(os.environ.get("MLXQ_BENCH_PAGES", PAGES))
+    return await asyncio.to_thread(of_pages, pages)
+
+
+def of_pages(count: int) -> list[Row]:
+    """The figures of that many pages. Raises: SystemExit where the disk has no room."""
+    made = MadeUp()
+    with tempfile.TemporaryDirectory(prefix="mlxq-bench-") as folder:
+        _check_room(folder, count)
+        settings = Settings(data=Path(folder))
+        with store(settings) as process:
+            stored = _fill(settings, made, count, process)
+        begun = time.perf_counter()
+        with store(settings) as process:
+            with contextlib.closing(connect(settings)) as client:
+                there = client.count("documents-visual").count
+            reopened = time.perf_counter() - begun
+            about = np.random.default_rng(5).integers(0, count, QUERIES).tolist()
+            queries = [made.query(number, page) for number, page in enumerate(about)]
+            default, exact = asyncio.run(_search(settings, queries, process))
+    numpys = by_numpy(made, queries, count)
+    return [
+        Row(f"{there:,} pages stored", stored),
+        Row("reopened, to the first answer", {"s": reopened}),
+        Row("default", {**_times(default), **_quality(default, exact, about)}),
+        Row("exact", {**_times(exact), **_quality(exact, exact, about)}),
+        Row(f"exact against numpy, {QUERIES} queries", _agreement(exact, numpys)),
+    ]
+
+
+@contextlib.contextmanager
+def store(settings: Settings) -> Generator[psutil.Process]:
+    """The store's process, which answers."""
+    pipe = ParentPipe()
+    child = subprocess.Popen(
+        [sys.executable, "-P", "-m", "cli.store_process", "--parent-fd", f"{pipe.read_fd}"],
+        env={**os.environ, "MLXQ_DATA": str(settings.data)}, pass_fds=[pipe.read_fd],
+    )  # fmt: skip
+    try:
+        while not vector_folder(settings).is_served():
+            time.sleep(0.01)
+        yield psutil.Process(child.pid)
+    finally:
+        child.terminate()
+        child.wait()
+        pipe.close()
+
+
+def _check_room(folder: str, pages: int) -> None:
+    wanted, free = pages * BYTES_PER_PAGE, shutil.disk_usage(folder).free
+    if free < 2 * wanted:
+        raise SystemExit(
+            f"{pages:,} pages need {wanted >> 20:,} MiB in {folder}, twice at times; {free >> 20:,} are free."
+        )
+
+
+def _fill(settings: Settings, made: MadeUp, count: int, process: psutil.Process) -> dict[str, float]:
+    spent, upserting = _cpu(process), 0.0
+    with (
+        contextlib.closing(connect(settings)) as client,
+        contextlib.closing(EmbeddedWriter(settings)) as writer,
+    ):
+        collections = Collections(client, writer)
+        collections.ensure("documents", "visual", DIMENSION, Fingerprint("made up"))
+        for start in range(0, count, MAX_POINTS):
+            points = [_point(made, number) for number in range(start, min(count, start + MAX_POINTS))]
+            begun = time.perf_counter()
+            collections.upsert("documents", "visual", points)
+            upserting += time.perf_counter() - begun
+    return {
+        "pages/s": count / upserting,
+        "store's CPU ms a page": (_cpu(process) - spent) / count * 1e3,
+        "KB a page on the disk": _disk_bytes(settings.data) / count / 1e3,
+    }
+
+
+def _point(made: MadeUp, number: int):
+    document = f"{number // DOCUMENT_PAGES:064x}"
+    facts = PageFacts(
+        document, (f"/{document}.pdf",), number % DOCUMENT_PAGES + 1, f"{number}", "2026-01-01T00:00:00+00:00"
+    )
+    return visual_point(facts, made.page(number), [GRID])
+
+
+async def _search(
+    settings: Settings, queries: list[Rows], process: psutil.Process
+) -> tuple[Searched, Searched]:
+    """By default and exactly, in turns, so that both see the same machine."""
+    client = connect_async(settings)
+    retrieval = Retrieval(client)
+    default, exact = Searched([], [], [], []), Searched([], [], [], [])
+    for warm in (True, False):
+        for query in queries[:3] if warm else queries:
+            for one, is_exact in ((default, False), (exact, True)):
+                begun, spent = time.perf_counter(), _cpu(process)
+                found = await retrieval.visual("documents", query, Wanted(LIMIT), exact=is_exact)
+                if not warm:
+                    one.wall_s.append(time.perf_counter() - begun)
+                    one.cpu_s.append(_cpu(process) - spent)
+                    one.pages.append([int(hit.label) for hit in found])
+                    one.scores.append([hit.score for hit in found])
+    await client.close()
+    return default, exact
+
+
+def by_numpy(made: MadeUp, queries: list[Rows], count: int) -> list[list[tuple[float, int]]]:
+    """(score, page) of the best pages of each query, from the vectors as they are stored: in float16."""
+    rounded = np.concatenate(queries).astype(np.float16).astype(np.float32)
+    length = len(queries[0])
+    scores = np.empty((len(queries), count), np.float32)
+    for start in range(0, count, NUMPY_PAGES):
+        numbers = range(start, min(count, start + NUMPY_PAGES))
+        rows = np.concatenate([made.page(number).astype(np.float16) for number in numbers]).astype(np.float32)
+        cosines = (rounded @ rows.T).reshape(len(queries), length, len(numbers), ROWS * COLUMNS)
+        scores[:, start : numbers.stop] = cosines.max(axis=3).sum(axis=1)
+    best = np.argsort(-scores, axis=1)[:, :LIMIT]
+    return [[(float(scores[n, page]), int(page)) for page in best[n]] for n in range(len(queries))]
+
+
+def _times(searched: Searched) -> dict[str, float]:
+    return {"p50 ms": median(searched.wall_s) * 1e3, "p50 ms of CPU": median(searched.cpu_s) * 1e3}
+
+
+def _quality(searched: Searched, exact: Searched, about: list[int]) -> dict[str, float]:
+    """In how far the lists are the exact ones, and hold the pages that were asked for."""
+    pairs = list(zip(searched.pages, exact.pages, strict=True))
+    shared = [len(set(one) & set(other)) / len(other) for one, other in pairs]
+    first = [one[:1] == other[:1] for one, other in pairs]
+    asked = [page in one for page, one in zip(about, searched.pages, strict=True)]
+    return {
+        "overlap@10": float(np.mean(shared)),
+        "same first": float(np.mean(first)),
+        "asked page in 10": float(np.mean(asked)),
+    }
+
+
+def _agreement(exact: Searched, numpys: list[list[tuple[float, int]]]) -> dict[str, float]:
+    """Pages whose scores differ by less than the store's rounding may change places."""
+    same = [found == [page for _, page in best] for found, best in zip(exact.pages, numpys, strict=True)]
+    apart = [
+        max(abs(score - expected) for score, (expected, _) in zip(scores, best, strict=True))
+        for scores, best in zip(exact.scores, numpys, strict=True)
+    ]
+    return {"same ten in order": float(np.sum(same)), "largest difference of scores": max(apart)}
+
+
+def _cpu(process: psutil.Process) -> float:
+    times = process.cpu_times()
+    return times.user + times.system
+
+
+def _disk_bytes(folder: Path) -> int:
+    return sum(each.stat().st_blocks * 512 for each in folder.rglob("*") if each.is_file())

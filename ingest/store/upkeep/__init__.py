@@ -1,0 +1,1 @@
+"""What the store does when nobody writes: flushing, and compacting collections with many dead points."""
