@@ -14,14 +14,15 @@ MAX_LENGTH = 200
 MAX_LINES = 3
 """More lines than that in one larger size are a text, not a heading."""
 
+_IGNORED = re.compile("[\\s\"'`´‘’‚‛“”„‟«»]+")
 _NUMBERING = re.compile(r"^(?:[\divxIVX]+(?:\.\d+)*\.?|[A-Z](?:\.\d+)+\.?)\s+")
 
 
 def comparable(text: str) -> str:
-    """Without what differs between a bookmark and the same words on the page: width and case of letters, accents that
-    are written as marks of their own, white space.
+    """Without what differs between a bookmark and the same words on the page: width and case of letters, quotation
+    marks, white space.
     """
-    return re.sub(r"\s+", "", unicodedata.normalize("NFKC", text).casefold())
+    return _IGNORED.sub("", unicodedata.normalize("NFKC", text).casefold())
 
 
 def bookmarked(bookmarks: Sequence[Bookmark], lines: Sequence[TextLine]) -> list[Heading]:
