@@ -53,6 +53,7 @@ ON_REQUEST = {
     "vectors": Section(
         "vectors.search",
         "Made-up pages of 736 x 128 in the embedded store (ten minutes; MLXQ_BENCH_PAGES=1000 for fewer)",
+    ),
     "pdf_texts": Section(
         "ingest.pdf_texts",
         "Text of real manuals, and their bookmarks' titles in it (wants r-doc-pdf, debian-reference-ja)",
