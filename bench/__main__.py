@@ -47,6 +47,10 @@ SECTIONS = {
         "generate.draft",
         "One answer with a draft model, against the same model without (12 layers, 512 wide; draft: 1 layer)",
     ),
+    "rendering": Section(
+        "ingest.rendering",
+        "Pages of PDFs drawn at ColQwen2.5's limit (r-doc-pdf; mixed ones), against PDFium alone in one process",
+    ),
     "memory": Section("queue.memory", "Memory of the processes over 100,000 requests"),
 }
 ON_REQUEST = {

@@ -8,6 +8,7 @@ from ingest.documents.canvas import Canvas
 from ingest.documents.formats import open_document
 from ingest.documents.opened import OpenedDocument
 from ingest.documents.problem import DocumentError, Problem
+from ingest.documents.process.heap import trim_heap
 from ingest.documents.process.messages import (
     Close,
     Closed,
@@ -34,6 +35,7 @@ class Answering:
     def __init__(self, memory: SharedMemory) -> None:
         self._memory = memory
         self._ref = DocumentRef(b"")
+        self._path = Path()
         self._version = FileVersion(0, 0)
         self._document: OpenedDocument | None = None
 
@@ -77,27 +79,29 @@ class Answering:
             except DocumentError as error:
                 problem = error.problem
                 raise DocumentError(problem.kind, problem.message, request.number) from error
-        check_unchanged(Path(os.fsdecode(request.document.path)), self._version)
+        check_unchanged(self._path, self._version)
         return PageRead(page, canvas.size)
 
     def _open(self, ref: DocumentRef) -> OpenedDocument:
         """Raises: DocumentError, of the whole file."""
-        path = Path(os.fsdecode(ref.path))
+        path = self._path if ref.path == self._ref.path else Path(os.fsdecode(ref.path))
         version = FileVersion.of(regular_file(path))
         if ref.version not in (None, version):
             check_unchanged(path, ref.version)
-        same = (ref.path, ref.passwords) == (self._ref.path, self._ref.passwords) and version == self._version
+        same = (path, ref.passwords, version) == (self._path, self._ref.passwords, self._version)
         if self._document is None or not same:
             self._close()
             source = open_source(path)
             self._document = open_document(source, ref.passwords)
-            self._ref, self._version = ref, source.version
+            self._ref, self._path, self._version = ref, path, source.version
         return self._document
 
     def _close(self) -> None:
         if self._document is not None:
             document, self._document = self._document, None
             document.close()
+            del document
+            trim_heap()
 
 
 def _check_number(document: OpenedDocument, number: int) -> None:

@@ -12,8 +12,9 @@ import pillow_heif
 import pytest
 from PIL import Image
 
+from ingest.documents.canvas import Canvas
 from ingest.documents.problem import DocumentError
-from ingest.documents.wants import RenderBudget
+from ingest.documents.wants import Wants
 from tests.support.documents.reading import COLQWEN, opened, read_page
 from tests.support.images import encode, painted
 from workers.runners.vision.images import decode
@@ -195,10 +196,20 @@ def test_a_bomb_behind_a_good_frame_is_that_frames(tmp_path: Path):
     assert raised.value.problem.kind == "too_large"
 
 
-def test_a_text_that_begins_like_a_bmp_is_none(tmp_path: Path):
+def test_a_text_that_begins_like_a_bmp_is_a_text(tmp_path: Path):
     path = tmp_path / "text"
     path.write_bytes(b"BMW and Audi are makers of cars, as others are.")
 
+    with opened(path) as document:
+        page = document.read(1, Wants(text=True), Canvas(memoryview(b"")))
+    assert page.text is not None and page.text.startswith("BMW")
+
+
+def test_what_is_of_no_format_says_which_there_are(tmp_path: Path):
+    path = tmp_path / "program.png"
+    path.write_bytes(b"\x7fELF\x02\x01\x01" + bytes(range(256)))
+
     with pytest.raises(DocumentError) as raised:
-        read_page(path, budget=RenderBudget(1000))
+        read_page(path)
     assert raised.value.problem.kind == "unsupported"
+    assert "PDF" in raised.value.problem.message
