@@ -27,15 +27,19 @@ def connect(settings: Settings) -> QdrantClient:
     """Raises: StoreUnavailable where the embedded store does not run. A server is not asked yet."""
     if settings.qdrant_url is not None:
         return server(settings.qdrant_url)
-    folder = vector_folder(settings)
-    if not folder.is_served():
+    check_store(settings)
+    transport = httpx.HTTPTransport(uds=str(vector_folder(settings).socket), limits=LIMITS)
+    # Its check of versions opens a connection of its own, which knows nothing of the socket.
+    return QdrantClient(url=_EMBEDDED, transport=transport, check_compatibility=False, timeout=TIMEOUT_S)
+
+
+def check_store(settings: Settings) -> None:
+    """Raises: StoreUnavailable where the embedded store is wanted, and does not run."""
+    if settings.qdrant_url is None and not vector_folder(settings).is_served():
         raise StoreUnavailable(
             f"No vector store runs on {settings.data}: start `mlxq up` with this --data, or set QDRANT_URL to a "
             "Qdrant server."
         )
-    transport = httpx.HTTPTransport(uds=str(folder.socket), limits=LIMITS)
-    # Its check of versions opens a connection of its own, which knows nothing of the socket.
-    return QdrantClient(url=_EMBEDDED, transport=transport, check_compatibility=False, timeout=TIMEOUT_S)
 
 
 def connect_async(settings: Settings) -> AsyncQdrantClient:

@@ -30,7 +30,9 @@ def store_failures(collection: str) -> Generator[None]:
             raise StoreUnavailable(f"The vector store does not answer: {told(error)}") from error
         raise
     except (ApiException, QdrantException, httpx.HTTPError) as error:
-        raise StoreUnavailable(f"The vector store does not answer: {error}.") from error
+        raise StoreUnavailable(
+            f"The vector store does not answer ({error}). Run `mlxq up`, or set QDRANT_URL to a Qdrant server."
+        ) from error
 
 
 def told(error: UnexpectedResponse) -> str:

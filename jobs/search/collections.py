@@ -32,15 +32,18 @@ class Collections(Protocol):
         ...
 
     async def page_image(self, page: PageRef, max_pixels: int) -> bytes:
-        """The page as a PNG. Raises UnknownDocument, DocumentGone."""
+        """The page as a PNG. Raises UnknownDocument, DocumentGone, DocumentUnreadable."""
         ...
 
     async def page_words(self, page: PageRef, query: str = "") -> tuple[PageWord, ...]:
-        """The words on the page, in reading order; empty where it has no text. Raises UnknownDocument, DocumentGone."""
+        """The words on the page, in reading order; empty where it has no text.
+
+        Raises UnknownDocument, DocumentGone, DocumentUnreadable.
+        """
         ...
 
     async def page_text(self, page: PageRef) -> PageText:
-        """The text of the page. Raises UnknownDocument, DocumentGone."""
+        """The text of the page. Raises UnknownDocument, DocumentGone, DocumentUnreadable."""
         ...
 
     async def file(self, collection: str, document: str) -> Path:

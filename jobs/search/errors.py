@@ -25,3 +25,9 @@ class StoreUnavailable(JobError):
     """The vector store cannot be reached. Run `mlxq up`, or set QDRANT_URL to a Qdrant server."""
 
     code = "store_unavailable"
+
+
+class DocumentUnreadable(JobError):
+    """The page cannot be read or drawn."""
+
+    code = "document_unreadable"

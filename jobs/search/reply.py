@@ -66,13 +66,13 @@ class WordMap(msgspec.Struct, frozen=True):
     """Where on a page a part of the query is."""
 
     text: str
-    """The token or word. Empty where it is not known."""
+    """The word. Empty where it is not known which vectors are a word's: then there is a map for each vector."""
     grid: tuple[tuple[float, ...], ...]
-    """Cosines, -1 to 1: rows of columns, from the top left of the page as shown."""
+    """Cosines, -1 to 1 (the highest of the word's vectors): rows of columns, from the top left of the page as shown."""
 
 
 class Heatmap(msgspec.Struct, frozen=True):
-    """One map for each vector of the query, in order; all of the same shape."""
+    """One map for each word of the query, in order; all of the same shape."""
 
     rows: int
     columns: int

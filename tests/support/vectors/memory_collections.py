@@ -5,6 +5,7 @@ import re
 from collections.abc import Iterator, Sequence
 from fnmatch import fnmatchcase
 from itertools import groupby
+from pathlib import Path
 from typing import NamedTuple
 
 from jobs.search.documents import (
@@ -13,6 +14,7 @@ from jobs.search.documents import (
     DocumentInfo,
     DocumentList,
     PageRef,
+    PageText,
     PageWord,
 )
 from jobs.search.errors import UnknownCollection, UnknownDocument
@@ -30,6 +32,10 @@ class MemoryDocument(NamedTuple):
     path: str
     pages: tuple[str, ...]
     collection: str = "documents"
+
+    @property
+    def is_text(self) -> bool:
+        return self.path.endswith(".md")
 
     @property
     def id(self) -> str:
@@ -95,6 +101,13 @@ class MemoryCollections:
             PageWord(word, at * wide, 0.1, (at + 1) * wide, 0.2, _bare(word) in _words(query))
             for at, word in enumerate(words)
         )
+
+    async def page_text(self, page: PageRef) -> PageText:
+        return PageText(self._page(page), has_image=not self._one(page.collection, page.document).is_text)
+
+    async def file(self, collection: str, document: str) -> Path:
+        self._meet()
+        return Path(self._one(collection, document).path)
 
     async def list_collections(self) -> tuple[CollectionInfo, ...]:
         self._meet()

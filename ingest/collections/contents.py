@@ -1,0 +1,147 @@
+"""What is in the store: collections under the names that users know, and their documents."""
+
+import asyncio
+from datetime import datetime
+from typing import Any, NamedTuple
+
+from qdrant_client import AsyncQdrantClient, models
+
+from ingest.collections import layout
+from ingest.collections.fingerprint import Fingerprint
+from ingest.collections.layout import KINDS, parted_name, stored_name
+from ingest.qdrant.failures import store_failures
+from jobs.search.documents import CollectionInfo, CollectionPart, DocumentInfo, DocumentList
+from jobs.search.errors import UnknownCollection, UnknownDocument
+from jobs.search.query import Kind
+
+_DOCUMENT_FIELDS = [layout.PATHS, layout.PAGE, layout.INGESTED_AT]
+
+
+class Part(NamedTuple):
+    """One kind of vectors of a collection."""
+
+    collection: str
+    kind: Kind
+    maker: Fingerprint
+    dimensions: int
+    points: int
+
+
+class Contents:
+    """Every method raises StoreUnavailable; those that name a collection, UnknownCollection."""
+
+    def __init__(self, client: AsyncQdrantClient) -> None:
+        self._client = client
+
+    async def parts(self, names: tuple[str, ...] = ()) -> dict[str, tuple[Part, ...]]:
+        """Of the collections with these names, or of all that are ours."""
+        with store_failures(""):
+            stored = [each.name for each in (await self._client.get_collections()).collections]
+        parted = [
+            found for each in stored if (found := parted_name(each)) and (not names or found[0] in names)
+        ]
+        there = [each for each in await asyncio.gather(*(self._part(*each) for each in parted)) if each]
+        found = {
+            name: tuple(
+                each for kind in KINDS for each in there if (each.collection, each.kind) == (name, kind)
+            )
+            for name in sorted({each.collection for each in there})
+        }
+        for name in names:
+            if name not in found:
+                known = sorted({each[0] for each in map(parted_name, stored) if each})
+                raise UnknownCollection(
+                    f"There is no collection {name[:200]!r}. There is: {', '.join(known) or 'none yet'}."
+                )
+        return found
+
+    async def collections(self) -> tuple[CollectionInfo, ...]:
+        """By name."""
+        found = await self.parts()
+        ids = await asyncio.gather(*(self._documents(parts) for parts in found.values()))
+        return tuple(
+            CollectionInfo(
+                name,
+                tuple(
+                    CollectionPart(each.kind, each.maker.model, each.dimensions, each.points)
+                    for each in parts
+                ),
+                len(documents),
+            )
+            for (name, parts), documents in zip(found.items(), ids, strict=True)
+        )
+
+    async def documents(self, collection: str, after: str | None, limit: int) -> DocumentList:
+        """In the order of their ids, those that follow `after`."""
+        parts = (await self.parts((collection,)))[collection]
+        ids = await self._documents(parts)
+        left = sorted(each for each in ids if after is None or each > after)
+        found = await asyncio.gather(*(self._document(parts, each, ids[each]) for each in left[:limit]))
+        there = tuple(each for each in found if each)  # the others were removed meanwhile
+        return DocumentList(there, left[limit - 1] if len(left) > limit else None)
+
+    async def document(self, collection: str, document: str) -> DocumentInfo:
+        """Raises UnknownDocument."""
+        parts = (await self.parts((collection,)))[collection]
+        found = await self._document(parts, document, tuple(each.kind for each in parts))
+        if found is None:
+            raise UnknownDocument(f"The collection {collection!r} has no document {document[:64]!r}.")
+        return found
+
+    async def _part(self, collection: str, kind: Kind) -> Part | None:
+        """None: not made by mlxq."""
+        with store_failures(collection):
+            info = await self._client.get_collection(stored_name(collection, kind))
+        maker = Fingerprint.of(info.config.metadata)
+        vectors: Any = info.config.params.vectors
+        if maker is None:
+            return None
+        params: models.VectorParams = vectors[layout.PATCHES if kind == "visual" else layout.DENSE]
+        return Part(collection, kind, maker, params.size, info.points_count or 0)
+
+    async def _documents(self, parts: tuple[Part, ...]) -> dict[str, tuple[Kind, ...]]:
+        """All ids, each with the kinds that have something of it."""
+        found: dict[str, tuple[Kind, ...]] = {}
+        for each in parts:
+            with store_failures(each.collection):
+                facet = await self._client.facet(
+                    stored_name(each.collection, each.kind),
+                    layout.DOCUMENT,
+                    limit=max(1, each.points),
+                    exact=True,
+                )
+            for hit in facet.hits:
+                found[f"{hit.value}"] = (*found.get(f"{hit.value}", ()), each.kind)
+        return found
+
+    async def _document(
+        self, parts: tuple[Part, ...], document: str, kinds: tuple[Kind, ...]
+    ) -> DocumentInfo | None:
+        payloads: dict[Kind, dict[str, Any]] = {
+            each.kind: payload
+            for each in parts
+            if each.kind in kinds and (payload := await self._last_page(each, document))
+        }
+        if not payloads:
+            return None
+        newest = max(payloads.values(), key=lambda payload: payload[layout.INGESTED_AT])
+        return DocumentInfo(
+            collection=parts[0].collection,
+            document=document,
+            paths=tuple(newest[layout.PATHS]),
+            pages=max(payload[layout.PAGE] for payload in payloads.values()),
+            kinds=tuple(payloads),
+            ingested_at=datetime.fromisoformat(newest[layout.INGESTED_AT]).timestamp(),
+        )
+
+    async def _last_page(self, part: Part, document: str) -> dict[str, Any] | None:
+        only = models.FieldCondition(key=layout.DOCUMENT, match=models.MatchValue(value=document))
+        with store_failures(part.collection):
+            records, _ = await self._client.scroll(
+                stored_name(part.collection, part.kind),
+                models.Filter(must=[only]),
+                limit=1,
+                order_by=models.OrderBy(key=layout.PAGE, direction=models.Direction.DESC),
+                with_payload=_DOCUMENT_FIELDS,
+            )
+        return records[0].payload if records else None

@@ -1,0 +1,1 @@
+"""Queries as vectors: jobs that a search waits for."""
