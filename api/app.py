@@ -10,14 +10,18 @@ from starlette.exceptions import HTTPException
 from api.dialects.anthropic.routes import Anthropic
 from api.dialects.cohere.routes import Cohere
 from api.dialects.dialect import Context
+from api.dialects.mlxq.documents import Documents
 from api.dialects.mlxq.health import Health
 from api.dialects.mlxq.job_events import JobEvents
 from api.dialects.mlxq.job_reply import accepted_response
 from api.dialects.mlxq.jobs import Jobs
+from api.dialects.mlxq.pages import Pages
+from api.dialects.mlxq.search import Search
 from api.dialects.mlxq.similarity_maps import SimilarityMaps
 from api.dialects.ollama.routes import Ollama
 from api.dialects.openai.chat_routes import OpenAIChat
 from api.dialects.openai.routes import OpenAI
+from api.dialects.openai.vector_stores import VectorStores
 from api.dialects.tei.routes import Tei
 from api.dialects.v1_rerank import V1Rerank
 from api.dialects.vllm.routes import Vllm
@@ -39,6 +43,10 @@ _DIALECTS = (
     Tei,
     Vllm,
     SimilarityMaps,
+    Search,
+    Documents,
+    Pages,
+    VectorStores,
     Anthropic,
     Ollama,
     Jobs,

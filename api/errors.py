@@ -14,6 +14,13 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
 from jobs import errors
+from jobs.search.errors import (
+    DocumentGone,
+    DocumentUnreadable,
+    StoreUnavailable,
+    UnknownCollection,
+    UnknownDocument,
+)
 
 log = logging.getLogger("mlxq.api")
 
@@ -23,11 +30,16 @@ _STATUS: dict[type[errors.JobError], int] = {
     errors.InvalidInput: 400,
     errors.UnknownModel: 404,
     errors.UnknownJob: 404,
+    UnknownCollection: 404,
+    UnknownDocument: 404,
     errors.IdempotencyConflict: 409,
     errors.JobCanceled: 409,
+    DocumentGone: 410,
+    DocumentUnreadable: 422,
     errors.Overloaded: 429,
     errors.QueueUnavailable: 503,
     errors.NoWorker: 503,
+    StoreUnavailable: 503,
     errors.ModelChanged: 503,
     errors.ResultTimeout: 504,
     errors.JobExpired: 504,
@@ -36,7 +48,8 @@ _STATUS: dict[type[errors.JobError], int] = {
 # nginx's status for a caller that disconnected; nobody reads it.
 _CLIENT_CLOSED_REQUEST = 499
 _RETRY_UNAVAILABLE_S = 1
-_RETRY_NO_WORKER_S = 5
+_RETRY_AFTER_START_S = 5
+"""Somebody must start a program first."""
 
 
 class RequestError(Exception):
@@ -69,6 +82,8 @@ class JobAlreadyEnded(RequestError):
 _NO_RETRY = {"X-Should-Retry": "false"}
 FINAL = (
     JobAlreadyEnded,
+    DocumentGone,
+    DocumentUnreadable,
     errors.IdempotencyConflict,
     errors.JobCanceled,
     errors.JobExpired,
@@ -80,7 +95,13 @@ FINAL = (
     errors.WorkerLost,
 )
 """Errors that would come again: the reply says not to try again."""
-LATER = (errors.Overloaded, errors.QueueUnavailable, errors.NoWorker, errors.ModelChanged)
+LATER = (
+    errors.Overloaded,
+    errors.QueueUnavailable,
+    errors.NoWorker,
+    errors.ModelChanged,
+    StoreUnavailable,
+)
 """Errors that pass: the reply says when to try again."""
 
 
@@ -179,8 +200,8 @@ def _retry_headers(error: errors.JobError) -> dict[str, str] | None:
         return _NO_RETRY
     if isinstance(error, errors.Overloaded):
         return {"Retry-After": str(error.retry_after_s)}
-    if isinstance(error, errors.NoWorker):
-        return {"Retry-After": str(_RETRY_NO_WORKER_S)}
+    if isinstance(error, errors.NoWorker | StoreUnavailable):
+        return {"Retry-After": str(_RETRY_AFTER_START_S)}
     if isinstance(error, LATER):
         return {"Retry-After": str(_RETRY_UNAVAILABLE_S)}
     return None

@@ -19,6 +19,7 @@ _TAGS = {
     "rerank": "Documents by how well they answer a query, in the dialects of Jina, Cohere, "
     "text-embeddings-inference and vLLM.",
     "pages": "Pages of documents, seen by a model with several vectors.",
+    "search": "Collections of ingested documents, and finding a page in them.",
     "jobs": "The same work as jobs that are asked for later.",
     "health": "How the service is.",
 }
@@ -30,6 +31,26 @@ _PATH_PARAMETERS: dict[str, dict[str, Any]] = {
     "model_id": {
         "description": "The id of a model; slashes in it may be sent as they are.",
         "schema": {"type": "string", "minLength": 1},
+    },
+    "collection": {
+        "description": "The name of a collection.",
+        "schema": {"type": "string", "minLength": 1},
+    },
+    "document": {
+        "description": "The id of a document: the SHA-256 of its content.",
+        "schema": {"type": "string", "pattern": "^[0-9a-f]{64}$"},
+    },
+    "page": {
+        "description": "The number of a page; the first is 1.",
+        "schema": {"type": "integer", "minimum": 1},
+    },
+    "vector_store_id": {
+        "description": "The name of a collection.",
+        "schema": {"type": "string", "minLength": 1},
+    },
+    "file_id": {
+        "description": "The id of a document: the SHA-256 of its content.",
+        "schema": {"type": "string", "pattern": "^[0-9a-f]{64}$"},
     },
 }
 _PATH_PARAMETER = re.compile(r"\{(\w+)(:\w+)?\}")
@@ -188,6 +209,8 @@ def _reply(status: int, each: _Documented, schemas: Schemas) -> dict[str, Any]:
             "content": content,
         }
     reply: dict[str, Any] = {"description": HTTPStatus(status).phrase, "content": content}
+    if status == HTTPStatus.OK and operation.file:
+        content[operation.file] = {"schema": {"type": "string", "format": "binary"}}
     if status == HTTPStatus.OK and operation.stream:
         content[operation.stream.media_type] = {
             # Without a type: some readers take it for the text of the whole stream, some for that of one event.

@@ -50,6 +50,8 @@ class Operation(NamedTuple):
     headers: tuple[Header, ...] = ()
     stream: Stream | None = None
     """What comes with 200 instead of JSON, where the request asks for a stream."""
+    file: str = ""
+    """The media type of a file that comes with 200 instead of JSON."""
 
 
 PREFER = Header("Prefer", "RFC 7240: `respond-async`, `wait=N`, or both.", {"type": "string"})

@@ -13,6 +13,7 @@ from api.access_log import AccessLog
 from api.app import create_app
 from api.fetch.image_source import GuardedImageSource
 from api.large_bodies import LargeBodies
+from cli.api_process.collections import LateCollections
 from cli.api_process.server import STOP_S, ApiServer
 from jobs.client.queue import JobQueue
 from jobs.process.garbage import exempt_what_is_there
@@ -33,8 +34,9 @@ async def answer(listener: socket.socket, settings: Settings, large_port: int | 
     queue = JobQueue(
         connect_async(redis_url(settings)), settings, own_folder(settings), results_folder(settings)
     )
+    collections = LateCollections(settings, queue)
     try:
-        app: ASGIApp = create_app(queue, settings, images)
+        app: ASGIApp = create_app(queue, settings, images, collections)
         if settings.access_log:
             app = AccessLog(app)
         if large_port is not None:  # that process logs what it answers
@@ -42,6 +44,7 @@ async def answer(listener: socket.socket, settings: Settings, large_port: int | 
         exempt_what_is_there()
         await ApiServer(app, queue).serve(sockets=[listener])
     finally:
+        await collections.aclose()
         await images.aclose()
 
 

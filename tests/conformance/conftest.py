@@ -12,12 +12,13 @@ import uvicorn
 
 from api.app import create_app
 from jobs.models import ModelInfo
+from jobs.search.collections import Collections
 from jobs.settings import Settings
 from tests.support.memory_queue import MODEL, MemoryQueue
 from tests.support.stack import MODEL as MINILM
 from tests.support.stack import Stack
 
-Serve = Callable[[MemoryQueue], str]
+Serve = Callable[..., str]
 
 
 @dataclass(frozen=True)
@@ -39,9 +40,9 @@ class _Server(uvicorn.Server):
 
 
 @contextmanager
-def serving(queue: MemoryQueue) -> Iterator[str]:
+def serving(queue: MemoryQueue, collections: Collections | None = None) -> Iterator[str]:
     """A real server in a thread, on a free port."""
-    app = create_app(queue, Settings())
+    app = create_app(queue, Settings(), collections=collections)
     server = _Server(uvicorn.Config(app, port=0, log_level="error", ws="none", timeout_graceful_shutdown=1))
     thread = threading.Thread(target=server.run)
     thread.start()
@@ -94,6 +95,6 @@ def client(base_url: str) -> Iterator[openai.OpenAI]:
 
 @pytest.fixture
 def serve() -> Iterator[Serve]:
-    """A server over a queue of the test's own making; returns its base_url."""
+    """A server over a queue, and perhaps collections, of the test's own making; returns its base_url."""
     with ExitStack() as servers:
-        yield lambda queue: servers.enter_context(serving(queue))
+        yield lambda *given: servers.enter_context(serving(*given))

@@ -4,6 +4,7 @@ from typing import Any
 
 import msgspec
 
+from tests.fuzz.collection import NAME
 from tests.fuzz.models import EMBEDDER, GENERATOR, PAGES, RERANKER
 
 MODELS = {
@@ -45,8 +46,8 @@ KEYED = {"create_embeddings", "create_job", "create_message"}
 """Where Idempotency-Key is sent: the fuzzer's few keys come again with other work, which is refused."""
 
 
-def narrowed(document: dict[str, Any]) -> dict[str, Any]:
-    """A copy. What a fuzzer sends against the schema is as wide as ever."""
+def narrowed(document: dict[str, Any], searched: str) -> dict[str, Any]:
+    """A copy. What a fuzzer sends against the schema is as wide as ever. searched: id of the document to be found."""
     found = msgspec.json.decode(msgspec.json.encode(document))
     components = found["components"]["schemas"]
     for name, model in MODELS.items():
@@ -69,10 +70,23 @@ def narrowed(document: dict[str, Any]) -> dict[str, Any]:
     components["TextOrImage"]["required"] = ["text"]
     components["ChatJobRequest"]["properties"]["stream"] = {"type": "boolean", "enum": [True]}
     components["ChatJobRequest"]["required"] += ["stream"]
+    _narrow_searches(components)
     for path in found["paths"].values():
         for operation in path.values():
-            _narrow_parameters(operation)
+            _narrow_parameters(operation, searched)
     return found
+
+
+def _narrow_searches(components: dict[str, Any]) -> None:
+    search = components["SearchRequest"]["properties"]
+    del search["image"]  # the collection has none
+    search["collections"] = {"type": "array", "items": {"enum": [NAME]}, "maxItems": 2}
+    search["rerank_model"] = {"type": "string", "enum": ["", RERANKER]}
+    del components["VectorSearchRequest"]["properties"]["filters"]
+    components["RankingOptions"]["properties"]["ranker"] = {"type": "string", "enum": ["auto", RERANKER]}
+    for name in ("SearchRequest", "VectorSearchRequest"):
+        _fill(components[name]["properties"]["query"])
+        components[name]["required"] = ["query"]
 
 
 def _narrow_request(component: dict[str, Any], model: str) -> None:
@@ -100,12 +114,21 @@ def _fill(schema: dict[str, Any]) -> None:
             _fill(kind["items"])
 
 
-def _narrow_parameters(operation: dict[str, Any]) -> None:
+def _narrow_parameters(operation: dict[str, Any], searched: str) -> None:
+    there = {
+        "collection": NAME,
+        "vector_store_id": NAME,
+        "document": searched,
+        "file_id": searched,
+        "page": 2,
+    }
     keyed = operation["operationId"] in KEYED
     kept = [each for each in operation["parameters"] if each["name"] != "Idempotency-Key" or keyed]
     for parameter in kept:
         if parameter["name"] == "wait":
             parameter["schema"]["maximum"] = 1
+        if parameter["name"] in there:
+            parameter["schema"]["enum"] = [there[parameter["name"]]]
     operation["parameters"] = kept
 
 

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from tests.fuzz.collection import collection
 from tests.fuzz.document import narrowed
 from tests.fuzz.models import make_models
 from tests.support.stack import Stack
@@ -59,10 +60,15 @@ class Report(NamedTuple):
 
 def fuzz(folder: Path, *options: str, timeout_s: float, show: bool = False) -> Report:
     """options: of `schemathesis run`. show: it prints as it goes."""
-    with Stack(folder, *make_models(folder / "models"), lease_s=2) as stack:
+    with (
+        collection(folder) as searched,
+        Stack(folder, *make_models(folder / "models"), lease_s=2, data=searched.data) as stack,
+    ):
         worker = stack.worker_process.pid
         document = folder / "openapi.json"
-        document.write_text(json.dumps(narrowed(stack.http.get(f"{stack.url}/openapi.json").json())))
+        document.write_text(
+            json.dumps(narrowed(stack.http.get(f"{stack.url}/openapi.json").json(), searched.document))
+        )
         done = subprocess.run(
             command(document, stack.url, folder / "events.ndjson", options),
             cwd=folder,

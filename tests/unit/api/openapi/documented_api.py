@@ -1,6 +1,7 @@
 """The API's own document, and requests made from its examples."""
 
 import json
+import re
 from typing import Any
 
 import httpx
@@ -12,6 +13,7 @@ from tests.support.documented import Documented, Endpoint
 from tests.support.memory_generation import CHAT_MODEL
 from tests.support.memory_queue import MODEL, PAGE_MODEL, MemoryQueue
 from tests.support.memory_rerank import RERANK_MODEL
+from tests.support.vectors.memory_collections import DOCUMENTS
 
 MODELS = tuple(
     msgspec.structs.replace(info, id=name)
@@ -24,6 +26,9 @@ MODELS = tuple(
 )
 DOCUMENT = json.loads(json.dumps(create_app(MemoryQueue(), Settings()).openapi()))
 DOCUMENTED = Documented(DOCUMENT)
+PAGE = {"collection": DOCUMENTS[0].collection, "document": DOCUMENTS[0].id, "page": "1"}
+STORE = {"vector_store_id": DOCUMENTS[0].collection, "file_id": DOCUMENTS[0].id}
+"""Of MemoryCollections."""
 WORK = [each for each in DOCUMENTED.endpoints if "202" in each.said["responses"]]
 
 
@@ -39,7 +44,10 @@ async def ask(
     **fields: Any,
 ) -> httpx.Response:
     """Sends the endpoint's example, with these fields instead of its own."""
-    path = endpoint.path.replace("{job_id}", job_id).replace("{model_id}", "CHAT-MODEL")
+    names = {"job_id": job_id, "model_id": "CHAT-MODEL", **PAGE, **STORE}
+    path = re.sub(r"\{(\w+)\}", lambda match: names[match[1]], endpoint.path)
+    if path.endswith("/heatmap"):
+        path += "?query=lease"
     body = {**endpoint.example, **fields} if endpoint.example else None
     return await client.request(endpoint.method, path, json=body, headers=headers)
 

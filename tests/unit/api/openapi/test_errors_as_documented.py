@@ -11,10 +11,18 @@ from jobs import errors
 from jobs.errors import JobError
 from jobs.job import Job, JobPage, JobView, Result, SubmitOptions, Ticket
 from jobs.models import ModelInfo
+from jobs.search.errors import (
+    DocumentGone,
+    DocumentUnreadable,
+    StoreUnavailable,
+    UnknownCollection,
+    UnknownDocument,
+)
 from jobs.stats import QueueStats
 from tests.support.documented import Endpoint
 from tests.support.memory_generation import CHAT_MODEL
 from tests.support.memory_queue import MemoryQueue
+from tests.support.vectors.memory_collections import MemoryCollections
 from tests.unit.api.conftest import Connect
 from tests.unit.api.openapi.documented_api import (
     DOCUMENT,
@@ -25,6 +33,21 @@ from tests.unit.api.openapi.documented_api import (
     streaming_job,
 )
 
+_OF_JOBS = (errors.NoWorker, errors.UnknownModel, errors.QueueUnavailable, errors.ResultTimeout)
+_OF_PAGES = (UnknownCollection, UnknownDocument)
+RAISED_BY_SEARCHES: dict[str, tuple[type[JobError], ...]] = {
+    "search": (errors.InvalidInput, UnknownCollection, *_OF_JOBS),
+    "list_documents": (UnknownCollection,),
+    "retrieve_document": _OF_PAGES,
+    "retrieve_page_image": (*_OF_PAGES, DocumentGone, DocumentUnreadable),
+    "list_page_words": (*_OF_PAGES, DocumentGone, DocumentUnreadable),
+    "search_vector_store": (errors.InvalidInput, UnknownCollection, *_OF_JOBS),
+    "retrieve_vector_store": (UnknownCollection,),
+    "list_vector_store_files": (UnknownCollection,),
+    "retrieve_vector_store_file": _OF_PAGES,
+    "retrieve_heatmap": (errors.InvalidInput, *_OF_PAGES, *_OF_JOBS),
+}
+"""What jobs.search.collections says, besides that the store is away."""
 OWN = errors.ALL
 """What a job may end with."""
 RAISED: dict[str, tuple[type[JobError], ...]] = {
@@ -120,7 +143,7 @@ async def test_an_error_nobody_foresaw_is_answered_as_documented(connect: Connec
 async def test_examples_are_answered_and_what_is_wrong_is_refused_as_documented(
     connect: Connect, endpoint: Endpoint
 ):
-    client = connect(MemoryQueue(MODELS))
+    client = connect(MemoryQueue(MODELS), collections=MemoryCollections())
     answered = await ask(client, endpoint)
     assert answered.is_success
     DOCUMENTED.check(answered)
@@ -128,15 +151,38 @@ async def test_examples_are_answered_and_what_is_wrong_is_refused_as_documented(
         refused = await client.request(endpoint.method, endpoint.path, json=body)
         assert refused.status_code == 400
         DOCUMENTED.check(refused)
-    unserved = await ask(client, endpoint, model="unserved")
-    assert unserved.status_code == 404
-    DOCUMENTED.check(unserved)
+    if "model" in endpoint.example:
+        unserved = await ask(client, endpoint, model="unserved")
+        assert unserved.status_code == 404
+        DOCUMENTED.check(unserved)
     large = await ask(connect(MemoryQueue(MODELS), max_body_bytes=1024), endpoint, padding="x" * 1024)
     assert large.status_code == 413
     DOCUMENTED.check(large)
     nobody = await ask(connect(MemoryQueue(())), endpoint)
     assert nobody.status_code == 503
     DOCUMENTED.check(nobody)
+
+
+SEARCHES = [
+    each for each in DOCUMENTED.endpoints if "search" in each.said["tags"] and "200" in each.said["responses"]
+]
+
+
+@pytest.mark.parametrize("endpoint", SEARCHES, ids=name_of)
+async def test_searches_and_what_they_end_with_are_answered_as_documented(
+    connect: Connect, endpoint: Endpoint
+):
+    collections = MemoryCollections()
+    client = connect(MemoryQueue(), collections=collections)
+    found = await ask(client, endpoint)
+    assert found.status_code == 200
+    DOCUMENTED.check(found)
+    for error in (StoreUnavailable, errors.InternalError, *RAISED_BY_SEARCHES.get(name_of(endpoint), ())):
+        collections.failure = error()
+        reply = await ask(client, endpoint)
+        assert reply.json()["error"]["code"] == error.code
+        DOCUMENTED.check(reply)
+    DOCUMENTED.check(await ask(connect(MemoryQueue()), endpoint))
 
 
 class PackingQueue(MemoryQueue):
@@ -149,7 +195,7 @@ class PackingQueue(MemoryQueue):
 
 @pytest.mark.parametrize("endpoint", [each for each in DOCUMENTED.endpoints if each.example], ids=name_of)
 async def test_no_number_is_too_large_to_be_answered_as_documented(connect: Connect, endpoint: Endpoint):
-    client = connect(PackingQueue(MODELS))
+    client = connect(PackingQueue(MODELS), collections=MemoryCollections())
     schema = endpoint.said["requestBody"]["content"]["application/json"]["schema"]
     for each in schema.get("anyOf", [schema]):
         component = DOCUMENT["components"]["schemas"][each["$ref"].rpartition("/")[2]]

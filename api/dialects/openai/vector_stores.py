@@ -1,0 +1,206 @@
+"""OpenAI's vector stores: collections under another name. Their files are the documents that `mlxq ingest` took."""
+
+from pathlib import PurePath
+from typing import Annotated, Literal
+
+import msgspec
+from fastapi import FastAPI
+from starlette.requests import Request
+from starlette.responses import Response
+
+from api.dialects.dialect import Dialect, json_response
+from api.dialects.openai.vector_search import (
+    VectorSearchReply,
+    VectorSearchRequest,
+    encode_results,
+    search_query,
+)
+from api.openapi.operation import ASKS, WORKS, Operation, reading
+from api.requests.body import decode_query
+from api.route import add_route
+from api.work.perform import CancelOnDisconnect
+from jobs.errors import InvalidInput
+from jobs.search.documents import CollectionInfo, DocumentInfo
+from jobs.search.errors import StoreUnavailable, UnknownCollection, UnknownDocument
+
+
+class ListQuery(msgspec.Struct, frozen=True, kw_only=True):
+    """after: the id of the last one that the caller has. order is ignored: lists are in the order of ids."""
+
+    after: str | None = None
+    limit: Annotated[int, msgspec.Meta(ge=1, le=100)] = 20
+    order: Literal["asc", "desc"] = "desc"
+
+
+class FileCounts(msgspec.Struct, frozen=True, kw_only=True):
+    in_progress: int = 0
+    completed: int
+    failed: int = 0
+    cancelled: int = 0
+    total: int
+
+
+class VectorStoreReply(msgspec.Struct, frozen=True, kw_only=True):
+    """id, name: the collection's name. created_at, usage_bytes: not known, 0."""
+
+    id: str
+    object: Literal["vector_store"] = "vector_store"
+    created_at: int = 0
+    name: str
+    usage_bytes: int = 0
+    file_counts: FileCounts
+    status: Literal["completed"] = "completed"
+    expires_after: None = None
+    expires_at: int | None = None
+    last_active_at: int | None = None
+    metadata: dict[str, str] = {}
+
+
+class VectorStoreListReply(msgspec.Struct, frozen=True, kw_only=True):
+    object: Literal["list"] = "list"
+    data: list[VectorStoreReply]
+    first_id: str | None
+    last_id: str | None
+    has_more: bool
+
+
+class VectorStoreFileReply(msgspec.Struct, frozen=True, kw_only=True):
+    """id: the document's. attributes: path, filename and pages."""
+
+    id: str
+    object: Literal["vector_store.file"] = "vector_store.file"
+    created_at: int
+    vector_store_id: str
+    usage_bytes: int = 0
+    status: Literal["completed"] = "completed"
+    last_error: None = None
+    attributes: dict[str, str | float | bool]
+
+
+class VectorStoreFileListReply(msgspec.Struct, frozen=True, kw_only=True):
+    object: Literal["list"] = "list"
+    data: list[VectorStoreFileReply]
+    first_id: str | None
+    last_id: str | None
+    has_more: bool
+
+
+_STORES = reading("search", VectorStoreListReply, InvalidInput, StoreUnavailable, query=ListQuery)
+_STORE = reading("search", VectorStoreReply, UnknownCollection, StoreUnavailable)
+_FILES = reading(
+    "search", VectorStoreFileListReply, InvalidInput, UnknownCollection, StoreUnavailable, query=ListQuery
+)
+_FILE = reading("search", VectorStoreFileReply, UnknownCollection, UnknownDocument, StoreUnavailable)
+_SEARCH = Operation(
+    "POST",
+    "search",
+    {200: (VectorSearchReply,)},
+    (*WORKS, UnknownCollection, StoreUnavailable),
+    body=(VectorSearchRequest,),
+    example={"query": "how long is a lease?", "max_num_results": 3},
+)
+_REFUSED = Operation("POST", "search", {}, (InvalidInput, *ASKS))
+
+_decoder = msgspec.json.Decoder(VectorSearchRequest)
+
+
+class VectorStores(Dialect):
+    """/v1/vector_stores, and what of /v1/files there cannot be."""
+
+    def add_routes(self, app: FastAPI) -> None:
+        store = "/v1/vector_stores/{vector_store_id}"
+        add_route(app, f"{store}/search", self.search_vector_store, _SEARCH)
+        add_route(app, "/v1/vector_stores", self.list_vector_stores, _STORES)
+        add_route(app, store, self.retrieve_vector_store, _STORE)
+        add_route(app, f"{store}/files", self.list_vector_store_files, _FILES)
+        add_route(app, f"{store}/files/{{file_id}}", self.retrieve_vector_store_file, _FILE)
+        add_route(app, "/v1/vector_stores", self.create_vector_store, _REFUSED)
+        add_route(app, f"{store}/files", self.create_vector_store_file, _REFUSED)
+        add_route(app, "/v1/files", self.create_file, _REFUSED)
+
+    async def search_vector_store(self, request: Request) -> Response:
+        """The chunks and pages of a store that fit best, best first."""
+        asked, _ = await self.read(request, _decoder)
+        query = search_query(asked, request.path_params["vector_store_id"])
+        with CancelOnDisconnect(request):
+            found = await self.collections.search(query)
+        return json_response(encode_results(asked, found.hits))
+
+    async def list_vector_stores(self, request: Request) -> Response:
+        """All collections, by name."""
+        query = decode_query(request, ListQuery)
+        found = [_store_reply(each) for each in await self.collections.list_collections()]
+        left = [each for each in found if query.after is None or each.id > query.after]
+        shown = left[: query.limit]
+        reply = VectorStoreListReply(
+            data=shown,
+            first_id=shown[0].id if shown else None,
+            last_id=shown[-1].id if shown else None,
+            has_more=len(left) > len(shown),
+        )
+        return json_response(msgspec.json.encode(reply))
+
+    async def retrieve_vector_store(self, request: Request) -> Response:
+        """One collection."""
+        name = request.path_params["vector_store_id"]
+        for each in await self.collections.list_collections():
+            if each.name == name:
+                return json_response(msgspec.json.encode(_store_reply(each)))
+        raise UnknownCollection
+
+    async def list_vector_store_files(self, request: Request) -> Response:
+        """The documents of a collection."""
+        query = decode_query(request, ListQuery)
+        found = await self.collections.list_documents(
+            request.path_params["vector_store_id"], after=query.after, limit=query.limit
+        )
+        shown = [_file_reply(each) for each in found.documents]
+        reply = VectorStoreFileListReply(
+            data=shown,
+            first_id=shown[0].id if shown else None,
+            last_id=shown[-1].id if shown else None,
+            has_more=found.next is not None,
+        )
+        return json_response(msgspec.json.encode(reply))
+
+    async def retrieve_vector_store_file(self, request: Request) -> Response:
+        """One document."""
+        asked = request.path_params
+        found = await self.collections.document(asked["vector_store_id"], asked["file_id"])
+        return json_response(msgspec.json.encode(_file_reply(found)))
+
+    async def create_vector_store(self, request: Request) -> Response:
+        """Always refused: a collection is made by `mlxq ingest`."""
+        raise InvalidInput(
+            "Vector stores are not made here: `mlxq ingest FOLDER --into NAME` makes one of a folder's documents."
+        )
+
+    async def create_vector_store_file(self, request: Request) -> Response:
+        """Always refused: documents come in by `mlxq ingest`."""
+        raise InvalidInput(
+            "Files are not added here: `mlxq ingest FOLDER --into NAME` adds a folder's documents to a vector store."
+        )
+
+    async def create_file(self, request: Request) -> Response:
+        """Always refused: files are read where they lie."""
+        raise InvalidInput(
+            "Files are not uploaded: `mlxq ingest FOLDER --into NAME` reads them where they lie."
+        )
+
+
+def _store_reply(info: CollectionInfo) -> VectorStoreReply:
+    counts = FileCounts(completed=info.documents, total=info.documents)
+    return VectorStoreReply(id=info.name, name=info.name, file_counts=counts)
+
+
+def _file_reply(info: DocumentInfo) -> VectorStoreFileReply:
+    return VectorStoreFileReply(
+        id=info.document,
+        created_at=int(info.ingested_at),
+        vector_store_id=info.collection,
+        attributes={
+            "path": info.paths[0],
+            "filename": PurePath(info.paths[0]).name,
+            "pages": info.pages,
+        },
+    )
