@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from cli.options.collections import add_collections
 from cli.options.engine import add_engine
+from cli.options.search import add_search
 from cli.parser import Parser
 
 if TYPE_CHECKING:
@@ -34,6 +35,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             from cli.commands.serve import serve as run
         case "collections":
             run = _collections(options)
+        case "search":
+            run = _search(options)
         case _:
             from cli.commands.worker import worker as run
 
@@ -73,6 +76,12 @@ def _collections(options: argparse.Namespace) -> Callable[["Settings"], int]:
     return lambda settings: collections(settings, request)
 
 
+def _search(options: argparse.Namespace) -> Callable[["Settings"], int]:
+    from cli.commands.search import search
+
+    return lambda settings: search(settings, options)
+
+
 def complain(error: object) -> None:
     from jobs.process.colour import paint
 
@@ -104,6 +113,7 @@ def build_parser() -> argparse.ArgumentParser:
 
     add_engine(command)
     add_collections(command)
+    add_search(command)
     command("settings", "List every setting: variable, default, meaning.")
     command("version", "Print the version.")
     return parser

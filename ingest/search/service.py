@@ -5,12 +5,12 @@ from pathlib import Path
 from qdrant_client import AsyncQdrantClient
 
 from ingest.collections.contents import Contents
+from ingest.pages.heatmap import Heatmaps
 from ingest.pages.marked import marked
 from ingest.pages.viewer import PageViewer
 from ingest.queries.embedding import QueryEmbedder
 from ingest.queries.perform import Queue
 from ingest.search.found import Found
-from ingest.search.heatmap import Heatmaps
 from ingest.search.rerank import Reranker
 from ingest.search.retrieval import Retrieval
 from ingest.search.searcher import Searcher

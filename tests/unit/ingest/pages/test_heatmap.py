@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from ingest.search.heatmap import parts_of, probes
+from ingest.pages.heatmap import parts_of, probes
 from tests.support.vectors.word_queue import BEFORE, BEHIND, query_rows
 
 
