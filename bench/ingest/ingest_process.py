@@ -28,8 +28,8 @@ from ingest.manifest.manifest import Manifest, manifest_path
 from ingest.manifest.paths import PathRecords
 from ingest.pipeline.pipeline import Pipeline
 from ingest.pipeline.work import DocumentWork, Target, text_target, visual_target
-from ingest.qdrant.bulk import EmbeddedWriter
 from ingest.qdrant.connect import connect as connect_store
+from ingest.qdrant.embedded_writer import EmbeddedWriter
 from ingest.scan.scanner import Scanner
 from ingest.text.bm25 import document_vector
 from ingest.text.chunker import Chunker

@@ -24,8 +24,9 @@ from bench.vectors.made_up import COLUMNS, DIMENSION, DOCUMENT_PAGES, GRID, ROWS
 from ingest.collections.collections import Collections
 from ingest.collections.fingerprint import Fingerprint
 from ingest.collections.points import PageFacts, visual_point
-from ingest.qdrant.bulk import MAX_POINTS, EmbeddedWriter
+from ingest.qdrant.bulk import MAX_POINTS
 from ingest.qdrant.connect import connect, connect_async
+from ingest.qdrant.embedded_writer import EmbeddedWriter
 from ingest.qdrant.folder import vector_folder
 from ingest.search.retrieval import Retrieval, Wanted
 from jobs.process.parent_watch import ParentPipe

@@ -1,20 +1,15 @@
-"""Storing pages in bulk: as bytes, because vectors as JSON cost far more than storing them."""
+"""Points to be stored in bulk, and who stores them."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple, Protocol
 
-import httpx
-import msgspec
 import numpy as np
 
-from ingest.qdrant.connect import TIMEOUT_S
-from ingest.qdrant.folder import vector_folder
-from ingest.qdrant.packed import PACKED, PackedArray, PackedPoint
-from jobs.search.errors import StoreUnavailable
-from jobs.settings import Settings
-
 MAX_POINTS = 16
-"""In one request: the store answers nobody else meanwhile."""
+"""In one request: the embedded store answers nobody else meanwhile."""
+
+MAX_BYTES = 16 << 20
+"""In one request, vectors as float32. A server refuses more than 32 MiB."""
 
 Vector = np.ndarray[Any, np.dtype[np.float16]] | np.ndarray[Any, np.dtype[np.float32]]
 
@@ -47,39 +42,16 @@ class BulkWriter(Protocol):
     def close(self) -> None: ...
 
 
-class EmbeddedWriter:
-    """Stores points in the embedded store. For one thread."""
-
-    def __init__(self, settings: Settings) -> None:
-        transport = httpx.HTTPTransport(uds=str(vector_folder(settings).socket))
-        self._client = httpx.Client(transport=transport, base_url="http://store", timeout=TIMEOUT_S)
-
-    def close(self) -> None:
-        self._client.close()
-
-    def upsert(self, collection: str, points: Sequence[BulkPoint]) -> None:
-        """Raises: UpsertFailed, StoreUnavailable."""
-        for start in range(0, len(points), MAX_POINTS):
-            body = msgspec.msgpack.encode([_packed(each) for each in points[start : start + MAX_POINTS]])
-            try:
-                reply = self._client.put(
-                    f"/collections/{collection}/points", content=body, headers={"content-type": PACKED}
-                )
-            except httpx.TransportError as error:
-                raise StoreUnavailable(f"The vector store does not answer: {error}.") from error
-            if reply.is_error:
-                raise UpsertFailed(reply.json()["status"]["error"])
-
-
-def _packed(point: BulkPoint) -> PackedPoint:
-    sparse = {
-        name: (np.asarray(indices, "<u4").tobytes(), np.asarray(values, "<f4").tobytes())
-        for name, (indices, values) in point.sparse.items()
-    }
-    vectors = {name: _array(vector) for name, vector in point.vectors.items()}
-    return PackedPoint(point.id, vectors, sparse, dict(point.payload))
-
-
-def _array(vector: Vector) -> PackedArray:
-    little = vector.astype(vector.dtype.newbyteorder("<"), copy=False)
-    return PackedArray(f"<f{vector.dtype.itemsize}", vector.shape, np.ascontiguousarray(little).tobytes())
+def batches(points: Sequence[BulkPoint]) -> Iterator[list[BulkPoint]]:
+    """As many points as fit into one request, at least one."""
+    batch: list[BulkPoint] = []
+    size_bytes = 0
+    for point in points:
+        of_point = 4 * sum(vector.size for vector in point.vectors.values())
+        if batch and (len(batch) == MAX_POINTS or size_bytes + of_point > MAX_BYTES):
+            yield batch
+            batch, size_bytes = [], 0
+        batch.append(point)
+        size_bytes += of_point
+    if batch:
+        yield batch

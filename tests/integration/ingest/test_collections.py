@@ -10,8 +10,8 @@ from qdrant_client import QdrantClient, models
 from ingest.collections.collections import Collections
 from ingest.collections.documents import StoredDocument
 from ingest.collections.fingerprint import Fingerprint, FingerprintMismatch
-from ingest.qdrant.bulk import EmbeddedWriter
 from ingest.qdrant.connect import connect
+from ingest.qdrant.embedded_writer import EmbeddedWriter
 from jobs.settings import Settings
 from tests.support.vectors.documents import COLSMALL, DIMENSION, MINILM, NOW, chunk, page, store_in
 

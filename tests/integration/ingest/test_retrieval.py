@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from ingest.collections.collections import Collections
-from ingest.qdrant.bulk import EmbeddedWriter
 from ingest.qdrant.connect import connect, connect_async
+from ingest.qdrant.embedded_writer import EmbeddedWriter
 from ingest.search import prefetch
 from ingest.search.found import Found
 from ingest.search.retrieval import Retrieval, Wanted

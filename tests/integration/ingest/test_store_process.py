@@ -14,8 +14,9 @@ from qdrant_client import QdrantClient
 from qdrant_client.http.exceptions import UnexpectedResponse
 
 from cli.configuration import child_environ
-from ingest.qdrant.bulk import BulkPoint, EmbeddedWriter, UpsertFailed
+from ingest.qdrant.bulk import BulkPoint, UpsertFailed
 from ingest.qdrant.connect import connect
+from ingest.qdrant.embedded_writer import EmbeddedWriter
 from ingest.qdrant.folder import vector_folder
 from jobs.process.parent_watch import ParentPipe
 from jobs.search.errors import StoreUnavailable
