@@ -44,8 +44,8 @@ class Plan(NamedTuple):
         so that a job's time to settle is about faults and not about a backlog. most_open: a producer with so many open
         jobs waits, where a busy machine has less capacity than that.
     fault_every_s: mean pause between faults when they come together.
-    slack_s: what settling after the last fault, and clearing up, may take beyond the lease and the ttls. The long run
-        measures it on a quiet machine; the short one is a test, and holds on a busy machine too.
+    slack_s: what settling after the last fault may take beyond the lease and the time of as many jobs without a fault,
+        and clearing up beyond the ttls. The short run is a test, and holds on a busy machine too.
     poison_every: one in so many of a producer's jobs takes its worker down, again and again. calm_at: no more of them
         come once that share of the jobs was submitted.
     beside: so many faults of a turn come at once. newer_workers, newer_producers: the first so many of each are of the
@@ -61,7 +61,7 @@ class Plan(NamedTuple):
     turns: int
     burst: int = 8
     burst_every_s: float = 0.25
-    most_open: int = 200
+    most_open: int = 100
     fault_every_s: float = 1.0
     poison_every: int = 400
     calm_at: float = 1.0

@@ -15,7 +15,15 @@ from pathlib import Path
 import msgspec
 
 from jobs.client.queue import JobQueue
-from jobs.errors import JobCanceled, JobError, Overloaded, QueueUnavailable, ResultTimeout, UnknownJob
+from jobs.errors import (
+    IdempotencyConflict,
+    JobCanceled,
+    JobError,
+    Overloaded,
+    QueueUnavailable,
+    ResultTimeout,
+    UnknownJob,
+)
 from jobs.generate import GenerateJob
 from jobs.job import ENDED
 from jobs.process.cancelling import cancel_and_wait
@@ -133,6 +141,7 @@ class Producer:
 
     async def _submit(self, each: Order, note: Note) -> str:
         """The id; "" for an order that may or may not have arrived. With an idempotency key it is sent again."""
+        began = time.monotonic()
         while True:
             note.attempts += 1
             note.sent_at = time.time()
@@ -142,6 +151,10 @@ class Producer:
                 if each.options.idempotency_key is None:
                     return ""
                 await asyncio.sleep(0.2)
+            except IdempotencyConflict:  # an earlier try arrived, and its result is gone by now
+                if not each.brief or time.monotonic() - began < self.plan.brief_ttl_s:
+                    raise
+                return ""
 
     async def _cancel(self, job_id: str) -> bool | None:
         try:

@@ -77,6 +77,16 @@ def test_each_sort_of_damage_is_found(stored: Stored, problems: dict[str, int]):
     assert found([note()], [stored]) == problems
 
 
+def test_a_rush_takes_as_long_as_the_last_of_its_own_jobs():
+    def job(created_at: float, ended_at: float) -> Stored:
+        return STORED._replace(id=f"{int(created_at * 1000):011x}" + "b" * 20, ended_at_s=ended_at)
+
+    audit = Audit(PLAN, [], Garbage(FakeStrictRedis(), random.Random(0)), [])
+    audit.run([job(99.0, 120.0), job(100.1, 104.0), job(100.9, 103.0), job(110.0, 111.0)], brief=())
+    assert audit.rush_s(100.0) == 4.0
+    assert audit.rush_s(200.0) == 0.0
+
+
 def test_two_jobs_of_one_order_are_found():
     assert found([note()], [STORED, STORED._replace(id="other")]) == {"doubled": 1}
 

@@ -38,6 +38,9 @@ they may hang, or be full.
 ASK_AGAIN_S = 0.02
 """After so long it asks whether its part has grown: more may have come."""
 
+SUSPECTS_TURN_S = 0.5
+"""So long suspects are begun in one turn, for which the worker has let its hand become empty. Then come fresh jobs."""
+
 RETRY_S = 0.2
 """Between two tries while Redis is away."""
 
@@ -93,6 +96,8 @@ class ClaimLoop:
         self._reported: frozenset[str] = frozenset()
         """Queues that had work left after the last CLAIM."""
         self._turn = _Turn.NONE
+        self._turn_ends_at = 0.0
+        """By time.monotonic: from then on no further suspects are begun in this turn."""
         self._left: dict[str, _Left] = {}
         """Queues of which this worker has its part, and which others may take the rest of."""
         self._newer: Mapping[str, int] = {}
@@ -125,9 +130,11 @@ class ClaimLoop:
         if len(self._in_flight):
             return False
         if self._turn is _Turn.BEGUN:
-            return self._claim_suspects()
-        self._turn = _Turn.NONE
-        return self._claim_fresh()
+            self._turn_ends_at = time.monotonic() + SUSPECTS_TURN_S
+        elif time.monotonic() >= self._turn_ends_at:
+            self._turn = _Turn.NONE
+            return self._claim_fresh()
+        return self._claim_suspects()
 
     def _claim_fresh(self) -> bool:
         capacities = self._capacities()
@@ -172,6 +179,8 @@ class ClaimLoop:
         capacities = [each for each in self._capacities() if each.jobs > 0]
         taken = self._queue.claim(capacities, max_jobs=SUSPECTS_AT_ONCE, suspect=True)
         self._turn = _Turn.TAKEN
+        if not taken.claims:
+            self._turn_ends_at = 0.0
         self._take(taken)
         return not taken.claims
 

@@ -3,12 +3,15 @@
 from collections import Counter
 from collections.abc import Iterable, Sequence
 
+from jobs.store import record
 from tests.chaos.audit.stored import Stored
 from tests.chaos.faults.garbage import Garbage
 from tests.chaos.faults.losses import Loss, may_be_lost, was_told_of_lost
 from tests.chaos.order import EXPECTED, INNOCENT
 from tests.chaos.plan import Plan
 from tests.chaos.producer import Note
+
+RUSH_S = 1.0
 
 
 def _is_excused(stored: Stored, max_crashes: int) -> bool:
@@ -129,8 +132,23 @@ class Audit:
 
         Without the flaky ones: they wait for their retries, which has nothing to do with faults.
         """
-        innocent = [each for each in self.stored.values() if each.kind in INNOCENT and each.kind != "flaky"]
-        return sorted((each.ended_at_s - since_s, each) for each in innocent if each.ended_at_s > since_s)
+        return sorted(
+            (each.ended_at_s - since_s, each) for each in self._innocent() if each.ended_at_s > since_s
+        )
+
+    def rush_s(self, since_s: float) -> float:
+        """What the innocent jobs that came within RUSH_S of a moment took from then on."""
+        return max(
+            (
+                each.ended_at_s - since_s
+                for each in self._innocent()
+                if since_s <= (record.created_at(each.id) or 0.0) <= since_s + RUSH_S
+            ),
+            default=0.0,
+        )
+
+    def _innocent(self) -> list[Stored]:
+        return [each for each in self.stored.values() if each.kind in INNOCENT and each.kind != "flaky"]
 
     def worst_crashes(self) -> int:
         """Most worker deaths that one innocent job was suspected of."""

@@ -31,6 +31,7 @@ from tests.support.running_worker import (
     vectors,
 )
 from tests.support.waiting import PATIENCE_S, until, until_async
+from workers.loops import claim
 from workers.models.model_cache import preloaded
 from workers.queue.client import SUSPECTS_AT_ONCE, WorkerQueue
 from workers.queue.execution import QueueCapacity
@@ -167,27 +168,52 @@ async def _is_drained(queue: JobQueue) -> bool:
     return all(lane.queued + lane.started == 0 for lane in (await queue.stats()).queues)
 
 
+async def suspects_and_a_fresh_one(
+    queue: JobQueue, worker: ThreadWorker, redis_client: redis.Redis, crashes: int
+) -> None:
+    """Twenty jobs in which so many workers died are done beside an interactive one."""
+    redis_client.set(keys.SUSPENDED, 1)
+    await until(lambda: worker.is_suspended)
+    suspects = [await queue.submit(job(f"s{n}"), SubmitOptions(lane=Lane.BULK)) for n in range(20)]
+    for ticket in suspects:
+        redis_client.hset(keys.job(ticket.id), "mlxq_crashes", crashes)
+    bulk = keys.queue_name("embed", "fake", Lane.BULK)
+    redis_client.rename(keys.queue(bulk), keys.suspects(bulk))
+    redis_client.zadd("mlxq:suspects", {bulk: time.time()})
+    asked = await queue.submit(job("interactive"), INTERACTIVE)
+    redis_client.delete(keys.SUSPENDED)
+    for ticket in (asked, *suspects):
+        await queue.wait(ticket.id, PATIENCE_S)
+
+
 @pytest.mark.parametrize(("crashes", "most_beside"), [(2, SUSPECTS_AT_ONCE), (3, 1)])
 async def test_fresh_interactive_work_does_not_wait_for_all_suspects(
     queue: JobQueue,
     worker: ThreadWorker,
     redis_client: redis.Redis,
     runner: FakeRunner,
+    monkeypatch: pytest.MonkeyPatch,
     crashes: int,
     most_beside: int,
 ):
-    redis_client.set(keys.SUSPENDED, 1)
-    await until(lambda: worker.is_suspended)
-    suspects = [await queue.submit(job(f"s{n}"), SubmitOptions(lane=Lane.BULK)) for n in range(20)]
-    for ticket in suspects:
-        redis_client.hset(keys.job(ticket.id), "mlxq_crashes", crashes)
-    asked = await queue.submit(job("interactive"), INTERACTIVE)
-    redis_client.delete(keys.SUSPENDED)
-    await queue.wait(asked.id, PATIENCE_S)
-    for ticket in suspects:
-        await queue.wait(ticket.id, PATIENCE_S)
+    monkeypatch.setattr(claim, "SUSPECTS_TURN_S", 0)
+    await suspects_and_a_fresh_one(queue, worker, redis_client, crashes)
     assert [batch for batch in runner.batches[:3] if batch == ["interactive"]] == [["interactive"]]
     assert max(map(len, runner.batches)) <= most_beside
+
+
+async def test_suspects_that_take_little_time_are_done_in_one_turn(
+    queue: JobQueue,
+    worker: ThreadWorker,
+    redis_client: redis.Redis,
+    runner: FakeRunner,
+    monkeypatch: pytest.MonkeyPatch,
+):
+    """A worker that is never without fresh work lets its hand become empty for a turn, and seldom."""
+    monkeypatch.setattr(claim, "SUSPECTS_TURN_S", 60)
+    await suspects_and_a_fresh_one(queue, worker, redis_client, crashes=3)
+    assert [len(batch) for batch in runner.batches] == [1] * 21
+    assert runner.batches[20] == ["interactive"]
 
 
 async def test_a_job_of_a_later_version_is_told_of_once_and_costs_no_busy_loop(
