@@ -26,7 +26,7 @@ from tests.chaos.audit.stored import read_all
 from tests.chaos.crew import READY_S, Producers, Workers, all_ready, announced
 from tests.chaos.faults.faults import Faults
 from tests.chaos.faults.garbage import Garbage
-from tests.chaos.faults.losses import run_clock
+from tests.chaos.faults.losses import Stalls, run_clock
 from tests.chaos.faults.site import Site
 from tests.chaos.plan import ALONE, LAST, Plan
 from tests.chaos.producer import Note
@@ -62,7 +62,8 @@ class Driver:
         self._chance = random.Random(plan.seed)
         self._direct = connect(site.url)
         self._client = connect_async(site.url)
-        self._watch = ReplyWatch(self._client)
+        self._stalls = Stalls()
+        self._watch = ReplyWatch(self._client, self._stalls)
         self._garbage = Garbage(self._direct, random.Random(f"garbage {plan.seed}"))
 
     async def run(self) -> Report:
@@ -72,7 +73,10 @@ class Driver:
             await self._site.start()
             stack.push_async_callback(self._client.aclose)
             stack.callback(self._direct.close)
-            beside = [asyncio.create_task(each) for each in (self._watch.run(), run_clock(self._client))]
+            beside = [
+                asyncio.create_task(each)
+                for each in (self._watch.run(), self._stalls.run(), run_clock(self._client))
+            ]
             stack.push_async_callback(cancel_and_wait, *beside)
             workers = Workers(self._plan, self._site.urls, self._folder)
             stack.push_async_callback(workers.stop)
@@ -185,11 +189,10 @@ class Driver:
         since_s: float, started: float,
     ) -> Report:  # fmt: skip
         plan = self._plan
-        brief = {note.id for note in notes if note.kind in ("single", "multi")}
         audit = Audit(plan, notes, self._garbage, faults.losses)
         queue = JobQueue(connect_async(self._site.url), Settings(redis_url=self._site.url))
         with reading_later_records(by=int(plan.newer_producers > 0)):
-            audit.run([each async for each in read_all(self._client, queue, plan)], brief)
+            audit.run([each async for each in read_all(self._client, queue, plan)])
         await queue.aclose()
         problems = {
             **audit.problems, "told twice": self._watch.repeated(faults.losses), "taken": faults.taken

@@ -30,6 +30,7 @@ from jobs.process.cancelling import cancel_and_wait
 from jobs.settings import Settings
 from jobs.store import record
 from jobs.store.connection import connect_async
+from tests.chaos.faults.losses import Heard, Stalls
 from tests.chaos.order import POISON, Order, greedy, is_right, order
 from tests.chaos.plan import Plan
 
@@ -46,8 +47,9 @@ class Note(msgspec.Struct):
     """What a producer knows of one order.
 
     id: "" where no submit was acknowledged. told: finished, wrong, canceled, expired, untold, or a failure's code.
-    canceled: what the cancel call answered, None where it was not made or not answered. Times are those of the last
-    try of each call, by time.time(); heard_at: of the stream's events.
+    canceled: what the cancel call answered, None where it was not made or not answered. brief: its result lives
+    shortly. Times are by time.time(), those of calls of their last try; first_sent_at: of the first one. heard: of the
+    stream's events.
     """
 
     producer: int
@@ -58,11 +60,13 @@ class Note(msgspec.Struct):
     told: str = "untold"
     canceled: bool | None = None
     problem: str = ""
+    brief: bool = False
+    first_sent_at: float = 0.0
     sent_at: float = 0.0
     acknowledged_at: float = 0.0
-    canceled_at: float = 0.0
-    told_at: float = 0.0
-    heard_at: list[float] = msgspec.field(default_factory=list)
+    canceled_heard: Heard = Heard(0.0)
+    told_heard: Heard = Heard(0.0)
+    heard: list[Heard] = msgspec.field(default_factory=list)
 
 
 class Counts(msgspec.Struct):
@@ -91,6 +95,7 @@ class Producer:
         self.burst = plan.burst
         self.rush = 0
         self.stopping = asyncio.Event()
+        self.stalls = Stalls()
 
     async def run(self) -> None:
         await self.queue.start()
@@ -101,7 +106,9 @@ class Producer:
             count, self.rush = burst + self.rush, 0
             for at in range(number, number + count):
                 each = order(self.plan, self.number, at, poison=self.poison)
-                task = asyncio.create_task(self._follow(each, Note(self.number, at, each.kind)))
+                task = asyncio.create_task(
+                    self._follow(each, Note(self.number, at, each.kind, brief=each.brief))
+                )
                 following.add(task)
                 task.add_done_callback(following.discard)
             number += count
@@ -124,9 +131,9 @@ class Producer:
                 if each.kind == "canceled":
                     await asyncio.sleep(each.cancel_after_s)
                     note.canceled = await self._cancel(note.id)
-                    note.canceled_at = time.time()
+                    note.canceled_heard = self.stalls.heard()
                 note.told = await self._outcome(each, note)
-                note.told_at = time.time()
+                note.told_heard = self.stalls.heard()
         except (
             Exception,  # noqa: BLE001
             asyncio.CancelledError,
@@ -141,10 +148,10 @@ class Producer:
 
     async def _submit(self, each: Order, note: Note) -> str:
         """The id; "" for an order that may or may not have arrived. With an idempotency key it is sent again."""
-        began = time.monotonic()
         while True:
             note.attempts += 1
             note.sent_at = time.time()
+            note.first_sent_at = note.first_sent_at or note.sent_at
             try:
                 return (await self.queue.submit(each.job, each.options)).id
             except (QueueUnavailable, Overloaded):  # the second where Redis' memory is full
@@ -152,7 +159,7 @@ class Producer:
                     return ""
                 await asyncio.sleep(0.2)
             except IdempotencyConflict:  # an earlier try arrived, and its result is gone by now
-                if not each.brief or time.monotonic() - began < self.plan.brief_ttl_s:
+                if not each.brief or time.time() - note.first_sent_at < self.plan.brief_ttl_s:
                     raise
                 return ""
 
@@ -212,7 +219,7 @@ class Producer:
                     return False
                 reading.last = number
                 reading.text += "".join(piece.text for piece in pieces.pieces)
-                note.heard_at.append(time.time())
+                note.heard.append(self.stalls.heard())
                 if each.polled and number == LEFT_AFTER:
                     raise ResultTimeout
         return reading.text == greedy(each.job)
@@ -250,7 +257,8 @@ async def main() -> None:
     plan = msgspec.json.decode(options.plan, type=Plan)
     record.VERSION += options.number < plan.newer_producers
     producer = Producer(plan, options.number, options.url)
-    side = [asyncio.create_task(obey(producer)), asyncio.create_task(report(producer))]
+    beside = (obey(producer), report(producer), producer.stalls.run())
+    side = [asyncio.create_task(each) for each in beside]
     await producer.run()
     options.notes.write_bytes(msgspec.json.encode(producer.notes))
     await cancel_and_wait(*side)

@@ -11,7 +11,7 @@ from tests.chaos.audit.audit import Audit
 from tests.chaos.audit.stored import Stored, log_problem
 from tests.chaos.driver import reading_later_records
 from tests.chaos.faults.garbage import Garbage
-from tests.chaos.faults.losses import Loss
+from tests.chaos.faults.losses import Heard, Loss
 from tests.chaos.order import greedy
 from tests.chaos.plan import short
 from tests.chaos.producer import Note
@@ -24,16 +24,20 @@ STORED = Stored(
 )  # fmt: skip
 
 
-def note(*, acknowledged_at: float = 5.0, told_at: float = 6.0, told: str = "finished") -> Note:
+def note(
+    *, acknowledged_at: float = 5.0, told_at: float = 6.0, late_s: float = 0.0, told: str = "finished",
+    brief: bool = False,
+) -> Note:  # fmt: skip
+    sent_at = acknowledged_at - 0.1
     return Note(
-        producer=1, number=5, kind="single", id="job", told=told, sent_at=acknowledged_at - 0.1,
-        acknowledged_at=acknowledged_at, told_at=told_at,
+        producer=1, number=5, kind="single", id="job", told=told, sent_at=sent_at, first_sent_at=sent_at,
+        acknowledged_at=acknowledged_at, told_heard=Heard(told_at, late_s), brief=brief,
     )  # fmt: skip
 
 
 def found(notes: list[Note], stored: list[Stored], *losses: Loss) -> dict[str, int]:
     audit = Audit(PLAN, notes, Garbage(FakeStrictRedis(), random.Random(0)), losses)
-    audit.run(stored, brief=())
+    audit.run(stored)
     return {sort: len(each) for sort, each in audit.problems.items() if each}
 
 
@@ -52,13 +56,32 @@ def test_a_job_may_be_gone_only_if_it_was_acknowledged_in_lost_time(
 
 
 @pytest.mark.parametrize(
-    ("told_at", "losses", "problems"),
-    [(10.5, [LOSS], {}), (9.5, [LOSS], {"wrong": 1}), (10.5, [], {"wrong": 1})],
+    ("told_at", "late_s", "losses", "problems"),
+    [
+        (10.5, 0.0, [LOSS], {}),
+        (9.5, 0.0, [LOSS], {"wrong": 1}),
+        (10.5, 0.0, [], {"wrong": 1}),
+        (11.4, 0.5, [LOSS], {}),  # it may have arrived at 10.9, before Redis was killed
+        (11.4, 0.2, [LOSS], {"wrong": 1}),
+        (9.9, 5.0, [LOSS], {"wrong": 1}),
+    ],
 )
+@pytest.mark.parametrize("told", ["internal_error", "expired"])
 def test_what_was_told_may_differ_from_what_is_stored_only_if_it_was_told_in_lost_time(
-    told_at: float, losses: list[Loss], problems: dict[str, int]
+    told_at: float, late_s: float, losses: list[Loss], problems: dict[str, int], told: str
 ):
-    assert found([note(told="internal_error", told_at=told_at)], [STORED], *losses) == problems
+    assert found([note(told=told, told_at=told_at, late_s=late_s)], [STORED], *losses) == problems
+
+
+@pytest.mark.parametrize(
+    ("brief", "told_after_s", "problems"),
+    [(True, PLAN.brief_ttl_s + 1, {}), (True, PLAN.brief_ttl_s - 1, {"lost": 1}), (False, 60, {"lost": 1})],
+)
+def test_only_a_result_that_lives_shortly_may_be_gone_and_not_before_its_time(
+    brief: bool, told_after_s: float, problems: dict[str, int]
+):
+    expired = note(told="expired", told_at=4.9 + told_after_s, brief=brief)
+    assert found([expired], []) == problems
 
 
 @pytest.mark.parametrize(
@@ -82,7 +105,7 @@ def test_a_rush_takes_as_long_as_the_last_of_its_own_jobs():
         return STORED._replace(id=f"{int(created_at * 1000):011x}" + "b" * 20, ended_at_s=ended_at)
 
     audit = Audit(PLAN, [], Garbage(FakeStrictRedis(), random.Random(0)), [])
-    audit.run([job(99.0, 120.0), job(100.1, 104.0), job(100.9, 103.0), job(110.0, 111.0)], brief=())
+    audit.run([job(99.0, 120.0), job(100.1, 104.0), job(100.9, 103.0), job(110.0, 111.0)])
     assert audit.rush_s(100.0) == 4.0
     assert audit.rush_s(200.0) == 0.0
 

@@ -1,13 +1,16 @@
 """The chaos driver's own judgement of what may be lost."""
 
+import asyncio
 import random
+import time
 from pathlib import Path
 
 import pytest
 
+from jobs.process.cancelling import cancel_and_wait
 from jobs.store.connection import connect
 from jobs.store.redis_server import RedisServer
-from tests.chaos.faults.losses import CLOCK, Loss, cut_file, may_be_lost, was_told_of_lost
+from tests.chaos.faults.losses import CLOCK, Heard, Loss, Stalls, cut_file, may_be_lost, was_told_of_lost
 
 
 @pytest.mark.parametrize("seed", range(4))
@@ -60,4 +63,21 @@ def test_only_what_was_under_way_in_the_lost_time_may_be_lost(
 
 
 def test_only_what_was_heard_in_the_lost_time_may_have_changed():
-    assert [was_told_of_lost(LOSSES, at) for at in (9.9, 10.0, 11.5, 12.5)] == [False, True, True, False]
+    assert [was_told_of_lost(LOSSES, Heard(at)) for at in (9.9, 10.0, 11.0, 11.1)] == [
+        False,
+        True,
+        True,
+        False,
+    ]
+    assert was_told_of_lost(LOSSES, Heard(11.5, late_s=0.6))
+
+
+async def test_a_process_that_was_held_up_heard_what_it_hears_so_much_later():
+    stalls = Stalls()
+    watching = asyncio.create_task(stalls.run())
+    await asyncio.sleep(0)
+    time.sleep(0.3)
+    assert stalls.heard().late_s >= 0.3
+    await asyncio.sleep(0)
+    assert stalls.heard().late_s >= 0.3
+    await cancel_and_wait(watching)

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from jobs.store import record
 from tests.chaos.audit.stored import Stored
 from tests.chaos.faults.garbage import Garbage
-from tests.chaos.faults.losses import Loss, may_be_lost, was_told_of_lost
+from tests.chaos.faults.losses import Heard, Loss, may_be_lost, was_told_of_lost
 from tests.chaos.order import EXPECTED, INNOCENT
 from tests.chaos.plan import Plan
 from tests.chaos.producer import Note
@@ -57,14 +57,12 @@ class Audit:
         self.lost_with_the_file = 0
         self.changed_with_the_file = 0
 
-    def run(self, stored: Iterable[Stored], brief: Iterable[str]) -> None:
-        """brief: ids whose records may have expired by now."""
+    def run(self, stored: Iterable[Stored]) -> None:
         self.stored = {each.id: each for each in stored}
-        brief = set(brief)
         for each in self.stored.values():
             self._check_stored(each)
         for note in self._notes:
-            self._check_note(note, note.id in brief)
+            self._check_note(note)
         for job_id in self._garbage.expected.keys() - self.stored.keys():
             strewn = self._garbage.strewn_at[job_id]
             if may_be_lost(self._losses, strewn, strewn):
@@ -88,35 +86,37 @@ class Audit:
         if stored.log or (stored.status == "finished" and not stored.right):
             self.problems["wrong"].append(f"{stored}")
 
-    def _check_note(self, note: Note, brief: bool) -> None:
+    def _check_note(self, note: Note) -> None:
         if note.problem:
             self.problems["surprising"].append(f"the client raised: {note}")
         if not note.id:
             return
         if note.told == "untold":
             self.problems["lost"].append(f"{note}")
-        if note.told == "wrong" and not self._is_changed(*note.heard_at):
+        if note.told == "wrong" and not self._is_changed(*note.heard):
             self.problems["wrong"].append(f"{note}")
         stored = self.stored.get(note.id)
         if stored is None:
             if may_be_lost(self._losses, note.sent_at, note.acknowledged_at):
                 self.lost_with_the_file += 1
-            elif not brief:
+            elif not note.brief:
                 self.problems["lost"].append(f"acknowledged, but not there: {note}")
+            elif note.told == "expired" and note.told_heard.at < note.first_sent_at + self._plan.brief_ttl_s:
+                self.problems["lost"].append(f"gone before its time: {note}")
             return
         outcome = "canceled" if stored.status == "canceled" else stored.code or "finished"
-        if note.told not in ("untold", "wrong", outcome) and not self._is_changed(note.told_at):
+        if note.told not in ("untold", "wrong", outcome) and not self._is_changed(note.told_heard):
             self.problems["wrong"].append(f"told otherwise than stored: {note} {stored}")
         if note.canceled not in (None, stored.status == "canceled") and not self._is_changed(
-            note.canceled_at
+            note.canceled_heard
         ):
             self.problems["wrong"].append(f"the cancel call answered otherwise: {note} {stored}")
         if stored.order != f"{note.producer}:{note.number}":
             self.problems["wrong"].append(f"another job under this id: {note} {stored}")
 
-    def _is_changed(self, *heard_at: float) -> bool:
+    def _is_changed(self, *heard: Heard) -> bool:
         """Whether Redis may have lost what was heard at one of these times."""
-        changed = any(was_told_of_lost(self._losses, at) for at in heard_at)
+        changed = any(was_told_of_lost(self._losses, each) for each in heard)
         self.changed_with_the_file += changed
         return changed
 

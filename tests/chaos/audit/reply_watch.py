@@ -1,7 +1,6 @@
 """Listens to every reply channel: a job's end must be told at most once to each."""
 
 import asyncio
-import time
 from collections import defaultdict
 from collections.abc import Sequence
 
@@ -10,24 +9,28 @@ import redis.asyncio
 from redis.exceptions import RedisError
 
 from jobs.job import ENDED
-from tests.chaos.faults.losses import Loss, was_told_of_lost
+from tests.chaos.faults.losses import Heard, Loss, Stalls, was_told_of_lost
 
 _decode = msgspec.msgpack.Decoder(list[tuple[str, str, bytes]]).decode
 
 
 class ReplyWatch:
-    """told: when each (channel, job id) was told of the job's end, by time.time(), while Redis could be reached."""
+    """told: when each (channel, job id) was told of the job's end, while Redis could be reached.
 
-    def __init__(self, client: redis.asyncio.Redis) -> None:
+    stalls: of this process.
+    """
+
+    def __init__(self, client: redis.asyncio.Redis, stalls: Stalls) -> None:
+        self._stalls = stalls
         self._redis = client
-        self.told: dict[tuple[bytes, str], list[float]] = defaultdict(list)
+        self.told: dict[tuple[bytes, str], list[Heard]] = defaultdict(list)
 
     def repeated(self, losses: Sequence[Loss]) -> list[str]:
         """What was told twice, though Redis did not lose the first end."""
         return [
             f"{job_id} told {len(times)} times on one channel"
             for (_, job_id), times in self.told.items()
-            if not all(was_told_of_lost(losses, at) for at in times[:-1])
+            if not all(was_told_of_lost(losses, heard) for heard in times[:-1])
         ]
 
     async def run(self) -> None:
@@ -39,6 +42,6 @@ class ReplyWatch:
                         if message["type"] == "pmessage":
                             for job_id, status, _ in _decode(message["data"]):
                                 if status in ENDED:
-                                    self.told[message["channel"], job_id].append(time.time())
+                                    self.told[message["channel"], job_id].append(self._stalls.heard())
             except (RedisError, OSError):
                 await asyncio.sleep(0.1)

@@ -9,6 +9,7 @@ import contextlib
 import random
 import re
 import time
+from collections import deque
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -18,12 +19,10 @@ from redis.exceptions import RedisError
 
 CLOCK = "chaos:clock"
 TICK_S = 0.05
+STALLS_S = 2.0
 TAIL_BYTES = 64 << 20
 """So much of the file's end is searched; a run writes less in the seconds that matter."""
 MOST_TORN_BYTES = 40
-HEARD_LATE_S = 1.0
-"""A reply that had arrived when Redis was killed may be read so much later by a busy process."""
-
 _TICK = re.compile(rb"\r\nchaos:clock\r\n\$\d+\r\n([\d.]+)\r\n")
 
 
@@ -34,14 +33,42 @@ class Loss(NamedTuple):
     killed_at: float
 
 
+class Heard(NamedTuple):
+    """When a process heard something of Redis, by time.time(), and how much earlier it may have arrived."""
+
+    at: float
+    late_s: float = 0.0
+
+
+class Stalls:
+    """How long this process has been held up lately: a reply may have been there for as long before it was read."""
+
+    def __init__(self) -> None:
+        self._woken_at = time.monotonic()
+        self._stalls: deque[tuple[float, float]] = deque(maxlen=int(STALLS_S / TICK_S))
+
+    async def run(self) -> None:
+        while True:
+            await asyncio.sleep(TICK_S)
+            now = time.monotonic()
+            self._stalls.append((now, now - self._woken_at))
+            self._woken_at = now
+
+    def heard(self) -> Heard:
+        """For what is heard now."""
+        now = time.monotonic()
+        recent = [length for ended, length in self._stalls if ended > now - STALLS_S]
+        return Heard(time.time(), max([now - self._woken_at, *recent]) + TICK_S)
+
+
 def may_be_lost(losses: Sequence[Loss], sent_at: float, acknowledged_at: float) -> bool:
     """Whether a write that was sent and acknowledged at these times may be lost."""
     return any(sent_at <= loss.killed_at and acknowledged_at >= loss.since for loss in losses)
 
 
-def was_told_of_lost(losses: Sequence[Loss], heard_at: float) -> bool:
-    """Whether what was heard from Redis at this time may have been lost since."""
-    return any(loss.since <= heard_at <= loss.killed_at + HEARD_LATE_S for loss in losses)
+def was_told_of_lost(losses: Sequence[Loss], heard: Heard) -> bool:
+    """Whether what was heard from Redis may have been lost since."""
+    return any(loss.since <= heard.at and heard.at - heard.late_s <= loss.killed_at for loss in losses)
 
 
 async def run_clock(client: redis.asyncio.Redis) -> None:
