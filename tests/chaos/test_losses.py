@@ -10,7 +10,22 @@ import pytest
 from jobs.process.cancelling import cancel_and_wait
 from jobs.store.connection import connect
 from jobs.store.redis_server import RedisServer
-from tests.chaos.faults.losses import CLOCK, Heard, Loss, Stalls, cut_file, may_be_lost, was_told_of_lost
+from tests.chaos.faults.losses import (
+    CLOCK,
+    Heard,
+    Loss,
+    Stalls,
+    cut_file,
+    loss_by_kill,
+    may_be_lost,
+    was_told_of_lost,
+)
+from tests.support.waiting import wait_until
+
+
+def incremental(tmp_path: Path) -> Path:
+    (file,) = (tmp_path / "redis" / "appendonlydir").glob("*.incr.aof")
+    return file
 
 
 @pytest.mark.parametrize("seed", range(4))
@@ -23,6 +38,7 @@ def test_a_file_that_was_cut_has_all_that_was_written_before_the_tick_and_nothin
         for second in range(10):
             client.set(CLOCK, f"{second}.5")
             client.eval("redis.call('SET', KEYS[1], 1); redis.call('RPUSH', 'all', KEYS[1])", 1, f"{second}")  # pyright: ignore
+        wait_until(lambda: b"\n9.5\r" in incremental(tmp_path).read_bytes())  # Redis may be syncing its file
         server.kill()
 
         tick = cut_file(tmp_path / "redis", 6.0, random.Random(seed))
@@ -38,14 +54,26 @@ def test_a_file_without_a_tick_so_old_is_left_alone(tmp_path: Path):
     with RedisServer(tmp_path / "redis") as server:
         client = connect(server.url)
         client.set(CLOCK, "7.0")
+        wait_until(lambda: b"\n7.0\r" in incremental(tmp_path).read_bytes())
         server.kill()
 
-        with pytest.raises(ValueError, match="no tick"):
-            cut_file(tmp_path / "redis", 6.0, random.Random(0))
+        assert cut_file(tmp_path / "redis", 6.0, random.Random(0)) is None
 
         server.start()
         assert client.get(CLOCK) == b"7.0"
         client.close()
+
+
+def test_what_a_killed_redis_had_not_written_into_its_file_is_lost(tmp_path: Path):
+    with RedisServer(tmp_path / "redis") as server:
+        client = connect(server.url)
+        client.set(CLOCK, "7.0")
+        wait_until(lambda: b"\n7.0\r" in incremental(tmp_path).read_bytes())
+        server.kill()
+        client.close()
+
+    assert loss_by_kill(tmp_path / "redis", written=7.0, killed_at=9.0) is None
+    assert loss_by_kill(tmp_path / "redis", written=8.5, killed_at=9.0) == Loss(7.0, 9.0)
 
 
 LOSSES = [Loss(since=10.0, killed_at=11.0)]

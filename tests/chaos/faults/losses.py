@@ -6,6 +6,7 @@ writes, so all that was done before that time is still in it.
 
 import asyncio
 import contextlib
+import os
 import random
 import re
 import time
@@ -79,21 +80,36 @@ async def run_clock(client: redis.asyncio.Redis) -> None:
         await asyncio.sleep(TICK_S)
 
 
-def cut_file(folder: Path, until: float, chance: random.Random) -> float:
+def cut_file(folder: Path, until: float, chance: random.Random) -> float | None:
     """Cut the append-only file of a killed Redis behind the last tick before that time, or some bytes into what
-    follows, as the power would. Returns that tick.
-
-    Raises: ValueError where the file has no tick so old (it was begun anew since).
+    follows, as the power would. Returns that tick; None where the file has none so old (it was begun anew since) and is
+    left alone.
     """
-    file = max((folder / "appendonlydir").glob("*.incr.aof"), key=lambda path: path.stat().st_mtime)
-    size = file.stat().st_size
-    start = max(0, size - TAIL_BYTES)
-    with file.open("r+b") as handle:
+    file = _newest(folder)
+    ticks = [(time_s, end) for time_s, end in _ticks(file) if time_s <= until]
+    if not ticks:
+        return None
+    tick, end = ticks[-1]
+    torn = chance.choice((0, chance.randint(1, MOST_TORN_BYTES)))
+    os.truncate(file, min(file.stat().st_size, end + torn))
+    return tick
+
+
+def loss_by_kill(folder: Path, written: float, killed_at: float) -> Loss | None:
+    """What a Redis has lost that was killed when it had this tick. It does not write to its file while that is being
+    synced, for two seconds at most, so its file may lack what it had acknowledged.
+    """
+    ticks = _ticks(_newest(folder))
+    return Loss(ticks[-1][0], killed_at) if ticks and ticks[-1][0] < written else None
+
+
+def _newest(folder: Path) -> Path:
+    return max((folder / "appendonlydir").glob("*.incr.aof"), key=lambda path: path.stat().st_mtime)
+
+
+def _ticks(file: Path) -> list[tuple[float, int]]:
+    """(tick, where in the file it ends) of those in its last part."""
+    start = max(0, file.stat().st_size - TAIL_BYTES)
+    with file.open("rb") as handle:
         handle.seek(start)
-        ticks = [tick for tick in _TICK.finditer(handle.read()) if float(tick[1]) <= until]
-        if not ticks:
-            raise ValueError(f"{file.name} has no tick before {until}")
-        end = start + ticks[-1].end()
-        torn = chance.choice((0, chance.randint(1, MOST_TORN_BYTES)))
-        handle.truncate(min(size, end + torn))
-    return float(ticks[-1][1])
+        return [(float(tick[1]), start + tick.end()) for tick in _TICK.finditer(handle.read())]

@@ -15,7 +15,7 @@ from tests.chaos.crew import READY_S, Workers
 from tests.chaos.faults.faults import SPELL_S, Faults
 from tests.chaos.faults.garbage import Garbage
 from tests.chaos.faults.in_hand import InHand, in_hand
-from tests.chaos.faults.losses import Loss, cut_file
+from tests.chaos.faults.losses import CLOCK, Loss, cut_file, loss_by_kill
 from tests.chaos.faults.proxy import Proxy
 from tests.chaos.plan import Plan
 from tests.support.waiting import until
@@ -23,6 +23,8 @@ from tests.support.waiting import until
 DROP_SHARE, CUT_SHARE = 0.05, 0.03
 LOST_S = (0.5, 1.0)
 """How much of the append-only file's end is lost, in seconds of writing."""
+REWRITTEN = "48mb"
+"""Redis rewrites a file of this size, so that a busy machine does not read it for half a minute at each start."""
 DELAY_S = 0.1
 """A slow network: every reply comes so much later."""
 PAUSE_LEASES = (0.5, 1.5)
@@ -112,12 +114,13 @@ class RedisFaults(Faults):
     async def file_lost(self) -> None:
         """The power fails: the end of the append-only file is lost."""
         async with self._redis_busy:
-            await asyncio.to_thread(self._server.kill)
+            await self._kill_redis()
             killed_at = time.time()
             kept_until = killed_at - self._chance.uniform(*LOST_S)
             since = await asyncio.to_thread(cut_file, self._folder, kept_until, self._chance)
-            self.losses.append(Loss(since, killed_at))
-            await asyncio.to_thread(self._server.start)
+            if since is not None:
+                self.losses.append(Loss(since, killed_at))
+            await self._start_redis()
 
     async def memory_full(self) -> None:
         """Redis takes no more for longer than the leases last."""
@@ -129,6 +132,17 @@ class RedisFaults(Faults):
 
     async def _redis_down(self, seconds: float) -> None:
         async with self._redis_busy:
-            await asyncio.to_thread(self._server.kill)
+            await self._kill_redis()
             await asyncio.sleep(seconds)
-            await asyncio.to_thread(self._server.start)
+            await self._start_redis()
+
+    async def _kill_redis(self) -> None:
+        tick: Any = await self._redis.get(CLOCK)
+        await asyncio.to_thread(self._server.kill)
+        if loss := await asyncio.to_thread(loss_by_kill, self._folder, float(tick), time.time()):
+            self.counts["end of the file not written"] += 1
+            self.losses.append(loss)
+
+    async def _start_redis(self) -> None:
+        await asyncio.to_thread(self._server.start)
+        await self._redis.config_set("auto-aof-rewrite-min-size", REWRITTEN)
