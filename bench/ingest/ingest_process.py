@@ -35,6 +35,8 @@ from ingest.text.bm25 import document_vector
 from ingest.text.chunker import Chunker
 from jobs.blobs.store import blob_store
 from jobs.client.queue import JobQueue
+from jobs.errors import NoWorker, UnknownModel
+from jobs.models import ModelInfo
 from jobs.process.log import set_up_logging
 from jobs.results.folder import results_folder
 from jobs.search.errors import StoreUnavailable
@@ -50,27 +52,33 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folders", nargs="+", type=Path)
     parser.add_argument("--text", action="store_true", help="chunks of text, too")
+    parser.add_argument("--model", help="of pages, instead of the one that computes nothing")
     parser.add_argument("--processes", type=int, default=2, help="that read documents")
     options = parser.parse_args()
     set_up_logging("ERROR")
     kinds: tuple[Kind, ...] = ("visual", "text") if options.text else ("visual",)
-    asyncio.run(ingest(Settings(), options.folders, kinds, options.processes))
+    asyncio.run(ingest(Settings(), options.folders, kinds, options.processes, options.model))
     return 0
 
 
 async def ingest(
-    settings: Settings, folders: Sequence[Path], kinds: tuple[Kind, ...], processes: int
+    settings: Settings,
+    folders: Sequence[Path],
+    kinds: tuple[Kind, ...],
+    processes: int,
+    model: str | None = None,
 ) -> None:
+    queue = JobQueue(connect_async(redis_url(settings)), settings, None, results_folder(settings))
+    await queue.start()
+    pages = NoopPages().info if model is None else await _announced(queue, model)
     targets: dict[Kind, Target] = {
-        "visual": visual_target(NoopPages().info),
+        "visual": visual_target(pages),
         "text": text_target(NoopTexts().info, CHUNK_TOKENS, OVERLAP),
     }
     path = manifest_path(settings)
     path.parent.mkdir(parents=True, exist_ok=True)
     database = Database(path)
     manifest = Manifest(database)
-    queue = JobQueue(connect_async(redis_url(settings)), settings, None, results_folder(settings))
-    await queue.start()
     async with contextlib.AsyncExitStack() as stack:
         stack.callback(database.close)
         stack.push_async_callback(queue.aclose)
@@ -98,6 +106,14 @@ async def ingest(
         finally:
             reporting.cancel()
         print(json.dumps(_figures(pipeline)), flush=True)
+
+
+async def _announced(queue: JobQueue, model: str) -> ModelInfo:
+    while True:
+        try:
+            return await queue.model(model, "embed")
+        except (NoWorker, UnknownModel):
+            await asyncio.sleep(RETRY_S)
 
 
 async def _store(settings: Settings) -> QdrantClient:

@@ -26,13 +26,15 @@ POLL_S = 0.05
 class IngestSite:
     """A folder with Redis, a store and a worker. settings.data: the folder."""
 
-    def __init__(self, settings: Settings, *, calls: Path | None = None) -> None:
-        """calls: where the worker notes what it computes."""
+    def __init__(
+        self, settings: Settings, *, calls: Path | None = None, worker: Supervisor | None = None
+    ) -> None:
+        """calls: where the worker notes what it computes. worker: instead of the one that computes nothing."""
         self.settings = settings
         self.redis = RedisServer(settings.data / "redis")
         self._pipe = ParentPipe()
         self.store = store_supervisor(settings, None, self._pipe)
-        self.worker = self._worker(calls)
+        self.worker = worker or self._worker(calls)
         self._tasks: list[asyncio.Task[object]] = []
 
     @property

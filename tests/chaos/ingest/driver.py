@@ -19,6 +19,7 @@ from ingest.collections.layout import DEFAULT_COLLECTION, PATCHES, page_id, stor
 from ingest.manifest.database import Database
 from ingest.manifest.manifest import Manifest, manifest_path
 from ingest.qdrant.connect import connect
+from jobs.process.cancelling import cancel_and_wait
 from jobs.settings import Settings
 from tests.chaos.ingest.pages import PageRef, expected_pages
 from tests.chaos.ingest.witness import Witness
@@ -100,7 +101,9 @@ class IngestDriver:
         async with self._site.running():
             killing = asyncio.create_task(self._kill())
             await self._until_ended()
-            killing.cancel()
+            await cancel_and_wait(killing)
+            if not killing.cancelled() and (error := killing.exception()):
+                raise error
             computed = len(self._witness.calls())
             await self._begin()
             return self._report(digests, computed)

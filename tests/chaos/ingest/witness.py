@@ -13,7 +13,7 @@ from qdrant_client.http.exceptions import ApiException
 
 from ingest.collections import layout
 from ingest.collections.layout import DEFAULT_COLLECTION, stored_name
-from ingest.manifest.database import Database
+from ingest.manifest.database import Database, ManifestUnusable
 from ingest.manifest.manifest import Manifest, manifest_path
 from ingest.qdrant.connect import connect
 from jobs.search.errors import StoreUnavailable
@@ -57,11 +57,12 @@ class Witness:
         return sorted(found)
 
     def in_manifest(self) -> list[PageRef]:
-        """The pages that are done."""
-        path = manifest_path(self._settings)
-        if not path.exists():
+        """The pages that are done. Empty while the manifest is being made."""
+        try:
+            database = Database(manifest_path(self._settings), read_only=True)
+        except (FileNotFoundError, ManifestUnusable):
             return []
-        with contextlib.closing(Database(path, read_only=True)) as database:
+        with contextlib.closing(database):
             manifest = Manifest(database)
             return [
                 PageRef(each.document, page)
