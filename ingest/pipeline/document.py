@@ -12,6 +12,7 @@ from msgspec.structs import replace
 from ingest.collections.layout import Kind
 from ingest.documents.page import Page, PageImage
 from ingest.documents.problem import DocumentError, Problem
+from ingest.documents.process.process import ReadingUnavailable
 from ingest.documents.source import FileVersion
 from ingest.documents.wants import RenderBudget, Wants
 from ingest.pipeline.pages import PageStage
@@ -19,7 +20,10 @@ from ingest.pipeline.progress import Progress
 from ingest.pipeline.shelf import BlobShelf
 from ingest.pipeline.storing import Ledger
 from ingest.pipeline.texts import SECTION_PAGES, TextStage
+from ingest.pipeline.waits import PipelineStopped
 from ingest.pipeline.work import DocumentWork, Target
+from ingest.text.chunk import Chunk
+from ingest.text.headings import HeadingPath
 from jobs.content import BlobPart
 
 MAX_SECTIONS = 64
@@ -59,6 +63,8 @@ class _State:
 
     def __init__(self, last_page: int) -> None:
         self.last_page = last_page
+        self.headings = HeadingPath()
+        """Above the next page of text."""
         self.problem: Problem | None = None
         """Of the file as a whole."""
         self.was_left = False
@@ -106,6 +112,8 @@ class DocumentStage:
             try:
                 for each in self._open(work, state):
                     await self._read(work, each, state, units)
+            except ReadingUnavailable as error:
+                raise PipelineStopped(f"Documents cannot be read: {error}") from error
             finally:
                 was_read()
         self._end(work, state)
@@ -129,12 +137,12 @@ class DocumentStage:
                     self._note(work, each.kinds, page, state)
                     continue
                 state.last_page = max(state.last_page, page.number)
-                await self._take(work, each.kinds, page, section, units)
+                await self._take(work, each.kinds, page, section, state, units)
                 if self._stopping:
                     state.was_left = True
                     break
         if section:
-            await self._send_section(work, section, units)
+            await self._send_section(work, section, state, units)
 
     async def _take(
         self,
@@ -142,6 +150,7 @@ class DocumentStage:
         kinds: Sequence[Kind],
         page: Page,
         section: list[Page],
+        state: _State,
         units: asyncio.TaskGroup,
     ) -> None:
         for kind in kinds:
@@ -159,7 +168,7 @@ class DocumentStage:
         if "text" in kinds:
             section.append(bare)
             if len(section) == SECTION_PAGES:
-                await self._send_section(work, section, units)
+                await self._send_section(work, section, state, units)
                 section.clear()
 
     async def _send_page(self, work: DocumentWork, page: Page, blob: BlobPart) -> None:
@@ -176,15 +185,20 @@ class DocumentStage:
             self._fail(work, "visual", problem)
 
     async def _send_section(
-        self, work: DocumentWork, section: Sequence[Page], units: asyncio.TaskGroup
+        self, work: DocumentWork, section: Sequence[Page], state: _State, units: asyncio.TaskGroup
     ) -> None:
+        assert self._texts is not None
         await self._sections.acquire()
-        units.create_task(self._make_chunks(work, tuple(section)))
+        pages = tuple(section)
+        chunks = await self._texts.chunks(pages, state.headings)
+        units.create_task(self._store_section(work, pages, chunks))
 
-    async def _make_chunks(self, work: DocumentWork, pages: Sequence[Page]) -> None:
+    async def _store_section(
+        self, work: DocumentWork, pages: Sequence[Page], chunks: Sequence[Chunk]
+    ) -> None:
         assert self._texts is not None
         try:
-            problems = await self._texts.run(work, pages)
+            problems = await self._texts.run(work, pages, chunks)
         finally:
             self._sections.release()
         for problem in problems:

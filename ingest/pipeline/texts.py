@@ -16,6 +16,7 @@ from ingest.pipeline.storing import Entry, StoreStage
 from ingest.pipeline.work import DocumentWork, Target
 from ingest.qdrant.bulk import BulkPoint
 from ingest.text.chunk import Chunk
+from ingest.text.headings import HeadingPath
 from jobs.embed import EmbedJob
 from jobs.errors import JobError
 
@@ -24,6 +25,9 @@ SECTION_PAGES = 32
 
 CHUNKS_A_JOB = 16
 
+MAX_JOBS = 32
+"""Of texts, at a time."""
+
 Words = Callable[[str], tuple[Sequence[int], Sequence[float]]]
 """A text's words for BM25: indices and weights."""
 
@@ -31,7 +35,7 @@ Words = Callable[[str], tuple[Sequence[int], Sequence[float]]]
 class Chunking(Protocol):
     """ingest.text.chunker.Chunker, or a fake. Any thread may use it."""
 
-    def chunks(self, pages: Iterable[Page]) -> Iterator[Chunk]: ...
+    def chunks(self, pages: Iterable[Page], path: HeadingPath | None = None) -> Iterator[Chunk]: ...
 
 
 class _Made(NamedTuple):
@@ -60,19 +64,34 @@ class TextStage:
         self._store = store
         self._counts = counts
         self._ingested_at = ingested_at
+        self._jobs = asyncio.Semaphore(MAX_JOBS)
 
-    async def run(self, work: DocumentWork, pages: Sequence[Page]) -> list[Problem]:
-        """What keeps some of the pages from being stored; all others are. Raises PipelineStopped."""
-        chunks = await asyncio.to_thread(lambda: list(self._chunking.chunks(pages)))
+    async def chunks(self, pages: Sequence[Page], path: HeadingPath) -> list[Chunk]:
+        """Of a section. path: the headings above it, and afterwards above the next one."""
+        return await asyncio.to_thread(lambda: list(self._chunking.chunks(pages, path)))
+
+    async def run(self, work: DocumentWork, pages: Sequence[Page], chunks: Sequence[Chunk]) -> list[Problem]:
+        """What keeps some of the pages from being stored; all others are. chunks: all of theirs.
+
+        Raises PipelineStopped.
+        """
         made = _Made([], [], [])
-        for start in range(0, len(chunks), CHUNKS_A_JOB):
-            await self._embed(work, chunks[start : start + CHUNKS_A_JOB], made)
+        async with asyncio.TaskGroup() as parts:
+            for start in range(0, len(chunks), CHUNKS_A_JOB):
+                await self._jobs.acquire()
+                parts.create_task(self._embed_part(work, chunks[start : start + CHUNKS_A_JOB], made))
         failed = {problem.page for problem in made.problems}
         done = [page.number for page in pages if page.number not in failed]
         await self._store.add(Entry(work.document, made.points, done))
         for job_id in made.jobs:
             await self._embedder.forget(job_id)
         return made.problems
+
+    async def _embed_part(self, work: DocumentWork, chunks: Sequence[Chunk], made: _Made) -> None:
+        try:
+            await self._embed(work, chunks, made)
+        finally:
+            self._jobs.release()
 
     async def _embed(self, work: DocumentWork, chunks: Sequence[Chunk], made: _Made) -> None:
         """Chunks of which one is at fault are parted until it fails alone."""

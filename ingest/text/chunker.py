@@ -42,9 +42,12 @@ class Chunker:
                 "the model's special ones, and the overlap must be less than half of those."
             )
 
-    def chunks(self, pages: Iterable[Page]) -> Iterator[Chunk]:
-        """Of pages that follow one another. A chunk is of one page; a page without text has none."""
-        path = HeadingPath()
+    def chunks(self, pages: Iterable[Page], path: HeadingPath | None = None) -> Iterator[Chunk]:
+        """Of pages that follow one another. A chunk is of one page; a page without text has none.
+
+        path: the headings above the first page, and afterwards above the end of the last. None: there are none.
+        """
+        path = HeadingPath() if path is None else path
         for page in pages:
             text = page.text or ""
             spans = self._spans(text, Boundaries(text, [heading.start for heading in page.headings]))

@@ -38,10 +38,12 @@ class FakeReader:
         self.reads: list[tuple[str, Wants, frozenset[int]]] = []
         self.drawn: list[tuple[str, int]] = []
         self.pages_read = 0
+        self.before_read: Callable[[Path], None] = lambda path: None
 
     async def read(
         self, path: Path, wants: Wants, skip: frozenset[int] = frozenset(), version: FileVersion | None = None
     ) -> AsyncGenerator[Page | Problem]:
+        self.before_read(path)
         self.reads.append((path.name, wants, skip))
         for each in self.documents[path.name]:
             if isinstance(each, Page) and each.number in skip:

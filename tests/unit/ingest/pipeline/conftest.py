@@ -17,6 +17,7 @@ from ingest.pipeline.pipeline import Pipeline
 from ingest.pipeline.progress import Summary
 from ingest.pipeline.work import DocumentWork, text_target, visual_target
 from ingest.text.chunk import CHUNKS_A_PAGE, Chunk
+from ingest.text.headings import HeadingPath
 from jobs.blobs.folder import BlobFolder
 from tests.support.pipeline.fakes import FakeCollections, FakeQueue, FakeReader, image_of
 
@@ -24,11 +25,14 @@ from tests.support.pipeline.fakes import FakeCollections, FakeQueue, FakeReader,
 class Lines:
     """A chunk for each line of a page."""
 
-    def chunks(self, pages: Iterable[Page]) -> Iterator[Chunk]:
+    def chunks(self, pages: Iterable[Page], path: HeadingPath | None = None) -> Iterator[Chunk]:
+        path = path or HeadingPath()
         for page in pages:
+            for heading in page.headings:
+                path.enter(heading)
             for n, match in enumerate(re.finditer(".+", page.text or "")):
                 number = page.number * CHUNKS_A_PAGE + n
-                yield Chunk(number, match[0], "", page.number, page.label, *match.span())
+                yield Chunk(number, match[0], str(path), page.number, page.label, *match.span())
 
 
 def words(text: str) -> tuple[list[int], list[float]]:

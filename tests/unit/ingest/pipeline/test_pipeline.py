@@ -9,10 +9,13 @@ import pytest
 
 from bench.ingest.noop_pages import IMAGE_PIXELS, PATCHES
 from ingest.collections.layout import page_id
+from ingest.documents.page import Heading
 from ingest.documents.problem import Problem
+from ingest.documents.process.process import ReadingUnavailable
 from ingest.documents.wants import RenderBudget
 from ingest.manifest.manifest import FingerprintChanged
 from ingest.pipeline.progress import Progress
+from ingest.pipeline.texts import SECTION_PAGES
 from ingest.pipeline.waits import PipelineStopped
 from ingest.pipeline.work import DocumentWork
 from ingest.qdrant.bulk import UpsertFailed
@@ -346,6 +349,28 @@ async def test_a_document_of_texts_alone_has_no_visual_pages_and_is_done(bench: 
     assert (bench.collections.pages("visual"), len(bench.collections.pages("text"))) == ([], 2)
     assert set(bench.states().values()) == {"done"}
     assert bench.manifest.done_pages("documents", "visual", "a") == {1, 2}
+
+
+async def test_headings_reach_beyond_what_is_cut_into_chunks_together(bench: Bench):
+    bench.documents(a=SECTION_PAGES + 1)
+    first, *others = bench.reader.documents["a"]
+    headed = msgspec.structs.replace(first, headings=(Heading("Introduction", 0),))
+    bench.reader.documents["a"] = [headed, *others]
+    await bench.run("text")
+    assert {point.payload["heading"] for point in bench.collections.points["documents-text"].values()} == {
+        "Introduction"
+    }
+
+
+async def test_a_reader_that_cannot_be_started_ends_the_run(bench: Bench):
+    bench.documents(a=1)
+
+    def cannot(*_: object) -> None:
+        raise ReadingUnavailable("no memory")
+
+    bench.reader.before_read = cannot
+    with pytest.raises(PipelineStopped, match="no memory"):
+        await bench.run("visual")
 
 
 async def test_warnings_are_written_down_and_their_pages_stored(bench: Bench):
