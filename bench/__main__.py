@@ -50,6 +50,7 @@ SECTIONS = {
     "rendering": Section(
         "ingest.rendering",
         "Pages of PDFs drawn at ColQwen2.5's limit (r-doc-pdf; mixed ones), against PDFium alone in one process",
+    ),
     "ingest": Section(
         "ingest.pages",
         "2,000 mixed pages into a collection with a no-op embedder; a chat beside pages",
