@@ -69,7 +69,9 @@ for n = 1, count do
   at = first + width
   local job_key, queue = 'rq:job:' .. id, queue_of(name)
   local verdict = idem ~= '' and named_before(idem, id, fingerprint) or nil
-  if not verdict and (sure('HEXISTS', job_key, 'status') == 1 or redis.call('EXISTS', 'mlxq:ended:' .. id) == 1) then
+  -- The record may be there without a status: a large job's parts are written before it.
+  local there = verdict and 0 or redis.call('EXISTS', job_key, 'mlxq:ended:' .. id)
+  if there > 0 and (sure('HEXISTS', job_key, 'status') == 1 or redis.call('EXISTS', 'mlxq:ended:' .. id) == 1) then
     verdict = {'created', id}                                     -- a repeated call
   end
   if not verdict and queue.is_strange then verdict = {'strange', name} end
@@ -83,7 +85,7 @@ for n = 1, count do
   if not verdict then
     redis.call('HSET', job_key, 'mlxq_seq', queue.admitted + 1, 'mlxq_offset', string.format('%.0f', queue.admitted_bytes),
       unpack(ARGV, first, first + width - 1))
-    redis.call('PERSIST', job_key)                                -- a large job's parts are there before it
+    if there > 0 then redis.call('PERSIST', job_key) end
     if ttl ~= '' then redis.call('HSET', job_key, 'mlxq_expires_at', string.format('%.3f', now() + tonumber(ttl))) end
     put(queue, id, bytes)
     if idem ~= '' then

@@ -16,6 +16,12 @@
 deny_oom()
 local FIELDS = {'timeout', 'result_ttl', 'mlxq_crashes', 'mlxq_cost', 'retries_left', 'retry_intervals', 'mlxq_parts',
   'success_callback_name', 'failure_callback_name', 'stopped_callback_name', 'webhooks', 'mlxq_streams'}
+-- What is looked at besides, behind a job's data and FIELDS.
+local LOOKED = {unpack(FIELDS)}
+for _, name in ipairs({'status', 'mlxq_execution', 'mlxq_expires_at', 'worker_name', 'mlxq_attempts', 'mlxq_version'}) do
+  LOOKED[#LOOKED + 1] = name
+end
+local CRASHES, COST, STATUS, EXECUTION, EXPIRES_AT, WORKER_NAME, ATTEMPTS, VERSION = 4, 5, 14, 15, 16, 17, 18, 19
 local DONE = {finished = true, failed = true, canceled = true, stopped = true}
 local INLINE_BYTES = 65536                                       -- a larger job is read by the worker: it would hold up all others
 local REPLY_BYTES = 1048576                                      -- of all jobs together
@@ -24,14 +30,21 @@ local worker, iso, lease, max_jobs, prefix, mode = ARGV[1], ARGV[2], tonumber(AR
 local max_crashes, version, is_idle, patience = tonumber(ARGV[9]), tonumber(ARGV[10]), ARGV[11] == '1', tonumber(ARGV[12])
 local QUEUES, WIDTH = 13, 5
 local t = now()
+local t_written = string.format('%.6f', t)                       -- Redis is slow at writing fractions
 local mail, newer, left = {}, {}, {}
 local memory_key = 'mlxq:claimed:' .. worker
 local steps, bytes = 0, 0
 
-local function row(id, execution, queue)
-  local job_key = 'rq:job:' .. id
-  local small = redis.call('HSTRLEN', job_key, 'data') <= INLINE_BYTES
-  local fields = redis.call('HMGET', job_key, small and 'data' or 'no data', unpack(FIELDS))
+-- A job's data if it is small, FIELDS and the rest of LOOKED; an error where the key is no hash. And the data's bytes.
+local function read(job_key)
+  local size = redis.pcall('HSTRLEN', job_key, 'data')
+  if type(size) ~= 'number' then return size end
+  return redis.pcall('HMGET', job_key, size <= INLINE_BYTES and 'data' or 'no data', unpack(LOOKED)), size
+end
+
+-- What the worker is told of a job. It gets a large one's data by itself.
+local function row(id, execution, queue, fields)
+  for n = #fields, STATUS, -1 do fields[n] = nil end
   if fields[8] then fields[1] = false end                         -- in parts: mlxq_data_0, mlxq_data_1, …
   return {id, execution, queue, fields, fields[#fields] and last_event(id) or 0}
 end
@@ -43,7 +56,7 @@ local function recall()
   if memory[1] ~= prefix then return false end
   for n = 3, #memory, 2 do
     local id, execution = memory[n], prefix .. ((n - 1) / 2)
-    if is_current(id, execution) then found[#found + 1] = row(id, execution, memory[n + 1]) end
+    if is_current(id, execution) then found[#found + 1] = row(id, execution, memory[n + 1], read('rq:job:' .. id)) end
   end
   return {0, found, {}, tonumber(memory[2]), 1, {}, {}}
 end
@@ -63,24 +76,29 @@ local function is_newer(queue, written_by)
   return true
 end
 
+-- Whether a queue has any tombstones: none is made meanwhile.
+local buried = {}
+local function has_tombstones(queue)
+  if buried[queue] == nil then buried[queue] = redis.call('EXISTS', 'mlxq:tombstones:' .. queue) == 1 end
+  return buried[queue]
+end
+
 -- What is to become of the job at the head: 'take', 'skip' (it leaves the list) or 'stay'; and what its record says.
 local function look(queue, id)
-  if is_tombstone(queue, id) then return 'skip' end
+  if has_tombstones(queue) and is_tombstone(queue, id) then return 'skip' end
   local job_key = 'rq:job:' .. id
-  local head = redis.pcall('HMGET', job_key, 'status', 'mlxq_execution', 'mlxq_expires_at', 'worker_name', 'mlxq_crashes',
-    'mlxq_cost', 'mlxq_attempts', 'mlxq_version')
+  local head, size = read(job_key)
   if head.err or string.find(id, '[^!-~]') then                   -- neither we nor RQ make such ids
     sure('ZADD', 'rq:failed:' .. queue, t + 86400, id)           -- or not even a hash: out of the way, but visible
     return 'skip'
   end
-  local size = redis.call('HSTRLEN', job_key, 'data')
-  if not head[1] and size == 0 and redis.call('HEXISTS', job_key, 'data') == 0 then return 'skip' end     -- expired or deleted meanwhile
-  if DONE[head[1]] then return 'skip' end
-  if head[2] and sure('ZSCORE', held_key(head[4] or ''), id .. ':' .. head[2]) then return 'skip' end     -- listed twice
-  if is_newer(queue, head[8]) then return 'stay' end
-  local expires_at = tonumber(head[3] or '')
+  local status, execution, expires_at = head[STATUS], head[EXECUTION], tonumber(head[EXPIRES_AT] or '')
+  if not status and size == 0 and redis.call('HEXISTS', job_key, 'data') == 0 then return 'skip' end     -- expired or deleted meanwhile
+  if DONE[status] then return 'skip' end
+  if execution and sure('ZSCORE', held_key(head[WORKER_NAME] or ''), id .. ':' .. execution) then return 'skip' end    -- listed twice
+  if is_newer(queue, head[VERSION]) then return 'stay' end
   if expires_at and expires_at < t then
-    fail(mail, queue, id, iso, '', '', ARGV[7], ARGV[8])
+    fail(mail, queue, id, read_record(job_key), iso, '', '', ARGV[7], ARGV[8])
     steps = steps + EXPIRED_STEPS
     return 'skip'
   end
@@ -93,17 +111,17 @@ local function take(queue, id, head)
   local n = #claimed + 1
   local job_key, execution = 'rq:job:' .. id, prefix .. n
   local member = id .. ':' .. execution
-  local attempts = (tonumber(head[7] or '') or 0) + 1
+  local attempts = (tonumber(head[ATTEMPTS] or '') or 0) + 1
   redis.call('HSET', job_key, 'status', 'started', 'origin', queue, 'started_at', iso, 'last_heartbeat', iso, 'worker_name', worker,
     'mlxq_execution', execution, 'mlxq_attempts', attempts)
-  redis.call('HDEL', job_key, 'mlxq_expires_at')                  -- the ttl bounds the wait for a first start
+  if head[EXPIRES_AT] then redis.call('HDEL', job_key, 'mlxq_expires_at') end     -- the ttl bounds the wait for a first start
   redis.call('PERSIST', job_key)
-  redis.call('HSET', 'rq:execution:' .. member, 'id', execution, 'created_at', t, 'last_heartbeat', t, 'worker_name', worker,
+  redis.call('HSET', 'rq:execution:' .. member, 'id', execution, 'created_at', t_written, 'last_heartbeat', t_written, 'worker_name', worker,
     'mlxq_queue', queue)
   sure('ZADD', 'rq:executions:' .. id, '+inf', execution)
   sure('ZADD', 'rq:wip:' .. queue, '+inf', member)               -- never expires: stock RQ would fail the job
   sure('ZADD', held_key(worker), string.format('%.0f', t * 1000000 + n), member)
-  claimed[n] = {id, execution, queue}
+  claimed[n] = row(id, execution, queue, head)
 end
 
 local began = not sure('ZSCORE', LEASES, worker)
@@ -120,7 +138,7 @@ local is_alone = false                                           -- the job that
 -- Whether the job was taken, and what it costs; nil if it stays where it is.
 local function take_from(list, queue, id, is_fresh)
   local verdict, head, size = look(queue, id)
-  local crashes = head and tonumber(head[5] or '') or 0
+  local crashes = head and tonumber(head[CRASHES] or '') or 0
   if verdict == 'take' and is_fresh and is_suspect(crashes, max_crashes) then
     put_suspect(queue, id, crashes, max_crashes)                  -- it was given back, or failed and is to be tried again
     verdict, is_enough = 'skip', true
@@ -136,7 +154,7 @@ local function take_from(list, queue, id, is_fresh)
     is_alone = runs_alone(crashes, max_crashes)
   end
   redis.call('LPOP', list)
-  return verdict == 'take', head and tonumber(head[6] or '') or 1
+  return verdict == 'take', head and tonumber(head[COST] or '') or 1
 end
 
 -- A marker for each of the others that has its part to take: one after the other would take long.
@@ -252,6 +270,5 @@ end
 -- A worker that finds nothing writes nothing.
 if began then sure('ZADD', LEASES, t + lease, worker) end
 if began or #claimed > 0 then redis.call('SET', memory_key, table.concat(memory, '\n')) end
-for n, each in ipairs(claimed) do claimed[n] = row(unpack(each)) end
 post(mail)
 return {has_turn and 1 or 0, claimed, backlog, began and 1 or 0, is_enough and 1 or 0, newer, left}

@@ -33,28 +33,24 @@ end
 
 -- Whoever enqueued a job through RQ may have asked that it is repeated (rq/repeat.py: the intervals count from the end).
 -- Its results gather; they and the job get their end when the last one is there.
-local function repeated(job_key, id, queue)
-  local asked = redis.call('HMGET', job_key, 'repeats_left', 'repeat_intervals')
-  local left = tonumber(asked[1] or '') or 0
+local function repeated(job_key, id, queue, record)
+  local left = tonumber(record.repeats_left or '') or 0
   if left < 1 then return false end
-  local is_json, intervals = pcall(cjson.decode, asked[2] or '')
+  local is_json, intervals = pcall(cjson.decode, redis.call('HGET', job_key, 'repeat_intervals') or '')
   local delay = is_json and type(intervals) == 'table' and tonumber(intervals[math.min(left, #intervals)]) or 0
   decrement(job_key, 'repeats_left')
   redis.call('DEL', 'mlxq:stream:' .. id)
   again(job_key, id, queue, delay)
+  redis.call('HDEL', job_key, 'mlxq_execution')
   return true
 end
 
 local function lacks_parts(execution, parts)
-  return sure('HLEN', beside_key(execution)) < (tonumber(parts) or 0)
+  return parts ~= '' and sure('HLEN', beside_key(execution)) < (tonumber(parts) or 0)
 end
 
-local function settle(id, execution, queue, verdict, ttl, stored, failure)
+local function settle(id, execution, queue, record, verdict, ttl, stored, failure)
   local job_key = 'rq:job:' .. id
-  if verdict == 'finished' and lacks_parts(execution, failure) then
-    redis.call('DEL', beside_key(execution))
-    verdict = 'release'
-  end
   if verdict == 'release' or verdict == 'retry' then
     if verdict == 'release' then
       decrement(job_key, 'mlxq_attempts')
@@ -74,20 +70,17 @@ local function settle(id, execution, queue, verdict, ttl, stored, failure)
     succeeded = succeeded + 1
     if not has_result_of(id, execution) then add_result(id, execution, 'type', 1, 'return_value', stored) end
     if failure ~= '' then keep_beside(execution, ttl) end
-    if repeated(job_key, id, queue) then
+    tell_channels(mail, record.waiters, id, 'finished', stored)
+    followed_up = follow_up(job_key, id, record.webhooks, false, FOLLOW_UP_S)
+    if repeated(job_key, id, queue, record) then
       redis.call('HSET', job_key, 'ended_at', iso)
-      tell(mail, job_key, id, 'finished', stored)
-      followed_up = follow_up(job_key, id, redis.call('HGET', job_key, 'webhooks'), false, FOLLOW_UP_S)
     else
-      local fields = drop_inputs(job_key)
-      tell_channels(mail, fields.mlxq_waiters, id, 'finished', stored)
-      followed_up = follow_up(job_key, id, fields.webhooks, false, FOLLOW_UP_S)
-      write_ended(job_key, fields, 'finished', iso, followed_up)
-      keep(job_key, id, queue, 'finished', ttl, followed_up, fields.mlxq_idem)
+      write_ended(job_key, record, 'finished', iso, followed_up)
+      keep(job_key, id, queue, 'finished', ttl, followed_up, record)
     end
   else
     failed = failed + 1
-    followed_up = fail(mail, queue, id, iso, worker, execution, stored, failure, verdict)
+    followed_up = fail(mail, queue, id, record, iso, worker, execution, stored, failure, verdict)
   end
   if followed_up then followups[#followups + 1] = id end
 end
@@ -95,15 +88,22 @@ end
 local at = 5
 for n = 1, count do
   local id, execution, queue = ARGV[at], ARGV[at + 1], ARGV[at + 2]
-  local is_held, events = is_current(id, execution), tonumber(ARGV[at + 7])
+  local job_key = 'rq:job:' .. id
+  local record, verdict, events = read_record(job_key), ARGV[at + 3], tonumber(ARGV[at + 7])
+  local is_held = record.status == 'started' and record.execution == execution
   local last = is_held and events > 0 and last_event(id)
   if last and last < events then
     behind[#behind + 1] = id
     behind[#behind + 1] = last
   elseif is_held then
     -- Not before: where Redis refuses a step in the middle, the worker still holds the job, and its next try settles it.
-    settle(id, execution, queue, ARGV[at + 3], tonumber(ARGV[at + 4]), ARGV[at + 5], ARGV[at + 6])
-    drop_execution(queue, id, execution, worker)
+    if verdict == 'finished' and lacks_parts(execution, ARGV[at + 6]) then
+      redis.call('DEL', beside_key(execution))
+      verdict = 'release'
+    end
+    settle(id, execution, queue, record, verdict, tonumber(ARGV[at + 4]), ARGV[at + 5], ARGV[at + 6])
+    if verdict ~= 'finished' then redis.call('HDEL', job_key, 'mlxq_execution') end
+    drop_traces(queue, id, execution, worker)
   else
     drop_execution(queue, id, execution, worker)
     if not has_result_of(id, execution) then stale[#stale + 1] = id end   -- else an earlier reply was lost

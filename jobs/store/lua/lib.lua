@@ -192,7 +192,16 @@ local function is_current(id, execution)
   return not head.err and head[1] == 'started' and head[2] == execution
 end
 
--- An execution ends: its traces among ours, in RQ's started registry and in RQ's records of executions.
+-- An execution ends that its job's record names no more: its traces among ours, in RQ's started registry and in RQ's records
+-- of executions, of which a job that is held has one.
+local function drop_traces(queue, id, execution, worker)
+  local member = id .. ':' .. execution
+  sure('ZREM', 'rq:wip:' .. queue, member)
+  redis.call('DEL', 'rq:execution:' .. member, 'rq:executions:' .. id)
+  sure('ZREM', held_key(worker), member)
+end
+
+-- The same for one that may be an earlier one than the record's.
 local function drop_execution(queue, id, execution, worker)
   local member = id .. ':' .. execution
   sure('ZREM', 'rq:wip:' .. queue, member)
@@ -290,11 +299,9 @@ local function follow_up(job_key, id, webhooks, callback_owed, delay_s)
   return true
 end
 
--- Stands for an execution in the id of its result's entry, where it takes no room.
+-- Stands for an execution in the id of its result's entry, where it takes no room: the random beginning of its name.
 local function tag(execution)
-  local number = 0
-  for _, byte in ipairs({string.byte(execution, 1, -1)}) do number = (number * 257 + byte) % 17592186044399 end   -- a prime
-  return string.format('%.0f', number)
+  return string.format('%.0f', tonumber(string.sub(execution, 1, 11), 16) or 0)
 end
 
 -- Whether the job's last result is of this execution.
@@ -317,42 +324,42 @@ local function add_result(id, execution, ...)
   redis.call('RENAME', 'mlxq:new_result', key)
 end
 
+-- What a job's end is decided by. status is nil where there is no record, and where the key is no hash.
+local function read_record(job_key)
+  local found = redis.pcall('HMGET', job_key, 'status', 'mlxq_execution', 'mlxq_parts', 'mlxq_waiters', 'mlxq_idem', 'mlxq_streams',
+    'mlxq_version', 'mlxq_attempts', 'webhooks', 'failure_callback_name', 'failure_ttl', 'repeats_left')
+  return {status = found[1], execution = found[2], parts = found[3], waiters = found[4], idem = found[5], streams = found[6],
+    version = found[7], attempts = found[8], webhooks = found[9], failure_callback = found[10], failure_ttl = found[11],
+    repeats_left = found[12]}
+end
+
 local function drop_parts(job_key, parts)
   redis.call('HDEL', job_key, 'mlxq_parts')
   for n = 0, parts - 1 do redis.call('HDEL', job_key, 'mlxq_data_' .. n) end
 end
 
--- The fields of a job that has finished or was canceled, by name, without its inputs: these are gone.
-local function drop_inputs(job_key)
-  local parts = redis.call('HGET', job_key, 'mlxq_parts')
-  if parts then drop_parts(job_key, parts_of(parts)) end
-  redis.call('HDEL', job_key, 'data')
-  local flat, fields = redis.call('HGETALL', job_key), {}
-  for n = 1, #flat, 2 do fields[flat[n]] = flat[n + 1] end
-  return fields
-end
+-- What nobody reads of a job that has finished or was canceled; UNASKED: if nothing is to follow for RQ's webhooks and
+-- dashboards; NO_INPUTS: its data from then on, for RQ wants some (msgpack of {'mlxq.run', nil, {}, {}}).
+local SPENT = {'mlxq_execution', 'last_heartbeat', 'timeout', 'result_ttl', 'failure_ttl', 'mlxq_cost', 'mlxq_waiters',
+  'mlxq_seq', 'mlxq_offset'}
+local UNASKED = {'description', 'enqueued_at', 'retries_left', 'retry_intervals'}
+local NO_INPUTS = '\148\168mlxq.run\192\144\128'
 
--- What nobody reads of such a job, and what its data is then: RQ wants some.
-local SPENT = {last_heartbeat = true, timeout = true, result_ttl = true, failure_ttl = true, retries_left = true,
-  retry_intervals = true, mlxq_cost = true, mlxq_waiters = true, mlxq_execution = true, mlxq_seq = true,
-  mlxq_offset = true}
-local NO_INPUTS = '\148\168mlxq.run\192\144\128'               -- msgpack of {'mlxq.run', nil, {}, {}}
-
--- The record of such a job. A hash that held a long value takes more memory for ever, so it is made anew.
-local function write_ended(job_key, fields, status, iso, followed_up)
-  local flat = {'data', NO_INPUTS, 'status', status, 'ended_at', iso}
-  fields.status, fields.ended_at = nil, nil
-  if not followed_up then fields.enqueued_at, fields.description = nil, nil end       -- for RQ's webhooks and dashboards
-  if fields.mlxq_version == '1' then fields.mlxq_version = nil end                  -- what a record without one is of
-  if fields.mlxq_attempts == '1' then fields.mlxq_attempts = nil end
-  for name, value in pairs(fields) do
-    if not SPENT[name] then
-      flat[#flat + 1] = name
-      flat[#flat + 1] = value
-    end
+-- The record of such a job, without its inputs. record: what read_record gave.
+local function write_ended(job_key, record, status, iso, followed_up)
+  local spent = {unpack(SPENT)}
+  if not followed_up then for _, name in ipairs(UNASKED) do spent[#spent + 1] = name end end
+  if record.version == '1' then spent[#spent + 1] = 'mlxq_version' end        -- what a record without one is of
+  if record.attempts == '1' then spent[#spent + 1] = 'mlxq_attempts' end
+  if record.parts then drop_parts(job_key, parts_of(record.parts)) end
+  redis.call('HDEL', job_key, unpack(spent))
+  redis.call('HSET', job_key, 'data', NO_INPUTS, 'status', status, 'ended_at', iso)
+  -- A hash that held a long value takes more memory for ever, so it is made anew.
+  if redis.pcall('OBJECT', 'ENCODING', job_key) == 'hashtable' then
+    local fields = redis.call('HGETALL', job_key)
+    redis.call('DEL', job_key)
+    redis.call('HSET', job_key, unpack(fields))
   end
-  redis.call('DEL', job_key)
-  redis.call('HSET', job_key, unpack(flat))
 end
 
 -- While its job waits or runs, an idempotency key lives for OPEN_KEY_S (ADMIT): else it stayed for ever where others delete the
@@ -373,11 +380,11 @@ end
 local RESEND_S = 60
 
 -- What becomes of a job that ended as finished, failed (or stopped) or canceled.
--- ttl as in RQ: -1 keeps for ever, 0 deletes at once, but for an hour if something is to follow. idem: its idempotency key.
-local function keep(job_key, id, queue, state, ttl, followed_up, idem)
+-- ttl as in RQ: -1 keeps for ever, 0 deletes at once, but for an hour if something is to follow. record: what read_record gave.
+local function keep(job_key, id, queue, state, ttl, followed_up, record)
   if ttl == 0 and followed_up then ttl = 3600 end
   if ttl >= 0 and ttl < RESEND_S then redis.call('SET', 'mlxq:ended:' .. id, '', 'EX', RESEND_S) end
-  if idem then end_idempotency(idem, id, ttl) end
+  if record.idem then end_idempotency(record.idem, id, ttl) end
   relist(queue, id, ttl ~= 0 and state or nil)
   if ttl == 0 then
     redis.call('DEL', job_key, 'rq:results:' .. id, 'mlxq:stream:' .. id)
@@ -387,14 +394,14 @@ local function keep(job_key, id, queue, state, ttl, followed_up, idem)
   if ttl < 0 then
     redis.call('PERSIST', job_key)
     redis.call('PERSIST', 'rq:results:' .. id)
-    redis.call('PERSIST', 'mlxq:stream:' .. id)
+    if record.streams then redis.call('PERSIST', 'mlxq:stream:' .. id) end
     sure('ZADD', registry, '+inf', id)
     return
   end
   redis.call('EXPIRE', job_key, ttl)
   redis.call('EXPIRE', 'rq:results:' .. id, ttl)
-  redis.call('EXPIRE', 'mlxq:stream:' .. id, ttl)
-  sure('ZADD', registry, now() + ttl, id)
+  if record.streams then redis.call('EXPIRE', 'mlxq:stream:' .. id, ttl) end
+  sure('ZADD', registry, math.ceil(now()) + ttl, id)          -- whole numbers are written down faster
 end
 
 -- A large result is written before its job ends, for a day; from then on it is kept as long as its job. Whoever waits
@@ -408,23 +415,22 @@ end
 
 local LONGEST_TTL_S = 4000000000                                  -- Redis takes no time that ends in thousands of centuries
 
-local function failure_ttl(job_key)
-  local ttl = tonumber(redis.call('HGET', job_key, 'failure_ttl') or '')
+local function failure_ttl(record)
+  local ttl = tonumber(record.failure_ttl or '')
   if not ttl or not (ttl >= -1 and ttl <= LONGEST_TTL_S) then return 31536000 end   -- RQ's default: a year
   return math.floor(ttl)
 end
 
 -- A final failure: RQ reads exc_string (base64 of zlib), we read failure (msgpack). Without a worker its callback has
--- not run yet. status: failed, if it is not told. Returns whether something is to follow.
-local function fail(mail, queue, id, iso, worker, execution, exc_string, failure, status)
+-- not run yet. record: what read_record gave. status: failed, if it is not told. Returns whether something is to follow.
+local function fail(mail, queue, id, record, iso, worker, execution, exc_string, failure, status)
   local job_key = 'rq:job:' .. id
   add_result(id, execution, 'type', 2, 'worker_name', worker, 'exc_string', exc_string, 'failure', failure)
-  tell(mail, job_key, id, 'failed', failure)
-  local wants = redis.call('HMGET', job_key, 'webhooks', 'failure_callback_name', 'mlxq_parts', 'mlxq_idem')
-  local callback_owed = worker == '' and wants[2]
-  if wants[3] then drop_parts(job_key, parts_of(wants[3])) end    -- nobody reads a large job's text again
-  local followed_up = follow_up(job_key, id, wants[1], callback_owed, worker == '' and 0 or FOLLOW_UP_S)
+  tell_channels(mail, record.waiters, id, 'failed', failure)
+  local callback_owed = worker == '' and record.failure_callback
+  if record.parts then drop_parts(job_key, parts_of(record.parts)) end    -- nobody reads a large job's text again
+  local followed_up = follow_up(job_key, id, record.webhooks, callback_owed, worker == '' and 0 or FOLLOW_UP_S)
   redis.call('HSET', job_key, 'status', status or 'failed', 'ended_at', iso)
-  keep(job_key, id, queue, 'failed', failure_ttl(job_key), followed_up, wants[4])
+  keep(job_key, id, queue, 'failed', failure_ttl(record), followed_up, record)
   return followed_up
 end

@@ -34,7 +34,7 @@ local function take_back(member, is_crash)
     redis.call('HSET', job_key, 'mlxq_crashes', crashes)
   end
   if is_crash and crashes >= max_crashes then
-    fail(mail, queue, id, iso, '', execution, ARGV[4], ARGV[5])
+    fail(mail, queue, id, read_record(job_key), iso, '', execution, ARGV[4], ARGV[5])
     failed = failed + 1
   else
     redis.call('HSET', job_key, 'status', 'queued')

@@ -39,6 +39,7 @@ _OF_A_KEY = (
     "lrange {} 0 1",
     "lrem {} 0 a",
     "mget {}",
+    "object encoding {}",
     "persist {}",
     "pexpire {} 1",
     "rename {} {}",

@@ -78,7 +78,7 @@ async def test_an_outcome_that_redis_refuses_in_its_middle_is_written_by_the_nex
 ):
     claim = await claimed(queue, worker_queue, client)
     whole = worker_queue._scripts["finish"]
-    broken = script("finish").replace("tell_channels(mail, fields", "redis.call('NO SUCH COMMAND', fields")
+    broken = script("finish").replace("tell_channels(mail, record", "redis.call('NO SUCH COMMAND', record")
     worker_queue._scripts["finish"] = client.register_script(broken)
     with pytest.raises(redis.ResponseError):
         finish(worker_queue, claim)

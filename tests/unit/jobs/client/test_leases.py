@@ -23,7 +23,8 @@ async def test_a_claim_whose_reply_was_lost_gives_the_same_claims_again(
 ):
     ticket = await queue.submit(job(), SubmitOptions())
     claim = fakeredis.FakeRedis(server=server).register_script(script("claim"))
-    args = ["w1", record.timestamp(), 10, 5, "prefix", "fresh", b"", b"", 3, 1, 0, 30, QUEUE, 100, 100, 0, 1]
+    args = ["w1", record.timestamp(), 10, 5, "prefix", "fresh", b"", b"", 3, record.VERSION, 0, 30]
+    args += [QUEUE, 100, 100, 0, 1]
     first, again = claim(args=args), claim(args=args)
     assert first[:4] == again[:4]
     assert first[1][0][0].decode() == ticket.id
@@ -94,7 +95,7 @@ async def test_a_retry_waits_for_its_delay(queue: JobQueue, worker_queue: Worker
     ticket = await queue.submit(job(), SubmitOptions(retries=1))
     (claim,), _ = claim_all(worker_queue)
     assert (claim.retries_left, claim.retry_delays_s) == (1, (1.0,))
-    worker_queue.finish([Outcome(claim, "retry", 0.05)], 0)
+    worker_queue.finish([Outcome(claim, "retry", 1.5)], 0)
     assert (await queue.view(ticket.id)).status == "scheduled"
     assert worker_queue.promote([QUEUE]) == 0
     await until(lambda: worker_queue.promote([QUEUE]) == 1)
