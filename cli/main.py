@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from cli.options.collections import add_collections
 from cli.options.engine import add_engine
+from cli.options.ingest import add_ingest
 from cli.options.search import add_search
 from cli.parser import Parser
 
@@ -18,7 +19,7 @@ EPILOG = "Every option is also an environment variable, and there are more of th
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Exit codes: 0 stopped as asked, 1 could not run, 2 wrong usage, 78 wrong configuration."""
+    """Exit codes: 0 stopped as asked, 1 could not run, 2 wrong usage, 3 files have failed, 78 wrong configuration."""
     parser = build_parser()
     options = parser.parse_args(arguments)
     match options.command:
@@ -35,12 +36,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
             from cli.commands.serve import serve as run
         case "collections":
             run = _collections(options)
+        case "ingest":
+            run = _ingest(options)
         case "search":
             run = _search(options)
         case _:
             from cli.commands.worker import worker as run
 
-    from cli.commands.cannot_do import CannotDo
+    from cli.cannot_do import CannotDo
     from cli.configuration import ConfigurationError, load_settings
     from cli.startup.model_check import CannotServe
     from cli.startup.redis_check import RedisRefused
@@ -82,6 +85,12 @@ def _search(options: argparse.Namespace) -> Callable[["Settings"], int]:
     return lambda settings: search(settings, options)
 
 
+def _ingest(options: argparse.Namespace) -> Callable[["Settings"], int]:
+    from cli.commands.ingest import ingest
+
+    return lambda settings: ingest(settings, options)
+
+
 def complain(error: object) -> None:
     from jobs.process.colour import paint
 
@@ -112,6 +121,7 @@ def build_parser() -> argparse.ArgumentParser:
         return commands.add_parser(name, help=text, description=text, epilog=EPILOG)
 
     add_engine(command)
+    add_ingest(command)
     add_collections(command)
     add_search(command)
     command("settings", "List every setting: variable, default, meaning.")

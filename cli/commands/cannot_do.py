@@ -1,5 +1,5 @@
-"""Why a command ends without having done what it was asked for."""
+"""Moved to cli/cannot_do.py."""
 
+from cli.cannot_do import CannotDo
 
-class CannotDo(Exception):
-    """The message says what is wrong and what to do; the exit code is 1."""
+__all__ = ["CannotDo"]

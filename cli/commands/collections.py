@@ -1,5 +1,6 @@
 """`mlxq collections`: what is in the vector store, and how it moves to a Qdrant server."""
 
+import contextlib
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -7,7 +8,10 @@ import httpx
 from qdrant_client import QdrantClient, models
 from qdrant_client.http.exceptions import ApiException, UnexpectedResponse
 
-from cli.commands.cannot_do import CannotDo
+from cli.cannot_do import CannotDo
+from ingest.collections.layout import parted_name
+from ingest.manifest.database import Database, ManifestUnusable
+from ingest.manifest.manifest import Manifest, manifest_path
 from ingest.qdrant.connect import connect, server
 from ingest.qdrant.failures import told
 from jobs.search.errors import StoreUnavailable
@@ -35,12 +39,16 @@ def collections(settings: Settings, request: Request) -> int:
     try:
         client = connect(settings)
         actions[request.action](client, request)
+        if request.action == "rm":
+            _forget(settings, request.name)
     except StoreUnavailable as error:
         raise CannotDo(f"{error}") from error
     except UnexpectedResponse as error:
         raise CannotDo(told(error)) from error
     except (ApiException, httpx.HTTPError) as error:
         raise CannotDo(f"The vector store does not answer: {error}.") from error
+    except ManifestUnusable as error:
+        raise CannotDo(f"{error}") from error
     return 0
 
 
@@ -86,6 +94,15 @@ def _remove(client: QdrantClient, request: Request) -> None:
     if not client.delete_collection(request.name):
         raise CannotDo(_unknown(client, request.name))
     print(f"{request.name} is removed.")
+
+
+def _forget(settings: Settings, stored: str) -> None:
+    """The manifest says no longer that anything is in it."""
+    parted, path = parted_name(stored), manifest_path(settings)
+    if parted is None or not path.exists():
+        return
+    with contextlib.closing(Database(path)) as database:
+        Manifest(database).forget_collection(*parted)
 
 
 def _copy(client: QdrantClient, request: Request) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import msgspec
 
-from cli.commands.cannot_do import CannotDo
+from cli.cannot_do import CannotDo
 from cli.processes import event_loop
 from cli.search.connected import connected
 from cli.search.filters import page_filter

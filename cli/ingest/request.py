@@ -6,7 +6,7 @@ from pathlib import Path
 
 import msgspec
 
-from cli.commands.cannot_do import CannotDo
+from cli.cannot_do import CannotDo
 
 
 class IngestRequest(msgspec.Struct, frozen=True, kw_only=True):
@@ -15,6 +15,8 @@ class IngestRequest(msgspec.Struct, frozen=True, kw_only=True):
     folders: tuple[str, ...]
     """Folders and files, absolute."""
     collection: str
+    is_new: bool = False
+    """The collection must not be there yet."""
     kinds: tuple[str, ...] = ()
     """visual, text. Empty: those that the collection has, else those that the served models make possible."""
     models: tuple[str, ...] = ()

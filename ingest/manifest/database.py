@@ -21,6 +21,7 @@ CREATE TABLE files (        -- what is known of the content of files, whatever c
     hashed_at_ns INTEGER NOT NULL,
     document TEXT NOT NULL  -- sha256 of the content, in hex
 ) WITHOUT ROWID;
+CREATE INDEX files_by_document ON files (document);
 CREATE TABLE paths (        -- where a collection's documents lie
     collection TEXT NOT NULL,
     path BLOB NOT NULL,

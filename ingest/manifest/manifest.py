@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 from ingest.documents.problem import Problem
 from ingest.manifest.database import Database
 from ingest.manifest.path import opened_path, shown_path
-from ingest.manifest.records import CollectionSummary, DocumentRecord, ProblemRecord
+from ingest.manifest.records import NOT_A_DOCUMENT, CollectionSummary, DocumentRecord, ProblemRecord
 from jobs.settings import Settings
 
 
@@ -32,6 +32,12 @@ def manifest_path(settings: Settings) -> Path:
     address = urlsplit(settings.qdrant_url)
     digest = hashlib.sha256(f"{address.hostname}:{address.port}{address.path}".encode()).hexdigest()[:12]
     return settings.data / "ingest" / f"manifest-{digest}.sqlite"
+
+
+_IS_NONE = (
+    "EXISTS (SELECT 1 FROM problems p WHERE p.target = d.target AND p.document = d.document "
+    f"AND p.page = 0 AND NOT p.is_warning AND p.kind = '{NOT_A_DOCUMENT}')"
+)
 
 
 class Manifest:
@@ -154,6 +160,14 @@ class Manifest:
         )
         return [DocumentRecord(*row) for row in rows]
 
+    def pages_per_byte(self) -> float | None:
+        """Of the documents that are done, in all collections. None: there are none."""
+        ((pages, size),) = self._database.read(
+            "SELECT sum(pages), sum(size) FROM (SELECT max(d.page_count) AS pages, max(f.size_bytes) AS size "
+            "FROM documents d JOIN files f ON f.document = d.document WHERE d.state = 'done' GROUP BY d.document)"
+        )
+        return pages / size if pages and size else None
+
     def problems(self, collection: str | None = None) -> list[ProblemRecord]:
         """Of one collection or all: those of documents first, then those of files that could not even be read."""
         rows = self._database.read(
@@ -178,9 +192,11 @@ class Manifest:
             "SELECT t.collection, t.kind, t.fingerprint, "
             "(SELECT count(*) FROM documents d WHERE d.target = t.id AND d.state = 'done'), "
             "(SELECT count(*) FROM documents d WHERE d.target = t.id AND d.state = 'open'), "
-            "(SELECT count(*) FROM documents d WHERE d.target = t.id AND d.state = 'failed'), "
+            f"(SELECT count(*) FROM documents d WHERE d.target = t.id AND d.state = 'failed' AND NOT {_IS_NONE}), "
+            f"(SELECT count(*) FROM documents d WHERE d.target = t.id AND {_IS_NONE}), "
             "(SELECT count(*) FROM pages p WHERE p.target = t.id), "
-            "(SELECT count(*) FROM problems p WHERE p.target = t.id AND NOT p.is_warning) "
+            "(SELECT count(*) FROM problems p WHERE p.target = t.id AND NOT p.is_warning "
+            f"AND p.kind <> '{NOT_A_DOCUMENT}') "
             "FROM targets t ORDER BY t.collection, t.kind"
         )
         return [CollectionSummary(*row) for row in rows]

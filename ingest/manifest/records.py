@@ -10,6 +10,10 @@ failed: nothing could be made of it.
 """
 
 
+NOT_A_DOCUMENT = "unsupported"
+"""What a file fails by that is no document at all: in a folder it is left out, and no failure."""
+
+
 class DocumentRecord(msgspec.Struct, frozen=True):
     """What one kind of a collection has of a document."""
 
@@ -63,6 +67,8 @@ class CollectionSummary(msgspec.Struct, frozen=True):
     documents_done: int
     documents_open: int
     documents_failed: int
+    not_documents: int
+    """Files that are none. They do not count as failed."""
     pages_done: int
     problems: int
     """Of documents and pages; warnings do not count."""

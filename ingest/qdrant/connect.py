@@ -6,15 +6,12 @@ import httpx
 from qdrant_client import AsyncQdrantClient, QdrantClient
 
 from ingest.qdrant.folder import vector_folder
+from ingest.qdrant.presence import API_KEY
 from jobs.search.errors import StoreUnavailable
 from jobs.settings import Settings
 
 TIMEOUT_S = 60
 """A search through all vectors of a large collection, on a busy machine."""
-
-API_KEY = "QDRANT_API_KEY"
-"""The variable that qdrant-client's users know. It is read here and nowhere kept."""
-
 
 LIMITS = httpx.Limits(max_connections=32, max_keepalive_connections=8, keepalive_expiry=3)
 """The store closes a connection that was idle for five seconds: we leave it before."""

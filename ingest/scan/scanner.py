@@ -1,6 +1,7 @@
 """A look at folders: what is there, what it is, and what is to be done about it."""
 
 import threading
+import time
 from collections.abc import Sequence
 
 import msgspec
@@ -18,9 +19,13 @@ class Scan(msgspec.Struct, frozen=True):
 
     roots: tuple[str, ...]
     files: dict[str, FoundFile]
+    documents: dict[str, str]
+    """By path: what each file holds."""
     problems: dict[str, Problem]
     """By path: files and folders that cannot be read."""
     ignored: int
+    fresh: tuple[str, ...]
+    """Files that may still be being written: they are left for a later look."""
     plan: Plan
 
     @property
@@ -56,10 +61,14 @@ class Scanner:
         kinds: Sequence[str],
         *,
         retried: frozenset[str] | None = frozenset(),
+        settle_s: float = 0,
         progress: ScanProgress | None = None,
         stop: threading.Event | None = None,
     ) -> Scan:
-        """roots: absolute. kinds, retried: see make_plan. Raises: Stopped."""
+        """roots: absolute. kinds, retried: see make_plan. settle_s: for how long a file must not have changed.
+
+        Raises: Stopped.
+        """
         progress = progress or ScanProgress()
 
         def count(found: int) -> None:
@@ -67,21 +76,24 @@ class Scanner:
 
         seen = walk(roots, count)
         progress.found = len(seen.files)
+        fresh = {each.path for each in seen.files if 0 <= time.time() - each.mtime_ns / 1e9 < settle_s}
         hashed = hash_files(
-            seen.files,
+            [each for each in seen.files if each.path not in fresh],
             self._paths.files(),
             self._paths.set_files,
             progress.hashing,
             stop or threading.Event(),
         )
         problems = {**seen.problems, **hashed.problems}
-        unread = {*seen.unread, *(path for path, each in problems.items() if each.kind != "dangling")}
+        unread = {*seen.unread, *fresh, *(path for path, each in problems.items() if each.kind != "dangling")}
         found = Found(tuple(roots), hashed.documents, tuple(sorted(unread)))
         known = Known(
             self._paths.documents(self._collection), tuple(self._manifest.documents(self._collection))
         )
         plan = make_plan(found, known, kinds, retried=retried)
-        return Scan(tuple(roots), {each.path: each for each in seen.files}, problems, seen.ignored, plan)
+        files = {each.path: each for each in seen.files}
+        late = tuple(sorted(fresh))
+        return Scan(tuple(roots), files, hashed.documents, problems, seen.ignored, late, plan)
 
     def write_down(self, scan: Scan) -> None:
         """The paths, and what could not be read. What was found is to be ingested next."""

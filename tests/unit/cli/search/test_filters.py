@@ -5,7 +5,7 @@ from typing import get_args
 
 import pytest
 
-from cli.commands.cannot_do import CannotDo
+from cli.cannot_do import CannotDo
 from cli.commands.search import request_of
 from cli.main import build_parser
 from cli.options.search import MODES

@@ -190,3 +190,22 @@ def test_problems_of_files_that_are_gone_leave_too(it: Ingest):
     it.scan()
 
     assert it.manifest.problems("c") == []
+
+
+def test_a_file_that_has_just_changed_is_left_for_a_later_look(it: Ingest):
+    it.write("old", "A")
+    (it.docs / "growing").write_text("B")
+
+    found = it.scanner.scan([str(it.docs)], ["text"], settle_s=30)
+
+    assert found.fresh == (str(it.docs / "growing"),)
+    assert [each.paths for each in found.plan.work] == [(str(it.docs / "old"),)]
+    assert len(it.scanner.scan([str(it.docs)], ["text"]).plan.work) == 2
+
+
+def test_a_file_that_is_being_written_anew_is_not_gone(it: Ingest):
+    path = it.write("a", "A")
+    it.ingest()
+    path.write_text("other")
+
+    assert it.scanner.scan([str(it.docs)], ["text"], settle_s=30).plan.gone == ()

@@ -2,8 +2,8 @@
 
 import msgspec
 
-from cli.ingest.amounts import told_bytes, told_count, told_rate, told_time
-from cli.ingest.progress_line import progress_line
+from cli.ingest.display.amounts import told_bytes, told_count, told_rate, told_time
+from cli.ingest.display.progress_line import progress_line
 from jobs.ingests.run import RunProgress, StageProgress
 
 RUNNING = RunProgress(
@@ -11,7 +11,8 @@ RUNNING = RunProgress(
         StageProgress("files", 12, 50, "files", 0.41),
         StageProgress("read", 1310, None, "pages", 41.0),
         StageProgress("embed", 1204, None, "pages", 38.4),
-        StageProgress("store", 1190, None, "pages", 38.2),
+        StageProgress("store", 1190, None, "chunks", 80.0),
+        StageProgress("done", 1190, None, "pages", 38.2),
     ),
     held_up_by="the device",
     eta_s=130,
@@ -31,6 +32,12 @@ def test_a_line_of_eighty_columns_says_what_holds_it_up():
     line = progress_line(RUNNING, 79)
 
     assert line == "12 of 50 files · 38 pages/s · 2 min 10 s left · waits for the device"
+
+
+def test_what_does_not_move_has_no_rate():
+    still = RunProgress(stages=(StageProgress("files", 0, 50, "files"), StageProgress("done", 7)))
+
+    assert progress_line(still, 79) == "0 of 50 files · 7 pages"
 
 
 def test_no_line_is_longer_than_the_terminal():

@@ -8,8 +8,8 @@ from typing import Any, Protocol
 
 import msgspec
 
-from cli.ingest.progress_line import progress_line
-from cli.ingest.summary import Preview, Summary, preview_lines, problem_line, summary_lines
+from cli.ingest.display.progress_line import progress_line
+from cli.ingest.display.summary import Preview, Summary, preview_lines, problem_line, summary_lines
 from ingest.manifest.records import ProblemRecord
 from jobs.ingests.run import RunProgress
 from jobs.process.colour import paint

@@ -3,8 +3,8 @@
 import json
 from pathlib import Path
 
+from cli.ingest.display.summary import Preview, Summary, preview_lines, summary_lines
 from cli.ingest.problems_file import problems_path, write_problems
-from cli.ingest.summary import Preview, Summary, preview_lines, summary_lines
 from ingest.manifest.records import ProblemRecord
 
 
@@ -23,6 +23,7 @@ def test_what_has_failed_is_named_with_what_to_do_and_where_the_rest_is():
     done = Summary(
         collection="papers",
         took_s=61,
+        tried=14,
         documents=2,
         pages=30,
         failed=12,
@@ -70,6 +71,7 @@ def test_a_preview_guesses_pages_and_time():
         unchanged=5,
         duplicates=0,
         failed_before=0,
+        not_documents=0,
         unreadable=0,
         gone=0,
         ignored=0,
@@ -79,8 +81,8 @@ def test_a_preview_guesses_pages_and_time():
 
     lines = preview_lines(would)
 
-    assert lines[0] == "An ingest into 'c' (visual and text) would find:"
-    assert lines[1].strip() == "50  documents to ingest (213 MB)"
+    assert lines[0] == "Files for 'c' (visual and text):"
+    assert lines[1].strip() == "50  to ingest (213 MB)"
     assert lines[-2] == "About 5,500 pages, about 2 min 5 s."
     assert len(lines) == 7 and all(len(line) < 80 for line in lines)
 

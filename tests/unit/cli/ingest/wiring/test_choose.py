@@ -2,8 +2,8 @@
 
 import pytest
 
-from cli.commands.cannot_do import CannotDo
-from cli.ingest.choose import choose_models
+from cli.cannot_do import CannotDo
+from cli.ingest.wiring.choose import choose_models
 from jobs.models import ModelInfo
 
 

@@ -1,6 +1,6 @@
 """How far an ingest is, in one line."""
 
-from cli.ingest.amounts import told_bytes, told_rate, told_time
+from cli.ingest.display.amounts import told_bytes, told_rate, told_time
 from jobs.ingests.run import RunProgress, StageProgress
 
 SEPARATOR = " · "
@@ -25,15 +25,17 @@ def _parts(progress: RunProgress) -> list[tuple[int, str]]:
         if size := stages.get("hash"):
             total = f" of {told_bytes(size.total)}" if size.total else ""
             parts.append((1, f"{told_bytes(size.done)}{total}"))
-            parts.append((2, f"{told_bytes(size.per_s)}/s"))
+            if size.per_s:
+                parts.append((2, f"{told_bytes(size.per_s)}/s"))
     if files := stages.get("files"):
         parts.append((0, f"{files.done:,}{_of(files)} files"))
-        parts.append((6, told_rate(files.per_s, "files")))
+        if files.per_s:
+            parts.append((6, told_rate(files.per_s, "files")))
     pages = [stage for name in ("read", "embed", "store") if (stage := stages.get(name))]
     if pages:
         parts.append((4, ", ".join(f"{stage.name} {stage.done:,}" for stage in pages)))
-        last = pages[-1]
-        parts.append((1, told_rate(last.per_s, last.unit)))
+    if done := stages.get("done"):
+        parts.append((1, told_rate(done.per_s, done.unit) if done.per_s else f"{done.done:,} pages"))
     if progress.eta_s is not None:
         parts.append((2, f"{told_time(progress.eta_s)} left"))
     if failed := progress.documents_failed + progress.pages_failed:

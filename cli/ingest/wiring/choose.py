@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from cli.commands.cannot_do import CannotDo
+from cli.cannot_do import CannotDo
 from jobs.models import ModelInfo, find_model
 
 START = {

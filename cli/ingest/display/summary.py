@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import msgspec
 
-from cli.ingest.amounts import told_bytes, told_count, told_time
+from cli.ingest.display.amounts import told_bytes, told_count, told_time
 from ingest.manifest.records import ProblemRecord
 
 MAX_SHOWN = 10
@@ -19,6 +19,8 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True):
     documents: int = 0
     """That are in the collection now, and were not before."""
     pages: int = 0
+    tried: int = 0
+    """Documents that were to be ingested."""
     unchanged: int = 0
     """Documents of which all was there before."""
     failed: int = 0
@@ -51,7 +53,7 @@ def summary_lines(done: Summary, problems: Sequence[ProblemRecord]) -> list[str]
     what = f"{told_count(done.documents, 'document')} ({told_count(done.pages, 'page')})"
     if done.left:
         first = f"Stopped after {told_time(done.took_s)}: {what} in {done.collection!r}, {done.left:,} left."
-    elif not done.documents and not done.failed and not done.pages_failed:
+    elif not done.tried:
         first = f"Nothing new for {done.collection!r} ({told_time(done.took_s)})."
     else:
         first = f"Done in {told_time(done.took_s)}: {what} ingested into {done.collection!r}."
@@ -59,7 +61,7 @@ def summary_lines(done: Summary, problems: Sequence[ProblemRecord]) -> list[str]
         (done.unchanged, "done before"),
         (done.moved, "moved"),
         (done.replaced, "replaced by new content"),
-        (done.duplicates, "more paths of the same content"),
+        (done.duplicates, "with the same content"),
         (done.pruned, "removed"),
         (done.not_documents, "skipped (no documents)"),
         (done.failed, "failed"),
@@ -105,6 +107,8 @@ class Preview(msgspec.Struct, frozen=True, kw_only=True):
     unchanged: int
     duplicates: int
     failed_before: int
+    not_documents: int
+    """Of those that were looked at before."""
     unreadable: int
     gone: int
     ignored: int
@@ -115,17 +119,18 @@ class Preview(msgspec.Struct, frozen=True, kw_only=True):
 
 def preview_lines(would: Preview) -> list[str]:
     """For people."""
-    lines = [f"An ingest into {would.collection!r} ({' and '.join(would.kinds)}) would find:"]
+    lines = [f"Files for {would.collection!r} ({' and '.join(would.kinds)}):"]
     rows = [
-        (would.documents, "documents to ingest", told_bytes(would.size_bytes)),
-        (would.changed, "of their files had other content before", ""),
-        (would.moved, "files moved", "nothing is embedded again"),
-        (would.duplicates, "more paths of the same content", "embedded once"),
-        (would.unchanged, "documents done before", ""),
-        (would.failed_before, "documents that failed before", "`mlxq ingest retry` tries again"),
-        (would.unreadable, "files and folders that cannot be read", ""),
-        (would.ignored, "hidden or temporary names", "left out"),
-        (would.gone, "documents whose file is gone", "--prune removes them"),
+        (would.documents, "to ingest", told_bytes(would.size_bytes)),
+        (would.changed, "changed since it was ingested", "among those"),
+        (would.moved, "moved", "nothing is embedded again"),
+        (would.duplicates, "with the content of another", "embedded once"),
+        (would.unchanged, "done before", ""),
+        (would.failed_before, "failed before", "`mlxq ingest retry` tries again"),
+        (would.not_documents, "no document", "left out"),
+        (would.ignored, "hidden or temporary", "left out"),
+        (would.unreadable, "that cannot be read", ""),
+        (would.gone, "gone, and still in the collection", "--prune removes it"),
     ]
     lines += [
         f"  {count:>9,}  {text}{f' ({more})' if more else ''}"
@@ -135,5 +140,5 @@ def preview_lines(would: Preview) -> list[str]:
     if would.documents and would.pages is not None:
         time = f", about {told_time(would.seconds)}" if would.seconds is not None else ""
         lines.append(f"About {told_count(would.pages, 'page')}{time}.")
-    lines.append("Nothing was changed (--dry-run).")
+    lines.append("Nothing was ingested (--dry-run).")
     return lines

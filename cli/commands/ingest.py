@@ -1,0 +1,56 @@
+"""`mlxq ingest`: folders into collections; what is there, what has failed."""
+
+import argparse
+import sqlite3
+
+from cli.cannot_do import CannotDo
+from cli.ingest.request import IngestRequest, existing, passwords_in
+from cli.ingest.status import show_errors, show_status
+from cli.options.ingest import ACTIONS
+from ingest.manifest.database import ManifestUnusable
+from ingest.manifest.lock import CollectionBusy
+from jobs.settings import Settings
+
+DEFAULT_COLLECTION = "documents"
+
+
+def ingest(settings: Settings, options: argparse.Namespace) -> int:
+    """Exit codes: 0, 3 where files have failed, 130 where it was stopped. Raises: CannotDo, OSError."""
+    action = options.folders[0] if len(options.folders) == 1 and options.folders[0] in ACTIONS else ""
+    try:
+        if action == "status":
+            return show_status(settings, options.collection, json=options.json)
+        if action == "errors":
+            return show_errors(settings, options.collection, json=options.json)
+        from cli.ingest.session import ingest_folders
+
+        return ingest_folders(settings, request_of(options, retry=action == "retry"))
+    except (ManifestUnusable, CollectionBusy) as error:
+        raise CannotDo(f"{error}") from error
+    except sqlite3.Error as error:
+        raise CannotDo(f"The manifest of what was ingested cannot be used: {error}.") from error
+
+
+def request_of(options: argparse.Namespace, *, retry: bool) -> IngestRequest:
+    """Raises: CannotDo where the options make no sense together, or a folder is not there."""
+    if options.into and options.collection:
+        raise CannotDo("-c and --into both name the collection: give one of them.")
+    if options.yes and not options.prune:
+        raise CannotDo("--yes goes with --prune: it answers what that asks.")
+    if retry and (options.watch or options.prune):
+        raise CannotDo("`mlxq ingest retry` knows its files by itself: --watch and --prune go with folders.")
+    return IngestRequest(
+        folders=() if retry else existing(options.folders),
+        collection=options.into or options.collection or DEFAULT_COLLECTION,
+        is_new=bool(options.into),
+        kinds=tuple(kind for kind in ("visual", "text") if getattr(options, kind)),
+        models=tuple(options.ingest_models or ()),
+        passwords=passwords_in(options.password_file),
+        retry=retry,
+        prune=options.prune,
+        yes=options.yes,
+        watch=options.watch,
+        dry_run=options.dry_run,
+        quiet=options.quiet,
+        json=options.json,
+    )

@@ -1,0 +1,21 @@
+"""What an ingest writes down."""
+
+from typing import NamedTuple
+
+from ingest.manifest.database import Database
+from ingest.manifest.manifest import Manifest
+from ingest.manifest.paths import PathRecords
+from ingest.manifest.runs import RunRecords
+
+
+class Records(NamedTuple):
+    """All of it lies in one database."""
+
+    database: Database
+    manifest: Manifest
+    paths: PathRecords
+    runs: RunRecords
+
+    @classmethod
+    def of(cls, database: Database) -> "Records":
+        return cls(database, Manifest(database), PathRecords(database), RunRecords(database))

@@ -1,0 +1,1 @@
+"""What an ingest is connected to: the workers, the store, the pipeline between them."""

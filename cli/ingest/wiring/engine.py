@@ -1,0 +1,84 @@
+"""What an ingest needs of others: the workers' queue and the store. Opened when first needed, for an ingest that finds
+nothing new needs neither.
+"""
+
+from collections.abc import Callable, Sequence
+from contextlib import AsyncExitStack
+from typing import TYPE_CHECKING, Self
+
+from cli.cannot_do import CannotDo
+from cli.ingest.wiring.choose import choose_models
+from cli.ingest.wiring.served import served_models
+from jobs.client.queue import JobQueue
+from jobs.models import ModelInfo
+from jobs.results.folder import results_folder
+from jobs.search.errors import StoreUnavailable
+from jobs.settings import Settings
+from jobs.store.connection import connect_async, own_folder, redis_url
+
+if TYPE_CHECKING:
+    from ingest.collections.collections import Collections
+
+
+class Engine:
+    """An asynchronous context."""
+
+    def __init__(self, settings: Settings, note: Callable[[str], None]) -> None:
+        """note: told what is waited for."""
+        self.settings = settings
+        self._note = note
+        self._opened = AsyncExitStack()
+        self._queue: JobQueue | None = None
+        self._collections: Collections | None = None
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._opened.aclose()
+
+    async def queue(self) -> JobQueue:
+        """It listens for outcomes."""
+        if self._queue is None:
+            self._queue = JobQueue(
+                connect_async(redis_url(self.settings)),
+                self.settings,
+                own_folder(self.settings),
+                results_folder(self.settings),
+            )
+            self._opened.push_async_callback(self._queue.aclose)
+            await self._queue.start()
+        return self._queue
+
+    def collections(self) -> "Collections":
+        """From any thread, one at a time. Raises: CannotDo."""
+        if self._collections is None:
+            from ingest.collections.collections import Collections
+            from ingest.qdrant.bulk import EmbeddedWriter
+            from ingest.qdrant.connect import connect
+
+            try:
+                client = connect(self.settings)
+            except StoreUnavailable as error:
+                raise CannotDo(error.message) from error
+            writer = EmbeddedWriter(self.settings)
+            self._opened.callback(client.close)
+            self._opened.callback(writer.close)
+            self._collections = Collections(client, writer)
+        return self._collections
+
+    async def models(
+        self, kinds: Sequence[str], named: Sequence[str], collection: str | None = None
+    ) -> dict[str, ModelInfo]:
+        """By kind: see choose_models. collection: that has some already. Raises: CannotDo."""
+        served = await served_models(self.settings, self._note)
+        used = {} if collection is None else self._used(collection, kinds)
+        return choose_models(served, kinds, named, used)
+
+    def _used(self, collection: str, kinds: Sequence[str]) -> dict[str, str]:
+        found = dict[str, str]()
+        for kind in ("visual", "text"):
+            there = self.collections().fingerprint(collection, kind) if kind in kinds else None
+            if there is not None:
+                found[kind] = there.digest or there.model
+        return found
