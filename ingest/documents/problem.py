@@ -10,6 +10,7 @@ ProblemKind = Literal[
     "dangling",  # a link to nothing, or in a circle
     "empty",
     "encrypted",
+    "guessed_encoding",  # a text that does not say in which encoding it is
     "internal",  # an error of our own
     "missing",
     "no_ink",  # has text, and its picture is blank

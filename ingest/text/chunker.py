@@ -6,8 +6,8 @@ from typing import NamedTuple
 
 from tokenizers import Tokenizer
 
+from ingest.documents.boundaries import Boundaries
 from ingest.documents.page import Page
-from ingest.text.boundaries import Boundaries
 from ingest.text.chunk import CHUNKS_A_PAGE, Chunk
 from ingest.text.headings import HeadingPath, paths
 
