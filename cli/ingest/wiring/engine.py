@@ -54,14 +54,14 @@ class Engine:
         """From any thread, one at a time. Raises: CannotDo."""
         if self._collections is None:
             from ingest.collections.collections import Collections
-            from ingest.qdrant.bulk import EmbeddedWriter
-            from ingest.qdrant.connect import connect
+                        from ingest.qdrant.connect import connect
+            from ingest.qdrant.writers import bulk_writer
 
             try:
                 client = connect(self.settings)
             except StoreUnavailable as error:
                 raise CannotDo(error.message) from error
-            writer = EmbeddedWriter(self.settings)
+            writer = bulk_writer(self.settings)
             self._opened.callback(client.close)
             self._opened.callback(writer.close)
             self._collections = Collections(client, writer)
