@@ -54,7 +54,7 @@ class Engine:
         """From any thread, one at a time. Raises: CannotDo."""
         if self._collections is None:
             from ingest.collections.collections import Collections
-                        from ingest.qdrant.connect import connect
+            from ingest.qdrant.connect import connect
             from ingest.qdrant.writers import bulk_writer
 
             try:
