@@ -61,6 +61,7 @@ bench: tools  ## the figures of docs/numbers.md
 chaos: tools  ## the long chaos run: 50,000 jobs and more, 100 kills and more; then one with failovers
 	@$(WITH_BLAS) $(BIN)/python -m tests.chaos --long $(ARGS)
 	@$(WITH_BLAS) $(BIN)/python -m tests.chaos --failover $(ARGS)
+	@$(WITH_BLAS) $(BIN)/python -m tests.chaos --ingest $(ARGS)
 
 fuzz: tools  ## five minutes of requests that schemathesis makes from /openapi.json; ARGS="--minutes 1"
 	@$(WITH_BLAS) $(BIN)/python -m tests.fuzz $(ARGS)

@@ -74,7 +74,8 @@ def rest_server(folder: Path) -> Generator[tuple[Recorder, str]]:
 def directly(tmp_path: Path) -> Iterator[list[dict[str, Any]]]:
     """What the embedded store holds when it is written to directly."""
     with (
-        store_in(tmp_path / "direct") as settings, contextlib.closing(connect(settings)) as client,
+        store_in(tmp_path / "direct") as settings,
+        contextlib.closing(connect(settings)) as client,
         contextlib.closing(EmbeddedWriter(settings)) as writer,
     ):
         make_collection(client, pages=0)

@@ -7,6 +7,7 @@ import pytest
 from rq.job import Job as RqJob
 from rq.job import JobStatus
 
+from jobs.content import BlobPart, MixedInput, TextPart
 from jobs.embed import EmbedJob
 from jobs.errors import InternalError, UnknownModel, UnreadableJob
 from jobs.job import Lane, SubmitOptions
@@ -103,3 +104,11 @@ def test_queue_names_keep_models_with_colons_and_slashes_apart():
     assert keys.parse_queue_name(name) == ("embed", "org/model:tag", Lane.BULK)
     assert keys.parse_queue_name("default") is None
     assert keys.parse_queue_name("embed:model:urgent") is None
+
+
+def test_a_page_beside_the_queue_costs_what_its_pixels_do():
+    def cost_of(pixels: int) -> int:
+        page = BlobPart("0" * 64, 3 * pixels, pixels)
+        return record.cost(EmbedJob(model="m", inputs=(MixedInput((page, TextPart("x" * 40))),)))
+
+    assert [cost_of(pixels) for pixels in (1, 28 * 28, 768 * 28 * 28)] == [12, 12, 779]
