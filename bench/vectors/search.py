@@ -1,7 +1,8 @@
 """10,000 pages of 736 x 128 in the embedded store: what they cost, how long searches take, what the default mode loses.
 
-MLXQ_BENCH_PAGES=1000 takes fewer. Beside each time of a search stands the processor time that the store took for it:
-that one holds on a busy machine, too.
+MLXQ_BENCH_PAGES=1000 takes fewer, MLXQ_BENCH_QUERIES=20 asks less. MLXQ_BENCH_PAGES=30000 also says what 100,000 would
+take, if all grows with their number but what is scored exactly (it wants 16 GB in the temporary folder, and takes 7).
+Beside each time of a search stands the processor time that the store took for it: that one holds on a busy machine, too.
 """
 
 import asyncio
@@ -28,11 +29,17 @@ from ingest.qdrant.bulk import MAX_POINTS
 from ingest.qdrant.connect import connect, connect_async
 from ingest.qdrant.embedded_writer import EmbeddedWriter
 from ingest.qdrant.folder import vector_folder
+from ingest.search.prefetch import prefetched
 from ingest.search.retrieval import Retrieval, Wanted
 from jobs.process.parent_watch import ParentPipe
 from jobs.settings import Settings
 
-PAGES, QUERIES, LIMIT = 10_000, 200, 10
+PAGES = int(os.environ.get("MLXQ_BENCH_PAGES", "10000"))
+QUERIES = int(os.environ.get("MLXQ_BENCH_QUERIES", "200"))
+LIMIT = 10
+MANY, MORE = 30_000, 100_000
+"""From so many pages on, what so many more would take is told."""
+
 BYTES_PER_PAGE = 260_000
 """Room that is asked for."""
 
@@ -51,8 +58,7 @@ class Searched(NamedTuple):
 
 async def measure(repeats: int) -> list[Row]:
     """One run, whatever `repeats`: 200 queries are their own repeats."""
-    pages = int(os.environ.get("MLXQ_BENCH_PAGES", PAGES))
-    return await asyncio.to_thread(of_pages, pages)
+    return await asyncio.to_thread(of_pages, PAGES)
 
 
 def of_pages(count: int) -> list[Row]:
@@ -72,13 +78,38 @@ def of_pages(count: int) -> list[Row]:
             queries = [made.query(number, page) for number, page in enumerate(about)]
             default, exact = asyncio.run(_search(settings, queries, process))
     numpys = by_numpy(made, queries, count)
+    further = (
+        [extrapolated(default, exact, count, reopened, stored["KB a page on the disk"])]
+        if count >= MANY
+        else []
+    )
     return [
         Row(f"{there:,} pages stored", stored),
         Row("reopened, to the first answer", {"s": reopened}),
         Row("default", {**_times(default), **_quality(default, exact, about)}),
         Row("exact", {**_times(exact), **_quality(exact, exact, about)}),
         Row(f"exact against numpy, {QUERIES} queries", _agreement(exact, numpys)),
+        *further,
     ]
+
+
+def extrapolated(default: Searched, exact: Searched, count: int, reopened: float, page_kb: float) -> Row:
+    """What MORE pages would take: as much more as there are more of them, but for the pages that are scored exactly."""
+    factor, times = (
+        MORE / count,
+        {name: median(one.cpu_s) for name, one in (("default", default), ("exact", exact))},
+    )
+    scored = times["exact"] / count * (prefetched(count, LIMIT) or 0)
+    scored_then = times["exact"] / count * (prefetched(MORE, LIMIT) or 0)
+    return Row(
+        f"{MORE:,} pages, extrapolated",
+        {
+            "default, s of CPU": (times["default"] - scored) * factor + scored_then,
+            "exact, s of CPU": times["exact"] * factor,
+            "reopened s": reopened * factor,
+            "GB on the disk": page_kb * MORE / 1e6,
+        },
+    )
 
 
 @contextlib.contextmanager

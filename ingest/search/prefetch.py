@@ -4,7 +4,7 @@ SMALL = 500
 """Among so few pages every one is scored: that takes no longer."""
 
 LEAST, PER_HIT = 100, 10
-SHARE = 50
+SHARE = 25
 """One in so many pages of a large collection."""
 
 MOST = 1000

@@ -24,7 +24,7 @@ def test_a_pattern_is_parted_into_what_a_store_knows(pattern: str, parted: PathP
 
 def test_few_pages_are_all_scored_and_many_are_chosen_from():
     assert prefetched(500, 10) is None
-    assert prefetched(10_000, 10) == 200
+    assert prefetched(10_000, 10) == 400
     assert prefetched(10_000, 50) == 500
     assert prefetched(1_000_000, 10) == 1000
     assert prefetched(600, 100) == 600
