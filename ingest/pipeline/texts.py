@@ -135,7 +135,7 @@ class TextStage:
                 end=chunk.end,
             )
             try:
-                made.points.append(text_point(facts, vector, self._words(chunk.text)))
+                made.points.append(text_point(facts, vector, self._words(chunk.titled)))
                 self._counts.embedded += 1
             except VectorsUnusable as error:
                 self._counts.sent -= 1

@@ -27,7 +27,7 @@ class SparseVector(NamedTuple):
 
 
 def document_vector(text: str) -> SparseVector:
-    """Of a chunk. Empty where it has no words."""
+    """Of a chunk (`titled`). Empty where it has no words."""
     counts = Counter(_index(term.text) for term in document_terms(text))
     norm = K * (1 - B + B * counts.total() / AVERAGE_TERMS)
     indices = sorted(counts)

@@ -2,6 +2,9 @@
 
 import msgspec
 
+SEPARATOR = " > "
+"""Between the titles of headings."""
+
 CHUNKS_A_PAGE = 100_000
 """At most: a chunk's number is its page's times this, and its place on the page."""
 
@@ -13,8 +16,13 @@ class Chunk(msgspec.Struct, frozen=True):
     """Unique within the document, and known without the pages before."""
     text: str
     heading: str
-    """Titles of the headings above it, outermost first, with " > " between them; empty where there is none."""
+    """Titles of the headings above it, outermost first, with SEPARATOR between them; empty where there is none."""
     page: int
     label: str
     start: int
     end: int
+
+    @property
+    def titled(self) -> str:
+        """The innermost heading above it and its text: what its words are taken from for BM25."""
+        return f"{self.heading.rpartition(SEPARATOR)[2]}\n{self.text}"

@@ -3,8 +3,7 @@
 from collections.abc import Sequence
 
 from ingest.documents.page import Heading
-
-SEPARATOR = " > "
+from ingest.text.chunk import SEPARATOR
 
 
 class HeadingPath:

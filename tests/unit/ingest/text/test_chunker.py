@@ -177,3 +177,9 @@ def test_a_megabyte_on_one_line_takes_time_in_proportion(bert: Tokenizer, unit: 
 def test_sizes_that_make_no_chunks_are_refused(bert: Tokenizer, max_tokens: int, overlap: int):
     with pytest.raises(ValueError, match="overlap"):
         Chunker(bert, max_tokens, overlap)
+
+
+def test_a_chunk_is_found_by_the_words_of_the_heading_right_above_it():
+    chunk = Chunk(1, "its text", "Part > Section", 1, "1", 0, 8)
+
+    assert chunk.titled == "Section\nits text"
