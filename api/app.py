@@ -30,6 +30,8 @@ from api.openapi.document import document
 from api.requests.body import BodiesInFlight
 from api.requests.images import ImageSource
 from api.route import DirectRoute
+from api.ui.console import add_console
+from api.ui.context import Collaborators, ConsoleParts
 from api.work.queue import Queue
 from jobs.search.collections import Collections
 from jobs.settings import Settings
@@ -70,11 +72,13 @@ def create_app(
     settings: Settings,
     images: ImageSource | None = None,
     collections: Collections | None = None,
+    console: ConsoleParts | None = None,
 ) -> FastAPI:
     """The queue is started and closed with the application. Redis may be away at the start, and the vector store.
 
     images: fetches images by their address and checks them. None: addresses are refused, and nothing is checked.
     collections: are searched. None: searches are answered 503.
+    console: the pages for people are there if it is, and collections.
     """
 
     @asynccontextmanager
@@ -91,4 +95,6 @@ def create_app(
     )
     for dialect in _DIALECTS:
         dialect(context).add_routes(app)
+    if collections is not None and console is not None:
+        add_console(app, Collaborators(queue, settings, images, context.bodies, collections, *console))
     return app

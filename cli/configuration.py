@@ -19,6 +19,8 @@ _LISTS = {
     "models": '["all-MiniLM-L6-v2"]',
     "declared_models": '["embed:all-MiniLM-L6-v2"]',
     "fetch_allow": '["10.0.0.0/8", "media.local:8080"]',
+    "ui_hosts": '["mlxq.example.org"]',
+    "ingest_folders": '["/home/me/Documents"]',
 }
 """The settings that are lists, each with an example."""
 

@@ -86,6 +86,15 @@ class Settings(BaseSettings):
         description="A line in the log for each request. Unset: `mlxq up` does, `mlxq serve` does not.",
     )
 
+    ui_hosts: tuple[str, ...] = Field(
+        default=(),
+        description="Names under which the pages at /ui are shown, besides addresses and this machine's own name.",
+    )
+    ingest_folders: tuple[Path, ...] = Field(
+        default=(),
+        description="Folders that may be ingested from the page /ui/ingest, with all in them. Unset: none.",
+    )
+
     queue_limit: int = Field(
         default=100_000,
         ge=1,

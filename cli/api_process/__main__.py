@@ -13,8 +13,11 @@ from api.access_log import AccessLog
 from api.app import create_app
 from api.fetch.image_source import GuardedImageSource
 from api.large_bodies import LargeBodies
+from api.ui.context import ConsoleParts
 from cli.api_process.collections import LateCollections
+from cli.api_process.ingests import ManifestIngests
 from cli.api_process.server import STOP_S, ApiServer
+from jobs.blobs.store import blob_store
 from jobs.client.queue import JobQueue
 from jobs.process.garbage import exempt_what_is_there
 from jobs.process.log import set_up_logging
@@ -22,7 +25,7 @@ from jobs.process.parent_watch import exit_with_parent
 from jobs.results.folder import results_folder
 from jobs.settings import Settings
 from jobs.store import outage
-from jobs.store.connection import connect_async, own_folder, redis_url
+from jobs.store.connection import connect, connect_async, own_folder, redis_url
 
 
 async def answer(listener: socket.socket, settings: Settings, large_port: int | None) -> None:
@@ -35,8 +38,10 @@ async def answer(listener: socket.socket, settings: Settings, large_port: int | 
         connect_async(redis_url(settings)), settings, own_folder(settings), results_folder(settings)
     )
     collections = LateCollections(settings, queue)
+    ingests = ManifestIngests(settings)
+    console = ConsoleParts(ingests, blob_store(settings, connect(redis_url(settings))))
     try:
-        app: ASGIApp = create_app(queue, settings, images, collections)
+        app: ASGIApp = create_app(queue, settings, images, collections, console)
         if settings.access_log:
             app = AccessLog(app)
         if large_port is not None:  # that process logs what it answers
@@ -44,6 +49,7 @@ async def answer(listener: socket.socket, settings: Settings, large_port: int | 
         exempt_what_is_there()
         await ApiServer(app, queue).serve(sockets=[listener])
     finally:
+        await ingests.aclose()
         await collections.aclose()
         await images.aclose()
 

@@ -11,8 +11,8 @@ import numpy as np
 from ingest.collections.collections import Collections
 from ingest.collections.fingerprint import Fingerprint
 from ingest.collections.points import ChunkFacts, text_point
-from ingest.qdrant.bulk import EmbeddedWriter
 from ingest.qdrant.connect import connect
+from ingest.qdrant.embedded_writer import EmbeddedWriter
 from ingest.text.bm25 import document_vector
 from tests.fuzz.models import EMBEDDER
 from tests.support.documents.pdf import text_pdf

@@ -16,8 +16,8 @@ from ingest.collections.points import ChunkFacts, PageFacts, text_point, visual_
 from ingest.documents.reader import DocumentReader
 from ingest.pages.files import DocumentFiles
 from ingest.pages.viewer import PageViewer
-from ingest.qdrant.bulk import EmbeddedWriter
 from ingest.qdrant.connect import connect, connect_async
+from ingest.qdrant.embedded_writer import EmbeddedWriter
 from ingest.search.service import CollectionSearch
 from ingest.text.bm25 import document_vector
 from jobs.content import ImagePart

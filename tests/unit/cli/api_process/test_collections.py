@@ -6,7 +6,7 @@ import sys
 PROBE = """
 import sys
 import cli.api_process.__main__
-print(*sorted({"numpy", "qdrant_client", "grpc", "PIL", "pypdfium2", "ingest"} & set(sys.modules)))
+print(*sorted({"numpy", "qdrant_client", "grpc", "PIL", "pypdfium2", "ingest.search"} & set(sys.modules)))
 """
 
 
