@@ -49,6 +49,7 @@ FILES: dict[str, bytes] = {
     "PNG, grey": encode(RGB.convert("L")),
     "PNG, black and white": encode(RGB.convert("1")),
     "PNG, transparent": encode(with_alpha()),
+    "PNG, transparent, in several bands": encode(with_alpha().resize((40, 700))),
     "PNG, grey and transparent": encode(with_alpha().convert("LA")),
     "PNG, transparent colour": encode(with_transparent_colour()),
     "PNG, 16 bits": encode(of_16_bits()),
