@@ -237,7 +237,14 @@ class JobQueue:
         found, stored = await self._view(job_id)
         if stored is None:
             return found
-        return msgspec.structs.replace(found, result=await self._load(stored))
+        try:
+            result = await self._load(stored)
+        except UnknownJob:
+            found, _ = await self._view(job_id)
+            if found.status in ENDED:
+                raise
+            return found  # Redis has lost its end since, and it runs again
+        return msgspec.structs.replace(found, result=result)
 
     async def views(
         self,
@@ -366,15 +373,20 @@ class JobQueue:
     async def _outcome(self, job_id: str, status: str, body: bytes | None) -> Result:
         if status == MISSING:
             raise UnknownJob
-        if status == "finished":
-            if body is None:
-                _, body = await self._view(job_id)
-            if body is None:
-                raise UnknownJob
-            return await self._load(body)
-        if body is not None:
+        if status != "finished" and body is not None:
             raise record.decode_failure(body).error()
-        found, _ = await self._view(job_id)
+        found: JobView | None = None
+        if body is None:
+            found, body = await self._view(job_id)
+        if status == "finished" and body is not None:
+            try:
+                return await self._load(body)
+            except UnknownJob:
+                found, _ = await self._view(job_id)
+        if found is not None and found.status not in ENDED:  # its end was told, and Redis has lost it since
+            raise QueueUnavailable("Redis has lost the end of this job, which runs again. Ask for it again.")
+        if status == "finished" or found is None:
+            raise UnknownJob
         raise found.error.error() if found.error else JobCanceled
 
     async def _view(self, job_id: str) -> tuple[JobView, bytes | None]:

@@ -100,8 +100,8 @@ def long(seed: int) -> Plan:
     return Plan(
         seed=seed,
         faults=FAULTS,
-        jobs=52_000,
-        kills=105,
+        jobs=50_000,
+        kills=102,
         producers=4,
         workers=4,
         turns=3,

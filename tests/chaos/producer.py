@@ -34,7 +34,8 @@ from tests.chaos.faults.losses import Heard, Stalls
 from tests.chaos.order import POISON, Order, greedy, is_right, order
 from tests.chaos.plan import Plan
 
-PATIENCE_S = 180.0
+PATIENCE_S = 480.0
+"""A job that has not ended by then is lost. Where all workers start anew on a busy machine, half a minute is little."""
 WAIT_S = 5.0
 LEFT_AFTER = 3
 """The reader of a polled stream leaves after so many events, and comes back."""
