@@ -61,10 +61,12 @@ class IngestSite:
             self._pipe.close()
 
     @contextlib.asynccontextmanager
-    async def ingest(self, *arguments: str) -> AsyncIterator[asyncio.subprocess.Process]:
-        """`python -m bench.ingest.ingest_process`, whose output can be read. It is killed in the end."""
+    async def ingest(
+        self, *arguments: str, module: str = "bench.ingest.ingest_process"
+    ) -> AsyncIterator[asyncio.subprocess.Process]:
+        """`python -m MODULE …`, whose output can be read. It is killed in the end."""
         process = await asyncio.create_subprocess_exec(
-            sys.executable, "-P", "-m", "bench.ingest.ingest_process", *arguments,
+            sys.executable, "-P", "-m", module, *arguments,
             env=self.environ, stdout=asyncio.subprocess.PIPE, start_new_session=True,
         )  # fmt: skip
         try:

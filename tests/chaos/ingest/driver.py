@@ -32,6 +32,9 @@ LONGEST_PAUSE_S = 0.5
 AT_ONCE = 0.2
 """Chance that another process dies with the one that does."""
 
+NOTHING_WAS_DONE = 1
+"""Exit code of `mlxq ingest`."""
+
 COMPARED = 20
 """Pages whose vectors are compared."""
 
@@ -43,6 +46,8 @@ class IngestReport(msgspec.Struct, frozen=True):
     kills: dict[str, int]
     begun: int
     """How often the ingest was begun."""
+    refused: int
+    """How often it ended at once, because something that it needs was away."""
     computed: int
     """Pages that the embedder computed, again included."""
     missing: tuple[PageRef, ...] = ()
@@ -91,7 +96,7 @@ class IngestDriver:
         self._say = say
         self._killed = Counter[str]()
         self._ingest: asyncio.subprocess.Process | None = None
-        self._begun = 0
+        self._begun = self._refused = 0
         self._problems: list[str] = []
 
     async def run(self) -> IngestReport:
@@ -110,14 +115,18 @@ class IngestDriver:
 
     async def _until_ended(self) -> None:
         while (code := await self._begin()) != 0:
-            if code != -signal.SIGKILL:
+            if code == NOTHING_WAS_DONE:  # it met a Redis or a store that was just away
+                self._refused += 1
+                await asyncio.sleep(LONGEST_PAUSE_S)
+            elif code != -signal.SIGKILL:
                 self._problems.append(f"the ingest ended with exit code {code}")
                 if len(self._problems) > 3:
                     return
 
     async def _begin(self) -> int:
         self._begun += 1
-        async with self._site.ingest(str(self._documents)) as self._ingest:
+        command = ("ingest", str(self._documents), "--visual", "--json")
+        async with self._site.ingest(*command, module="cli.main") as self._ingest:
             assert self._ingest.stdout is not None
             while await self._ingest.stdout.readline():
                 pass
@@ -166,6 +175,7 @@ class IngestDriver:
             pages=len(digests),
             kills=dict(self._killed),
             begun=self._begun,
+            refused=self._refused,
             computed=computed,
             missing=tuple(sorted(digests.keys() - stored.keys())),
             strange=tuple(sorted(strange)),
