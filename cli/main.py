@@ -73,6 +73,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _collections(options: argparse.Namespace) -> Callable[["Settings"], int]:
+    if options.action == "snapshot":
+        from cli.commands.snapshots import snapshot
+
+        return lambda settings: snapshot(settings, options.name, options.to)
+    if options.action == "restore":
+        from cli.commands.snapshots import restore
+
+        return lambda settings: restore(settings, options.snapshot)
+
     from cli.commands.collections import Request, collections
 
     request = Request(options.action, getattr(options, "name", ""), getattr(options, "to", ""))

@@ -2,7 +2,7 @@
 
 MLXQ_BENCH_PAGES=1000 takes fewer, MLXQ_BENCH_QUERIES=20 asks less. MLXQ_BENCH_PAGES=30000 also says what 100,000 would
 take, if all grows with their number but what is scored exactly (it wants 16 GB in the temporary folder, and takes 7).
-Beside each time of a search stands the processor time that the store took for it: that one holds on a busy machine, too.
+Beside each time of a search stands the processor time that the store took for it: that one holds on a busy machine.
 """
 
 import asyncio

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import uvicorn
 
-from ingest.qdrant.folder import vector_folder
+from ingest.qdrant.folder import shards_folder, vector_folder
 from ingest.store.app import StoreApp
 from ingest.store.catalog import Catalog
 from jobs.process.log import set_up_logging
@@ -88,7 +88,7 @@ def main() -> int:
         return CONFIGURATION_ERROR
     with listening(folder.socket) as listener:
         others = [] if options.listen_fd is None else [socket.socket(fileno=options.listen_fd)]
-        asyncio.run(answer(folder.path / "shards", [listener, *others]))
+        asyncio.run(answer(shards_folder(settings), [listener, *others]))
     return 0
 
 
