@@ -238,13 +238,12 @@ class JobQueue:
         if stored is None:
             return found
         try:
-            result = await self._load(stored)
+            return msgspec.structs.replace(found, result=await self._load(stored))
         except UnknownJob:
             found, _ = await self._view(job_id)
             if found.status in ENDED:
                 raise
             return found  # Redis has lost its end since, and it runs again
-        return msgspec.structs.replace(found, result=result)
 
     async def views(
         self,
@@ -375,9 +374,7 @@ class JobQueue:
             raise UnknownJob
         if status != "finished" and body is not None:
             raise record.decode_failure(body).error()
-        found: JobView | None = None
-        if body is None:
-            found, body = await self._view(job_id)
+        found, body = await self._view(job_id) if body is None else (None, body)
         if status == "finished" and body is not None:
             try:
                 return await self._load(body)
