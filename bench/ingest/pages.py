@@ -46,6 +46,8 @@ class Use(NamedTuple):
     """What a process has used."""
 
     cpu_s: float
+    own_bytes: int
+    """Resident, without what is mapped from files: the store's vectors are, and the system may drop those."""
     rss_bytes: int
 
 
@@ -93,7 +95,7 @@ def _rows(alone: list[tuple[float, float]], runs: list[tuple[Sample, Sample]]) -
         ),
     ]
     for name, cpu_s in used.items():
-        before, after = begin.processes[name].rss_bytes, end.processes[name].rss_bytes
+        before, after = begin.processes[name].own_bytes, end.processes[name].own_bytes
         rows.append(
             Row(
                 f"{name} process",
@@ -102,6 +104,7 @@ def _rows(alone: list[tuple[float, float]], runs: list[tuple[Sample, Sample]]) -
                     f"MB at page {WARM}": before / 1e6,
                     "MB at the end": after / 1e6,
                     "growth": after / before - 1,
+                    "MB with mapped files": end.processes[name].rss_bytes / 1e6,
                 },
             )
         )
@@ -167,10 +170,13 @@ def _used(site: IngestSite, ingest_pid: int) -> dict[str, Use]:
     }
     readers = [each for each in ingest.children(recursive=True) if each.memory_info().rss > 20_000_000]
     named |= {f"reading {number + 1}": each for number, each in enumerate(readers)}
-    return {
-        name: Use(each.cpu_times().user + each.cpu_times().system, each.memory_info().rss)
-        for name, each in named.items()
-    }
+    return {name: _use(each) for name, each in named.items()}
+
+
+def _use(process: psutil.Process) -> Use:
+    times, memory = process.cpu_times(), process.memory_info()
+    # macOS does not tell which part is mapped from files.
+    return Use(times.user + times.system, memory.rss - getattr(memory, "shared", 0), memory.rss)
 
 
 # A chat beside it
