@@ -10,6 +10,7 @@ from starlette.exceptions import HTTPException
 from api.dialects.anthropic.routes import Anthropic
 from api.dialects.cohere.routes import Cohere
 from api.dialects.dialect import Context
+from api.dialects.mlxq.ask import Ask
 from api.dialects.mlxq.documents import Documents
 from api.dialects.mlxq.health import Health
 from api.dialects.mlxq.job_events import JobEvents
@@ -46,6 +47,7 @@ _DIALECTS = (
     Vllm,
     SimilarityMaps,
     Search,
+    Ask,
     Documents,
     Pages,
     VectorStores,

@@ -4,8 +4,10 @@ import argparse
 import signal
 import sys
 from collections.abc import Callable, Sequence
+from importlib import import_module
 from typing import TYPE_CHECKING
 
+from cli.options.ask import add_ask
 from cli.options.collections import add_collections
 from cli.options.engine import add_engine
 from cli.options.ingest import add_ingest
@@ -36,10 +38,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             from cli.commands.serve import serve as run
         case "collections":
             run = _collections(options)
-        case "ingest":
-            run = _ingest(options)
-        case "search":
-            run = _search(options)
+        case "ingest" | "search" | "ask":
+            run = _with_options(options)
         case _:
             from cli.commands.worker import worker as run
 
@@ -88,16 +88,10 @@ def _collections(options: argparse.Namespace) -> Callable[["Settings"], int]:
     return lambda settings: collections(settings, request)
 
 
-def _search(options: argparse.Namespace) -> Callable[["Settings"], int]:
-    from cli.commands.search import search
-
-    return lambda settings: search(settings, options)
-
-
-def _ingest(options: argparse.Namespace) -> Callable[["Settings"], int]:
-    from cli.commands.ingest import ingest
-
-    return lambda settings: ingest(settings, options)
+def _with_options(options: argparse.Namespace) -> Callable[["Settings"], int]:
+    """Of a command whose file and function have its name."""
+    run = getattr(import_module(f"cli.commands.{options.command}"), options.command)
+    return lambda settings: run(settings, options)
 
 
 def complain(error: object) -> None:
@@ -133,6 +127,7 @@ def build_parser() -> argparse.ArgumentParser:
     add_ingest(command)
     add_collections(command)
     add_search(command)
+    add_ask(command)
     command("settings", "List every setting: variable, default, meaning.")
     command("version", "Print the version.")
     return parser

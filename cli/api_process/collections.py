@@ -15,6 +15,7 @@ from jobs.search.documents import (
     PageWord,
 )
 from jobs.search.query import SearchQuery
+from jobs.search.question import PreparedAnswer, Question
 from jobs.search.reply import Heatmap, SearchReply
 from jobs.settings import Settings
 
@@ -39,6 +40,9 @@ class LateCollections:
 
     async def search(self, query: SearchQuery) -> SearchReply:
         return await (await self._opened()).search(query)
+
+    async def prepare(self, question: Question) -> PreparedAnswer:
+        return await (await self._opened()).prepare(question)
 
     async def heatmap(self, page: PageRef, text: str) -> Heatmap:
         return await (await self._opened()).heatmap(page, text)

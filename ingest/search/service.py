@@ -4,6 +4,7 @@ from pathlib import Path
 
 from qdrant_client import AsyncQdrantClient
 
+from ingest.ask.asker import Asker
 from ingest.collections.contents import Contents
 from ingest.pages.heatmap import Heatmaps
 from ingest.pages.marked import marked
@@ -27,6 +28,7 @@ from jobs.search.documents import (
 )
 from jobs.search.errors import UnknownDocument
 from jobs.search.query import SearchQuery
+from jobs.search.question import PreparedAnswer, Question
 from jobs.search.reply import Heatmap, SearchReply
 from jobs.settings import Settings
 
@@ -46,11 +48,16 @@ class CollectionSearch:
         embedder = QueryEmbedder(queue, settings)
         self._heatmaps = Heatmaps(client, embedder)
         reranker = Reranker(queue, self._image_of, self._text_of, settings)
+        self._asker = Asker(self, queue)
         self._searcher = Searcher(self._contents, Retrieval(client), embedder, reranker)
 
     async def search(self, query: SearchQuery) -> SearchReply:
         """Best first."""
         return await self._searcher.search(query)
+
+    async def prepare(self, question: Question) -> PreparedAnswer:
+        """The job whose answer is the question's."""
+        return await self._asker.prepare(question)
 
     async def heatmap(self, page: PageRef, text: str) -> Heatmap:
         """Where on the page the words of a query are."""

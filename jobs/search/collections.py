@@ -12,6 +12,7 @@ from jobs.search.documents import (
     PageWord,
 )
 from jobs.search.query import SearchQuery
+from jobs.search.question import PreparedAnswer, Question
 from jobs.search.reply import Heatmap, SearchReply
 
 
@@ -21,6 +22,13 @@ class Collections(Protocol):
     async def search(self, query: SearchQuery) -> SearchReply:
         """Raises InvalidInput naming the field, and what the queue's `submit` and `wait` raise: NoWorker and
         UnknownModel where no worker serves the collection's model or the reranker, QueueUnavailable, ResultTimeout.
+        """
+        ...
+
+    async def prepare(self, question: Question) -> PreparedAnswer:
+        """Searches, and writes the job whose answer is the question's. Whoever asks submits it.
+
+        Raises InvalidInput, UnknownModel where no model that writes is served, and what `search` does.
         """
         ...
 

@@ -8,6 +8,7 @@ from itertools import groupby
 from pathlib import Path
 from typing import NamedTuple
 
+from jobs.generate import GenerateJob, Prompt
 from jobs.search.documents import (
     CollectionInfo,
     CollectionPart,
@@ -19,8 +20,10 @@ from jobs.search.documents import (
 )
 from jobs.search.errors import UnknownCollection, UnknownDocument
 from jobs.search.query import PageFilter, SearchQuery
+from jobs.search.question import PreparedAnswer, Question, Source
 from jobs.search.reply import DocumentHits, Heatmap, SearchHit, SearchReply, Timing, WordMap
 from tests.support.images import plain
+from tests.support.memory_generation import CHAT_MODEL
 
 ROWS, COLUMNS = 3, 2
 """Of heatmaps."""
@@ -74,6 +77,31 @@ class MemoryCollections:
         ]
         best = sorted(groups, key=lambda group: -group.score)
         return SearchReply(groups=tuple(best[: query.limit]), timings=timings)
+
+    async def prepare(self, question: Question) -> PreparedAnswer:
+        """The words of the pages that have words of the question, one after the other, are the prompt."""
+        query = SearchQuery(text=question.text, collections=question.collections, limit=question.sources)
+        hits = (await self.search(query)).hits
+        if not hits:
+            return PreparedAnswer(job=None)
+        sources = tuple(
+            Source(
+                number=number,
+                collection=hit.collection,
+                document=hit.document,
+                path=hit.paths[0],
+                page=hit.page,
+                snippet=hit.snippet,
+            )
+            for number, hit in enumerate(hits, 1)
+        )
+        job = GenerateJob(
+            model=question.model or CHAT_MODEL.id,
+            prompt=Prompt(" ".join(hit.text for hit in hits)),
+            max_tokens=question.max_tokens,
+            stream=question.stream,
+        )
+        return PreparedAnswer(job=job, sources=sources)
 
     async def heatmap(self, page: PageRef, text: str) -> Heatmap:
         self._page(page)

@@ -91,9 +91,8 @@ def _embedded(job: EmbedJob) -> EmbedResult:
 def _text_of(given: object) -> str:
     """An image reads as the text that it was made of."""
     if isinstance(given, MixedInput):
-        return " ".join(
-            part.text if isinstance(part, TextPart) else part.data.decode() for part in given.parts
-        )
+        images = [part.data.decode() for part in given.parts if isinstance(part, ImagePart)]
+        return " ".join([*(part.text for part in given.parts if isinstance(part, TextPart)), *images])
     assert isinstance(given, str)
     return given
 

@@ -37,6 +37,7 @@ _OF_JOBS = (errors.NoWorker, errors.UnknownModel, errors.QueueUnavailable, error
 _OF_PAGES = (UnknownCollection, UnknownDocument)
 RAISED_BY_SEARCHES: dict[str, tuple[type[JobError], ...]] = {
     "search": (errors.InvalidInput, UnknownCollection, *_OF_JOBS),
+    "ask": (errors.InvalidInput, UnknownCollection, *_OF_JOBS),
     "list_documents": (UnknownCollection,),
     "retrieve_document": _OF_PAGES,
     "retrieve_page_image": (*_OF_PAGES, DocumentGone, DocumentUnreadable),
@@ -173,7 +174,7 @@ async def test_searches_and_what_they_end_with_are_answered_as_documented(
     connect: Connect, endpoint: Endpoint
 ):
     collections = MemoryCollections()
-    client = connect(MemoryQueue(), collections=collections)
+    client = connect(MemoryQueue(MODELS), collections=collections)
     found = await ask(client, endpoint)
     assert found.status_code == 200
     DOCUMENTED.check(found)

@@ -8,6 +8,7 @@ from jobs import errors
 from jobs.models import ModelInfo
 from tests.support.documented import Endpoint, items_of
 from tests.support.memory_queue import MemoryQueue
+from tests.support.vectors.memory_collections import MemoryCollections
 from tests.unit.api.conftest import Connect
 from tests.unit.api.openapi.documented_api import (
     DOCUMENT,
@@ -49,7 +50,7 @@ async def test_work_that_waits_is_answered_as_documented(connect: Connect, endpo
 
 @pytest.mark.parametrize("endpoint", [each for each in DOCUMENTED.endpoints if each.streams], ids=name_of)
 async def test_streams_hold_the_items_that_are_documented(connect: Connect, endpoint: Endpoint):
-    client = connect(MemoryQueue(MODELS))
+    client = connect(MemoryQueue(MODELS), collections=MemoryCollections())
     fields: list[dict[str, Any]] = [
         {},
         {"stream_options": {"include_usage": True}, "n": 2},

@@ -1,0 +1,1 @@
+"""Answers to questions, from the pages that a search finds."""
