@@ -8,7 +8,7 @@ from typing import NamedTuple
 from ingest.documents.layout.box import union
 from ingest.documents.layout.fragment import MAX_GAP, Fragment
 
-CORE = 0.2
+CORE = 0.15
 """Of a line's height: what is cut off above and below before lines are told apart, because tight lines overlap."""
 MIN_COLUMN_WIDTH = 8.0
 """In line heights: narrower ones are a table's, which is read row by row, or the numbers of a list."""
@@ -40,12 +40,25 @@ def blocks(fragments: Sequence[Fragment], *, from_right: bool = False) -> list[l
     todo, done = [list(fragments)] if fragments else [], list[list[Fragment]]()
     while todo:
         some = todo.pop()
-        parts = [part for band in _bands(some) for part in _columns(band, from_right=from_right)]
+        parts = _parts(some, from_right=from_right)
         if len(parts) == 1:
             done.append(some)
         else:
             todo.extend(reversed(parts))
     return done
+
+
+def _parts(fragments: list[Fragment], *, from_right: bool) -> list[list[Fragment]]:
+    """Columns, and what lies above, between and below them in one piece each."""
+    parts, is_whole = list[list[Fragment]](), False
+    for band in _bands(fragments):
+        columns = _columns(band, from_right=from_right)
+        if is_whole and len(columns) == 1:
+            parts[-1].extend(columns[0])
+        else:
+            parts.extend(columns)
+        is_whole = len(columns) == 1
+    return parts
 
 
 def rows(fragments: Sequence[Fragment]) -> list[list[Fragment]]:
@@ -61,14 +74,16 @@ def rows(fragments: Sequence[Fragment]) -> list[list[Fragment]]:
 
 
 def _bands(fragments: list[Fragment]) -> list[_Band]:
-    """From top to bottom: rows that have a gutter in common are a band, and so are rows without any."""
+    """From top to bottom: rows that have a gutter in common are a band, and so are rows without any. What has none is
+    continued by rows with some only if it runs through none of them: a wide space within a line is no gutter.
+    """
     bands = list[_Band]()
     for row in rows(fragments):
         band = _Band(row, _gaps(row))
         if bands:
             last = bands[-1]
             common = _common(last.gaps, band.gaps, _narrowest(row))
-            if len(common) > 2 or not (last.gutters or band.gutters):
+            if len(common) > 2 if last.gutters else len(common) == len(band.gaps):
                 last.fragments.extend(row)
                 bands[-1] = _Band(last.fragments, common)
                 continue

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Sequence
+from statistics import median
 from typing import NamedTuple
 
 from ingest.documents.layout.box import Box
@@ -16,8 +17,10 @@ HYPHENS = SOFT_HYPHEN + "\u0002\ufffe"
 """A hyphen at a line's end: a soft one, and PDFium's two names for one that it recognised."""
 MIN_SPACE = 0.12
 """Of the line's height. Words that are nearer and had no white space between them are one."""
+WIDER = 1.4
+"""Times the usual step from one line of the block to the next: from there on it is another paragraph."""
 MAX_LEADING = 1.75
-"""Of the line's height, from one line's middle to the next one's: from there on it is another paragraph."""
+"""Of the line's height: a usual step is no longer than that."""
 FULL_LINE = 0.9
 """Of the block's width: a line that long goes on in the next one, if its script has no spaces."""
 
@@ -71,10 +74,12 @@ class _Writer:
     def block(self, block: Sequence[Line]) -> None:
         boxes = [box(line) for line in block]
         width = max(each.width for each in boxes)
+        usual = median(map(_step, boxes, boxes[1:])) if len(boxes) > 1 else 0
         for i, line in enumerate(block):
             if self._parts:
                 full = i > 0 and boxes[i - 1].width >= FULL_LINE * width
-                self._break(line, is_paragraph=i == 0 or _is_apart(boxes[i - 1], boxes[i]), full=full)
+                is_paragraph = i == 0 or _is_apart(boxes[i - 1], boxes[i], usual)
+                self._break(line, is_paragraph=is_paragraph, full=full)
             self._line(line)
 
     def _break(self, line: Line, *, is_paragraph: bool, full: bool) -> None:
@@ -103,9 +108,14 @@ class _Writer:
         self._length += len(text)
 
 
-def _is_apart(upper: Box, lower: Box) -> bool:
-    step = (lower.top + lower.bottom - upper.top - upper.bottom) / 2
-    return step > MAX_LEADING * min(upper.height, lower.height)
+def _step(upper: Box, lower: Box) -> float:
+    """From the middle of one line to that of the next."""
+    return (lower.top + lower.bottom - upper.top - upper.bottom) / 2
+
+
+def _is_apart(upper: Box, lower: Box, usual: float) -> bool:
+    height = min(upper.height, lower.height)
+    return _step(upper, lower) > WIDER * max(height, min(usual, MAX_LEADING * height))
 
 
 def _has_space(last: PlacedWord, word: PlacedWord) -> bool:

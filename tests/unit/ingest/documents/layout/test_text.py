@@ -77,6 +77,25 @@ def test_a_larger_gap_begins_a_paragraph():
     assert text_of(words) == "\n".join(prose("first", 2)) + "\n\n" + "\n".join(prose("second", 2))
 
 
+def test_lines_that_are_far_apart_throughout_are_one_paragraph():
+    lines = prose("line", 5)
+    words = [word for i, line in enumerate(lines) for word in words_at(0, 20 * i, line)]
+
+    assert text_of(words) == "\n".join(lines)
+
+
+def test_wide_spaces_within_the_first_line_of_a_column_are_no_gutter():
+    texts = [prose("left", 5), prose("right", 5)]
+    words = column(0, 40, texts[0]) + column(230, 40, texts[1])
+    last = [word for word in words if word.box.left > 230 and word.box.top == 40][-2:]
+    words = [word for word in words if word not in last]
+    words += [word._replace(box=Box(word.box.left + 10, 40, word.box.right + 10, 50)) for word in last]
+    title = words_at(140, 10, "a title across the gutter") + words_at(0, 25, "and a subtitle")
+
+    lines = "\n".join(texts[0]) + "\n\n" + "\n".join(texts[1])
+    assert text_of(words + title).replace("\n\n", "\n").endswith(lines.replace("\n\n", "\n"))
+
+
 def test_full_lines_without_spaces_are_joined_and_short_ones_end():
     lines = ["日本語の文章はこのように行の", "途中で折り返される。", "次の段落もまた同じように続き"]
 
