@@ -211,6 +211,18 @@ def test_points_are_uploaded_in_batches_and_columns(store: QdrantClient):
     assert store.retrieve("pages", [2])[0].payload == {"page": 101}
 
 
+def test_settings_that_only_a_server_has_a_use_for_are_accepted(store: QdrantClient):
+    store.create_collection(
+        "tuned",
+        vectors_config=models.VectorParams(size=2, distance=models.Distance.DOT),
+        optimizers_config=models.OptimizersConfigDiff(indexing_threshold=100, default_segment_number=4),
+        wal_config=models.WalConfigDiff(wal_capacity_mb=1),
+    )
+    store.upload_collection("tuned", np.eye(2, dtype=np.float32), [{"page": 1}, {"page": 2}], ids=[1, 2])
+    (found,) = store.query_points("tuned", query=[0.1, 1.0], limit=1).points
+    assert (found.id, found.payload) == (2, {"page": 2})
+
+
 def test_an_upsert_may_be_bound_to_a_condition(pages: QdrantClient):
     changed = page(0).model_copy(update={"payload": {"page": 0, "seen": 1}})
     none = models.Filter(must=[models.FieldCondition(key="page", match=models.MatchValue(value=99))])
