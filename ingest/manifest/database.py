@@ -125,6 +125,8 @@ class Database:
                 self._connection.execute("PRAGMA journal_mode = WAL")
                 self._connection.execute("PRAGMA synchronous = NORMAL")
             self._check_version(make=not read_only)
+        except FileNotFoundError:
+            raise  # another process is about to make it
         except (sqlite3.Error, OSError) as error:
             raise ManifestUnusable(f"Cannot use the manifest {path}: {error}.") from error
 
@@ -174,6 +176,9 @@ class Database:
                 for statement in _TABLES.split(";\n"):
                     self._connection.execute(statement)
                 self._connection.execute(f"PRAGMA user_version = {VERSION}")
+            elif found == 0:
+                self._connection.close()
+                raise FileNotFoundError(self.path)
             elif found != VERSION:
                 raise ManifestUnusable(
                     f"{self.path} was written by another version of mlxq (its tables are {found}, ours {VERSION}). Use "

@@ -14,7 +14,7 @@ from api.ui.viewer.placeholder import no_image
 from api.ui.viewer.state import page_named, page_of, read_state
 from api.work.perform import CancelOnDisconnect
 from jobs.errors import JobError
-from jobs.search.errors import UnknownDocument
+from jobs.search.errors import DocumentUnreadable, UnknownDocument
 
 THUMBNAIL_PIXELS = 120_000
 PAGE_PIXELS = 1_500_000
@@ -92,6 +92,8 @@ class _ImageOfPage:
         try:
             with CancelOnDisconnect(request):
                 image = await self._context.by.collections.page_image(page_of(request), self._pixels)
+        except DocumentUnreadable:  # most often a text, which has nothing to be drawn
+            return no_image(200)
         except JobError as error:
             return no_image(status_of(type(error)))
         return Response(image, media_type="image/png", headers=_A_DAY)

@@ -17,8 +17,8 @@ from cli.api_process.collections import LateCollections
 from ingest.collections.collections import Collections
 from ingest.collections.fingerprint import Fingerprint
 from ingest.collections.points import PageFacts, visual_point
-from ingest.qdrant.embedded_writer import EmbeddedWriter
 from ingest.qdrant.connect import connect
+from ingest.qdrant.embedded_writer import EmbeddedWriter
 from jobs.blobs.folder import BlobFolder
 from jobs.embed import PatchGrid
 from jobs.settings import Settings

@@ -9,7 +9,6 @@ from typing import NamedTuple
 
 import msgspec
 
-from jobs.errors import InvalidInput
 from jobs.search.documents import (
     CollectionInfo,
     CollectionPart,
@@ -19,7 +18,7 @@ from jobs.search.documents import (
     PageText,
     PageWord,
 )
-from jobs.search.errors import DocumentGone, UnknownCollection, UnknownDocument
+from jobs.search.errors import DocumentGone, DocumentUnreadable, UnknownCollection, UnknownDocument
 from jobs.search.query import SearchQuery
 from jobs.search.reply import DocumentHits, Heatmap, SearchHit, SearchReply, Timing, WordMap
 from tests.support.console.drawn_pages import DrawnPage
@@ -80,7 +79,7 @@ class DrawnCollections:
         self._meet("page_image")
         drawn = self._page(page)
         if not self._one(page.collection, page.document).has_images:
-            raise InvalidInput("The document has no images of its pages.", param="page")
+            raise DocumentUnreadable
         return drawn.png(max_pixels)
 
     async def page_words(self, page: PageRef, query: str = "") -> tuple[PageWord, ...]:

@@ -140,7 +140,9 @@ async def test_a_document_without_images_shows_its_text(
     path = f"/ui/page/documents/{collections.documents[0].id}/3"
 
     reply = await console.get(f"{path}?q=costs")
+    thumbnail = await console.get(f"{path}/thumbnail")
 
+    assert (thumbnail.status_code, thumbnail.headers["content-type"]) == (200, "image/svg+xml")
     assert "Costs rose by four percent" in one(reply, ".text").text()
     assert "open" in one(reply, ".page-text").attributes
     assert page(reply).css("#page-image, #heat, .words") == []

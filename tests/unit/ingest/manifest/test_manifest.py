@@ -257,3 +257,11 @@ def test_a_document_tells_by_what_it_failed(manifest: Manifest):
     manifest.document_done("c", "text", B, 1, [Problem("no_text", "Nothing to read.")])
 
     assert {each.document: each.failure for each in manifest.documents("c")} == {A: "encrypted", B: ""}
+
+
+def test_a_manifest_that_is_being_made_is_not_there_yet(tmp_path: Path):
+    sqlite3.connect(tmp_path / "m.sqlite").close()
+    (tmp_path / "m.sqlite").touch()
+
+    with pytest.raises(FileNotFoundError):
+        Database(tmp_path / "m.sqlite", read_only=True)
