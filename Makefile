@@ -72,5 +72,5 @@ lock: tools  ## make the pins again from pyproject.toml (for every platform, wit
 	@$(COMPILE) --upgrade --extra dev -c requirements.txt | grep -vxFf requirements.txt >requirements-dev.txt
 
 clean:  ## remove .venv and caches
-	rm -rf .venv .pytest_cache .ruff_cache dist tests/conformance/node/node_modules
+	rm -rf .venv .pytest_cache .ruff_cache dist tests/conformance/node/node_modules tests/support/browser/node_modules
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
