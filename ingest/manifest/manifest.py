@@ -20,7 +20,7 @@ class FingerprintChanged(Exception):
         super().__init__(
             f"The {kind} vectors of the collection {collection!r} were made as {there!r}, and these would be made as "
             f"{wanted!r}: they cannot be compared. Ingest with the same model and settings, or into another "
-            "collection (--into NEW), or make all of them anew (--reembed)."
+            f"collection (--into NEW), or remove these first: mlxq collections rm {collection}-{kind}"
         )
         self.there = there
 
