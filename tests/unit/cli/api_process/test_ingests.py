@@ -15,6 +15,7 @@ from jobs.errors import InvalidInput
 from jobs.ingests.ingests import FolderNotAllowed, NewIngest
 from jobs.ingests.run import RunProgress
 from jobs.settings import Settings
+from tests.support.waiting import until_async
 
 
 @pytest.fixture
@@ -101,3 +102,21 @@ async def test_a_collection_needs_a_proper_name(settings: Settings, allowed: Pat
         await ManifestIngests(settings).begin(NewIngest(str(allowed), name))
 
     assert failed.value.param == "collection"
+
+
+async def test_an_ingest_that_cannot_begin_says_why(tmp_path: Path, allowed: Path):
+    """There is no store. It says so at once, or in the list where it came that far."""
+    ingests = ManifestIngests(Settings(data=tmp_path / "data", ingest_folders=(allowed,)))
+
+    async def failed_run() -> str | None:
+        runs = await ingests.runs(1)
+        return runs[0].progress.message if runs and runs[0].state == "failed" else None
+
+    try:
+        await ingests.begin(NewIngest(str(allowed), "documents"))
+        why = await until_async(failed_run)
+    except InvalidInput as error:
+        why = error.message
+    await ingests.aclose()
+
+    assert "mlxq up" in why
