@@ -107,7 +107,7 @@ class Ingestion:
             )
         if kinds := self._request.kinds or there:
             return kinds
-        return tuple(await engine.models((), self._request.models))
+        return tuple(await self._stop.unless_asked(engine.models((), self._request.models)))
 
     def _targets(self) -> tuple[str, ...]:
         """The kinds that the collection has. One that the store has lost is forgotten. Raises: CannotDo."""
@@ -146,7 +146,8 @@ class Ingestion:
         from cli.ingest.wiring.embed import ingest_documents  # heavy, and not needed where nothing is new
 
         self._meter.rest("")
-        models = await engine.models(kinds, self._request.models, self._request.collection)
+        asked = engine.models(kinds, self._request.models, self._request.collection)
+        models = await self._stop.unless_asked(asked)
         loop = asyncio.get_running_loop()
 
         def tell(problem: ProblemRecord) -> None:

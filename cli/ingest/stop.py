@@ -4,9 +4,14 @@ import asyncio
 import os
 import signal
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
+from typing import Any, TypeVar
 
 from cli.ingest.display.reporters import Reporter
+from ingest.scan.hashing import Stopped
+from jobs.process.cancelling import cancel_and_wait
+
+T = TypeVar("T")
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
@@ -41,6 +46,17 @@ class Stop:
         self._on_asked.append(do)
         if self.asked.is_set():
             do()
+
+    async def unless_asked(self, work: Coroutine[Any, Any, T]) -> T:
+        """What the work returns. Raises: Stopped, where the first signal comes before."""
+        task, asked = asyncio.ensure_future(work), asyncio.create_task(self.asked.wait())
+        try:
+            await asyncio.wait((task, asked), return_when=asyncio.FIRST_COMPLETED)
+            if not task.done():
+                raise Stopped
+            return task.result()
+        finally:
+            await cancel_and_wait(task, asked)
 
     def _on_signal(self) -> None:
         self._signals += 1
