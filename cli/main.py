@@ -11,6 +11,7 @@ from cli.options.ask import add_ask
 from cli.options.collections import add_collections
 from cli.options.engine import add_engine
 from cli.options.ingest import add_ingest
+from cli.options.mcp import add_mcp
 from cli.options.search import add_search
 from cli.parser import Parser
 
@@ -38,7 +39,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             from cli.commands.serve import serve as run
         case "collections":
             run = _collections(options)
-        case "ingest" | "search" | "ask":
+        case "ingest" | "search" | "ask" | "mcp":
             run = _with_options(options)
         case _:
             from cli.commands.worker import worker as run
@@ -128,6 +129,7 @@ def build_parser() -> argparse.ArgumentParser:
     add_collections(command)
     add_search(command)
     add_ask(command)
+    add_mcp(command)
     command("settings", "List every setting: variable, default, meaning.")
     command("version", "Print the version.")
     return parser
