@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from cli.options.ask import add_ask
 from cli.options.collections import add_collections
 from cli.options.engine import add_engine
+from cli.options.eval import add_eval
 from cli.options.ingest import add_ingest
 from cli.options.mcp import add_mcp
 from cli.options.search import add_search
@@ -39,7 +40,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             from cli.commands.serve import serve as run
         case "collections":
             run = _collections(options)
-        case "ingest" | "search" | "ask" | "mcp":
+        case "ingest" | "search" | "ask" | "eval" | "mcp":
             run = _with_options(options)
         case _:
             from cli.commands.worker import worker as run
@@ -130,6 +131,7 @@ def build_parser() -> argparse.ArgumentParser:
     add_search(command)
     add_ask(command)
     add_mcp(command)
+    add_eval(command)
     command("settings", "List every setting: variable, default, meaning.")
     command("version", "Print the version.")
     return parser

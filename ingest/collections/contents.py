@@ -14,6 +14,9 @@ from jobs.search.documents import CollectionInfo, CollectionPart, DocumentInfo, 
 from jobs.search.errors import UnknownCollection, UnknownDocument
 from jobs.search.query import Kind
 
+SAMPLED = 20
+"""Points whose vectors are measured."""
+
 _DOCUMENT_FIELDS = [layout.PATHS, layout.PAGE, layout.INGESTED_AT]
 
 
@@ -88,6 +91,19 @@ class Contents:
             raise UnknownDocument(f"The collection {collection!r} has no document {document[:64]!r}.")
         return found
 
+    async def vector_bytes(self, part: Part) -> dict[str, float]:
+        """Of a point's vectors by name, as they are stored: the mean of a few points."""
+        with store_failures(part.collection):
+            records, _ = await self._client.scroll(
+                stored_name(part.collection, part.kind), limit=SAMPLED, with_payload=False, with_vectors=True
+            )
+        found: dict[str, float] = {}
+        for record in records:
+            vectors: Any = record.vector
+            for name, vector in vectors.items():
+                found[name] = found.get(name, 0.0) + _stored_bytes(name, vector) / len(records)
+        return found
+
     async def _part(self, collection: str, kind: Kind) -> Part | None:
         """None: not made by mlxq."""
         with store_failures(collection):
@@ -145,3 +161,14 @@ class Contents:
                 with_payload=_DOCUMENT_FIELDS,
             )
         return records[0].payload if records else None
+
+
+def _stored_bytes(name: str, vector: Any) -> int:
+    """float16 for the vectors of pages; index and weight of each word."""
+    match name:
+        case layout.PATCHES | layout.TILES:
+            return 2 * len(vector) * len(vector[0])
+        case layout.BM25:
+            return 8 * len(vector.indices)
+        case _:
+            return 4 * len(vector)

@@ -9,7 +9,7 @@ from typing import TypeVar
 
 from PIL import Image
 
-from ingest.documents.page import Page, PageImage, Word
+from ingest.documents.page import Bookmark, Page, PageImage, Word
 from ingest.documents.problem import DocumentError
 from ingest.documents.reader import DocumentReader
 from ingest.documents.wants import RenderBudget, Wants
@@ -54,6 +54,11 @@ class PageViewer:
             self._keep(key, found)
         self._images.move_to_end(key)
         return found
+
+    async def outline(self, document: DocumentInfo) -> list[Bookmark]:
+        """The document's bookmarks."""
+        path = await self.file(document)
+        return await _shown(self._reader.outline(path))
 
     async def words(self, document: DocumentInfo, page: int) -> list[Word]:
         """In reading order; none where the page has no text."""

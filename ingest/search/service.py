@@ -6,6 +6,7 @@ from qdrant_client import AsyncQdrantClient
 
 from ingest.ask.asker import Asker
 from ingest.collections.contents import Contents
+from ingest.documents.page import Bookmark
 from ingest.pages.heatmap import Heatmaps
 from ingest.pages.marked import marked
 from ingest.pages.viewer import PageViewer
@@ -27,7 +28,7 @@ from jobs.search.documents import (
     PageWord,
 )
 from jobs.search.errors import UnknownDocument
-from jobs.search.query import SearchQuery
+from jobs.search.query import Kind, SearchQuery
 from jobs.search.question import PreparedAnswer, Question
 from jobs.search.reply import Heatmap, SearchReply
 from jobs.settings import Settings
@@ -90,6 +91,15 @@ class CollectionSearch:
     async def file(self, collection: str, document: str) -> Path:
         """Where the document lies now."""
         return await self._viewer.file(await self._contents.document(collection, document))
+
+    async def outline(self, collection: str, document: str) -> list[Bookmark]:
+        """The document's bookmarks. Raises UnknownDocument, DocumentGone, DocumentUnreadable."""
+        return await self._viewer.outline(await self._contents.document(collection, document))
+
+    async def vector_bytes(self, collection: str) -> dict[Kind, dict[str, float]]:
+        """Of a point of each kind: its vectors by name, as they are stored."""
+        parts = (await self._contents.parts((collection,)))[collection]
+        return {each.kind: await self._contents.vector_bytes(each) for each in parts}
 
     async def list_collections(self) -> tuple[CollectionInfo, ...]:
         """By name."""
