@@ -110,7 +110,7 @@ class IngestDriver:
             if not killing.cancelled() and (error := killing.exception()):
                 raise error
             computed = len(self._witness.calls())
-            await self._begin()
+            await self._until_ended()  # the last kill may have been the store's
             return self._report(digests, computed)
 
     async def _until_ended(self) -> None:
