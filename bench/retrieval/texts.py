@@ -1,0 +1,61 @@
+"""Writes a collection's chunks and the queries of its bookmarks into a file. MLXQ_DATA names the store's folder."""
+
+import argparse
+import asyncio
+from pathlib import Path
+
+import msgspec
+
+from cli.evaluation.judged import documents_of, of_bookmarks
+from cli.search.connected import connected
+from ingest.collections import layout
+from ingest.collections.layout import stored_name
+from ingest.qdrant.connect import connect
+from jobs.settings import Settings
+
+
+class ExportedChunk(msgspec.Struct):
+    """page: "document#number"."""
+
+    page: str
+    text: str
+
+
+class ExportedQuery(msgspec.Struct):
+    """pages: those that are right."""
+
+    text: str
+    pages: list[str]
+
+
+class Exported(msgspec.Struct):
+    chunks: list[ExportedChunk]
+    queries: list[ExportedQuery]
+
+
+async def exported(collection: str, limit: int) -> Exported:
+    settings = Settings()
+    async with connected(settings) as searches:
+        documents = await documents_of(searches, collection)
+        judged, _ = await of_bookmarks(searches, documents, limit)
+    queries = [ExportedQuery(each.query, [str(key) for key in each.grades]) for each in judged]
+    chunks = list[ExportedChunk]()
+    client = connect(settings)
+    offset = None
+    while True:
+        records, offset = client.scroll(stored_name(collection, "text"), limit=500, offset=offset)
+        for record in records:
+            payload = record.payload or {}
+            page = f"{payload[layout.DOCUMENT]}#{payload[layout.PAGE]}"
+            chunks.append(ExportedChunk(page, payload[layout.TEXT]))
+        if offset is None:
+            return Exported(chunks, queries)
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser()
+    parser.add_argument("-c", "--collection", default="documents")
+    parser.add_argument("--limit", type=int, default=300)
+    parser.add_argument("file", type=Path)
+    options = parser.parse_args()
+    options.file.write_bytes(msgspec.json.encode(asyncio.run(exported(options.collection, options.limit))))
