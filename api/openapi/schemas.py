@@ -47,9 +47,24 @@ def described(shapes: Sequence[Any]) -> tuple[tuple[Schema, ...], dict[str, Sche
     """The schema of each, and the components to which they refer."""
     schemas, components = msgspec.json.schema_components(shapes, ref_template=COMPONENTS + "{name}")
     for component in components.values():
+        _loosen_tuples(component)
         if "description" in component:
             component["description"] = inspect.cleandoc(component["description"])
     return schemas, dict(sorted(components.items()))
+
+
+def _loosen_tuples(node: Any) -> None:
+    """Generators of clients know no `items: false`; minItems and maxItems say the same of a tuple."""
+    if isinstance(node, dict):
+        items: dict[str, Any] = node  # pyright: ignore[reportUnknownVariableType]
+        if items.get("items") is False:
+            del items["items"]
+        for value in items.values():
+            _loosen_tuples(value)
+    elif isinstance(node, list):
+        values: list[Any] = node  # pyright: ignore[reportUnknownVariableType]
+        for value in values:
+            _loosen_tuples(value)
 
 
 def _references(node: Any) -> list[str]:

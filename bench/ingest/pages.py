@@ -74,7 +74,12 @@ def _rows(alone: list[tuple[float, float]], runs: list[tuple[Sample, Sample]]) -
     rates = [(end.pages - begin.pages) / (end.at - begin.at) for begin, end in runs]
     begin, end = runs[-1]
     counted = end.pages - begin.pages
-    used = {name: end.processes[name].cpu_s - begin.processes[name].cpu_s for name in begin.processes}
+    # A process that reads may have ended before the last page was stored.
+    used = {
+        name: end.processes[name].cpu_s - begin.processes[name].cpu_s
+        for name in begin.processes
+        if name in end.processes
+    }
     rows = [
         Row(
             "rendering alone",

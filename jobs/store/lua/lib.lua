@@ -343,13 +343,14 @@ end
 local SPENT = {'mlxq_execution', 'last_heartbeat', 'timeout', 'result_ttl', 'failure_ttl', 'mlxq_cost', 'mlxq_waiters',
   'mlxq_seq', 'mlxq_offset'}
 local UNASKED = {'description', 'enqueued_at', 'retries_left', 'retry_intervals'}
+local READ_BY_ALL = {['1'] = true, ['2'] = true}              -- versions whose results are those of the first, as a record without one
 local NO_INPUTS = '\148\168mlxq.run\192\144\128'
 
 -- The record of such a job, without its inputs. record: what read_record gave.
 local function write_ended(job_key, record, status, iso, followed_up)
   local spent = {unpack(SPENT)}
   if not followed_up then for _, name in ipairs(UNASKED) do spent[#spent + 1] = name end end
-  if record.version == '1' then spent[#spent + 1] = 'mlxq_version' end        -- what a record without one is of
+  if READ_BY_ALL[record.version] then spent[#spent + 1] = 'mlxq_version' end
   if record.attempts == '1' then spent[#spent + 1] = 'mlxq_attempts' end
   if record.parts then drop_parts(job_key, parts_of(record.parts)) end
   redis.call('HDEL', job_key, unpack(spent))

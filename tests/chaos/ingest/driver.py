@@ -137,8 +137,11 @@ class IngestDriver:
             due = (number + 1) * self._pages // (self._planned + 1)
             while len(await asyncio.to_thread(self._witness.in_manifest)) < due:
                 await asyncio.sleep(POLL_S)
-            await asyncio.sleep(self._chance.uniform(0, LONGEST_PAUSE_S))
-            victims: list[Victim] = [VICTIMS[number]] if number < len(VICTIMS) else self._victims()
+            if number < len(VICTIMS):  # at once: each dies, also where a short run is soon over
+                victims: list[Victim] = [VICTIMS[number]]
+            else:
+                await asyncio.sleep(self._chance.uniform(0, LONGEST_PAUSE_S))
+                victims = self._victims()
             self._say(f"kill {number + 1}: {' and '.join(victims)}")
             await asyncio.to_thread(self._witness.note)
             for victim in victims:

@@ -4,6 +4,14 @@ import httpx
 import pytest
 
 from jobs import errors
+from jobs.ingests.ingests import FolderNotAllowed
+from jobs.search.errors import (
+    DocumentGone,
+    DocumentUnreadable,
+    StoreUnavailable,
+    UnknownCollection,
+    UnknownDocument,
+)
 from tests.support.memory_queue import MemoryQueue
 from tests.unit.api.conftest import Connect
 
@@ -32,6 +40,12 @@ STATUSES = [
     (errors.UnreadableJob(), 500, "server_error"),
     (errors.UnreadableResult(), 500, "server_error"),
     (errors.InternalError(), 500, "server_error"),
+    (UnknownCollection(param="collection"), 404, "invalid_request_error"),
+    (UnknownDocument(), 404, "invalid_request_error"),
+    (DocumentGone(), 410, "invalid_request_error"),
+    (DocumentUnreadable(), 422, "invalid_request_error"),
+    (StoreUnavailable(), 503, "server_error"),
+    (FolderNotAllowed(), 400, "invalid_request_error"),
 ]
 
 
@@ -122,6 +136,7 @@ async def test_a_client_is_told_what_it_is_no_use_to_send_again(connect: Connect
     final = {
         "idempotency_key_reused", "job_canceled", "job_expired", "job_stopped", "model_not_loadable",
         "time_limit_exceeded", "timeout", "unreadable_job", "unreadable_result", "worker_lost",
+        "document_gone", "document_unreadable",
     }  # fmt: skip
     reply = await connect(MemoryQueue(refusal=error)).post("/v1/embeddings", json=WORK)
     assert reply.headers.get("x-should-retry") == ("false" if error.code in final else None)
