@@ -20,6 +20,7 @@ from jobs.search.documents import (
 )
 from jobs.search.errors import DocumentGone, DocumentUnreadable, UnknownCollection, UnknownDocument
 from jobs.search.query import SearchQuery
+from jobs.search.question import PreparedAnswer, Question
 from jobs.search.reply import DocumentHits, Heatmap, SearchHit, SearchReply, Timing, WordMap
 from tests.support.console.drawn_pages import DrawnPage
 
@@ -64,6 +65,10 @@ class DrawnCollections:
         ]
         best = sorted(groups, key=lambda group: -group.score)[: query.limit]
         return SearchReply(groups=tuple(best), timings=(Timing("embed", 12), Timing("search", 31)))
+
+    async def prepare(self, question: Question) -> PreparedAnswer:
+        """The console asks no questions."""
+        raise NotImplementedError
 
     async def heatmap(self, page: PageRef, text: str) -> Heatmap:
         self._meet("heatmap")

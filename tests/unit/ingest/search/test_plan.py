@@ -50,7 +50,8 @@ def test_a_mode_that_no_collection_can_serve_is_refused_by_its_name():
 
 
 def test_without_its_model_text_is_searched_by_keywords_in_auto_alone():
-    for mode, left in (("auto", ["keywords", "visual"]), ("hybrid", [])):
+    expected: dict[Mode, list[str]] = {"auto": ["keywords", "visual"], "hybrid": []}
+    for mode, left in expected.items():
         query = SearchQuery("fox", mode=mode)
         steps = without({WORDS.key}, steps_of(query, BOTH), query)
         assert [step.way for step in steps] == left
