@@ -37,6 +37,7 @@ end
 -- each range of the list: one after the other they look at all of it. Open jobs are few beside all that have ended, and have a
 -- range of their own.
 local SWEPT = 'mlxq:swept'
+local LOOKED_AT = 5 * most                                        -- most are right, and only read
 local RANGES = {{'open', '[o', '(p'}, {'below', '-', '(o'}, {'above', '[p', '+'}}
 
 local function look_at(member)
@@ -53,13 +54,13 @@ end
 for _, range in ipairs(RANGES) do
   local name, first, last = range[1] .. ' ' .. queue, range[2], range[3]
   local swept, wrong = sure('HGET', SWEPT, name), 0
-  local members = sure('ZRANGEBYLEX', list, swept and '(' .. swept or first, last, 'LIMIT', 0, most)
+  local members = sure('ZRANGEBYLEX', list, swept and '(' .. swept or first, last, 'LIMIT', 0, LOOKED_AT)
   for _, member in ipairs(members) do
     if look_at(member) then wrong = wrong + 1 end
   end
-  if #members == most then
-    redis.call('HSET', SWEPT, name, members[most])
-    if wrong * 4 > most then more = 1 end                         -- what vanished together lies together
+  if #members == LOOKED_AT then
+    redis.call('HSET', SWEPT, name, members[LOOKED_AT])
+    if wrong * 4 > LOOKED_AT then more = 1 end                         -- what vanished together lies together
   elseif swept then
     redis.call('HDEL', SWEPT, name)
   end
