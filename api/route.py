@@ -23,6 +23,22 @@ _ERRORS_AS = "mlxq.errors_as"
 """Key of the ASGI scope: the request's own error format."""
 
 
+async def answered(
+    request: Request, endpoint: Endpoint, failed: Callable[[Exception, Request], Response]
+) -> Response:
+    """The endpoint's reply, or what `failed` makes of whatever it raises."""
+    try:
+        return await endpoint(request)
+    except Exception as error:  # noqa: BLE001 - the edge of a request
+        return failed(error, request)
+    except asyncio.CancelledError as error:
+        if STOPPING not in error.args:
+            raise
+        return failed(ServerStopping(), request)
+    finally:
+        release_body(request)
+
+
 class DirectRoute(APIRoute):
     """Skips FastAPI's parsing and dependency solving, and turns every exception into the dialect's error.
 
@@ -39,16 +55,7 @@ class DirectRoute(APIRoute):
         endpoint = cast(Endpoint, self.endpoint)
 
         async def handle(request: Request) -> Response:
-            try:
-                return await endpoint(request)
-            except Exception as error:  # noqa: BLE001 - the edge of a request
-                return self._failed(error, request)
-            except asyncio.CancelledError as error:
-                if STOPPING not in error.args:
-                    raise
-                return self._failed(ServerStopping(), request)
-            finally:
-                release_body(request)
+            return await answered(request, endpoint, self._failed)
 
         return handle
 

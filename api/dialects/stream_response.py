@@ -3,6 +3,7 @@
 import asyncio
 from typing import Protocol
 
+import msgspec
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
@@ -11,6 +12,16 @@ from api.errors import known_error
 from api.work.perform import CancelOnDisconnect
 from api.work.stream import EventStream, StreamEvent
 from jobs.errors import JobError
+
+
+def named_event(event: msgspec.Struct) -> bytes:
+    """A server-sent event with the name of the struct's tag."""
+    return sse(str(event.__struct_config__.tag), msgspec.json.encode(event))
+
+
+def sse(name: str, data: bytes) -> bytes:
+    """A named server-sent event. data: without line breaks."""
+    return b"event: %b\ndata: %b\n\n" % (name.encode(), data)
 
 
 class StreamDialect(Protocol):

@@ -1,7 +1,5 @@
 """Routes of pages: who may ask, the headers of every reply, and a page for every error."""
 
-import asyncio
-from collections.abc import Awaitable, Callable
 from typing import NamedTuple
 
 from fastapi import FastAPI
@@ -10,17 +8,14 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from api.errors import RequestError, fault_of, known_error
-from api.requests.body import release_body
-from api.route import STOPPING
+from api.route import Endpoint, answered
 from api.ui.layout import Layout
 from api.ui.security import HEADERS, Hosts, check_origin
-from jobs.errors import NoWorker, QueueUnavailable, ServerStopping, UnknownModel
+from jobs.errors import NoWorker, QueueUnavailable, UnknownModel
 from jobs.search.errors import StoreUnavailable
 
 # nginx's status for a caller that disconnected; nobody reads it.
 _CLIENT_CLOSED_REQUEST = 499
-
-Endpoint = Callable[[Request], Awaitable[Response]]
 
 
 class PageRoutes:
@@ -34,33 +29,23 @@ class PageRoutes:
     def add(self, path: str, endpoint: Endpoint, method: str = "GET") -> None:
         """A POST is taken from our own pages only."""
 
+        async def allowed(request: Request) -> Response:
+            self._hosts.check(request)
+            if method == "POST":
+                check_origin(request)
+            return await endpoint(request)
+
         async def handle(request: Request) -> Response:
-            try:
-                response = await self._answer(request, endpoint)
-            finally:
-                release_body(request)
+            response = await answered(request, allowed, self._failed)
             for name, value in HEADERS.items():
                 response.headers.setdefault(name, value)
             return response
 
         self._app.router.routes.append(Route(path, handle, methods=[method], include_in_schema=False))
 
-    async def _answer(self, request: Request, endpoint: Endpoint) -> Response:
-        try:
-            self._hosts.check(request)
-            if request.method == "POST":
-                check_origin(request)
-            return await endpoint(request)
-        except ClientDisconnect:
-            return Response(status_code=_CLIENT_CLOSED_REQUEST)
-        except Exception as error:  # noqa: BLE001 - the edge of a request
-            return self._failed(error, request)
-        except asyncio.CancelledError as error:
-            if STOPPING not in error.args:
-                raise
-            return self._failed(ServerStopping(), request)
-
     def _failed(self, error: Exception, request: Request) -> Response:
+        if isinstance(error, ClientDisconnect):
+            return Response(status_code=_CLIENT_CLOSED_REQUEST)
         view = error_view(error, request)
         return self._layout.render("error", view.status, error=view)
 

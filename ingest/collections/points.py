@@ -41,7 +41,7 @@ class ChunkFacts(msgspec.Struct, frozen=True):
     label: str
     ingested_at: str
     chunk: int
-    """Counts from 0 in the document."""
+    """Its number in the document (`Chunk.number`), by which chunks are in order."""
     text: str
     heading: str
     start: int

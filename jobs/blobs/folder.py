@@ -11,12 +11,12 @@ from pathlib import Path
 from jobs.blobs.blob import Blob
 from jobs.content import BlobPart
 from jobs.errors import BlobGone
+from jobs.results.whole_file import UNFINISHED, write_whole
 
 KEPT_S = 86_400
 """How long a blob lies there that nobody removes, because whoever sent it has died."""
 
 _NAME = re.compile(r"[0-9a-f]{64}")
-_UNFINISHED = ".part"
 
 
 class BlobFolder:
@@ -33,15 +33,8 @@ class BlobFolder:
             if place.stat().st_size == blob.part.size_bytes:
                 os.utime(place, (keep_until, keep_until))
                 return
-        unfinished = self.path / f"{blob.part.digest}-{secrets.token_hex(4)}{_UNFINISHED}"
-        try:
-            with unfinished.open("wb") as file:
-                file.writelines(blob.pieces)
-            os.utime(unfinished, (keep_until, keep_until))
-            unfinished.replace(place)
-        except BaseException:
-            unfinished.unlink(missing_ok=True)
-            raise
+        unfinished = self.path / f"{blob.part.digest}-{secrets.token_hex(4)}{UNFINISHED}"
+        write_whole(place, unfinished, blob.pieces, keep_until, synced=False)
 
     def read(self, part: BlobPart) -> bytes:
         """Its bytes. Raises BlobGone."""
@@ -69,10 +62,10 @@ class BlobFolder:
         now = time.time()
         for name in os.listdir(self.path):
             path = self.path / name
-            if _NAME.fullmatch(name) or name.endswith(_UNFINISHED):
+            if _NAME.fullmatch(name) or name.endswith(UNFINISHED):
                 with contextlib.suppress(FileNotFoundError):
                     age_s = now - path.stat().st_mtime
-                    if age_s > (KEPT_S if name.endswith(_UNFINISHED) else 0):
+                    if age_s > (KEPT_S if name.endswith(UNFINISHED) else 0):
                         path.unlink()
 
     def _file(self, digest: str) -> Path:

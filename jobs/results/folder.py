@@ -6,6 +6,7 @@ import re
 import time
 from pathlib import Path
 
+from jobs.results.whole_file import UNFINISHED, write_whole
 from jobs.settings import Settings
 from jobs.store.connection import own_folder
 
@@ -15,7 +16,6 @@ FILE_BYTES = 256 * 1024
 KEPT_S = 86_400
 """How long the file of a result that is kept for ever is not looked at: its job is asked for from then on."""
 
-_UNFINISHED = ".part"
 _NAME = re.compile(r"(?P<job_id>[A-Za-z0-9_-]{1,64})\.[0-9a-z]{1,64}")
 
 
@@ -51,18 +51,8 @@ class ResultFolder:
     def write(self, name: str, data: bytes, ttl_s: int) -> None:
         """The whole file or none, on the disk before this returns. ttl_s: -1 for ever. Raises OSError."""
         self.path.mkdir(parents=True, exist_ok=True)
-        unfinished = self.path / (name + _UNFINISHED)
-        try:
-            with unfinished.open("wb") as file:
-                file.write(data)
-                file.flush()
-                os.fsync(file.fileno())
-            keep_until = time.time() + (KEPT_S if ttl_s < 0 else ttl_s)
-            os.utime(unfinished, (keep_until, keep_until))
-            unfinished.replace(self.path / name)
-        except BaseException:
-            unfinished.unlink(missing_ok=True)
-            raise
+        keep_until = time.time() + (KEPT_S if ttl_s < 0 else ttl_s)
+        write_whole(self.path / name, self.path / (name + UNFINISHED), [data], keep_until, synced=True)
         self._sync_listing()
 
     def read(self, name: str) -> bytes:
@@ -88,7 +78,7 @@ class ResultFolder:
                 may_go_at = path.stat().st_mtime
                 if job_of(name) and may_go_at < now:
                     found.append(name)
-                elif name.endswith(_UNFINISHED) and may_go_at < now - KEPT_S:
+                elif name.endswith(UNFINISHED) and may_go_at < now - KEPT_S:
                     path.unlink()
         return found
 

@@ -15,6 +15,7 @@ from api.dialects.anthropic.chat import (
     message_id,
     usage_of,
 )
+from api.dialects.stream_response import named_event, sse
 from api.errors import fault_of
 from api.replies.usage import Tally
 from api.requests.tools import tool_input
@@ -23,8 +24,6 @@ from jobs.errors import JobError
 from jobs.generate import Piece, ToolCall
 
 _NO_INPUT = msgspec.Raw(b"{}")
-
-_encode = msgspec.json.Encoder().encode
 
 
 class TextDelta(msgspec.Struct, frozen=True, tag="text_delta"):
@@ -80,16 +79,11 @@ class Ping(msgspec.Struct, frozen=True, tag="ping"):
 Event = MessageStart | BlockStart | BlockDelta | BlockStop | MessageEnd | MessageStop | Ping
 
 
-def as_sse(event: Event) -> bytes:
-    """A named server-sent event."""
-    return b"event: %b\ndata: %b\n\n" % (str(event.__struct_config__.tag).encode(), _encode(event))
-
-
 class AnthropicEvents:
     """Writes the events of one job; see api.dialects.stream_response.StreamDialect."""
 
     media_type = "text/event-stream"
-    waiting = as_sse(Ping())
+    waiting = named_event(Ping())
 
     def __init__(self, job_id: str, model: str) -> None:
         self._job_id = job_id
@@ -108,16 +102,16 @@ class AnthropicEvents:
         found = [self._start()] if first else []
         for piece in event.pieces.pieces:
             found += self._write(piece)
-        return b"".join(map(as_sse, found))
+        return b"".join(map(named_event, found))
 
     def end(self) -> bytes:
         """Closes the open block and the message."""
         last = MessageEnd(self._end, usage_of(self._tally))
-        return b"".join(map(as_sse, [*self._close(), last, MessageStop()]))
+        return b"".join(map(named_event, [*self._close(), last, MessageStop()]))
 
     def failure(self, error: JobError) -> bytes:
         """The event `error`."""
-        return b"event: error\ndata: %b\n\n" % anthropic_envelope(fault_of(error))
+        return sse("error", anthropic_envelope(fault_of(error)))
 
     def _start(self) -> Event:
         usage = msgspec.structs.replace(usage_of(self._tally), output_tokens=0)

@@ -1,12 +1,13 @@
 """The answer to a question about documents: the whole reply, and the events of a stream."""
 
 from collections.abc import Sequence
-from urllib.parse import quote
 
 import msgspec
 
+from api.dialects.stream_response import named_event, sse
 from api.errors import fault_of, openai_envelope
 from api.replies.usage import Tally, Usage
+from api.ui.links import page_url
 from api.work.stream import StreamEvent
 from jobs.errors import InternalError, JobError
 from jobs.generate import FinishReason, GenerateResult
@@ -67,14 +68,6 @@ class DoneEvent(msgspec.Struct, frozen=True, tag="done", kw_only=True):
 Event = SourcesEvent | DeltaEvent | DoneEvent
 
 
-def as_sse(event: Event) -> bytes:
-    """A named server-sent event."""
-    return b"event: %b\ndata: %b\n\n" % (
-        str(event.__struct_config__.tag).encode(),
-        msgspec.json.encode(event),
-    )
-
-
 def encode_answer(result: Result, prepared: PreparedAnswer) -> bytes:
     """The whole reply. Raises InternalError for another task's result."""
     if not isinstance(result, GenerateResult) or prepared.job is None:
@@ -113,7 +106,7 @@ def not_found(prepared: PreparedAnswer) -> bytes:
 def not_found_events(prepared: PreparedAnswer) -> bytes:
     """The same as a stream."""
     done = DoneEvent(found=False, citations=(), model=None, finish_reason=None, usage=Tally().usage())
-    return b"".join(map(as_sse, [SourcesEvent((), prepared.notes), DeltaEvent(NOT_FOUND), done]))
+    return b"".join(map(named_event, [SourcesEvent((), prepared.notes), DeltaEvent(NOT_FOUND), done]))
 
 
 class AnswerEvents:
@@ -141,7 +134,7 @@ class AnswerEvents:
             written.append(DeltaEvent(text))
         for piece in event.pieces.pieces:
             self._finish_reason = piece.finish_reason or self._finish_reason
-        return b"".join(map(as_sse, written))
+        return b"".join(map(named_event, written))
 
     def end(self) -> bytes:
         """What the answer cites."""
@@ -152,11 +145,11 @@ class AnswerEvents:
             finish_reason=self._finish_reason,
             usage=self._tally.usage(),
         )
-        return as_sse(done)
+        return named_event(done)
 
     def failure(self, error: JobError) -> bytes:
         """The event `error`."""
-        return b"event: error\ndata: %b\n\n" % openai_envelope(fault_of(error))
+        return sse("error", openai_envelope(fault_of(error)))
 
 
 def _found(answer: str) -> bool:
@@ -173,7 +166,7 @@ def _replies(sources: Sequence[Source]) -> tuple[SourceReply, ...]:
             page=each.page,
             label=each.label,
             snippet=each.snippet,
-            url=f"/ui/page/{quote(each.collection, safe='')}/{quote(each.document, safe='')}/{each.page}",
+            url=page_url(each.collection, each.document, each.page),
         )
         for each in sources
     )

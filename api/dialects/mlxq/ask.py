@@ -21,7 +21,6 @@ from api.openapi.operation import WORKS, Operation, Stream
 from api.route import add_route
 from api.work.perform import CancelOnDisconnect, refuse_async
 from jobs.search.errors import StoreUnavailable, UnknownCollection
-from jobs.search.query import PageFilter
 from jobs.search.question import Question
 
 _DEFAULT = Question(text="")
@@ -86,11 +85,10 @@ class Ask(Dialect):
 
 
 def _question(asked: AskRequest) -> Question:
-    chosen = asked.filter
     return Question(
         text=asked.question,
         collections=asked.collections,
-        filter=PageFilter(chosen.documents, chosen.paths, chosen.first_page, chosen.last_page),
+        filter=asked.filter.page_filter(),
         model=asked.model,
         sources=asked.sources,
         min_similarity=asked.min_similarity,

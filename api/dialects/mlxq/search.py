@@ -34,6 +34,10 @@ class SearchFilter(msgspec.Struct, frozen=True, kw_only=True):
     first_page: PageNumber | None = None
     last_page: PageNumber | None = None
 
+    def page_filter(self) -> PageFilter:
+        """As collections take it."""
+        return PageFilter(self.documents, self.paths, self.first_page, self.last_page)
+
 
 class SearchRequest(msgspec.Struct, frozen=True, kw_only=True):
     """A query, an image (an http(s) address, a data URI, or the base64 alone), or both. collections: all, if empty.
@@ -86,7 +90,6 @@ class Search(Dialect):
 
 
 def _query(asked: SearchRequest, image: bytes | None) -> SearchQuery:
-    chosen = asked.filter
     return SearchQuery(
         text=asked.query.strip(),
         image=image,
@@ -94,7 +97,7 @@ def _query(asked: SearchRequest, image: bytes | None) -> SearchQuery:
         limit=asked.limit,
         mode=asked.mode,
         exact=asked.exact,
-        filter=PageFilter(chosen.documents, chosen.paths, chosen.first_page, chosen.last_page),
+        filter=asked.filter.page_filter(),
         group_by_document=asked.group_by_document,
         group_size=asked.group_size,
         rerank_model=asked.rerank_model,

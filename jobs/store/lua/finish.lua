@@ -103,7 +103,7 @@ for n = 1, count do
     end
     settle(id, execution, queue, record, verdict, tonumber(ARGV[at + 4]), ARGV[at + 5], ARGV[at + 6])
     if verdict ~= 'finished' then redis.call('HDEL', job_key, 'mlxq_execution') end
-    drop_traces(queue, id, execution, worker)
+    drop_traces(queue, id, execution, worker, true)
   else
     drop_execution(queue, id, execution, worker)
     if not has_result_of(id, execution) then stale[#stale + 1] = id end   -- else an earlier reply was lost

@@ -170,10 +170,6 @@ local function tell_channels(mail, channels, id, status, body)
   end
 end
 
-local function tell(mail, job_key, id, status, body)
-  tell_channels(mail, redis.call('HGET', job_key, 'mlxq_waiters'), id, status, body)
-end
-
 local function post(mail)
   for channel, parts in pairs(mail) do
     redis.call('PUBLISH', channel, string.char(0xdd) .. u32(#parts) .. table.concat(parts))
@@ -192,24 +188,25 @@ local function is_current(id, execution)
   return not head.err and head[1] == 'started' and head[2] == execution
 end
 
--- An execution ends that its job's record names no more: its traces among ours, in RQ's started registry and in RQ's records
--- of executions, of which a job that is held has one.
-local function drop_traces(queue, id, execution, worker)
+-- An execution's traces among ours, in RQ's started registry and in RQ's records of executions, of which a job that is held
+-- has one. is_latest: it is the one that the job's record names, or named until its end.
+local function drop_traces(queue, id, execution, worker, is_latest)
   local member = id .. ':' .. execution
   sure('ZREM', 'rq:wip:' .. queue, member)
-  redis.call('DEL', 'rq:execution:' .. member, 'rq:executions:' .. id)
+  if is_latest then
+    redis.call('DEL', 'rq:execution:' .. member, 'rq:executions:' .. id)
+  else
+    redis.call('DEL', 'rq:execution:' .. member)
+    sure('ZREM', 'rq:executions:' .. id, execution)
+  end
   sure('ZREM', held_key(worker), member)
 end
 
--- The same for one that may be an earlier one than the record's.
+-- The same where the job's record may name it, or a later one.
 local function drop_execution(queue, id, execution, worker)
-  local member = id .. ':' .. execution
-  sure('ZREM', 'rq:wip:' .. queue, member)
-  redis.call('DEL', 'rq:execution:' .. member)
-  sure('ZREM', 'rq:executions:' .. id, execution)
-  local current = redis.pcall('HGET', 'rq:job:' .. id, 'mlxq_execution')
-  if current == execution then redis.call('HDEL', 'rq:job:' .. id, 'mlxq_execution') end  -- not a later holder's
-  sure('ZREM', held_key(worker), member)
+  local is_latest = redis.pcall('HGET', 'rq:job:' .. id, 'mlxq_execution') == execution
+  if is_latest then redis.call('HDEL', 'rq:job:' .. id, 'mlxq_execution') end
+  drop_traces(queue, id, execution, worker, is_latest)
 end
 
 -- Its worker learns of it by its next RENEW, where the message to it is lost.

@@ -18,11 +18,12 @@ from jobs.search.documents import (
     PageText,
     PageWord,
 )
-from jobs.search.errors import DocumentGone, DocumentUnreadable, UnknownCollection, UnknownDocument
+from jobs.search.errors import DocumentGone, DocumentUnreadable, UnknownDocument
 from jobs.search.query import SearchQuery
 from jobs.search.question import PreparedAnswer, Question
 from jobs.search.reply import DocumentHits, Heatmap, SearchHit, SearchReply, Timing, WordMap
 from tests.support.console.drawn_pages import DrawnPage
+from tests.support.vectors.placed import in_collection, named
 
 CELL = 28.0
 """Points that a patch is wide and high, about."""
@@ -136,16 +137,10 @@ class DrawnCollections:
             raise self.failures[method]
 
     def _in(self, collection: str) -> list[DrawnDocument]:
-        found = [each for each in self.documents if each.collection == collection]
-        if not found:
-            raise UnknownCollection
-        return found
+        return in_collection(self.documents, collection)
 
     def _one(self, collection: str, document: str) -> DrawnDocument:
-        for each in self._in(collection):
-            if each.id == document:
-                return each
-        raise UnknownDocument
+        return named(self._in(collection), document)
 
     def _page(self, page: PageRef) -> DrawnPage:
         pages = self._one(page.collection, page.document).pages

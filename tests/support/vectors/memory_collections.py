@@ -18,12 +18,13 @@ from jobs.search.documents import (
     PageText,
     PageWord,
 )
-from jobs.search.errors import UnknownCollection, UnknownDocument
+from jobs.search.errors import UnknownDocument
 from jobs.search.query import PageFilter, SearchQuery
 from jobs.search.question import PreparedAnswer, Question, Source
 from jobs.search.reply import DocumentHits, Heatmap, SearchHit, SearchReply, Timing, WordMap
 from tests.support.images import plain
 from tests.support.memory_generation import CHAT_MODEL
+from tests.support.vectors.placed import in_collection, named
 
 ROWS, COLUMNS = 3, 2
 """Of heatmaps."""
@@ -166,16 +167,10 @@ class MemoryCollections:
             raise self.failure
 
     def _in(self, collection: str) -> list[MemoryDocument]:
-        found = [each for each in self._documents if each.collection == collection]
-        if not found:
-            raise UnknownCollection
-        return found
+        return in_collection(self._documents, collection)
 
     def _one(self, collection: str, document: str) -> MemoryDocument:
-        for each in self._in(collection):
-            if each.id == document:
-                return each
-        raise UnknownDocument
+        return named(self._in(collection), document)
 
     def _page(self, page: PageRef) -> str:
         self._meet()
