@@ -10,12 +10,14 @@ COMPONENTS = "#/components/schemas/"
 
 Schema = dict[str, Any]
 
+_NULL: Schema = {"type": "null"}
+
 
 class Schemas:
     """Structs and enums are components with the names of their classes.
 
-    read: types of requests. written: types of replies. In a struct that only replies have, a field is required unless
-    its default is UNSET, because it is always written.
+    read: types of requests; null stands for a field that may be left out. written: types of replies. In a struct that
+    only replies have, a field is required unless its default is UNSET, because it is always written.
     """
 
     def __init__(self, read: Iterable[Any], written: Iterable[Any]) -> None:
@@ -24,8 +26,11 @@ class Schemas:
         made, self.components = described(shapes)
         self._made = dict(zip(shapes, made, strict=True))
         in_replies = self._used([self._made[shape] for shape in written])
-        for name in in_replies - self._used([self._made[shape] for shape in read]):
+        in_requests = self._used([self._made[shape] for shape in read])
+        for name in in_replies - in_requests:
             _require_what_is_written(self.components[name])
+        for name in in_requests:
+            _allow_null(self.components[name])
 
     def one_of(self, shapes: Sequence[Any]) -> Schema:
         """The schema of a value that has one of these types."""
@@ -76,6 +81,20 @@ def _references(node: Any) -> list[str]:
         values: list[Any] = node  # pyright: ignore[reportUnknownVariableType]
         return [name for value in values for name in _references(value)]
     return []
+
+
+def _allow_null(component: Schema) -> None:
+    """In each property that may be left out. Generators of clients know no object as the default of several types."""
+    properties: dict[str, Schema] = component.get("properties", {})
+    for name in properties.keys() - set(component.get("required", ())):
+        schema = properties[name]
+        kinds = schema.get("anyOf", [schema] if schema.keys() - {"default"} else [])
+        if not kinds or _NULL in kinds:
+            continue
+        default = schema.pop("default", None)
+        properties[name] = {"anyOf": [*kinds, _NULL]}
+        if default is not None and not isinstance(default, dict):
+            properties[name]["default"] = default
 
 
 def _require_what_is_written(component: Schema) -> None:

@@ -7,6 +7,7 @@ import msgspec
 from starlette.requests import ClientDisconnect, Request
 
 from api.errors import BodyTooLarge
+from api.requests.coercion import decode_coerced
 from jobs.errors import InvalidInput, Overloaded
 
 T = TypeVar("T")
@@ -82,9 +83,15 @@ async def read_body(request: Request, limit_bytes: int, bodies: BodiesInFlight) 
 
 
 def decode_body(decoder: msgspec.json.Decoder[T], raw: bytes) -> T:
-    """The body as the decoder's type. Raises InvalidInput, with `param` where one field is at fault."""
+    """The body as the decoder's type; it may be written as `decode_coerced` has it.
+
+    Raises InvalidInput, with `param` where one field is at fault.
+    """
     try:
-        return decoder.decode(raw)
+        try:
+            return decoder.decode(raw)
+        except msgspec.ValidationError as refusal:
+            return decode_coerced(decoder, raw, refusal)
     except msgspec.ValidationError as error:
         _refuse(error)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:

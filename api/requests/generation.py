@@ -17,7 +17,11 @@ Share = Annotated[float, msgspec.Meta(ge=0, le=1)]
 Penalty = Annotated[float, msgspec.Meta(ge=-2, le=2)]
 Repetition = Annotated[float, msgspec.Meta(gt=0, le=10)]
 Count = Annotated[int, msgspec.Meta(ge=0, le=2**31 - 1)]
+TopK = Annotated[int, msgspec.Meta(ge=-1, le=2**31 - 1)]
+"""-1, as 0: all tokens."""
 MaxTokens = Annotated[int, msgspec.Meta(ge=1, le=2**31 - 1)]
+TokenLimit = Annotated[int, msgspec.Meta(ge=-1, le=2**31 - 1)]
+"""-1: none, and 0 is refused."""
 Answers = Annotated[int, msgspec.Meta(ge=1, le=16)]
 Seed = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]
 Bias = Annotated[float, msgspec.Meta(ge=-100, le=100)]
@@ -44,7 +48,7 @@ class SamplingRequest(msgspec.Struct, frozen=True, kw_only=True):
 
     temperature: Temperature | None = None
     top_p: Share | None = None
-    top_k: Count | None = None
+    top_k: TopK | None = None
     min_p: Share | None = None
     seed: Seed | None = None
     repetition_penalty: Repetition | None = None
@@ -63,7 +67,7 @@ def sampling(asked: SamplingRequest) -> Sampling:
     return Sampling(
         temperature=0.0 if greedy else _or(asked.temperature, _DEFAULT.temperature),
         top_p=_DEFAULT.top_p if greedy else _or(asked.top_p, _DEFAULT.top_p),
-        top_k=_or(asked.top_k, _DEFAULT.top_k),
+        top_k=max(0, _or(asked.top_k, _DEFAULT.top_k)),
         min_p=_or(asked.min_p, _DEFAULT.min_p),
         seed=asked.seed,
         repetition_penalty=_or(asked.repetition_penalty, _DEFAULT.repetition_penalty),
@@ -74,6 +78,13 @@ def sampling(asked: SamplingRequest) -> Sampling:
         frequency_context=_or(asked.frequency_context_size, _DEFAULT.frequency_context),
         logit_bias=asked.logit_bias or {},
     )
+
+
+def max_tokens(given: int | None, field: str, *, default: int | None = None) -> int | None:
+    """A TokenLimit as a job has it; None for none. default: where nothing is given. Raises InvalidInput for 0."""
+    if given == 0:
+        raise InvalidInput(f"{field}: an answer has 1 token or more; -1 sets no limit.", param=field)
+    return default if given is None else None if given < 0 else given
 
 
 def stops(given: Stop | None, field: str = "stop") -> tuple[str, ...]:

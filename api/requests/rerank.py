@@ -13,7 +13,8 @@ from jobs.job import Result
 from jobs.models import ModelInfo
 from jobs.rerank import RerankJob, RerankResult
 
-TopN = Annotated[int, msgspec.Meta(ge=1)]
+TopN = Annotated[int, msgspec.Meta(ge=0)]
+"""0: all."""
 
 _FLOAT_BYTES = 4
 
@@ -81,10 +82,10 @@ def scores_of(result: Result) -> Scores:
 
 
 def ranked(scores: Scores, top_n: int | None = None) -> list[Ranked]:
-    """The best first, equal ones in the documents' order; the first top_n of them, if not None."""
+    """The best first, equal ones in the documents' order; the first top_n of them; all where that is None or 0."""
     found = [Ranked(document, score) for document, score in enumerate(scores.values)]
     found.sort(key=lambda each: (-each.score, each.document))
-    return found[:top_n]
+    return found[: top_n or None]
 
 
 def model_or_sole(named: str | None, models: Sequence[ModelInfo]) -> str:

@@ -2,22 +2,12 @@
 
 import math
 import re
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
 import msgspec
 
 from api.requests.answer_format import json_format
-from api.requests.generation import (
-    Penalty,
-    Repetition,
-    SamplingRequest,
-    Seed,
-    Share,
-    Stop,
-    Temperature,
-    sampling,
-    template_options,
-)
+from api.requests.generation import SamplingRequest, Stop, sampling, template_options
 from api.requests.tools import JsonObject
 from jobs.answer_format import JsonFormat
 from jobs.errors import InvalidInput
@@ -39,25 +29,35 @@ _LAST_TOKENS = 64
 """Ollama's default of repeat_last_n."""
 
 
+_MAX_COUNT = 2**31 - 1
+_MAX_SEED = 2**63 - 1
+_MAX_TEMPERATURE = 100.0
+"""Above, all tokens are about as probable."""
+_MAX_REPETITION = 10.0
+_MAX_PENALTY = 100.0
+"""Above, a token does not come again."""
+
+
 class OllamaOptions(msgspec.Struct, frozen=True, kw_only=True):
     """Those that shape an answer. The others, most of them on hardware, are accepted and not used.
 
-    num_predict: longest answer in tokens; no limit where not positive. top_k: all where not positive. seed: none
-    where negative. repeat_last_n: how many of the last tokens the three penalties look at; 0: no penalties,
-    -1: all tokens. The last three are refused.
+    As Ollama does, they take any number: where a whole one is meant, without what is behind the point, and the nearest
+    where it means nothing. num_predict: longest answer in tokens; no limit where not positive. top_k: all where not
+    positive. seed: none where negative. repeat_last_n: how many of the last tokens the three penalties look at; 0: no
+    penalties, -1: all tokens. The last three are refused.
     """
 
-    num_predict: Annotated[int, msgspec.Meta(ge=-2, le=2**31 - 1)] | None = None
-    temperature: Temperature | None = None
-    top_k: Annotated[int, msgspec.Meta(ge=-1, le=2**31 - 1)] | None = None
-    top_p: Share | None = None
-    min_p: Share | None = None
-    seed: Seed | None = None
+    num_predict: float | None = None
+    temperature: float | None = None
+    top_k: float | None = None
+    top_p: float | None = None
+    min_p: float | None = None
+    seed: float | None = None
     stop: Stop | None = None
-    repeat_penalty: Repetition | None = None
-    repeat_last_n: Annotated[int, msgspec.Meta(ge=-1, le=2**31 - 1)] | None = None
-    presence_penalty: Penalty | None = None
-    frequency_penalty: Penalty | None = None
+    repeat_penalty: float | None = None
+    repeat_last_n: float | None = None
+    presence_penalty: float | None = None
+    frequency_penalty: float | None = None
     format: Any = None
     json_schema: Any = None
     grammar: Any = None
@@ -65,21 +65,26 @@ class OllamaOptions(msgspec.Struct, frozen=True, kw_only=True):
 
 def ollama_sampling(asked: OllamaOptions) -> Sampling:
     """With Ollama's defaults: temperature 0.8, top_k 40, top_p 0.9, repeat_penalty 1.1 over 64 tokens."""
-    last_tokens = _LAST_TOKENS if asked.repeat_last_n is None else asked.repeat_last_n
-    penalizes = last_tokens != 0
+    last_tokens = int(_within(asked.repeat_last_n, _LAST_TOKENS, -_MAX_COUNT, _MAX_COUNT))
+    penalizes = last_tokens >= -1 and last_tokens != 0
     context = max(0, last_tokens)  # 0 is all of them, in a job
+    repetition = _within(asked.repeat_penalty, 1.1, 0, _MAX_REPETITION)
     return sampling(
         SamplingRequest(
-            temperature=0.8 if asked.temperature is None else asked.temperature,
-            top_k=40 if asked.top_k is None else max(0, asked.top_k),
-            top_p=0.9 if asked.top_p is None else asked.top_p,
-            min_p=asked.min_p,
-            seed=None if asked.seed is None or asked.seed < 0 else asked.seed,
-            repetition_penalty=(asked.repeat_penalty or 1.1) if penalizes else 1.0,
+            temperature=_within(asked.temperature, 0.8, 0, _MAX_TEMPERATURE),
+            top_k=int(_within(asked.top_k, 40, 0, _MAX_COUNT)),
+            top_p=_within(asked.top_p, 0.9, 0, 1),
+            min_p=_within(asked.min_p, 0, 0, 1),
+            seed=None if asked.seed is None or asked.seed < 0 else min(int(asked.seed), _MAX_SEED),
+            repetition_penalty=(repetition or 1.0) if penalizes else 1.0,
             repetition_context_size=context,
-            presence_penalty=asked.presence_penalty if penalizes else 0.0,
+            presence_penalty=_within(asked.presence_penalty, 0, -_MAX_PENALTY, _MAX_PENALTY)
+            if penalizes
+            else 0.0,
             presence_context_size=context,
-            frequency_penalty=asked.frequency_penalty if penalizes else 0.0,
+            frequency_penalty=_within(asked.frequency_penalty, 0, -_MAX_PENALTY, _MAX_PENALTY)
+            if penalizes
+            else 0.0,
             frequency_context_size=context,
         )
     )
@@ -87,7 +92,12 @@ def ollama_sampling(asked: OllamaOptions) -> Sampling:
 
 def max_tokens_of(asked: OllamaOptions) -> int | None:
     """None where num_predict sets no limit."""
-    return asked.num_predict if asked.num_predict is not None and asked.num_predict > 0 else None
+    return int(_within(asked.num_predict, 0, 0, _MAX_COUNT)) or None
+
+
+def _within(asked: float | None, default: float, least: float, most: float) -> float:
+    """What is asked, or the nearest that there is."""
+    return default if asked is None else min(max(asked, least), most)
 
 
 def ollama_format(asked: Format | None) -> JsonFormat | None:

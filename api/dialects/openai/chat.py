@@ -9,7 +9,7 @@ from api.dialects.openai.messages import ChatMessage, chat_messages
 from api.replies.logprobs import ChatLogprobs, chat_logprobs
 from api.replies.usage import Tally, Usage
 from api.requests.answer_format import FormatRequest, answer_format
-from api.requests.generation import Answers, MaxTokens, Stop, sampling, stops, template_options
+from api.requests.generation import Answers, Stop, TokenLimit, max_tokens, sampling, stops, template_options
 from api.requests.images import ImageSource
 from api.requests.tools import FunctionSpec, JsonObject, function_tools
 from jobs.errors import InternalError, InvalidInput
@@ -51,8 +51,8 @@ class ChatRequest(FormatRequest, frozen=True, kw_only=True):
 
     model: str
     messages: tuple[ChatMessage, ...]
-    max_tokens: MaxTokens | None = None
-    max_completion_tokens: MaxTokens | None = None
+    max_tokens: TokenLimit | None = None
+    max_completion_tokens: TokenLimit | None = None
     n: Answers | None = None
     stop: Stop | None = None
     logprobs: bool | None = None
@@ -85,7 +85,7 @@ async def chat_job(asked: ChatRequest, source: ImageSource | None) -> GenerateJo
         enable_thinking=asked.enable_thinking,
         reasoning_effort=asked.reasoning_effort,
     )
-    stop = stops(asked.stop)
+    stop, limit = stops(asked.stop), _max_tokens(asked)
     chat = Chat(
         messages=await chat_messages(asked.messages, source),
         tools=tools,
@@ -100,7 +100,7 @@ async def chat_job(asked: ChatRequest, source: ImageSource | None) -> GenerateJo
         prompt=chat,
         n=asked.n or 1,
         sampling=sampling(asked),
-        max_tokens=asked.max_completion_tokens or asked.max_tokens,
+        max_tokens=limit,
         stop=stop,
         logprobs=(asked.top_logprobs or 0) if asked.logprobs else None,
         format=form,
@@ -121,9 +121,14 @@ def _refuse_unsupported(asked: ChatRequest) -> None:
         raise InvalidInput("modalities: answers are text only.", param="modalities")
     if asked.top_logprobs is not None and not asked.logprobs:
         raise InvalidInput("top_logprobs needs logprobs = true.", param="top_logprobs")
-    limits = {asked.max_tokens, asked.max_completion_tokens} - {None}
-    if len(limits) > 1:
+
+
+def _max_tokens(asked: ChatRequest) -> int | None:
+    if len({asked.max_tokens, asked.max_completion_tokens} - {None}) > 1:
         raise InvalidInput("max_tokens and max_completion_tokens contradict each other.", param="max_tokens")
+    if asked.max_completion_tokens is None:
+        return max_tokens(asked.max_tokens, "max_tokens")
+    return max_tokens(asked.max_completion_tokens, "max_completion_tokens")
 
 
 def _tool_choice(asked: ChatRequest) -> tuple[ToolChoice, str | None]:

@@ -10,7 +10,7 @@ from api.dialects.openai.chat import StreamOptions
 from api.replies.logprobs import CompletionLogprobs, completion_logprobs
 from api.replies.usage import Tally, Usage
 from api.requests.answer_format import FormatRequest, answer_format
-from api.requests.generation import Answers, MaxTokens, Stop, sampling, stops
+from api.requests.generation import Answers, Stop, TokenLimit, max_tokens, sampling, stops
 from api.requests.inputs import Inputs, split_inputs
 from jobs.errors import InternalError, InvalidInput
 from jobs.generate import Choice, FinishReason, GenerateJob, GenerateResult, Prompt
@@ -32,7 +32,7 @@ class CompletionRequest(FormatRequest, frozen=True, kw_only=True):
 
     model: str
     prompt: Inputs
-    max_tokens: MaxTokens | None = None
+    max_tokens: TokenLimit | None = None
     n: Answers | None = None
     best_of: Annotated[int, msgspec.Meta(ge=1)] | None = None
     stop: Stop | None = None
@@ -49,13 +49,14 @@ def completion_jobs(asked: CompletionRequest, max_prompts: int) -> list[Generate
     _refuse_unsupported(asked)
     prompts = split_inputs(asked.prompt, max_prompts, "prompt")
     shaping, stop, form = sampling(asked), stops(asked.stop), answer_format(asked)
+    limit = max_tokens(asked.max_tokens, "max_tokens", default=DEFAULT_MAX_TOKENS)
     return [
         GenerateJob(
             model=asked.model,
             prompt=Prompt(prompt),
             n=asked.n or 1,
             sampling=shaping,
-            max_tokens=asked.max_tokens or DEFAULT_MAX_TOKENS,
+            max_tokens=limit,
             stop=stop,
             logprobs=asked.logprobs,
             format=form,

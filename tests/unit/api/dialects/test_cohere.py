@@ -50,6 +50,11 @@ async def test_only_the_best_are_given_if_asked(rerank_client: httpx.AsyncClient
     assert ranking(await rerank(rerank_client, version, top_n=1)) == RANKING[:1]
 
 
+@pytest.mark.parametrize("version", [1, 2])
+async def test_zero_is_all(rerank_client: httpx.AsyncClient, version: int):
+    assert ranking(await rerank(rerank_client, version, top_n=0)) == RANKING
+
+
 async def test_every_hundred_documents_are_a_search_unit(rerank_client: httpx.AsyncClient):
     reply = await rerank(rerank_client, 2, documents=["fox"] * 101)
     assert reply.json()["meta"]["billed_units"] == {"search_units": 2}
@@ -163,7 +168,7 @@ async def test_a_limit_that_no_document_reaches_is_no_matter(
         (2, {"documents": [{"text": "a"}]}, "documents[0]: "),
         (2, {"documents": ["a", ""]}, "documents[1] is empty."),
         (2, {"query": ""}, "query is empty."),
-        (2, {"top_n": 0}, "top_n: "),
+        (2, {"top_n": -1}, "top_n: "),
     ],
 )
 async def test_a_bad_field_is_named(

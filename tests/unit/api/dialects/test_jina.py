@@ -75,8 +75,9 @@ async def test_only_the_best_are_given_without_their_texts_if_asked(rerank_clien
     assert reply.json()["usage"]["total_tokens"] == TOKENS
 
 
-async def test_more_than_there_are_are_all(rerank_client: httpx.AsyncClient):
-    assert ranking(await rerank(rerank_client, top_n=9)) == RANKING
+@pytest.mark.parametrize("top_n", [9, 0, 0.0, 3.0, None])
+async def test_more_than_there_are_and_zero_are_all(rerank_client: httpx.AsyncClient, top_n: float | None):
+    assert ranking(await rerank(rerank_client, top_n=top_n)) == RANKING
 
 
 async def test_equal_scores_keep_the_documents_order(rerank_client: httpx.AsyncClient):
@@ -167,7 +168,7 @@ async def test_a_request_may_say_more_than_jinas(rerank_client: httpx.AsyncClien
         ({"query": {}}, "query needs a text or an image."),
         ({"query": None}, "query"),
         ({"model": None}, "model"),
-        ({"top_n": 0}, "top_n"),
+        ({"top_n": -1}, "top_n"),
         ({"truncate": True, "truncation": False}, "truncate and truncation contradict"),
         ({"return_embeddings": True}, "return_embeddings"),
         ({"max_doc_length": 100}, "max_doc_length"),

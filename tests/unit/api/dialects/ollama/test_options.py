@@ -3,6 +3,7 @@
 import json
 import math
 
+import msgspec
 import pytest
 
 from api.dialects.ollama.options import (
@@ -81,8 +82,49 @@ def test_a_negative_top_k_or_seed_is_none():
     assert (found.top_k, found.seed) == (0, None)
 
 
-@pytest.mark.parametrize("unlimited", [-2, -1, 0])
-def test_an_answer_without_a_positive_limit_has_none(unlimited: int):
+@pytest.mark.parametrize("number", [16.0, 16.9])
+def test_whole_numbers_are_read_as_ollama_reads_them(number: float):
+    asked = msgspec.json.decode(
+        msgspec.json.encode(dict.fromkeys(("num_predict", "top_k", "seed", "repeat_last_n"), number)),
+        type=OllamaOptions,
+    )
+
+    found = ollama_sampling(asked)
+
+    assert (found.top_k, found.seed, found.repetition_context, max_tokens_of(asked)) == (16, 16, 16, 16)
+    assert not any(isinstance(each, float) for each in (found.top_k, found.seed, max_tokens_of(asked)))
+
+
+@pytest.mark.parametrize(
+    ("options", "sampled"),
+    [
+        ({"top_p": 1.5, "top_k": 0}, {"top_p": 1.0, "top_k": 0}),
+        ({"top_p": -1}, {"temperature": 0.0, "top_p": 1.0}),
+        ({"top_k": -5}, {"top_k": 0}),
+        ({"min_p": 2}, {"min_p": 1.0}),
+        ({"min_p": -0.5}, {"min_p": 0.0}),
+        ({"temperature": 3}, {"temperature": 3.0}),
+        ({"temperature": -1}, {"temperature": 0.0}),
+        ({"temperature": 1e300}, {"temperature": 100.0}),
+        ({"repeat_penalty": 0}, {"repetition_penalty": 1.0}),
+        ({"repeat_penalty": 1e300}, {"repetition_penalty": 10.0}),
+        ({"repeat_last_n": -2}, {"repetition_penalty": 1.0, "repetition_context": 0}),
+        ({"presence_penalty": -1e300, "frequency_penalty": 1e300},
+         {"presence_penalty": -100.0, "frequency_penalty": 100.0}),
+        ({"seed": 1e300}, {"seed": 2**63 - 1}),
+    ],
+    ids=str,
+)  # fmt: skip
+def test_numbers_that_mean_nothing_are_the_nearest_that_do(
+    options: dict[str, float], sampled: dict[str, float]
+):
+    found = ollama_sampling(msgspec.convert(options, OllamaOptions))
+
+    assert {name: getattr(found, name) for name in sampled} == sampled
+
+
+@pytest.mark.parametrize("unlimited", [-1e300, -5, -2, -1, 0, 0.5])
+def test_an_answer_without_a_positive_limit_has_none(unlimited: float):
     assert max_tokens_of(OllamaOptions(num_predict=unlimited)) is None
 
 

@@ -152,7 +152,7 @@ async def test_a_raw_prompt_is_read_as_it_is(chat_client: httpx.AsyncClient, gen
         ({"keep_alive": "soon"}, "keep_alive"),
         ({"think": "a lot"}, "think"),
         ({"images": ["?"]}, "images[0]"),
-        ({"options": {"temperature": 3}}, "options.temperature"),
+        ({"options": {"temperature": "hot"}}, "options.temperature"),
         ({"options": {"stop": [""]}}, "options.stop"),
         ({"top_logprobs": 2}, "top_logprobs"),
     ],

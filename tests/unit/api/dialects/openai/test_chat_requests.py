@@ -72,6 +72,23 @@ async def test_sampling_travels_with_the_job(chat_client: httpx.AsyncClient, gen
     )  # fmt: skip
 
 
+@pytest.mark.parametrize("field", ["max_tokens", "max_completion_tokens"])
+@pytest.mark.parametrize(("given", "limit"), [(-1, None), (-1.0, None), (16, 16), (16.0, 16), (None, None)])
+async def test_an_answer_is_as_long_as_is_said_and_minus_one_sets_no_limit(
+    chat_client: httpx.AsyncClient, generator: MemoryQueue, field: str, given: float | None, limit: int | None
+):
+    assert (await chat(chat_client, **{field: given})).status_code == 200
+    assert last_job(generator).max_tokens == limit
+
+
+@pytest.mark.parametrize("given", [-1, -1.0, 0, None])
+async def test_a_top_k_that_is_none_takes_all_tokens(
+    chat_client: httpx.AsyncClient, generator: MemoryQueue, given: float | None
+):
+    assert (await chat(chat_client, top_k=given)).status_code == 200
+    assert last_job(generator).sampling.top_k == 0
+
+
 @pytest.mark.parametrize(
     ("given", "skips"), [({}, True), ({"skip_special_tokens": None}, True), ({"skip_special_tokens": True}, True),
                          ({"skip_special_tokens": False}, False)]
@@ -258,13 +275,15 @@ async def test_images_come_as_parts_between_texts(chat_client: httpx.AsyncClient
         ({"messages": user([{"type": "input_audio", "input_audio": {}}])}, "messages", "'input_audio'"),
         ({"messages": user([{"type": "refusal", "refusal": "no"}])}, "messages", "'refusal'"),
         ({"messages": user([{"type": "image_url", "image_url": "%%%"}])}, "messages", "not valid base64"),
-        ({"max_tokens": 0}, "max_tokens", ">= 1"),
+        ({"max_tokens": 0}, "max_tokens", "-1 sets no limit"),
+        ({"max_tokens": -2}, "max_tokens", ">= -1"),
+        ({"max_completion_tokens": 0}, "max_completion_tokens", "-1 sets no limit"),
         ({"max_tokens": 1, "max_completion_tokens": 2}, "max_tokens", "contradict"),
         ({"temperature": 2.1}, "temperature", "<= 2"),
         ({"temperature": -0.1}, "temperature", ">= 0"),
         ({"top_p": 1.1}, "top_p", "<= 1"),
         ({"min_p": -1}, "min_p", ">= 0"),
-        ({"top_k": -1}, "top_k", ">= 0"),
+        ({"top_k": -2}, "top_k", ">= -1"),
         ({"n": 0}, "n", ">= 1"),
         ({"n": 17}, "n", "<= 16"),
         ({"seed": 2**64}, "seed", "seed: "),

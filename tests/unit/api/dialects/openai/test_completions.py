@@ -71,6 +71,11 @@ async def test_a_bare_request_is_continued_by_16_tokens(
     assert (len(choice["text"].split()), choice["finish_reason"]) == (16, "length")
 
 
+async def test_minus_one_sets_no_limit(chat_client: httpx.AsyncClient, generator: MemoryQueue):
+    assert (await complete(chat_client, max_tokens=-1)).status_code == 200
+    assert last_job(generator).max_tokens is None
+
+
 @pytest.mark.parametrize(
     ("given", "found"),
     [
@@ -195,7 +200,7 @@ async def test_parts_of_a_character_are_named_by_their_bytes(connect: Connect):
         ({"logprobs": 6}, "logprobs", "<= 5"),
         ({"logprobs": True}, "logprobs", "`bool`"),
         ({"logprobs": 1, "echo": True}, "logprobs", "echo"),
-        ({"max_tokens": 0}, "max_tokens", ">= 1"),
+        ({"max_tokens": 0}, "max_tokens", "-1 sets no limit"),
         ({"temperature": 3}, "temperature", "<= 2"),
         ({"model": MODEL.id}, "model", "/v1/embeddings"),
         ({"model": MODEL.id, "prompt": ["a", "b"]}, "model", "/v1/embeddings"),
