@@ -12,7 +12,7 @@ def add_mcp(command: Command) -> None:
         "--http",
         metavar="PORT",
         dest="http_port",
-        help="serve on http://127.0.0.1:PORT/mcp instead of standard input and output",
+        help="serve on http://127.0.0.1:PORT/mcp instead of standard input and output; 0: on a free port",
     )
     part.add_argument(
         "--redis", dest="redis_url", metavar="URL", help="Redis of the workers, if it is not our own"
