@@ -9,7 +9,7 @@ import msgspec
 from cli.evaluation.judged import documents_of, of_bookmarks
 from cli.search.connected import connected
 from ingest.collections import layout
-from ingest.collections.layout import stored_name
+from ingest.collections.generations import stored_halves
 from ingest.qdrant.connect import connect
 from jobs.settings import Settings
 
@@ -41,9 +41,10 @@ async def exported(collection: str, limit: int) -> Exported:
     queries = [ExportedQuery(each.query, [str(key) for key in each.grades]) for each in judged]
     chunks = list[ExportedChunk]()
     client = connect(settings)
+    stored = stored_halves(client)[collection, "text"]
     offset = None
     while True:
-        records, offset = client.scroll(stored_name(collection, "text"), limit=500, offset=offset)
+        records, offset = client.scroll(stored, limit=500, offset=offset)
         for record in records:
             payload = record.payload or {}
             page = f"{payload[layout.DOCUMENT]}#{payload[layout.PAGE]}"

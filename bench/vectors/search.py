@@ -23,6 +23,7 @@ import psutil
 from bench.report import Row, median
 from bench.vectors.made_up import COLUMNS, DIMENSION, DOCUMENT_PAGES, GRID, ROWS, MadeUp, Rows
 from ingest.collections.collections import Collections
+from ingest.collections.contents import Part
 from ingest.collections.fingerprint import Fingerprint
 from ingest.collections.points import PageFacts, visual_point
 from ingest.qdrant.bulk import MAX_POINTS
@@ -37,6 +38,7 @@ from jobs.settings import Settings
 PAGES = int(os.environ.get("MLXQ_BENCH_PAGES", "10000"))
 QUERIES = int(os.environ.get("MLXQ_BENCH_QUERIES", "200"))
 LIMIT = 10
+PART = Part("documents", "visual", Fingerprint("made up"), DIMENSION, 0, "documents-visual")
 MANY, MORE = 30_000, 100_000
 """From so many pages on, what so many more would take is told."""
 
@@ -177,7 +179,7 @@ async def _search(
         for query in queries[:3] if warm else queries:
             for one, is_exact in ((default, False), (exact, True)):
                 begun, spent = time.perf_counter(), _cpu(process)
-                found = await retrieval.visual("documents", query, Wanted(LIMIT), exact=is_exact)
+                found = await retrieval.visual(PART, query, Wanted(LIMIT), exact=is_exact)
                 if not warm:
                     one.wall_s.append(time.perf_counter() - begun)
                     one.cpu_s.append(_cpu(process) - spent)

@@ -53,7 +53,7 @@ def collections(settings: Settings, request: Request) -> int:
 
 
 def _list(client: QdrantClient, _: Request) -> None:
-    names = [each.name for each in client.get_collections().collections]
+    names = _known(client)
     if not names:
         print("There are no collections yet.")
         return
@@ -64,7 +64,9 @@ def _list(client: QdrantClient, _: Request) -> None:
         except UnexpectedResponse as error:
             rows.append((name, "?", told(error)))
             continue
-        rows.append((name, f"{info.points_count:,}", _vectors(info)))
+        aliases = [each.alias_name for each in client.get_collection_aliases(name).aliases]
+        also = f"; also called {', '.join(aliases)}" if aliases else ""
+        rows.append((name, f"{info.points_count:,}", f"{_vectors(info)}{also}"))
     widths = [max(len(row[column]) for row in rows) for column in (0, 1)]
     for name, points, vectors in rows:
         print(f"{name:<{widths[0]}}  {points:>{widths[1]}}  {vectors}")
@@ -91,7 +93,7 @@ def _show(client: QdrantClient, request: Request) -> None:
 
 
 def _remove(client: QdrantClient, request: Request) -> None:
-    if not client.delete_collection(request.name):
+    if not client.delete_collection(_named(client, request.name)):
         raise CannotDo(_unknown(client, request.name))
     print(f"{request.name} is removed.")
 
@@ -108,15 +110,34 @@ def _forget(settings: Settings, stored: str) -> None:
 def _copy(client: QdrantClient, request: Request) -> None:
     if not client.collection_exists(request.name):
         raise CannotDo(_unknown(client, request.name))
-    target = server(request.to)
-    if target.collection_exists(request.name):
+    target, name = server(request.to), _named(client, request.name)
+    if target.collection_exists(request.name) or target.collection_exists(name):
         raise CannotDo(
             f"{request.to} has a collection {request.name!r} already. Remove it there first, or copy to another server."
         )
-    client.migrate(target, [request.name])
+    client.migrate(target, [name])
+    _copy_aliases(client, target, name)
     print(f"{request.name} is copied: {target.count(request.name).count:,} points are at {request.to}.")
 
 
+def _copy_aliases(client: QdrantClient, target: QdrantClient, name: str) -> None:
+    aliases = [
+        models.CreateAlias(alias_name=each.alias_name, collection_name=name)
+        for each in client.get_collection_aliases(name).aliases
+    ]
+    if aliases:
+        target.update_collection_aliases([models.CreateAliasOperation(create_alias=each) for each in aliases])
+
+
+def _named(client: QdrantClient, name: str) -> str:
+    """The collection that an alias stands for; a name that is none stands for itself."""
+    aliases = {each.alias_name: each.collection_name for each in client.get_aliases().aliases}
+    return aliases.get(name, name)
+
+
+def _known(client: QdrantClient) -> list[str]:
+    return [each.name for each in client.get_collections().collections]
+
+
 def _unknown(client: QdrantClient, name: str) -> str:
-    names = ", ".join(each.name for each in client.get_collections().collections) or "none"
-    return f"There is no collection {name!r}. There is: {names}."
+    return f"There is no collection {name!r}. There is: {', '.join(_known(client)) or 'none'}."

@@ -24,29 +24,40 @@ def ingest(settings: Settings, options: argparse.Namespace) -> int:
             return show_errors(settings, options.collection, json=options.json)
         from cli.ingest.session import ingest_folders
 
-        return ingest_folders(settings, request_of(options, retry=action == "retry"))
+        return ingest_folders(settings, request_of(options, action))
     except (ManifestUnusable, CollectionBusy) as error:
         raise CannotDo(f"{error}") from error
     except sqlite3.Error as error:
         raise CannotDo(f"The manifest of what was ingested cannot be used: {error}.") from error
 
 
-def request_of(options: argparse.Namespace, *, retry: bool) -> IngestRequest:
-    """Raises: CannotDo where the options make no sense together, or a folder is not there."""
+def request_of(options: argparse.Namespace, action: str = "") -> IngestRequest:
+    """action: retry, reembed or none.
+
+    Raises: CannotDo where the options make no sense together, or a folder is not there.
+    """
     if options.into and options.collection:
         raise CannotDo("-c and --into both name the collection: give one of them.")
-    if options.yes and not options.prune:
-        raise CannotDo("--yes goes with --prune: it answers what that asks.")
-    if retry and (options.watch or options.prune):
-        raise CannotDo("`mlxq ingest retry` knows its files by itself: --watch and --prune go with folders.")
+    if options.yes and not options.prune and action != "reembed":
+        raise CannotDo("--yes goes with --prune and with reembed: it answers what these ask.")
+    if action and (options.watch or options.prune):
+        raise CannotDo(
+            f"`mlxq ingest {action}` knows its files by itself: --watch and --prune go with folders."
+        )
+    if options.keep_old and action != "reembed":
+        raise CannotDo("--keep-old goes with `mlxq ingest reembed`.")
+    if options.into and action:
+        raise CannotDo(f"`mlxq ingest {action}` is about a collection that is there: name it by -c.")
     return IngestRequest(
-        folders=() if retry else existing(options.folders),
+        folders=() if action else existing(options.folders),
         collection=options.into or options.collection or DEFAULT_COLLECTION,
         is_new=bool(options.into),
         kinds=tuple(kind for kind in ("visual", "text") if getattr(options, kind)),
         models=tuple(options.ingest_models or ()),
         passwords=passwords_in(options.password_file),
-        retry=retry,
+        retry=action == "retry",
+        reembed=action == "reembed",
+        keep_old=options.keep_old,
         prune=options.prune,
         yes=options.yes,
         watch=options.watch,

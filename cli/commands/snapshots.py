@@ -9,6 +9,7 @@ import msgspec
 
 from cli.cannot_do import CannotDo
 from ingest.qdrant.folder import shards_folder, vector_folder
+from ingest.store.aliases import Aliases
 from ingest.store.description import DESCRIPTION, folder_name, read_description
 from jobs.process.private_folder import FolderUnusable
 from jobs.settings import Settings
@@ -17,7 +18,9 @@ from jobs.settings import Settings
 def snapshot(settings: Settings, name: str, to: Path) -> int:
     """Copies the collection to a folder that is not there yet. Raises: CannotDo, OSError."""
     with _closed_store(settings) as shards:
-        source = shards / folder_name(name)
+        aliases = Aliases(shards)
+        aliases.load()
+        source = shards / folder_name(aliases.collection(name))
         if not (source / DESCRIPTION).exists():
             raise CannotDo(f"There is no collection {name!r} in {shards}.")
         if to.exists():
@@ -25,6 +28,9 @@ def snapshot(settings: Settings, name: str, to: Path) -> int:
         part = to.with_name(f"{to.name}.part")
         shutil.rmtree(part, ignore_errors=True)
         shutil.copytree(source, part)
+        msgspec.structs.replace(read_description(part), name=name).write(
+            part
+        )  # it comes back without the alias
         part.rename(to)  # a snapshot that was not finished does not have its name
     print(f"{name} is copied to {to}.")
     return 0

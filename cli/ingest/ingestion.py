@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from cli.cannot_do import CannotDo
 from cli.ingest.display.amounts import told_bytes, told_count
@@ -18,6 +18,7 @@ from cli.ingest.stop import Stop
 from cli.ingest.tally import failed_before, summary_of, tally
 from cli.ingest.wiring.engine import Engine
 from cli.ingest.wiring.ledger import Ledger
+from ingest.collections.layout import CURRENT, Kind
 from ingest.manifest.manifest import manifest_path
 from ingest.manifest.records import NOT_A_DOCUMENT, ProblemRecord
 from ingest.qdrant.presence import stored_collections
@@ -76,7 +77,9 @@ class Ingestion:
             self._scanner.write_down(scan)
             self._tell_problems(scan)
             if scan.plan.work:
-                await self._embed(engine, scan, kinds)
+                asked = engine.models(kinds, self._request.models, self._request.collection)
+                self._meter.rest("")
+                await self._embed(engine, scan, await self._stop.unless_asked(asked))
             self._meter.rest("")
             removed = await self._removed(scan, follows=follows)
             more = await asyncio.to_thread(self._keep_up, engine, scan, removed)
@@ -119,17 +122,24 @@ class Ingestion:
                 return tuple(kinds)
             raise CannotDo(error.message) from error
         for kind in kinds:
-            if f"{self._request.collection}-{kind}" not in stored:
+            if self._searched(kind, stored) is None:
                 self._manifest.forget_collection(self._request.collection, kind)
                 self._reporter.note(
                     f"The {kind} part of {self._request.collection!r} is not in the store any more: it is made anew."
                 )
-        return tuple(kind for kind in kinds if f"{self._request.collection}-{kind}" in stored)
+        return tuple(kind for kind in kinds if self._searched(kind, stored) is not None)
+
+    def _searched(self, kind: str, stored: Mapping[str, str]) -> str | None:
+        """What the store calls it. That another generation was switched to is written down, if it is not yet."""
+        name = f"{self._request.collection}-{kind}"
+        if (current := stored.get(f"{name}@{CURRENT}")) is not None:
+            self._records.generations.promote(self._request.collection, kind, current.rpartition("@")[2])
+        return current or stored.get(name)
 
     async def _look(self, roots: Sequence[str], kinds: Sequence[str], settle_s: float) -> Scan:
         progress = ScanProgress()
         self._meter.look(progress)
-        retried = None if self._request.retry else frozenset[str]()
+        retried = None if self._request.retry or self._request.reembed else frozenset[str]()
         if self._request.passwords:
             retried = retried if retried is None else frozenset({"encrypted"})
         return await asyncio.to_thread(
@@ -142,21 +152,26 @@ class Ingestion:
             stop=self._stop.of_threads,
         )
 
-    async def _embed(self, engine: Engine, scan: Scan, kinds: Sequence[str]) -> None:
+    async def _embed(
+        self,
+        engine: Engine,
+        scan: Scan,
+        models: dict[str, ModelInfo],
+        made: Mapping[Kind, str] | None = None,
+    ) -> None:
+        """made: generations that are filled, by kind."""
         from cli.ingest.wiring.embed import ingest_documents  # heavy, and not needed where nothing is new
 
-        self._meter.rest("")
-        asked = engine.models(kinds, self._request.models, self._request.collection)
-        models = await self._stop.unless_asked(asked)
         loop = asyncio.get_running_loop()
 
         def tell(problem: ProblemRecord) -> None:
             loop.call_soon_threadsafe(self._reporter.problem, problem)
 
-        ledger = Ledger(self._records, self._request.collection, self._request.folders, tell)
+        named, by_half = self._request.folders, {f"{kind}": each for kind, each in (made or {}).items()}
+        ledger = Ledger(self._records, self._request.collection, named, tell, by_half)
         self._say_begin(scan, models)
         await ingest_documents(
-            engine, self._request, scan, models, ledger, self._stop, on_begin=self._meter.work
+            engine, self._request, scan, models, ledger, self._stop, on_begin=self._meter.work, made=made
         )
 
     def _say_begin(self, scan: Scan, models: dict[str, ModelInfo]) -> None:
@@ -206,7 +221,7 @@ class Ingestion:
         self.is_unsettled = bool(scan.fresh or vanished - settled)
         return sorted(settled)
 
-    def _sum_up(self, scan: Scan, began: float, more: dict[str, int]) -> Summary:
+    def _sum_up(self, scan: Scan, began: float, more: Mapping[str, int]) -> Summary:
         collection = self._request.collection
         named = set(self._request.folders)
         records = self._manifest.documents(collection)

@@ -3,6 +3,7 @@
 from typing import NamedTuple
 
 from ingest.manifest.database import Database
+from ingest.manifest.generations import GenerationRecords
 from ingest.manifest.manifest import Manifest
 from ingest.manifest.paths import PathRecords
 from ingest.manifest.runs import RunRecords
@@ -15,7 +16,14 @@ class Records(NamedTuple):
     manifest: Manifest
     paths: PathRecords
     runs: RunRecords
+    generations: GenerationRecords
 
     @classmethod
     def of(cls, database: Database) -> "Records":
-        return cls(database, Manifest(database), PathRecords(database), RunRecords(database))
+        return cls(
+            database,
+            Manifest(database),
+            PathRecords(database),
+            RunRecords(database),
+            GenerationRecords(database),
+        )

@@ -24,9 +24,13 @@ class IngestRequest(msgspec.Struct, frozen=True, kw_only=True):
     passwords: tuple[str, ...] = ()
     retry: bool = False
     """What has failed is tried again."""
+    reembed: bool = False
+    """The collection's documents are embedded anew, beside the vectors that are searched."""
+    keep_old: bool = False
+    """Those stay in the store."""
     prune: bool = False
     yes: bool = False
-    """Prune without asking."""
+    """Prune without asking; go on without the documents that cannot be embedded anew."""
     watch: bool = False
     dry_run: bool = False
     quiet: bool = False
@@ -36,7 +40,7 @@ class IngestRequest(msgspec.Struct, frozen=True, kw_only=True):
     def told(self) -> str:
         """As one would type it; no passwords."""
         kinds = [f"--{kind}" for kind in self.kinds]
-        flags = [f"--{name}" for name in ("retry", "prune", "watch") if getattr(self, name)]
+        flags = [f"--{name}" for name in ("retry", "reembed", "prune", "watch") if getattr(self, name)]
         return " ".join(["mlxq ingest", *self.folders, "-c", self.collection, *kinds, *flags])
 
 

@@ -11,6 +11,7 @@ from cli.ingest.display.reporters import Reporter, reporter_for
 from cli.ingest.display.summary import Summary
 from cli.ingest.ingestion import Ingestion
 from cli.ingest.records import Records
+from cli.ingest.reembedding import Reembedding
 from cli.ingest.request import IngestRequest
 from cli.ingest.stop import STOPPED, Stop
 from cli.processes import event_loop
@@ -92,7 +93,8 @@ class Session:
         self._runs = records.runs
         self._stop = stop
         self._meter = Meter()
-        self._ingestion = Ingestion(settings, request, reporter, records, stop, self._meter)
+        made_by = Reembedding if request.reembed else Ingestion
+        self._ingestion = made_by(settings, request, reporter, records, stop, self._meter)
 
     async def run(self) -> int:
         """Returns the exit code."""

@@ -4,7 +4,7 @@ import argparse
 
 from cli.parser import Command
 
-ACTIONS = ("status", "errors", "retry")
+ACTIONS = ("status", "errors", "retry", "reembed")
 """What may stand where a folder would. A folder of that name is ./status."""
 
 _TEXT = """Put folders of documents and images into a collection, to be searched. What is there already is left alone:
@@ -18,11 +18,13 @@ def add_ingest(command: Command) -> None:
     part.epilog = """  mlxq ingest status   what is in the collections, and which ingests run
   mlxq ingest errors   what could not be ingested, and what to do about it
   mlxq ingest retry    try that again
+  mlxq ingest reembed  make a collection's vectors anew, by another model or with other settings:
+                       the old ones are searched until all of the new ones are there
 
 Exit codes: 0 all is in the collection, 3 some files are not, 1 nothing was done, 130 stopped.
 Ctrl-C once finishes what has been begun; twice stops at once. Nothing is lost either way."""
     part.add_argument(
-        "folders", nargs="+", metavar="FOLDER", help="folder or file; or status, errors or retry"
+        "folders", nargs="+", metavar="FOLDER", help="folder or file; or status, errors, retry or reembed"
     )
     part.add_argument("-c", "--collection", metavar="NAME", help="collection to put them into (documents)")
     part.add_argument("--into", metavar="NEW", help="the same as -c; it must not be there yet")
@@ -44,6 +46,7 @@ Ctrl-C once finishes what has been begun; twice stops at once. Nothing is lost e
         "--prune", action="store_true", help="remove documents whose files are gone, after showing which"
     )
     part.add_argument("--yes", action="store_true", help="do not ask before that")
+    part.add_argument("--keep-old", action="store_true", help="of reembed: keep the old vectors, unsearched")
     part.add_argument(
         "--watch", action="store_true", help="go on, and follow what changes, moves and goes in the folders"
     )

@@ -8,7 +8,8 @@ from qdrant_client import AsyncQdrantClient, models
 
 from ingest.collections import layout
 from ingest.collections.fingerprint import Fingerprint
-from ingest.collections.layout import KINDS, parted_name, stored_name
+from ingest.collections.generations import searched
+from ingest.collections.layout import KINDS
 from ingest.qdrant.failures import store_failures
 from jobs.search.documents import CollectionInfo, CollectionPart, DocumentInfo, DocumentList
 from jobs.search.errors import UnknownCollection, UnknownDocument
@@ -28,6 +29,8 @@ class Part(NamedTuple):
     maker: Fingerprint
     dimensions: int
     points: int
+    stored: str
+    """What Qdrant calls the generation that is searched."""
 
 
 class Contents:
@@ -38,12 +41,10 @@ class Contents:
 
     async def parts(self, names: tuple[str, ...] = ()) -> dict[str, tuple[Part, ...]]:
         """Of the collections with these names, or of all that are ours."""
-        with store_failures(""):
-            stored = [each.name for each in (await self._client.get_collections()).collections]
-        parted = [
-            found for each in stored if (found := parted_name(each)) and (not names or found[0] in names)
-        ]
-        there = [each for each in await asyncio.gather(*(self._part(*each) for each in parted)) if each]
+        stored = await self._searched()
+        wanted = {key: each for key, each in stored.items() if not names or key[0] in names}
+        parts = await asyncio.gather(*(self._part(*key, each) for key, each in wanted.items()))
+        there = [each for each in parts if each]
         found = {
             name: tuple(
                 each for kind in KINDS for each in there if (each.collection, each.kind) == (name, kind)
@@ -52,7 +53,7 @@ class Contents:
         }
         for name in names:
             if name not in found:
-                known = sorted({each[0] for each in map(parted_name, stored) if each})
+                known = sorted({each for each, _ in stored})
                 raise UnknownCollection(
                     f"There is no collection {name[:200]!r}. There is: {', '.join(known) or 'none yet'}."
                 )
@@ -95,7 +96,7 @@ class Contents:
         """Of a point's vectors by name, as they are stored: the mean of a few points."""
         with store_failures(part.collection):
             records, _ = await self._client.scroll(
-                stored_name(part.collection, part.kind), limit=SAMPLED, with_payload=False, with_vectors=True
+                part.stored, limit=SAMPLED, with_payload=False, with_vectors=True
             )
         found: dict[str, float] = {}
         for record in records:
@@ -104,16 +105,24 @@ class Contents:
                 found[name] = found.get(name, 0.0) + _stored_bytes(name, vector) / len(records)
         return found
 
-    async def _part(self, collection: str, kind: Kind) -> Part | None:
+    async def _searched(self) -> dict[tuple[str, Kind], str]:
+        with store_failures(""):
+            names, aliases = await asyncio.gather(self._client.get_collections(), self._client.get_aliases())
+        return searched(
+            (each.name for each in names.collections),
+            {each.alias_name: each.collection_name for each in aliases.aliases},
+        )
+
+    async def _part(self, collection: str, kind: Kind, stored: str) -> Part | None:
         """None: not made by mlxq."""
         with store_failures(collection):
-            info = await self._client.get_collection(stored_name(collection, kind))
+            info = await self._client.get_collection(stored)
         maker = Fingerprint.of(info.config.metadata)
         vectors: Any = info.config.params.vectors
         if maker is None:
             return None
         params: models.VectorParams = vectors[layout.PATCHES if kind == "visual" else layout.DENSE]
-        return Part(collection, kind, maker, params.size, info.points_count or 0)
+        return Part(collection, kind, maker, params.size, info.points_count or 0, stored)
 
     async def _documents(self, parts: tuple[Part, ...]) -> dict[str, tuple[Kind, ...]]:
         """All ids, each with the kinds that have something of it."""
@@ -121,7 +130,7 @@ class Contents:
         for each in parts:
             with store_failures(each.collection):
                 facet = await self._client.facet(
-                    stored_name(each.collection, each.kind),
+                    each.stored,
                     layout.DOCUMENT,
                     limit=max(1, each.points),
                     exact=True,
@@ -154,7 +163,7 @@ class Contents:
         only = models.FieldCondition(key=layout.DOCUMENT, match=models.MatchValue(value=document))
         with store_failures(part.collection):
             records, _ = await self._client.scroll(
-                stored_name(part.collection, part.kind),
+                part.stored,
                 models.Filter(must=[only]),
                 limit=1,
                 order_by=models.OrderBy(key=layout.PAGE, direction=models.Direction.DESC),

@@ -7,7 +7,7 @@ import msgspec
 from qdrant_client import QdrantClient, models
 
 from ingest.collections import layout
-from ingest.collections.layout import Kind, stored_name
+from ingest.collections.layout import Kind
 
 SCROLLED = 1000
 """Points in one reply."""
@@ -25,9 +25,11 @@ class StoredDocument(msgspec.Struct, frozen=True):
     ingested_at: str
 
 
-def stored_documents(client: QdrantClient, name: str, kind: Kind) -> Iterator[StoredDocument]:
-    """Each once. Only the first point of each document is read, and another one where that is not there."""
-    stored = stored_name(name, kind)
+def stored_documents(client: QdrantClient, stored: str, kind: Kind) -> Iterator[StoredDocument]:
+    """Each once. Only the first point of each document is read, and another one where that is not there.
+
+    stored: the collection's name in Qdrant.
+    """
     points = max(1, client.count(stored).count)
     hits = client.facet(stored, layout.DOCUMENT, limit=points, exact=True).hits
     counts = {str(hit.value): hit.count for hit in hits}

@@ -5,6 +5,8 @@ from typing import Any, Self
 
 import msgspec
 
+from ingest.collections.layout import parted_name
+
 LAYOUT = 1
 """Of ingest/collections/layout.py. It counts up when points are stored in another way."""
 
@@ -52,10 +54,16 @@ class FingerprintMismatch(Exception):
         found = f"has vectors of {_told(there)}" if there else "was not made by mlxq, or by another version"
         super().__init__(
             f"The collection {stored!r} {found}, and these would be of {_told(wanted)}: they cannot be compared. "
-            "Ingest with the same model and settings, or into another collection (--into NEW), or remove this one "
-            f"first: mlxq collections rm {stored}"
+            "Ingest with the same model and settings, or into another collection (--into NEW), or make all of its "
+            f"vectors anew while the old ones are searched: mlxq ingest reembed{_options(stored)}"
         )
         self.there = there
+
+
+def _options(stored: str) -> str:
+    """By which `mlxq ingest` names that half."""
+    parted = parted_name(stored) or parted_name(stored.rpartition("@")[0])
+    return f" -c {parted[0]} --{parted[1]}" if parted else ""
 
 
 def _told(fingerprint: Fingerprint) -> str:

@@ -32,9 +32,13 @@ text where it starts.
 _POINTS = uuid.UUID("6d1c7f0e-2a54-5b1b-9d67-0c4b8c2c5a11")
 
 
-def stored_name(collection: str, kind: Kind) -> str:
-    """What Qdrant calls that half of a collection."""
-    return f"{collection}-{kind}"
+CURRENT = "current"
+"""The alias of the generation that is searched ends so. Where there is none, the first one is."""
+
+
+def stored_name(collection: str, kind: Kind, generation: str = "") -> str:
+    """What Qdrant calls that half of a collection. generation: "" for the first; see generations.py."""
+    return f"{collection}-{kind}@{generation}" if generation else f"{collection}-{kind}"
 
 
 def parted_name(stored: str) -> tuple[str, Kind] | None:

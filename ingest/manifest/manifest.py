@@ -2,12 +2,13 @@
 
 import hashlib
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from urllib.parse import urlsplit
 
 from ingest.documents.problem import Problem
 from ingest.manifest.database import Database
+from ingest.manifest.generations import half_of
 from ingest.manifest.path import opened_path, shown_path
 from ingest.manifest.records import NOT_A_DOCUMENT, CollectionSummary, DocumentRecord, ProblemRecord
 from jobs.settings import Settings
@@ -20,7 +21,8 @@ class FingerprintChanged(Exception):
         super().__init__(
             f"The {kind} vectors of the collection {collection!r} were made as {there!r}, and these would be made as "
             f"{wanted!r}: they cannot be compared. Ingest with the same model and settings, or into another "
-            f"collection (--into NEW), or remove these first: mlxq collections rm {collection}-{kind}"
+            "collection (--into NEW), or make all of them anew while the old ones are searched: "
+            f"mlxq ingest reembed -c {collection} --{kind}"
         )
         self.there = there
 
@@ -46,8 +48,10 @@ class Manifest:
     collection is the user's name, kind is "visual" or "text", document is the SHA-256 of the content in hex.
     """
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, made: Mapping[str, str] | None = None) -> None:
+        """made: generations by kind that all methods are about, instead of those that are searched."""
         self._database = database
+        self._made = made or {}
 
     def set_fingerprint(self, collection: str, kind: str, fingerprint: str) -> None:
         """Before the first document. Raises: FingerprintChanged."""
@@ -56,7 +60,7 @@ class Manifest:
             if there is None:
                 self._database.write(
                     "INSERT INTO targets (collection, kind, fingerprint, created_at) VALUES (?, ?, ?, ?)",
-                    *(collection, kind, fingerprint, time.time()),
+                    *(collection, self._half(kind), fingerprint, time.time()),
                 )
             elif there != fingerprint:
                 raise FingerprintChanged(collection, kind, there, fingerprint)
@@ -64,7 +68,7 @@ class Manifest:
     def fingerprint(self, collection: str, kind: str) -> str | None:
         """None: nothing was ingested there yet."""
         found = self._database.read(
-            "SELECT fingerprint FROM targets WHERE collection = ? AND kind = ?", collection, kind
+            "SELECT fingerprint FROM targets WHERE collection = ? AND kind = ?", collection, self._half(kind)
         )
         return found[0][0] if found else None
 
@@ -204,9 +208,12 @@ class Manifest:
     def _target(self, collection: str, kind: str) -> int:
         """-1: there is none."""
         found = self._database.read(
-            "SELECT id FROM targets WHERE collection = ? AND kind = ?", collection, kind
+            "SELECT id FROM targets WHERE collection = ? AND kind = ?", collection, self._half(kind)
         )
         return found[0][0] if found else -1
+
+    def _half(self, kind: str) -> str:
+        return half_of(kind, self._made[kind]) if kind in self._made else kind
 
     def _end(self, collection: str, kind: str, document: str, state: str, page_count: int | None) -> None:
         self._database.write(

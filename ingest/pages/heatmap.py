@@ -9,7 +9,7 @@ from qdrant_client import AsyncQdrantClient
 
 from ingest.collections import layout
 from ingest.collections.contents import Part
-from ingest.collections.layout import page_id, stored_name
+from ingest.collections.layout import page_id
 from ingest.qdrant.failures import store_failures
 from ingest.queries.embedding import QueryEmbedder, Rows
 from jobs.embed import PatchGrid
@@ -33,7 +33,7 @@ class Heatmaps:
 
     async def heatmap(self, part: Part, page: PageRef, text: str) -> Heatmap:
         """part: of the page's collection, visual. Raises UnknownDocument, and what the embedder raises."""
-        patches, grid = await self._patches(page)
+        patches, grid = await self._patches(part.stored, page)
         words = text.split()
         query = " ".join(words)
         if len(words) > MAX_WORDS:
@@ -43,11 +43,11 @@ class Heatmaps:
         rows, *probed = await self._embedder.embed_all(part.maker, texts)
         return _heatmap(rows @ patches.T, parts_of(words, rows, probed), grid)
 
-    async def _patches(self, page: PageRef) -> tuple[Rows, PatchGrid]:
+    async def _patches(self, stored: str, page: PageRef) -> tuple[Rows, PatchGrid]:
         """The vectors of the page's first image, (rows * columns, dimension)."""
         with store_failures(page.collection):
             found = await self._client.retrieve(
-                stored_name(page.collection, "visual"),
+                stored,
                 [page_id(page.document, page.page)],
                 with_payload=[layout.GRIDS],
                 with_vectors=[layout.PATCHES],

@@ -28,40 +28,62 @@ class _Collections(msgspec.Struct):
     collections: list[_Collection]
 
 
-class _Reply(msgspec.Struct):
+class _Alias(msgspec.Struct):
+    alias_name: str
+    collection_name: str
+
+
+class _Aliases(msgspec.Struct):
+    aliases: list[_Alias]
+
+
+class _Collected(msgspec.Struct):
     result: _Collections
 
 
-def stored_collections(settings: Settings) -> set[str]:
-    """Their names in Qdrant. Raises: StoreUnavailable, which says what to start."""
+class _Named(msgspec.Struct):
+    result: _Aliases
+
+
+def stored_collections(settings: Settings) -> dict[str, str]:
+    """Their names in Qdrant, by these and by their aliases. Raises: StoreUnavailable, which says what to start."""
     url = settings.qdrant_url
     try:
-        raw = _of_embedded(vector_folder(settings).socket) if url is None else _of_server(url)
-        found = msgspec.json.decode(raw, type=_Reply)
+        collections = msgspec.json.decode(_asked(settings, "/collections"), type=_Collected).result
+        aliases = msgspec.json.decode(_asked(settings, "/aliases"), type=_Named).result
     except (OSError, http.client.HTTPException, msgspec.MsgspecError, ValueError) as error:
         if url is None:
             what = f"No vector store runs on {settings.data}: start `mlxq up` with this --data"
         else:
             what = "The Qdrant server that QDRANT_URL names does not answer as one: see that it runs"
         raise StoreUnavailable(f"{what} ({type(error).__name__}).") from error
-    return {each.name for each in found.result.collections}
+    return {
+        **{each.name: each.name for each in collections.collections},
+        **{each.alias_name: each.collection_name for each in aliases.aliases},
+    }
 
 
-def _of_embedded(path: Path) -> bytes:
+def _asked(settings: Settings, path: str) -> bytes:
+    if settings.qdrant_url is None:
+        return _of_embedded(vector_folder(settings).socket, path)
+    return _of_server(settings.qdrant_url, path)
+
+
+def _of_embedded(socket_path: Path, path: str) -> bytes:
     connection = http.client.HTTPConnection("store", timeout=TIMEOUT_S)
     with socket.socket(socket.AF_UNIX) as channel:
         channel.settimeout(TIMEOUT_S)
-        channel.connect(str(path))
+        channel.connect(str(socket_path))
         connection.sock = channel
-        connection.request("GET", "/collections")
+        connection.request("GET", path)
         return connection.getresponse().read()
 
 
-def _of_server(url: str) -> bytes:
+def _of_server(url: str, path: str) -> bytes:
     """Its address may hold a user and a password, which no error may quote."""
     parts = urlsplit(url)
     user, _, host = parts.netloc.rpartition("@")
-    request = urllib.request.Request(f"{parts.scheme}://{host}{parts.path.rstrip('/')}/collections")
+    request = urllib.request.Request(f"{parts.scheme}://{host}{parts.path.rstrip('/')}{path}")
     if key := os.environ.get(API_KEY):
         request.add_header("api-key", key)
     if user:

@@ -76,8 +76,8 @@ def serving(maker: Fingerprint, models: Sequence[ModelInfo]) -> ModelInfo:
             if maker.digest and each.digest:
                 raise NoWorker(
                     f"The model {maker.model} that is served now has other files than the one that made the "
-                    "collection's vectors: they cannot be compared. Serve that one again, or ingest into another "
-                    "collection (mlxq ingest --into NEW)."
+                    "collection's vectors: they cannot be compared. Serve that one again, or make the collection's "
+                    "vectors anew (mlxq ingest reembed)."
                 )
             return each
     raise NoWorker(

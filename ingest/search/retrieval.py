@@ -9,7 +9,7 @@ import numpy as np
 from qdrant_client import AsyncQdrantClient, models
 
 from ingest.collections import layout
-from ingest.collections.layout import stored_name
+from ingest.collections.contents import Part
 from ingest.qdrant.failures import store_failures
 from ingest.search import filters
 from ingest.search.found import Found, found
@@ -17,7 +17,7 @@ from ingest.search.fusion import RANK_K
 from ingest.search.prefetch import prefetched
 from ingest.search.query_vectors import merged
 from jobs.errors import InvalidInput
-from jobs.search.query import Kind, PageFilter
+from jobs.search.query import PageFilter
 
 Rows = np.ndarray[Any, np.dtype[np.float32]]
 
@@ -59,35 +59,33 @@ class Retrieval:
     def __init__(self, client: AsyncQdrantClient) -> None:
         self._client = client
 
-    async def visual(
-        self, collection: str, query: Rows, wanted: Wanted, *, exact: bool = False
-    ) -> list[Found]:
+    async def visual(self, part: Part, query: Rows, wanted: Wanted, *, exact: bool = False) -> list[Found]:
         """Pages by the sum of each query vector's best cosine (MaxSim). query: (vectors, dimension), of unit length.
 
         exact: every page is scored. Otherwise those that a search among their tiles has chosen. A query of very many
         vectors, as that of an image, is made shorter for both.
         """
-        stored, rows = stored_name(collection, "visual"), merged(query, MAX_VECTORS).tolist()
-        with store_failures(collection):
-            points = await self._client.count(stored, wanted.filter, exact=False)
+        rows = merged(query, MAX_VECTORS).tolist()
+        with store_failures(part.collection):
+            points = await self._client.count(part.stored, wanted.filter, exact=False)
         first = None if exact else prefetched(points.count, wanted.hits)
         prefetch = None
         if first is not None:
             few = merged(query, PREFETCH_VECTORS).tolist()
             prefetch = models.Prefetch(query=few, using=layout.TILES, limit=first, filter=wanted.filter)
-        return await self._query(collection, "visual", wanted, rows, layout.PATCHES, prefetch)
+        return await self._query(part, wanted, rows, layout.PATCHES, prefetch)
 
-    async def text(self, collection: str, query: Rows, wanted: Wanted) -> list[Found]:
+    async def text(self, part: Part, query: Rows, wanted: Wanted) -> list[Found]:
         """Chunks by cosine. query: (dimension,)."""
-        return await self._query(collection, "text", wanted, query.tolist(), layout.DENSE)
+        return await self._query(part, wanted, query.tolist(), layout.DENSE)
 
-    async def keywords(self, collection: str, words: Words, wanted: Wanted) -> list[Found]:
+    async def keywords(self, part: Part, words: Words, wanted: Wanted) -> list[Found]:
         """Chunks by BM25. None, where the query has no words."""
         if not words[0]:
             return []
-        return await self._query(collection, "text", wanted, _sparse(words), layout.BM25)
+        return await self._query(part, wanted, _sparse(words), layout.BM25)
 
-    async def hybrid(self, collection: str, query: Rows, words: Words, wanted: Wanted) -> list[Found]:
+    async def hybrid(self, part: Part, query: Rows, words: Words, wanted: Wanted) -> list[Found]:
         """Chunks by the sum of their reciprocal ranks in both of the lists above."""
         limit = max(FUSED_LEAST, FUSED_PER_HIT * wanted.hits)
         prefetch = [
@@ -99,9 +97,9 @@ class Retrieval:
                 models.Prefetch(query=sparse, using=layout.BM25, limit=limit, filter=wanted.filter)
             )
         by_rank = models.RrfQuery(rrf=models.Rrf(k=RANK_K))
-        return await self._query(collection, "text", wanted, by_rank, None, prefetch)
+        return await self._query(part, wanted, by_rank, None, prefetch)
 
-    async def points(self, collection: str, kind: Kind, given: PageFilter) -> models.Filter | None:
+    async def points(self, part: Part, given: PageFilter) -> models.Filter | None:
         """The points that the filter lets pass; None for all. Raises: InvalidInput."""
         must: list[Any] = []
         if given.documents:
@@ -109,11 +107,11 @@ class Retrieval:
         if given.first_page is not None or given.last_page is not None:
             must.append(filters.in_pages(given.first_page, given.last_page))
         if given.paths:
-            fitting = [await self._at(collection, kind, pattern) for pattern in given.paths]
+            fitting = [await self._at(part, pattern) for pattern in given.paths]
             must.append(models.Filter(should=fitting))
         return models.Filter(must=must) if must else None
 
-    async def _at(self, collection: str, kind: Kind, pattern: str) -> Any:
+    async def _at(self, part: Part, pattern: str) -> Any:
         """The condition that a path fits the pattern. Qdrant knows prefixes; the rest is matched here."""
         parted = filters.path_pattern(pattern)
         if parted.is_exact:
@@ -121,10 +119,8 @@ class Retrieval:
         if parted.is_prefix:
             return filters.under(parted.prefix)
         begins = models.Filter(must=[filters.under(parted.prefix)]) if parted.prefix else None
-        with store_failures(collection):
-            there = await self._client.facet(
-                stored_name(collection, kind), layout.PATHS, begins, limit=MAX_PATHS, exact=True
-            )
+        with store_failures(part.collection):
+            there = await self._client.facet(part.stored, layout.PATHS, begins, limit=MAX_PATHS, exact=True)
         if len(there.hits) == MAX_PATHS:
             raise InvalidInput(
                 f"Too many paths may fit the pattern {pattern!r}: begin it with a folder.", param="filter"
@@ -135,8 +131,7 @@ class Retrieval:
 
     async def _query(
         self,
-        collection: str,
-        kind: Kind,
+        part: Part,
         wanted: Wanted,
         query: Any,
         using: str | None,
@@ -151,15 +146,14 @@ class Retrieval:
             "score_threshold": wanted.min_score,
             "with_payload": True,
         }
-        stored = stored_name(collection, kind)
-        with store_failures(collection):
+        with store_failures(part.collection):
             if not wanted.group_size:
-                reply = await self._client.query_points(stored, **given)
-                return [found(collection, kind, hit) for hit in reply.points]
+                reply = await self._client.query_points(part.stored, **given)
+                return [found(part.collection, part.kind, hit) for hit in reply.points]
             groups = await self._client.query_points_groups(
-                stored, group_by=layout.DOCUMENT, group_size=wanted.group_size, **given
+                part.stored, group_by=layout.DOCUMENT, group_size=wanted.group_size, **given
             )
-        hits = [found(collection, kind, hit) for group in groups.groups for hit in group.hits]
+        hits = [found(part.collection, part.kind, hit) for group in groups.groups for hit in group.hits]
         return sorted(hits, key=lambda hit: -hit.score)
 
 

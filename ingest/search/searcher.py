@@ -48,7 +48,10 @@ class Searcher:
 
     async def search(self, query: SearchQuery) -> SearchReply:
         """Best first."""
-        found = await self._find(query)
+        try:
+            found = await self._find(query)
+        except UnknownCollection:  # another generation of it may have taken its place meanwhile
+            found = await self._find(query)
         hits = [each for each in found.hits if query.min_score is None or each.score >= query.min_score]
         reply = SearchReply(timings=tuple(found.timings), notes=tuple(found.notes))
         if query.group_by_document:
@@ -95,8 +98,8 @@ class Searcher:
         self, step: Step, query: SearchQuery, vectors: dict[str, Rows], *, alone: bool
     ) -> list[Found]:
         """alone: nothing is joined with it, so no more is found than is wanted."""
-        name, retrieval = step.part.collection, self._retrieval
-        chosen = await retrieval.points(name, step.part.kind, query.filter)
+        part, retrieval = step.part, self._retrieval
+        chosen = await retrieval.points(part, query.filter)
         if alone:
             size = query.group_size if query.group_by_document else 0
             wanted = Wanted(query.limit, chosen, size, query.min_score)
@@ -105,14 +108,14 @@ class Searcher:
         words = query_vector(query.text)
         match step.way:
             case "keywords":
-                return await retrieval.keywords(name, words, wanted)
+                return await retrieval.keywords(part, words, wanted)
             case "visual":
-                rows = vectors[step.part.maker.key]
-                return await retrieval.visual(name, rows, wanted, exact=query.exact)
+                rows = vectors[part.maker.key]
+                return await retrieval.visual(part, rows, wanted, exact=query.exact)
             case "text":
-                return await retrieval.text(name, vectors[step.part.maker.key][0], wanted)
+                return await retrieval.text(part, vectors[part.maker.key][0], wanted)
             case "hybrid":
-                return await retrieval.hybrid(name, vectors[step.part.maker.key][0], words, wanted)
+                return await retrieval.hybrid(part, vectors[part.maker.key][0], words, wanted)
 
 
 def candidates(query: SearchQuery) -> int:

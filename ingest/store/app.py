@@ -51,6 +51,7 @@ class StoreApp:
                 Route("/livez", _healthy),
                 Route("/collections", self._names),
                 Route("/aliases", self._aliases),
+                Route("/collections/aliases", self._change_aliases, methods=["POST"]),
                 Route("/collections/{name}", self._one, methods=METHODS),
                 Route("/collections/{name}/exists", self._exists),
                 Route("/collections/{name}/aliases", self._aliases),
@@ -79,7 +80,24 @@ class StoreApp:
         )
 
     async def _aliases(self, request: Request) -> Response:
-        return await self._answer(request, lambda: {"aliases": []})
+        name = request.path_params.get("name")
+
+        def aliases() -> dict[str, Any]:
+            found = self._catalog.aliases(None if name is None else self._catalog.find(name).name)
+            return {
+                "aliases": [{"alias_name": each, "collection_name": found[each]} for each in sorted(found)]
+            }
+
+        return await self._answer(request, aliases)
+
+    async def _change_aliases(self, request: Request) -> Response:
+        body = await request.body()
+
+        def change() -> bool:
+            self._catalog.change_aliases(models.ChangeAliasesOperation.model_validate_json(body).actions)
+            return True
+
+        return await self._answer(request, change)
 
     async def _exists(self, request: Request) -> Response:
         name = request.path_params["name"]

@@ -2,19 +2,19 @@
 
 import contextlib
 import logging
-import re
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 
 from qdrant_client import models
 
+from ingest.store.aliases import Aliases, Names, changed
 from ingest.store.collection import Collection
-from ingest.store.description import DESCRIPTION, folder_name, read_description
-from ingest.store.refused import BAD_REQUEST, CONFLICT, INTERNAL, NOT_FOUND, Refused
+from ingest.store.description import DESCRIPTION, check_name, folder_name, read_description
+from ingest.store.refused import CONFLICT, INTERNAL, NOT_FOUND, Refused
 
 log = logging.getLogger(__name__)
 
-MAX_NAME = 255
 REMOVED = ".removed"
 """What the name of a folder ends in whose collection was removed."""
 
@@ -25,6 +25,7 @@ class Catalog:
     def __init__(self, folder: Path) -> None:
         """folder: of this store alone; it is made if it is not there."""
         self._folder = folder
+        self._aliases = Aliases(folder)
         self._open: dict[str, Collection] = {}
         self._damaged: dict[str, str] = {}
         """Why a collection cannot be opened, by its name."""
@@ -32,6 +33,7 @@ class Catalog:
     def open(self) -> None:
         """Open all that are there, and clear up what a crash left of those that were being made or removed."""
         self._folder.mkdir(parents=True, exist_ok=True)
+        self._aliases.load()
         for folder in sorted(each for each in self._folder.iterdir() if each.is_dir()):
             if folder.name.endswith(REMOVED) or not (folder / DESCRIPTION).exists():
                 shutil.rmtree(folder, ignore_errors=True)
@@ -59,10 +61,21 @@ class Catalog:
         return sorted({*self._open, *self._damaged})
 
     def exists(self, name: str) -> bool:
-        return name in self._open or name in self._damaged
+        """By its name or an alias."""
+        return self._is_there(self._aliases.collection(name))
+
+    def aliases(self, collection: str | None = None) -> Names:
+        """Names of collections by alias: all, or those of one collection."""
+        found = self._aliases.all()
+        return {alias: name for alias, name in found.items() if collection in (None, name)}
+
+    def change_aliases(self, operations: Sequence[models.AliasOperations]) -> None:
+        """All or none of them. Raises Refused."""
+        self._aliases.replace(changed(self._aliases.all(), operations, self.names()))
 
     def find(self, name: str) -> Collection:
-        """Raises Refused."""
+        """By its name or an alias. Raises Refused."""
+        name = self._aliases.collection(name)
         if found := self._open.get(name):
             return found
         if name in self._damaged:
@@ -90,15 +103,18 @@ class Catalog:
 
     def create(self, name: str, given: models.CreateCollection) -> None:
         """Raises Refused."""
-        _check_name(name)
+        check_name(name)
         if self.exists(name):
             raise Refused(CONFLICT, f"Wrong input: Collection `{name}` already exists!")
         self._open[name] = Collection.create(self._folder / folder_name(name), name, given)
 
     def remove(self, name: str) -> bool:
-        """Whether there was such a collection. Its files are gone, too."""
-        if not self.exists(name):
+        """Whether there was such a collection. Its files and aliases are gone, too. name: no alias."""
+        if not self._is_there(name):
             return False
+        if self.aliases(name):
+            left = {alias: each for alias, each in self._aliases.all().items() if each != name}
+            self._aliases.replace(left)
         if (collection := self._open.pop(name, None)) is not None:
             collection.close()
         self._damaged.pop(name, None)
@@ -109,11 +125,5 @@ class Catalog:
         shutil.rmtree(trash, ignore_errors=True)
         return True
 
-
-def _check_name(name: str) -> None:
-    if not 0 < len(name) <= MAX_NAME or re.search(r'[<>:"/\\|?*\x00-\x1f]', name):
-        raise Refused(
-            BAD_REQUEST,
-            f"{name[:MAX_NAME]!r} cannot be a collection's name: it must have 1 to {MAX_NAME} characters, and none of "
-            'them may be one of < > : " / \\ | ? *',
-        )
+    def _is_there(self, name: str) -> bool:
+        return name in self._open or name in self._damaged

@@ -8,7 +8,11 @@ from pathlib import Path
 import msgspec
 from qdrant_client import models
 
+from ingest.store.refused import BAD_REQUEST, Refused
+
 DESCRIPTION = "collection.json"
+
+MAX_NAME = 255
 
 
 class Description(msgspec.Struct, frozen=True):
@@ -44,3 +48,13 @@ def folder_name(name: str) -> str:
     """Of a collection: readable, and another one for each name, also where capital letters do not count."""
     readable = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")[:40]
     return f"{readable or 'collection'}-{hashlib.sha256(name.encode()).hexdigest()[:8]}"
+
+
+def check_name(name: str) -> None:
+    """Of a collection, or an alias. Raises Refused."""
+    if not 0 < len(name) <= MAX_NAME or re.search(r'[<>:"/\\|?*\x00-\x1f]', name):
+        raise Refused(
+            BAD_REQUEST,
+            f"{name[:MAX_NAME]!r} cannot be a collection's name: it must have 1 to {MAX_NAME} characters, and none of "
+            'them may be one of < > : " / \\ | ? *',
+        )

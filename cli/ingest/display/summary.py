@@ -38,6 +38,8 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True):
     pruned: int = 0
     gone: int = 0
     """Documents whose files are gone, and which are still in the collection."""
+    lacking: int = 0
+    """Documents that cannot be embedded anew: the old vectors are searched as before."""
     left: int = 0
     """Documents that a stop has left for the next time."""
     errors_file: str = ""
@@ -45,7 +47,7 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def exit_code(self) -> int:
         """3: something has failed, now or before."""
-        return 3 if self.failed or self.pages_failed or self.failed_before else 0
+        return 3 if self.failed or self.pages_failed or self.failed_before or self.lacking else 0
 
 
 def summary_lines(done: Summary, problems: Sequence[ProblemRecord]) -> list[str]:
@@ -73,6 +75,11 @@ def summary_lines(done: Summary, problems: Sequence[ProblemRecord]) -> list[str]
     lines = [first, *([f"  {', '.join(told)}"] if told else [])]
     if done.left:
         lines.append("  The same command goes on from here.")
+    if done.lacking:
+        lines.append(
+            f"  {told_count(done.lacking, 'document')} cannot be embedded anew, for the files are gone or fail. "
+            "The old vectors are searched as before. Bring the files back, or go on without them: --yes."
+        )
     if done.gone:
         lines.append(
             f"  {told_count(done.gone, 'document')} of which the file is gone: --prune removes "

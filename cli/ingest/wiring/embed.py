@@ -2,7 +2,7 @@
 
 import asyncio
 import os
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from pathlib import Path
 
 from cli.cannot_do import CannotDo
@@ -13,9 +13,10 @@ from cli.ingest.wiring.chunking import chunk_size, chunker_for
 from cli.ingest.wiring.engine import Engine
 from cli.ingest.wiring.ledger import Ledger
 from ingest.collections.fingerprint import FingerprintMismatch
-from ingest.collections.layout import KINDS
+from ingest.collections.layout import KINDS, Kind
 from ingest.documents.reader import DocumentReader
 from ingest.documents.source import FileVersion
+from ingest.manifest.generations import kind_of
 from ingest.manifest.manifest import FingerprintChanged
 from ingest.manifest.path import shown_path
 from ingest.pipeline.pipeline import Pipeline
@@ -45,8 +46,10 @@ async def ingest_documents(
     ledger: Ledger,
     stop: Stop,
     on_begin: Callable[[Callable[[], WorkCounts]], None],
+    made: Mapping[Kind, str] | None = None,
 ) -> None:
-    """Returns when all is done or failed, or what was begun is, after a stop. on_begin: gets what counts.
+    """Returns when all is done or failed, or what was begun is, after a stop. on_begin: gets what counts. made:
+    generations that are filled, as those of the ledger.
 
     Raises: CannotDo.
     """
@@ -61,7 +64,7 @@ async def ingest_documents(
                 reader=reader,
                 queue=await engine.queue(),
                 blobs=blob_store(engine.settings, connection),
-                collections=engine.collections(),
+                collections=engine.collections(made),
                 ledger=ledger,
                 chunking=chunking,
                 words=document_vector if chunking else None,
@@ -87,7 +90,7 @@ def _document(each: PlannedDocument, scan: Scan, passwords: tuple[str, ...]) -> 
         document=each.document,
         path=Path(found.path),
         paths=tuple(shown_path(path) for path in each.paths),
-        kinds=tuple(kind for kind in KINDS if kind in each.kinds),
+        kinds=tuple(kind for kind in KINDS if kind in map(kind_of, each.kinds)),
         passwords=passwords,
         version=FileVersion(found.size_bytes, found.mtime_ns),
     )

@@ -2,7 +2,7 @@
 nothing new needs neither.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING, Self
 
@@ -17,7 +17,12 @@ from jobs.settings import Settings
 from jobs.store.connection import connect_async, own_folder, redis_url
 
 if TYPE_CHECKING:
+    from qdrant_client import QdrantClient
+
     from ingest.collections.collections import Collections
+    from ingest.collections.generations import Generations
+    from ingest.collections.layout import Kind
+    from ingest.qdrant.bulk import BulkWriter
 
 
 class Engine:
@@ -29,7 +34,7 @@ class Engine:
         self._note = note
         self._opened = AsyncExitStack()
         self._queue: JobQueue | None = None
-        self._collections: Collections | None = None
+        self._store: tuple[QdrantClient, BulkWriter] | None = None
 
     async def __aenter__(self) -> Self:
         return self
@@ -50,10 +55,20 @@ class Engine:
             await self._queue.start()
         return self._queue
 
-    def collections(self) -> "Collections":
+    def collections(self, made: "Mapping[Kind, str] | None" = None) -> "Collections":
+        """From any thread, one at a time. made: see Collections. Raises: CannotDo."""
+        from ingest.collections.collections import Collections
+
+        return Collections(*self._opened_store(), made)
+
+    def generations(self) -> "Generations":
         """From any thread, one at a time. Raises: CannotDo."""
-        if self._collections is None:
-            from ingest.collections.collections import Collections
+        from ingest.collections.generations import Generations
+
+        return Generations(self._opened_store()[0])
+
+    def _opened_store(self) -> "tuple[QdrantClient, BulkWriter]":
+        if self._store is None:
             from ingest.qdrant.connect import connect
             from ingest.qdrant.writers import bulk_writer
 
@@ -64,8 +79,8 @@ class Engine:
             writer = bulk_writer(self.settings)
             self._opened.callback(client.close)
             self._opened.callback(writer.close)
-            self._collections = Collections(client, writer)
-        return self._collections
+            self._store = client, writer
+        return self._store
 
     async def models(
         self, kinds: Sequence[str], named: Sequence[str], collection: str | None = None

@@ -1,6 +1,6 @@
 """The manifest as the pipeline writes it: what fails is told at once, and what has ended is counted."""
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 
 from cli.ingest.records import Records
 from ingest.documents.problem import Problem
@@ -18,9 +18,10 @@ class Ledger(Manifest):
         collection: str,
         named: Collection[str],
         tell: Callable[[ProblemRecord], None],
+        made: Mapping[str, str] | None = None,
     ) -> None:
-        """named: paths that the user has named themselves."""
-        super().__init__(records.database)
+        """named: paths that the user has named themselves. made: see Manifest."""
+        super().__init__(records.database, made)
         self._paths = records.paths
         self._of = collection
         self._named = named

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 import uvicorn
+from qdrant_client import models
 
 from cli.main import main
 from ingest.qdrant.connect import server
@@ -72,6 +73,20 @@ def test_a_collection_is_copied_to_a_server(data: Path, other_store: str, capsys
     assert server(other_store).get_collection("pages").config.metadata == {"made_by": "a test"}
     assert main(copy) == 1
     assert "has a collection 'pages' already" in capsys.readouterr().err
+
+
+def test_an_alias_stands_for_its_collection(data: Path, other_store: str, capsys: pytest.CaptureFixture[str]):
+    client = client_of(vector_folder(Settings(data=data)).socket)
+    named = models.CreateAlias(alias_name="current", collection_name="pages")
+    client.update_collection_aliases([models.CreateAliasOperation(create_alias=named)])
+    client.close()
+    assert main(["collections", "--data", str(data), "list"]) == 0
+    assert "also called current" in capsys.readouterr().out
+    assert main(["collections", "--data", str(data), "copy", "current", "--to", other_store]) == 0
+    assert server(other_store).count("current").count == server(other_store).count("pages").count == 3
+    assert main(["collections", "--data", str(data), "rm", "current"]) == 0
+    assert main(["collections", "--data", str(data), "list"]) == 0
+    assert "There are no collections yet." in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from qdrant_client import models
 
 from ingest.qdrant.folder import vector_folder
 from ingest.qdrant.presence import stored_collections
@@ -23,12 +24,14 @@ def test_the_embedded_store_tells_its_collections(tmp_path: Path):
     folder = vector_folder(settings)
     folder.hold()
     with serving(StoreApp(Catalog(folder.path / "shards")).app, folder.socket):
-        assert stored_collections(settings) == set()
+        assert stored_collections(settings) == {}
         client = client_of(folder.socket)
         make_collection(client, pages=1)
+        named = models.CreateAlias(alias_name="current", collection_name="pages")
+        client.update_collection_aliases([models.CreateAliasOperation(create_alias=named)])
         client.close()
 
-        assert stored_collections(settings) == {"pages"}
+        assert stored_collections(settings) == {"pages": "pages", "current": "pages"}
     folder.release()
 
 

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from ingest.collections.collections import Collections
+from ingest.collections.contents import Part
 from ingest.qdrant.connect import connect, connect_async
 from ingest.qdrant.embedded_writer import EmbeddedWriter
 from ingest.search import prefetch
@@ -31,6 +32,9 @@ from tests.support.vectors.pages import max_sim
 
 QUERY = unit(7, 3)
 DOCUMENTS, PAGES = ("a", "b", "c"), 5
+VISUAL = Part("papers", "visual", COLSMALL, DIMENSION, 15, "papers-visual")
+TEXT = Part("papers", "text", MINILM, DIMENSION, 30, "papers-text")
+LETTERS = Part("letters", "visual", COLSMALL, DIMENSION, 1, "letters-visual")
 ALL = [(document, number) for document in DOCUMENTS for number in range(1, PAGES + 1)]
 
 
@@ -76,7 +80,7 @@ def best(scores: dict[tuple[str, int], float]) -> list[tuple[str, int]]:
 
 
 async def test_the_exact_search_finds_what_numpy_does(retrieval: Retrieval):
-    found = await retrieval.visual("papers", QUERY, Wanted(10), exact=True)
+    found = await retrieval.visual(VISUAL, QUERY, Wanted(10), exact=True)
     expected = by_numpy(QUERY)
     assert pages(found) == best(expected)[:10]
     assert [each.score for each in found] == pytest.approx(
@@ -93,34 +97,34 @@ async def test_the_default_search_scores_only_what_the_tiles_chose(
     monkeypatch.setattr("ingest.search.retrieval.prefetched", lambda points, limit: 6)
     tiles = {each: page(*each).vectors["tiles"].astype(np.float32) for each in ALL}
     chosen = best({each: max_sim(QUERY, rows) for each, rows in tiles.items()})[:6]
-    found = await retrieval.visual("papers", QUERY, Wanted(10))
+    found = await retrieval.visual(VISUAL, QUERY, Wanted(10))
     assert pages(found) == [each for each in best(by_numpy(QUERY)) if each in chosen]
 
 
 async def test_few_pages_are_searched_exactly_by_default(retrieval: Retrieval):
     assert prefetch.prefetched(len(ALL), 10) is None
-    assert await retrieval.visual("papers", QUERY, Wanted(10)) == await retrieval.visual(
-        "papers", QUERY, Wanted(10), exact=True
+    assert await retrieval.visual(VISUAL, QUERY, Wanted(10)) == await retrieval.visual(
+        VISUAL, QUERY, Wanted(10), exact=True
     )
 
 
 async def test_chunks_are_found_by_meaning(retrieval: Retrieval):
-    (first,) = await retrieval.text("papers", chunk_vector("b", 7), Wanted(1))
+    (first,) = await retrieval.text(TEXT, chunk_vector("b", 7), Wanted(1))
     assert (first.document, first.page, first.text, first.heading) == ("b", 4, "text 7", "Letters")
     assert first.score == pytest.approx(1.0, abs=1e-3)
 
 
 async def test_chunks_are_found_by_their_words(retrieval: Retrieval):
-    found = await retrieval.keywords("papers", ([13], [1.0]), Wanted(10))
+    found = await retrieval.keywords(TEXT, ([13], [1.0]), Wanted(10))
     assert sorted(pages(found)) == [("a", 2), ("b", 2), ("c", 2)]
-    assert await retrieval.keywords("papers", ([], []), Wanted(10)) == []
+    assert await retrieval.keywords(TEXT, ([], []), Wanted(10)) == []
 
 
 async def test_a_chunk_that_is_good_by_meaning_and_by_words_is_first(retrieval: Retrieval):
-    found = await retrieval.hybrid("papers", chunk_vector("b", 7), ([17], [1.0]), Wanted(3))
+    found = await retrieval.hybrid(TEXT, chunk_vector("b", 7), ([17], [1.0]), Wanted(3))
     assert (found[0].document, found[0].text) == ("b", "text 7")
     assert found[0].score == pytest.approx(2 / 60, rel=0.05)
-    without_words = await retrieval.hybrid("papers", chunk_vector("b", 7), ([], []), Wanted(3))
+    without_words = await retrieval.hybrid(TEXT, chunk_vector("b", 7), ([], []), Wanted(3))
     assert without_words[0].text == "text 7"
 
 
@@ -140,32 +144,34 @@ async def test_a_chunk_that_is_good_by_meaning_and_by_words_is_first(retrieval: 
 async def test_filters_choose_documents_folders_and_pages(
     retrieval: Retrieval, given: PageFilter, documents: set[str], numbers: set[int]
 ):
-    for kind in ("visual", "text"):
-        wanted = Wanted(100, await retrieval.points("papers", kind, given))
-        search = retrieval.visual("papers", QUERY, wanted) if kind == "visual" else retrieval.text(
-            "papers", QUERY[0], wanted
-        )  # fmt: skip
+    for part in (VISUAL, TEXT):
+        wanted = Wanted(100, await retrieval.points(part, given))
+        search = (
+            retrieval.visual(part, QUERY, wanted)
+            if part is VISUAL
+            else retrieval.text(part, QUERY[0], wanted)
+        )
         found = await search
         assert {each.document for each in found} == documents
         assert {each.page for each in found} == numbers
-    assert await retrieval.points("papers", "visual", PageFilter()) is None
+    assert await retrieval.points(VISUAL, PageFilter()) is None
 
 
 async def test_a_filter_holds_for_joined_lists_and_for_what_the_tiles_choose(
     retrieval: Retrieval, monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.setattr("ingest.search.retrieval.prefetched", lambda points, limit: 4)
-    chosen = await retrieval.points("papers", "visual", PageFilter(documents=("c",)))
-    found = await retrieval.visual("papers", QUERY, Wanted(10, chosen))
+    chosen = await retrieval.points(VISUAL, PageFilter(documents=("c",)))
+    found = await retrieval.visual(VISUAL, QUERY, Wanted(10, chosen))
     assert {each.document for each in found} == {"c"}
     assert len(found) == 4
-    found = await retrieval.hybrid("papers", QUERY[0], ([1], [1.0]), Wanted(10, chosen))
+    found = await retrieval.hybrid(TEXT, QUERY[0], ([1], [1.0]), Wanted(10, chosen))
     assert {each.document for each in found} == {"c"}
     assert len(found) == 10
 
 
 async def test_groups_have_the_best_pages_of_each_document(retrieval: Retrieval):
-    found = await retrieval.visual("papers", QUERY, Wanted(2, group_size=2))
+    found = await retrieval.visual(VISUAL, QUERY, Wanted(2, group_size=2))
     order = best(by_numpy(QUERY))
     documents = list(dict.fromkeys(document for document, _ in order))[:2]
     expected = [each for document in documents for each in [one for one in order if one[0] == document][:2]]
@@ -173,21 +179,21 @@ async def test_groups_have_the_best_pages_of_each_document(retrieval: Retrieval)
 
 
 async def test_hits_below_the_least_score_are_left_out(retrieval: Retrieval):
-    everything = await retrieval.visual("papers", QUERY, Wanted(100))
+    everything = await retrieval.visual(VISUAL, QUERY, Wanted(100))
     least = (everything[4].score + everything[5].score) / 2
-    found = await retrieval.visual("papers", QUERY, Wanted(100, min_score=least))
+    found = await retrieval.visual(VISUAL, QUERY, Wanted(100, min_score=least))
     assert pages(found) == pages(everything[:5])
 
 
 async def test_a_collection_that_is_not_there_is_named(retrieval: Retrieval):
     with pytest.raises(UnknownCollection, match="'letters'"):
-        await retrieval.visual("letters", QUERY, Wanted())
+        await retrieval.visual(LETTERS, QUERY, Wanted())
     with pytest.raises(UnknownCollection):
-        await retrieval.points("letters", "text", PageFilter(paths=("*.pdf",)))
+        await retrieval.points(LETTERS, PageFilter(paths=("*.pdf",)))
 
 
 async def test_a_store_that_is_away_is_told(tmp_path: Path):
     client = connect_async(Settings(data=tmp_path))
     with pytest.raises(StoreUnavailable, match="does not answer"):
-        await Retrieval(client).visual("papers", QUERY, Wanted())
+        await Retrieval(client).visual(VISUAL, QUERY, Wanted())
     await client.close()

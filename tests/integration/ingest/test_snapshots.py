@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from qdrant_client import models
 
 from cli.main import main
 from ingest.qdrant.connect import connect
@@ -18,10 +19,10 @@ def no_server(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("QDRANT_URL", raising=False)
 
 
-def best(settings: Settings) -> list[str]:
+def best(settings: Settings, collection: str = "pages") -> list[str]:
     client = connect(settings)
     query = np.ones((2, ROW)).tolist()
-    found = client.query_points("pages", query=query, using="original", limit=3).points
+    found = client.query_points(collection, query=query, using="original", limit=3).points
     client.close()
     return [f"{each.id}" for each in found]
 
@@ -48,6 +49,19 @@ def test_a_collection_is_saved_and_comes_back_elsewhere(tmp_path: Path, capsys: 
         assert best(settings) == found
     assert run(tmp_path / "two", "restore", saved) == 1
     assert "'pages' already" in capsys.readouterr().err
+
+
+def test_a_snapshot_by_an_alias_comes_back_under_that_name(tmp_path: Path):
+    found = with_pages(tmp_path / "one")
+    with store_in(tmp_path / "one") as settings:
+        client = connect(settings)
+        named = models.CreateAlias(alias_name="current", collection_name="pages")
+        client.update_collection_aliases([models.CreateAliasOperation(create_alias=named)])
+        client.close()
+    assert run(tmp_path / "one", "snapshot", "current", "--to", str(tmp_path / "saved")) == 0
+    assert run(tmp_path / "two", "restore", str(tmp_path / "saved")) == 0
+    with store_in(tmp_path / "two") as settings:
+        assert best(settings, "current") == found
 
 
 def test_what_cannot_be_saved_or_restored_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]):

@@ -21,6 +21,9 @@ from tests.support.vectors.store import client_of, opened, serving
 VECTOR = [0.5] * ROW
 PLAIN = models.VectorParams(size=2, distance=models.Distance.DOT)
 ELSEWHERE = models.LookupLocation(collection="a")
+NAMED = models.CreateAliasOperation(
+    create_alias=models.CreateAlias(alias_name="current", collection_name="pages")
+)
 LIKE = models.RecommendQuery(recommend=models.RecommendInput(positive=[1]))
 
 
@@ -33,6 +36,7 @@ def every_call(client: QdrantClient) -> None:
     client.collection_exists("pages")
     make_collection(client)
     client.get_collection("pages")
+    client.update_collection_aliases([NAMED])
     client.get_collection_aliases("pages")
     client.count("pages", count_filter=where)
     client.retrieve("pages", ids, with_vectors=True)
@@ -62,7 +66,7 @@ def test_every_request_and_reply_is_as_the_api_document_says(tmp_path: Path):
         every_call(client)
     assert recorder.faults == []
     answered = {(method, f"/collections/{{collection_name}}/{path}") for method, path in OPERATIONS}
-    assert answered <= recorder.seen
+    assert answered | {("POST", "/collections/aliases")} <= recorder.seen
 
 
 @pytest.mark.parametrize(

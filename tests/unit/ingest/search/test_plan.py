@@ -9,8 +9,8 @@ from jobs.errors import InvalidInput
 from jobs.search.query import Mode, SearchQuery
 
 WORDS, PIXELS = Fingerprint("words", "w"), Fingerprint("pixels", "p")
-TEXT = Part("papers", "text", WORDS, 8, 10)
-VISUAL = Part("papers", "visual", PIXELS, 8, 10)
+TEXT = Part("papers", "text", WORDS, 8, 10, "papers-text")
+VISUAL = Part("papers", "visual", PIXELS, 8, 10, "papers-visual")
 BOTH = {"papers": (VISUAL, TEXT)}
 
 
@@ -31,7 +31,7 @@ def test_a_mode_searches_in_its_ways(mode: Mode, ways: list[str]):
 
 
 def test_auto_searches_what_each_collection_has():
-    notes = Part("notes", "text", WORDS, 8, 10)
+    notes = Part("notes", "text", WORDS, 8, 10, "notes-text")
     steps = steps_of(SearchQuery("fox"), {"notes": (notes,), "scans": (VISUAL,)})
     assert steps == [Step("hybrid", notes), Step("visual", VISUAL)]
 
