@@ -1,5 +1,6 @@
 """Real things for tests: a Redis server, clients of it, a model on disk."""
 
+import logging
 import signal
 from collections.abc import AsyncIterator, Iterator
 from importlib import util
@@ -24,6 +25,24 @@ def redis_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServ
     """One real server for the whole run, on a unix socket. Tests that kill a server start their own."""
     with RedisServer(tmp_path_factory.mktemp("redis")) as server:
         yield server
+
+
+@pytest.fixture(autouse=True)
+def _logging_is_as_it_was() -> Iterator[None]:
+    """A command that a test runs in this process sets up the process's logging: handlers of a stream that is closed
+    with the test, and levels at which another test's outage would not be logged.
+    """
+    root = logging.getLogger()
+    handlers, levels = root.handlers[:], {logger: logger.level for logger in _loggers()}
+    yield
+    root.handlers[:] = handlers
+    for logger in _loggers():
+        logger.setLevel(levels.get(logger, logging.NOTSET))
+
+
+def _loggers() -> list[logging.Logger]:
+    known = [each for each in logging.Logger.manager.loggerDict.values() if isinstance(each, logging.Logger)]
+    return [logging.getLogger(), *known]
 
 
 @pytest.fixture(autouse=True)

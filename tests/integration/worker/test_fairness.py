@@ -131,7 +131,8 @@ async def test_a_small_result_is_written_before_large_ones_that_ended_with_it(
             await until(lambda: ["single"] in runner.batches)
             runner.assemble_gate.set()
             await asyncio.gather(first, *others, single)
-    assert runner.assembled == [100, 1, 200, 300]
+    assert runner.assembled[:2] == [100, 1]
+    assert sorted(runner.assembled[2:]) == [200, 300]
 
 
 def write(tokens: int, prompt: str = "chat", n: int = 1) -> GenerateJob:

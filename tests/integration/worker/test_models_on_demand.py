@@ -213,11 +213,12 @@ async def test_a_flood_for_one_model_does_not_starve_the_other(
 async def test_bulk_work_leaves_the_memory_to_a_model_that_is_asked_again_and_again(
     redis_server: RedisServer, queue: JobQueue, memory: Memory
 ):
-    """Bulk work waits for sixty times the bound after which it starves."""
+    """Bulk work waits for sixty times the bound after which it starves. The model counts as asked for six times it."""
     runners = [Embedder("a", memory), Embedder("b", memory)]
-    async with worker_of(queue, redis_server.url, runners, starvation_s=0.2):
+    async with worker_of(queue, redis_server.url, runners, starvation_s=0.5):
+        await embed(queue, "a", "chat")
         bulk = await queue.submit(EmbedJob(model="b", inputs=("bulk",)), BULK)
-        until_s = time.monotonic() + 1
+        until_s = time.monotonic() + 2
         while time.monotonic() < until_s:
             await embed(queue, "a", "chat")
             await asyncio.sleep(0.01)  # its caller reads the answer
