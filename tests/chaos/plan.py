@@ -48,6 +48,8 @@ class Plan(NamedTuple):
         and clearing up beyond the ttls. The short run is a test, and holds on a busy machine too.
     poison_every: one in so many of a producer's jobs takes its worker down, again and again. calm_at: no more of them
         come once that share of the jobs was submitted.
+    max_crashes: as in the settings. A job cannot know who killed its worker: one that is innocent and dies with as many
+        counts as a surprise, so there are more where faults come fast and answers are slow.
     beside: so many faults of a turn come at once. newer_workers, newer_producers: the first so many of each are of the
         next version, whose records the others cannot read.
     """
@@ -90,6 +92,7 @@ def short(seed: int) -> Plan:
         burst=7,
         calm_at=0.5,
         beside=3,
+        max_crashes=6,
         brief_ttl_s=4,
         slack_s=30,
     )

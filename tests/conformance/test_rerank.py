@@ -19,6 +19,7 @@ from jobs.errors import Overloaded, TimeLimitExceeded
 from tests.conformance.conftest import Serve, serving
 from tests.support.memory_queue import MODEL, MemoryQueue
 from tests.support.memory_rerank import RERANK_MODEL
+from tests.support.waiting import PATIENCE_S
 
 QUERY = "deep learning"
 DOCUMENTS = ["the weather is nice", "deep learning uses networks", "learning to swim"]
@@ -144,7 +145,7 @@ def test_a_plain_request_gets_jinas_reply(base_url: str):
         "return_documents": True,
     }
     headers = {"Authorization": "Bearer jina_unused"}
-    assert httpx.post(f"{base_url}/v1/rerank", json=body, headers=headers).json() == {
+    assert httpx.post(f"{base_url}/v1/rerank", json=body, headers=headers, timeout=PATIENCE_S).json() == {
         "model": RERANK_MODEL.id,
         "usage": {"prompt_tokens": TOKENS, "total_tokens": TOKENS},
         "results": [
@@ -156,22 +157,24 @@ def test_a_plain_request_gets_jinas_reply(base_url: str):
 
 def test_a_plain_request_gets_teis_reply(base_url: str):
     body = {"query": QUERY, "texts": DOCUMENTS, "raw_scores": False, "return_text": False, "truncate": True}
-    assert httpx.post(f"{base_url}/rerank", json=body).json() == [
+    assert httpx.post(f"{base_url}/rerank", json=body, timeout=PATIENCE_S).json() == [
         {"index": index, "score": score} for index, score in RANKING
     ]
 
 
 def test_a_plain_request_gets_vllms_reply(base_url: str):
     body = {"model": RERANK_MODEL.id, "text_1": QUERY, "text_2": DOCUMENTS}
-    reply = httpx.post(f"{base_url}/v1/score", json=body).json()
+    reply = httpx.post(f"{base_url}/v1/score", json=body, timeout=PATIENCE_S).json()
     assert reply["object"] == "list"
     assert [(each["index"], each["score"]) for each in reply["data"]] == sorted(RANKING)
 
 
 def test_a_reranking_is_submitted_polled_and_found(base_url: str):
     body = {"task": "rerank", "model": RERANK_MODEL.id, "query": QUERY, "documents": DOCUMENTS}
-    accepted = httpx.post(f"{base_url}/v1/jobs", json=body)
+    accepted = httpx.post(f"{base_url}/v1/jobs", json=body, timeout=PATIENCE_S)
     assert accepted.status_code == 202
-    view = httpx.get(f"{base_url}{accepted.headers['location']}", params={"wait": 5}).json()
+    view = httpx.get(
+        f"{base_url}{accepted.headers['location']}", params={"wait": 5}, timeout=PATIENCE_S
+    ).json()
     assert (view["status"], view["task"]) == ("finished", "rerank")
     assert [(each["index"], each["relevance_score"]) for each in view["result"]["results"]] == RANKING

@@ -116,7 +116,9 @@ def test_signs_of_life_are_nothing_to_a_client(pool: ThreadPoolExecutor, serve: 
     assert found == dict.fromkeys(found, answer)
     body = {"model": asked.model, "messages": asked.messages, "stream": True}
     for path, sign in (("v1/chat/completions", ": waiting\n"), ("v1/messages", "event: ping\n")):
-        assert sign in httpx.post(f"{asked.url}/{path}", json={**body, "max_tokens": 9}).text
+        assert (
+            sign in httpx.post(f"{asked.url}/{path}", json={**body, "max_tokens": 9}, timeout=PATIENCE_S).text
+        )
 
 
 @pytest.mark.usefixtures("_impatient")

@@ -135,8 +135,8 @@ def test_without_an_extra_one_line_says_what_to_run_and_then_it_answers(
 
     with running(place, tmp_path) as url:
         assert embed(url) == 384
-        assert httpx.get(f"{url}/ui/ingest").status_code == 200
-        assert httpx.get(f"{url}/ui/static/console.css").status_code == 200
+        assert httpx.get(f"{url}/ui/ingest", timeout=120).status_code == 200
+        assert httpx.get(f"{url}/ui/static/console.css", timeout=120).status_code == 200
 
 
 @contextmanager

@@ -137,12 +137,12 @@ def test_serve_starts_without_redis_and_says_so(start: Callable[..., Program], t
 
     wait_until(lambda: is_up(url))
 
-    assert httpx.get(f"{url}/ready").status_code == 503
+    assert httpx.get(f"{url}/ready", timeout=PATIENCE_S).status_code == 503
     assert embed(url).status_code == 503
 
 
 def is_up(url: str) -> bool:
     try:
-        return httpx.get(f"{url}/health").status_code == 200
+        return httpx.get(f"{url}/health", timeout=PATIENCE_S).status_code == 200
     except httpx.TransportError:
         return False
