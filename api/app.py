@@ -6,8 +6,13 @@ from typing import Any
 
 from fastapi import FastAPI
 from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
 
+from api.cors import Cors
+from api.dialects.anthropic.chat import ANTHROPIC_ERRORS
 from api.dialects.anthropic.routes import Anthropic
+from api.dialects.cohere.rerank import COHERE_ERRORS
 from api.dialects.cohere.routes import Cohere
 from api.dialects.dialect import Context
 from api.dialects.mlxq.ask import Ask
@@ -19,6 +24,7 @@ from api.dialects.mlxq.jobs import Jobs
 from api.dialects.mlxq.pages import Pages
 from api.dialects.mlxq.search import Search
 from api.dialects.mlxq.similarity_maps import SimilarityMaps
+from api.dialects.ollama.chat import OLLAMA_ERRORS
 from api.dialects.ollama.routes import Ollama
 from api.dialects.openai.chat_routes import OpenAIChat
 from api.dialects.openai.routes import OpenAI
@@ -26,11 +32,12 @@ from api.dialects.openai.vector_stores import VectorStores
 from api.dialects.tei.routes import Tei
 from api.dialects.v1_rerank import V1Rerank
 from api.dialects.vllm.routes import Vllm
-from api.errors import http_exception
+from api.errors import OPENAI_ERRORS, error_response
 from api.openapi.document import document
 from api.requests.body import BodiesInFlight
 from api.requests.images import ImageSource
 from api.route import DirectRoute
+from api.single_slashes import SingleSlashes
 from api.ui.console import add_console
 from api.ui.context import Collaborators, ConsoleParts
 from api.work.queue import Queue
@@ -57,6 +64,9 @@ _DIALECTS = (
     JobEvents,
     Health,
 )
+
+_ERRORS_UNDER = {"/api": OLLAMA_ERRORS, "/v1/messages": ANTHROPIC_ERRORS, "/v2": COHERE_ERRORS}
+"""Where one dialect has all paths, unknown ones are its own, too."""
 
 
 class _Application(FastAPI):
@@ -91,7 +101,7 @@ def create_app(
         finally:
             await queue.aclose()
 
-    app = _Application(title="mlxq", lifespan=lifespan, exception_handlers={HTTPException: http_exception})
+    app = _Application(title="mlxq", lifespan=lifespan, exception_handlers={HTTPException: _http_exception})
     context = Context(
         queue, settings, images, accepted_response, BodiesInFlight(settings.bodies_bytes), collections
     )
@@ -99,4 +109,15 @@ def create_app(
         dialect(context).add_routes(app)
     if collections is not None and console is not None:
         add_console(app, Collaborators(queue, settings, images, context.bodies, collections, *console))
+    app.add_middleware(SingleSlashes)
+    app.add_middleware(Cors, origins=settings.origins)
     return app
+
+
+async def _http_exception(request: Request, error: Exception) -> Response:
+    """FastAPI's hook for what its router raises: 404 and 405."""
+    route, path = request.scope.get("route"), request.scope["path"]
+    if isinstance(route, DirectRoute):
+        return error_response(error, request, route.errors_as)
+    known = [form for prefix, form in _ERRORS_UNDER.items() if f"{path}/".startswith(f"{prefix}/")]
+    return error_response(error, request, known[0] if known else OPENAI_ERRORS)

@@ -190,11 +190,6 @@ def status_of(kind: type[errors.JobError | RequestError]) -> int:
     return next(_STATUS[cls] for cls in kind.__mro__ if cls in _STATUS)
 
 
-async def http_exception(request: Request, error: Exception) -> Response:
-    """FastAPI's hook for what its router raises: 404 and 405."""
-    return error_response(error, request)
-
-
 def _retry_headers(error: errors.JobError) -> dict[str, str] | None:
     if isinstance(error, FINAL):
         return _NO_RETRY

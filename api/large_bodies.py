@@ -27,7 +27,8 @@ Headers = Iterable[tuple[bytes, bytes]]
 
 class LargeBodies:
     """ASGI. Forwards requests with large bodies, or of unknown size, to the process that listens on a port of this
-    machine. The application answers all others, and answers those too where that process cannot be reached.
+    machine; a compressed body is of unknown size. The application answers all others, and answers those too where that
+    process cannot be reached.
     """
 
     def __init__(self, app: ASGIApp, port: int) -> None:
@@ -54,6 +55,8 @@ class LargeBodies:
 def _is_large(headers: Headers) -> bool:
     found = dict(headers)
     announced = found.get(b"content-length", b"")
+    if found.get(b"content-encoding", b"identity") != b"identity":
+        return True
     return b"chunked" in found.get(b"transfer-encoding", b"") or (
         announced.isdigit() and (len(announced) > 18 or int(announced) > LARGE_BYTES)
     )

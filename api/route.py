@@ -46,7 +46,8 @@ class DirectRoute(APIRoute):
     """
 
     def __init__(self, path: str, endpoint: Endpoint, operation: Operation, errors_as: ErrorFormat) -> None:
-        super().__init__(path, endpoint, methods=[operation.method], response_model=None)
+        methods = ["GET", "HEAD"] if operation.method == "GET" else [operation.method]
+        super().__init__(path, endpoint, methods=methods, response_model=None)
         self.operation = operation
         self.errors_as = errors_as
 

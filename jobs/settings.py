@@ -57,6 +57,15 @@ class Settings(BaseSettings):
     port: int = Field(
         default=8000, ge=0, le=65535, description="Port the API listens on; 0 picks a free one."
     )
+    origins: tuple[str, ...] = Field(
+        default=(),
+        description="Web pages that may call the API besides local ones: origins, such as https://*.example.org, or *.",
+    )
+    idle_timeout_s: int = Field(
+        default=120,
+        ge=1,
+        description="A connection without a request for so long is closed; pools keep theirs for less.",
+    )
     api_processes: int = Field(
         default=1, ge=1, le=64, description="API processes; one answers a few thousand requests per second."
     )

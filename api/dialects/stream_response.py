@@ -48,8 +48,8 @@ class StreamDialect(Protocol):
 class StreamResponse(Response):
     """200, and the events as they come; those that are there together go out in one write.
 
-    It closes the stream, and abandons its jobs where the caller has disconnected. after: events up to this number are
-    read, because later ones depend on them, but not sent.
+    It closes the stream, and abandons its jobs where the caller has disconnected. To HEAD it sends no events. after:
+    events up to this number are read, because later ones depend on them, but not sent.
     """
 
     def __init__(self, stream: EventStream, dialect: StreamDialect, *, after: int = 0) -> None:
@@ -70,7 +70,10 @@ class StreamResponse(Response):
                 with CancelOnDisconnect(request):
                     await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})
                     self._stream.note_written()
-                    await self._send_events(request, send)
+                    if request.method == "HEAD":
+                        await send({"type": "http.response.body", "body": b"", "more_body": False})
+                    else:
+                        await self._send_events(request, send)
             except (ClientDisconnect, OSError):  # OSError: what ASGI servers raise for a closed connection
                 await self._stream.abandon()
             except asyncio.CancelledError:

@@ -8,6 +8,7 @@ from starlette.requests import ClientDisconnect, Request
 
 from api.errors import BodyTooLarge
 from api.requests.coercion import decode_coerced
+from api.requests.content_coding import decompressed
 from jobs.errors import InvalidInput, Overloaded
 
 T = TypeVar("T")
@@ -59,9 +60,27 @@ def release_body(request: Request) -> None:
 
 
 async def read_body(request: Request, limit_bytes: int, bodies: BodiesInFlight) -> bytes:
-    """The whole body. Raises BodyTooLarge above the limit, Overloaded where all bodies together are too much, and
-    ClientDisconnect where the caller disconnected.
+    """The whole body, decompressed.
+
+    Raises BodyTooLarge above the limit, as it came or decompressed, Overloaded where all bodies together are too much,
+    InvalidInput where it is not in the coding that it says, and ClientDisconnect where the caller disconnected.
     """
+    raw = await _read_raw(request, limit_bytes, bodies)
+    coding = request.headers.get("content-encoding")
+    if coding is None:
+        return raw
+    pieces: list[bytes] = []
+    size_bytes = 0
+    for piece in decompressed(raw, coding):
+        size_bytes += len(piece)
+        if size_bytes > limit_bytes:
+            raise _too_large(limit_bytes)
+        bodies.hold(request, len(piece))
+        pieces.append(piece)
+    return b"".join(pieces)
+
+
+async def _read_raw(request: Request, limit_bytes: int, bodies: BodiesInFlight) -> bytes:
     announced = request.headers.get("content-length", "")
     if announced.isdecimal() and (len(announced) > 18 or int(announced) > limit_bytes):
         raise _too_large(limit_bytes)

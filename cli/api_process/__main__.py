@@ -47,7 +47,7 @@ async def answer(listener: socket.socket, settings: Settings, large_port: int | 
         if large_port is not None:  # that process logs what it answers
             app = LargeBodies(app, large_port)
         exempt_what_is_there()
-        await ApiServer(app, queue).serve(sockets=[listener])
+        await ApiServer(app, queue, settings.idle_timeout_s).serve(sockets=[listener])
     finally:
         await ingests.aclose()
         await collections.aclose()

@@ -8,6 +8,7 @@ from starlette.types import ASGIApp
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from api.route import STOPPING
+from cli.api_process.protocol import ApiProtocol
 from jobs.client.queue import JobQueue
 from jobs.errors import JobError
 from jobs.process.cancelling import cancel_and_wait
@@ -25,10 +26,12 @@ STOP_S = 8
 class ApiServer(uvicorn.Server):
     """When told to stop, it has its requests answered before it ends."""
 
-    def __init__(self, app: ASGIApp, queue: JobQueue) -> None:
+    def __init__(self, app: ASGIApp, queue: JobQueue, idle_timeout_s: int) -> None:
+        """idle_timeout_s: a connection without a request for so long is closed."""
         config = uvicorn.Config(
             app,
-            http=HttpToolsProtocol,
+            http=ApiProtocol,
+            timeout_keep_alive=idle_timeout_s,
             ws="none",
             lifespan="on",
             access_log=False,

@@ -2,7 +2,6 @@
 
 import time
 from collections.abc import Callable, Sequence
-from importlib.metadata import version
 
 import msgspec
 from fastapi import FastAPI
@@ -66,6 +65,9 @@ _GENERATE = work(
 _SHOW = reading("ollama", ShowReply, InvalidInput, BodyTooLarge, UnknownModel, NoWorker)._replace(
     method="POST", body=(ShowRequest,), example={"model": "CHAT-MODEL"}
 )
+API_VERSION = "0.12.11"
+"""Its first with log-probabilities; levels of thinking are older."""
+
 _VERSION = Operation("GET", "ollama", {200: (VersionReply,)}, ())
 
 _chat_decoder = msgspec.json.Decoder(OllamaChatRequest)
@@ -124,8 +126,8 @@ class Ollama(Dialect):
         return json_response(msgspec.json.encode(list_loaded(models, stats.workers)))
 
     async def ollama_version(self, request: Request) -> Response:
-        """That of mlxq."""
-        return json_response(msgspec.json.encode(VersionReply(version("mlxq"))))
+        """The version of Ollama's API that is spoken here; clients refuse one that is too old."""
+        return json_response(msgspec.json.encode(VersionReply(API_VERSION)))
 
     async def _answer(
         self, request: Request, job: GenerateJob, terms: Terms, writer: OllamaWriter, started_ns: int

@@ -102,6 +102,15 @@ async def test_bodies_of_unknown_size_are_answered_by_the_other_process(
     assert (await client.post("/", content=chunks())).text == "there POST /? 300000  and more"
 
 
+@pytest.mark.parametrize(("coding", "who"), [("gzip", "there"), ("zstd", "there"), ("identity", "here")])
+async def test_compressed_bodies_are_of_unknown_size(
+    apps: tuple[App, App, httpx.AsyncClient], coding: str, who: str
+):
+    _, _, client = apps
+    reply = await client.post("/", content=b"small", headers={"Content-Encoding": coding})
+    assert reply.text == f"{who} POST /? 5  and more"
+
+
 async def test_a_reply_before_the_bodys_end_reaches_the_caller(apps: tuple[App, App, httpx.AsyncClient]):
     _, _, client = apps
     reader, writer = await asyncio.open_connection("127.0.0.1", client.base_url.port)

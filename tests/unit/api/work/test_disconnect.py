@@ -10,6 +10,7 @@ import pytest
 import uvicorn
 
 from api.app import create_app
+from cli.api_process.protocol import ApiProtocol
 from jobs.embed import EmbedJob
 from jobs.job import SubmitOptions
 from jobs.settings import Settings
@@ -59,7 +60,11 @@ class Server(uvicorn.Server):
 @asynccontextmanager
 async def serving(queue: MemoryQueue) -> AsyncIterator[int]:
     app = create_app(queue, Settings())
-    server = Server(uvicorn.Config(app, port=0, log_level="error", ws="none", timeout_graceful_shutdown=1))
+    server = Server(
+        uvicorn.Config(
+            app, port=0, http=ApiProtocol, log_level="error", ws="none", timeout_graceful_shutdown=1
+        )
+    )
     task = asyncio.create_task(server.serve())
     await within(server.listening.wait())
     yield server.servers[0].sockets[0].getsockname()[1]

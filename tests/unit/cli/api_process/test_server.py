@@ -44,7 +44,7 @@ async def large_reply(scope: Scope, receive: Receive, send: Send) -> None:
 
 @asynccontextmanager
 async def serving(queue: Queue) -> AsyncIterator[tuple[ApiServer, int, asyncio.Task[None]]]:
-    server = ApiServer(large_reply, queue)  # pyright: ignore[reportArgumentType]: as much of a queue as it needs
+    server = ApiServer(large_reply, queue, idle_timeout_s=60)  # pyright: ignore[reportArgumentType]: as much of a queue as it needs
     with socket.create_server(("127.0.0.1", 0)) as listener:
         task = asyncio.create_task(server.serve(sockets=[listener]))
         await until(lambda: server.started)
