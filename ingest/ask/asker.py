@@ -3,8 +3,6 @@
 import asyncio
 from collections.abc import Sequence
 
-import msgspec
-
 from ingest.ask.prompt import Shown, chat, fitting
 from ingest.queries.perform import Queue
 from jobs.errors import InvalidInput, UnknownModel
@@ -41,11 +39,9 @@ class Asker:
         """Raises InvalidInput, and what `search` of the collections raises."""
         if not question.text.strip():
             raise InvalidInput("The question is empty.", param="question")
-        reply, is_near = await asyncio.gather(
-            self._collections.search(_query(question)), self._is_near(question)
-        )
+        reply = await self._collections.search(_query(question))
         hits = _by_page(reply.hits)[: question.sources]
-        if not hits or not is_near:
+        if not hits or (reply.similarity is not None and reply.similarity < question.min_similarity):
             return PreparedAnswer(job=None, notes=reply.notes)
         model = await self._model(question, hits)
         has_eyes = "vision" in model.abilities
@@ -75,19 +71,6 @@ class Asker:
             stream=question.stream,
         )
         return PreparedAnswer(job=job, sources=tuple(each.source for each in shown), notes=tuple(notes))
-
-    async def _is_near(self, question: Question) -> bool:
-        """Whether the best chunk of text is near enough. True where there are images of pages, or no text."""
-        collections = await self._collections.list_collections()
-        asked = [
-            each for each in collections if not question.collections or each.name in question.collections
-        ]
-        if {part.kind for each in asked for part in each.parts if part.points} != {"text"}:
-            return True
-        query = msgspec.structs.replace(
-            _query(question), mode="text", limit=1, rerank_model="", min_score=question.min_similarity
-        )
-        return bool((await self._collections.search(query)).hits)
 
     async def _model(self, question: Question, hits: Sequence[SearchHit]) -> ModelInfo:
         models = await self._queue.models()
@@ -132,6 +115,7 @@ def _query(question: Question) -> SearchQuery:
         filter=question.filter,
         limit=3 * question.sources,  # several chunks may be of one page
         rerank_model=question.rerank_model,
+        with_similarity=True,
     )
 
 

@@ -114,13 +114,17 @@ class DocumentReader:
         self, path: Path, page: int, budget: RenderBudget, passwords: tuple[str, ...] = ()
     ) -> PageImage:
         """One page's picture, for viewers and thumbnails."""
-        async with self._process() as process:
-            request = _page_request(process, _ref(path, passwords), page, Wants(budget), slot=0)
-            reply = await _ask(process, request, PageRead)
-            image = _image(process, request, reply)
+        image = (await self.page(path, page, Wants(budget, passwords=passwords))).image
         if image is None:
             raise DocumentError("unsupported", "It has no picture: it is a text.", page)
         return image
+
+    async def page(self, path: Path, number: int, wants: Wants) -> Page:
+        """One page, with what is wanted of it."""
+        async with self._process() as process:
+            request = _page_request(process, _ref(path, wants.passwords), number, wants, slot=0)
+            reply = await _ask(process, request, PageRead)
+            return _with_image(reply.page, _image(process, request, reply))
 
     async def words(self, path: Path, page: int, passwords: tuple[str, ...] = ()) -> list[Word]:
         """Of one page, in reading order."""

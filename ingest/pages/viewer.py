@@ -9,7 +9,7 @@ from typing import TypeVar
 
 from PIL import Image
 
-from ingest.documents.page import Bookmark, Page, PageImage, Word
+from ingest.documents.page import Bookmark, PageImage, Word
 from ingest.documents.problem import DocumentError
 from ingest.documents.reader import DocumentReader
 from ingest.documents.wants import RenderBudget, Wants
@@ -68,20 +68,8 @@ class PageViewer:
     async def text(self, document: DocumentInfo, page: int) -> PageText:
         """Empty where the page has none."""
         path = await self.file(document)
-        found = await _shown(self._read(path, page))
+        found = await _shown(self._reader.page(path, page, Wants(_SMALLEST, text=True)))
         return PageText(found.text or "", has_image=found.image is not None)
-
-    async def _read(self, path: Path, number: int) -> Page:
-        others = frozenset(range(1, await self._reader.page_count(path) + 1)) - {number}
-        reading = self._reader.read(path, Wants(image=_SMALLEST, text=True), skip=others)
-        try:
-            async for page in reading:
-                if isinstance(page, Page):
-                    return page
-                raise DocumentError(page.kind, page.message, page.page)
-        finally:
-            await reading.aclose()
-        raise DocumentError("missing", "It has no such page.", number)
 
     def _keep(self, key: tuple[str, int, int], image: bytes) -> None:
         if key not in self._images:  # else somebody else has drawn it meanwhile

@@ -1,6 +1,5 @@
 """A page becomes a point, from its image."""
 
-import hashlib
 from collections.abc import Awaitable, Callable
 
 import numpy as np
@@ -12,7 +11,7 @@ from ingest.pipeline.embedder import Embedder
 from ingest.pipeline.progress import Counts
 from ingest.pipeline.shelf import BlobShelf
 from ingest.pipeline.storing import Entry, StoreStage
-from ingest.pipeline.work import DocumentWork, Target
+from ingest.pipeline.work import DocumentWork, Target, work_key
 from ingest.qdrant.bulk import BulkPoint
 from jobs.content import BlobPart, MixedInput
 from jobs.embed import EmbedJob, EmbedResult
@@ -50,7 +49,9 @@ class PageStage:
         job = EmbedJob(model=self._target.model.id, inputs=(MixedInput((blob,)),))
         self._counts.sent += 1
         try:
-            embedded = await self._embedder.embed(job, self._key(work, page, blob), put_again)
+            embedded = await self._embedder.embed(
+                job, work_key(self._target, work, page.number, blob.digest), put_again
+            )
         except JobError as error:
             return self._failed(page, blob, f"The model cannot embed it: {error.message}")
         try:
@@ -67,11 +68,6 @@ class PageStage:
         self._counts.sent -= 1
         self._shelf.remove(self._shelf.release([blob.digest]))
         return Problem("not_embedded", message, page.number)
-
-    def _key(self, work: DocumentWork, page: Page, blob: BlobPart) -> str:
-        """The same whenever this page is ingested with this model and these settings."""
-        parts = ("visual", self._target.fingerprint.key, work.document, f"{page.number}", blob.digest)
-        return hashlib.sha256("\0".join(parts).encode()).hexdigest()
 
     def _point(self, work: DocumentWork, page: Page, result: EmbedResult) -> BulkPoint:
         """Raises VectorsUnusable."""

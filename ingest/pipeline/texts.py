@@ -1,7 +1,6 @@
 """Pages of text become points, one for each of their chunks."""
 
 import asyncio
-import hashlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import NamedTuple, Protocol
 
@@ -13,7 +12,7 @@ from ingest.documents.problem import Problem
 from ingest.pipeline.embedder import Embedder
 from ingest.pipeline.progress import Counts
 from ingest.pipeline.storing import Entry, StoreStage
-from ingest.pipeline.work import DocumentWork, Target
+from ingest.pipeline.work import DocumentWork, Target, work_key
 from ingest.qdrant.bulk import BulkPoint
 from ingest.text.chunk import Chunk
 from ingest.text.headings import HeadingPath
@@ -99,7 +98,9 @@ class TextStage:
         job = EmbedJob(model=self._target.model.id, inputs=texts, input_type="document")
         self._counts.sent += len(chunks)
         try:
-            embedded = await self._embedder.embed(job, self._key(work, chunks), _no_images)
+            embedded = await self._embedder.embed(
+                job, work_key(self._target, work, chunks[0].number, *texts), _no_images
+            )
         except JobError as error:
             self._counts.sent -= len(chunks)
             if len(chunks) == 1:
@@ -140,11 +141,6 @@ class TextStage:
             except VectorsUnusable as error:
                 self._counts.sent -= 1
                 made.problems.append(Problem("not_embedded", f"{error}", chunk.page))
-
-    def _key(self, work: DocumentWork, chunks: Sequence[Chunk]) -> str:
-        """The same whenever these chunks are ingested with this model and these settings."""
-        parts = ("text", self._target.fingerprint.key, work.document, f"{chunks[0].number}")
-        return hashlib.sha256("\0".join((*parts, *(chunk.text for chunk in chunks))).encode()).hexdigest()
 
 
 async def _no_images() -> None:

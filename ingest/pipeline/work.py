@@ -1,5 +1,6 @@
 """What is to be made of which documents."""
 
+import hashlib
 from pathlib import Path
 
 import msgspec
@@ -38,6 +39,15 @@ class Target(msgspec.Struct, frozen=True):
     fingerprint: Fingerprint
     budget: RenderBudget = RenderBudget(IMAGE_PIXELS)
     """Of visual pages."""
+
+
+def work_key(target: Target, work: DocumentWork, first: int, *contents: str) -> str:
+    """Stands for a job: the same whenever this is ingested with this model and these settings.
+
+    first: number of its page or first chunk. contents: what is embedded, or its digests.
+    """
+    parts = (target.kind, target.fingerprint.key, work.document, f"{first}", *contents)
+    return hashlib.sha256("\0".join(parts).encode()).hexdigest()
 
 
 def visual_target(model: ModelInfo) -> Target:

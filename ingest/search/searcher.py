@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from msgspec.structs import replace
 
-from ingest.collections.contents import Contents
+from ingest.collections.contents import Contents, Part
 from ingest.queries.embedding import Content, QueryEmbedder, Rows
 from ingest.search.found import Found
 from ingest.search.fusion import by_document, fused
@@ -33,6 +33,7 @@ class _Found(NamedTuple):
     hits: list[Found]
     notes: list[str]
     timings: list[Timing]
+    similarity: float | None
 
 
 class Searcher:
@@ -53,7 +54,9 @@ class Searcher:
         except UnknownCollection:  # another generation of it may have taken its place meanwhile
             found = await self._find(query)
         hits = [each for each in found.hits if query.min_score is None or each.score >= query.min_score]
-        reply = SearchReply(timings=tuple(found.timings), notes=tuple(found.notes))
+        reply = SearchReply(
+            timings=tuple(found.timings), notes=tuple(found.notes), similarity=found.similarity
+        )
         if query.group_by_document:
             groups = by_document(hits, query.limit, query.group_size)
             return replace(reply, groups=tuple(group_of(each, query.text) for each in groups))
@@ -67,14 +70,17 @@ class Searcher:
         steps, vectors, notes = await self._embed(query, steps_of(query, parts))
         clock.lap("embed")
         alone = len(steps) == 1 and not query.rerank_model
-        lists = await asyncio.gather(*(self._retrieve(each, query, vectors, alone=alone) for each in steps))
+        lists, similarity = await asyncio.gather(
+            asyncio.gather(*(self._retrieve(each, query, vectors, alone=alone) for each in steps)),
+            self._similarity(steps, query, vectors),
+        )
         hits = joined(steps, lists)
         clock.lap("search")
         if query.rerank_model:
             hits, more = await self._reranker.rerank(hits, query)
             notes += more
             clock.lap("rerank")
-        return _Found(hits, notes, clock.timings)
+        return _Found(hits, notes, clock.timings, similarity)
 
     async def _embed(
         self, query: SearchQuery, steps: Sequence[Step]
@@ -116,6 +122,21 @@ class Searcher:
                 return await retrieval.text(part, vectors[part.maker.key][0], wanted)
             case "hybrid":
                 return await retrieval.hybrid(part, vectors[part.maker.key][0], words, wanted)
+
+    async def _similarity(
+        self, steps: Sequence[Step], query: SearchQuery, vectors: dict[str, Rows]
+    ) -> float | None:
+        """See SearchReply."""
+        filled = [step for step in steps if step.part.points]
+        if not query.with_similarity or any(step.way == "visual" for step in filled):
+            return None
+        by_meaning = [step.part for step in filled if step.needs_vectors]
+        lists = await asyncio.gather(*(self._nearest(part, query, vectors) for part in by_meaning))
+        return max((hit.score for hits in lists for hit in hits), default=None)
+
+    async def _nearest(self, part: Part, query: SearchQuery, vectors: dict[str, Rows]) -> list[Found]:
+        chosen = await self._retrieval.points(part, query.filter)
+        return await self._retrieval.text(part, vectors[part.maker.key][0], Wanted(1, chosen))
 
 
 def candidates(query: SearchQuery) -> int:

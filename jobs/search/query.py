@@ -48,3 +48,5 @@ class SearchQuery(msgspec.Struct, frozen=True):
     """Orders the best hits anew. Empty: as they are found."""
     min_score: float | None = None
     """Hits below are left out. What scores mean depends on the mode: see SearchHit."""
+    with_similarity: bool = False
+    """The reply tells how near the nearest chunk of text is, which joined ranks do not."""

@@ -60,6 +60,10 @@ class SearchReply(msgspec.Struct, frozen=True):
     timings: tuple[Timing, ...] = ()
     notes: tuple[str, ...] = ()
     """What was left out, and what to do: sentences for people."""
+    similarity: float | None = None
+    """The best cosine of a chunk of text, where it was asked for. None: nothing was searched by meaning, or images of
+    pages were, too.
+    """
 
 
 class WordMap(msgspec.Struct, frozen=True):

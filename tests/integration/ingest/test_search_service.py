@@ -6,6 +6,7 @@ import io
 from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import pytest
 from PIL import Image
@@ -190,6 +191,26 @@ async def test_no_more_than_wanted_and_nothing_below_the_least_score(searches: C
     assert len(await found(searches, SearchQuery("red", limit=2))) == 2
     query = SearchQuery("red fox den", collections=("papers",), mode="text", min_score=0.99)
     assert await found(searches, query) == [("animals.pdf", 1)]
+
+
+async def test_how_near_the_nearest_chunk_is_is_told_beside_joined_ranks(
+    searches: CollectionSearch, queue: WordQueue
+):
+    asked = SearchQuery("salt bread", collections=("notes",), with_similarity=True)
+    reply = await searches.search(asked)
+    best = max(float(text_vector("salt bread") @ text_vector(page)) for page in PAGES["kitchen.pdf"])
+    assert reply.similarity == pytest.approx(best, abs=1e-3)
+    assert len(queue.done) == 1
+    only = msgspec.structs.replace(asked, filter=PageFilter(first_page=2))
+    assert (await searches.search(only)).similarity == pytest.approx(
+        float(text_vector("salt bread") @ text_vector(PAGES["kitchen.pdf"][1])), abs=1e-3
+    )
+    for others in (
+        SearchQuery("salt", collections=("notes",)),
+        SearchQuery("salt", collections=("notes",), mode="keywords", with_similarity=True),
+        SearchQuery("salt", collections=("papers",), with_similarity=True),  # by images, too
+    ):
+        assert (await searches.search(others)).similarity is None
 
 
 async def test_texts_are_reranked_and_images_read_as_text_by_a_reranker_that_does_not_see(

@@ -9,7 +9,7 @@ from ingest.ask.asker import Asker
 from jobs.content import ImagePart, TextPart
 from jobs.errors import InvalidInput, UnknownModel
 from jobs.generate import Chat, GenerateJob
-from jobs.search.documents import CollectionInfo, CollectionPart, PageRef, PageText
+from jobs.search.documents import PageRef, PageText
 from jobs.search.errors import DocumentGone
 from jobs.search.query import SearchQuery
 from jobs.search.question import PreparedAnswer, Question
@@ -44,13 +44,8 @@ class Found(MemoryCollections):
 
     async def search(self, query: SearchQuery) -> SearchReply:
         self.asked.append(query)
-        if query.min_score is not None and self.similarity < query.min_score:
-            return SearchReply()
-        return SearchReply(hits=self.hits)
-
-    async def list_collections(self) -> tuple[CollectionInfo, ...]:
-        part = CollectionPart("text" if self.kind == "text" else "visual", "m", 8, 3)
-        return (CollectionInfo("docs", (part,), 1),)
+        assert query.with_similarity
+        return SearchReply(hits=self.hits, similarity=self.similarity if self.kind == "text" else None)
 
     async def page_image(self, page: PageRef, max_pixels: int) -> bytes:
         if self.gone:
@@ -99,6 +94,14 @@ async def test_nothing_near_means_that_no_model_is_asked():
     prepared = await prepare(Found([hit(1, "Bread.")], similarity=0.1))
 
     assert prepared == PreparedAnswer(job=None)
+
+
+@pytest.mark.parametrize(("kind", "is_asked"), [("text", False), ("visual", True)])
+async def test_one_search_tells_both_the_pages_and_how_near_they_are(kind: str, is_asked: bool):
+    found = Found([hit(1, "Bread.")], similarity=0.1, kind=kind)
+
+    assert ((await prepare(found)).job is not None) == is_asked
+    assert len(found.asked) == 1
 
 
 async def test_no_hit_means_that_no_model_is_asked():
