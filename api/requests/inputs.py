@@ -12,7 +12,7 @@ from jobs.content import ImagePart, MixedInput, TextPart
 from jobs.errors import InputTooLong, InvalidInput, NoWorker
 from jobs.rerank import Passage
 
-_IMAGE_TEXT = re.compile(r"(https?://\S+|data:image/\S+)\Z", re.IGNORECASE)
+_IMAGE_TEXT = re.compile(r"(https?://\S+|data:image/\S+|data:[^,\s]*;base64,\S+)\Z", re.IGNORECASE)
 _DATA_URI = re.compile(r"data:image/", re.IGNORECASE)
 
 MANY_IDS = 1000

@@ -48,6 +48,9 @@ def inputs(queue: MemoryQueue) -> tuple[object, ...]:
     [
         (URL, MixedInput((ImagePart(FETCHED),))),
         (DATA, MixedInput((ImagePart(IMAGE),))),
+        (f"data:;base64,{ENCODED}", MixedInput((ImagePart(IMAGE),))),
+        (f"data:application/octet-stream;base64,{ENCODED}", MixedInput((ImagePart(IMAGE),))),
+        ("data: a few words", "data: a few words"),
         ({"image": ENCODED}, MixedInput((ImagePart(IMAGE),))),
         ({"image": URL}, MixedInput((ImagePart(FETCHED),))),
         ({"text": "a bill", "image": DATA}, MixedInput((ImagePart(IMAGE), TextPart("a bill")))),
