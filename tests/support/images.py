@@ -31,3 +31,7 @@ def painted(width: int, height: int, seed: Sequence[int]) -> bytes:
     fields = random.integers(0, 256, (-(-height // 32), -(-width // 32), 3)).repeat(32, 0).repeat(32, 1)
     noise = random.integers(-30, 31, (height, width, 3))
     return encode(Image.fromarray((fields[:height, :width] + noise).clip(0, 255).astype(np.uint8)))
+
+
+def data_uri(png: bytes) -> str:
+    return f"data:image/png;base64,{base64.b64encode(png).decode()}"

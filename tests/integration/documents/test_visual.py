@@ -82,6 +82,6 @@ def test_a_reranker_reads_the_images_of_the_pages_that_were_found(served: Served
 
 
 def test_a_second_ingest_of_the_pages_embeds_none_again(served: ServedDocuments):
-    done = served.ingest("pictures", "visual")
+    done = served.ingest(served.folder / "pictures", "pictures", "visual")
 
     assert (done["tried"], done["unchanged"]) == (0, len(COLOURS))

@@ -164,6 +164,7 @@ def test_ctrl_c_ends_the_demo_and_all_that_it_started(scratch: Path):
     assert not list(scratch.glob("mlxq-demo-*"))
 
 
-def test_every_example_is_run_here():
-    here = Path(__file__).read_text()
+def test_every_example_is_run():
+    tests = (Path(__file__), ROOT / "tests" / "integration" / "documents" / "test_examples.py")
+    here = "".join(test.read_text() for test in tests)
     assert all(f'"{example.name}"' in here for example in EXAMPLES.glob("*.py"))

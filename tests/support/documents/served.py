@@ -32,15 +32,15 @@ INGEST_S = 300
 class ServedDocuments:
     """The collections `notes` (text) and `pictures` (visual: a page of each colour).
 
-    url: of the API, without /v1. data: its data folder. Its models: all-MiniLM-L6-v2, `colours` (embeds pages) and
-    `citing` (a chat model with eyes).
+    folder: where theirs are. data: the data folder. url: of the API, without /v1. qdrant_url: where Qdrant's clients
+    reach the store. Its models: all-MiniLM-L6-v2, `colours` (embeds pages) and `citing` (a chat model with eyes).
     """
 
-    def __init__(self, folder: Path, url: str) -> None:
-        self.url = url
+    def __init__(self, folder: Path, url: str, qdrant_url: str) -> None:
+        self.url, self.qdrant_url = url, qdrant_url
         self.data = folder / "data"
         self.http = httpx.Client(base_url=url, timeout=180, trust_env=False)
-        self._folder = folder
+        self.folder = folder
 
     def post(self, path: str, **body: object) -> Any:
         """The JSON of the reply."""
@@ -50,11 +50,11 @@ class ServedDocuments:
 
     def page_of(self, colour: str) -> Path:
         """The file of that page."""
-        return self._folder / "pictures" / f"{colour}.png"
+        return self.folder / "pictures" / f"{colour}.png"
 
-    def ingest(self, name: str, kind: str) -> dict[str, Any]:
-        """The folder of that name, by `mlxq ingest`; its summary."""
-        command = [sys.executable, "-m", "cli.main", "ingest", str(self._folder / name), "-c", name]
+    def ingest(self, folder: Path, collection: str, kind: str) -> dict[str, Any]:
+        """By `mlxq ingest`; its summary."""
+        command = [sys.executable, "-m", "cli.main", "ingest", str(folder), "-c", collection]
         command += [f"--{kind}", "--json", "--data", str(self.data)]
         done = subprocess.run(
             command, cwd=ROOT, capture_output=True, text=True, timeout=INGEST_S, check=False
@@ -66,33 +66,45 @@ class ServedDocuments:
 
 
 @contextlib.contextmanager
-def served_documents(folder: Path) -> Iterator[ServedDocuments]:
-    """As long as it is open. Nothing of it may be left in `folder`."""
+def served_documents(folder: Path, *more: str) -> Iterator[ServedDocuments]:
+    """As long as it is open. folder: an empty one. more: models, served besides."""
     (folder / "notes").mkdir()
     for name, pages in NOTES.items():
         (folder / "notes" / name).write_bytes(text_pdf(*pages))
     (folder / "pictures").mkdir()
     for number, colour in enumerate(COLOURS):
         coloured_page(colour, number * PATCH, 3 * PATCH).save(folder / "pictures" / f"{colour}.png")
-    models = (
+    models = [
         "all-MiniLM-L6-v2",
         f"colours={teach(folder / 'colours')}",
         f"citing={make_citing(folder / 'citing')}",
-    )
+        *more,
+    ]
     options = [each for model in models for each in ("--model", model)]
     environ = {"REDIS_URL": None, "QDRANT_URL": None, "MLXQ_DATA": None}
     up = Program(
         folder / "up.log",
-        *("-m", "cli.main", "up", "--port", "0", "--data", str(folder / "data"), *options),
+        *(
+            "-m",
+            "cli.main",
+            "up",
+            "--port",
+            "0",
+            "--qdrant-port",
+            "0",
+            "--data",
+            str(folder / "data"),
+            *options,
+        ),
         **environ,
     )
     try:
         url = up.wait_for(r"starts on (\S+)", READY_S)[1]
         up.wait_for("^Ready after", READY_S)
-        served = ServedDocuments(folder, url)
+        served = ServedDocuments(folder, url, up.wait_for(r"^  Qdrant  (\S+)")[1])
         with contextlib.closing(served.http):
-            assert served.ingest("notes", "text")["pages"] == sum(map(len, NOTES.values()))
-            assert served.ingest("pictures", "visual")["pages"] == len(COLOURS)
+            assert served.ingest(folder / "notes", "notes", "text")["pages"] == sum(map(len, NOTES.values()))
+            assert served.ingest(folder / "pictures", "pictures", "visual")["pages"] == len(COLOURS)
             yield served
     finally:
         up.stop()
