@@ -10,6 +10,8 @@ class JsonFormat(msgspec.Struct, frozen=True, tag="json"):
     """The JSON schema that it fulfils, as text. None: any object."""
     param: str = "response_format"
     """The request's field that it came in, named in errors; so it is in the other formats."""
+    strict: bool = False
+    """Keywords that cannot be enforced are refused; otherwise they are notes."""
 
 
 class RegexFormat(msgspec.Struct, frozen=True, tag="regex"):

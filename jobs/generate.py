@@ -44,7 +44,7 @@ class Tool(msgspec.Struct, frozen=True):
     """JSON schema of its arguments, as text."""
     strict: bool = False
     """The arguments fulfil the schema also where the model is free to call or not, if its way of calling is one that
-    can be enforced.
+    can be enforced. Keywords that cannot be enforced are refused; otherwise they are notes.
     """
 
 

@@ -19,7 +19,9 @@ _WRAPPER = frozenset({"name", "description", "schema", "strict"})
 
 
 class AnswerSchema(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """schema: None for any JSON object. strict: the schema is kept to in either case."""
+    """schema: None for any JSON object. strict: keywords that cannot be enforced are refused, not left to chance; the
+    others are kept to in either case.
+    """
 
     name: str | None = None
     description: str | None = None
@@ -108,9 +110,10 @@ def answer_format(asked: FormatRequest) -> AnswerFormat | None:
     return given[0] if given else None
 
 
-def json_format(schema: GivenSchema, param: str) -> JsonFormat:
+def json_format(schema: GivenSchema, param: str, *, strict: bool | None = None) -> JsonFormat:
     """A schema, or its text, as a format. Raises InvalidInput for one that is nested too deeply."""
-    return JsonFormat(schema if isinstance(schema, str) else object_text(schema, param), param)
+    text = schema if isinstance(schema, str) else object_text(schema, param)
+    return JsonFormat(text, param, bool(strict))
 
 
 def refuse_given(asked: msgspec.Struct, fields: Sequence[str], instead: str) -> None:
@@ -143,18 +146,25 @@ def _openai(asked: ResponseFormat | None) -> list[AnswerFormat]:
         return []
     if asked.schema is not None and asked.json_schema is not None:
         raise _wrong("schema and json_schema contradict each other")
-    schema = asked.schema if asked.json_schema is None else _unwrapped(asked.json_schema)
+    given = AnswerSchema(schema=asked.schema, strict=asked.strict)
+    if asked.json_schema is not None:
+        given = _unwrapped(asked.json_schema, asked.strict)
     if asked.type == "json_schema" and asked.schema is None and asked.json_schema is None:
         raise _wrong("json_schema is missing")
-    return [JsonFormat() if schema is None else json_format(schema, "response_format")]
+    if given.schema is None:
+        return [JsonFormat()]
+    return [json_format(given.schema, "response_format", strict=given.strict)]
 
 
-def _unwrapped(given: JsonObject) -> JsonObject | None:
-    """The schema in what json_schema holds. Whatever has keywords of a schema, and no schema in it, is one itself."""
+def _unwrapped(given: JsonObject, strict: bool | None) -> AnswerSchema:
+    """What json_schema holds. Whatever has keywords of a schema, and no schema in it, is one itself.
+
+    strict: of such a one.
+    """
     if "schema" not in given and given.keys() - _WRAPPER:
-        return given
+        return AnswerSchema(schema=given, strict=strict)
     try:
-        return msgspec.convert(given, AnswerSchema).schema
+        return msgspec.convert(given, AnswerSchema)
     except msgspec.ValidationError as error:
         raise _wrong(f"json_schema: {clipped(str(error))}") from error
 

@@ -142,7 +142,7 @@ def _format(asked: MessagesRequest) -> JsonFormat | None:
     given = given or asked.output_format
     if given is None:
         return None
-    form = json_format(given.schema, param)
+    form = json_format(given.schema, param, strict=given.strict)
     check_format(form)
     return form
 

@@ -86,8 +86,11 @@ COSTLY = {
         ("/v1/messages", {"output_config": {"format": {"type": "json_schema", "schema": COSTLY}}, "max_tokens": 50}),
         ("/api/chat", {"format": COSTLY, "stream": False}),
         ("/v1/completions", {"guided_regex": "(?=a)b"}),
-        ("/v1/messages", {"output_format": {"type": "json_schema", "schema": {"not": {}}}, "max_tokens": 50}),
-        ("/api/chat", {"format": {"if": {}}, "stream": False}),
+        ("/v1/messages",
+         {"output_format": {"type": "json_schema", "schema": {"not": {}}, "strict": True}, "max_tokens": 50}),
+        ("/v1/chat/completions",
+         {"response_format": {"type": "json_schema", "json_schema": {"schema": {"not": {}}, "strict": True}}}),
+        ("/api/chat", {"format": {"type": "foo"}, "stream": False}),
     ],
 )  # fmt: skip
 def test_a_schema_that_cannot_be_held_to_is_a_400(stack: Stack, path: str, fields: dict[str, Any]):
@@ -95,6 +98,29 @@ def test_a_schema_that_cannot_be_held_to_is_a_400(stack: Stack, path: str, field
     reply = stack.http.post(f"{stack.url}{path}", json={"model": "tiny-chat", **asked, **fields})
     assert reply.status_code == 400, reply.text
     assert "cannot be held to" in reply.text
+
+
+NOTED = {
+    "type": "object",
+    "properties": {"a": {"type": "array", "items": {"enum": [1, 2]}, "uniqueItems": True, "maxItems": 2}},
+    "required": ["a"],
+    "not": {"required": ["b"]},
+}
+
+
+@pytest.mark.parametrize(
+    ("path", "fields"),
+    [
+        ("/v1/chat/completions", {"response_format": {"type": "json_schema", "json_schema": {"schema": NOTED}}}),
+        ("/v1/messages", {"output_config": {"format": {"type": "json_schema", "schema": NOTED}}, "max_tokens": 50}),
+        ("/api/chat", {"format": NOTED, "stream": False}),
+    ],
+)  # fmt: skip
+def test_what_cannot_be_held_to_is_a_note_unless_the_schema_is_strict(
+    stack: Stack, path: str, fields: dict[str, Any]
+):
+    reply = stack.http.post(f"{stack.url}{path}", json={"model": "tiny-chat", "messages": STORY, **fields})
+    assert reply.status_code == 200, reply.text
 
 
 def test_a_jobs_schema_that_cannot_be_held_to_is_its_error(stack: Stack):

@@ -92,12 +92,13 @@ class Grammars:
         """The whole answer has the format; `after` and `generated` as in GrammarConstraint.
 
         answers: how many will be restarted from it; here and in the other methods.
-        Raises InvalidInput, naming the field, for a format that is wrong or too complex, or has keywords that cannot be
-        enforced.
+        Raises InvalidInput, naming the field, for a format that is wrong or too complex, or is strict and has keywords
+        that cannot be enforced.
         """
         check_format(form)
         if isinstance(form, JsonFormat):
-            schema = schema_of(ANY_OBJECT if form.schema is None else form.schema, form.param, "the schema")
+            text = ANY_OBJECT if form.schema is None else form.schema
+            schema = schema_of(text, form.param, "the schema", strict=form.strict)
             grammar = LLMatcher.grammar_from_json_schema(schema)
         elif isinstance(form, RegexFormat):
             grammar = LLMatcher.grammar_from_regex(form.pattern)
@@ -261,7 +262,8 @@ def _tools_error(tools: Sequence[Tool], matcher: LLMatcher) -> InvalidInput:
     """Names the tool whose schema cannot be enforced, if it is one's."""
     for tool in tools:
         what = f"the schema of {tool.name}"
-        grammar = LLMatcher.grammar_from_json_schema(schema_of(tool.parameters, "tools", what, type="object"))
+        schema = schema_of(tool.parameters, "tools", what, strict=tool.strict, type="object")
+        grammar = LLMatcher.grammar_from_json_schema(schema)
         failed, messages = LLMatcher.validate_grammar_with_warnings(grammar, limits=LIMITS)
         if failed:
             return InvalidInput(f"{what} cannot be enforced: {reason_of(messages[0])}.", param="tools")

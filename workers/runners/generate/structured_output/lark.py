@@ -13,6 +13,7 @@ from jobs.errors import InvalidInput
 from jobs.format_limits import read_schema
 from jobs.generate import Tool
 from workers.runners.generate.structured_output.closed_schema import closed
+from workers.runners.generate.structured_output.look_around import without_look_around
 
 # A line break with the indent of eight levels, or one space: pretty or compact, and no more. Unbounded whitespace is
 # where small models get lost until max_tokens.
@@ -39,14 +40,16 @@ class CallText:
 JSON_TOOLS = CallText('<tool_call>\n{"name": "', '", "arguments": ', "}\n</tool_call>", "\n")
 
 
-def schema_of(text: str, param: str, what: str, **defaults: str) -> str:
+def schema_of(text: str, param: str, what: str, *, strict: bool, **defaults: str) -> str:
     """A JSON schema, closed and with our own options of llguidance in it, after a check that it is not too large.
 
-    defaults: keywords that it need not have. what: how messages call it. Raises InvalidInput.
+    strict: what cannot be enforced is refused; otherwise it is left out. defaults: keywords that it need not have.
+    what: how messages call it. Raises InvalidInput.
     """
     schema = read_schema(text, param, what)
     try:
-        own = {"whitespace_pattern": WHITESPACE, "lenient": False}
+        own = {"whitespace_pattern": WHITESPACE, "lenient": not strict}
+        schema = schema if strict else without_look_around(schema)
         return json.dumps({**defaults, **closed(schema), "x-guidance": own})
     except (ValueError, RecursionError) as error:
         raise InvalidInput(f"{what} is too complex: {error}.", param=param) from error
@@ -89,7 +92,8 @@ def lark_of(form: ChoiceFormat | GrammarFormat) -> str:
 
 def _call(tool: Tool, text: CallText, added: dict[str, int]) -> str:
     """The Lark expression of one call."""
-    schema = schema_of(tool.parameters, "tools", f"the schema of {tool.name}", type="object")
+    what = f"the schema of {tool.name}"
+    schema = schema_of(tool.parameters, "tools", what, strict=tool.strict, type="object")
     return f"{_literal(call_beginning(tool, text), added)} %json {schema} {_literal(text.end, added)}"
 
 

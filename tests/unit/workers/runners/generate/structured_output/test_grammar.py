@@ -3,10 +3,13 @@
 import json
 import re
 import threading
-from typing import Any
+from datetime import datetime
+from decimal import Decimal
+from typing import Any, Literal
 
 import mlx.core as mx
 import msgspec
+import pydantic
 import pytest
 from tokenizers import Tokenizer
 from transformers import PreTrainedTokenizerFast
@@ -64,8 +67,63 @@ def grammars() -> Grammars:
 )
 def test_schema_that_cannot_be_enforced_names_its_field(grammars: Grammars, schema: str, message: str):
     with pytest.raises(InvalidInput, match=re.escape(message)) as caught:
-        grammars.answer(JsonFormat(schema))
+        grammars.answer(JsonFormat(schema, strict=True))
     assert caught.value.param == "response_format"
+
+
+NOTES: list[dict[str, Any]] = [
+    {"type": "array", "items": {"type": "string"}, "uniqueItems": True},
+    {"type": "string", "format": "no-format"},
+    {"type": "object", "not": {"required": ["a"]}, "properties": {"b": {"type": "string"}}},
+    {"type": "array", "contains": {"type": "string"}},
+    {"type": "object", "dependentRequired": {"a": ["b"]}},
+    {"type": "string", "pattern": "(?=a)b"},
+    {"type": "string", "pattern": r"(a)\1"},
+    {"type": "object", "patternProperties": {"^(?!x)": {"type": "string"}}},
+    {"oneOf": [{"properties": {"a": {}}}, {"properties": {"b": {}}}]},
+]
+
+
+@pytest.mark.parametrize("schema", NOTES, ids=json.dumps)
+def test_what_cannot_be_enforced_is_a_note_unless_the_schema_is_strict(
+    grammars: Grammars, schema: dict[str, Any]
+):
+    text = json.dumps(schema)
+    with pytest.raises(InvalidInput):
+        grammars.answer(JsonFormat(text, strict=True))
+    assert not grammars.answer(JsonFormat(text)).failure
+
+    tools = [Tool("ask", parameters=json.dumps({"type": "object", "properties": {"a": schema}}))]
+    with pytest.raises(InvalidInput, match="the schema of ask"):
+        grammars.tool_calls([msgspec.structs.replace(tools[0], strict=True)], JSON_TOOLS)
+    assert not grammars.tool_calls(tools, JSON_TOOLS).failure
+
+
+class Order(pydantic.BaseModel):
+    tags: set[str]
+    price: Decimal
+    at: datetime
+    host: pydantic.IPvAnyAddress
+    size: Literal[1, 2]
+
+
+@pytest.mark.parametrize("mode", ["validation", "serialization"])
+def test_what_beside_notes_is_said_is_kept_to(
+    grammars: Grammars, mode: Literal["validation", "serialization"]
+):
+    form = json_form(Order.model_json_schema(mode=mode))
+
+    found = json.loads(text_of(answer(grammars.answer(form), 1)))
+
+    assert set(found) == {"tags", "price", "at", "host", "size"}
+    assert isinstance(found["tags"], list) and all(isinstance(tag, str) for tag in found["tags"])
+    assert datetime.fromisoformat(found["at"]) and found["size"] in (1, 2)
+
+
+@pytest.mark.parametrize("schema", ['{"type": "foo"}', '{"enum": []}', '{"type": "string", "pattern": "("}'])
+def test_what_is_no_schema_is_refused_in_any_case(grammars: Grammars, schema: str):
+    with pytest.raises(InvalidInput):
+        grammars.answer(JsonFormat(schema))
 
 
 TOO_MUCH: list[dict[str, Any]] = [
@@ -89,7 +147,7 @@ TOO_MUCH: list[dict[str, Any]] = [
 @pytest.mark.parametrize("schema", TOO_MUCH, ids=lambda schema: json.dumps(schema)[:40])
 def test_schema_that_is_wrong_or_too_much_is_refused_at_once(grammars: Grammars, schema: dict[str, Any]):
     with pytest.raises(InvalidInput) as caught:
-        grammars.answer(JsonFormat(json.dumps(schema), "format"))
+        grammars.answer(JsonFormat(json.dumps(schema), "format", strict=True))
     assert caught.value.param == "format"
     assert len(caught.value.message) < 500 and "\n" not in caught.value.message
 
@@ -99,7 +157,7 @@ def test_schema_that_is_wrong_or_too_much_is_refused_at_once(grammars: Grammars,
 )
 def test_tool_whose_schema_is_wrong_or_too_much_is_named(grammars: Grammars, schema: dict[str, Any]):
     with pytest.raises(InvalidInput) as caught:
-        grammars.tool_calls([CLOCK, Tool("big", "", json.dumps(schema))], JSON_TOOLS)
+        grammars.tool_calls([CLOCK, Tool("big", "", json.dumps(schema), strict=True)], JSON_TOOLS)
     assert caught.value.param == "tools"
     assert len(caught.value.message) < 500 and "\n" not in caught.value.message
 
@@ -271,7 +329,7 @@ def test_strict_tool_whose_schema_cannot_be_enforced_is_refused(grammars: Gramma
     [
         ([CLOCK], "other", "tool_choice"),
         ([], None, "tool_choice"),
-        ([Tool("x", parameters='{"not":{}}')], None, "tools"),
+        ([Tool("x", parameters='{"not":{}}', strict=True)], None, "tools"),
         ([CLOCK, Tool("x", parameters="[]")], None, "tools"),
     ],
 )
