@@ -156,7 +156,7 @@ async def test_logprobs_are_told_only_when_asked_for(
                 "type": "json_schema",
                 "json_schema": {"name": "n", "strict": True, "schema": {"type": "object"}},
             },
-            JsonFormat('{"type":"object"}'),
+            JsonFormat('{"type":"object"}', strict=True),
         ),
     ],
 )
