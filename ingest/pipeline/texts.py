@@ -64,6 +64,8 @@ class TextStage:
         self._counts = counts
         self._ingested_at = ingested_at
         self._jobs = asyncio.Semaphore(MAX_JOBS)
+        self._turn = asyncio.Lock()
+        """Of the section whose jobs are sent: the first is stored first, where all would be stored at the end."""
 
     async def chunks(self, pages: Sequence[Page], path: HeadingPath) -> list[Chunk]:
         """Of a section. path: the headings above it, and afterwards above the next one."""
@@ -75,7 +77,7 @@ class TextStage:
         Raises PipelineStopped.
         """
         made = _Made([], [], [])
-        async with asyncio.TaskGroup() as parts:
+        async with asyncio.TaskGroup() as parts, self._turn:
             for start in range(0, len(chunks), CHUNKS_A_JOB):
                 await self._jobs.acquire()
                 parts.create_task(self._embed_part(work, chunks[start : start + CHUNKS_A_JOB], made))

@@ -15,7 +15,7 @@ from ingest.documents.process.process import ReadingUnavailable
 from ingest.documents.wants import RenderBudget
 from ingest.manifest.manifest import FingerprintChanged
 from ingest.pipeline.progress import Progress
-from ingest.pipeline.texts import SECTION_PAGES
+from ingest.pipeline.texts import CHUNKS_A_JOB, MAX_JOBS, SECTION_PAGES
 from ingest.pipeline.waits import PipelineStopped
 from ingest.pipeline.work import DocumentWork
 from ingest.qdrant.bulk import UpsertFailed
@@ -42,6 +42,26 @@ async def test_every_page_of_every_document_is_stored_once_in_both_kinds(bench: 
     assert len(bench.reader.reads) == 2  # once for both kinds
     assert max(bench.collections.upserts) <= 32  # 16, or a section of text
     assert (bench.queue.jobs, bench.left()) == ({}, [])
+
+
+async def test_sections_of_text_are_sent_one_after_the_other(bench: Bench):
+    bench.documents(a=2)
+    bench.reader.documents["a"] = [
+        page("a", number, text="\n".join(f"line {line} of {number}" for line in range(CHUNKS_A_JOB)))
+        for number in range(1, 3 * SECTION_PAGES + 1)
+    ]
+    sent = list[int]()
+    bench.queue.before_submit = lambda job: sent.append(int(str(job.inputs[0]).rpartition(" ")[2]))
+    bench.queue.gate.clear()
+    run = asyncio.create_task(bench.run("text"))
+
+    async def all_are_read() -> bool:
+        return bench.reader.pages_read == 3 * SECTION_PAGES and len(sent) == MAX_JOBS
+
+    await until_async(all_are_read)
+    bench.queue.gate.set()
+    await run
+    assert sent == sorted(sent)
 
 
 async def test_a_point_tells_where_its_page_is_and_has_its_vectors(bench: Bench):
