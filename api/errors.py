@@ -15,6 +15,7 @@ from starlette.responses import Response
 
 from jobs import errors
 from jobs.search.errors import (
+    CollectionBusy,
     DocumentGone,
     DocumentUnreadable,
     StoreUnavailable,
@@ -34,6 +35,7 @@ _STATUS: dict[type[errors.JobError], int] = {
     UnknownDocument: 404,
     errors.IdempotencyConflict: 409,
     errors.JobCanceled: 409,
+    CollectionBusy: 409,
     DocumentGone: 410,
     DocumentUnreadable: 422,
     errors.Overloaded: 429,
@@ -101,6 +103,7 @@ LATER = (
     errors.NoWorker,
     errors.ModelChanged,
     StoreUnavailable,
+    CollectionBusy,
 )
 """Errors that pass: the reply says when to try again."""
 

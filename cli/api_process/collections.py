@@ -70,6 +70,12 @@ class LateCollections:
     async def document(self, collection: str, document: str) -> DocumentInfo:
         return await (await self._opened()).document(collection, document)
 
+    async def remove_document(self, collection: str, document: str) -> None:
+        await (await self._opened()).remove_document(collection, document)
+
+    async def remove_collection(self, collection: str) -> None:
+        await (await self._opened()).remove_collection(collection)
+
     async def _opened(self) -> "CollectionSearch":
         if self._opening is None:
             self._opening = asyncio.create_task(self._open())

@@ -8,7 +8,7 @@ from cli.ingest.request import IngestRequest, existing, passwords_in
 from cli.ingest.status import show_errors, show_status
 from cli.options.ingest import ACTIONS
 from ingest.manifest.database import ManifestUnusable
-from ingest.manifest.lock import CollectionBusy
+from jobs.search.errors import CollectionBusy
 from jobs.settings import Settings
 
 DEFAULT_COLLECTION = "documents"

@@ -8,15 +8,13 @@ from qdrant_client.http.exceptions import UnexpectedResponse
 from ingest.collections import layout
 from ingest.collections.documents import StoredDocument, stored_documents
 from ingest.collections.fingerprint import Fingerprint, FingerprintMismatch
-from ingest.collections.generations import generations, stored_halves
+from ingest.collections.generations import stored_halves
 from ingest.collections.layout import KINDS, Kind, stored_name
+from ingest.collections.removal import everywhere, of_documents, remove_documents
 from ingest.collections.schema import Schema, schema
 from ingest.qdrant.bulk import BulkPoint, BulkWriter
 
 CONFLICT = 409
-
-MAX_PER_FILTER = 500
-"""Documents that one filter names."""
 
 
 class Collections:
@@ -71,15 +69,12 @@ class Collections:
 
     def set_paths(self, name: str, document: str, paths: Sequence[str]) -> None:
         """The document lies there (at least one path), and no longer where it lay."""
-        for stored in self._everywhere(name):
-            self._client.set_payload(stored, {layout.PATHS: list(paths)}, points=_of_documents([document]))
+        for stored in everywhere(self._client, name):
+            self._client.set_payload(stored, {layout.PATHS: list(paths)}, points=of_documents([document]))
 
     def remove_documents(self, name: str, documents: Sequence[str]) -> None:
         """All of their points, of both kinds and all generations."""
-        for stored in self._everywhere(name):
-            for start in range(0, len(documents), MAX_PER_FILTER):
-                chosen = _of_documents(documents[start : start + MAX_PER_FILTER])
-                self._client.delete(stored, models.FilterSelector(filter=chosen))
+        remove_documents(self._client, name, documents)
 
     def documents(self, name: str, kind: Kind) -> Iterator[StoredDocument]:
         """All that the collection has something of, in no order."""
@@ -89,9 +84,6 @@ class Collections:
         if kind in self._made:
             return stored_name(name, kind, self._made[kind])
         return stored_halves(self._client).get((name, kind), stored_name(name, kind))
-
-    def _everywhere(self, name: str) -> list[str]:
-        return [each for kind in KINDS for each in generations(self._client, name, kind)]
 
     def _create(self, stored: str, wanted: Schema, fingerprint: Fingerprint) -> None:
         try:
@@ -104,11 +96,6 @@ class Collections:
         except UnexpectedResponse as error:
             if error.status_code != CONFLICT:  # somebody else has made it meanwhile
                 raise
-
-
-def _of_documents(documents: Sequence[str]) -> models.Filter:
-    one_of = models.MatchAny(any=list(documents))
-    return models.Filter(must=[models.FieldCondition(key=layout.DOCUMENT, match=one_of)])
 
 
 def _sizes(info: models.CollectionInfo) -> dict[str, int]:

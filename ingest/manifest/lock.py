@@ -8,10 +8,7 @@ from collections.abc import Generator
 from pathlib import Path
 
 from jobs.process.private_folder import read_pid
-
-
-class CollectionBusy(Exception):
-    """Another ingest writes into the collection; the message says what to do."""
+from jobs.search.errors import CollectionBusy
 
 
 @contextlib.contextmanager

@@ -1,5 +1,6 @@
 """The Collections (jobs.search) in service: searches, and what there is to be found."""
 
+import asyncio
 from pathlib import Path
 
 from qdrant_client import AsyncQdrantClient
@@ -12,6 +13,7 @@ from ingest.pages.marked import marked
 from ingest.pages.viewer import PageViewer
 from ingest.queries.embedding import QueryEmbedder
 from ingest.queries.perform import Queue
+from ingest.scan.removal import Removal
 from ingest.search.found import Found
 from ingest.search.rerank import Reranker
 from ingest.search.retrieval import Retrieval
@@ -46,6 +48,7 @@ class CollectionSearch:
         """Who has made these closes them."""
         self._viewer = viewer
         self._contents = Contents(client)
+        self._removal = Removal(settings)
         embedder = QueryEmbedder(queue, settings)
         self._heatmaps = Heatmaps(client, embedder)
         reranker = Reranker(queue, self._image_of, self._text_of, settings)
@@ -114,6 +117,16 @@ class CollectionSearch:
     async def document(self, collection: str, document: str) -> DocumentInfo:
         """One of them."""
         return await self._contents.document(collection, document)
+
+    async def remove_document(self, collection: str, document: str) -> None:
+        """Its points; the manifest forgets it."""
+        await self._contents.document(collection, document)
+        await asyncio.to_thread(self._removal.document, collection, document)
+
+    async def remove_collection(self, collection: str) -> None:
+        """All of it."""
+        await self._contents.parts((collection,))
+        await asyncio.to_thread(self._removal.collection, collection)
 
     async def _document(self, page: PageRef) -> DocumentInfo:
         """Raises UnknownDocument also where it has no such page."""

@@ -71,3 +71,14 @@ class Collections(Protocol):
     async def document(self, collection: str, document: str) -> DocumentInfo:
         """Raises UnknownDocument."""
         ...
+
+    async def remove_document(self, collection: str, document: str) -> None:
+        """From the collection; its files stay, and are ingested again where they are found again.
+
+        Raises UnknownDocument, CollectionBusy.
+        """
+        ...
+
+    async def remove_collection(self, collection: str) -> None:
+        """With all of its documents; their files stay. Raises CollectionBusy."""
+        ...

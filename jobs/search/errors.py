@@ -15,6 +15,12 @@ class UnknownDocument(InvalidInput):
     code = "document_not_found"
 
 
+class CollectionBusy(JobError):
+    """An ingest writes into the collection. Wait for its end, or stop it."""
+
+    code = "collection_busy"
+
+
 class DocumentGone(JobError):
     """The document's file has moved, or its content is another one now. Run `mlxq ingest` on its folder again."""
 

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import openai
 import pytest
 
-from jobs.search.errors import StoreUnavailable
+from jobs.search.errors import CollectionBusy, StoreUnavailable
 from jobs.search.query import PageFilter
 from tests.conformance.conftest import Serve
 from tests.support.memory_queue import MemoryQueue
@@ -98,6 +98,23 @@ def test_stores_and_their_files_are_listed_page_by_page(client: openai.OpenAI):
     assert one.attributes == {"path": CATS.path, "filename": "cats & dogs.pdf", "pages": 3}
 
 
+def test_a_file_leaves_its_store_and_a_store_goes(client: openai.OpenAI):
+    gone = client.vector_stores.files.delete(CATS.id, vector_store_id="documents")
+    assert (gone.id, gone.deleted, gone.object) == (CATS.id, True, "vector_store.file.deleted")
+    assert CATS.id not in [each.id for each in client.vector_stores.files.list("documents")]
+    store = client.vector_stores.delete("notes")
+    assert (store.id, store.deleted, store.object) == ("notes", True, "vector_store.deleted")
+    assert [each.id for each in client.vector_stores.list()] == ["documents"]
+
+
+def test_a_store_that_an_ingest_writes_into_is_kept_until_later(
+    client: openai.OpenAI, collections: MemoryCollections
+):
+    collections.failure = CollectionBusy()
+    with pytest.raises(openai.ConflictError, match="Wait for its end"):
+        client.vector_stores.delete("documents")
+
+
 def test_what_is_not_there_is_not_found(client: openai.OpenAI):
     with pytest.raises(openai.NotFoundError):
         client.vector_stores.retrieve("attic")
@@ -105,11 +122,16 @@ def test_what_is_not_there_is_not_found(client: openai.OpenAI):
         client.vector_stores.search("attic", query="a")
     with pytest.raises(openai.NotFoundError):
         client.vector_stores.files.retrieve("0" * 64, vector_store_id="documents")
+    with pytest.raises(openai.NotFoundError):
+        client.vector_stores.files.delete("0" * 64, vector_store_id="documents")
+    with pytest.raises(openai.NotFoundError):
+        client.vector_stores.delete("attic")
 
 
 def test_what_comes_in_by_ingest_alone_is_a_bad_request_that_says_so(client: openai.OpenAI):
     for asking in (
         lambda: client.vector_stores.create(name="new"),
+        lambda: client.vector_stores.update("documents", name="new"),
         lambda: client.vector_stores.files.create("documents", file_id=CATS.id),
         lambda: client.files.create(file=("a.txt", b"text"), purpose="assistants"),
     ):

@@ -1,6 +1,5 @@
 """OpenAI's vector stores: collections under another name. Their files are the documents that `mlxq ingest` took."""
 
-from pathlib import PurePath
 from typing import Annotated, Literal
 
 import msgspec
@@ -9,6 +8,16 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from api.dialects.dialect import Dialect, json_response
+from api.dialects.openai.vector_replies import (
+    VectorStoreDeletedReply,
+    VectorStoreFileDeletedReply,
+    VectorStoreFileListReply,
+    VectorStoreFileReply,
+    VectorStoreListReply,
+    VectorStoreReply,
+    file_reply,
+    store_reply,
+)
 from api.dialects.openai.vector_search import (
     VectorSearchReply,
     VectorSearchRequest,
@@ -20,8 +29,7 @@ from api.requests.body import decode_query
 from api.route import add_route
 from api.work.perform import CancelOnDisconnect
 from jobs.errors import InvalidInput
-from jobs.search.documents import CollectionInfo, DocumentInfo
-from jobs.search.errors import StoreUnavailable, UnknownCollection, UnknownDocument
+from jobs.search.errors import CollectionBusy, StoreUnavailable, UnknownCollection, UnknownDocument
 
 
 class ListQuery(msgspec.Struct, frozen=True, kw_only=True):
@@ -30,59 +38,6 @@ class ListQuery(msgspec.Struct, frozen=True, kw_only=True):
     after: str | None = None
     limit: Annotated[int, msgspec.Meta(ge=1, le=100)] = 20
     order: Literal["asc", "desc"] = "desc"
-
-
-class FileCounts(msgspec.Struct, frozen=True, kw_only=True):
-    in_progress: int = 0
-    completed: int
-    failed: int = 0
-    cancelled: int = 0
-    total: int
-
-
-class VectorStoreReply(msgspec.Struct, frozen=True, kw_only=True):
-    """id, name: the collection's name. created_at, usage_bytes: not known, 0."""
-
-    id: str
-    object: Literal["vector_store"] = "vector_store"
-    created_at: int = 0
-    name: str
-    usage_bytes: int = 0
-    file_counts: FileCounts
-    status: Literal["completed"] = "completed"
-    expires_after: None = None
-    expires_at: int | None = None
-    last_active_at: int | None = None
-    metadata: dict[str, str] = {}
-
-
-class VectorStoreListReply(msgspec.Struct, frozen=True, kw_only=True):
-    object: Literal["list"] = "list"
-    data: list[VectorStoreReply]
-    first_id: str | None
-    last_id: str | None
-    has_more: bool
-
-
-class VectorStoreFileReply(msgspec.Struct, frozen=True, kw_only=True):
-    """id: the document's. attributes: path, filename and pages."""
-
-    id: str
-    object: Literal["vector_store.file"] = "vector_store.file"
-    created_at: int
-    vector_store_id: str
-    usage_bytes: int = 0
-    status: Literal["completed"] = "completed"
-    last_error: None = None
-    attributes: dict[str, str | float | bool]
-
-
-class VectorStoreFileListReply(msgspec.Struct, frozen=True, kw_only=True):
-    object: Literal["list"] = "list"
-    data: list[VectorStoreFileReply]
-    first_id: str | None
-    last_id: str | None
-    has_more: bool
 
 
 _STORES = reading("search", VectorStoreListReply, InvalidInput, StoreUnavailable, query=ListQuery)
@@ -99,6 +54,18 @@ _SEARCH = Operation(
     body=(VectorSearchRequest,),
     example={"query": "how long is a lease?", "max_num_results": 3},
 )
+_DELETE_STORE = Operation(
+    "DELETE",
+    "search",
+    {200: (VectorStoreDeletedReply,)},
+    (UnknownCollection, CollectionBusy, StoreUnavailable, *ASKS),
+)
+_DELETE_FILE = Operation(
+    "DELETE",
+    "search",
+    {200: (VectorStoreFileDeletedReply,)},
+    (UnknownCollection, UnknownDocument, CollectionBusy, StoreUnavailable, *ASKS),
+)
 _REFUSED = Operation("POST", "search", {}, (InvalidInput, *ASKS))
 
 _decoder = msgspec.json.Decoder(VectorSearchRequest)
@@ -114,7 +81,10 @@ class VectorStores(Dialect):
         add_route(app, store, self.retrieve_vector_store, _STORE)
         add_route(app, f"{store}/files", self.list_vector_store_files, _FILES)
         add_route(app, f"{store}/files/{{file_id}}", self.retrieve_vector_store_file, _FILE)
+        add_route(app, store, self.delete_vector_store, _DELETE_STORE)
+        add_route(app, f"{store}/files/{{file_id}}", self.delete_vector_store_file, _DELETE_FILE)
         add_route(app, "/v1/vector_stores", self.create_vector_store, _REFUSED)
+        add_route(app, store, self.update_vector_store, _REFUSED)
         add_route(app, f"{store}/files", self.create_vector_store_file, _REFUSED)
         add_route(app, "/v1/files", self.create_file, _REFUSED)
 
@@ -129,7 +99,7 @@ class VectorStores(Dialect):
     async def list_vector_stores(self, request: Request) -> Response:
         """All collections, by name."""
         query = decode_query(request, ListQuery)
-        found = [_store_reply(each) for each in await self.collections.list_collections()]
+        found = [store_reply(each) for each in await self.collections.list_collections()]
         left = [each for each in found if query.after is None or each.id > query.after]
         shown = left[: query.limit]
         reply = VectorStoreListReply(
@@ -145,7 +115,7 @@ class VectorStores(Dialect):
         name = request.path_params["vector_store_id"]
         for each in await self.collections.list_collections():
             if each.name == name:
-                return json_response(msgspec.json.encode(_store_reply(each)))
+                return json_response(msgspec.json.encode(store_reply(each)))
         raise UnknownCollection
 
     async def list_vector_store_files(self, request: Request) -> Response:
@@ -154,7 +124,7 @@ class VectorStores(Dialect):
         found = await self.collections.list_documents(
             request.path_params["vector_store_id"], after=query.after, limit=query.limit
         )
-        shown = [_file_reply(each) for each in found.documents]
+        shown = [file_reply(each) for each in found.documents]
         reply = VectorStoreFileListReply(
             data=shown,
             first_id=shown[0].id if shown else None,
@@ -167,7 +137,25 @@ class VectorStores(Dialect):
         """One document."""
         asked = request.path_params
         found = await self.collections.document(asked["vector_store_id"], asked["file_id"])
-        return json_response(msgspec.json.encode(_file_reply(found)))
+        return json_response(msgspec.json.encode(file_reply(found)))
+
+    async def delete_vector_store(self, request: Request) -> Response:
+        """A collection with all that it has. Its documents' files stay where they are."""
+        name = request.path_params["vector_store_id"]
+        await self.collections.remove_collection(name)
+        return json_response(msgspec.json.encode(VectorStoreDeletedReply(id=name)))
+
+    async def delete_vector_store_file(self, request: Request) -> Response:
+        """A document leaves a collection. Where `mlxq ingest` finds its file again, it is ingested again."""
+        asked = request.path_params
+        await self.collections.remove_document(asked["vector_store_id"], asked["file_id"])
+        return json_response(msgspec.json.encode(VectorStoreFileDeletedReply(id=asked["file_id"])))
+
+    async def update_vector_store(self, request: Request) -> Response:
+        """Always refused: a collection keeps its name, and no metadata but those of its vectors."""
+        raise InvalidInput(
+            "A vector store keeps its name, and has no metadata: `mlxq ingest FOLDER --into NAME` makes another one."
+        )
 
     async def create_vector_store(self, request: Request) -> Response:
         """Always refused: a collection is made by `mlxq ingest`."""
@@ -186,21 +174,3 @@ class VectorStores(Dialect):
         raise InvalidInput(
             "Files are not uploaded: `mlxq ingest FOLDER --into NAME` reads them where they lie."
         )
-
-
-def _store_reply(info: CollectionInfo) -> VectorStoreReply:
-    counts = FileCounts(completed=info.documents, total=info.documents)
-    return VectorStoreReply(id=info.name, name=info.name, file_counts=counts)
-
-
-def _file_reply(info: DocumentInfo) -> VectorStoreFileReply:
-    return VectorStoreFileReply(
-        id=info.document,
-        created_at=int(info.ingested_at),
-        vector_store_id=info.collection,
-        attributes={
-            "path": info.paths[0],
-            "filename": PurePath(info.paths[0]).name,
-            "pages": info.pages,
-        },
-    )

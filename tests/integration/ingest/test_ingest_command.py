@@ -11,6 +11,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+import openai
 import pytest
 
 from cli.main import main
@@ -40,8 +41,14 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     }
     up = Program(folder / "up.log", "-m", "cli.main", "up", "--port", "0", **environ)
     up.wait_for("Ready after", READY_S)
+    (folder / "url").write_text(up.wait_for(r"starts on (http://\S+)")[1])
     yield folder / "data"
     up.stop()
+
+
+@pytest.fixture
+def url(data: Path) -> str:
+    return (data.parent / "url").read_text()
 
 
 @pytest.fixture(autouse=True)
@@ -198,6 +205,34 @@ def test_a_second_ingest_into_one_collection_is_refused(
         assert main(command(tmp_path, "-c", "held")) == 1
 
     assert f"pid {os.getpid()}" in capsys.readouterr().err
+
+
+def test_what_is_removed_over_http_is_forgotten_and_ingested_again(
+    data: Path, url: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    write(tmp_path / "a.pdf", "The apple.")
+    write(tmp_path / "b.pdf", "The boat.")
+    ingest(capsys, tmp_path, "-c", "removed")
+    with openai.OpenAI(base_url=f"{url}/v1", api_key="unused", max_retries=0) as client:
+        files = {
+            Path(str((each.attributes or {})["path"])).name: each.id
+            for each in client.vector_stores.files.list("removed")
+        }
+        client.vector_stores.files.delete(files["a.pdf"], vector_store_id="removed")
+        assert list(pages(data, "removed")) == ["The boat."]
+
+        _, done = ingest(capsys, tmp_path, "-c", "removed")
+        assert (done["documents"], done["unchanged"]) == (1, 1)
+        assert sorted(pages(data, "removed")) == ["The apple.", "The boat."]
+
+        manifests = manifest_path(Settings(data=data)).parent
+        with hold_collection(manifests, "removed"), pytest.raises(openai.ConflictError, match="Another"):
+            client.vector_stores.delete("removed")
+        client.vector_stores.delete("removed")
+        assert "removed" not in [each.id for each in client.vector_stores.list()]
+
+    _, done = ingest(capsys, tmp_path, "-c", "removed", "--text")
+    assert done["documents"] == 2
 
 
 def test_a_collection_that_the_store_has_lost_is_made_anew(

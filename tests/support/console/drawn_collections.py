@@ -132,6 +132,15 @@ class DrawnCollections:
         self._meet("document")
         return _info(self._one(collection, document))
 
+    async def remove_document(self, collection: str, document: str) -> None:
+        self._meet("remove_document")
+        self.documents.remove(self._one(collection, document))
+
+    async def remove_collection(self, collection: str) -> None:
+        self._meet("remove_collection")
+        for each in list(self._in(collection)):
+            self.documents.remove(each)
+
     def _meet(self, method: str) -> None:
         if method in self.failures:
             raise self.failures[method]

@@ -162,6 +162,15 @@ class MemoryCollections:
         self._meet()
         return _info(self._one(collection, document))
 
+    async def remove_document(self, collection: str, document: str) -> None:
+        self._meet()
+        self._documents.remove(self._one(collection, document))
+
+    async def remove_collection(self, collection: str) -> None:
+        self._meet()
+        for each in list(self._in(collection)):
+            self._documents.remove(each)
+
     def _meet(self) -> None:
         if self.failure:
             raise self.failure

@@ -6,6 +6,7 @@ import pytest
 from jobs import errors
 from jobs.ingests.ingests import FolderNotAllowed
 from jobs.search.errors import (
+    CollectionBusy,
     DocumentGone,
     DocumentUnreadable,
     StoreUnavailable,
@@ -42,6 +43,7 @@ STATUSES = [
     (errors.InternalError(), 500, "server_error"),
     (UnknownCollection(param="collection"), 404, "invalid_request_error"),
     (UnknownDocument(), 404, "invalid_request_error"),
+    (CollectionBusy(), 409, "invalid_request_error"),
     (DocumentGone(), 410, "invalid_request_error"),
     (DocumentUnreadable(), 422, "invalid_request_error"),
     (StoreUnavailable(), 503, "server_error"),
