@@ -43,7 +43,7 @@ tools: .venv/.stamp-tools  ## what tests, checks and benches need on top of it
 	@$(INSTALL) -r requirements-dev.txt $(EXPORTER)
 	@touch $@
 
-demo: setup  ## Redis, API and worker on real sentences, in a minute
+demo: setup  ## Redis, API and worker on real sentences and PDFs, in a minute
 	@$(BIN)/python examples/demo.py
 
 test: tools  ## all tests, two files at a time: unit, integration with real Redis and MLX, a short chaos run

@@ -3,6 +3,7 @@
 import argparse
 import json
 import os
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -100,3 +101,10 @@ def child_environ(settings: Settings) -> dict[str, str]:
     root = str(Path(__file__).parent.parent)
     environ["PYTHONPATH"] = os.pathsep.join(filter(None, [root, environ.get("PYTHONPATH")]))
     return environ
+
+
+def data_option(settings: Settings) -> str:
+    """What other commands need to find the same data folder: nothing, or the option with a blank before it."""
+    if settings.data == Settings.model_fields["data"].default:
+        return ""
+    return f" --data {shlex.quote(str(settings.data))}"

@@ -25,6 +25,7 @@ ROOT = Path(__file__).parent.parent
 MODEL = "all-MiniLM-L6-v2"
 CHAT = "tiny-chat"
 CHAT_FOLDER = ROOT / "examples" / "tiny_chat" / "model"
+PAPERS = ROOT / "examples" / "papers"
 SENTENCES = [
     "The soup needs more salt and a little lemon.",
     "Knead the dough until it no longer sticks to the bowl.",
@@ -52,6 +53,7 @@ SENTENCES = [
     "The old oak lost a branch in the storm.",
 ]
 QUERIES = ["How do I bake a loaf?", "finding a bug in my program", "planets and their satellites"]
+QUESTIONS = ["How much is the deposit?", "The boiler says E13.", "How hard do I pump my tyres?"]
 _HTTP = build_opener(ProxyHandler({}))  # the service is on this machine, whatever proxy the user has
 
 
@@ -64,6 +66,7 @@ def main() -> int:
             show_neighbours(url)
             show_job(url)
             show_chat(url)
+            show_documents(url, folder)
             show_queue(url)
     except KeyboardInterrupt:
         print("\nStopped.")
@@ -75,6 +78,7 @@ Everything is stopped again. To go on:
   .venv/bin/mlxq up                 # Redis, API and worker, until Ctrl-C
   curl http://127.0.0.1:8000/v1/embeddings -H 'Content-Type: application/json' \\
     -d '{{"model": "{MODEL}", "input": ["a cat", "a kitten"]}}'
+  .venv/bin/mlxq ingest ~/Documents  # in another terminal; then: .venv/bin/mlxq search "QUERY"
   .venv/bin/mlxq up --model MODEL    # your own: a folder or a Hugging Face name; may be repeated
 README.md says the rest; examples/ has a script for each task.""")
     return 0
@@ -183,6 +187,24 @@ def show_chat(url: str) -> None:
     print(f"\n\n{len(told_at)} pieces, 95 % of them within {most_ms:.0f} ms of the last one.")
     job = ask(f"{url}/v1/jobs/{bulk['id']}?wait=60")
     print(f"The bulk job: {job['status']}, {len(job['result']['data'])} vectors.")
+
+
+def show_documents(url: str, folder: Path) -> None:
+    """A folder of PDFs, made searchable, and pages that answer questions."""
+    print(f"\nmlxq ingest {PAPERS.relative_to(ROOT)}")
+    started = time.monotonic()
+    command = [sys.executable, "-m", "cli.main", "ingest", str(PAPERS), "--data", str(folder)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        sys.exit(f"The documents were not ingested:\n{done.stdout}{done.stderr}")
+    for line in done.stdout.splitlines():
+        print(f"  {line}")
+    print("\nPOST /v1/search: the pages that answer.")
+    hits = [ask(f"{url}/v1/search", {"query": question, "limit": 1})["hits"][0] for question in QUESTIONS]
+    elapsed_s = time.monotonic() - started
+    for question, hit in zip(QUESTIONS, hits, strict=True):
+        print(f"\n  {question}\n    {Path(hit['paths'][0]).name}, page {hit['page']}: {hit['snippet'][:90]}")
+    print(f"\nFrom the folder to the pages: {elapsed_s:.1f} s.")
 
 
 def show_queue(url: str) -> None:

@@ -9,15 +9,17 @@ import msgspec
 
 from cli.cannot_do import CannotDo
 from cli.processes import event_loop
-from cli.search.connected import Connected, connected_with_queue
+from cli.search.connected import Connected, connected, connected_with_queue
 from cli.search.filters import page_filter
-from cli.search.printed import shown_path
-from jobs.errors import JobError
+from cli.search.printed import printed, shown_path
+from jobs.errors import JobError, UnknownModel
 from jobs.generate import GenerateJob
 from jobs.job import Lane, SubmitOptions
 from jobs.process.colour import paint
 from jobs.search.citations import cited
+from jobs.search.query import SearchQuery
 from jobs.search.question import NOT_FOUND, PreparedAnswer, Question, Source
+from jobs.search.reply import SearchReply
 from jobs.settings import Settings
 
 
@@ -33,18 +35,28 @@ class Answer(msgspec.Struct, frozen=True):
 def ask(settings: Settings, options: argparse.Namespace) -> int:
     """Raises: CannotDo."""
     try:
-        question = Question(
-            text=options.question,
-            collections=tuple(options.collection or ()),
-            filter=page_filter(options.filter or ()),
-            model=options.chat_model,
-            rerank_model=options.rerank,
-            stream=True,
-        )
-        write = _nothing if options.json else _write
-        prepared, answer = event_loop.run(_ask(settings, question, write))
+        return _asked(settings, options)
     except JobError as error:
         raise CannotDo(error.message) from error
+
+
+def _asked(settings: Settings, options: argparse.Namespace) -> int:
+    question = Question(
+        text=options.question,
+        collections=tuple(options.collection or ()),
+        filter=page_filter(options.filter or ()),
+        model=options.chat_model,
+        rerank_model=options.rerank,
+        stream=True,
+    )
+    write = _nothing if options.json else _write
+    try:
+        prepared, answer = event_loop.run(_ask(settings, question, write))
+    except UnknownModel as error:
+        if options.json or options.chat_model:
+            raise
+        _show_pages(settings, question, error.message)
+        return 0
     citations = cited(answer, prepared.sources)
     if options.json:
         print(msgspec.json.encode(Answer(answer, citations, prepared.sources, prepared.notes)).decode())
@@ -55,6 +67,28 @@ def ask(settings: Settings, options: argparse.Namespace) -> int:
     for note in prepared.notes:
         print(f"{paint('note:', 'yellow', sys.stderr)} {note}", file=sys.stderr)
     return 0
+
+
+def _show_pages(settings: Settings, question: Question, why: str) -> None:
+    """Instead of an answer that no model can write: the pages that one would be shown."""
+    reply = event_loop.run(_pages(settings, question))
+    for line in printed(reply, lambda text: paint(text, "bold", sys.stdout)):
+        print(line)
+    for note in (f"These pages may hold the answer. {why}", *reply.notes):
+        print(f"{paint('note:', 'yellow', sys.stderr)} {note}", file=sys.stderr)
+
+
+async def _pages(settings: Settings, question: Question) -> SearchReply:
+    async with connected(settings) as collections:
+        return await collections.search(
+            SearchQuery(
+                text=question.text,
+                collections=question.collections,
+                filter=question.filter,
+                limit=question.sources,
+                rerank_model=question.rerank_model,
+            )
+        )
 
 
 async def _ask(

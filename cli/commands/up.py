@@ -6,6 +6,7 @@ import socket
 import sys
 from collections.abc import Generator, Sequence
 
+from cli.configuration import data_option
 from cli.processes import event_loop
 from cli.processes.listener import listen, listen_locally, local_url
 from cli.processes.own_redis import keep_running
@@ -78,7 +79,7 @@ async def _run(
 
     async def beside() -> None:
         async with asyncio.TaskGroup() as group:
-            group.create_task(announce_when_ready(url, names))
+            group.create_task(announce_when_ready(url, names, data_option(settings)))
             if redis is not None:
                 group.create_task(keep_running(redis))
 

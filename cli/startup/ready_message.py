@@ -19,18 +19,19 @@ log = logging.getLogger(__name__)
 POLL_S = 0.2
 
 
-async def announce_when_ready(url: str, names: Sequence[str]) -> None:
-    """Waits for the service at this URL, and prints. names: under which our models are served.
+async def announce_when_ready(url: str, names: Sequence[str], where: str = "") -> None:
+    """Waits for the service at this URL, and prints. names: under which our models are served. where: the options by
+    which other commands find it.
 
     Raises nothing: a message that fails must not end what runs beside it.
     """
     try:
-        await _announce(url, names)
+        await _announce(url, names, where)
     except Exception:
         log.exception("The service could not be announced")
 
 
-async def _announce(url: str, names: Sequence[str]) -> None:
+async def _announce(url: str, names: Sequence[str], where: str) -> None:
     started = time.monotonic()
     while await asyncio.to_thread(_get, f"{url}/ready") is None:  # noqa: ASYNC110 - it is another process
         await asyncio.sleep(POLL_S)
@@ -43,6 +44,10 @@ async def _announce(url: str, names: Sequence[str]) -> None:
     print(f"{ready} Try:" if models else ready)
     for command in curl_examples(url, models):
         print(f"  {command}")
+    if any(model.get("task") == "embed" for model in models):
+        print(
+            f"Or with documents: mlxq ingest ~/Documents{where}, then mlxq search 'QUERY'{where}, or {url}/ui/"
+        )
     print(f"API documentation: {url}/docs. Ctrl-C ends everything.", flush=True)
 
 

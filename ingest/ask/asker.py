@@ -79,7 +79,8 @@ class Asker:
         writers = [each for each in models if each.task == "generate" and each.is_announced]
         if not writers:
             raise UnknownModel(
-                "No worker serves a model that writes answers: add one to `mlxq up`, with --model.",
+                "No worker serves a model that writes answers. Start one beside that of the collection, such as: "
+                "mlxq up --model all-MiniLM-L6-v2 --model mlx-community/Qwen3-0.6B-4bit",
                 param="model",
             )
         wants_eyes = any(not hit.text for hit in hits)

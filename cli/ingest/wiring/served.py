@@ -6,6 +6,7 @@ from collections.abc import Callable
 from redis.exceptions import RedisError
 
 from cli.cannot_do import CannotDo
+from cli.configuration import data_option
 from jobs.client.inspector import QueueInspector
 from jobs.models import ModelInfo
 from jobs.settings import Settings
@@ -44,5 +45,4 @@ def what_to_start(settings: Settings) -> str:
     """Where nothing runs that an ingest needs."""
     if own_folder(settings) is None:
         return "Start `mlxq worker` with the same REDIS_URL, on this machine or another."
-    data = "" if settings.data == Settings.model_fields["data"].default else f" --data {settings.data}"
-    return f"Start `mlxq up{data}` in another terminal, and ingest again."
+    return f"Start `mlxq up{data_option(settings)}` in another terminal, and ingest again."

@@ -10,7 +10,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from examples.papers.write import write
 from tests.checkpoints.citing import ANSWER
 from tests.checkpoints.taught_colqwen import COLOURS
 from tests.integration.documents.notebook import cells
@@ -137,7 +136,7 @@ def test_rag(run: Run, served: ServedDocuments):
     assert said[7] == ANSWER and re.fullmatch(r"\[1\] lease\.pdf page \d", said[8])
 
 
-@pytest.mark.parametrize("name", ["colqwen_qdrant.py", "pdf_rag.py"])
+@pytest.mark.parametrize("name", ["colqwen_qdrant.py", "pdf_rag.py", "write_papers.py"])
 def test_an_example_that_needs_arguments_says_which(name: str):
     done = subprocess.run(
         [sys.executable, EXAMPLES / name], capture_output=True, text=True, timeout=60, check=False
@@ -158,7 +157,7 @@ def test_a_notebook_says_why_before_each_cell_and_is_kept_without_outputs(notebo
 
 
 def test_the_papers_are_what_their_script_writes(tmp_path: Path):
-    write(tmp_path)
+    subprocess.run([sys.executable, EXAMPLES / "write_papers.py", tmp_path], cwd=ROOT, check=True, timeout=60)
 
     written = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
     assert written == {path.name: path.read_bytes() for path in (EXAMPLES / "papers").glob("*.pdf")}

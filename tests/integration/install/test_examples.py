@@ -129,7 +129,9 @@ def test_rq_dependents(run: Run):
     )
 
 
-def test_the_demo_shows_neighbours_a_job_and_a_chat_and_leaves_nothing_behind(run: Run, scratch: Path):
+def test_the_demo_shows_neighbours_a_job_a_chat_and_documents_and_leaves_nothing_behind(
+    run: Run, scratch: Path
+):
     said = run("demo.py")
     assert re.search(r"How do I bake a loaf\?\n    0\.\d\d  (Leave the bread|Knead the dough)", said)
     assert re.search(r"planets and their satellites\n    0\.\d\d  Jupiter's largest moons", said)
@@ -138,6 +140,10 @@ def test_the_demo_shows_neighbours_a_job_and_a_chat_and_leaves_nothing_behind(ru
         r"Once upon a time .*lit\.\"\n\n\d+ pieces, 95 % of them within \d+ ms of the last", said, re.DOTALL
     )
     assert "The bulk job: finished, 960 vectors." in said
+    assert "3 documents (5 pages) ingested" in said
+    assert re.search(r"How much is the deposit\?\n    lease\.pdf, page 1: ", said)
+    assert re.search(r"The boiler says E13\.\n    boiler\.pdf, page 2: ", said)
+    assert re.search(r"From the folder to the pages: \d+\.\d s\.", said)
     assert "0 jobs wait" in said and "1 worker alive" in said
     assert "Everything is stopped again." in said
     assert not list(scratch.glob("mlxq-demo-*"))

@@ -1,8 +1,9 @@
-"""Writes the PDFs of this folder again: papers of a household that does not exist, for the demo and the examples.
+"""Writes the PDFs of examples/papers again: papers of a household that does not exist, for the demo and the examples.
 
-.venv/bin/python -m examples.papers.write
+.venv/bin/python examples/write_papers.py examples/papers
 """
 
+import sys
 from pathlib import Path
 from textwrap import wrap
 
@@ -66,4 +67,6 @@ def _page(title: str, *paragraphs: str) -> DrawnPage:
 
 
 if __name__ == "__main__":
-    write(Path(__file__).parent)
+    if len(sys.argv) != 2:
+        sys.exit(__doc__)
+    write(Path(sys.argv[1]))
