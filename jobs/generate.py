@@ -18,7 +18,7 @@ class ToolCall(msgspec.Struct, frozen=True):
     id: str
     name: str
     arguments: str
-    """A JSON object, as text."""
+    """A JSON object, as text; in an earlier turn it may be any text, as a model wrote it."""
     cut: bool = False
     """max_tokens ended the answer within the call: arguments is the beginning of such a text, and may be empty."""
 

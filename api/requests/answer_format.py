@@ -7,7 +7,7 @@ import msgspec
 
 from api.requests.body import clipped
 from api.requests.generation import SamplingRequest
-from api.requests.tools import JsonObject, object_text
+from api.requests.tools import JsonObject, json_text
 from jobs.answer_format import AnswerFormat, ChoiceFormat, GrammarFormat, JsonFormat, RegexFormat
 from jobs.errors import InvalidInput
 from jobs.format_limits import check_format
@@ -112,7 +112,7 @@ def answer_format(asked: FormatRequest) -> AnswerFormat | None:
 
 def json_format(schema: GivenSchema, param: str, *, strict: bool | None = None) -> JsonFormat:
     """A schema, or its text, as a format. Raises InvalidInput for one that is nested too deeply."""
-    text = schema if isinstance(schema, str) else object_text(schema, param)
+    text = schema if isinstance(schema, str) else json_text(schema, param)
     return JsonFormat(text, param, bool(strict))
 
 

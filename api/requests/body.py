@@ -19,6 +19,8 @@ MAX_MESSAGE_CHARACTERS = 1_000
 _PATH = re.compile(r" - at (?:`key` in )?`\$\.?(?P<path>[^`]*)`\Z")
 _MISSING = re.compile(r"Object missing required field `(?P<name>\w+)`")
 
+_ESCAPE = re.compile(rb"\\(?:u([0-9A-Fa-f]{4})|.)", re.DOTALL)
+
 _HELD = "mlxq.held_body"
 """Key of the ASGI scope: the request's HeldBody."""
 
@@ -114,7 +116,7 @@ def decode_body(decoder: msgspec.json.Decoder[T], raw: bytes) -> T:
     except msgspec.ValidationError as error:
         _refuse(error)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise InvalidInput(f"The body is not valid JSON: {error}.") from error
+        raise InvalidInput(f"The body is not valid JSON: {_half_character(raw) or error}.") from error
     except RecursionError as error:
         raise InvalidInput("The body is nested too deeply.") from error
 
@@ -133,6 +135,22 @@ def clipped(message: str) -> str:
     return message if len(message) <= 2 * half else f"{message[:half]}…{message[-half:]}"
 
 
+def _half_character(raw: bytes) -> str | None:
+    """What is wrong with a surrogate that stands alone, if one does: the decoder misses what should follow it."""
+    firsts, seconds = dict[int, int](), dict[int, int]()  # by where the pair's other half begins
+    for escape in _ESCAPE.finditer(raw):
+        code = int(escape[1], 16) if escape[1] else 0
+        if 0xD800 <= code <= 0xDBFF:
+            firsts[escape.end()] = escape.start()
+        elif 0xDC00 <= code <= 0xDFFF:
+            seconds[escape.start()] = escape.start()
+    alone = [*(firsts[key] for key in firsts.keys() - seconds), *(seconds.keys() - firsts)]
+    if not alone:
+        return None
+    at = min(alone)
+    return f"the escape {raw[at : at + 6].decode()} at byte {at} is half of a character"
+
+
 def _refuse(error: msgspec.ValidationError) -> NoReturn:
     message = clipped(str(error))
     match = _PATH.search(message)
@@ -140,7 +158,7 @@ def _refuse(error: msgspec.ValidationError) -> NoReturn:
     missing = _MISSING.fullmatch(what)
     if missing:
         name = f"{path}.{missing['name']}" if path else missing["name"]
-        raise InvalidInput(f"Missing field: {name}.", param=_top(name)) from error
+        raise InvalidInput(f"Missing field: {name}.", param=name) from error
     if not path:
         raise InvalidInput(f"{what}.") from error
     raise InvalidInput(f"{path}: {what}.", param=_top(path)) from error

@@ -6,7 +6,7 @@ from typing import Annotated, TypeVar
 import msgspec
 
 from api.requests.inputs import TokenId
-from api.requests.tools import object_text
+from api.requests.tools import json_text
 from jobs.errors import InvalidInput
 from jobs.generate import Sampling
 
@@ -109,7 +109,7 @@ def template_options(given: Mapping[str, object] | None, field: str, **shorthand
         raise InvalidInput(f"{field}: {', '.join(taken)} cannot be set.", param=field)
     given_shorthands = {name: value for name, value in shorthands.items() if value is not None}
     options = {**(given or {}), **given_shorthands}
-    return object_text(options, field) if options else "{}"
+    return json_text(options, field) if options else "{}"
 
 
 def _or(asked: T | None, default: T) -> T:

@@ -1,7 +1,7 @@
 """Tools that a model may call, and its calls, as every dialect gives them: checked, and put into the job's form."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Annotated, Any
 
 import msgspec
@@ -31,7 +31,7 @@ class FunctionSpec(msgspec.Struct, frozen=True, kw_only=True):
     strict: bool | None = None
 
 
-def object_text(value: Mapping[str, object], param: str) -> str:
+def json_text(value: object, param: str) -> str:
     """JSON. Raises InvalidInput, naming the field, for what is nested too deeply.
 
     What could be decoded cannot always be encoded: how deep each may go depends on the depth of the call stack.
@@ -57,7 +57,7 @@ def tool(
             f"{path}: a function's name has 1 to 128 letters, digits, '_', '-' and '.', not {name[:200]!r}.",
             param=param,
         )
-    schema = object_text(parameters, param) if parameters else _NO_PARAMETERS
+    schema = json_text(parameters, param) if parameters else _NO_PARAMETERS
     return Tool(name=name, description=description or "", parameters=schema, strict=bool(strict))
 
 
@@ -92,15 +92,14 @@ def check_choice(tools: Sequence[Tool], *, must_call: bool, name: str | None, pa
     check_tools([each for each in tools if name in (None, each.name)], must_call=must_call)
 
 
-def call_arguments(text: str, *, path: str, param: str) -> str:
-    """The arguments of an earlier call as a JSON object. Raises InvalidInput for anything else."""
-    if not text.strip():
+def earlier_arguments(given: object, param: str) -> str:
+    """The arguments of an earlier call, as text. Whatever a model has written is shown to the template as it is.
+
+    Raises InvalidInput for what is nested too deeply.
+    """
+    if given is None or (isinstance(given, str) and not given.strip()):
         return "{}"
-    try:
-        _JSON_OBJECT.decode(text)
-    except (msgspec.MsgspecError, UnicodeError, RecursionError) as error:
-        raise InvalidInput(f"{path} is not a JSON object: {error}.", param=param) from error
-    return text
+    return given if isinstance(given, str) else json_text(given, param)
 
 
 def tool_input(call: ToolCall) -> msgspec.Raw:

@@ -1,12 +1,12 @@
 """The messages of Anthropic's body: read, checked, and turned into a job's."""
 
 from collections.abc import Iterator, Sequence
-from typing import Literal
+from typing import Any, Literal
 
 import msgspec
 
 from api.requests.images import ImageReference, ImageSource, load_images
-from api.requests.tools import JsonObject, object_text
+from api.requests.tools import earlier_arguments
 from jobs.content import ImagePart, TextPart
 from jobs.errors import InvalidInput
 from jobs.generate import Message, ToolCall
@@ -32,9 +32,11 @@ class ImageBlock(msgspec.Struct, frozen=True, tag="image"):
 
 
 class ToolUseBlock(msgspec.Struct, frozen=True, tag="tool_use"):
+    """input: an object; what else a model has written is shown to the template as it is."""
+
     id: str
     name: str
-    input: JsonObject = {}
+    input: Any = None
 
 
 class ToolResultBlock(msgspec.Struct, frozen=True, tag="tool_result"):
@@ -159,7 +161,7 @@ def _answer(blocks: Sequence[Block]) -> Message:
         tuple(TextPart(block.text) for block in blocks if isinstance(block, TextBlock)),
         reasoning="".join(block.thinking for block in blocks if isinstance(block, ThinkingBlock)),
         tool_calls=tuple(
-            ToolCall(block.id, block.name, object_text(block.input, "messages"))
+            ToolCall(block.id, block.name, earlier_arguments(block.input, "messages"))
             for block in blocks
             if isinstance(block, ToolUseBlock)
         ),

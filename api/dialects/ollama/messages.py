@@ -2,20 +2,22 @@
 
 from collections import defaultdict, deque
 from collections.abc import Iterator, Sequence
-from typing import Literal
+from typing import Any, Literal
 
 import msgspec
 
 from api.requests.images import ImageReference, ImageSource, load_images
-from api.requests.tools import JsonObject, object_text
+from api.requests.tools import earlier_arguments
 from jobs.content import ImagePart, TextPart
 from jobs.errors import InvalidInput
 from jobs.generate import Message, ToolCall
 
 
 class OllamaFunction(msgspec.Struct, frozen=True, kw_only=True):
+    """arguments: an object; what else a model has written is shown to the template as it is."""
+
     name: str
-    arguments: JsonObject = {}
+    arguments: Any = None
 
 
 class OllamaCall(msgspec.Struct, frozen=True, kw_only=True):
@@ -101,7 +103,7 @@ def _message(index: int, message: OllamaMessage, images: Iterator[bytes], open_c
         ToolCall(
             id=call.id or f"call_{index}_{call_index}",
             name=call.function.name,
-            arguments=object_text(call.function.arguments, "messages"),
+            arguments=earlier_arguments(call.function.arguments, "messages"),
         )
         for call_index, call in enumerate(message.tool_calls or ())
     )

@@ -32,9 +32,24 @@ class NamedFunction(msgspec.Struct, frozen=True):
     name: str
 
 
-class NamedTool(msgspec.Struct, frozen=True, kw_only=True):
+class AllowedTool(msgspec.Struct, frozen=True, kw_only=True):
     type: Literal["function"] = "function"
     function: NamedFunction
+
+
+class AllowedTools(msgspec.Struct, frozen=True, kw_only=True):
+    """mode: whether one of them has to be called."""
+
+    mode: Literal["auto", "required"] = "auto"
+    tools: tuple[AllowedTool, ...]
+
+
+class ChosenTools(msgspec.Struct, frozen=True, kw_only=True):
+    """One function to call, or those that may be called."""
+
+    type: Literal["function", "allowed_tools"] = "function"
+    function: NamedFunction | None = None
+    allowed_tools: AllowedTools | None = None
 
 
 class StreamOptions(msgspec.Struct, frozen=True, kw_only=True):
@@ -58,7 +73,7 @@ class ChatRequest(FormatRequest, frozen=True, kw_only=True):
     logprobs: bool | None = None
     top_logprobs: Annotated[int, msgspec.Meta(ge=0, le=20)] | None = None
     tools: tuple[ChatTool, ...] | None = None
-    tool_choice: Literal["auto", "none", "required"] | NamedTool | None = None
+    tool_choice: Literal["auto", "none", "required"] | ChosenTools | None = None
     parallel_tool_calls: bool | None = None
     stream: bool | None = None
     stream_options: StreamOptions | None = None
@@ -75,7 +90,7 @@ async def chat_job(asked: ChatRequest, source: ImageSource | None) -> GenerateJo
     """The job that a request asks for; fetches the images it names. Raises InvalidInput naming the field."""
     _refuse_unsupported(asked)
     choice, tool_name = _tool_choice(asked)
-    functions = [each.function for each in asked.tools or ()]
+    functions = _allowed([each.function for each in asked.tools or ()], asked.tool_choice)
     must_call = choice == "required"
     tools = function_tools(functions, must_call=must_call, name=tool_name) if functions or must_call else ()
     form = answer_format(asked)
@@ -133,7 +148,25 @@ def _max_tokens(asked: ChatRequest) -> int | None:
 
 def _tool_choice(asked: ChatRequest) -> tuple[ToolChoice, str | None]:
     choice = asked.tool_choice or "auto"
-    return ("required", choice.function.name) if isinstance(choice, NamedTool) else (choice, None)
+    if not isinstance(choice, ChosenTools):
+        return choice, None
+    if choice.type == "allowed_tools" and choice.allowed_tools:
+        return choice.allowed_tools.mode, None
+    if choice.type == "function" and choice.function:
+        return "required", choice.function.name
+    raise InvalidInput(f"Missing field: tool_choice.{choice.type}.", param="tool_choice")
+
+
+def _allowed(functions: Sequence[FunctionSpec], choice: str | ChosenTools | None) -> Sequence[FunctionSpec]:
+    """Those that the choice lets the model call: it is shown no others."""
+    if not (isinstance(choice, ChosenTools) and choice.type == "allowed_tools" and choice.allowed_tools):
+        return functions
+    names = [each.function.name for each in choice.allowed_tools.tools]
+    unknown = sorted(set(names) - {each.name for each in functions})
+    if unknown or not names:
+        what = f"names {unknown[0][:200]!r}, which is none of the tools" if unknown else "is empty"
+        raise InvalidInput(f"tool_choice.allowed_tools.tools {what}.", param="tool_choice")
+    return [each for each in functions if each.name in names]
 
 
 class FunctionReply(msgspec.Struct, frozen=True):

@@ -1,12 +1,13 @@
 """The messages of OpenAI's chat body: read, checked, and turned into a job's."""
 
 from collections.abc import Iterator, Sequence
-from typing import Literal
+from typing import Any, Literal
 
 import msgspec
+from msgspec import UNSET, UnsetType
 
 from api.requests.images import ImageReference, ImageSource, load_images
-from api.requests.tools import call_arguments
+from api.requests.tools import earlier_arguments
 from jobs.content import ImagePart, TextPart
 from jobs.errors import InvalidInput
 from jobs.generate import Message, ToolCall
@@ -20,71 +21,82 @@ class ImageUrl(msgspec.Struct, frozen=True):
 
 
 class ContentPart(msgspec.Struct, frozen=True, kw_only=True):
-    """type: text or image_url; which of the other fields is there follows from it."""
+    """type: text, image_url or, of an assistant, refusal; which of the other fields is there follows from it."""
 
     type: str
     text: str | None = None
+    refusal: str | None = None
     image_url: ImageUrl | str | None = None
 
 
 class CalledFunction(msgspec.Struct, frozen=True):
+    """arguments: as text; whatever a model has written is shown to the template as it is."""
+
     name: str
-    arguments: str = "{}"
+    arguments: Any = None
 
 
 class AskedCall(msgspec.Struct, frozen=True, kw_only=True):
-    id: str
+    id: str | None = None
     type: Literal["function"] = "function"
     function: CalledFunction
 
 
 class ChatMessage(msgspec.Struct, frozen=True, kw_only=True):
-    """reasoning_content: what an earlier reply gave under this name, for templates that show it to the model again."""
+    """reasoning_content: what an earlier reply gave under this name, for templates that show it to the model again.
+
+    refusal: of an assistant, in the place of the content. What the assistant and its tools said may be nothing.
+    """
 
     role: Literal["system", "developer", "user", "assistant", "tool"]
-    content: str | tuple[ContentPart, ...] | None = None
+    content: str | tuple[ContentPart, ...] | UnsetType | None = UNSET
+    refusal: str | None = None
     reasoning_content: str | None = None
     tool_calls: tuple[AskedCall, ...] | None = None
     tool_call_id: str | None = None
     name: str | None = None
 
 
+_MAY_SAY_NOTHING = ("assistant", "tool")
+"""Roles whose turns are a record of what was: they are not judged like new ones."""
+
+
 async def chat_messages(given: Sequence[ChatMessage], source: ImageSource | None) -> tuple[Message, ...]:
     """The messages as the job holds them; fetches the images once everything else is valid. Raises InvalidInput."""
     if not given:
         raise InvalidInput("messages is empty.", param="messages")
-    calls = [_checked_calls(message, f"messages[{index}]") for index, message in enumerate(given)]
+    calls = [_checked_calls(message, turn) for turn, message in enumerate(given)]
     references = list(_image_references(given))
     images = iter(await load_images(references, source) if references else ())
     return tuple(_message(message, asked, images) for message, asked in zip(given, calls, strict=True))
 
 
-def _checked_calls(message: ChatMessage, path: str) -> tuple[ToolCall, ...]:
-    """The message's calls, where it has all that its role needs."""
-    if message.content is None and not (message.role == "assistant" and message.tool_calls):
-        raise InvalidInput(f"{path}.content is missing.", param="messages")
+def _checked_calls(message: ChatMessage, turn: int) -> tuple[ToolCall, ...]:
+    """The message's calls, where it has all that its role needs. turn: its place among the messages."""
+    path = f"messages[{turn}]"
+    if message.role not in _MAY_SAY_NOTHING and not isinstance(message.content, str | tuple):
+        what = "is missing" if message.content is UNSET else "is null, and a text or parts are needed"
+        raise InvalidInput(f"{path}.content {what}.", param="messages")
     if message.tool_calls and message.role != "assistant":
         raise InvalidInput(f"{path}.tool_calls: only an assistant calls tools.", param="messages")
     if message.role == "tool" and message.tool_call_id is None:
         raise InvalidInput(f"{path}.tool_call_id is missing.", param="messages")
     if isinstance(message.content, tuple):
         for index, part in enumerate(message.content):
-            _check_part(part, f"{path}.content[{index}]")
+            _check_part(part, message.role, f"{path}.content[{index}]")
     return tuple(
         ToolCall(
-            id=call.id,
+            id=call.id or f"call_{turn}_{index}",
             name=call.function.name,
-            arguments=call_arguments(
-                call.function.arguments,
-                path=f"{path}.tool_calls[{index}].function.arguments",
-                param="messages",
-            ),
+            arguments=earlier_arguments(call.function.arguments, "messages"),
         )
         for index, call in enumerate(message.tool_calls or ())
     )
 
 
-def _check_part(part: ContentPart, path: str) -> None:
+def _check_part(part: ContentPart, role: str, path: str) -> None:
+    if part.type == "refusal" and role == "assistant":
+        return
     if part.type not in ("text", "image_url"):
         raise InvalidInput(
             f"{path}: parts of type {part.type[:100]!r} are not read; there are text and image_url.",
@@ -105,12 +117,13 @@ def _image_references(messages: Sequence[ChatMessage]) -> Iterator[ImageReferenc
 
 def _message(message: ChatMessage, calls: tuple[ToolCall, ...], images: Iterator[bytes]) -> Message:
     """images: as many are taken as the message has, in order."""
-    content = message.content or ()
+    content = message.content or message.refusal or ()
     if isinstance(content, str):
         parts: tuple[TextPart | ImagePart, ...] = (TextPart(content),)
     else:
         parts = tuple(
-            TextPart(part.text or "") if part.type == "text" else ImagePart(next(images)) for part in content
+            ImagePart(next(images)) if part.type == "image_url" else TextPart(part.text or part.refusal or "")
+            for part in content
         )
     return Message(
         # OpenAI's newer name for the same role; chat templates know the older one.

@@ -5,10 +5,12 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from mlx_lm.tokenizer_utils import TokenizerWrapper
+from msgspec.structs import replace
 
 from jobs.content import ImagePart, TextPart
 from jobs.errors import InvalidInput
 from jobs.generate import Chat, GenerateJob, Message, Prompt, Tool
+from workers.runners.generate.system_messages import has_several, merged, shows_all
 
 # The prefixes that mlx-llm-server and mlx-lm give a model without a chat template.
 ROLE_PREFIXES = {"system": "ASSISTANT's RULE: ", "user": "USER: ", "assistant": "ASSISTANT: ", "stop": "\n"}
@@ -94,28 +96,53 @@ def render(
 ) -> Any:
     """The chat through the model's template: token ids, or text where not to tokenize or where there is no template.
 
-    content: what a message's content is for the template. Raises InvalidInput.
+    content: what a message's content is for the template. Several messages of the system are one where the template
+    takes no others. Raises InvalidInput.
     """
     if chat.tools and chat.tool_choice != "none" and not tokenizer.has_tool_calling:
         raise InvalidInput("This model cannot call tools: send the request without tools.", param="tools")
     if chat.role_mapping or not tokenizer.has_chat_template:
         return _with_prefixes(chat, content)
+    if has_several(chat.messages) and not _takes_several(tokenizer, chat, content):
+        chat = replace(chat, messages=merged(chat.messages))
     try:
-        tools = tool_schemas(chat.tools) if chat.tool_choice != "none" else []
-        options: dict[str, Any] = json.loads(chat.template_options)
-        return tokenizer.apply_chat_template(
-            [_template_message(message, content) for message in chat.messages],
-            tools=tools or None,
-            add_generation_prompt=True,
-            tokenize=tokenize,
-            **options,
-        )
+        try:
+            return _through_template(tokenizer, chat, content, tokenize=tokenize)
+        except Exception:
+            changed = _with_objects(chat)
+            if changed == chat:
+                raise
+            return _through_template(tokenizer, changed, content, tokenize=tokenize)
     except Exception as error:
         # Templates are programs from the model's makers; they refuse what they do not know in many ways. A schema
         # or an option may be nested deeper than Python reads.
         raise InvalidInput(
             f"The model's chat template cannot render these messages: {str(error)[:300]}.", param="messages"
         ) from error
+
+
+def _takes_several(tokenizer: TokenizerWrapper, chat: Chat, content: Callable[[Message], Any]) -> bool:
+    """Whether the template shows all messages of the system: some refuse others than the first, some leave them out."""
+    try:
+        rendered = _through_template(tokenizer, chat, content, tokenize=False)
+    except Exception:  # noqa: BLE001 - as in `render`; if it is no matter of the system's messages, it comes again
+        return False
+    return shows_all(str(rendered), chat.messages)
+
+
+def _through_template(
+    tokenizer: TokenizerWrapper, chat: Chat, content: Callable[[Message], Any], *, tokenize: bool
+) -> Any:
+    """Raises whatever the template does."""
+    tools = tool_schemas(chat.tools) if chat.tool_choice != "none" else []
+    options: dict[str, Any] = json.loads(chat.template_options)
+    return tokenizer.apply_chat_template(
+        [_template_message(message, content) for message in chat.messages],
+        tools=tools or None,
+        add_generation_prompt=True,
+        tokenize=tokenize,
+        **options,
+    )
 
 
 def _template_message(message: Message, content: Callable[[Message], Any]) -> dict[str, Any]:
@@ -142,8 +169,27 @@ def _arguments(text: str) -> Any:
     """As an object, which templates expect; as text where it is not JSON, which some templates print."""
     try:
         return json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         return text
+
+
+def _with_objects(chat: Chat) -> Chat:
+    """Arguments of earlier calls that are no objects, in one: some templates read nothing else."""
+    return replace(
+        chat,
+        messages=tuple(
+            replace(
+                message,
+                tool_calls=tuple(
+                    call
+                    if isinstance(_arguments(call.arguments), dict)
+                    else replace(call, arguments=json.dumps({"arguments": call.arguments}))
+                    for call in message.tool_calls
+                ),
+            )
+            for message in chat.messages
+        ),
+    )
 
 
 def message_text(message: Message) -> str:

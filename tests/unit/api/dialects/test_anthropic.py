@@ -204,6 +204,19 @@ async def test_messages_keep_what_they_hold(chat_client: httpx.AsyncClient, gene
     )
 
 
+@pytest.mark.parametrize(
+    ("given", "shown"),
+    [('{"q": 1', '{"q": 1'), ([1], "[1]"), (None, "{}"), ("", "{}"), ({"q": 1}, '{"q":1}')],
+)
+async def test_what_a_model_has_called_is_shown_as_it_is(
+    chat_client: httpx.AsyncClient, generator: MemoryQueue, given: object, shown: str
+):
+    call = {"type": "tool_use", "id": "c", "name": "ask", "input": given}
+    reply = await ask(chat_client, messages=[*HELLO, {"role": "assistant", "content": [call]}, *HELLO])
+    assert reply.status_code == 200
+    assert last_chat(generator).messages[1].tool_calls == (ToolCall("c", "ask", shown),)
+
+
 async def test_the_system_may_speak_later_too(chat_client: httpx.AsyncClient, generator: MemoryQueue):
     later = {"role": "system", "content": [TEXT, TEXT]}
     await ask(chat_client, messages=[*HELLO, later], output_config={"effort": "high"})

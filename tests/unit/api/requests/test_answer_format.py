@@ -150,7 +150,7 @@ async def test_an_empty_schema_asks_for_json(
         ),
         ({"response_format": {"type": "json_object", "value": SCHEMA}}, "response_format", "`value`"),
         ({"response_format": {"type": "regex", "pattern": "a"}}, "response_format", "'regex'"),
-        ({"response_format": {"schema": SCHEMA}}, "response_format", "type"),
+        ({"response_format": {"schema": SCHEMA}}, "response_format.type", "type"),
         ({"response_format": SCHEMA}, "response_format", "object"),
         (
             {"response_format": {"type": "json_schema", "json_schema": {"schema": SCHEMA, "type": "object"}}},

@@ -142,3 +142,29 @@ async def test_a_body_in_chunks_is_read_whole(connect: Connect, queue: MemoryQue
         yield b'del","input":"a"}'
 
     assert (await connect(queue).post("/v1/embeddings", content=body())).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("text", "at"),
+    [
+        (r"a\ud800b", 24),
+        (r"\udc00", 23),
+        (r"a\ud800", 24),
+        (r"\ud83d\ude00\ud800\n", 35),
+        (r"\ud800\ud800\udc00", 23),
+        (r"\\\ud800", 25),
+    ],
+)
+def test_half_a_character_is_named(text: str, at: int):
+    message = refusal(b'{"model":"m","input":"' + b" " + text.encode() + b'"}').message
+    assert "half of a character" in message and f"at byte {at} " in message
+
+
+@pytest.mark.parametrize("text", [r"\ud83d\ude00", r"\\ud800", "ud800"])
+def test_whole_characters_are_read(text: str):
+    body = b'{"model":"m","input":"%b"}' % text.encode()
+    assert decode_body(msgspec.json.Decoder(EmbeddingRequest), body).input
+
+
+def test_a_body_that_ends_too_early_is_truncated():
+    assert "truncated" in refusal(b'{"model":"m","input":"a').message

@@ -6,7 +6,7 @@ import httpx
 import msgspec
 import pytest
 
-from api.requests.tools import object_text
+from api.requests.tools import json_text
 from jobs.errors import InvalidInput
 from tests.support.memory_generation import CHAT_MODEL
 
@@ -63,7 +63,7 @@ def test_what_cannot_be_encoded_names_its_field():
     for _ in range(100_000):
         value = {"a": value}
     with pytest.raises(InvalidInput, match="x is nested too deeply") as caught:
-        object_text(value, "x")
+        json_text(value, "x")
     assert caught.value.param == "x"
     while value:  # Python itself takes such an object apart level by level
         value = value["a"]

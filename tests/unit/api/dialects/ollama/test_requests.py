@@ -72,6 +72,17 @@ async def test_messages_keep_what_they_hold(chat_client: httpx.AsyncClient, gene
     )
 
 
+@pytest.mark.parametrize(
+    ("given", "shown"), [('{"q": 1', '{"q": 1'), ([1], "[1]"), (None, "{}"), ({"q": 1}, '{"q":1}')]
+)
+async def test_what_a_model_has_called_is_shown_as_it_is(
+    chat_client: httpx.AsyncClient, generator: MemoryQueue, given: object, shown: str
+):
+    turn = {"role": "assistant", "tool_calls": [{"function": {"name": "ask", "arguments": given}}]}
+    assert (await chat(chat_client, messages=[turn, *HELLO])).status_code == 200
+    assert last_chat(generator).messages[0].tool_calls[0].arguments == shown
+
+
 async def test_results_without_names_answer_calls_in_order(
     chat_client: httpx.AsyncClient, generator: MemoryQueue
 ):

@@ -23,6 +23,11 @@ CALL: dict[str, Any] = {
 }
 
 
+def allowed(names: list[str], mode: str = "auto") -> dict[str, Any]:
+    tools = [{"type": "function", "function": {"name": name}} for name in names]
+    return {"type": "allowed_tools", "allowed_tools": {"mode": mode, "tools": tools}}
+
+
 def user(content: object) -> list[dict[str, Any]]:
     return [{"role": "user", "content": content}]
 
@@ -265,8 +270,12 @@ async def test_images_come_as_parts_between_texts(chat_client: httpx.AsyncClient
     ("fields", "param", "words"),
     [
         ({"messages": []}, "messages", "messages is empty"),
-        ({"messages": user(None)}, "messages", "messages[0].content is missing"),
-        ({"messages": [{"role": "assistant", "content": None}]}, "messages", "messages[0].content is missing"),
+        ({"messages": user(None)}, "messages", "messages[0].content is null"),
+        ({"messages": [{"role": "user"}]}, "messages", "messages[0].content is missing"),
+        ({"messages": [{"role": "system", "content": None}]}, "messages", "messages[0].content is null"),
+        ({"messages": [{"content": "a"}]}, "messages[0].role", "Missing field: messages[0].role."),
+        ({"tools": [TOOL, {"type": "function", "function": {}}]}, "tools[1].function.name",
+         "Missing field: tools[1].function.name."),
         ({"messages": [*HELLO, {"role": "bot", "content": "a"}]}, "messages", "messages[1].role: "),
         ({"messages": [{"role": "tool", "content": "a"}]}, "messages", "messages[0].tool_call_id is missing"),
         ({"messages": [{"role": "user", "content": "a", "tool_calls": [CALL]}]}, "messages", "only an assistant"),
@@ -308,6 +317,10 @@ async def test_images_come_as_parts_between_texts(chat_client: httpx.AsyncClient
         ({"tool_choice": "required"}, "tool_choice", "no tools"),
         ({"tools": [TOOL], "tool_choice": {"function": {"name": "other"}}}, "tool_choice", "'other'"),
         ({"tools": [TOOL], "tool_choice": "any"}, "tool_choice", "'any'"),
+        ({"tools": [TOOL], "tool_choice": {"type": "function"}}, "tool_choice", "tool_choice.function"),
+        ({"tools": [TOOL], "tool_choice": {"type": "allowed_tools"}}, "tool_choice", "tool_choice.allowed_tools"),
+        ({"tools": [TOOL], "tool_choice": allowed([])}, "tool_choice", "is empty"),
+        ({"tools": [TOOL], "tool_choice": allowed(["other"])}, "tool_choice", "'other'"),
         ({"functions": [{"name": "a"}]}, "functions", "Send tools"),
         ({"modalities": ["text", "audio"]}, "modalities", "text only"),
         ({"chat_template_kwargs": {"tokenize": False}}, "chat_template_kwargs", "tokenize cannot be set"),
@@ -328,14 +341,65 @@ async def test_a_refusal_names_the_field_and_what_is_wrong(
     assert not generator.submitted
 
 
+@pytest.mark.parametrize("mode", ["auto", "required"])
+async def test_allowed_tools_are_the_only_ones_that_the_model_sees(
+    chat_client: httpx.AsyncClient, generator: MemoryQueue, mode: str
+):
+    tools = [{"type": "function", "function": {"name": name}} for name in ("one", "two", "three")]
+
+    reply = await chat(chat_client, tools=tools, tool_choice=allowed(["three", "one"], mode))
+
+    assert reply.status_code == 200
+    found = last_chat(generator)
+    assert [tool.name for tool in found.tools] == ["one", "three"]
+    assert (found.tool_choice, found.tool_name) == (mode, None)
+
+
 @pytest.mark.parametrize(
-    "arguments", ["not json", "[1]", "1", '{"a":' * 5000], ids=["words", "list", "number", "deep"]
+    ("arguments", "shown"),
+    [
+        ("not json", "not json"),
+        ('{"q": 1', '{"q": 1'),
+        ("[1]", "[1]"),
+        ('{"a":' * 5000, '{"a":' * 5000),
+        ("", "{}"),
+        (" ", "{}"),
+        (None, "{}"),
+        ({"q": 1}, '{"q":1}'),
+    ],
+    ids=["words", "cut", "list", "deep", "none", "space", "null", "object"],
 )
-async def test_arguments_that_are_no_object_are_refused(chat_client: httpx.AsyncClient, arguments: str):
+async def test_what_a_model_has_called_is_shown_as_it_is(
+    chat_client: httpx.AsyncClient, generator: MemoryQueue, arguments: object, shown: str
+):
     call = {"id": "c", "function": {"name": "look_up", "arguments": arguments}}
     reply = await chat(chat_client, messages=[{"role": "assistant", "tool_calls": [call]}, *HELLO])
-    assert reply.status_code == 400
-    assert "messages[0].tool_calls[0].function.arguments" in reply.json()["error"]["message"]
+    assert reply.status_code == 200
+    assert last_chat(generator).messages[0].tool_calls[0].arguments == shown
+
+
+@pytest.mark.parametrize(
+    ("turn", "text", "reasoning"),
+    [
+        ({"role": "assistant", "content": None, "reasoning_content": "Hm."}, "", "Hm."),
+        ({"role": "assistant", "content": None}, "", ""),
+        ({"role": "assistant"}, "", ""),
+        ({"role": "assistant", "content": [{"type": "refusal", "refusal": "No."}]}, "No.", ""),
+        ({"role": "assistant", "content": None, "refusal": "No."}, "No.", ""),
+        ({"role": "tool", "tool_call_id": "c", "content": None}, "", ""),
+        ({"role": "assistant", "tool_calls": [{"function": {"name": "f"}}]}, "", ""),
+    ],
+)
+async def test_history_is_not_judged_like_new_input(
+    chat_client: httpx.AsyncClient, generator: MemoryQueue, turn: dict[str, Any], text: str, reasoning: str
+):
+    reply = await chat(chat_client, messages=[*HELLO, turn, *HELLO])
+
+    assert reply.status_code == 200, reply.text
+    found = last_chat(generator).messages[1]
+    assert "".join(part.text for part in found.content if isinstance(part, TextPart)) == text
+    assert found.reasoning == reasoning
+    assert len({call.id for call in found.tool_calls} - {""}) == len(found.tool_calls)
 
 
 async def test_an_embedding_model_is_not_chatted_with(chat_client: httpx.AsyncClient, generator: MemoryQueue):
