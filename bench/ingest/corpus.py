@@ -42,7 +42,7 @@ def _text(chance: random.Random) -> str:
         f"1 0 0 1 50 {750 - 15 * line} Tm ({' '.join(chance.choices(WORDS, k=WORDS_A_LINE))}) Tj"
         for line in range(LINES)
     )
-    return "BT /F 10 Tf " + "\n".join(lines) + " ET"
+    return "BT /F1 10 Tf " + "\n".join(lines) + " ET"
 
 
 def _chart(chance: random.Random) -> str:
@@ -51,7 +51,7 @@ def _chart(chance: random.Random) -> str:
         f"{60 + 24 * n} 200 20 {chance.randrange(20, 400)} re f"
         for n in range(20)
     )
-    return "\n".join(bars) + "\n0 0 0 rg\n" + _text(chance).replace("/F 10 Tf", "/F 6 Tf")
+    return "\n".join(bars) + "\n0 0 0 rg\n" + _text(chance).replace("/F1 10 Tf", "/F1 6 Tf")
 
 
 def _photo(seed: int) -> Image.Image:

@@ -26,7 +26,7 @@ async def test_text_words_and_bookmarks_come_from_a_process(tmp_path: Path):
         )
         .page(rotate=90)
         .bookmark("A heading", 1)
-        .field("name", "Ada Lovelace", (100, 100, 300, 120))
+        .field("Ada Lovelace", (100, 100, 300, 120))
         .file()
     )
     (tmp_path / "a.pdf").write_bytes(pdf)

@@ -8,6 +8,8 @@ from tests.support.documents.rc4 import Encryption
 
 A4 = (595.0, 842.0)
 
+COURIER = "/Type /Font /Subtype /Type1 /BaseFont /Courier /Encoding /WinAnsiEncoding"
+
 ADVANCE = 0.6
 """Of each letter of Courier, times the size."""
 
@@ -55,7 +57,9 @@ class PdfPage(NamedTuple):
     jpeg: tuple[bytes, int, int] | None = None
     """An RGB image over the whole page, its width and height."""
     drawing: bytes = b""
-    """Anything else of a content stream."""
+    """Anything else of a content stream; its font is F1."""
+    origin: tuple[float, float] = (0.0, 0.0)
+    """Where the page's lower left corner is: in what is drawn and cropped, not in texts and fields."""
 
     def box(self, text: Text, word: str = "") -> Box:
         """Where a text is, or a word of it: about as high as its letters."""
@@ -91,12 +95,13 @@ def pdf(
     bookmarks: Sequence[tuple[str, int]] = (),
     password: str | None = None,
     owner_password: str = "",
+    font: str = COURIER,
 ) -> bytes:
     """labels: from a page's index on, such as {0: "/S /r", 2: "/S /D"} (i, ii, 1, 2, …). bookmarks: title and page,
     from 1. password: that it is encrypted with; "" encrypts it so that anybody can open it.
     """
     encryption = None if password is None else Encryption(password, owner_password)
-    return _Writer(encryption).document(pages, labels or {}, bookmarks)
+    return _Writer(encryption).document(pages, labels or {}, bookmarks, font)
 
 
 def text_pdf(*pages: str, password: str | None = None) -> bytes:
@@ -116,10 +121,14 @@ class _Writer:
         self._objects: list[bytes] = []
 
     def document(
-        self, pages: Sequence[PdfPage], labels: Mapping[int, str], bookmarks: Sequence[tuple[str, int]]
+        self,
+        pages: Sequence[PdfPage],
+        labels: Mapping[int, str],
+        bookmarks: Sequence[tuple[str, int]],
+        font_entries: str,
     ) -> bytes:
         root, tree, font = (self._reserve() for _ in range(3))
-        self._set(font, b"<< /Type /Font /Subtype /Type1 /BaseFont /Courier /Encoding /WinAnsiEncoding >>")
+        self._set(font, f"<< {font_entries} >>".encode())
         fields = list[int]()
         kids = [self._page(page, tree, font, fields) for page in pages]
         self._set(tree, b"<< /Type /Pages /Count %d /Kids [%s] >>" % (len(kids), _refs(kids)))
@@ -151,9 +160,10 @@ class _Writer:
             image = self._stream(data, b"%s /Width %d /Height %d" % (kind, across, down))
             resources.append(b"/XObject << /Im1 %d 0 R >>" % image)
             content.insert(0, b"q %f 0 0 %f 0 0 cm /Im1 Do Q" % page.size)
+        corner = (page.origin[0] + page.size[0], page.origin[1] + page.size[1])
         stream = zlib.compress(b"\n".join([*content, page.drawing]))
         body = [
-            b"/Type /Page /Parent %d 0 R /MediaBox [0 0 %f %f]" % (tree, *page.size),
+            b"/Type /Page /Parent %d 0 R /MediaBox [%f %f %f %f]" % (tree, *page.origin, *corner),
             b"/Resources << %s >> /Contents %d 0 R"
             % (b" ".join(resources), self._stream(stream, b"/Filter /FlateDecode")),
         ]

@@ -99,7 +99,7 @@ def test_text_without_ink_under_a_scan_is_read():
 
 
 def test_values_of_form_fields_are_text():
-    pages = PdfPages().page(text_at(50, 700, "Name:")).field("name", "Ada Lovelace", (100, 695, 300, 715))
+    pages = PdfPages().page(text_at(50, 700, "Name:")).field("Ada Lovelace", (100, 695, 300, 715))
     with closing(pdfium.PdfDocument(pages.file())) as pdf:
         pdf.init_forms()
         with closing(pdf[0]) as page, with_fields(pdf, page, 0) as filled_in:
@@ -186,7 +186,7 @@ def test_words_say_where_in_the_text_they_are():
 
 def test_bookmarks_lead_to_pages_and_pages_have_the_names_that_the_document_gives_them():
     pages = PdfPages().page().page().page().bookmark("Größe\u3000文", 2).bookmark("End", 3)
-    pages.labels("0 << /S /r >> 1 << /S /D /P (A-) >>")
+    pages.labels({0: "/S /r", 1: "/S /D /P (A-)"})
     with closing(pdfium.PdfDocument(pages.file())) as pdf:
         assert [(each.title, each.page, each.level) for each in read_outline(pdf)] == [
             ("Größe 文", 2, 0),
