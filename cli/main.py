@@ -50,6 +50,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     from cli.startup.model_check import CannotServe
     from cli.startup.redis_check import RedisRefused
     from jobs.process.log import set_up_logging
+    from jobs.process.processor import NICE, lower_process_priority
     from jobs.store.data_folder import RedisServerError
     from jobs.store.redis_url import hide_urls
     from workers.backend import NoBackend
@@ -58,6 +59,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         settings = load_settings(options)
         set_up_logging(settings.log_level)
+        if arguments is None and options.command == "ingest":  # else this process is our caller's
+            lower_process_priority(NICE)
         # Before the children run, SIGTERM ends us as Ctrl-C does: through the blocks that stop what was started.
         signal.signal(signal.SIGTERM, signal.default_int_handler)
         return run(settings)

@@ -15,6 +15,7 @@ from collections.abc import AsyncIterator, Sequence
 from importlib import util
 from pathlib import Path
 
+import uvloop
 from qdrant_client import QdrantClient
 from tokenizers import Tokenizer
 
@@ -38,6 +39,7 @@ from jobs.client.queue import JobQueue
 from jobs.errors import NoWorker, UnknownModel
 from jobs.models import ModelInfo
 from jobs.process.log import set_up_logging
+from jobs.process.processor import NICE, lower_process_priority
 from jobs.results.folder import results_folder
 from jobs.search.errors import StoreUnavailable
 from jobs.settings import Settings
@@ -56,8 +58,9 @@ def main() -> int:
     parser.add_argument("--processes", type=int, default=2, help="that read documents")
     options = parser.parse_args()
     set_up_logging("ERROR")
+    lower_process_priority(NICE)
     kinds: tuple[Kind, ...] = ("visual", "text") if options.text else ("visual",)
-    asyncio.run(ingest(Settings(), options.folders, kinds, options.processes, options.model))
+    uvloop.run(ingest(Settings(), options.folders, kinds, options.processes, options.model))
     return 0
 
 

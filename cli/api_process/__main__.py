@@ -3,7 +3,6 @@
 import argparse
 import asyncio
 import logging
-import os
 import socket
 
 import uvloop
@@ -22,6 +21,7 @@ from jobs.client.queue import JobQueue
 from jobs.process.garbage import exempt_what_is_there
 from jobs.process.log import set_up_logging
 from jobs.process.parent_watch import exit_with_parent
+from jobs.process.processor import lower_process_priority
 from jobs.results.folder import results_folder
 from jobs.settings import Settings
 from jobs.store import outage
@@ -61,7 +61,8 @@ def main() -> None:
     parser.add_argument("--large-port", type=int, help="where requests with large bodies are answered")
     parser.add_argument("--nice", type=int, default=0, help="leave the processor to others")
     options = parser.parse_args()
-    os.nice(options.nice)
+    if options.nice:
+        lower_process_priority(options.nice)
     exit_with_parent(options.parent_fd, grace_s=STOP_S + 1)
     settings = Settings()
     set_up_logging(settings.log_level)

@@ -5,6 +5,8 @@ import contextlib
 import logging
 import time
 
+import uvloop
+
 from cli.cannot_do import CannotDo
 from cli.ingest.display.meter import Meter
 from cli.ingest.display.reporters import Reporter, reporter_for
@@ -53,7 +55,9 @@ def ingest_folders(settings: Settings, request: IngestRequest) -> int:
         for handler in logging.getLogger().handlers:
             handler.addFilter(logs)
         try:
-            return event_loop.run(_run(settings, request, reporter, Records.of(database)))
+            return event_loop.run(
+                _run(settings, request, reporter, Records.of(database)), uvloop.new_event_loop
+            )
         finally:
             reporter.clear()
 

@@ -1,7 +1,6 @@
 """The process that owns the collections of vectors, started by `mlxq up` with the parent's pipe."""
 
 import argparse
-import asyncio
 import contextlib
 import logging
 import socket
@@ -11,13 +10,17 @@ from collections.abc import Generator
 from pathlib import Path
 
 import uvicorn
+import uvloop
 
+from cli.processes import event_loop
 from ingest.qdrant.folder import shards_folder, vector_folder
 from ingest.store.app import StoreApp
 from ingest.store.catalog import Catalog
+from jobs.process.garbage import exempt_what_is_there
 from jobs.process.log import set_up_logging
 from jobs.process.parent_watch import exit_with_parent
 from jobs.process.private_folder import FolderInUse, FolderUnusable, PrivateFolder
+from jobs.process.processor import STORE_NICE, lower_process_priority
 from jobs.settings import Settings
 from workers.supervisor import CONFIGURATION_ERROR
 
@@ -67,6 +70,7 @@ async def answer(folder: Path, sockets: list[socket.socket]) -> None:
         server_header=False,
         timeout_graceful_shutdown=STOP_S,
     )
+    exempt_what_is_there()
     await uvicorn.Server(config).serve(sockets=sockets)
 
 
@@ -77,6 +81,7 @@ def main() -> int:
         "--listen-fd", type=int, help="listen there, too, besides the socket in the data folder"
     )
     options = parser.parse_args()
+    lower_process_priority(STORE_NICE)
     exit_with_parent(options.parent_fd, grace_s=STOP_S + 1)
     settings = Settings()
     set_up_logging(settings.log_level)
@@ -88,7 +93,7 @@ def main() -> int:
         return CONFIGURATION_ERROR
     with listening(folder.socket) as listener:
         others = [] if options.listen_fd is None else [socket.socket(fileno=options.listen_fd)]
-        asyncio.run(answer(shards_folder(settings), [listener, *others]))
+        event_loop.run(answer(shards_folder(settings), [listener, *others]), uvloop.new_event_loop)
     return 0
 
 

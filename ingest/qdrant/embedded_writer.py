@@ -1,6 +1,6 @@
 """Storing points in the embedded store: msgpack with the bytes of the arrays, through its socket."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import httpx
 import msgspec
@@ -12,6 +12,9 @@ from ingest.qdrant.folder import vector_folder
 from ingest.qdrant.packed import PACKED, PackedArray, PackedPoint
 from jobs.search.errors import StoreUnavailable
 from jobs.settings import Settings
+
+PIECE_BYTES = 128 << 10
+"""Of a body: about as much as a socket takes at once."""
 
 
 class EmbeddedWriter:
@@ -28,14 +31,21 @@ class EmbeddedWriter:
         """Raises: UpsertFailed, StoreUnavailable."""
         for batch in batches(points):
             body = msgspec.msgpack.encode([_packed(each) for each in batch])
+            headers = {"content-type": PACKED, "content-length": f"{len(body)}"}
             try:
                 reply = self._client.put(
-                    f"/collections/{collection}/points", content=body, headers={"content-type": PACKED}
+                    f"/collections/{collection}/points", content=_pieces(body), headers=headers
                 )
             except httpx.TransportError as error:
                 raise StoreUnavailable(f"The vector store does not answer: {error}.") from error
             if reply.is_error:
                 raise UpsertFailed(reply.json()["status"]["error"])
+
+
+def _pieces(body: bytes) -> Iterator[bytes]:
+    """httpcore copies what is left of a piece each time that the socket has taken some of it."""
+    for start in range(0, len(body), PIECE_BYTES):
+        yield body[start : start + PIECE_BYTES]
 
 
 def _packed(point: BulkPoint) -> PackedPoint:

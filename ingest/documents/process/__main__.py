@@ -10,7 +10,7 @@ from ingest.documents.process.memory_watch import MemoryWatch
 from ingest.documents.process.messages import LENGTH, READY, Request
 from ingest.documents.process.shared_memory import SharedMemory
 from jobs.process.parent_watch import exit_with_parent
-from jobs.process.processor import NICE
+from jobs.process.processor import NICE, lower_process_priority
 
 
 def serve(answering: Answering, watch: MemoryWatch) -> None:
@@ -37,7 +37,7 @@ def main() -> None:
     parser.add_argument("--memory-fd", type=int, required=True, help="the file that pictures are drawn into")
     parser.add_argument("--memory-limit", type=int, required=True, help="bytes that this process may take")
     options = parser.parse_args()
-    os.nice(NICE)
+    lower_process_priority(NICE)
     exit_with_parent(options.parent_fd, grace_s=1)
     serve(Answering(SharedMemory(options.memory_fd)), MemoryWatch(options.memory_limit))
 

@@ -15,7 +15,10 @@ collection can move there.
 """
 
 Array = np.ndarray[Any, np.dtype[Any]]
-EdgeVector = Array | edge.SparseVector
+Numbers = memoryview | list[memoryview]
+"""A dense vector, or the rows of a multi-vector, in float32."""
+
+EdgeVector = Array | Numbers | edge.SparseVector
 
 
 class VectorCheck:
@@ -30,7 +33,10 @@ class VectorCheck:
         by name. Raises Refused.
         """
         named = cast("Mapping[str, Any]", given) if isinstance(given, Mapping) else {"": given}
-        return {name: self.one(name, each) for name, each in named.items()}
+        checked = {name: self.one(name, each) for name, each in named.items()}
+        return {
+            name: numbers(each) if isinstance(each, np.ndarray) else each for name, each in checked.items()
+        }
 
     def query(self, name: str | None, given: Any) -> EdgeVector:
         """The vector of a search. Raises Refused."""
@@ -89,6 +95,17 @@ class VectorCheck:
         return Refused(
             BAD_REQUEST, f"Wrong input: Not existing vector name error: {name!r}. There is: {there}."
         )
+
+
+def numbers(array: Array) -> Numbers:
+    """qdrant-edge takes numbers out one by one. Of an array it makes an object of numpy for each: 3.6 ms a page of 736
+    rows of 128, where views of the memory take 1.2.
+    """
+    flat = np.ascontiguousarray(array, np.float32).reshape(-1).data
+    if array.ndim == 1:
+        return flat
+    width = array.shape[1]
+    return [flat[start : start + width] for start in range(0, len(flat), width)]
 
 
 def _as_array(name: str, given: Any) -> Array:

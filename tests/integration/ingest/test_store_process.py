@@ -19,6 +19,7 @@ from ingest.qdrant.connect import connect
 from ingest.qdrant.embedded_writer import EmbeddedWriter
 from ingest.qdrant.folder import vector_folder
 from jobs.process.parent_watch import ParentPipe
+from jobs.process.processor import STORE_NICE
 from jobs.search.errors import StoreUnavailable
 from jobs.settings import Settings
 from tests.support.vectors.pages import DENSE, ROW, make_collection, page_id
@@ -160,3 +161,8 @@ def test_a_server_is_used_where_one_is_named(settings: Settings):
     assert isinstance(client, QdrantClient)
     with pytest.raises(Exception, match="refused"):
         client.get_collections()
+
+
+def test_the_store_leaves_the_processor_to_others(settings: Settings):
+    with process(settings) as store:
+        assert os.getpriority(os.PRIO_PROCESS, store.pid) >= STORE_NICE

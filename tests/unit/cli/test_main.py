@@ -9,9 +9,11 @@ import pytest
 from cli.configuration import ConfigurationError, child_environ, load_settings
 from cli.main import build_parser, main
 from jobs.process.colour import bleach, paint
+from jobs.process.processor import NICE
 from jobs.settings import Settings
 from jobs.store.redis_url import shown_url
 from tests.support.folders import ROOT
+from tests.support.waiting import wait_until
 
 
 def load(*arguments: str) -> Settings:
@@ -152,3 +154,24 @@ def test_colours_are_for_terminals_that_want_them(monkeypatch: pytest.MonkeyPatc
     assert paint("mlxq:", "red", io.StringIO()) == "mlxq:"
     monkeypatch.setenv("NO_COLOR", "1")
     assert paint("mlxq:", "red", Terminal()) == "mlxq:"
+
+
+def test_an_ingest_leaves_the_processor_to_others(tmp_path: Path):
+    passwords = tmp_path / "passwords"
+    os.mkfifo(passwords)
+    command = (sys.executable, "-m", "cli.main", "ingest", tmp_path, "--data", tmp_path / "data")
+    with subprocess.Popen((*command, "--password-file", passwords), cwd=ROOT) as ingest:
+        writer = wait_until(lambda: _opened(passwords))  # it reads them, and gets none yet
+        nice = os.getpriority(os.PRIO_PROCESS, ingest.pid)
+        os.close(writer)
+        ingest.wait()
+
+    assert nice >= NICE
+
+
+def _opened(fifo: Path) -> int | None:
+    """For writing, once somebody reads it."""
+    try:
+        return os.open(fifo, os.O_WRONLY | os.O_NONBLOCK)
+    except OSError:
+        return None
