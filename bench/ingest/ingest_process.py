@@ -76,7 +76,7 @@ async def ingest(
     pages = NoopPages().info if model is None else await _announced(queue, model)
     targets: dict[Kind, Target] = {
         "visual": visual_target(pages),
-        "text": text_target(NoopTexts().info, CHUNK_TOKENS, OVERLAP),
+        "text": text_target(NoopTexts().info, CHUNK_TOKENS, OVERLAP, OVERLAP),
     }
     path = manifest_path(settings)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -96,7 +96,7 @@ async def ingest(
             blobs=blob_store(settings, connect(redis_url(settings))),
             collections=Collections(await _store(settings), writer),
             ledger=manifest,
-            chunking=Chunker(_tokenizer(), CHUNK_TOKENS, OVERLAP) if "text" in kinds else None,
+            chunking=Chunker(_tokenizer(), CHUNK_TOKENS, OVERLAP, OVERLAP) if "text" in kinds else None,
             words=document_vector,
             documents=processes + 1,
         )

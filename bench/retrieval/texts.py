@@ -7,10 +7,14 @@ from pathlib import Path
 import msgspec
 
 from cli.evaluation.judged import documents_of, of_bookmarks
-from cli.search.connected import connected
+from cli.ingest.wiring.chunking import chunker_for
+from cli.search.connected import connected_with_queue
 from ingest.collections import layout
+from ingest.collections.fingerprint import Fingerprint
 from ingest.collections.generations import stored_halves
 from ingest.qdrant.connect import connect
+from ingest.queries.embedding import serving
+from ingest.text.chunk import titled
 from jobs.settings import Settings
 
 
@@ -35,20 +39,25 @@ class Exported(msgspec.Struct):
 
 async def exported(collection: str, limit: int) -> Exported:
     settings = Settings()
-    async with connected(settings) as searches:
+    client = connect(settings)
+    stored = stored_halves(client)[collection, "text"]
+    maker = Fingerprint.of(client.get_collection(stored).config.metadata)
+    assert maker is not None, f"{stored} was not made by mlxq"
+    async with connected_with_queue(settings) as (searches, queue):
+        chunker = chunker_for(serving(maker, await queue.models()), settings.models)
         documents = await documents_of(searches, collection)
         judged, _ = await of_bookmarks(searches, documents, limit)
     queries = [ExportedQuery(each.query, [str(key) for key in each.grades]) for each in judged]
     chunks = list[ExportedChunk]()
-    client = connect(settings)
-    stored = stored_halves(client)[collection, "text"]
     offset = None
     while True:
         records, offset = client.scroll(stored, limit=500, offset=offset)
         for record in records:
             payload = record.payload or {}
             page = f"{payload[layout.DOCUMENT]}#{payload[layout.PAGE]}"
-            chunks.append(ExportedChunk(page, payload[layout.TEXT]))
+            text = payload[layout.TEXT]
+            title = chunker.title(payload[layout.HEADING], text)
+            chunks.append(ExportedChunk(page, titled(title, text)))
         if offset is None:
             return Exported(chunks, queries)
 

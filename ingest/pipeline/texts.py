@@ -96,7 +96,7 @@ class TextStage:
 
     async def _embed(self, work: DocumentWork, chunks: Sequence[Chunk], made: _Made) -> None:
         """Chunks of which one is at fault are parted until it fails alone."""
-        texts = tuple(chunk.text for chunk in chunks)
+        texts = tuple(chunk.titled for chunk in chunks)
         job = EmbedJob(model=self._target.model.id, inputs=texts, input_type="document")
         self._counts.sent += len(chunks)
         try:

@@ -59,7 +59,9 @@ def visual_target(model: ModelInfo) -> Target:
     return Target("visual", model, Fingerprint(model.id, model.digest, made_by), budget)
 
 
-def text_target(model: ModelInfo, max_tokens: int, overlap: int) -> Target:
-    """Chunks of text. max_tokens: of a chunk. overlap: tokens that it shares with the one before."""
-    made_by = f"chunks of {max_tokens} tokens, {overlap} of them shared"
+def text_target(model: ModelInfo, max_tokens: int, overlap: int, title_tokens: int) -> Target:
+    """Chunks of text. max_tokens: of a chunk. overlap: tokens that it shares with the one before. title_tokens: that
+    are for the heading above it.
+    """
+    made_by = f"chunks of {max_tokens} tokens, {overlap} of them shared, {title_tokens} for the heading"
     return Target("text", model, Fingerprint(model.id, model.digest, made_by))

@@ -21,8 +21,15 @@ class Chunk(msgspec.Struct, frozen=True):
     label: str
     start: int
     end: int
+    title: str = ""
+    """As much of the innermost heading as the model reads before the text."""
 
     @property
     def titled(self) -> str:
-        """The innermost heading above it and its text: what its words are taken from for BM25."""
-        return f"{self.heading.rpartition(SEPARATOR)[2]}\n{self.text}"
+        """What it is found by: its text below its title."""
+        return titled(self.title, self.text)
+
+
+def titled(title: str, text: str) -> str:
+    """A text below its title, if it has one."""
+    return f"{title}\n{text}" if title else text

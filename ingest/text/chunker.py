@@ -8,7 +8,7 @@ from tokenizers import Tokenizer
 
 from ingest.documents.boundaries import Boundaries
 from ingest.documents.page import Page
-from ingest.text.chunk import CHUNKS_A_PAGE, Chunk
+from ingest.text.chunk import CHUNKS_A_PAGE, SEPARATOR, Chunk, titled
 from ingest.text.headings import HeadingPath, paths
 
 MAX_TOKEN_LENGTH = 64
@@ -27,14 +27,18 @@ class _Span(NamedTuple):
 class Chunker:
     """For one model. Several threads may use it."""
 
-    def __init__(self, tokenizer: Tokenizer, max_tokens: int, overlap: int) -> None:
-        """max_tokens: of a chunk with the model's special tokens. overlap: how many of them at most a chunk has in
-        common with the one before it; less than half. The tokenizer is copied: the copy neither cuts nor pads.
+    def __init__(self, tokenizer: Tokenizer, max_tokens: int, overlap: int, title_tokens: int = 0) -> None:
+        """max_tokens: of a chunk with its title and the model's special tokens. overlap: how many of them at most a
+        chunk has in common with the one before it; less than half. title_tokens: of a title at most. The tokenizer is
+        copied: the copy neither cuts nor pads.
         """
         self._tokenizer = Tokenizer.from_str(tokenizer.to_str())
         self._tokenizer.no_truncation()
         self._tokenizer.no_padding()
-        self._room = max_tokens - self._tokenizer.num_special_tokens_to_add(is_pair=False)
+        most = max_tokens - self._tokenizer.num_special_tokens_to_add(is_pair=False)
+        self._most = most
+        self._room = most - title_tokens
+        self._title_tokens = title_tokens
         self._overlap = overlap
         if self._room < 8 or not 0 <= overlap < self._room / 2:
             raise ValueError(
@@ -61,7 +65,17 @@ class Chunker:
                     label=page.label,
                     start=span.start,
                     end=span.end,
+                    title=self.title(heading, text[span.start : span.end]),
                 )
+
+    def title(self, heading: str, text: str) -> str:
+        """As much of the innermost heading as may stand before a chunk's text."""
+        whole = heading.rpartition(SEPARATOR)[2]
+        offsets = self._tokenizer.encode(whole, add_special_tokens=False).offsets
+        for _, end in reversed(offsets[: self._title_tokens]):
+            if self._count(titled(whole[:end], text)) <= self._most:
+                return whole[:end]
+        return ""
 
     def _spans(self, text: str, boundaries: Boundaries) -> list[_Span]:
         starts = self._token_starts(text)

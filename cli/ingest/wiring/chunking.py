@@ -20,17 +20,22 @@ SHARED = 8
 """A chunk has one part in so many in common with the one before it."""
 
 
+TITLE = 8
+"""One part in so many is for the heading above it."""
+
+
 class ChunkSize(NamedTuple):
     """In tokens."""
 
     max_tokens: int
     overlap: int
+    title_tokens: int
 
 
 def chunk_size(model: ModelInfo) -> ChunkSize:
     """As long as the model reads, within reason."""
     most = min(model.max_tokens or MAX_TOKENS, MAX_TOKENS)
-    return ChunkSize(most, most // SHARED)
+    return ChunkSize(most, most // SHARED, most // TITLE)
 
 
 def chunker_for(model: ModelInfo, specs: Sequence[str]) -> Chunker:

@@ -32,7 +32,7 @@ class Lines:
                 path.enter(heading)
             for n, match in enumerate(re.finditer(".+", page.text or "")):
                 number = page.number * CHUNKS_A_PAGE + n
-                yield Chunk(number, match[0], str(path), page.number, page.label, *match.span())
+                yield Chunk(number, match[0], str(path), page.number, page.label, *match.span(), str(path))
 
 
 def words(text: str) -> tuple[list[int], list[float]]:
@@ -56,7 +56,10 @@ class Bench:
             self.reader.documents[name] = [page(name, number) for number in range(1, count + 1)]
 
     def pipeline(self, *kinds: Kind) -> Pipeline:
-        targets = {"visual": visual_target(NoopPages().info), "text": text_target(NoopTexts().info, 256, 32)}
+        targets = {
+            "visual": visual_target(NoopPages().info),
+            "text": text_target(NoopTexts().info, 256, 32, 32),
+        }
         return Pipeline(
             "documents",
             [targets[kind] for kind in kinds],

@@ -44,6 +44,15 @@ async def test_every_page_of_every_document_is_stored_once_in_both_kinds(bench: 
     assert (bench.queue.jobs, bench.left()) == ({}, [])
 
 
+async def test_the_model_reads_a_chunk_below_its_heading(bench: Bench):
+    headed = msgspec.structs.replace(page("a", 1, text="a line"), headings=(Heading("Letters", 0, 0),))
+    bench.reader.documents["a"] = [headed]
+    read = list[object]()
+    bench.queue.before_submit = lambda job: read.extend(job.inputs)
+    await bench.run("text")
+    assert read == ["Letters\na line"]
+
+
 async def test_sections_of_text_are_sent_one_after_the_other(bench: Bench):
     bench.documents(a=2)
     bench.reader.documents["a"] = [

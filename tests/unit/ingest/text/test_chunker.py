@@ -179,7 +179,23 @@ def test_sizes_that_make_no_chunks_are_refused(bert: Tokenizer, max_tokens: int,
         Chunker(bert, max_tokens, overlap)
 
 
-def test_a_chunk_is_found_by_the_words_of_the_heading_right_above_it():
-    chunk = Chunk(1, "its text", "Part > Section", 1, "1", 0, 8)
+def test_a_chunk_is_found_by_the_heading_right_above_it(bert: Tokenizer):
+    page = Page(1, "1", text="a " * 60, headings=(Heading("Part", 0, 0), Heading("Section", 0, 1)))
 
-    assert chunk.titled == "Section\nits text"
+    found = list(Chunker(bert, 64, 16, 8).chunks([page]))
+
+    assert [chunk.titled for chunk in found] == [f"Section\n{chunk.text}" for chunk in found]
+    assert len(found) > 1
+
+
+def test_a_title_takes_no_more_than_its_share_and_the_text_is_whole(tokenizer: Tokenizer):
+    long = Heading(prose(300, seed=4).replace("\n", " "), 0, 0)
+    text = prose(3_000)
+
+    found = list(Chunker(tokenizer, 64, 16, 8).chunks([Page(1, "1", text=text, headings=(long,))]))
+
+    assert max(tokens(tokenizer, chunk.titled) for chunk in found) <= 64
+    assert all(chunk.title and long.title.startswith(chunk.title) for chunk in found)
+    assert max(tokens(tokenizer, chunk.title) for chunk in found) <= 8 + tokens(tokenizer, "")
+    assert found[-1].end == len(text.rstrip())
+    assert all(chunk.text == text[chunk.start : chunk.end] for chunk in found)
