@@ -94,9 +94,16 @@ def _collections(options: argparse.Namespace) -> Callable[["Settings"], int]:
 
 
 def _with_options(options: argparse.Namespace) -> Callable[["Settings"], int]:
-    """Of a command whose file and function have its name."""
+    """Of a command whose file and function have its name. It needs the store that `mlxq up` starts."""
+    from cli.startup.store_check import await_store
+
     run = getattr(import_module(f"cli.commands.{options.command}"), options.command)
-    return lambda settings: run(settings, options)
+
+    def run_with_store(settings: "Settings") -> int:
+        await_store(settings, lambda told: print(told, file=sys.stderr))
+        return run(settings, options)
+
+    return run_with_store
 
 
 def complain(error: object) -> None:

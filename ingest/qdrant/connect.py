@@ -6,8 +6,7 @@ import httpx
 from qdrant_client import AsyncQdrantClient, QdrantClient
 
 from ingest.qdrant.folder import vector_folder
-from ingest.qdrant.presence import API_KEY
-from jobs.search.errors import StoreUnavailable
+from ingest.qdrant.presence import API_KEY, no_store
 from jobs.settings import Settings
 
 TIMEOUT_S = 60
@@ -33,10 +32,7 @@ def connect(settings: Settings) -> QdrantClient:
 def check_store(settings: Settings) -> None:
     """Raises: StoreUnavailable where the embedded store is wanted, and does not run."""
     if settings.qdrant_url is None and not vector_folder(settings).is_served():
-        raise StoreUnavailable(
-            f"No vector store runs on {settings.data}: start `mlxq up` with this --data, or set QDRANT_URL to a "
-            "Qdrant server."
-        )
+        raise no_store(settings)
 
 
 def connect_async(settings: Settings) -> AsyncQdrantClient:

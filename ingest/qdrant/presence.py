@@ -53,14 +53,21 @@ def stored_collections(settings: Settings) -> dict[str, str]:
         aliases = msgspec.json.decode(_asked(settings, "/aliases"), type=_Named).result
     except (OSError, http.client.HTTPException, msgspec.MsgspecError, ValueError) as error:
         if url is None:
-            what = f"No vector store runs on {settings.data}: start `mlxq up` with this --data"
-        else:
-            what = "The Qdrant server that QDRANT_URL names does not answer as one: see that it runs"
+            raise no_store(settings) from error
+        what = "The Qdrant server that QDRANT_URL names does not answer as one: see that it runs"
         raise StoreUnavailable(f"{what} ({type(error).__name__}).") from error
     return {
         **{each.name: each.name for each in collections.collections},
         **{each.alias_name: each.collection_name for each in aliases.aliases},
     }
+
+
+def no_store(settings: Settings) -> StoreUnavailable:
+    """The error where the embedded store does not run. It says what to start."""
+    data = settings.data
+    if data == Settings.model_fields["data"].default:
+        return StoreUnavailable("No vector store runs here: start `mlxq up` in another terminal.")
+    return StoreUnavailable(f"No vector store runs on {data}: start `mlxq up` with this --data.")
 
 
 def _asked(settings: Settings, path: str) -> bytes:
