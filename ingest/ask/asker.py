@@ -27,6 +27,11 @@ CONTEXT_TOKENS = 8192
 IMAGE_PIXELS = 1_000_000
 """Of a page that a model looks at: its small print can be read."""
 
+IMAGE_TOKENS = 1300
+"""About what models make of so many pixels: a token for 28 x 28 of them."""
+
+_UNREADABLE = "their files are gone, or they are images and it has no eyes. Serve a vision model, or ingest the folder again."
+
 
 class Asker:
     """Finds the pages and writes the prompt. Whoever asks submits the job."""
@@ -48,13 +53,18 @@ class Asker:
         found = await asyncio.gather(*[self._shown(n, hit, has_eyes) for n, hit in enumerate(hits, 1)])
         readable = [each for each in found if each is not None]
         notes = list(reply.notes)
+        if not readable:
+            raise InvalidInput(
+                f"{model.id} cannot read the pages that were found: {_UNREADABLE}", param="model"
+            )
         if len(readable) < len(found):
             notes.append(
-                f"{len(found) - len(readable)} pages were found that this model cannot read: their files are gone, "
-                "or they are images and it has no eyes. Serve a vision model, or ingest the folder again."
+                f"{len(found) - len(readable)} pages were found that this model cannot read: {_UNREADABLE}"
             )
         room = min(CONTEXT_TOKENS, (model.max_tokens or CONTEXT_TOKENS) - question.max_tokens - RULES_TOKENS)
-        shown, left_out = fitting(readable, CHARACTERS_PER_TOKEN * room)
+        shown, left_out = fitting(
+            readable, CHARACTERS_PER_TOKEN * room, image_characters=CHARACTERS_PER_TOKEN * IMAGE_TOKENS
+        )
         if left_out:
             notes.append(f"{left_out} of the pages that were found do not fit into the model's context.")
         if not shown or room <= 0:

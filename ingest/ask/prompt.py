@@ -35,14 +35,20 @@ def chat(question: str, shown: Sequence[Shown]) -> Chat:
     return Chat(messages=(rules, Message(role="user", content=tuple(parts))))
 
 
-def fitting(shown: Sequence[Shown], most_characters: int) -> tuple[tuple[Shown, ...], int]:
-    """Those that fit, best first, and how many were left out. The first is cut if it is too long alone."""
+def fitting(
+    shown: Sequence[Shown], most_characters: int, *, image_characters: int
+) -> tuple[tuple[Shown, ...], int]:
+    """Those that fit, best first, and how many were left out. The first is cut if it is too long alone.
+
+    image_characters: as how many an image counts.
+    """
     left, kept = most_characters, list[Shown]()
     for each in shown:
-        if len(each.text) > left and kept:
+        size = len(each.text) + (image_characters if each.image is not None else 0)
+        if size > left and kept:
             break
         kept.append(msgspec.structs.replace(each, text=each.text[: max(0, left)]))
-        left -= len(each.text)
+        left -= size
     return tuple(kept), len(shown) - len(kept)
 
 

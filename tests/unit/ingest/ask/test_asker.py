@@ -118,6 +118,25 @@ async def test_pages_whose_files_are_gone_are_told_of():
     assert "1 pages were found that this model cannot read" in prepared.notes[0]
 
 
+async def test_where_no_page_can_be_read_the_error_says_why():
+    found = Found([hit(1), hit(2)], kind="visual")
+    found.gone = True
+
+    with pytest.raises(
+        InvalidInput, match="eyes cannot read the pages that were found: their files are gone"
+    ):
+        await prepare(found, EYES)
+
+
+@pytest.mark.parametrize(("context_tokens", "shown"), [(32_000, 5), (8192, 5), (4096, 2), (2000, 1)])
+async def test_images_of_pages_keep_to_the_models_context_too(context_tokens: int, shown: int):
+    short = msgspec.structs.replace(EYES, max_tokens=context_tokens)
+
+    prepared = await prepare(Found([hit(n) for n in range(1, 6)], kind="visual"), short)
+
+    assert len(prepared.sources) == shown
+
+
 async def test_the_prompt_keeps_to_the_models_context():
     short = msgspec.structs.replace(BLIND, max_tokens=2000)
 

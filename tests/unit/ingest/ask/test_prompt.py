@@ -26,13 +26,13 @@ def test_the_sources_come_numbered_before_the_question():
 def test_what_does_not_fit_is_left_out_and_counted():
     shown = [Shown(source(n), "x" * 10) for n in (1, 2, 3)]
 
-    kept, left_out = fitting(shown, 25)
+    kept, left_out = fitting(shown, 25, image_characters=0)
 
     assert [each.source.number for each in kept] == [1, 2] and left_out == 1
 
 
 def test_a_first_source_that_is_too_long_is_cut():
-    ((only,), left_out) = fitting([Shown(source(), "x" * 10)], 4)
+    ((only,), left_out) = fitting([Shown(source(), "x" * 10)], 4, image_characters=0)
 
     assert only.text == "xxxx" and left_out == 0
 
