@@ -29,15 +29,15 @@ from api.dialects.ollama.routes import Ollama
 from api.dialects.openai.chat_routes import OpenAIChat
 from api.dialects.openai.routes import OpenAI
 from api.dialects.openai.vector_stores import VectorStores
-from api.dialects.tei.routes import Tei
+from api.dialects.plain_rerank import PlainRerank
 from api.dialects.v1_rerank import V1Rerank
 from api.dialects.vllm.routes import Vllm
 from api.errors import OPENAI_ERRORS, error_response
 from api.openapi.document import document
+from api.paths import Paths
 from api.requests.body import BodiesInFlight
 from api.requests.images import ImageSource
 from api.route import DirectRoute
-from api.single_slashes import SingleSlashes
 from api.ui.console import add_console
 from api.ui.context import Collaborators, ConsoleParts
 from api.work.queue import Queue
@@ -50,7 +50,7 @@ _DIALECTS = (
     OpenAIChat,
     V1Rerank,
     Cohere,
-    Tei,
+    PlainRerank,
     Vllm,
     SimilarityMaps,
     Search,
@@ -109,7 +109,7 @@ def create_app(
         dialect(context).add_routes(app)
     if collections is not None and console is not None:
         add_console(app, Collaborators(queue, settings, images, context.bodies, collections, *console))
-    app.add_middleware(SingleSlashes)
+    app.add_middleware(Paths)
     app.add_middleware(Cors, origins=settings.origins)
     return app
 

@@ -69,9 +69,10 @@ class V1Rerank(Dialect):
         if decode_body(_marks_decoder, raw) != _NO_MARKS:
             answer_errors_as(request, COHERE_ERRORS)
             return await self._cohere.rerank_v1(request, raw, self._terms(request))
-        return await self._rerank_as_jina(request, raw, self._terms(request))
+        return await self.rerank_as_jina(request, raw, self._terms(request))
 
-    async def _rerank_as_jina(self, request: Request, raw: bytes, terms: Terms) -> Response:
+    async def rerank_as_jina(self, request: Request, raw: bytes, terms: Terms) -> Response:
+        """Documents by how well they answer a query, in Jina's manner. raw: the body."""
         asked = decode_body(_jina_decoder, raw)
         job = await jina_job(asked, self.context.images, self.context.settings.max_inputs)
         documents = None if asked.return_documents is False else asked.documents

@@ -10,6 +10,7 @@ from api.replies.usage import PromptUsage
 from api.requests.images import ImageSource
 from api.requests.inputs import GivenPassage, PassageField, TextOrImage
 from api.requests.rerank import TopN, ranked, rerank_job, scores_of
+from api.requests.truncation import truncates
 from jobs.errors import InvalidInput
 from jobs.job import Result
 from jobs.rerank import RerankJob
@@ -18,7 +19,7 @@ from jobs.rerank import RerankJob
 class JinaRequest(msgspec.Struct, frozen=True, kw_only=True):
     """The body of POST /v1/rerank. Fields it does not name are ignored.
 
-    truncate, truncation: two names of one thing. instruction, raw_scores: as in RerankJob.
+    truncate, truncation, truncate_prompt_tokens (vLLM's): names of one thing. instruction, raw_scores: as in RerankJob.
     """
 
     model: str
@@ -28,6 +29,7 @@ class JinaRequest(msgspec.Struct, frozen=True, kw_only=True):
     return_documents: bool | None = None
     truncation: bool | None = None
     truncate: bool | None = None
+    truncate_prompt_tokens: int | None = None
     instruction: str | None = None
     raw_scores: bool | None = None
     return_embeddings: bool | None = None
@@ -60,7 +62,10 @@ async def jina_job(asked: JinaRequest, source: ImageSource | None, max_inputs: i
         PassageField("documents", asked.documents),
         source,
         max_inputs,
-        truncate=bool(asked.truncation if asked.truncate is None else asked.truncate),
+        truncate=truncates(
+            asked.truncate_prompt_tokens,
+            bool(asked.truncation if asked.truncate is None else asked.truncate),
+        ),
         instruction=asked.instruction,
         raw_scores=bool(asked.raw_scores),
     )

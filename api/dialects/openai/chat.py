@@ -12,6 +12,7 @@ from api.requests.answer_format import FormatRequest, answer_format
 from api.requests.generation import Answers, Stop, TokenLimit, max_tokens, sampling, stops, template_options
 from api.requests.images import ImageSource
 from api.requests.tools import FunctionSpec, JsonObject, function_tools
+from api.requests.truncation import refuse_truncation
 from jobs.errors import InternalError, InvalidInput
 from jobs.generate import Chat, Choice, FinishReason, GenerateJob, GenerateResult, ToolCall, ToolChoice
 from jobs.job import Result
@@ -84,6 +85,7 @@ class ChatRequest(FormatRequest, frozen=True, kw_only=True):
     skip_special_tokens: bool | None = None
     functions: tuple[JsonObject, ...] | None = None
     modalities: tuple[str, ...] | None = None
+    truncate_prompt_tokens: int | None = None
 
 
 async def chat_job(asked: ChatRequest, source: ImageSource | None) -> GenerateJob:
@@ -130,6 +132,7 @@ def wants_usage(options: StreamOptions | None) -> bool:
 
 
 def _refuse_unsupported(asked: ChatRequest) -> None:
+    refuse_truncation(asked.truncate_prompt_tokens)
     if asked.functions:
         raise InvalidInput("functions is OpenAI's old form and not read. Send tools.", param="functions")
     if asked.modalities and set(asked.modalities) != {"text"}:

@@ -12,6 +12,7 @@ from api.replies.usage import Tally, Usage
 from api.requests.answer_format import FormatRequest, answer_format
 from api.requests.generation import Answers, Stop, TokenLimit, max_tokens, sampling, stops
 from api.requests.inputs import Inputs, split_inputs
+from api.requests.truncation import refuse_truncation
 from jobs.errors import InternalError, InvalidInput
 from jobs.generate import Choice, FinishReason, GenerateJob, GenerateResult, Prompt
 from jobs.job import Result
@@ -40,6 +41,7 @@ class CompletionRequest(FormatRequest, frozen=True, kw_only=True):
     echo: bool | None = None
     suffix: str | None = None
     skip_special_tokens: bool | None = None
+    truncate_prompt_tokens: int | None = None
     stream: bool | None = None
     stream_options: StreamOptions | None = None
 
@@ -69,6 +71,7 @@ def completion_jobs(asked: CompletionRequest, max_prompts: int) -> list[Generate
 
 
 def _refuse_unsupported(asked: CompletionRequest) -> None:
+    refuse_truncation(asked.truncate_prompt_tokens)
     if asked.suffix:
         raise InvalidInput("suffix: text is only continued, not filled in.", param="suffix")
     if asked.best_of is not None and asked.best_of != (asked.n or 1):

@@ -11,6 +11,7 @@ from api.replies.usage import PromptUsage
 from api.replies.vector_formats import Encoding, OutputDtype, packed, values
 from api.requests.images import ImageSource
 from api.requests.inputs import MixedInputs, check_ids, load_inputs, may_be_image, split_mixed_inputs
+from api.requests.truncation import truncates
 from api.work.queue import Queue
 from jobs.content import MixedInput
 from jobs.embed import EmbedJob, EmbedResult, InputType, PatchGrid, Truncate
@@ -30,8 +31,8 @@ class EmbeddingForm(NamedTuple):
 class EmbeddingRequest(msgspec.Struct, frozen=True, kw_only=True):
     """The body of POST /v1/embeddings. Fields it does not name are ignored, as OpenAI's clients may send any.
 
-    truncate: true means "end", false "none". image_url: an image that goes with each text. patch_grids: say where an
-    image's vectors are.
+    truncate: true means "end", false "none". truncate_prompt_tokens: vLLM's; -1 means "end". image_url: an image that
+    goes with each text. patch_grids: say where an image's vectors are.
     """
 
     model: str
@@ -44,6 +45,7 @@ class EmbeddingRequest(msgspec.Struct, frozen=True, kw_only=True):
     instruction: str | None = None
     input_type: InputType | None = None
     truncate: bool | Truncate = "none"
+    truncate_prompt_tokens: int | None = None
     image_url: str | None = None
     patch_grids: bool = False
 
@@ -62,6 +64,8 @@ async def embed_job(
     truncate = request.truncate
     if isinstance(truncate, bool):
         truncate = "end" if truncate else "none"
+    if truncates(request.truncate_prompt_tokens, False) and truncate == "none":
+        truncate = "end"
     given = split_mixed_inputs(request.input, max_inputs, "input")
     if truncate == "none":
         await check_ids(queue, request.model, given, "input")

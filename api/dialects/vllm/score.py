@@ -9,6 +9,7 @@ from api.replies.usage import PromptUsage
 from api.requests.images import ImageSource
 from api.requests.inputs import GivenPassage, PassageField, TextOrImage, load_passages
 from api.requests.rerank import check_count, model_or_sole, scores_of
+from api.requests.truncation import truncates
 from jobs.errors import InvalidInput
 from jobs.job import Result
 from jobs.models import ModelInfo
@@ -19,7 +20,6 @@ Side = GivenPassage | tuple[GivenPassage, ...]
 _QUERY_NAMES = ("text_1", "queries", "data_1")
 _DOCUMENT_NAMES = ("text_2", "documents", "items", "data_2")
 _ACTIVATION_NAMES = ("use_activation", "activation", "softmax")
-_WHOLE_CONTEXT = -1
 
 
 class ScoreRequest(msgspec.Struct, frozen=True, kw_only=True):
@@ -75,7 +75,7 @@ async def score_jobs(
     check_count(queries, max_inputs)
     check_count(documents, max_inputs)
     _check_lengths(queries, documents)
-    truncate = _truncates(asked)
+    truncate = truncates(asked.truncate_prompt_tokens, bool(asked.truncate))
     model = model_or_sole(asked.model, models)
     questions, passages = await load_passages([queries, documents], source)
     if len(questions) == 1:
@@ -137,12 +137,3 @@ def _check_lengths(queries: PassageField, documents: PassageField) -> None:
             f"{queries.name} has {counts[0]} items and {documents.name} {counts[1]}: there must be one, or as many.",
             param=queries.name,
         )
-
-
-def _truncates(asked: ScoreRequest) -> bool:
-    if asked.truncate_prompt_tokens not in (None, _WHOLE_CONTEXT):
-        raise InvalidInput(
-            "truncate_prompt_tokens: documents are cut at the model's own limit only, with -1.",
-            param="truncate_prompt_tokens",
-        )
-    return asked.truncate_prompt_tokens is not None if asked.truncate is None else asked.truncate

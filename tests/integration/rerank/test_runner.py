@@ -66,6 +66,23 @@ def refusal(runner: RerankRunner, query: Passage, *documents: Passage, **options
     return outcome
 
 
+@pytest.mark.parametrize("name", ["bert", "xlm_roberta", "qwen3"])
+def test_equal_documents_have_equal_scores(name: str, request: pytest.FixtureRequest):
+    """To the last digit, so that ties keep the documents' order."""
+    runner: RerankRunner = request.getfixturevalue(name)
+    documents = ["a whale", "the red fox", "a whale", "a red animal that is small", "the red fox", "a whale"]
+    asked = job("red fox", *documents)
+    [items] = runner.prepare([asked])
+    assert not isinstance(items, JobError)
+    computed = np.asarray(succeeded(runner.run(items))) + np.arange(len(documents)) * 1e-6  # of another batch
+
+    result = runner.assemble(asked, items, computed.tolist())
+
+    found = scores(result).tolist()
+    assert [found.index(score) for score in found] == [0, 1, 0, 3, 1, 0]
+    assert result.tokens == tuple(item.length for item in items)
+
+
 def test_model_describes_itself(xlm_roberta: RerankRunner):
     info = xlm_roberta.info
     assert (info.id, info.task, info.dimensions, info.max_tokens) == ("xlm-roberta", "rerank", 0, 128)

@@ -24,6 +24,37 @@ async def test_slashes_too_many_are_one(client: httpx.AsyncClient, path: str):
     assert MODEL.id in reply.text
 
 
+@pytest.mark.parametrize(
+    ("method", "path", "body"),
+    [
+        ("GET", "/models", None),
+        ("GET", f"/models/{MODEL.id}", None),
+        ("POST", "/embeddings", {"model": MODEL.id, "input": "a"}),
+        ("POST", "//embeddings", {"model": MODEL.id, "input": "a"}),
+        (
+            "POST",
+            "/chat/completions",
+            {"model": CHAT_MODEL.id, "messages": [{"role": "user", "content": "a"}]},
+        ),
+        ("POST", "/completions", {"model": CHAT_MODEL.id, "prompt": "a"}),
+        ("POST", "/score", {"text_1": "a", "text_2": "b"}),
+    ],
+)
+async def test_v1_may_be_left_out(
+    rerank_client: httpx.AsyncClient, method: str, path: str, body: dict[str, Any] | None
+):
+    short, whole = [
+        await rerank_client.request(method, f"http://mlxq{each}", json=body) for each in (path, "/v1" + path)
+    ]
+    assert short.status_code == whole.status_code == 200
+    assert short.json().keys() == whole.json().keys()
+
+
+async def test_other_paths_without_v1_are_not_there(client: httpx.AsyncClient):
+    for path in ("/jobs", "/queue/stats", "/modelsx", "/messages"):
+        assert (await client.get(path)).status_code == 404
+
+
 async def test_a_body_may_be_sent_to_a_path_with_slashes_too_many(client: httpx.AsyncClient):
     reply = await client.post("http://mlxq//v1//embeddings", json={"model": MODEL.id, "input": "a"})
     assert reply.status_code == 200

@@ -23,6 +23,7 @@ from workers.runners.layers.vectors import MAX_NORM_ERROR
 from workers.runners.multi_vector.maxsim import embeddings_of, joined, ranking
 from workers.runners.multi_vector.mixed_prompts import text_of
 from workers.runners.multi_vector.model import MultiVectorItem, MultiVectorModel, Network
+from workers.runners.tokens.equal_items import first_equals
 from workers.runners.vision.images import blank_image, cancel, decoding_threads, has_image
 
 Vectors = NDArray[np.float32]
@@ -69,7 +70,7 @@ class MultiVectorRunner(BatchedRunner[Network, MultiVectorItem, Vectors]):
         vectors = succeeded(outcomes)
         lengths = tuple(item.length for item in items)
         if isinstance(job, RerankJob):
-            return ranking(vectors, lengths)
+            return ranking([vectors[place] for place in first_equals(items)], lengths)
         return EmbedResult(
             dimensions=self.info.dimensions,
             vectors=np.concatenate(vectors).astype("<f4").tobytes(),

@@ -15,6 +15,7 @@ from workers.runners.batched_runner import BatchedRunner
 from workers.runners.checkpoint.folder import written_at
 from workers.runners.contract import Item, succeeded
 from workers.runners.rerank.model import Network, RerankModel
+from workers.runners.tokens.equal_items import first_equals
 
 
 class RerankRunner(BatchedRunner[Network, Any, float]):
@@ -38,8 +39,11 @@ class RerankRunner(BatchedRunner[Network, Any, float]):
         return self._model.reader.read(jobs)
 
     def assemble(self, job: RerankJob, items: Sequence[Item], outcomes: Sequence[Any]) -> RerankResult:
-        """What the model's card makes of the logits, or the logits. Raises the first item's error, if any has one."""
-        scores = np.asarray(succeeded(outcomes), dtype=np.float64)
+        """What the model's card makes of the logits, or the logits; the same for equal documents.
+
+        Raises the first item's error, if any has one.
+        """
+        scores = np.asarray(succeeded(outcomes), dtype=np.float64)[first_equals(items)]
         if self._model.sigmoid and not job.raw_scores:
             scores = _sigmoid(scores)
         return RerankResult(

@@ -99,6 +99,7 @@ async def test_rerankings_in_every_form_are_as_documented(connect: Connect):
         ("/v1/rerank", {"documents": documents, "max_chunks_per_doc": 1, "return_documents": True}),
         ("/v2/rerank", {}),
         ("/rerank", {"return_text": True}),
+        ("/rerank", {"texts": None, "documents": documents}),
         ("/v1/score", {"text_1": ["a fox", "a whale"]}),
     ]
     for path, fields in forms:

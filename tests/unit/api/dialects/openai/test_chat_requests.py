@@ -322,6 +322,7 @@ async def test_images_come_as_parts_between_texts(chat_client: httpx.AsyncClient
         ({"tools": [TOOL], "tool_choice": allowed([])}, "tool_choice", "is empty"),
         ({"tools": [TOOL], "tool_choice": allowed(["other"])}, "tool_choice", "'other'"),
         ({"functions": [{"name": "a"}]}, "functions", "Send tools"),
+        ({"truncate_prompt_tokens": -1}, "truncate_prompt_tokens", "never cut"),
         ({"modalities": ["text", "audio"]}, "modalities", "text only"),
         ({"chat_template_kwargs": {"tokenize": False}}, "chat_template_kwargs", "tokenize cannot be set"),
         ({"chat_template_kwargs": 1}, "chat_template_kwargs", "`int`"),

@@ -201,6 +201,7 @@ async def test_parts_of_a_character_are_named_by_their_bytes(connect: Connect):
         ({"logprobs": True}, "logprobs", "`bool`"),
         ({"logprobs": 1, "echo": True}, "logprobs", "echo"),
         ({"max_tokens": 0}, "max_tokens", "-1 sets no limit"),
+        ({"truncate_prompt_tokens": 7}, "truncate_prompt_tokens", "never cut"),
         ({"temperature": 3}, "temperature", "<= 2"),
         ({"model": MODEL.id}, "model", "/v1/embeddings"),
         ({"model": MODEL.id, "prompt": ["a", "b"]}, "model", "/v1/embeddings"),

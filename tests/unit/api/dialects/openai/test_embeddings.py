@@ -139,3 +139,28 @@ async def test_far_too_many_token_ids_are_refused_before_they_are_a_job(
         assert reply.json()["error"]["code"] == "context_length_exceeded"
         assert f"Input 1: {len(many[1])} tokens" in reply.json()["error"]["message"]
         assert not queue.submitted
+
+
+@pytest.mark.parametrize(
+    ("fields", "truncate"),
+    [
+        ({"truncate_prompt_tokens": -1}, "end"),
+        ({"truncate_prompt_tokens": -1.0}, "end"),
+        ({"truncate_prompt_tokens": None}, "none"),
+        ({"truncate_prompt_tokens": -1, "truncate": "start"}, "start"),
+    ],
+)
+async def test_vllms_word_for_cutting_is_read(
+    client: httpx.AsyncClient, queue: MemoryQueue, fields: dict[str, Any], truncate: str
+):
+    reply = await client.post("/v1/embeddings", json={"model": MODEL.id, "input": "a", **fields})
+    assert reply.status_code == 200
+    job = queue.submitted[-1][0]
+    assert isinstance(job, EmbedJob) and job.truncate == truncate
+
+
+async def test_a_number_of_tokens_to_cut_at_is_refused(client: httpx.AsyncClient):
+    reply = await client.post(
+        "/v1/embeddings", json={"model": MODEL.id, "input": "a", "truncate_prompt_tokens": 10}
+    )
+    assert (reply.status_code, reply.json()["error"]["param"]) == (400, "truncate_prompt_tokens")
