@@ -64,13 +64,13 @@ class VectorStoreFileListReply(msgspec.Struct, frozen=True, kw_only=True):
 class VectorStoreDeletedReply(msgspec.Struct, frozen=True, kw_only=True):
     id: str
     object: Literal["vector_store.deleted"] = "vector_store.deleted"
-    deleted: Literal[True] = True
+    deleted: bool = True
 
 
 class VectorStoreFileDeletedReply(msgspec.Struct, frozen=True, kw_only=True):
     id: str
     object: Literal["vector_store.file.deleted"] = "vector_store.file.deleted"
-    deleted: Literal[True] = True
+    deleted: bool = True
 
 
 def store_reply(info: CollectionInfo) -> VectorStoreReply:
