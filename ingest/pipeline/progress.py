@@ -22,6 +22,8 @@ class Counts(msgspec.Struct):
     """Pages or chunks that have become jobs."""
     embedded: int = 0
     """Pages or chunks whose vectors are here."""
+    handed: int = 0
+    """Pages or chunks that were handed to the store: chunks of pages all of which are embedded."""
     stored: int = 0
     """Pages or chunks that the store has acknowledged."""
     pages_done: int = 0
@@ -64,13 +66,13 @@ class Progress:
 
     @property
     def at_device(self) -> int:
-        """Pages and chunks that are jobs now."""
-        return sum(each.sent - each.embedded for each in self.kinds.values())
+        """Pages and chunks that are jobs now, and chunks that wait for others that are."""
+        return sum(each.sent - each.handed for each in self.kinds.values())
 
     @property
     def at_store(self) -> int:
         """Pages and chunks that wait for the store."""
-        return sum(each.embedded - each.stored for each in self.kinds.values())
+        return sum(each.handed - each.stored for each in self.kinds.values())
 
     @property
     def held_up_by(self) -> HoldUp:

@@ -121,6 +121,7 @@ class StoreStage:
     async def add(self, entry: Entry) -> None:
         """Returns when the entry is stored and written down."""
         stored = asyncio.get_running_loop().create_future()
+        self._counts.handed += len(entry.points)
         await self._waiting.put((entry, stored))
         await stored
 

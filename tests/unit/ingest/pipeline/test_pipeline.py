@@ -421,4 +421,6 @@ def test_the_narrowest_stage_is_told():
     counts.sent = 10
     assert progress.held_up_by == "device"
     counts.embedded = 8
+    assert progress.held_up_by == "device"  # chunks whose neighbours are not embedded yet
+    counts.handed = 8
     assert progress.held_up_by == "store"
