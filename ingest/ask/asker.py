@@ -30,7 +30,10 @@ IMAGE_PIXELS = 1_000_000
 IMAGE_TOKENS = 1300
 """About what models make of so many pixels: a token for 28 x 28 of them."""
 
-_UNREADABLE = "their files are gone, or they are images and it has no eyes. Serve a vision model, or ingest the folder again."
+_UNREADABLE = (
+    "their files are gone, or they are images and it has no eyes. Serve a vision model, or ingest the folder "
+    "again."
+)
 
 
 class Asker:
