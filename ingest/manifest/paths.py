@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping
 
 from ingest.documents.problem import Problem
 from ingest.manifest.database import Database
+from ingest.manifest.generations import half_of
 from ingest.manifest.path import opened_path, stored_path
 from ingest.manifest.records import FileRecord
 
@@ -98,9 +99,10 @@ class PathRecords:
             "SELECT document FROM replaced r WHERE collection = ?1 "
             "AND NOT EXISTS (SELECT 1 FROM paths s WHERE s.collection = ?1 AND s.document = r.document) "
             "AND EXISTS (SELECT 1 FROM documents d JOIN targets t ON t.id = d.target "
-            "WHERE t.collection = ?1 AND d.document = r.successor) "
+            "WHERE t.collection = ?1 AND d.document = r.successor AND d.state = 'done') "
             "AND NOT EXISTS (SELECT 1 FROM documents d JOIN targets t ON t.id = d.target "
-            "WHERE t.collection = ?1 AND d.document = r.successor AND d.state <> 'done')",
+            "WHERE t.collection = ?1 AND d.document = r.successor AND d.state <> 'done' "
+            f"AND t.kind NOT LIKE '{half_of('%', '%')}')",
             collection,
         )
         return [document for (document,) in rows]

@@ -8,6 +8,7 @@ import pytest
 
 from ingest.documents.problem import Problem
 from ingest.manifest.database import Database, ManifestUnusable
+from ingest.manifest.generations import GenerationRecords
 from ingest.manifest.manifest import FingerprintChanged, Manifest
 from ingest.manifest.paths import PathRecords
 from ingest.manifest.records import FileRecord
@@ -168,6 +169,40 @@ def test_a_replaced_document_shows_once_its_successor_is_done(manifest: Manifest
 
     manifest.document_done("c", "text", B, 1)
     assert paths.replaced("c") == [A]
+
+
+def test_a_reembedding_that_was_left_keeps_no_replaced_document(
+    database: Database, manifest: Manifest, paths: PathRecords
+):
+    anew = Manifest(database, {"text": "1234"})
+    manifest.set_fingerprint("c", "text", "f")
+    paths.set_paths("c", {"/a": A})
+    paths.set_paths("c", {"/a": B})
+    anew.open_document("c", "text", B, "g")
+    assert paths.replaced("c") == []  # nobody finds B yet
+
+    manifest.open_document("c", "text", B, "f")
+    manifest.document_done("c", "text", B, 1)
+    assert paths.replaced("c") == [A]
+
+
+def test_another_generation_is_a_kind_of_its_own_until_it_takes_over(database: Database, manifest: Manifest):
+    anew, generations = Manifest(database, {"text": "1234"}), GenerationRecords(database)
+    for each, fingerprint, document in ((manifest, "f", A), (anew, "g", B)):
+        each.open_document("c", "text", document, fingerprint)
+        each.document_done("c", "text", document, 1)
+    assert [each.kind for each in manifest.documents("c")] == ["text", "text@1234"]
+    assert (manifest.fingerprint("c", "text"), anew.fingerprint("c", "text")) == ("f", "g")
+
+    assert not generations.promote("c", "text", "other")
+    assert generations.promote("c", "text", "1234")
+    assert not generations.promote("c", "text", "1234")
+    assert [(each.kind, each.document) for each in manifest.documents("c")] == [("text", B)]
+    assert manifest.fingerprint("c", "text") == "g"
+
+    anew.set_fingerprint("c", "text", "h")
+    generations.forget_others("c", "text")
+    assert [each.kind for each in manifest.summaries()] == ["text"]
 
 
 def test_a_replaced_document_that_lies_elsewhere_stays(manifest: Manifest, paths: PathRecords):
