@@ -30,6 +30,7 @@ from api.dialects.openai.chat_routes import OpenAIChat
 from api.dialects.openai.routes import OpenAI
 from api.dialects.openai.vector_stores import VectorStores
 from api.dialects.plain_rerank import PlainRerank
+from api.dialects.tei.routes import Tei
 from api.dialects.v1_rerank import V1Rerank
 from api.dialects.vllm.routes import Vllm
 from api.errors import OPENAI_ERRORS, error_response
@@ -51,6 +52,7 @@ _DIALECTS = (
     V1Rerank,
     Cohere,
     PlainRerank,
+    Tei,
     Vllm,
     SimilarityMaps,
     Search,

@@ -1,4 +1,4 @@
-"""What all dialects of reranking share: the job, its scores in order, and the model where none is named."""
+"""What all dialects of reranking share: the job, and its scores in order."""
 
 import math
 from collections.abc import Sequence
@@ -8,9 +8,8 @@ import msgspec
 
 from api.requests.images import ImageSource
 from api.requests.inputs import PassageField, check_at_most, load_passages
-from jobs.errors import InternalError, InvalidInput, NoWorker, UnknownModel
+from jobs.errors import InternalError, InvalidInput
 from jobs.job import Result
-from jobs.models import ModelInfo
 from jobs.rerank import RerankJob, RerankResult
 
 TopN = Annotated[int, msgspec.Meta(ge=0)]
@@ -86,21 +85,3 @@ def ranked(scores: Scores, top_n: int | None = None) -> list[Ranked]:
     found = [Ranked(document, score) for document, score in enumerate(scores.values)]
     found.sort(key=lambda each: (-each.score, each.document))
     return found[: top_n or None]
-
-
-def model_or_sole(named: str | None, models: Sequence[ModelInfo]) -> str:
-    """The model that is named or, where none is, the only one that reranks.
-
-    Raises: NoWorker, UnknownModel where nothing reranks, InvalidInput where more than one does.
-    """
-    if named:
-        return named
-    if not models:
-        raise NoWorker
-    ids = list(dict.fromkeys(info.id for info in models if "rerank" in info.tasks))
-    if not ids:
-        known = ", ".join(info.id for info in models)
-        raise UnknownModel(f"No model for reranking is served. There is: {known}.", param="model")
-    if len(ids) > 1:
-        raise InvalidInput(f"Missing field: model. There is more than one: {', '.join(ids)}.", param="model")
-    return ids[0]

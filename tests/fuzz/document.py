@@ -24,6 +24,7 @@ MODELS = {
     "CohereV1Request": RERANKER,
     "CohereV2Request": RERANKER,
     "TeiRequest": RERANKER,
+    "TeiEmbedRequest": EMBEDDER,
     "ScoreRequest": RERANKER,
     "SimilarityMapsRequest": PAGES,
 }
@@ -34,7 +35,7 @@ LIMITS: dict[str, dict[str, Any]] = {
     "max_completion_tokens": MAX_TOKENS,
     "n": {"type": "integer", "minimum": 1, "maximum": 2},
 }
-FILLED = {"messages", "input", "prompt", "query", "documents", "texts", "text_1", "text_2"}
+FILLED = {"messages", "input", "inputs", "prompt", "query", "documents", "texts", "text_1", "text_2"}
 """Fields that are there in every request that has them, and whose lists and texts are not empty."""
 REFUSED = {
     "functions", "modalities", "suffix", "template", "context", "relevant_spans", "return_embeddings", "max_doc_length",

@@ -8,7 +8,8 @@ from msgspec import UNSET, UnsetType
 
 from api.errors import ErrorFormat, Fault
 from api.requests.inputs import PassageField
-from api.requests.rerank import TopN, model_or_sole, ranked, rerank_job, scores_of
+from api.requests.rerank import TopN, ranked, rerank_job, scores_of
+from api.requests.sole_model import model_or_sole
 from jobs.errors import InvalidInput
 from jobs.job import Result
 from jobs.models import ModelInfo, find_model
@@ -61,7 +62,7 @@ async def cohere_v1_job(asked: CohereV1Request, models: Sequence[ModelInfo], max
         _text_of(document, asked.rank_fields, f"documents[{index}]")
         for index, document in enumerate(asked.documents)
     ]
-    model = model_or_sole(asked.model, models)
+    model = model_or_sole(asked.model, models, "rerank")
     return await _job(asked, model, texts, models, max_inputs, cut=asked.max_chunks_per_doc == 1)
 
 

@@ -8,7 +8,8 @@ from msgspec import UNSET, UnsetType
 
 from api.errors import ErrorFormat, Fault
 from api.requests.inputs import PassageField
-from api.requests.rerank import model_or_sole, ranked, rerank_job, scores_of
+from api.requests.rerank import ranked, rerank_job, scores_of
+from api.requests.sole_model import model_or_sole
 from jobs.errors import InvalidInput
 from jobs.job import Result
 from jobs.models import ModelInfo
@@ -53,7 +54,7 @@ async def tei_job(asked: TeiRequest, models: Sequence[ModelInfo], max_inputs: in
             "truncation_direction: documents are cut at their end only (right).", param="truncation_direction"
         )
     return await rerank_job(
-        model_or_sole(asked.model, models),
+        model_or_sole(asked.model, models, "rerank"),
         PassageField("query", asked.query),
         PassageField("texts", asked.texts),
         None,

@@ -8,7 +8,8 @@ import msgspec
 from api.replies.usage import PromptUsage
 from api.requests.images import ImageSource
 from api.requests.inputs import GivenPassage, PassageField, TextOrImage, load_passages
-from api.requests.rerank import check_count, model_or_sole, scores_of
+from api.requests.rerank import check_count, scores_of
+from api.requests.sole_model import model_or_sole
 from api.requests.truncation import truncates
 from jobs.errors import InvalidInput
 from jobs.job import Result
@@ -76,7 +77,7 @@ async def score_jobs(
     check_count(documents, max_inputs)
     _check_lengths(queries, documents)
     truncate = truncates(asked.truncate_prompt_tokens, bool(asked.truncate))
-    model = model_or_sole(asked.model, models)
+    model = model_or_sole(asked.model, models, "rerank")
     questions, passages = await load_passages([queries, documents], source)
     if len(questions) == 1:
         questions *= len(passages)

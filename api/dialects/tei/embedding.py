@@ -1,0 +1,80 @@
+"""The embedding body of Hugging Face's text-embeddings-inference, in and out."""
+
+import asyncio
+from typing import Annotated
+
+import msgspec
+
+from api.dialects.tei.rerank import Direction
+from api.requests.inputs import Inputs, check_ids, split_inputs
+from api.requests.sole_model import model_or_sole
+from api.work.queue import Queue
+from jobs.embed import EmbedJob, EmbedResult, Truncate
+from jobs.errors import InternalError, InvalidInput
+from jobs.job import Result
+
+_FLOAT_BYTES = 4
+# Vectors encoded between two turns of the event loop: a few milliseconds for those of usual sizes.
+_SLICE = 64
+
+
+class TeiEmbedRequest(msgspec.Struct, frozen=True, kw_only=True):
+    """The body of POST /embed. Fields it does not name are ignored. model: not TEI's own, which serves but one.
+
+    normalize: vectors have length 1; false is refused.
+    """
+
+    inputs: Inputs
+    truncate: bool | None = None
+    truncation_direction: Direction | None = None
+    prompt_name: str | None = None
+    normalize: bool | None = None
+    dimensions: Annotated[int, msgspec.Meta(ge=1, le=2**31 - 1)] | None = None
+    model: str | None = None
+
+
+async def tei_embed_job(asked: TeiEmbedRequest, queue: Queue, max_inputs: int) -> EmbedJob:
+    """Raises InvalidInput naming the field, and what `model_or_sole` raises."""
+    if asked.normalize is False:
+        raise InvalidInput("normalize: vectors have length 1 here.", param="normalize")
+    inputs = split_inputs(asked.inputs, max_inputs, "inputs")
+    model = model_or_sole(asked.model, await queue.models(), "embed")
+    if "multi_vector" in (await queue.model(model, "embed")).abilities:
+        raise InvalidInput(
+            f"{model} has several vectors for each input, and there is one here. Send it to /v1/embeddings.",
+            param="model",
+        )
+    truncate = _truncate(asked)
+    if truncate == "none":
+        await check_ids(queue, model, inputs, "inputs")
+    return EmbedJob(
+        model=model,
+        inputs=inputs,
+        dimensions=asked.dimensions,
+        truncate=truncate,
+        prompt_name=asked.prompt_name,
+    )
+
+
+def _truncate(asked: TeiEmbedRequest) -> Truncate:
+    if not asked.truncate:
+        return "none"
+    return "start" if asked.truncation_direction in ("left", "Left") else "end"
+
+
+async def encode_tei_embeddings(result: Result) -> bytes:
+    """A list of vectors, as JSON bytes. Raises InternalError where the result holds no such vectors."""
+    if not isinstance(result, EmbedResult) or result.counts:
+        raise InternalError
+    size, count = result.dimensions, len(result.tokens)
+    if len(result.vectors) != count * size * _FLOAT_BYTES:
+        raise InternalError
+    floats = memoryview(result.vectors).cast("f")
+    slices: list[bytes] = []
+    for start in range(0, count, _SLICE):
+        if start:
+            await asyncio.sleep(0)
+        rows = range(start, min(start + _SLICE, count))
+        written = [floats[row * size : (row + 1) * size].tolist() for row in rows]
+        slices.append(msgspec.json.encode(written)[1:-1])
+    return b"[%b]" % b",".join(slices)
