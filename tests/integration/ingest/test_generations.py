@@ -12,8 +12,12 @@ from ingest.collections.contents import Contents
 from ingest.collections.generations import Generations, generation_of
 from ingest.qdrant.connect import connect, connect_async
 from ingest.qdrant.embedded_writer import EmbeddedWriter
+from ingest.store.app import StoreApp
+from ingest.store.catalog import Catalog
 from jobs.settings import Settings
 from tests.support.vectors.documents import COLSMALL, DIMENSION, MINILM, chunk, page, store_in
+from tests.support.vectors.qdrant_api import Recorder
+from tests.support.vectors.store import client_of, serving
 
 NEXT, THIRD = generation_of(COLSMALL), "third"
 """Of the text half: its maker is another one, whichever."""
@@ -112,6 +116,20 @@ def test_points_go_where_searches_look(client: QdrantClient, writer: EmbeddedWri
     collections.ensure("papers", "text", DIMENSION, COLSMALL)
     collections.upsert("papers", "text", [chunk("d", 0)])
     assert (client.count("papers-text").count, client.count(f"papers-text@{NEXT}").count) == (4, 7)
+
+
+def test_what_a_server_is_asked_for_is_in_its_api_document(tmp_path: Path, writer: EmbeddedWriter):
+    recorder = Recorder(StoreApp(Catalog(tmp_path / "server")).app)
+    socket = tmp_path / "server.sock"
+    with serving(recorder, socket), contextlib.closing(client_of(socket)) as client:
+        Collections(client, writer).ensure("papers", "text", DIMENSION, MINILM)
+        for generation in (NEXT, THIRD):
+            Collections(client, writer, {"text": generation}).ensure("papers", "text", DIMENSION, COLSMALL)
+            Generations(client).switch("papers", {"text": generation})
+            assert len(Generations(client).remove_others("papers", "text")) == 1
+        assert Collections(client, writer).fingerprint("papers", "text") == COLSMALL
+    assert recorder.faults == []
+    assert ("POST", "/collections/aliases") in recorder.seen
 
 
 def test_documents_move_and_go_in_all_generations(client: QdrantClient, writer: EmbeddedWriter):
