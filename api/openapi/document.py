@@ -18,7 +18,7 @@ _TAGS = {
     "ollama": "Ollama's dialect: chat, prompts, models.",
     "rerank": "Documents by how well they answer a query, in the dialects of Jina, Cohere, "
     "text-embeddings-inference and vLLM.",
-    "embeddings": "Texts as vectors, in the dialect of text-embeddings-inference.",
+    "embeddings": "Texts as vectors, in the dialects of text-embeddings-inference and Cohere.",
     "pages": "Pages of documents, seen by a model with several vectors.",
     "search": "Collections of ingested documents, and finding a page in them.",
     "jobs": "The same work as jobs that are asked for later.",

@@ -25,3 +25,12 @@ def model_or_sole(named: str | None, models: Sequence[ModelInfo], task: Literal[
     if len(ids) > 1:
         raise InvalidInput(f"Missing field: model. There is more than one: {', '.join(ids)}.", param="model")
     return ids[0]
+
+
+def check_one_vector(info: ModelInfo) -> None:
+    """Raises InvalidInput for an embedder whose inputs have several vectors, where a reply has one for each."""
+    if "multi_vector" in info.abilities:
+        raise InvalidInput(
+            f"{info.id} has several vectors for each input, and there is one here. Send it to /v1/embeddings.",
+            param="model",
+        )

@@ -25,6 +25,7 @@ MODELS = {
     "CohereV2Request": RERANKER,
     "TeiRequest": RERANKER,
     "TeiEmbedRequest": EMBEDDER,
+    "CohereEmbedRequest": EMBEDDER,
     "ScoreRequest": RERANKER,
     "SimilarityMapsRequest": PAGES,
 }

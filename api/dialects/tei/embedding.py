@@ -7,7 +7,7 @@ import msgspec
 
 from api.dialects.tei.rerank import Direction
 from api.requests.inputs import Inputs, check_ids, split_inputs
-from api.requests.sole_model import model_or_sole
+from api.requests.sole_model import check_one_vector, model_or_sole
 from api.work.queue import Queue
 from jobs.embed import EmbedJob, EmbedResult, Truncate
 from jobs.errors import InternalError, InvalidInput
@@ -39,11 +39,7 @@ async def tei_embed_job(asked: TeiEmbedRequest, queue: Queue, max_inputs: int) -
         raise InvalidInput("normalize: vectors have length 1 here.", param="normalize")
     inputs = split_inputs(asked.inputs, max_inputs, "inputs")
     model = model_or_sole(asked.model, await queue.models(), "embed")
-    if "multi_vector" in (await queue.model(model, "embed")).abilities:
-        raise InvalidInput(
-            f"{model} has several vectors for each input, and there is one here. Send it to /v1/embeddings.",
-            param="model",
-        )
+    check_one_vector(await queue.model(model, "embed"))
     truncate = _truncate(asked)
     if truncate == "none":
         await check_ids(queue, model, inputs, "inputs")

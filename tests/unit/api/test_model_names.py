@@ -20,6 +20,8 @@ TEXTS = {"query": "a", "documents": ["a", "b"]}
 CALLS: dict[str, tuple[str, dict[str, Any]]] = {
     "/v1/embeddings": ("embed", {"input": "a"}),
     "/embed": ("embed", {"inputs": "a"}),
+    "/v1/embed": ("embed", {"texts": ["a"]}),
+    "/v2/embed": ("embed", {"texts": ["a"]}),
     "/v1/chat/completions": ("generate", {"messages": MESSAGES}),
     "/v1/completions": ("generate", {"prompt": "a"}),
     "/v1/messages": ("generate", {"messages": MESSAGES, "max_tokens": 5}),

@@ -14,6 +14,8 @@ RERANKING = {"query": "a", "documents": ["a"]}
 WORK: list[tuple[str, str, dict[str, Any]]] = [
     ("embed", "/v1/embeddings", {"input": "a"}),
     ("embed", "/embed", {"inputs": "a"}),
+    ("embed", "/v1/embed", {"texts": ["a"]}),
+    ("embed", "/v2/embed", {"texts": ["a"]}),
     ("embed", "/v1/jobs", {"task": "embed", "input": "a"}),
     ("generate", "/v1/chat/completions", {"messages": MESSAGES}),
     ("generate", "/v1/chat/completions", {"messages": MESSAGES, "stream": True}),
