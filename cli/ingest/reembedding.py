@@ -48,6 +48,9 @@ class Reembedding(Ingestion):
             told_lacking = 0 if is_whole or self._stop.asked.is_set() else lacking
             done = self._sum_up(scan, began, {"lacking": told_lacking})
             if is_whole:
+                self._reporter.note(
+                    f"Searches in {self._request.collection!r} use these vectors from now on."
+                )
                 await self._finish(engine, list(made), made)
                 await asyncio.to_thread(self._keep_up, engine, scan, ())
         return done

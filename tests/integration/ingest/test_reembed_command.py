@@ -111,8 +111,10 @@ def test_another_model_is_refused_with_the_command_that_embeds_anew(
     assert "mlxq ingest reembed -c fruit --text" in said
     assert maker(client, "fruit") == QUICK
 
-    code, done = ingest(capsys, "reembed", "-c", "fruit", "--text", "--model", REAL)
-    assert (code, done["documents"], done["pages"]) == (0, 2, 3)
+    assert main(["ingest", "reembed", "-c", "fruit", "--text", "--model", REAL]) == 0
+    said = capsys.readouterr().out
+    assert "2 documents (3 pages)" in said
+    assert "Searches in 'fruit' use these vectors from now on." in said
     assert maker(client, "fruit") == REAL
     expected = ["The apple is red.", "The pear is green.", "The plum is blue."]
     assert texts_in(client, "fruit-text") == expected
