@@ -1,1 +1,1 @@
-"""Cohere's dialect: /v2/rerank, and its part of /v1/rerank."""
+"""Cohere's dialect: /v2/rerank, /v2/embed, /v1/embed, and its part of /v1/rerank."""

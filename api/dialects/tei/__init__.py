@@ -1,1 +1,1 @@
-"""The dialect of Hugging Face's text-embeddings-inference: /rerank."""
+"""The dialect of Hugging Face's text-embeddings-inference: /embed, and its part of /rerank."""
