@@ -1,5 +1,6 @@
 """Names of the Redis keys that Python code uses (the scripts' own are in lua/)."""
 
+import functools
 import hashlib
 from collections.abc import Iterable
 
@@ -29,6 +30,7 @@ def queue_name(task: str, model: str, lane: str) -> str:
     return f"{task}:{model}:{lane}"
 
 
+@functools.lru_cache(1024)
 def parse_queue_name(name: str) -> tuple[str, str, Lane] | None:
     """(task, model, lane), or None for a queue that is not ours."""
     task, _, rest = name.partition(":")
@@ -83,11 +85,6 @@ def workers_of(queue_name: str) -> str:
 def wake(queue_name: str) -> str:
     """A list on which workers of this queue block until there is a job."""
     return f"mlxq:wake:{queue_name}"
-
-
-def execution(member: str) -> str:
-    """RQ's record of one execution. `member`: as the registry of started jobs names it."""
-    return f"rq:execution:{member}"
 
 
 def bell(worker_name: str) -> str:

@@ -9,7 +9,6 @@ from jobs.store import keys
 
 OF_WORK = {
     keys.registry("started", "*"): "a registry of started jobs",
-    keys.execution("*"): "the record of an execution",
     keys.held("*"): "the executions that a worker holds",
     keys.loading("*"): "the marker of a model that is being loaded",
 }

@@ -79,11 +79,11 @@ for n = 1, count do
   if not verdict and queue.length >= 2 * most_jobs then verdict = {'long', tostring(queue.length)} end
   -- A job that is larger than the bound alone is taken where nothing waits.
   if not verdict and queue.jobs > 0 and queue.bytes + bytes > most_bytes then
-    verdict = {'heavy', string.format('%.0f', queue.bytes)}
+    verdict = {'heavy', string.format('%d', queue.bytes)}
   end
   if not verdict and lacks_parts(job_key, first, first + width - 1) then verdict = {'parts', id} end
   if not verdict then
-    redis.call('HSET', job_key, 'mlxq_seq', queue.admitted + 1, 'mlxq_offset', string.format('%.0f', queue.admitted_bytes),
+    redis.call('HSET', job_key, 'mlxq_seq', string.format('%d', queue.admitted + 1), 'mlxq_offset', string.format('%d', queue.admitted_bytes),
       unpack(ARGV, first, first + width - 1))
     if there > 0 then redis.call('PERSIST', job_key) end
     if ttl ~= '' then redis.call('HSET', job_key, 'mlxq_expires_at', string.format('%.3f', now() + tonumber(ttl))) end
@@ -105,7 +105,7 @@ for name, queue in pairs(queues) do
     redis.call('RPUSH', 'rq:queue:' .. name, unpack(queue.ids))
     sure('ZADD', 'mlxq:jobs:' .. name, unpack(queue.entries))
     redis.call('HSET', 'mlxq:admitted', name, queue.admitted)
-    redis.call('HSET', 'mlxq:admitted_bytes', name, string.format('%.0f', queue.admitted_bytes))
+    redis.call('HSET', 'mlxq:admitted_bytes', name, string.format('%d', queue.admitted_bytes))
     wake(name)
   end
 end

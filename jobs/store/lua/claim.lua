@@ -26,11 +26,11 @@ local DONE = {finished = true, failed = true, canceled = true, stopped = true}
 local INLINE_BYTES = 65536                                       -- a larger job is read by the worker: it would hold up all others
 local REPLY_BYTES = 1048576                                      -- of all jobs together
 local STEPS, EXPIRED_STEPS = 600, 8                              -- a job that is skipped is one step, one that has expired costs more
+local AHEAD = 64                                                 -- so many ids of a list are read at a time
 local worker, iso, lease, max_jobs, prefix, mode = ARGV[1], ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4]), ARGV[5], ARGV[6]
 local max_crashes, version, is_idle, patience = tonumber(ARGV[9]), tonumber(ARGV[10]), ARGV[11] == '1', tonumber(ARGV[12])
 local QUEUES, WIDTH = 13, 5
 local t = now()
-local t_written = string.format('%.6f', t)                       -- Redis is slow at writing fractions
 local mail, newer, left = {}, {}, {}
 local memory_key = 'mlxq:claimed:' .. worker
 local steps, bytes = 0, 0
@@ -83,6 +83,9 @@ local function has_tombstones(queue)
   return buried[queue]
 end
 
+local claimed, is_taken = {}, {}                                 -- by their ids
+gather()
+
 -- What is to become of the job at the head: 'take', 'skip' (it leaves the list) or 'stay'; and what its record says.
 local function look(queue, id)
   if has_tombstones(queue) and is_tombstone(queue, id) then return 'skip' end
@@ -95,7 +98,7 @@ local function look(queue, id)
   local status, execution, expires_at = head[STATUS], head[EXECUTION], tonumber(head[EXPIRES_AT] or '')
   if not status and size == 0 and redis.call('HEXISTS', job_key, 'data') == 0 then return 'skip' end     -- expired or deleted meanwhile
   if DONE[status] then return 'skip' end
-  if execution and sure('ZSCORE', held_key(head[WORKER_NAME] or ''), id .. ':' .. execution) then return 'skip' end    -- listed twice
+  if execution and (is_taken[id] or sure('ZSCORE', held_key(head[WORKER_NAME] or ''), id .. ':' .. execution)) then return 'skip' end    -- listed twice
   if is_newer(queue, head[VERSION]) then return 'stay' end
   if expires_at and expires_at < t then
     fail(mail, queue, id, read_record(job_key), iso, '', '', ARGV[7], ARGV[8])
@@ -105,23 +108,18 @@ local function look(queue, id)
   return 'take', head, size <= INLINE_BYTES and size or 0
 end
 
-local claimed = {}
-
 local function take(queue, id, head)
   local n = #claimed + 1
   local job_key, execution = 'rq:job:' .. id, prefix .. n
   local member = id .. ':' .. execution
   local attempts = (tonumber(head[ATTEMPTS] or '') or 0) + 1
   redis.call('HSET', job_key, 'status', 'started', 'origin', queue, 'started_at', iso, 'last_heartbeat', iso, 'worker_name', worker,
-    'mlxq_execution', execution, 'mlxq_attempts', attempts)
+    'mlxq_execution', execution, 'mlxq_attempts', attempts == 1 and '1' or attempts)
   if head[EXPIRES_AT] then redis.call('HDEL', job_key, 'mlxq_expires_at') end     -- the ttl bounds the wait for a first start
   redis.call('PERSIST', job_key)
-  redis.call('HSET', 'rq:execution:' .. member, 'id', execution, 'created_at', t_written, 'last_heartbeat', t_written, 'worker_name', worker,
-    'mlxq_queue', queue)
-  sure('ZADD', 'rq:executions:' .. id, '+inf', execution)
-  sure('ZADD', 'rq:wip:' .. queue, '+inf', member)               -- never expires: stock RQ would fail the job
-  sure('ZADD', held_key(worker), string.format('%.0f', t * 1000000 + n), member)
-  claimed[n] = row(id, execution, queue, head)
+  put_in('rq:wip:' .. queue, '+inf', member)                      -- never expires: stock RQ would fail the job
+  put_in(held_key(worker), string.format('%d', t * 1000000 + n), member)
+  claimed[n], is_taken[id] = row(id, execution, queue, head), true
 end
 
 local began = not sure('ZSCORE', LEASES, worker)
@@ -135,8 +133,8 @@ end
 
 local is_alone = false                                           -- the job that was taken is to run without any other
 
--- Whether the job was taken, and what it costs; nil if it stays where it is.
-local function take_from(list, queue, id, is_fresh)
+-- Whether the job was taken, and what it costs; nil if it stays where it is. Else it is to leave its list.
+local function take_from(queue, id, is_fresh)
   local verdict, head, size = look(queue, id)
   local crashes = head and tonumber(head[CRASHES] or '') or 0
   if verdict == 'take' and is_fresh and is_suspect(crashes, max_crashes) then
@@ -153,7 +151,6 @@ local function take_from(list, queue, id, is_fresh)
     bytes = bytes + size
     is_alone = runs_alone(crashes, max_crashes)
   end
-  redis.call('LPOP', list)
   return verdict == 'take', head and tonumber(head[COST] or '') or 1
 end
 
@@ -174,15 +171,22 @@ local function take_fresh(queue, budget, room, has, workers)
       if room > 0 then wake_all(queue, workers - 1) end
     end
   end
+  local ids, done = {}, 0                                         -- those at the head, and how many of them are to leave
   while #claimed < max_jobs and budget > 0 and room > 0 do
     if steps >= STEPS then is_enough = true; break end
-    local id = redis.pcall('LINDEX', list, 0)
-    if not id or type(id) == 'table' then break end               -- empty, or no list: whoever submits is told
+    if done == #ids then                                          -- an error where it is no list: whoever submits is told
+      for _, id in ipairs(redis.pcall('LRANGE', list, done, done + math.min(AHEAD, max_jobs - #claimed, room) - 1)) do
+        ids[#ids + 1] = id
+      end
+      if done == #ids then break end
+    end
     steps = steps + 1
-    local taken, cost = take_from(list, queue, id, true)
+    local taken, cost = take_from(queue, ids[done + 1], true)
     if taken == nil then break end
+    done = done + 1
     if taken then budget, room = budget - cost, room - 1 end
   end
+  if done > 0 then redis.call('LPOP', list, done) end
 end
 
 local function take_suspects(queue, budget, room)
@@ -191,8 +195,9 @@ local function take_suspects(queue, budget, room)
     local id = sure('LINDEX', list, 0)
     if not id then break end
     steps = steps + 1
-    local taken, cost = take_from(list, queue, id, false)
+    local taken, cost = take_from(queue, id, false)
     if taken == nil then break end
+    redis.call('LPOP', list)
     if taken then budget, room = budget - cost, room - 1 end
   end
   if redis.call('EXISTS', list) == 0 then
@@ -270,5 +275,6 @@ end
 -- A worker that finds nothing writes nothing.
 if began then sure('ZADD', LEASES, t + lease, worker) end
 if began or #claimed > 0 then redis.call('SET', memory_key, table.concat(memory, '\n')) end
+write_gathered()
 post(mail)
 return {has_turn and 1 or 0, claimed, backlog, began and 1 or 0, is_enough and 1 or 0, newer, left}

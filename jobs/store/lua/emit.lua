@@ -10,13 +10,13 @@ local function append(id, member, number, body)
   local key, last = 'mlxq:stream:' .. id, last_event(id)
   if number <= last then return end
   if number == last + 1 then
-    local reply = redis.pcall('XADD', key, string.format('%.0f-0', number), 'pieces', body)
+    local reply = redis.pcall('XADD', key, string.format('%d-0', number), 'pieces', body)
     if type(reply) ~= 'table' or not reply.err then
       if number == 1 then redis.call('EXPIRE', key, ttl) end       -- the job's end sets it anew
       local waiters = redis.call('HGET', 'rq:job:' .. id, 'mlxq_waiters')
-      return tell_channels(mail, waiters, id, 'pieces', string.format('%.0f ', number) .. body)
+      return tell_channels(mail, waiters, id, 'pieces', string.format('%d ', number) .. body)
     end
-    if not string.find(tostring(reply.err), 'equal or smaller', 1, true) then return redis.call('XADD', key, string.format('%.0f-0', number), 'pieces', body) end
+    if not string.find(tostring(reply.err), 'equal or smaller', 1, true) then return redis.call('XADD', key, string.format('%d-0', number), 'pieces', body) end
     redis.call('DEL', key)                                        -- others took entries out of it: it cannot be gone on with
     last = 0
   end

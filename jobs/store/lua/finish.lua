@@ -68,10 +68,11 @@ local function settle(id, execution, queue, record, verdict, ttl, stored, failur
   ttl = math.max(-1, math.min(ttl, LONGEST_TTL_S))
   if verdict == 'finished' then
     succeeded = succeeded + 1
-    if not has_result_of(id, execution) then add_result(id, execution, 'type', 1, 'return_value', stored) end
+    local has_more = redis.call('EXISTS', 'rq:results:' .. id, job_key .. ':dependents') > 0    -- most have neither
+    if not (has_more and has_result_of(id, execution)) then add_result(id, execution, 'type', '1', 'return_value', stored) end
     if failure ~= '' then keep_beside(execution, ttl) end
     tell_channels(mail, record.waiters, id, 'finished', stored)
-    followed_up = follow_up(job_key, id, record.webhooks, false, FOLLOW_UP_S)
+    followed_up = follow_up(job_key, id, record.webhooks or has_more and has_dependents(job_key), false, FOLLOW_UP_S)
     if repeated(job_key, id, queue, record) then
       redis.call('HSET', job_key, 'ended_at', iso)
     else
@@ -85,31 +86,38 @@ local function settle(id, execution, queue, record, verdict, ttl, stored, failur
   if followed_up then followups[#followups + 1] = id end
 end
 
-local at = 5
-for n = 1, count do
-  local id, execution, queue = ARGV[at], ARGV[at + 1], ARGV[at + 2]
-  local job_key = 'rq:job:' .. id
-  local record, verdict, events = read_record(job_key), ARGV[at + 3], tonumber(ARGV[at + 7])
-  local is_held = record.status == 'started' and record.execution == execution
-  local last = is_held and events > 0 and last_event(id)
-  if last and last < events then
-    behind[#behind + 1] = id
-    behind[#behind + 1] = last
-  elseif is_held then
-    -- Not before: where Redis refuses a step in the middle, the worker still holds the job, and its next try settles it.
-    if verdict == 'finished' and lacks_parts(execution, ARGV[at + 6]) then
-      redis.call('DEL', beside_key(execution))
-      verdict = 'release'
+local function settle_all()
+  local at = 5
+  for n = 1, count do
+    local id, execution, queue = ARGV[at], ARGV[at + 1], ARGV[at + 2]
+    local job_key = 'rq:job:' .. id
+    local record, verdict, events = read_record(job_key), ARGV[at + 3], tonumber(ARGV[at + 7])
+    local is_held = record.status == 'started' and record.execution == execution
+    local last = is_held and events > 0 and last_event(id)
+    if last and last < events then
+      behind[#behind + 1] = id
+      behind[#behind + 1] = last
+    elseif is_held then
+      -- Not before: where Redis refuses a step in the middle, the worker still holds the job, and its next try settles it.
+      if verdict == 'finished' and lacks_parts(execution, ARGV[at + 6]) then
+        redis.call('DEL', beside_key(execution))
+        verdict = 'release'
+      end
+      settle(id, execution, queue, record, verdict, tonumber(ARGV[at + 4]), ARGV[at + 5], ARGV[at + 6])
+      if verdict ~= 'finished' then redis.call('HDEL', job_key, 'mlxq_execution') end
+      drop_traces(queue, id, execution, worker)
+    else
+      drop_execution(queue, id, execution, worker)
+      if not has_result_of(id, execution) then stale[#stale + 1] = id end   -- else an earlier reply was lost
     end
-    settle(id, execution, queue, record, verdict, tonumber(ARGV[at + 4]), ARGV[at + 5], ARGV[at + 6])
-    if verdict ~= 'finished' then redis.call('HDEL', job_key, 'mlxq_execution') end
-    drop_traces(queue, id, execution, worker, true)
-  else
-    drop_execution(queue, id, execution, worker)
-    if not has_result_of(id, execution) then stale[#stale + 1] = id end   -- else an earlier reply was lost
+    at = at + 8
   end
-  at = at + 8
 end
+
+gather()
+local is_whole, problem = pcall(settle_all)
+write_gathered()                                                  -- also of those before one that Redis has refused
+if not is_whole then error(problem, 0) end
 if redis.call('EXISTS', worker_key) == 1 then
   redis.pcall('HINCRBY', worker_key, 'successful_job_count', succeeded)      -- for RQ to show: no job fails by it
   redis.pcall('HINCRBY', worker_key, 'failed_job_count', failed)

@@ -13,10 +13,14 @@ local iso, lease, max_crashes, whose = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV
 local requeued, failed, mail = 0, 0, {}
 local t, may_end = look_after_leases(lease)
 
-local function forget(id, execution, member)                     -- its record is gone, or no hash any more
-  local queue = sure('HGET', 'rq:execution:' .. member, 'mlxq_queue')
-  if queue then sure('ZREM', 'rq:wip:' .. queue, member) end
-  redis.call('DEL', 'rq:execution:' .. member, 'rq:executions:' .. id)
+-- Of jobs whose record is gone, or no hash any more: nothing says which queue they are from.
+local forgotten = {}
+
+local function forget()
+  if #forgotten == 0 then return end
+  for _, queue in ipairs(redis.call('SMEMBERS', 'rq:queues')) do
+    redis.pcall('ZREM', 'rq:wip:' .. string.sub(queue, #'rq:queue:' + 1), unpack(forgotten))    -- of anybody's queues
+  end
 end
 
 local function take_back(member, is_crash)
@@ -24,7 +28,11 @@ local function take_back(member, is_crash)
   if not id then return end
   local job_key = 'rq:job:' .. id
   local head = redis.pcall('HMGET', job_key, 'origin', 'status', 'mlxq_execution', 'mlxq_crashes', 'worker_name')
-  if head.err or not head[1] then return forget(id, execution, member) end
+  if head.err or not head[1] then
+    redis.call('DEL', 'rq:execution:' .. member, 'rq:executions:' .. id)
+    forgotten[#forgotten + 1] = member
+    return
+  end
   local queue, is_held = head[1], head[2] == 'started' and head[3] == execution
   drop_execution(queue, id, execution, head[5] or '')
   if not is_held then return end
@@ -53,6 +61,7 @@ if whose == 'hung' or whose == 'unknown' then
     take_back(ARGV[n], whose == 'hung')
     sure('ZREM', held_key(ARGV[7]), ARGV[n])
   end
+  forget()
   post(mail)
   return {requeued, failed, 0}
 end
@@ -69,6 +78,7 @@ if lost then
   if #members > 0 then redis.call('ZREM', lost, unpack(members)) end
   if #members < SLICE then redis.call('LPOP', LOST) end
 end
+forget()
 post(mail)
 local more = redis.call('EXISTS', LOST) == 1 or (whose == 'expired' and may_end and redis.call('ZCOUNT', LEASES, '-inf', t) > 0)
 return {requeued, failed, more and 1 or 0}

@@ -97,11 +97,11 @@ async def test_results_wait_for_a_redis_that_refuses_them_and_nothing_is_claimed
         first = (await queue.submit(job(*TEXTS), KEPT)).id
         await until(lambda: runner.batches)
         waiting = [(await queue.submit(job(*TEXTS), KEPT)).id for _ in range(BACKLOG)]
-        before = _statuses(place.client, waiting)
 
         with REFUSALS[cause](place):
             runner.gate.set()
             await until(lambda: worker._queue.outage.refuses_work)
+            before = _statuses(place.client, waiting)
             ticks = worker.ticks
             await until(lambda: worker.ticks > ticks + 30)  # three times as long as a lease
             assert _statuses(place.client, [first]) == [b"started"]

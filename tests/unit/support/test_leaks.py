@@ -14,7 +14,6 @@ LEAKS: dict[str, Callable[[redis.Redis], object]] = {
     "mlxq:held:w: ": lambda client: client.zadd(keys.held("w"), {"j:e": time.time()}),
     "mlxq:starting holds w": lambda client: client.zadd(keys.STARTING, {"w": time.time()}),
     "mlxq:loading:m: ": lambda client: client.sadd(keys.loading("m"), "w"),
-    "rq:execution:j:e: ": lambda client: client.hset(keys.execution("j:e"), "job_id", "j"),
     "rq:job:j: ": lambda client: client.hset(keys.job("j"), "status", "started"),
     "rq:wip:q: ": lambda client: client.zadd(keys.registry("started", "q"), {"j:e": time.time()}),
 }

@@ -89,6 +89,44 @@ async def test_an_outcome_that_redis_refuses_in_its_middle_is_written_by_the_nex
     assert not client.exists(keys.held("w1"))
 
 
+async def test_outcomes_before_one_that_redis_refuses_are_written_whole(
+    queue: JobQueue, worker_queue: WorkerQueue, client: redis.Redis
+):
+    first = await claimed(queue, worker_queue, client)
+    second = await claimed(queue, worker_queue, client)
+    stored = worker_queue.store(first, RESULT)
+    broken = script("finish").replace(
+        "tell_channels(mail, record",
+        f"redis.call(id == '{second.id}' and 'NO SUCH COMMAND' or 'EXISTS', id)" + " --",
+    )
+    worker_queue._scripts["finish"] = client.register_script(broken)
+    with pytest.raises(redis.ResponseError):
+        worker_queue.finish([Outcome(claim, "finished", 600, stored) for claim in (first, second)], 0.1)
+    assert client.zrange(keys.registry("finished", QUEUE), 0, -1) == [first.id.encode()]
+    assert client.zrange(keys.held("w1"), 0, -1) == [second.member.encode()]
+    assert (await queue.views(status="finished", limit=10)).jobs[0].id == first.id
+
+
+async def test_a_job_that_rq_has_run_again_is_listed_once(
+    queue: JobQueue, worker_queue: WorkerQueue, client: redis.Redis
+):
+    claim = await claimed(queue, worker_queue, client)
+    client.zrem(keys.jobs(QUEUE), f"o{claim.id}")  # as it is listed that failed, until a sweep comes by
+    client.zadd(keys.jobs(QUEUE), {f"x{claim.id}": 0})
+    assert finish(worker_queue, claim) == (set(), [])
+    assert client.zrange(keys.jobs(QUEUE), 0, -1) == [f"f{claim.id}".encode()]
+
+
+async def test_a_job_that_is_twice_in_its_queue_is_claimed_once(
+    queue: JobQueue, worker_queue: WorkerQueue, client: redis.Redis
+):
+    ticket = await queue.submit(job(), SubmitOptions())
+    client.rpush(keys.queue(QUEUE), ticket.id)
+    claims, _ = claim_all(worker_queue)
+    assert [claim.id for claim in claims] == [ticket.id]
+    assert not client.exists(keys.queue(QUEUE))
+
+
 @pytest.mark.parametrize("is_named", [True, False])
 async def test_a_started_job_that_nobody_holds_goes_back_to_its_queue(
     queue: JobQueue, worker_queue: WorkerQueue, client: redis.Redis, is_named: bool
