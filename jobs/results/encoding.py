@@ -39,7 +39,12 @@ _decode_stored: msgspec.msgpack.Decoder[Result | ResultParts | ResultFile] = msg
 
 def encode_stored(result: Result | ResultParts | ResultFile) -> bytes:
     """What RQ's Result.return_value holds: base64 of the serializer's output."""
-    return base64.b64encode(pack(result))
+    return encode_packed(pack(result))
+
+
+def encode_packed(packed: bytes) -> bytes:
+    """The same of what is packed already."""
+    return base64.b64encode(packed)
 
 
 def decode_stored(stored: bytes) -> Result | ResultParts | ResultFile:

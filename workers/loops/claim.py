@@ -145,7 +145,8 @@ class ClaimLoop:
         self._note_newer(taken.newer)
         self._take(taken)
         self._note_left(taken.left_to_others & taken.backlog, capacities)
-        return bool(taken.claims) or taken.is_cut_short or taken.has_turn
+        # Where nothing was left, whatever comes leaves a marker.
+        return bool(taken.claims and taken.backlog) or taken.is_cut_short or taken.has_turn
 
     def _note_left(self, queues: frozenset[str], capacities: Sequence[QueueCapacity]) -> None:
         asked = {each.queue for each in capacities if each.tokens > 0 and each.jobs > 0}

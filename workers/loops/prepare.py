@@ -115,8 +115,14 @@ class PreparePool:
     def add(self, active_jobs: Sequence[ActiveJob]) -> None:
         """Have these jobs prepared: highest lane first, then in their order."""
         with self._changed:
+            self._quick += [active for active in active_jobs if not active.is_large]
+            self._quick.sort(key=_turn)
+            if self._quick and not self._has_quick_thread:
+                self._has_quick_thread = True
+                self._start_thread(self._run_quick)
             for active in active_jobs:
-                self._add(active, slow=active.is_large)
+                if active.is_large:
+                    self._add_slow(active)
             self._changed.notify_all()
 
     def look_after(self) -> None:
@@ -149,16 +155,11 @@ class PreparePool:
 
     # The two lines. All of it is called with the lock.
 
-    def _add(self, active: ActiveJob, *, slow: bool) -> None:
-        line = self._slow if slow else self._quick
-        line.append(active)
-        line.sort(key=_turn)
-        if slow:
-            self._in_flight.set_prepared_alone(active)
-            self._begin_slow()
-        elif not self._has_quick_thread:
-            self._has_quick_thread = True
-            self._start_thread(self._run_quick)
+    def _add_slow(self, active: ActiveJob) -> None:
+        self._slow.append(active)
+        self._slow.sort(key=_turn)
+        self._in_flight.set_prepared_alone(active)
+        self._begin_slow()
 
     def _begin_slow(self) -> None:
         """Each job of the slow line that may have a thread now gets one."""
@@ -200,7 +201,7 @@ class PreparePool:
             self._start_thread(self._run_quick)
         if len(call.active_jobs) > 1:
             for active in call.active_jobs:
-                self._add(active, slow=True)
+                self._add_slow(active)
 
     # In threads of their own
 
@@ -243,7 +244,7 @@ class PreparePool:
 
     def _put_off(self, active: ActiveJob) -> None:
         with self._changed:
-            self._add(active, slow=True)
+            self._add_slow(active)
 
     def _give_up(self, active: ActiveJob) -> None:
         if active.status is Status.CLAIMED:
@@ -294,7 +295,7 @@ class _Preparer:
                 blobs_of(job) or (isinstance(job, GenerateJob) and job.needs_grammar)
             ):
                 put_off(active)
-            elif (whole := self._with_images(active, job, begin)) is not None:
+            elif (whole := job if put_off else self._with_images(active, job, begin)) is not None:
                 decoded.append((active, whole))
         if decoded:
             prepared = self._run_prepare(decoded)

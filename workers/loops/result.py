@@ -14,7 +14,7 @@ from redis.exceptions import RedisError
 
 from jobs.errors import InternalError, JobError, JobStopped
 from jobs.generate import GenerateResult
-from jobs.job import Result
+from jobs.job import Lane, Result
 from jobs.store import record
 from jobs.store.outage import cause_of, is_defect
 from workers.loops.callbacks import FollowUps, TaskThreads
@@ -238,8 +238,8 @@ class ResultLoop:
         now = time.monotonic()
         worked_s = sum(now - active.claimed_at for active in active_jobs)
         stale, followups = self._retry(lambda: self._queue.finish(outcomes, worked_s))
-        for active in active_jobs:
-            self._model_cache.touch(active.model, active.lane, active.keep_alive_s)
+        for model, lane, keep_alive_s in _uses(active_jobs):
+            self._model_cache.touch(model, lane, keep_alive_s)
         self._in_flight.remove(active_jobs, Reason.FINISHED)
         for outcome in outcomes:
             if outcome.claim.id not in stale:
@@ -252,17 +252,30 @@ class ResultLoop:
         Raises RedisError when the worker stops and Redis stays away, or when it keeps refusing for another cause than
         that it takes no writes: that is a defect.
         """
+        try:
+            return write()
+        except RedisError as error:
+            return self._keep_trying(write, error)
+
+    def _keep_trying(self, write: Callable[[], _T], error: RedisError) -> _T:
         refused = 0
         with self._queue.outage.holding() as hold:
             while True:
+                refused += is_defect(error)
+                if refused > MAX_REFUSALS or time.monotonic() > self._give_up_at:
+                    raise error
+                hold.note(error)
+                time.sleep(RETRY_S)
                 try:
                     return write()
-                except RedisError as error:
-                    refused += is_defect(error)
-                    if refused > MAX_REFUSALS or time.monotonic() > self._give_up_at:
-                        raise
-                    hold.note(error)
-                    time.sleep(RETRY_S)
+                except RedisError as again:
+                    error = again
+
+
+def _uses(active_jobs: Sequence[ActiveJob]) -> Iterator[tuple[str, Lane, float | None]]:
+    """Each model, lane and keep-alive time of these jobs once, in the order of their last ones."""
+    uses = [(active.model, active.lane, active.keep_alive_s) for active in active_jobs]
+    return reversed(dict.fromkeys(reversed(uses)))
 
 
 def in_parts(decided: Sequence[_Decided]) -> Iterator[list[_Decided]]:

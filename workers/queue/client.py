@@ -359,8 +359,10 @@ def _read_claim(row: list[Any]) -> Claim:
 
 
 def _number(raw: bytes | None, default: float) -> float:
+    if not raw:
+        return default
     try:
-        number = float(raw) if raw else default
+        number = float(raw)
     except ValueError:
         return default
     return number if math.isfinite(number) else default

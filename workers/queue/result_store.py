@@ -11,6 +11,7 @@ from jobs.results.encoding import (
     ResultFile,
     ResultParts,
     encode_beside,
+    encode_packed,
     encode_stored,
     parts_of,
 )
@@ -50,7 +51,7 @@ class ResultStore:
         packed = record.pack(result)
         check_result(result, self._max_bytes, packed)
         if len(packed) <= INLINE_BYTES:
-            return encode_stored(result)
+            return encode_packed(packed)
         data = encode_beside(packed)
         where = self._write_file(claim, data) or self._write_parts(claim, data)
         self._beside[claim.execution] = where

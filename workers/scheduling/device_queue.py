@@ -201,7 +201,7 @@ class DeviceQueue:
         """
         if model in self._slots:
             return self._free_slots(model, jobs)
-        here = Counter(active.lane for active in jobs)
+        lanes = [active.lane for active in jobs]
         batch_tokens, most = self._limits[model].tokens, self._most_of_one(model)
         free = batch_tokens * POOL_BATCHES
         found: list[LaneCapacity] = []
@@ -210,7 +210,7 @@ class DeviceQueue:
             taken = self._reserved[model, lane] + ready
             free -= taken
             tokens = free if taken else max(free, batch_tokens // 2)
-            found.append(LaneCapacity(lane, tokens, MAX_JOBS - here[lane]))
+            found.append(LaneCapacity(lane, tokens, MAX_JOBS - lanes.count(lane)))
         return found
 
     def _free_slots(self, model: str, jobs: Collection[ActiveJob]) -> list[LaneCapacity]:
