@@ -32,12 +32,13 @@ from jobs.errors import (
 from jobs.generate import Pieces
 from jobs.job import ENDED, TASK_OF, Job, JobPage, JobView, Lane, Result, SubmitOptions, Ticket
 from jobs.models import ModelInfo, declared_model
+from jobs.results.encoding import decode_stored
 from jobs.results.folder import ResultFolder
 from jobs.results.size import check_size
 from jobs.settings import Settings
 from jobs.stats import QueueStats
 from jobs.store import keys, record
-from jobs.store.outage import Outage, cause_of
+from jobs.store.outage import Outage, cause_of, is_wrong_type
 from jobs.store.probe import RedisUnusable
 from jobs.store.scripts import script
 from jobs.store.servers.disk import DiskWait
@@ -319,7 +320,7 @@ class JobQueue:
         except (RedisError, OSError) as error:
             if limit.expired():
                 raise unavailable(self._outage.cause or cause_of(error)) from error
-            if not _is_wrong_type(error):
+            if not is_wrong_type(error):
                 raise unavailable(cause_of(error)) from error
             log.exception("a key in Redis holds what is not ours")
             raise InternalError from error
@@ -331,7 +332,7 @@ class JobQueue:
             try:
                 yield
             except ResponseError as error:
-                if _is_wrong_type(error):
+                if is_wrong_type(error):
                     raise UnknownJob from error
                 raise
 
@@ -391,10 +392,8 @@ class JobQueue:
             return await self._inspector.view(job_id)
 
     async def _load(self, stored: bytes) -> Result:
+        found = decode_stored(stored)
+        if isinstance(found, Result):
+            return found
         async with self._reaching_redis():
-            return await self._results.read(stored)
-
-
-def _is_wrong_type(error: Exception) -> bool:
-    """Redis answers, but the key holds something else; a script's error names the reason in its middle."""
-    return isinstance(error, ResponseError) and "WRONGTYPE" in str(error)
+            return await self._results.read(found)

@@ -23,14 +23,11 @@ class ResultReader:
         self._folder = folder
         self._delete = redis.register_script(script("delete"))
 
-    async def read(self, stored: bytes) -> Result:
-        """stored: RQ's return_value. Raises UnknownJob where it has expired, UnreadableResult, RedisError."""
-        where = decode_stored(stored)
+    async def read(self, where: ResultParts | ResultFile) -> Result:
+        """where: what RQ's return_value says. Raises UnknownJob where it has expired, UnreadableResult, RedisError."""
         if isinstance(where, ResultParts):
             return decode_beside(await self._read_parts(where))
-        if isinstance(where, ResultFile):
-            return decode_beside(await asyncio.to_thread(self._read_file, where.name))
-        return where
+        return decode_beside(await asyncio.to_thread(self._read_file, where.name))
 
     async def delete(self, job_id: str, stored: bytes | None) -> bool:
         """Frees all that is kept of an ended job: record, result, stream. False where it has not ended.

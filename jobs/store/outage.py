@@ -81,6 +81,11 @@ def is_defect(error: BaseException) -> bool:
     return isinstance(error, exceptions.ResponseError) and not (is_refused_write(error) or is_final(error))
 
 
+def is_wrong_type(error: BaseException) -> bool:
+    """Redis answers, but the key holds something else; a script's error names the reason in its middle."""
+    return isinstance(error, exceptions.ResponseError) and "WRONGTYPE" in str(error)
+
+
 def is_reply(error: BaseException) -> bool:
     """Whether the error is a reply of Redis: then the connection works."""
     return _code(error) is not None or isinstance(

@@ -64,11 +64,11 @@ async def test_a_result_that_is_gone_with_its_jobs_end_is_none_yet(
 ):
     job_id = await ended(queue, worker_queue, "finished")
 
-    async def read_later(stored: bytes) -> None:
+    async def load_later(stored: bytes) -> None:
         roll_back(redis, job_id)
         raise UnknownJob
 
-    monkeypatch.setattr(queue._results, "read", read_later)
+    monkeypatch.setattr(queue, "_load", load_later)
     found = await queue.view(job_id)
     assert (found.status, found.result) == ("queued", None)
 
@@ -78,10 +78,10 @@ async def test_a_result_that_is_gone_while_its_job_stays_ended_is_unknown(
 ):
     job_id = await ended(queue, worker_queue, "finished")
 
-    async def read_nothing(stored: bytes) -> None:
+    async def load_nothing(stored: bytes) -> None:
         raise UnknownJob
 
-    monkeypatch.setattr(queue._results, "read", read_nothing)
+    monkeypatch.setattr(queue, "_load", load_nothing)
     with pytest.raises(UnknownJob):
         await queue.view(job_id)
     with pytest.raises(UnknownJob):
