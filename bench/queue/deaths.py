@@ -73,7 +73,7 @@ async def _workers() -> AsyncIterator[tuple[str, redis.Redis, JobQueue]]:
         url = stack.enter_context(redis_server())
         client = redis.Redis.from_url(url)
         stack.callback(client.close)
-        command = python("-m", "bench.queue.noop_worker")
+        command = python("-m", "bench.queue.noop_worker", "--chat")
         for _ in range(WORKERS):
             await stack.enter_async_context(process(*command, REDIS_URL=url, MLXQ_LEASE_S=str(LEASE_S)))
         queue = await stack.enter_async_context(job_queue(url, GENERATOR))

@@ -13,6 +13,7 @@ from typing import Any
 
 import redis
 
+from bench.queue.interruptions import Clock, prefer, waited_s
 from bench.queue.slowlog import log_from, logged, longest, named, of_measured_client
 from bench.report import Row, median, quantile_ms
 from bench.stack import job_queue, process, python, redis_server
@@ -35,8 +36,6 @@ CANCELS = 2000
 WORKERS = 2
 SLOW_S = 0.001
 LONG_S = 0.02
-FIRST = -20
-"""Of `nice`."""
 
 
 def text(number: int) -> EmbedJob:
@@ -49,7 +48,7 @@ async def measure(repeats: int) -> list[Row]:
     with redis_server() as short_url, redis_server() as long_url:
         async with idle(short_url) as short, idle(long_url) as long:
             client = redis.Redis.from_url(long_url)
-            has_its_core = prefer(client)
+            has_its_core = prefer(process_id(client))
             empty_bytes = used_bytes(client)
             rate, _ = await submit(short, FEW)
             rate, ids = await submit(long, JOBS)
@@ -64,16 +63,6 @@ async def measure(repeats: int) -> list[Row]:
     return [*rows, Row("Redis went before all other programs", {"yes 1, no 0": has_its_core})]
 
 
-def prefer(client: redis.Redis) -> bool:
-    """Have Redis go before the other programs here, so that a script's time is its own. Only root may."""
-    server: Any = client.info("server")
-    try:
-        os.setpriority(os.PRIO_PROCESS, int(server["process_id"]), FIRST)
-    except PermissionError:
-        return False
-    return True
-
-
 @contextlib.asynccontextmanager
 async def idle(url: str) -> AsyncIterator[JobQueue]:
     """A client of a queue whose worker lives and takes nothing (`rq suspend`)."""
@@ -82,6 +71,11 @@ async def idle(url: str) -> AsyncIterator[JobQueue]:
     worker = process(*python("-m", "bench.queue.noop_worker"), REDIS_URL=url)
     async with worker, job_queue(named(url), "noop", queue_limit=10 * JOBS) as queue:
         yield queue
+
+
+def process_id(client: redis.Redis) -> int:
+    server: Any = client.info("server")
+    return int(server["process_id"])
 
 
 async def submit(queue: JobQueue, count: int) -> tuple[float, list[str]]:
@@ -171,13 +165,17 @@ async def drain(client: redis.Redis, url: str, empty_bytes: int) -> list[Row]:
     """All of them, by two workers; what took Redis long meanwhile."""
     finished = keys.registry("finished", QUEUE)
     waiting: int = client.llen(keys.queue(QUEUE))  # pyright: ignore
-    async with process(*python("-m", "bench.queue.noop_worker"), REDIS_URL=url):
-        log_from(client, SLOW_S)
-        client.delete(keys.SUSPENDED)
-        began = time.perf_counter()
-        while (ended := int(str(client.zcard(finished)))) < JOBS - CALLS - CANCELS or is_working(client):
-            await asyncio.sleep(0.5)
-        seconds = time.perf_counter() - began
+    pid = process_id(client)
+    with Clock() as clock:
+        async with process(*python("-m", "bench.queue.noop_worker"), REDIS_URL=url):
+            log_from(client, SLOW_S)
+            waited_before_s = waited_s(pid)
+            client.delete(keys.SUSPENDED)
+            began = time.perf_counter()
+            while (ended := int(str(client.zcard(finished)))) < JOBS - CALLS - CANCELS or is_working(client):
+                await asyncio.sleep(0.5)
+            seconds = time.perf_counter() - began
+            waited_for_s = waited_s(pid) - waited_before_s
     commands = logged(client)
     scripts = [each.seconds for each in commands if each.seconds > LONG_S]
     stored = (used_bytes(client) - empty_bytes) / ended
@@ -186,6 +184,13 @@ async def drain(client: redis.Redis, url: str, empty_bytes: int) -> list[Row]:
         Row("memory", {"bytes per finished job": stored}),
         Row("SLOWLOG, the longest ms", {name: s * 1e3 for name, s in longest(commands).items()}),
         Row(f"SLOWLOG, over {LONG_S * 1e3:.0f} ms", {"commands": len(scripts), "of": len(commands)}),
+        Row(
+            "what the machine took meanwhile",
+            {
+                "s that Redis waited for a processor": waited_for_s,
+                "longest ms that a clock missed": clock.longest_gap_s * 1e3,
+            },
+        ),
     ]
 
 

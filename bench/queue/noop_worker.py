@@ -1,6 +1,4 @@
-"""A worker whose models compute nothing: `python -m bench.queue.noop_worker [--batch-s S] [--step-s S]`, with REDIS_URL
-set.
-"""
+"""A worker whose models compute nothing: `python -m bench.queue.noop_worker [--batch-s S] [--chat]`, with REDIS_URL."""
 
 import argparse
 import os
@@ -17,21 +15,26 @@ from workers.scheduling.device_limits import CPU_FREE_PADDING, CPU_TOKENS, MAX_I
 from workers.scheduling.packing import BatchLimits
 from workers.worker import BatchWorker
 
+STEP_S = 0.02
+"""A step of all answers takes so long."""
+
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--batch-s", type=float, default=0.0, help="a batch takes so long, without the CPU")
-    parser.add_argument("--step-s", type=float, default=0.02, help="a step of all answers takes so long")
+    parser.add_argument("--chat", action="store_true", help="serve a generator, too")
     options = parser.parse_args()
     settings = Settings()
     set_up_logging("WARNING")
     runner = NoopRunner(batch_s=options.batch_s)
-    generator = FakeGenerator(GENERATOR)
-    generator.decoder.pause_s = options.step_s
+    models: dict[str, NoopRunner | FakeGenerator] = {"noop": runner}
+    if options.chat:
+        models[GENERATOR] = generator = FakeGenerator(GENERATOR)
+        generator.decoder.pause_s = STEP_S
     limits = BatchLimits(CPU_TOKENS, MAX_ITEMS, settings.max_padding, CPU_FREE_PADDING)
     worker = BatchWorker(
         connect(redis_url(settings)),
-        preloaded({"noop": runner, GENERATOR: generator}),
+        preloaded(models),
         {"noop": limits},
         settings,
         lambda work: work(),
