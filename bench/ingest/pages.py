@@ -74,12 +74,7 @@ def _rows(alone: list[tuple[float, float]], runs: list[tuple[Sample, Sample]]) -
     rates = [(end.pages - begin.pages) / (end.at - begin.at) for begin, end in runs]
     begin, end = runs[-1]
     counted = end.pages - begin.pages
-    # A process that reads may have ended before the last page was stored.
-    used = {
-        name: end.processes[name].cpu_s - begin.processes[name].cpu_s
-        for name in begin.processes
-        if name in end.processes
-    }
+    used = {name: end.processes[name].cpu_s - use.cpu_s for name, use in begin.processes.items()}
     rows = [
         Row(
             "rendering alone",
@@ -147,11 +142,14 @@ async def _ingest(documents: Path, data: Path) -> tuple[Sample, Sample]:
     async with site.running(), site.ingest(str(documents), "--processes", str(PROCESSES)) as ingest:
         first: Sample | None = None
         last: Sample | None = None
+        readers = dict[int, str]()
         async for figures in _figures(ingest):
             done = figures.get("visual", {}).get("pages_done", 0)
             with contextlib.suppress(psutil.NoSuchProcess):  # it has just ended
                 if done >= WARM and (last is None or done > last.pages):
-                    last = Sample(time.perf_counter(), done, _used(site, ingest.pid))
+                    # One that reads may have ended before the last page is stored: what it used then counts.
+                    before = last.processes if last else {}
+                    last = Sample(time.perf_counter(), done, before | _used(site, ingest.pid, readers))
                     first = first or last
         assert await ingest.wait() == 0
     assert first is not None
@@ -165,7 +163,8 @@ async def _figures(ingest: asyncio.subprocess.Process) -> AsyncIterator[Mapping[
         yield json.loads(line)
 
 
-def _used(site: IngestSite, ingest_pid: int) -> dict[str, Use]:
+def _used(site: IngestSite, ingest_pid: int, readers: dict[int, str]) -> dict[str, Use]:
+    """By name. readers: the names of the processes that read, by their ids; those that are new are added."""
     ingest = psutil.Process(ingest_pid)
     named = {"ingest": ingest, "redis": psutil.Process(site.redis.pid)}
     named |= {
@@ -173,8 +172,9 @@ def _used(site: IngestSite, ingest_pid: int) -> dict[str, Use]:
         for name, each in (("worker", site.worker), ("store", site.store))
         if each.pid is not None
     }
-    readers = [each for each in ingest.children(recursive=True) if each.memory_info().rss > 20_000_000]
-    named |= {f"reading {number + 1}": each for number, each in enumerate(readers)}
+    for each in ingest.children(recursive=True):
+        if each.memory_info().rss > 20_000_000:
+            named[readers.setdefault(each.pid, f"reading {len(readers) + 1}")] = each
     return {name: _use(each) for name, each in named.items()}
 
 

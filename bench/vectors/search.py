@@ -3,8 +3,8 @@
 MLXQ_BENCH_PAGES=1000 takes fewer, MLXQ_BENCH_QUERIES=20 asks less. MLXQ_BENCH_PAGES=30000 also says what 100,000 would
 take, if all grows with their number but what is scored exactly (it wants 16 GB in the temporary folder, and takes 7).
 Beside each time of a search stands the processor time that the store took for it: that one holds on a busy machine.
-The processor time of all of it is 80 ms a page: half of it numpy's, which scores the pages as they are stored, and the
-store's exact searches.
+All of it took 57 ms of processor time a page, for 10,000 pages and 200 queries: most of it exact searches, then numpy,
+which scores each page when it is stored.
 """
 
 import asyncio
