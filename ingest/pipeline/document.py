@@ -50,12 +50,15 @@ class Pass(NamedTuple):
 
 
 def passes(done: Mapping[Kind, set[int]]) -> list[Pass]:
-    """done: of each kind that is wanted, the pages that are. Kinds of which the same is done share a pass."""
-    found: dict[frozenset[int], tuple[Kind, ...]] = {}
+    """done: of each kind that is wanted, the pages that are. Kinds of which nothing is done share a pass."""
+    found, fresh = list[Pass](), tuple[Kind, ...]()
     for kind, pages in done.items():
-        skip = frozenset(pages)
-        found[skip] = (*found.get(skip, ()), kind)
-    return [Pass(kinds, skip) for skip, kinds in found.items()]
+        alone: tuple[Kind, ...] = (kind,)
+        if pages:
+            found.append(Pass(alone, frozenset(pages)))
+        else:
+            fresh += alone
+    return [*found, Pass(fresh, frozenset())] if fresh else found
 
 
 class _State:
@@ -130,19 +133,25 @@ class DocumentStage:
     async def _read(self, work: DocumentWork, each: Pass, state: _State, units: asyncio.TaskGroup) -> None:
         budget = self._targets["visual"].budget if "visual" in each.kinds else None
         wants = Wants(budget, "text" in each.kinds, work.passwords)
+        # Pages that are done may have the headings of others.
+        skip = frozenset[int]() if wants.text else each.skip
         section: list[Page] = []
-        async with contextlib.aclosing(self._reader.read(work.path, wants, each.skip, work.version)) as found:
+        async with contextlib.aclosing(self._reader.read(work.path, wants, skip, work.version)) as found:
             async for page in found:
                 if isinstance(page, Problem):
-                    self._note(work, each.kinds, page, state)
+                    if page.page not in each.skip:
+                        self._note(work, each.kinds, page, state)
                     continue
-                state.last_page = max(state.last_page, page.number)
-                await self._take(work, each.kinds, page, section, state, units)
+                if page.number in each.skip:
+                    await self._send_section(work, section, state, units)
+                    state.headings.enter_all(page.headings)
+                else:
+                    state.last_page = max(state.last_page, page.number)
+                    await self._take(work, each.kinds, page, section, state, units)
                 if self._stopping:
                     state.was_left = True
                     break
-        if section:
-            await self._send_section(work, section, state, units)
+        await self._send_section(work, section, state, units)
 
     async def _take(
         self,
@@ -169,7 +178,6 @@ class DocumentStage:
             section.append(bare)
             if len(section) == SECTION_PAGES:
                 await self._send_section(work, section, state, units)
-                section.clear()
 
     async def _send_page(self, work: DocumentWork, page: Page, blob: BlobPart) -> None:
         assert self._pages is not None
@@ -185,11 +193,15 @@ class DocumentStage:
             self._fail(work, "visual", problem)
 
     async def _send_section(
-        self, work: DocumentWork, section: Sequence[Page], state: _State, units: asyncio.TaskGroup
+        self, work: DocumentWork, section: list[Page], state: _State, units: asyncio.TaskGroup
     ) -> None:
+        """It is empty afterwards."""
+        if not section:
+            return
         assert self._texts is not None
         await self._sections.acquire()
         pages = tuple(section)
+        section.clear()
         chunks = await self._texts.chunks(pages, state.headings)
         units.create_task(self._store_section(work, pages, chunks))
 

@@ -1,6 +1,6 @@
 """Which headings are above a place in a document."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from ingest.documents.page import Heading
 from ingest.text.chunk import SEPARATOR
@@ -18,6 +18,11 @@ class HeadingPath:
             self._above.pop()
         self._above.append(heading)
 
+    def enter_all(self, headings: Iterable[Heading]) -> None:
+        """In order."""
+        for heading in headings:
+            self.enter(heading)
+
     def __str__(self) -> str:
         return SEPARATOR.join(heading.title for heading in self._above)
 
@@ -32,6 +37,5 @@ def paths(headings: Sequence[Heading], starts: Sequence[int], path: HeadingPath)
             path.enter(headings[entered])
             entered += 1
         found.append(str(path))
-    for heading in headings[entered:]:
-        path.enter(heading)
+    path.enter_all(headings[entered:])
     return found

@@ -391,6 +391,32 @@ async def test_headings_reach_beyond_what_is_cut_into_chunks_together(bench: Ben
     }
 
 
+async def test_headings_of_pages_that_are_done_stand_above_those_that_are_read_later(bench: Bench):
+    headed = [
+        msgspec.structs.replace(page("a", n), headings=(Heading(title, 0),))
+        for n, title in ((1, "Introduction"), (3, "Methods"))
+    ]
+    bench.reader.documents["a"] = [headed[0], damaged(2), headed[1], damaged(4)]
+    await bench.run("visual", "text")
+    bench.reader.documents["a"] = [headed[0], page("a", 2), headed[1], page("a", 4)]
+    await bench.run("visual", "text")
+    texts = bench.collections.points["documents-text"].values()
+    found = sorted((each.payload["page"], each.payload["heading"]) for each in texts)
+    assert found == [(1, "Introduction"), (2, "Introduction"), (3, "Methods"), (4, "Methods")]
+    assert bench.problems() == []
+    skipped = {(wants.image is not None, skip) for _, wants, skip in bench.reader.reads[1:]}
+    assert skipped == {(True, frozenset({1, 3})), (False, frozenset[int]())}  # nothing is drawn twice
+
+
+async def test_a_page_that_is_done_stays_so_where_it_cannot_be_read_again(bench: Bench):
+    bench.reader.documents["a"] = [page("a", 1), damaged(2)]
+    await bench.run("text")
+    bench.reader.documents["a"] = [damaged(1), page("a", 2)]
+    await bench.run("text")
+    assert bench.collections.pages("text") == [("a", 1), ("a", 2)]
+    assert (bench.problems(), set(bench.states().values())) == ([], {"done"})
+
+
 async def test_a_reader_that_cannot_be_started_ends_the_run(bench: Bench):
     bench.documents(a=1)
 
