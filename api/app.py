@@ -111,8 +111,8 @@ def create_app(
         dialect(context).add_routes(app)
     if collections is not None and console is not None:
         add_console(app, Collaborators(queue, settings, images, context.bodies, collections, *console))
-    app.add_middleware(Paths)
     app.add_middleware(Cors, origins=settings.origins)
+    app.add_middleware(Paths)  # the outermost: Cors judges paths as the routes see them
     return app
 
 

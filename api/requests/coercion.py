@@ -16,7 +16,7 @@ _Object = dict[str, Any]
 
 def decode_coerced(decoder: msgspec.json.Decoder[T], raw: bytes, refusal: msgspec.ValidationError) -> T:
     """A body that the decoder has refused, read once more: null is taken for a field that is left out, wherever a field
-    may be left out, and a whole float for an integer, wherever there is no float.
+    may be left out and takes no null, and a whole float for an integer, wherever there is no float.
 
     Raises what the decoder does: msgspec.DecodeError (or its kind ValidationError), UnicodeDecodeError, RecursionError.
     """
@@ -54,6 +54,11 @@ def _takes_integers_only(kinds: tuple[inspect.Type, ...]) -> bool:
     return inspect.IntType in found and not found & {inspect.FloatType, inspect.AnyType}
 
 
+def _takes_null(kind: inspect.Type) -> bool:
+    kinds = kind.types if isinstance(kind, inspect.UnionType) else (kind,)
+    return any(isinstance(each, inspect.NoneType | inspect.AnyType) for each in kinds)
+
+
 def _coerced_object(value: _Object, kinds: tuple[inspect.Type, ...]) -> _Object:
     for each in kinds:
         if isinstance(each, inspect.DictType):
@@ -64,13 +69,13 @@ def _coerced_object(value: _Object, kinds: tuple[inspect.Type, ...]) -> _Object:
 
 
 def _coerced_struct(value: _Object, kind: inspect.StructType) -> _Object:
-    """Fields that the struct does not know are as they were."""
+    """Fields that the struct does not know are as they were, and null where a field's type has it."""
     found = value.copy()
     for field in kind.fields:
         name = field.encode_name
         if name not in value:
             continue
-        if value[name] is None and not field.required:
+        if value[name] is None and not field.required and not _takes_null(field.type):
             del found[name]
         else:
             found[name] = _coerced(value[name], field.type)

@@ -30,6 +30,8 @@ _POLL_S = 0.1
 STOP_S = 3
 """So long ingests that were begun here may finish what is in flight, when the process ends. Nothing is lost."""
 
+# -P keeps the folder that the server was started in out of sys.path, where a `cli` of the user's may lie.
+_INGEST = (sys.executable, "-P", "-m", "cli.main", "ingest")
 _COLLECTION = re.compile(r"\w[\w. -]{0,99}")
 _SHOWN_CHARACTERS = 2000
 
@@ -86,7 +88,9 @@ class ManifestIngests:
         """Waits until it is listed. Raises InvalidInput with what it said where it ends in error before."""
         with tempfile.TemporaryFile() as said:
             process = await asyncio.create_subprocess_exec(
-                *(sys.executable, "-m", "cli.main", "ingest", *arguments, "--quiet"),
+                *_INGEST,
+                *arguments,
+                "--quiet",
                 env=child_environ(self._settings),
                 stdin=asyncio.subprocess.DEVNULL,
                 stdout=asyncio.subprocess.DEVNULL,

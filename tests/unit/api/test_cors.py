@@ -112,7 +112,7 @@ async def test_a_public_page_that_may_call_may_call_into_a_private_network(
 
 
 async def test_the_console_is_for_no_other_origin(client: httpx.AsyncClient):
-    for path in ("/ui", "/ui/search"):
+    for path in ("/ui", "/ui/search", "http://mlxq//ui", "http://mlxq/ui//search", "http://mlxq//ui/search"):
         reply = await client.get(path, headers={"Origin": LOCAL[0]})
         assert "access-control-allow-origin" not in reply.headers
 

@@ -142,6 +142,16 @@ def test_floats_stay_floats_wherever_they_may_be():
     assert found.whatever == {"a": 4.0, "b": None} and isinstance(found.whatever["a"], float)
 
 
+def test_null_stays_null_where_the_type_has_it_whatever_another_field_is():
+    class Message(msgspec.Struct):
+        content: str | msgspec.UnsetType | None = msgspec.UNSET
+        count: int = 1
+
+    found = decode_body(msgspec.json.Decoder(Message), b'{"content": null, "count": null}')
+
+    assert (found.content, found.count) == (None, 1)
+
+
 def test_what_nobody_reads_yet_is_not_changed():
     found = decoded('{"name": "n", "count": null, "raw": {"a": {"b": null}, "c": 99999999999999999999}}')
 

@@ -1,5 +1,6 @@
 """Ingests as an API process knows them."""
 
+import contextlib
 import os
 import time
 from pathlib import Path
@@ -120,3 +121,18 @@ async def test_an_ingest_that_cannot_begin_says_why(tmp_path: Path, allowed: Pat
     await ingests.aclose()
 
     assert "mlxq up" in why
+
+
+async def test_an_ingest_runs_no_code_of_the_folder_that_the_server_was_started_in(
+    tmp_path: Path, allowed: Path, settings: Settings, monkeypatch: pytest.MonkeyPatch
+):
+    (tmp_path / "cli").mkdir()
+    (tmp_path / "cli" / "__init__.py").write_text("open('was_run', 'w'); raise SystemExit(1)")
+    monkeypatch.chdir(tmp_path)
+    ingests = ManifestIngests(settings)
+
+    with contextlib.suppress(InvalidInput):  # there is no store
+        await ingests.begin(NewIngest(str(allowed), "documents"))
+    await ingests.aclose()
+
+    assert not (tmp_path / "was_run").exists()
