@@ -1,6 +1,7 @@
 """What is in the store: collections under the names that users know, and their documents."""
 
 import asyncio
+from collections.abc import Iterable
 from datetime import datetime
 from typing import Any, NamedTuple
 
@@ -58,6 +59,17 @@ class Contents:
                     f"There is no collection {name[:200]!r}. There is: {', '.join(known) or 'none yet'}."
                 )
         return found
+
+    async def check_unmoved(self, parts: Iterable[Part]) -> None:
+        """Raises UnknownCollection where another generation has the name of one of them by now: as soon as the first
+        generation is removed, its name is an alias.
+        """
+        with store_failures(""):
+            aliases = await self._client.get_aliases()
+        names = {each.alias_name for each in aliases.aliases}
+        for part in parts:
+            if part.stored in names:
+                raise UnknownCollection(f"The collection {part.collection!r} was made anew meanwhile.")
 
     async def collections(self) -> tuple[CollectionInfo, ...]:
         """By name."""

@@ -74,6 +74,7 @@ class Searcher:
             asyncio.gather(*(self._retrieve(each, query, vectors, alone=alone) for each in steps)),
             self._similarity(steps, query, vectors),
         )
+        await self._contents.check_unmoved(step.part for step in steps)
         hits = joined(steps, lists)
         clock.lap("search")
         if query.rerank_model:

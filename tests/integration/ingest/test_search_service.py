@@ -1,5 +1,6 @@
 """Searches as api and cli ask for them, over the embedded store, with models that know words alone."""
 
+import asyncio
 import contextlib
 import hashlib
 import io
@@ -13,6 +14,7 @@ from PIL import Image
 
 from ingest.collections.collections import Collections
 from ingest.collections.fingerprint import Fingerprint
+from ingest.collections.generations import Generations
 from ingest.collections.points import ChunkFacts, PageFacts, text_point, visual_point
 from ingest.documents.reader import DocumentReader
 from ingest.pages.files import DocumentFiles
@@ -24,6 +26,8 @@ from ingest.text.bm25 import document_vector
 from jobs.content import ImagePart
 from jobs.embed import PatchGrid
 from jobs.errors import InvalidInput, NoWorker, UnknownModel
+from jobs.job import Result
+from jobs.models import ModelInfo
 from jobs.rerank import RerankJob
 from jobs.search.documents import PageRef
 from jobs.search.errors import DocumentGone, UnknownCollection, UnknownDocument
@@ -43,6 +47,7 @@ from tests.support.vectors.word_queue import (
 )
 
 ROWS, COLUMNS = 3, 4
+NEXT_TEXT_MODEL = ModelInfo("next-words", "embed", 0, DIMENSIONS, 512, digest="w2")
 PAGES = {
     "animals.pdf": ("red fox den", "brown bear cave", "red panda tree"),
     "kitchen.pdf": ("salt and flour", "red pepper soup"),
@@ -263,6 +268,41 @@ async def test_without_any_model_a_mode_that_needs_one_is_an_error_that_says_wha
             await searches.search(SearchQuery("bear", collections=("papers",), mode="visual"))
         reply = await searches.search(SearchQuery("bear", collections=("papers",)))
         assert [hit.page for hit in reply.hits] == [2]  # by keywords
+
+
+class MakingAnew(WordQueue):
+    """While its first job is done, another generation takes the place of `notes`."""
+
+    def __init__(self, settings: Settings) -> None:
+        super().__init__(TEXT_MODEL, NEXT_TEXT_MODEL)
+        self._settings = settings
+
+    async def wait(self, job_id: str, timeout_s: float) -> Result:
+        if job_id == "0":
+            await asyncio.to_thread(self._make_anew)
+        return await super().wait(job_id, timeout_s)
+
+    def _make_anew(self) -> None:
+        with (
+            contextlib.closing(EmbeddedWriter(self._settings)) as writer,
+            contextlib.closing(connect(self._settings)) as client,
+        ):
+            made = Collections(client, writer, {"text": "next"})
+            maker = Fingerprint(NEXT_TEXT_MODEL.id, NEXT_TEXT_MODEL.digest)
+            made.ensure("notes", "text", DIMENSIONS, maker)
+            facts = ChunkFacts("a" * 64, ("/anew.pdf",), 1, "1", NOW, 0, "salt", "", 0, 4)
+            made.upsert("notes", "text", [text_point(facts, text_vector("salt"), document_vector("salt"))])
+            Generations(client).switch("notes", {"text": "next"})
+            Generations(client).remove_others("notes", "text")
+
+
+async def test_a_query_is_asked_again_where_its_collection_is_made_anew_meanwhile(tmp_path: Path):
+    with store_in(tmp_path / "data") as settings:
+        queue = MakingAnew(Library(tmp_path, settings).settings)
+        async with opened(settings, queue) as searches:
+            query = SearchQuery("salt", collections=("notes",), mode="text")
+            assert await found(searches, query) == [("anew.pdf", 1)]
+    assert [job.model for job in queue.done] == [TEXT_MODEL.id, NEXT_TEXT_MODEL.id]
 
 
 async def test_what_is_not_there_is_said_so(searches: CollectionSearch, library: Library):
