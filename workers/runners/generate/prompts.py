@@ -106,13 +106,7 @@ def render(
     if has_several(chat.messages) and not _takes_several(tokenizer, chat, content):
         chat = replace(chat, messages=merged(chat.messages))
     try:
-        try:
-            return _through_template(tokenizer, chat, content, tokenize=tokenize)
-        except Exception:
-            changed = _with_objects(chat)
-            if changed == chat:
-                raise
-            return _through_template(tokenizer, changed, content, tokenize=tokenize)
+        return _rendered(tokenizer, chat, content, tokenize=tokenize)
     except Exception as error:
         # Templates are programs from the model's makers; they refuse what they do not know in many ways. A schema
         # or an option may be nested deeper than Python reads.
@@ -124,10 +118,23 @@ def render(
 def _takes_several(tokenizer: TokenizerWrapper, chat: Chat, content: Callable[[Message], Any]) -> bool:
     """Whether the template shows all messages of the system: some refuse others than the first, some leave them out."""
     try:
-        rendered = _through_template(tokenizer, chat, content, tokenize=False)
+        rendered = _rendered(tokenizer, chat, content, tokenize=False)
     except Exception:  # noqa: BLE001 - as in `render`; if it is no matter of the system's messages, it comes again
         return False
     return shows_all(str(rendered), chat.messages)
+
+
+def _rendered(
+    tokenizer: TokenizerWrapper, chat: Chat, content: Callable[[Message], Any], *, tokenize: bool
+) -> Any:
+    """Arguments of earlier calls are in objects where the template refuses them. Raises whatever the template does."""
+    try:
+        return _through_template(tokenizer, chat, content, tokenize=tokenize)
+    except Exception:
+        changed = _with_objects(chat)
+        if changed == chat:
+            raise
+        return _through_template(tokenizer, changed, content, tokenize=tokenize)
 
 
 def _through_template(

@@ -140,3 +140,8 @@ def called(*arguments: str) -> Message:
 )
 def test_odd_arguments_of_earlier_calls_are_shown_as_text(template: str, expected: str):
     assert rendered(template, (called('{"q": 1}', '{"q": 1', "[2]"),)) == expected
+
+
+def test_odd_arguments_of_earlier_calls_leave_several_messages_of_the_system_apart():
+    messages = (said("system", "A"), called("[2]"), said("system", "C"))
+    assert rendered(ITEMS + ANY, messages) == "arguments=[2];<system>A<assistant><system>C"
