@@ -48,9 +48,12 @@ def request_of(options: argparse.Namespace, action: str = "") -> IngestRequest:
         raise CannotDo("--keep-old goes with `mlxq ingest reembed`.")
     if options.into and action:
         raise CannotDo(f"`mlxq ingest {action}` is about a collection that is there: name it by -c.")
+    collection = options.into or options.collection or DEFAULT_COLLECTION
+    if "@" in collection:  # parts a collection from its generations in the store
+        raise CannotDo(f"A collection's name must not have an @: {collection!r} has one.")
     return IngestRequest(
         folders=() if action else existing(options.folders),
-        collection=options.into or options.collection or DEFAULT_COLLECTION,
+        collection=collection,
         is_new=bool(options.into),
         kinds=tuple(kind for kind in ("visual", "text") if getattr(options, kind)),
         models=tuple(options.ingest_models or ()),

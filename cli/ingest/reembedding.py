@@ -41,7 +41,7 @@ class Reembedding(Ingestion):
             if scan.plan.work:
                 await self._embed(engine, scan, {kind: models[kind] for kind in made}, made)
             self._meter.rest("")
-            lacking = len(self._lacking(made))
+            lacking = len(await asyncio.to_thread(self._lacking, engine, made))
             is_whole = not self._stop.asked.is_set() and (not lacking or self._request.yes)
             if is_whole:
                 await asyncio.to_thread(engine.generations().switch, self._request.collection, made)
@@ -92,17 +92,27 @@ class Reembedding(Ingestion):
                 self._manifest.forget_collection(collection, half_of(kind, found[kind]))
         return found
 
-    def _lacking(self, made: Mapping[Kind, str]) -> set[str]:
+    def _lacking(self, engine: Engine, made: Mapping[Kind, str]) -> set[str]:
         """Documents of which the vectors that are searched have more than the new ones."""
-        records = self._manifest.documents(self._request.collection)
-        by_half = {(each.kind, each.document): each for each in records}
-        lacking = set[str]()
+        collection = self._request.collection
+        records = self._manifest.documents(collection)
+        successors, lacking = self._paths.successors(collection), set[str]()
         for kind, generation in made.items():
-            for old in (each for each in records if each.kind == kind and each.pages_done):
-                new = by_half.get((half_of(kind, generation), old.document))
-                if new is None or new.state != "done" or new.pages_done < old.pages_done:
-                    lacking.add(old.document)
-        return lacking - set(self._paths.replaced(self._request.collection))
+            half = half_of(kind, generation)
+            done = {each.document: each for each in records if each.kind == half and each.state == "done"}
+            # the manifest may not know all that the store has
+            old = dict.fromkeys(
+                (each.document for each in engine.collections().documents(collection, kind)), 0
+            )
+            old |= {
+                each.document: each.pages_done for each in records if each.kind == kind and each.pages_done
+            }
+            for document, pages in old.items():
+                new = done.get(document)
+                is_less = new is None or new.pages_done < pages
+                if is_less and successors.get(document) not in done:
+                    lacking.add(document)
+        return lacking
 
     async def _finish(
         self, engine: Engine, kinds: Sequence[str], made: Mapping[Kind, str] | None = None

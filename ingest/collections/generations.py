@@ -30,7 +30,11 @@ def searched(names: Iterable[str], aliases: Mapping[str, str]) -> dict[tuple[str
 def generations(client: QdrantClient, collection: str, kind: Kind) -> list[str]:
     """What Qdrant calls all of one half: what is searched, what is being made, what was kept."""
     own = stored_name(collection, kind)
-    return [name for name in _names(client) if name == own or name.startswith(f"{own}@")]
+    return [
+        name
+        for name in _names(client)
+        if name == own or (name.startswith(f"{own}@") and parted_name(name) is None)
+    ]
 
 
 def stored_halves(client: QdrantClient) -> dict[tuple[str, Kind], str]:

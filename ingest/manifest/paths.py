@@ -94,18 +94,32 @@ class PathRecords:
         )
 
     def replaced(self, collection: str) -> list[str]:
-        """Documents that lie nowhere, because their files have other content now, of which all is done."""
+        """Documents that lie nowhere, because their files have other content now, of which all is done: in each kind
+        that is searched and has the old one.
+        """
+        searched = f"t.collection = ?1 AND t.kind NOT LIKE '{half_of('%', '%')}'"
         rows = self._database.read(
             "SELECT document FROM replaced r WHERE collection = ?1 "
             "AND NOT EXISTS (SELECT 1 FROM paths s WHERE s.collection = ?1 AND s.document = r.document) "
             "AND EXISTS (SELECT 1 FROM documents d JOIN targets t ON t.id = d.target "
-            "WHERE t.collection = ?1 AND d.document = r.successor AND d.state = 'done') "
+            f"WHERE {searched} AND d.document = r.successor AND d.state = 'done') "
             "AND NOT EXISTS (SELECT 1 FROM documents d JOIN targets t ON t.id = d.target "
-            "WHERE t.collection = ?1 AND d.document = r.successor AND d.state <> 'done' "
-            f"AND t.kind NOT LIKE '{half_of('%', '%')}')",
+            f"WHERE {searched} AND d.document = r.successor AND d.state <> 'done') "
+            "AND NOT EXISTS (SELECT 1 FROM documents d JOIN targets t ON t.id = d.target "
+            f"WHERE {searched} AND d.document = r.document AND NOT EXISTS (SELECT 1 FROM documents s "
+            "WHERE s.target = d.target AND s.document = r.successor))",
             collection,
         )
         return [document for (document,) in rows]
+
+    def successors(self, collection: str) -> dict[str, str]:
+        """What has taken the place of documents that lie nowhere, whether anything of it is done or not."""
+        rows = self._database.read(
+            "SELECT document, successor FROM replaced r WHERE collection = ?1 "
+            "AND NOT EXISTS (SELECT 1 FROM paths s WHERE s.collection = ?1 AND s.document = r.document)",
+            collection,
+        )
+        return dict(rows)
 
     def set_problems(self, collection: str, problems: Mapping[str, Problem], cleared: Iterable[str]) -> None:
         """Files and folders that could not be read, and those that can be now."""

@@ -9,7 +9,7 @@ from qdrant_client import QdrantClient
 
 from ingest.collections.collections import Collections
 from ingest.collections.contents import Contents
-from ingest.collections.generations import Generations, generation_of
+from ingest.collections.generations import Generations, generation_of, generations
 from ingest.qdrant.connect import connect, connect_async
 from ingest.qdrant.embedded_writer import EmbeddedWriter
 from ingest.store.app import StoreApp
@@ -106,6 +106,16 @@ def test_the_next_one_takes_over_from_one_that_took_over(client: QdrantClient, w
         "papers-text",
         "papers-text@current",
     }
+
+
+def test_a_collection_whose_name_begins_like_a_generation_is_none(
+    client: QdrantClient, writer: EmbeddedWriter
+):
+    collections = first(client, writer)
+    collections.ensure("papers-text@archive", "text", DIMENSION, MINILM)
+    anew(client, writer)
+
+    assert set(generations(client, "papers", "text")) == {"papers-text", f"papers-text@{NEXT}"}
 
 
 def test_points_go_where_searches_look(client: QdrantClient, writer: EmbeddedWriter):

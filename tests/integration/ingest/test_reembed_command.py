@@ -205,11 +205,43 @@ def test_documents_whose_files_are_gone_keep_the_old_vectors_in_use(
     assert texts_in(client, "lacking-text") == ["It is gone.", "It is here."]
 
 
+def test_a_file_that_has_changed_is_embedded_anew_as_it_is_now(
+    tmp_path: Path, client: QdrantClient, capsys: pytest.CaptureFixture[str]
+):
+    folder = folder_of(tmp_path, a=["As it was."])
+    ingest(capsys, folder, "-c", "changed", "--model", QUICK)
+    (folder / "a.pdf").write_bytes(text_pdf("As it is now."))
+
+    code, done = ingest(capsys, "reembed", "-c", "changed", "--model", REAL)
+
+    assert (code, done["lacking"]) == (0, 0)
+    assert maker(client, "changed") == REAL
+    assert texts_in(client, "changed-text") == ["As it is now."]
+
+
+def test_documents_that_only_the_store_knows_keep_the_old_vectors_in_use(
+    tmp_path: Path, client: QdrantClient, database: Database, capsys: pytest.CaptureFixture[str]
+):
+    folder = folder_of(tmp_path, here=["It is here."], other=["Another machine has put it there."])
+    ingest(capsys, folder, "-c", "shared", "--model", QUICK)
+    for table in ("targets", "paths"):
+        database.write(f"DELETE FROM {table} WHERE collection = ?", "shared")
+    ingest(capsys, folder / "here.pdf", "-c", "shared", "--model", QUICK)
+
+    code, done = ingest(capsys, "reembed", "-c", "shared", "--model", REAL)
+
+    assert (code, done["lacking"]) == (3, 1)
+    assert maker(client, "shared") == QUICK
+    assert len(texts_in(client, "shared-text")) == 2
+
+
 def test_what_has_no_sense_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
     for arguments, says in (
         (["reembed", "-c", "nothing"], "no text part"),
         (["reembed", "--watch"], "by itself"),
         (["reembed", "--into", "new"], "name it by -c"),
+        ([str(tmp_path), "--into", "papers-text@old"], "must not have an @"),
+        ([str(tmp_path), "-c", "papers-text@old"], "must not have an @"),
         ([str(tmp_path), "--keep-old"], "reembed"),
     ):
         assert main(["ingest", *arguments]) == 1

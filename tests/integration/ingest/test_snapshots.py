@@ -64,6 +64,23 @@ def test_a_snapshot_by_an_alias_comes_back_under_that_name(tmp_path: Path):
         assert best(settings, "current") == found
 
 
+def test_a_snapshot_does_not_come_back_under_an_alias_of_another_collection(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    with_pages(tmp_path / "one")
+    saved = str(tmp_path / "saved")
+    assert run(tmp_path / "one", "snapshot", "pages", "--to", saved) == 0
+    with store_in(tmp_path / "two") as settings:
+        client = connect(settings)
+        make_collection(client, "pages@anew", pages=2)
+        named = models.CreateAlias(alias_name="pages", collection_name="pages@anew")
+        client.update_collection_aliases([models.CreateAliasOperation(create_alias=named)])
+        client.close()
+
+    assert run(tmp_path / "two", "restore", saved) == 1
+    assert "'pages' already" in capsys.readouterr().err
+
+
 def test_what_cannot_be_saved_or_restored_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
     with_pages(tmp_path)
     there = tmp_path / "there"

@@ -186,6 +186,39 @@ def test_a_reembedding_that_was_left_keeps_no_replaced_document(
     assert paths.replaced("c") == [A]
 
 
+def test_a_successor_that_only_a_reembedding_has_replaces_nothing(
+    database: Database, manifest: Manifest, paths: PathRecords
+):
+    anew = Manifest(database, {"text": "1234"})
+    manifest.open_document("c", "text", A, "f")
+    manifest.document_done("c", "text", A, 1)
+    paths.set_paths("c", {"/a": A})
+    paths.set_paths("c", {"/a": B})
+
+    anew.open_document("c", "text", B, "g")
+    anew.document_done("c", "text", B, 1)
+
+    assert paths.replaced("c") == []  # no search finds B yet
+
+
+def test_a_document_is_replaced_once_its_successor_is_done_in_each_of_its_kinds(
+    manifest: Manifest, paths: PathRecords
+):
+    for kind in ("visual", "text"):
+        manifest.open_document("c", kind, A, "f")
+        manifest.document_done("c", kind, A, 1)
+    paths.set_paths("c", {"/a": A})
+    paths.set_paths("c", {"/a": B})
+
+    manifest.open_document("c", "text", B, "f")
+    manifest.document_done("c", "text", B, 1)
+    assert paths.replaced("c") == []
+
+    manifest.open_document("c", "visual", B, "f")
+    manifest.document_done("c", "visual", B, 1)
+    assert paths.replaced("c") == [A]
+
+
 def test_another_generation_is_a_kind_of_its_own_until_it_takes_over(database: Database, manifest: Manifest):
     anew, generations = Manifest(database, {"text": "1234"}), GenerationRecords(database)
     for each, fingerprint, document in ((manifest, "f", A), (anew, "g", B)):
