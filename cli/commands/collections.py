@@ -9,7 +9,8 @@ from qdrant_client import QdrantClient, models
 from qdrant_client.http.exceptions import ApiException, UnexpectedResponse
 
 from cli.cannot_do import CannotDo
-from ingest.collections.layout import parted_name
+from ingest.collections.generations import stored_halves
+from ingest.collections.layout import Kind
 from ingest.manifest.database import Database, ManifestUnusable
 from ingest.manifest.manifest import Manifest, manifest_path
 from ingest.qdrant.connect import connect, server
@@ -38,9 +39,10 @@ def collections(settings: Settings, request: Request) -> int:
     }
     try:
         client = connect(settings)
+        half = _half(client, request.name) if request.action == "rm" else None
         actions[request.action](client, request)
-        if request.action == "rm":
-            _forget(settings, request.name)
+        if half is not None:
+            _forget(settings, *half)
     except StoreUnavailable as error:
         raise CannotDo(f"{error}") from error
     except UnexpectedResponse as error:
@@ -98,13 +100,19 @@ def _remove(client: QdrantClient, request: Request) -> None:
     print(f"{request.name} is removed.")
 
 
-def _forget(settings: Settings, stored: str) -> None:
+def _half(client: QdrantClient, name: str) -> tuple[str, Kind] | None:
+    """The collection and kind that searches find there. None: they do not look there."""
+    stored = _named(client, name)
+    return next((half for half, each in stored_halves(client).items() if each == stored), None)
+
+
+def _forget(settings: Settings, collection: str, kind: Kind) -> None:
     """The manifest says no longer that anything is in it."""
-    parted, path = parted_name(stored), manifest_path(settings)
-    if parted is None or not path.exists():
+    path = manifest_path(settings)
+    if not path.exists():
         return
     with contextlib.closing(Database(path)) as database:
-        Manifest(database).forget_collection(*parted)
+        Manifest(database).forget_collection(collection, kind)
 
 
 def _copy(client: QdrantClient, request: Request) -> None:

@@ -18,8 +18,7 @@ from jobs.settings import Settings
 def snapshot(settings: Settings, name: str, to: Path) -> int:
     """Copies the collection to a folder that is not there yet. Raises: CannotDo, OSError."""
     with _closed_store(settings) as shards:
-        aliases = Aliases(shards)
-        aliases.load()
+        aliases = _aliases_in(shards)
         source = shards / folder_name(aliases.collection(name))
         if not (source / DESCRIPTION).exists():
             raise CannotDo(f"There is no collection {name!r} in {shards}.")
@@ -44,13 +43,24 @@ def restore(settings: Settings, source: Path) -> int:
         raise CannotDo(f"{source} is no snapshot of a collection: {error}") from error
     with _closed_store(settings) as shards:
         target = shards / folder_name(description.name)
-        if (target / DESCRIPTION).exists():
+        is_alias = description.name in _aliases_in(shards).all()
+        if is_alias or (target / DESCRIPTION).exists():
             raise CannotDo(f"There is a collection {description.name!r} already: remove it first.")
         shutil.rmtree(target, ignore_errors=True)
         shutil.copytree(source / description.shard, target / description.shard)
         description.write(target)  # last: with it, the collection is there
     print(f"{description.name} is restored.")
     return 0
+
+
+def _aliases_in(shards: Path) -> Aliases:
+    """Raises: CannotDo."""
+    aliases = Aliases(shards)
+    try:
+        aliases.load()
+    except FolderUnusable as error:
+        raise CannotDo(f"{error}") from error
+    return aliases
 
 
 @contextlib.contextmanager

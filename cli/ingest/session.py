@@ -48,7 +48,8 @@ def ingest_folders(settings: Settings, request: IngestRequest) -> int:
     """
     reporter = reporter_for(quiet=request.quiet, json=request.json)
     path = manifest_path(settings)
-    with contextlib.closing(Database(path)) as database, contextlib.ExitStack() as held:
+    opened = Database.scratch if request.dry_run else Database
+    with contextlib.closing(opened(path)) as database, contextlib.ExitStack() as held:
         if not request.dry_run:
             held.enter_context(hold_collection(path.parent, request.collection))
         logs = _ClearsTheLine(reporter)

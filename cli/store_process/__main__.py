@@ -14,6 +14,7 @@ import uvloop
 
 from cli.processes import event_loop
 from ingest.qdrant.folder import shards_folder, vector_folder
+from ingest.store.aliases import Aliases
 from ingest.store.app import StoreApp
 from ingest.store.catalog import Catalog
 from jobs.process.garbage import exempt_what_is_there
@@ -88,6 +89,7 @@ def main() -> int:
     folder = vector_folder(settings)
     try:
         hold(folder)
+        Aliases(shards_folder(settings)).load()  # what is wrong with them is told before anything is served
     except FolderUnusable as error:
         log.error("the vector store cannot start", extra={"cause": error})
         return CONFIGURATION_ERROR

@@ -130,6 +130,14 @@ class Database:
         except (sqlite3.Error, OSError) as error:
             raise ManifestUnusable(f"Cannot use the manifest {path}: {error}.") from error
 
+    @classmethod
+    def scratch(cls, path: Path) -> "Database":
+        """What is in the file, in memory: what is written is lost. Raises: ManifestUnusable."""
+        copy = cls(Path(":memory:"))
+        with contextlib.suppress(FileNotFoundError), contextlib.closing(cls(path, read_only=True)) as there:
+            there._connection.backup(copy._connection)
+        return copy
+
     def close(self) -> None:
         with self._lock:
             self._connection.close()

@@ -9,6 +9,7 @@ from qdrant_client import models
 
 from ingest.store.description import check_name
 from ingest.store.refused import CONFLICT, NOT_FOUND, Refused
+from jobs.process.private_folder import FolderUnusable
 
 FILE = "aliases.json"
 
@@ -24,9 +25,15 @@ class Aliases:
         self._names: Names = {}
 
     def load(self) -> None:
-        """Raises OSError and msgspec.MsgspecError where the file is damaged."""
-        if self._path.exists():
-            self._names = msgspec.json.decode(self._path.read_bytes(), type=Names)
+        """Raises: FolderUnusable, where the file is damaged: without it, nobody knows which vectors are searched."""
+        try:
+            if self._path.exists():
+                self._names = msgspec.json.decode(self._path.read_bytes(), type=Names)
+        except (OSError, msgspec.MsgspecError, UnicodeDecodeError) as error:
+            raise FolderUnusable(
+                f"{self._path} cannot be read: {error}. Put a copy of it back. If there is none, remove it: the "
+                "collections then have their own names alone."
+            ) from error
 
     def collection(self, name: str) -> str:
         """What the alias stands for; a name that is no alias stands for itself."""

@@ -258,6 +258,21 @@ def test_a_dry_run_changes_nothing(data: Path, tmp_path: Path, capsys: pytest.Ca
         assert not client.collection_exists("dry-text")
 
 
+def test_a_dry_run_forgets_nothing_of_a_collection_that_the_store_has_lost(
+    data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    write(tmp_path / "a.pdf", "It was here.")
+    ingest(capsys, tmp_path, "-c", "dry-lost")
+    with closing(connect(Settings(data=data))) as client:
+        client.delete_collection("dry-lost-text")
+
+    assert main(command(tmp_path, "-c", "dry-lost", "--text", "--dry-run")) == 0
+
+    assert "1  to ingest" in capsys.readouterr().out
+    with closing(Database(manifest_path(Settings(data=data)))) as database:
+        assert [each.state for each in Manifest(database).documents("dry-lost")] == ["done"]
+
+
 def test_without_mlxq_up_it_says_what_to_start(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ):

@@ -204,6 +204,10 @@ def test_documents_whose_files_are_gone_keep_the_old_vectors_in_use(
     assert texts_in(client, stored_halves(client)["lacking", "text"]) == ["It is here."]
     assert texts_in(client, "lacking-text") == ["It is gone.", "It is here."]
 
+    assert main(["collections", "rm", "lacking-text"]) == 0  # the vectors that were kept
+    code, done = ingest(capsys, folder, "-c", "lacking", "--model", REAL)
+    assert (code, done["tried"], done["unchanged"]) == (0, 0, 1)
+
 
 def test_a_file_that_has_changed_is_embedded_anew_as_it_is_now(
     tmp_path: Path, client: QdrantClient, capsys: pytest.CaptureFixture[str]

@@ -8,7 +8,7 @@ from qdrant_client import models
 
 from cli.main import main
 from ingest.qdrant.connect import connect
-from ingest.qdrant.folder import vector_folder
+from ingest.qdrant.folder import shards_folder, vector_folder
 from jobs.settings import Settings
 from tests.support.vectors.documents import store_in
 from tests.support.vectors.pages import ROW, make_collection
@@ -92,6 +92,17 @@ def test_what_cannot_be_saved_or_restored_is_told(tmp_path: Path, capsys: pytest
     ):
         assert run(tmp_path, *arguments) == 1
         assert says in capsys.readouterr().err
+
+
+def test_damaged_aliases_are_told_with_what_to_do(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    with_pages(tmp_path)
+    damaged = shards_folder(Settings(data=tmp_path)) / "aliases.json"
+    damaged.write_bytes(b'{"current": "pag')
+
+    assert run(tmp_path, "snapshot", "pages", "--to", str(tmp_path / "saved")) == 1
+
+    said = capsys.readouterr().err
+    assert f"{damaged} cannot be read" in said and "remove it" in said
 
 
 def test_files_that_a_store_has_open_are_left_alone(tmp_path: Path, capsys: pytest.CaptureFixture[str]):

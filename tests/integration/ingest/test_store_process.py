@@ -17,13 +17,14 @@ from cli.configuration import child_environ
 from ingest.qdrant.bulk import BulkPoint, UpsertFailed
 from ingest.qdrant.connect import connect
 from ingest.qdrant.embedded_writer import EmbeddedWriter
-from ingest.qdrant.folder import vector_folder
+from ingest.qdrant.folder import shards_folder, vector_folder
 from jobs.process.parent_watch import ParentPipe
 from jobs.process.processor import STORE_NICE
 from jobs.search.errors import StoreUnavailable
 from jobs.settings import Settings
 from tests.support.vectors.pages import DENSE, ROW, make_collection, page_id
 from tests.support.waiting import wait_until
+from workers.supervisor import CONFIGURATION_ERROR
 
 
 @pytest.fixture
@@ -124,6 +125,23 @@ def test_it_ends_with_its_parent_and_leaves_no_socket_that_answers(settings: Set
         connect(settings)
     with process(settings):
         assert connect(settings).count("pages").count == 3
+
+
+def test_damaged_aliases_are_told_before_anything_is_served(settings: Settings):
+    damaged = shards_folder(settings) / "aliases.json"
+    damaged.parent.mkdir(parents=True)
+    vector_folder(settings).path.chmod(0o700)
+    damaged.write_bytes(b'{"current": "pag')
+    held = ParentPipe()
+
+    ended = subprocess.run(
+        [sys.executable, "-P", "-m", "cli.store_process", "--parent-fd", f"{held.read_fd}"],
+        env=child_environ(settings), pass_fds=[held.read_fd], capture_output=True, text=True, timeout=120,
+    )  # fmt: skip
+    held.close()
+
+    assert ended.returncode == CONFIGURATION_ERROR
+    assert f"{damaged} cannot be read" in ended.stdout + ended.stderr
 
 
 def test_a_damaged_collection_does_not_stop_the_others(settings: Settings):
