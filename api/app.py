@@ -33,7 +33,8 @@ from api.dialects.plain_rerank import PlainRerank
 from api.dialects.tei.routes import Tei
 from api.dialects.v1_rerank import V1Rerank
 from api.dialects.vllm.routes import Vllm
-from api.errors import OPENAI_ERRORS, error_response
+from api.errors import OPENAI_ERRORS, ErrorFormat, error_response
+from api.hosts import Hosts
 from api.openapi.document import document
 from api.paths import Paths
 from api.requests.body import BodiesInFlight
@@ -111,15 +112,20 @@ def create_app(
         dialect(context).add_routes(app)
     if collections is not None and console is not None:
         add_console(app, Collaborators(queue, settings, images, context.bodies, collections, *console))
-    app.add_middleware(Cors, origins=settings.origins)
+    app.add_middleware(
+        Cors, origins=settings.origins, hosts=Hosts(settings.ui_hosts), errors_as=_errors_under
+    )
     app.add_middleware(Paths)  # the outermost: Cors judges paths as the routes see them
     return app
 
 
 async def _http_exception(request: Request, error: Exception) -> Response:
     """FastAPI's hook for what its router raises: 404 and 405."""
-    route, path = request.scope.get("route"), request.scope["path"]
-    if isinstance(route, DirectRoute):
-        return error_response(error, request, route.errors_as)
+    route = request.scope.get("route")
+    known = route.errors_as if isinstance(route, DirectRoute) else _errors_under(request.scope["path"])
+    return error_response(error, request, known)
+
+
+def _errors_under(path: str) -> ErrorFormat:
     known = [form for prefix, form in _ERRORS_UNDER.items() if f"{path}/".startswith(f"{prefix}/")]
-    return error_response(error, request, known[0] if known else OPENAI_ERRORS)
+    return known[0] if known else OPENAI_ERRORS

@@ -97,7 +97,7 @@ class Settings(BaseSettings):
 
     ui_hosts: tuple[str, ...] = Field(
         default=(),
-        description="Names under which the pages at /ui are shown, besides addresses and this machine's own name.",
+        description="Names under which browsers may call, besides addresses and this machine's own name.",
     )
     ingest_folders: tuple[Path, ...] = Field(
         default=(),

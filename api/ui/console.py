@@ -5,6 +5,7 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from api.errors import RequestError
+from api.hosts import Hosts
 from api.ui.assets import PATH as ASSETS_PATH
 from api.ui.assets import Assets
 from api.ui.context import Collaborators, Context
@@ -12,7 +13,6 @@ from api.ui.ingest.routes import IngestPages
 from api.ui.layout import NAVIGATION, Layout
 from api.ui.routes import PageRoutes
 from api.ui.search.routes import SearchPages
-from api.ui.security import Hosts
 from api.ui.viewer.files import DocumentFiles
 from api.ui.viewer.routes import ViewerPages
 

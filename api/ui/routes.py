@@ -8,9 +8,10 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from api.errors import RequestError, fault_of, known_error
+from api.hosts import Hosts
 from api.route import Endpoint, answered
 from api.ui.layout import Layout
-from api.ui.security import HEADERS, Hosts, check_origin
+from api.ui.security import HEADERS, check_origin
 from jobs.errors import NoWorker, QueueUnavailable, UnknownModel
 from jobs.search.errors import StoreUnavailable
 

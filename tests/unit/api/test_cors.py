@@ -121,3 +121,39 @@ async def test_programs_are_not_asked_where_they_come_from(client: httpx.AsyncCl
     reply = await client.get("/v1/models")
     assert reply.status_code == 200
     assert "access-control-allow-origin" not in reply.headers
+
+
+@pytest.mark.parametrize("origin", FOREIGN)
+async def test_what_another_page_sends_without_a_preflight_is_not_done(
+    client: httpx.AsyncClient, queue: MemoryQueue, origin: str
+):
+    body = {"model": MODEL.id, "input": "a"}
+    for path in ("/v1/embeddings", "/api/embed"):
+        reply = await client.post(path, json=body, headers={"Origin": origin, "Content-Type": "text/plain"})
+        assert reply.status_code == 403
+        assert "MLXQ_ORIGINS" in reply.text
+        assert isinstance(reply.json()["error"], str) == (path == "/api/embed")
+    assert not queue.submitted
+
+
+@pytest.mark.parametrize(
+    "browser", [{"Origin": "http://evil.example:8000"}, {"Sec-Fetch-Site": "same-origin"}]
+)
+async def test_a_page_whose_name_is_pointed_at_us_is_refused(
+    client: httpx.AsyncClient, browser: dict[str, str]
+):
+    reply = await client.get("/v1/models", headers={"Host": "evil.example:8000", **browser})
+
+    assert reply.status_code == 403
+    assert "MLXQ_UI_HOSTS" in reply.json()["error"]["message"]
+
+
+@pytest.mark.parametrize("host", ["192.168.1.20:8000", "localhost:8000", "mlxq.example.org"])
+async def test_a_page_of_our_own_may_call(connect: Connect, queue: MemoryQueue, host: str):
+    client = connect(queue, ui_hosts=("mlxq.example.org",))
+    for browser in ({"Origin": f"http://{host}"}, {"Sec-Fetch-Site": "none"}):
+        assert (await client.get("/v1/models", headers={"Host": host, **browser})).status_code == 200
+
+
+async def test_programs_may_use_any_name(client: httpx.AsyncClient):
+    assert (await client.get("/v1/models", headers={"Host": "other.example"})).status_code == 200
