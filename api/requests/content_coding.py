@@ -1,23 +1,38 @@
 """Bodies that came compressed."""
 
-import io
 import zlib
 from collections.abc import Callable, Iterator
-from typing import Any, cast
+from typing import Protocol
 
 import zstandard
 
 from jobs.errors import InvalidInput
 
-_PIECE_BYTES = 1 << 20
+_DEFLATE_SLICE_BYTES = 1 << 10
+"""Becomes 1 MiB at most: deflate makes 1,032 bytes of one."""
+_ZSTD_SLICE_BYTES = 128
+"""Becomes 4 MiB at most: zstd makes 128 KiB of 4 bytes."""
 _ZSTD_WINDOW_BYTES = 8 << 20
 """RFC 9659: what a reader of HTTP must bear."""
+
+
+class _Decompressor(Protocol):
+    """Of one part of a body."""
+
+    @property
+    def eof(self) -> bool: ...
+
+    @property
+    def unused_data(self) -> bytes: ...
+
+    def decompress(self, data: bytes, /) -> bytes: ...
+
 
 Decompress = Callable[[bytes], Iterator[bytes]]
 
 
 def decompressed(raw: bytes, coding: str) -> Iterator[bytes]:
-    """The pieces of a body, none larger than 1 MiB, so that the reader may stop in time.
+    """The pieces of a body, none larger than 4 MiB, so that the reader may stop in time.
 
     coding: the header Content-Encoding; several are undone from the last to the first. Raises InvalidInput for one that
     is unknown and, while pieces are read, for a body that is not in it.
@@ -41,32 +56,39 @@ def _checked(raw: bytes, name: str) -> Iterator[bytes]:
 
 
 def _gunzipped(raw: bytes) -> Iterator[bytes]:
-    return _inflated(raw, 16 + zlib.MAX_WBITS)
+    """One member, or several: RFC 1952, 2.2."""
+    return _in_parts(raw, lambda: zlib.decompressobj(16 + zlib.MAX_WBITS), _DEFLATE_SLICE_BYTES)
 
 
 def _undeflated(raw: bytes) -> Iterator[bytes]:
-    """In zlib's frame, as the standard says, or without it, as some clients send."""
+    """In zlib's frame, as the standard says, or without it, as some clients send. There is but one part."""
     is_framed = len(raw) > 1 and raw[0] & 15 == zlib.DEFLATED and (raw[0] << 8 | raw[1]) % 31 == 0
-    return _inflated(raw, zlib.MAX_WBITS if is_framed else -zlib.MAX_WBITS)
-
-
-def _inflated(raw: bytes, window_bits: int) -> Iterator[bytes]:
-    decompressor = zlib.decompressobj(window_bits)
-    while not decompressor.eof:
-        piece = decompressor.decompress(raw, _PIECE_BYTES)
-        raw = decompressor.unconsumed_tail
-        if not piece and not raw and not decompressor.eof:
-            raise EOFError("it ends too early")
-        yield piece
-    if decompressor.unused_data:
-        raise EOFError("something follows it")
+    parts = iter((zlib.decompressobj(zlib.MAX_WBITS if is_framed else -zlib.MAX_WBITS),))
+    return _in_parts(raw, lambda: next(parts, None), _DEFLATE_SLICE_BYTES)
 
 
 def _unzstd(raw: bytes) -> Iterator[bytes]:
+    """One frame, or several: RFC 8878, 3.1."""
     decompressor = zstandard.ZstdDecompressor(max_window_size=_ZSTD_WINDOW_BYTES)
-    reader = cast(Any, decompressor.stream_reader(io.BytesIO(raw), read_across_frames=True))
-    while piece := reader.read(_PIECE_BYTES):
-        yield piece
+    return _in_parts(raw, decompressor.decompressobj, _ZSTD_SLICE_BYTES)
+
+
+def _in_parts(raw: bytes, begin: Callable[[], _Decompressor | None], slice_bytes: int) -> Iterator[bytes]:
+    """begin: gives a decompressor for the next part, or None where there may be no other. Slices keep the pieces small,
+    and what is left of one when a part ends.
+    """
+    part = begin()
+    for start in range(0, len(raw), slice_bytes):
+        left = raw[start : start + slice_bytes]
+        while left:
+            if part is not None and part.eof:
+                part = begin()
+            if part is None:
+                raise EOFError("something follows it")
+            yield part.decompress(left)
+            left = part.unused_data
+    if part is None or not part.eof:
+        raise EOFError("it ends too early")
 
 
 _CODINGS: dict[str, Decompress] = {

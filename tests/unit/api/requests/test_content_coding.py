@@ -80,6 +80,29 @@ async def test_a_body_that_is_not_whole_is_refused(
     assert not queue.submitted
 
 
+@pytest.mark.parametrize(("coding", "compress"), [WAYS[0], *WAYS[5:7]])
+async def test_a_body_may_be_compressed_in_parts(
+    client: httpx.AsyncClient, queue: MemoryQueue, coding: str, compress: Compress
+):
+    """Members of gzip, frames of zstd: compressors that work on several threads write them."""
+    parts = [compress(part) for part in (BODY[:10], b"", BODY[10:])]
+
+    assert (await send(client, b"".join(parts), coding)).status_code == 200
+    for cut in (b"".join(parts)[:-1], b"".join(parts) + b"junk"):
+        assert (await send(client, cut, coding)).status_code == 400
+    assert len(queue.submitted) == 1
+
+
+@pytest.mark.parametrize(("coding", "compress"), WAYS[:7])
+async def test_a_body_whose_end_alone_is_missing_is_refused(
+    client: httpx.AsyncClient, coding: str, compress: Compress
+):
+    """All of its JSON is there; the last block, or the checksum, is not."""
+    whole = compress(BODY + b" " * 300_000)
+    for missing in (1, 3):
+        assert (await send(client, whole[:-missing], coding)).status_code == 400
+
+
 @pytest.mark.parametrize("coding", ["br", "gzip, zstd", "compress"])
 async def test_a_coding_that_is_not_read_is_named(client: httpx.AsyncClient, coding: str):
     reply = await send(client, b"...", coding)
