@@ -242,7 +242,7 @@ class ResultLoop:
             self._model_cache.touch(model, lane, keep_alive_s)
         self._in_flight.remove(active_jobs, Reason.FINISHED)
         for outcome in outcomes:
-            if outcome.claim.id not in stale:
+            if outcome.claim.member not in stale:
                 self.drain_rates.count(outcome.claim.queue)
         self._follow_ups.see_to(followups)
 

@@ -152,7 +152,7 @@ class WorkerQueue:
         pipeline.execute()
 
     def finish(self, outcomes: Sequence[Outcome], worked_s: float) -> tuple[set[str], list[str]]:
-        """Write outcomes. Returns (job ids that were no longer ours, job ids to follow up)."""
+        """Write outcomes. Returns (executions, as Claim.member, that were no longer ours; job ids to follow up)."""
         args: list[Any] = [self.worker, record.timestamp(), f"{worked_s:.6f}", len(outcomes)]
         for each in outcomes:
             claim = each.claim

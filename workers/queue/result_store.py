@@ -63,10 +63,13 @@ class ResultStore:
         return str(where.parts) if isinstance(where, ResultParts) else ""
 
     def note_finished(self, outcomes: Sequence[Outcome], stale: Collection[str]) -> None:
-        """FINISH has been told of these. What lies beside jobs that were no longer ours, or failed after all, goes."""
+        """FINISH has been told of these. What lies beside those that were no longer ours, or failed after all, goes.
+
+        stale: executions that were no longer ours, as Claim.member.
+        """
         for each in outcomes:
             where = self._beside.pop(each.claim.execution, None)
-            if where is not None and (each.kind != "finished" or each.claim.id in stale):
+            if where is not None and (each.kind != "finished" or each.claim.member in stale):
                 self._remove(where)
 
     def sweep(self) -> None:

@@ -237,21 +237,27 @@ local function take_turn(waited_s)
   return false
 end
 
-local has_turn, had_turn = false, false
-if mode == 'fresh' then
-  had_turn = redis.call('EXISTS', TURNS) == 1 and end_turns(worker)
-  -- A worker without jobs sees to suspects first, but in turns with fresh work. One with jobs would have to stop claiming.
-  if not had_turn then has_turn = take_turn(is_idle and 0 or patience) end
-end
-for at = QUEUES, has_turn and 0 or #ARGV, WIDTH do
-  local queue, budget, room = ARGV[at], tonumber(ARGV[at + 1]), tonumber(ARGV[at + 2])
+local has_turn = false
+
+local function claim_all()
+  local had_turn = false
   if mode == 'fresh' then
-    take_fresh(queue, budget, room, tonumber(ARGV[at + 3]), tonumber(ARGV[at + 4]))
-  elseif room > 0 and #claimed == 0 and holder_of_turn(queue) == worker then
-    take_suspects(queue, budget, room)
+    had_turn = redis.call('EXISTS', TURNS) == 1 and end_turns(worker)
+    -- A worker without jobs sees to suspects first, but in turns with fresh work. One with jobs would have to stop claiming.
+    if not had_turn then has_turn = take_turn(is_idle and 0 or patience) end
   end
+  for at = QUEUES, has_turn and 0 or #ARGV, WIDTH do
+    local queue, budget, room = ARGV[at], tonumber(ARGV[at + 1]), tonumber(ARGV[at + 2])
+    if mode == 'fresh' then
+      take_fresh(queue, budget, room, tonumber(ARGV[at + 3]), tonumber(ARGV[at + 4]))
+    elseif room > 0 and #claimed == 0 and holder_of_turn(queue) == worker then
+      take_suspects(queue, budget, room)
+    end
+  end
+  if had_turn and is_idle and #claimed == 0 then has_turn = take_turn(0) end
 end
-if had_turn and is_idle and #claimed == 0 then has_turn = take_turn(0) end
+
+local is_whole, problem = pcall(claim_all)
 for at = QUEUES, #ARGV, WIDTH do
   local queue, room = ARGV[at], tonumber(ARGV[at + 2])
   local head = redis.pcall('LINDEX', 'rq:queue:' .. queue, 0)
@@ -277,4 +283,5 @@ if began then sure('ZADD', LEASES, t + lease, worker) end
 if began or #claimed > 0 then redis.call('SET', memory_key, table.concat(memory, '\n')) end
 write_gathered()
 post(mail)
+if not is_whole then error(problem, 0) end                       -- the same call again gives what was taken before it
 return {has_turn and 1 or 0, claimed, backlog, began and 1 or 0, is_enough and 1 or 0, newer, left}

@@ -108,7 +108,7 @@ local function settle_all()
       drop_traces(queue, id, execution, worker)
     else
       drop_execution(queue, id, execution, worker)
-      if not has_result_of(id, execution) then stale[#stale + 1] = id end   -- else an earlier reply was lost
+      if not has_result_of(id, execution) then stale[#stale + 1] = id .. ':' .. execution end   -- else an earlier reply was lost
     end
     at = at + 8
   end
@@ -117,7 +117,10 @@ end
 gather()
 local is_whole, problem = pcall(settle_all)
 write_gathered()                                                  -- also of those before one that Redis has refused
-if not is_whole then error(problem, 0) end
+if not is_whole then
+  post(mail)
+  error(problem, 0)
+end
 if redis.call('EXISTS', worker_key) == 1 then
   redis.pcall('HINCRBY', worker_key, 'successful_job_count', succeeded)      -- for RQ to show: no job fails by it
   redis.pcall('HINCRBY', worker_key, 'failed_job_count', failed)

@@ -102,7 +102,8 @@ end
 
 -- How many jobs wait in a queue.
 local function waiting(queue)
-  return math.max(0, redis.call('LLEN', 'rq:queue:' .. queue) - sure('SCARD', 'mlxq:tombstones:' .. queue))
+  local length = redis.pcall('LLEN', 'rq:queue:' .. queue)        -- an error where it is no list
+  return type(length) == 'number' and math.max(0, length - sure('SCARD', 'mlxq:tombstones:' .. queue)) or 0
 end
 
 -- How many jobs and bytes a queue was given so far.

@@ -18,8 +18,9 @@ local forgotten = {}
 
 local function forget()
   if #forgotten == 0 then return end
-  for _, queue in ipairs(redis.call('SMEMBERS', 'rq:queues')) do
-    redis.pcall('ZREM', 'rq:wip:' .. string.sub(queue, #'rq:queue:' + 1), unpack(forgotten))    -- of anybody's queues
+  for _, queue in ipairs(sure('SMEMBERS', 'rq:queues')) do
+    local name = string.match(queue, '^rq:queue:(.+:.+:.+)$')      -- others are not ours
+    if name and redis.call('EXISTS', 'rq:wip:' .. name) == 1 then sure('ZREM', 'rq:wip:' .. name, unpack(forgotten)) end
   end
 end
 

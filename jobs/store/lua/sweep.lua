@@ -51,6 +51,23 @@ local function look_at(member)
   return true
 end
 
+-- Executions whose record was deleted, and whose worker died: nothing else says which queue they are from.
+local function sweep_executions()
+  local wip, name = 'rq:wip:' .. queue, 'wip ' .. queue
+  local first = tonumber(sure('HGET', SWEPT, name) or '') or 0
+  local members, gone = sure('ZRANGE', wip, first, first + most - 1), 0
+  for _, member in ipairs(members) do
+    local id = string.match(member, '^(.*):[^:]*$')
+    if id and redis.call('EXISTS', 'rq:job:' .. id) == 0 then gone = gone + redis.call('ZREM', wip, member) end
+  end
+  if #members == most then
+    redis.call('HSET', SWEPT, name, string.format('%d', first + most - gone))
+  elseif first > 0 then
+    redis.call('HDEL', SWEPT, name)
+  end
+end
+
+sweep_executions()
 for _, range in ipairs(RANGES) do
   local name, first, last = range[1] .. ' ' .. queue, range[2], range[3]
   local swept, wrong = sure('HGET', SWEPT, name), 0

@@ -119,7 +119,7 @@ async def test_a_canceled_jobs_worker_is_told_until_it_says_that_it_knows(
     await queue.cancel(ticket.id)
     assert worker_queue.renew().dropped == {claim.member}
     assert worker_queue.renew().dropped == set()
-    assert finish(worker_queue, claim) == ({ticket.id}, [])
+    assert finish(worker_queue, claim) == ({claim.member}, [])
 
 
 # The end of a lease
@@ -164,7 +164,7 @@ async def test_a_job_that_was_taken_back_cannot_be_finished_by_its_old_worker(
     (claim,), _ = claim_all(worker_queue)
     end_lease(client, "w1")
     reclaim_all(other)
-    assert finish(worker_queue, claim) == ({ticket.id}, [])
+    assert finish(worker_queue, claim) == ({claim.member}, [])
     assert waiting(client) == [ticket.id]
 
 
@@ -221,7 +221,7 @@ async def test_what_a_worker_holds_when_it_leaves_goes_back_at_once_and_is_hurt_
     assert reclaim_all(other) == (3, 0)
     assert waiting(client) == ids
     assert crashes(server, *claims) == [None, None, None]
-    assert finish(worker_queue, claims[0]) == ({ids[0]}, [])
+    assert finish(worker_queue, claims[0]) == ({claims[0].member}, [])
     assert not client.exists(keys.LEASES, keys.held("w1"))
 
 
@@ -339,6 +339,6 @@ async def test_freeing_a_dead_workers_jobs_touches_no_one_elses(
     assert waiting(client) == ids
     assert crashes(server, *claims) == [b"1"] * 3
     assert (await queue.view(theirs.id)).status == "started"
-    assert finish(worker_queue, claims[0]) == ({ids[0]}, [])
+    assert finish(worker_queue, claims[0]) == ({claims[0].member}, [])
     assert finish(other, claimed) == (set(), [])
     assert not client.exists(keys.worker("w1"))

@@ -1,5 +1,6 @@
 """Outcomes that a script cannot write at once: nothing of a job is given up before they are written."""
 
+import asyncio
 from typing import Any
 
 import fakeredis
@@ -12,7 +13,9 @@ from jobs.store import keys
 from jobs.store.scripts import script
 from tests.support.queue_jobs import QUEUE, RESULT, claim_all, finish, job
 from workers.queue.client import WorkerQueue
-from workers.queue.execution import Claim, Outcome
+from workers.queue.execution import Claim, Outcome, QueueCapacity
+
+OTHER = "embed:m:bulk"
 
 
 @pytest.fixture
@@ -107,6 +110,71 @@ async def test_outcomes_before_one_that_redis_refuses_are_written_whole(
     assert (await queue.views(status="finished", limit=10)).jobs[0].id == first.id
 
 
+async def test_callers_hear_of_outcomes_before_one_that_redis_refuses(
+    queue: JobQueue, worker_queue: WorkerQueue, client: redis.Redis
+):
+    first = await queue.submit(job(), SubmitOptions(result_ttl_s=0, awaited=True))
+    waiting = asyncio.create_task(queue.wait(first.id, 5))
+    second = await queue.submit(job(), SubmitOptions(result_ttl_s=0))
+    claims, _ = claim_all(worker_queue)
+    broken = script("finish").replace(
+        "if verdict == 'finished' and lacks_parts",
+        f"if id == '{second.id}' then redis.call('NO SUCH COMMAND') end\n"
+        "if verdict == 'finished' and lacks_parts",
+    )
+    worker_queue._scripts["finish"] = client.register_script(broken)
+    with pytest.raises(redis.ResponseError):
+        worker_queue.finish(
+            [Outcome(each, "finished", 0, worker_queue.store(each, RESULT)) for each in claims], 0.1
+        )
+    assert await waiting == RESULT
+
+
+async def test_a_queue_that_is_no_list_leaves_no_job_of_the_others_without_a_holder(
+    queue: JobQueue, worker_queue: WorkerQueue, client: redis.Redis
+):
+    tickets = [await queue.submit(job(), SubmitOptions()) for _ in range(3)]
+    client.set(keys.queue(OTHER), "no list")
+    capacities = [QueueCapacity(name, 10_000, 100, 0, 2) for name in (QUEUE, OTHER)]
+    claimed = [each.id for _ in range(3) for each in worker_queue.claim(capacities, max_jobs=100).claims]
+    assert claimed == [each.id for each in tickets]
+
+
+async def test_jobs_that_were_taken_before_an_error_are_held(
+    queue: JobQueue, worker_queue: WorkerQueue, client: redis.Redis
+):
+    ticket = await queue.submit(job(), SubmitOptions())
+    whole = worker_queue._scripts["claim"]
+    broken = script("claim").replace(
+        "if had_turn and is_idle and #claimed == 0",
+        "redis.call('NO SUCH COMMAND')\n  if had_turn and is_idle and #claimed == 0",
+    )
+    worker_queue._scripts["claim"] = client.register_script(broken)
+    with pytest.raises(redis.ResponseError):
+        claim_all(worker_queue)
+    assert client.zcard(keys.held("w1")) == 1
+    worker_queue._scripts["claim"] = whole
+    (claim,), _ = claim_all(worker_queue)
+    assert claim.id == ticket.id
+
+
+@pytest.mark.parametrize("is_ours", [True, False])
+async def test_executions_of_deleted_records_do_not_count_as_running_for_ever(
+    queue: JobQueue, worker_queue: WorkerQueue, client: redis.Redis, is_ours: bool
+):
+    """is_ours: RECLAIM finds their queue; otherwise its name was lost, and it is swept once somebody uses it again."""
+    claim = await claimed(queue, worker_queue, client)
+    client.delete(keys.job(claim.id))
+    name = keys.QUEUES
+    if not is_ours:
+        client.delete(name)
+    worker_queue.reclaim_hung([claim])
+    if not is_ours:
+        await queue.submit(job(), SubmitOptions())
+        worker_queue.sweep()
+    assert client.zrange(keys.registry("wip", QUEUE), 0, -1) == []
+
+
 async def test_a_job_that_rq_has_run_again_is_listed_once(
     queue: JobQueue, worker_queue: WorkerQueue, client: redis.Redis
 ):
@@ -142,7 +210,7 @@ async def test_a_started_job_that_nobody_holds_goes_back_to_its_queue(
     assert (await queue.view(claim.id)).status == "queued"
     worker_queue.sweep()
     (again,), _ = claim_all(worker_queue)
-    assert finish(worker_queue, claim) == ({claim.id}, [])
+    assert finish(worker_queue, claim) == ({claim.member}, [])
     assert finish(worker_queue, again) == (set(), [])
 
 

@@ -152,9 +152,23 @@ async def test_what_lies_beside_a_job_that_was_canceled_meanwhile_is_removed(
         (claim,), _ = claim_all(filing)
         stored = filing.store(claim, result)
         await reading.cancel(ticket.id)
-        assert filing.finish([Outcome(claim, "finished", 60, stored)], 0) == ({ticket.id}, [])
+        assert filing.finish([Outcome(claim, "finished", 60, stored)], 0) == ({claim.member}, [])
     assert os.listdir(folder.path) == []
     assert not fakeredis.FakeRedis(server=server).keys("mlxq:blob:*")
+
+
+@pytest.mark.parametrize("latest_first", [True, False])
+async def test_a_result_stays_where_an_earlier_execution_of_the_same_job_ends_with_it(
+    reading: JobQueue, worker_queue: WorkerQueue, latest_first: bool
+):
+    ticket = await reading.submit(job(), SubmitOptions(result_ttl_s=60))
+    (earlier,), _ = claim_all(worker_queue)
+    worker_queue.reclaim_hung([earlier])
+    (latest,), _ = claim_all(worker_queue)
+    claims = [latest, earlier] if latest_first else [earlier, latest]
+    outcomes = [Outcome(claim, "finished", 60, worker_queue.store(claim, LARGE)) for claim in claims]
+    assert worker_queue.finish(outcomes, 0) == ({earlier.member}, [])
+    assert (await reading.view(ticket.id)).result == LARGE
 
 
 async def test_a_result_kept_for_ever_is_kept_for_ever_and_that_of_a_dead_worker_is_not(

@@ -43,9 +43,9 @@ async def test_finishing_without_the_lease_changes_nothing(queue: JobQueue, work
     ticket = await queue.submit(job(), SubmitOptions())
     (stale,), _ = claim_all(worker_queue)
     worker_queue.reclaim_hung([stale])
-    assert finish(worker_queue, stale) == ({ticket.id}, [])
+    assert finish(worker_queue, stale) == ({stale.member}, [])
     (claimed,), _ = claim_all(worker_queue)
-    assert finish(worker_queue, stale) == ({ticket.id}, [])
+    assert finish(worker_queue, stale) == ({stale.member}, [])
     assert finish(worker_queue, claimed) == (set(), [])
     assert await queue.wait(ticket.id, 1) == RESULT
 
@@ -66,7 +66,7 @@ async def test_a_record_that_broke_meanwhile_does_not_spoil_its_neighbours_resul
     claims, _ = claim_all(worker_queue)
     fakeredis.FakeRedis(server=server).set(keys.job(tickets[1].id), "not a hash any more")
     outcomes = [Outcome(claim, "finished", 60, worker_queue.store(claim, RESULT)) for claim in claims]
-    assert worker_queue.finish(outcomes, 0.1) == ({tickets[1].id}, [])
+    assert worker_queue.finish(outcomes, 0.1) == ({outcomes[1].claim.member}, [])
     for ticket in (tickets[0], tickets[2]):
         assert await queue.wait(ticket.id, 1) == RESULT
 

@@ -136,7 +136,7 @@ async def test_a_running_job_that_is_canceled_keeps_no_result(queue: JobQueue, w
     ticket = await queue.submit(job(), SubmitOptions())
     (claim,), _ = claim_all(worker_queue)
     assert await queue.cancel(ticket.id)
-    assert finish(worker_queue, claim) == ({ticket.id}, [])
+    assert finish(worker_queue, claim) == ({claim.member}, [])
     view = await queue.view(ticket.id)
     assert (view.status, view.result) == ("canceled", None)
 
