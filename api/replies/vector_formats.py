@@ -1,13 +1,44 @@
 """Forms of vectors: what `encoding_format` and `output_dtype` name."""
 
+import asyncio
 import struct
 from array import array
-from typing import Literal
+from collections.abc import Callable
+from typing import Literal, TypeVar
+
+from jobs.embed import EmbedResult
+from jobs.errors import InternalError
+from jobs.job import Result
+
+T = TypeVar("T")
 
 Encoding = Literal["float", "base64"]
 OutputDtype = Literal["float", "float16", "int8", "binary", "ubinary"]
 
 _INT8_MOST = 127
+FLOAT_BYTES = 4
+_SLICE = 64
+"""Vectors written between two turns of the event loop: a few milliseconds for those of usual sizes."""
+
+
+def one_vector_each(result: Result) -> EmbedResult:
+    """The result, checked: as many whole vectors as inputs. Raises InternalError."""
+    if not isinstance(result, EmbedResult) or result.counts:
+        raise InternalError
+    if len(result.vectors) != len(result.tokens) * result.dimensions * FLOAT_BYTES:
+        raise InternalError
+    return result
+
+
+async def write_each(result: EmbedResult, write: "Callable[[memoryview[float]], T]") -> list[T]:
+    """What `write` makes of each vector, float32, (dimensions,). Other requests have their turn in between."""
+    floats, size = memoryview(result.vectors).cast("f"), result.dimensions
+    found: list[T] = []
+    for row in range(len(result.tokens)):
+        if row % _SLICE == _SLICE - 1:
+            await asyncio.sleep(0)
+        found.append(write(floats[row * size : (row + 1) * size]))
+    return found
 
 
 def packed(vector: "memoryview[float]", dtype: OutputDtype) -> bytes:

@@ -1,7 +1,7 @@
 """Cohere's embeddings: the body of both versions as a job, and the reply."""
 
-import asyncio
 import base64
+import functools
 from collections.abc import Sequence
 from typing import Annotated, Literal, cast
 
@@ -9,23 +9,20 @@ import msgspec
 from msgspec import UNSET, UnsetType
 
 from api.dialects.cohere.rerank import ApiVersion
-from api.replies.vector_formats import packed, values
+from api.replies.vector_formats import one_vector_each, packed, values, write_each
 from api.requests.images import ImageReference, ImageSource, load_images
 from api.requests.inputs import check_at_most
 from api.requests.sole_model import check_one_vector, model_or_sole
 from api.work.queue import Queue
 from jobs.content import ImagePart, MixedInput
-from jobs.embed import EmbedJob, EmbedResult, InputType, Truncate
-from jobs.errors import InternalError, InvalidInput
+from jobs.embed import EmbedJob, InputType, Truncate
+from jobs.errors import InvalidInput
 from jobs.job import Result
 
 EmbeddingType = Literal["float", "int8", "binary", "ubinary", "base64"]
 CohereInputType = Literal["search_document", "search_query", "classification", "clustering", "image"]
 
 _INPUT_TYPES: dict[CohereInputType, InputType] = {"search_document": "document", "search_query": "query"}
-_FLOAT_BYTES = 4
-_SLICE = 64
-"""Vectors written between two turns of the event loop."""
 
 
 class CohereEmbedRequest(msgspec.Struct, frozen=True, kw_only=True):
@@ -127,31 +124,22 @@ async def encode_cohere_embeddings(
     result: Result, asked: CohereEmbedRequest, *, job_id: str, version: Literal["1", "2"]
 ) -> bytes:
     """The reply as JSON bytes. Raises InternalError where the result holds no such vectors."""
-    if not isinstance(result, EmbedResult) or result.counts:
-        raise InternalError
-    count, size = len(result.tokens), result.dimensions
-    if len(result.vectors) != count * size * _FLOAT_BYTES:
-        raise InternalError
-    meta = EmbedMeta(api_version=ApiVersion(version), billed_units=EmbedUnits(sum(result.tokens)))
+    found = one_vector_each(result)
+    meta = EmbedMeta(api_version=ApiVersion(version), billed_units=EmbedUnits(sum(found.tokens)))
     texts = asked.texts or ()
     if version == "1" and not asked.embedding_types:
-        floats = cast(list[list[float]], await _written(result, "float"))
+        floats = cast(list[list[float]], await write_each(found, lambda vector: _written(vector, "float")))
         return msgspec.json.encode(CohereVectors(id=job_id, embeddings=floats, texts=texts, meta=meta))
     kinds = dict.fromkeys(asked.embedding_types or ("float",))
-    written = {"floats" if kind == "float" else kind: await _written(result, kind) for kind in kinds}
+    written = {
+        "floats" if kind == "float" else kind: await write_each(found, functools.partial(_written, kind=kind))
+        for kind in kinds
+    }
     vectors = VectorsByType(**written)  # pyright: ignore[reportArgumentType]: by its name
     return msgspec.json.encode(CohereVectorsByType(id=job_id, embeddings=vectors, texts=texts, meta=meta))
 
 
-async def _written(result: EmbedResult, kind: EmbeddingType) -> list[list[float] | list[int] | str]:
-    floats, size = memoryview(result.vectors).cast("f"), result.dimensions
-    found: list[list[float] | list[int] | str] = []
-    for row in range(len(result.tokens)):
-        if row % _SLICE == _SLICE - 1:
-            await asyncio.sleep(0)
-        vector = floats[row * size : (row + 1) * size]
-        if kind == "base64":
-            found.append(base64.b64encode(packed(vector, "float")).decode())
-        else:
-            found.append(vector.tolist() if kind == "float" else values(packed(vector, kind), kind))
-    return found
+def _written(vector: "memoryview[float]", kind: EmbeddingType) -> list[float] | list[int] | str:
+    if kind == "base64":
+        return base64.b64encode(packed(vector, "float")).decode()
+    return vector.tolist() if kind == "float" else values(packed(vector, kind), kind)

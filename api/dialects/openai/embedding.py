@@ -8,7 +8,7 @@ import msgspec
 from msgspec import UNSET, UnsetType
 
 from api.replies.usage import PromptUsage
-from api.replies.vector_formats import Encoding, OutputDtype, packed, values
+from api.replies.vector_formats import FLOAT_BYTES, Encoding, OutputDtype, packed, values
 from api.requests.images import ImageSource
 from api.requests.inputs import MixedInputs, check_ids, load_inputs, may_be_image, split_mixed_inputs
 from api.requests.truncation import truncates
@@ -85,7 +85,6 @@ async def embed_job(
     )
 
 
-_FLOAT_BYTES = 4
 # Values encoded between two turns of the event loop: a few milliseconds, so a huge reply delays no small one.
 _SLICE_VALUES = 65_536
 _encoder = msgspec.json.Encoder()
@@ -133,7 +132,7 @@ async def encode_embeddings(result: Result, model: str, form: EmbeddingForm) -> 
     if not isinstance(result, EmbedResult):
         raise InternalError
     inputs, rows = len(result.tokens), sum(result.counts) if result.counts else len(result.tokens)
-    if len(result.vectors) != rows * result.dimensions * _FLOAT_BYTES or len(result.counts) not in (
+    if len(result.vectors) != rows * result.dimensions * FLOAT_BYTES or len(result.counts) not in (
         0,
         inputs,
     ):

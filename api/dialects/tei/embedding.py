@@ -1,21 +1,17 @@
 """The embedding body of Hugging Face's text-embeddings-inference, in and out."""
 
-import asyncio
 from typing import Annotated
 
 import msgspec
 
 from api.dialects.tei.rerank import Direction
+from api.replies.vector_formats import one_vector_each, write_each
 from api.requests.inputs import Inputs, check_ids, split_inputs
 from api.requests.sole_model import check_one_vector, model_or_sole
 from api.work.queue import Queue
-from jobs.embed import EmbedJob, EmbedResult, Truncate
-from jobs.errors import InternalError, InvalidInput
+from jobs.embed import EmbedJob, Truncate
+from jobs.errors import InvalidInput
 from jobs.job import Result
-
-_FLOAT_BYTES = 4
-# Vectors encoded between two turns of the event loop: a few milliseconds for those of usual sizes.
-_SLICE = 64
 
 
 class TeiEmbedRequest(msgspec.Struct, frozen=True, kw_only=True):
@@ -60,17 +56,5 @@ def _truncate(asked: TeiEmbedRequest) -> Truncate:
 
 async def encode_tei_embeddings(result: Result) -> bytes:
     """A list of vectors, as JSON bytes. Raises InternalError where the result holds no such vectors."""
-    if not isinstance(result, EmbedResult) or result.counts:
-        raise InternalError
-    size, count = result.dimensions, len(result.tokens)
-    if len(result.vectors) != count * size * _FLOAT_BYTES:
-        raise InternalError
-    floats = memoryview(result.vectors).cast("f")
-    slices: list[bytes] = []
-    for start in range(0, count, _SLICE):
-        if start:
-            await asyncio.sleep(0)
-        rows = range(start, min(start + _SLICE, count))
-        written = [floats[row * size : (row + 1) * size].tolist() for row in rows]
-        slices.append(msgspec.json.encode(written)[1:-1])
-    return b"[%b]" % b",".join(slices)
+    vectors = await write_each(one_vector_each(result), lambda vector: msgspec.json.encode(vector.tolist()))
+    return b"[%b]" % b",".join(vectors)
