@@ -37,7 +37,7 @@ WARM = 500
 PROCESSES = 2
 """That read documents."""
 
-CHAT_PAGES = 1500
+CHAT_PAGES = 5000
 CHAT_S = 20
 CHAT_TOKENS = 4000
 
