@@ -9,7 +9,7 @@ from qdrant_client import QdrantClient, models
 from qdrant_client.http.exceptions import ApiException, UnexpectedResponse
 
 from cli.cannot_do import CannotDo
-from ingest.collections.generations import stored_halves
+from ingest.collections.generations import aliases_of, stored_halves, stored_names
 from ingest.collections.layout import Kind
 from ingest.manifest.database import Database, ManifestUnusable
 from ingest.manifest.manifest import Manifest, manifest_path
@@ -55,7 +55,7 @@ def collections(settings: Settings, request: Request) -> int:
 
 
 def _list(client: QdrantClient, _: Request) -> None:
-    names = _known(client)
+    names = stored_names(client)
     if not names:
         print("There are no collections yet.")
         return
@@ -139,13 +139,8 @@ def _copy_aliases(client: QdrantClient, target: QdrantClient, name: str) -> None
 
 def _named(client: QdrantClient, name: str) -> str:
     """The collection that an alias stands for; a name that is none stands for itself."""
-    aliases = {each.alias_name: each.collection_name for each in client.get_aliases().aliases}
-    return aliases.get(name, name)
-
-
-def _known(client: QdrantClient) -> list[str]:
-    return [each.name for each in client.get_collections().collections]
+    return aliases_of(client).get(name, name)
 
 
 def _unknown(client: QdrantClient, name: str) -> str:
-    return f"There is no collection {name!r}. There is: {', '.join(_known(client)) or 'none'}."
+    return f"There is no collection {name!r}. There is: {', '.join(stored_names(client)) or 'none'}."

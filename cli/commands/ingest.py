@@ -7,11 +7,10 @@ from cli.cannot_do import CannotDo
 from cli.ingest.request import IngestRequest, existing, passwords_in
 from cli.ingest.status import show_errors, show_status
 from cli.options.ingest import ACTIONS
+from ingest.collections.layout import DEFAULT_COLLECTION
 from ingest.manifest.database import ManifestUnusable
 from jobs.search.errors import CollectionBusy
 from jobs.settings import Settings
-
-DEFAULT_COLLECTION = "documents"
 
 
 def ingest(settings: Settings, options: argparse.Namespace) -> int:

@@ -18,7 +18,7 @@ from cli.ingest.stop import Stop
 from cli.ingest.tally import failed_before, summary_of, tally
 from cli.ingest.wiring.engine import Engine
 from cli.ingest.wiring.ledger import Ledger
-from ingest.collections.layout import CURRENT, Kind
+from ingest.collections.layout import CURRENT, KINDS, Kind, stored_name
 from ingest.manifest.manifest import manifest_path
 from ingest.manifest.records import NOT_A_DOCUMENT, ProblemRecord
 from ingest.qdrant.presence import stored_collections
@@ -27,8 +27,6 @@ from ingest.scan.upkeep import Upkeep
 from jobs.models import ModelInfo
 from jobs.search.errors import StoreUnavailable
 from jobs.settings import Settings
-
-KINDS = ("visual", "text")
 
 
 class Ingestion:
@@ -114,27 +112,29 @@ class Ingestion:
 
     def _targets(self) -> tuple[str, ...]:
         """The kinds that the collection has. One that the store has lost is forgotten. Raises: CannotDo."""
-        kinds = [kind for kind in KINDS if self._manifest.fingerprint(self._request.collection, kind)]
+        collection = self._request.collection
+        kinds: list[Kind] = [kind for kind in KINDS if self._manifest.fingerprint(collection, kind)]
         try:
             stored = stored_collections(self._settings)
         except StoreUnavailable as error:
             if self._request.dry_run:
                 return tuple(kinds)
             raise CannotDo(error.message) from error
+        there = [kind for kind in kinds if self._is_stored(kind, stored)]
         for kind in kinds:
-            if self._searched(kind, stored) is None:
-                self._manifest.forget_collection(self._request.collection, kind)
+            if kind not in there:
+                self._manifest.forget_collection(collection, kind)
                 self._reporter.note(
-                    f"The {kind} part of {self._request.collection!r} is not in the store any more: it is made anew."
+                    f"The {kind} part of {collection!r} is not in the store any more: it is made anew."
                 )
-        return tuple(kind for kind in kinds if self._searched(kind, stored) is not None)
+        return tuple(there)
 
-    def _searched(self, kind: str, stored: Mapping[str, str]) -> str | None:
-        """What the store calls it. That another generation was switched to is written down, if it is not yet."""
-        name = f"{self._request.collection}-{kind}"
-        if (current := stored.get(f"{name}@{CURRENT}")) is not None:
-            self._records.generations.promote(self._request.collection, kind, current.rpartition("@")[2])
-        return current or stored.get(name)
+    def _is_stored(self, kind: Kind, stored: Mapping[str, str]) -> bool:
+        """That another generation was switched to is written down, if it is not yet."""
+        collection = self._request.collection
+        if (current := stored.get(stored_name(collection, kind, CURRENT))) is not None:
+            self._records.generations.promote(collection, kind, current.rpartition("@")[2])
+        return current is not None or stored_name(collection, kind) in stored
 
     async def _look(self, roots: Sequence[str], kinds: Sequence[str], settle_s: float) -> Scan:
         progress = ScanProgress()

@@ -32,14 +32,14 @@ def generations(client: QdrantClient, collection: str, kind: Kind) -> list[str]:
     own = stored_name(collection, kind)
     return [
         name
-        for name in _names(client)
+        for name in stored_names(client)
         if name == own or (name.startswith(f"{own}@") and parted_name(name) is None)
     ]
 
 
 def stored_halves(client: QdrantClient) -> dict[tuple[str, Kind], str]:
     """What Qdrant calls the halves that are searched."""
-    return searched(_names(client), _aliases(client))
+    return searched(stored_names(client), aliases_of(client))
 
 
 class Generations:
@@ -50,7 +50,7 @@ class Generations:
 
     def switch(self, collection: str, made: Mapping[Kind, str]) -> None:
         """Searches go to these generations from now on: all at once. May be repeated."""
-        names = _names(self._client)
+        names = stored_names(self._client)
         chosen = {
             alias: stored_name(collection, kind, generation)
             for kind, generation in made.items()
@@ -68,14 +68,14 @@ class Generations:
         for name in removed:
             self._client.delete_collection(name)
         own = stored_name(collection, kind)
-        if current != own and _aliases(self._client).get(own) != current:
+        if current != own and aliases_of(self._client).get(own) != current:
             self._point({own: current})
         return removed
 
     def _point(self, chosen: Mapping[str, str]) -> None:
         """Aliases to collections, in one step."""
         operations: list[models.AliasOperations] = []
-        there = _aliases(self._client)
+        there = aliases_of(self._client)
         for alias, name in chosen.items():
             if alias in there:
                 gone = models.DeleteAlias(alias_name=alias)
@@ -85,9 +85,11 @@ class Generations:
         self._client.update_collection_aliases(operations)
 
 
-def _names(client: QdrantClient) -> list[str]:
+def stored_names(client: QdrantClient) -> list[str]:
+    """Of all collections in Qdrant, without aliases."""
     return [each.name for each in client.get_collections().collections]
 
 
-def _aliases(client: QdrantClient) -> dict[str, str]:
+def aliases_of(client: QdrantClient) -> dict[str, str]:
+    """All aliases in Qdrant, with the collections that they stand for."""
     return {each.alias_name: each.collection_name for each in client.get_aliases().aliases}
