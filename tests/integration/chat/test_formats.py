@@ -200,3 +200,31 @@ def test_a_strict_tool_is_called_by_its_schema(client: openai.OpenAI, strict: bo
     )
     assert reply.choices[0].finish_reason == "stop"
     assert reply.choices[0].message.content
+
+
+def test_a_tool_may_be_called_before_the_answer_in_a_format(client: openai.OpenAI):
+    parameters = {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]}
+    tools: Any = [{"type": "function", "function": {"name": "get_weather", "parameters": parameters}}]
+    person = {
+        "type": "object",
+        "properties": {"name": {"type": "string", "maxLength": 30}, "year": {"type": "integer"}},
+        "required": ["name", "year"],
+    }
+    asked: Any = {
+        "model": "tiny-chat",
+        "tools": tools,
+        "temperature": 0,
+        "max_tokens": 100,
+        "response_format": {"type": "json_schema", "json_schema": {"name": "person", "schema": person}},
+        "extra_body": {"enable_thinking": False},
+    }
+    weather: Any = [{"role": "user", "content": "What is the weather in Oslo?"}]
+    [choice] = client.chat.completions.create(messages=weather, **asked).choices
+    [call] = choice.message.tool_calls or []
+    assert (choice.finish_reason, choice.message.content) == ("tool_calls", None)
+    assert call.type == "function"
+    assert (call.function.name, json.loads(call.function.arguments)) == ("get_weather", {"city": "Oslo"})
+    about: Any = [{"role": "user", "content": "Describe Ada Lovelace as JSON with name and year."}]
+    for more in ({}, {"tool_choice": "none"}):
+        [choice] = client.chat.completions.create(messages=about, **asked, **more).choices
+        assert json.loads(choice.message.content or "") == {"name": "Ada Lovelace", "year": 1815}

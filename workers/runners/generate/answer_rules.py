@@ -7,6 +7,7 @@ from typing import Any
 from mlx_lm.tokenizer_utils import TokenizerWrapper
 from tokenizers import Tokenizer
 
+from jobs.answer_format import JsonFormat
 from jobs.errors import InvalidInput
 from jobs.generate import Chat, GenerateJob, Prompt
 from workers.runners.generate.output.segments import (
@@ -82,6 +83,15 @@ class AnswerRules:
                 tools,
                 JSON_TOOLS,
                 name=chat.tool_name,
+                parallel=chat.parallel_tool_calls,
+                after=after,
+                answers=job.n,
+            )
+        if chat is not None and isinstance(job.format, JsonFormat) and tools and enforceable:
+            return self._grammars.answer_or_calls(
+                job.format,
+                tools,
+                JSON_TOOLS,
                 parallel=chat.parallel_tool_calls,
                 after=after,
                 answers=job.n,

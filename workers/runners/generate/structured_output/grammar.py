@@ -97,9 +97,7 @@ class Grammars:
         """
         check_format(form)
         if isinstance(form, JsonFormat):
-            text = ANY_OBJECT if form.schema is None else form.schema
-            schema = schema_of(text, form.param, "the schema", strict=form.strict)
-            grammar = LLMatcher.grammar_from_json_schema(schema)
+            grammar = LLMatcher.grammar_from_json_schema(_schema_of(form))
         elif isinstance(form, RegexFormat):
             grammar = LLMatcher.grammar_from_regex(form.pattern)
         else:
@@ -132,6 +130,29 @@ class Grammars:
         check_tools(chosen, must_call=True)
         return self._calls(chosen, text, text.begin, after, generated, answers, parallel=parallel)
 
+    def answer_or_calls(
+        self,
+        form: JsonFormat,
+        tools: Sequence[Tool],
+        text: CallText,
+        *,
+        parallel: bool = True,
+        after: Sequence[int] | None = None,
+        generated: Sequence[int] = (),
+        answers: int = 1,
+    ) -> GrammarConstraint:
+        """The whole answer has the format, or it is a call of one of the tools, or of several if parallel.
+
+        The arguments are those of a tool's schema if it is strict, else any object. Raises InvalidInput as `answer` and
+        `tool_calls`.
+        """
+        self.answer(form)  # what is wrong with the format alone is told as such
+        check_tools(tools, must_call=False)
+        known = _with_arguments(tools)
+        return self._calls(
+            known, text, text.begin, after, generated, answers, parallel=parallel, schema=_schema_of(form)
+        )
+
     def strict_calls(
         self,
         tools: Sequence[Tool],
@@ -154,7 +175,7 @@ class Grammars:
         if not openings:
             return None
         name, token = max(openings)
-        known = [tool if tool.strict else replace(tool, parameters=ANY_OBJECT) for tool in tools]
+        known = _with_arguments(tools)
         first = text.begin.removeprefix(name)
         think_start, think_end = thoughts
         free = FreeText(token, tuple(think_start), tuple(think_end), thinks)
@@ -171,10 +192,12 @@ class Grammars:
         *,
         parallel: bool,
         free: FreeText | None = None,
+        schema: str | None = None,
     ) -> GrammarConstraint:
-        """first: how the first call begins."""
-        grammar = calls_lark(tools, text, first, self._load().added, parallel=parallel)
+        """first: how the first call begins. schema: of what may stand there instead."""
+        grammar = calls_lark(tools, text, first, self._load().added, parallel=parallel, schema=schema)
         beginnings = [call_beginning(tool, dataclasses.replace(text, begin=first)) + '{"' for tool in tools]
+        beginnings += BEGINNINGS if schema is not None else ()
         matcher = self._compiled(LLMatcher.grammar_from_lark(grammar), answers, beginnings)
         if matcher.is_error():
             raise _tools_error(tools, matcher)
@@ -256,6 +279,17 @@ def _load(source: Any, eos: Sequence[int]) -> _Loaded:
         raise InvalidInput(f"{UNUSABLE}: {error}", param="model") from error
     tokens = json_tokens(tokenizer.vocab_size, lambda token: tokenizer.decode_bytes([token]))
     return _Loaded(tokenizer, tokens, added, known)
+
+
+def _schema_of(form: JsonFormat) -> str:
+    """Raises InvalidInput."""
+    text = ANY_OBJECT if form.schema is None else form.schema
+    return schema_of(text, form.param, "the schema", strict=form.strict)
+
+
+def _with_arguments(tools: Sequence[Tool]) -> list[Tool]:
+    """Tools that are called with arguments of their schema if they are strict, else with any object."""
+    return [tool if tool.strict else replace(tool, parameters=ANY_OBJECT) for tool in tools]
 
 
 def _tools_error(tools: Sequence[Tool], matcher: LLMatcher) -> InvalidInput:

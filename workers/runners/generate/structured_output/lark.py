@@ -56,16 +56,25 @@ def schema_of(text: str, param: str, what: str, *, strict: bool, **defaults: str
 
 
 def calls_lark(
-    tools: Sequence[Tool], text: CallText, first: str, added: dict[str, int], *, parallel: bool
+    tools: Sequence[Tool],
+    text: CallText,
+    first: str,
+    added: dict[str, int],
+    *,
+    parallel: bool,
+    schema: str | None = None,
 ) -> str:
     """A call of one of the tools; if parallel, one call or more. Raises InvalidInput.
 
-    first: how the first call begins. added: ids of the tokenizer's added tokens, by their text.
+    first: how the first call begins. added: ids of the tokenizer's added tokens, by their text. schema: of the JSON
+    that may stand there instead, as `schema_of` returns it.
     """
     begun = dataclasses.replace(text, begin=first)
     any_first, any_call = (" | ".join(f"{rule}_{i}" for i in range(len(tools))) for rule in ("first", "call"))
-    lines = [f"start: first {f'({_literal(text.between, added)} call)*' if parallel else ''}"]
+    lines = [f"start: calls{'' if schema is None else ' | answer'}"]
+    lines += [] if schema is None else [f"answer: %json {schema}"]
     lines += [
+        f"calls: first {f'({_literal(text.between, added)} call)*' if parallel else ''}",
         f"first: {any_first}",
         *(f"first_{i}: {_call(each, begun, added)}" for i, each in enumerate(tools)),
     ]

@@ -266,6 +266,46 @@ def test_calls_wait_for_the_end_of_reasoning(grammars: Grammars):
     assert len(allowed(after(constraint, "clock</think>"))) == 1
 
 
+def test_an_answer_in_a_format_may_be_a_call_instead(grammars: Grammars):
+    constraint = grammars.answer_or_calls(json_form(PERSON), [WEATHER, CLOCK], JSON_TOOLS)
+    assert allowed(constraint) & set(ids('{x"<')) == set(ids("{"))
+    assert TOKENIZER.token_to_id("<tool_call>") in allowed(constraint)
+    assert after(constraint.restarted(), '{"name": "a", "age": 1}').complete
+    call = '<tool_call>\n{"name": "clock", "arguments": {"anything": [1]}}\n</tool_call>'
+    assert after(constraint.restarted(), call + "\n" + call).complete
+    assert allowed(after(constraint.restarted(), call)) == {END, TURN, *ids("\n")}
+    one = grammars.answer_or_calls(json_form(PERSON), [CLOCK], JSON_TOOLS, parallel=False)
+    assert allowed(after(one, call)) == {END, TURN}
+
+
+def test_a_strict_tool_beside_a_format_is_called_by_its_schema(grammars: Grammars):
+    strict = msgspec.structs.replace(WEATHER, strict=True)
+    begun = after(
+        grammars.answer_or_calls(json_form(PERSON), [strict, CLOCK], JSON_TOOLS),
+        '<tool_call>\n{"name": "get_weather", "arguments": {"city": "',
+    )
+    assert not allowed(begun) & set(ids("x"))
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_whatever_a_model_writes_is_the_format_or_calls(grammars: Grammars, seed: int):
+    text = text_of(answer(grammars.answer_or_calls(json_form(PERSON), [CLOCK], JSON_TOOLS), seed))
+    if text.startswith("<tool_call>"):
+        assert {call["name"] for call in calls_of(text)} == {"clock"}
+    else:
+        assert set(json.loads(text)) == {"name", "age"}
+
+
+def test_what_is_wrong_beside_tools_is_named(grammars: Grammars):
+    for form, tools, param in (
+        (JsonFormat('{"type": "foo"}'), [CLOCK], "response_format"),
+        (json_form(PERSON), [Tool("big", parameters='{"if": {}}', strict=True)], "tools"),
+    ):
+        with pytest.raises(InvalidInput) as caught:
+            grammars.answer_or_calls(form, tools, JSON_TOOLS)
+        assert caught.value.param == param
+
+
 def test_strict_tool_is_called_by_its_schema_or_not_at_all(grammars: Grammars):
     strict = msgspec.structs.replace(WEATHER, strict=True)
     free = grammars.strict_calls([strict, CLOCK], JSON_TOOLS)
