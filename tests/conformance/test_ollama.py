@@ -117,6 +117,19 @@ def test_images_are_read(client: ollama.Client):
     assert client.generate(CHAT_MODEL.id, "What?", images=[IMAGE]).response == "<image> What?"
 
 
+def test_texts_are_embedded(client: ollama.Client):
+    found = client.embed(MODEL.id, ["one", "two three"], keep_alive="5m")
+    assert [len(vector) for vector in found.embeddings] == [MODEL.dimensions] * 2
+    assert (found.prompt_eval_count, found.model) == (3, MODEL.id)
+    assert found.total_duration
+    assert client.embed(MODEL.id, "one").embeddings == found.embeddings[:1]
+    assert client.embeddings(MODEL.id, "one").embedding == found.embeddings[0]
+    assert client.embed(MODEL.id, "").embeddings == []
+    with pytest.raises(ollama.ResponseError, match="none") as unknown:
+        client.embed("none", "one")
+    assert unknown.value.status_code == 404
+
+
 def test_a_model_is_loaded_and_unloaded(client: ollama.Client):
     assert client.generate(CHAT_MODEL.id, keep_alive="10m").done_reason == "load"
     assert client.chat(CHAT_MODEL.id, keep_alive=0).done_reason == "unload"

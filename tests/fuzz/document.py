@@ -18,6 +18,8 @@ MODELS = {
     "CountRequest": GENERATOR,
     "OllamaChatRequest": GENERATOR,
     "OllamaGenerateRequest": GENERATOR,
+    "OllamaEmbedRequest": EMBEDDER,
+    "OllamaEmbeddingsRequest": EMBEDDER,
     "ShowRequest": GENERATOR,
     "JinaRequest": RERANKER,
     "RerankJobRequest": RERANKER,

@@ -1,7 +1,7 @@
-"""Ollama's dialect: /api/chat, /api/generate, and what its clients ask besides."""
+"""Ollama's dialect: /api/chat, /api/generate, embeddings, and what its clients ask besides."""
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 
 import msgspec
 from fastapi import FastAPI
@@ -17,6 +17,16 @@ from api.dialects.ollama.chat import (
     OllamaWriter,
     ollama_chat_job,
     ollama_generate_job,
+)
+from api.dialects.ollama.embedding import (
+    OllamaEmbeddingsRequest,
+    OllamaEmbedRequest,
+    OllamaVector,
+    OllamaVectors,
+    encode_ollama_vector,
+    encode_ollama_vectors,
+    ollama_embed_job,
+    ollama_embeddings_job,
 )
 from api.dialects.ollama.lines import OllamaLines
 from api.dialects.ollama.models import (
@@ -62,6 +72,18 @@ _GENERATE = work(
     example={"model": "CHAT-MODEL", "prompt": "Say hello.", "stream": False},
     stream=_LINES,
 )
+_EMBED = work(
+    "ollama",
+    OllamaEmbedRequest,
+    OllamaVectors,
+    example={"model": "all-MiniLM-L6-v2", "input": ["A meal.", "A rocket."]},
+)
+_EMBEDDINGS = work(
+    "ollama",
+    OllamaEmbeddingsRequest,
+    OllamaVector,
+    example={"model": "all-MiniLM-L6-v2", "prompt": "A meal."},
+)
 _SHOW = reading("ollama", ShowReply, InvalidInput, BodyTooLarge, UnknownModel, NoWorker)._replace(
     method="POST", body=(ShowRequest,), example={"model": "CHAT-MODEL"}
 )
@@ -72,11 +94,13 @@ _VERSION = Operation("GET", "ollama", {200: (VersionReply,)}, ())
 
 _chat_decoder = msgspec.json.Decoder(OllamaChatRequest)
 _generate_decoder = msgspec.json.Decoder(OllamaGenerateRequest)
+_embed_decoder = msgspec.json.Decoder(OllamaEmbedRequest)
+_embeddings_decoder = msgspec.json.Decoder(OllamaEmbeddingsRequest)
 _show_decoder = msgspec.json.Decoder(ShowRequest)
 
 
 class Ollama(Dialect):
-    """/api/chat, /api/generate, and the models."""
+    """/api/chat, /api/generate, embeddings, and the models."""
 
     def __init__(self, context: Context, clock_ns: Callable[[], int] = time.monotonic_ns) -> None:
         """clock_ns: tells how long callers waited."""
@@ -87,6 +111,8 @@ class Ollama(Dialect):
         for path, endpoint, operation in (
             ("/api/chat", self.ollama_chat, _CHAT),
             ("/api/generate", self.ollama_generate, _GENERATE),
+            ("/api/embed", self.ollama_embed, _EMBED),
+            ("/api/embeddings", self.ollama_embeddings, _EMBEDDINGS),
             ("/api/show", self.ollama_show, _SHOW),
             ("/api/tags", self.ollama_tags, reading("ollama", OllamaModels)),
             ("/api/ps", self.ollama_ps, reading("ollama", OllamaLoadedModels)),
@@ -107,6 +133,29 @@ class Ollama(Dialect):
         asked, terms = await self.read(request, _generate_decoder)
         job = await ollama_generate_job(asked, self.context.images)
         return await self._answer(request, job, terms, OllamaWriter(asked.model, chat=False), started_ns)
+
+    async def ollama_embed(self, request: Request) -> Response:
+        """A vector for each text."""
+        started_ns = self._clock_ns()
+        asked, terms = await self.read(request, _embed_decoder)
+        job = await ollama_embed_job(asked, self.context.queue, self.context.settings.max_inputs)
+        if job is None:
+            return json_response(msgspec.json.encode(OllamaVectors(model=asked.model, embeddings=[])))
+
+        def encode(done: Sequence[Done]) -> Awaitable[bytes]:
+            return encode_ollama_vectors(done[0].result, asked.model, self._clock_ns() - started_ns)
+
+        return await self.respond(request, [job], terms, encode, "float")
+
+    async def ollama_embeddings(self, request: Request) -> Response:
+        """The vector of one text."""
+        asked, terms = await self.read(request, _embeddings_decoder)
+        job = await ollama_embeddings_job(asked, self.context.queue)
+        if job is None:
+            return json_response(msgspec.json.encode(OllamaVector([])))
+        return await self.respond(
+            request, [job], terms, lambda done: encode_ollama_vector(done[0].result), "float"
+        )
 
     async def ollama_show(self, request: Request) -> Response:
         """One model."""

@@ -22,6 +22,8 @@ CALLS: dict[str, tuple[str, dict[str, Any]]] = {
     "/embed": ("embed", {"inputs": "a"}),
     "/v1/embed": ("embed", {"texts": ["a"]}),
     "/v2/embed": ("embed", {"texts": ["a"]}),
+    "/api/embed": ("embed", {"input": "a"}),
+    "/api/embeddings": ("embed", {"prompt": "a"}),
     "/v1/chat/completions": ("generate", {"messages": MESSAGES}),
     "/v1/completions": ("generate", {"prompt": "a"}),
     "/v1/messages": ("generate", {"messages": MESSAGES, "max_tokens": 5}),

@@ -16,6 +16,8 @@ WORK: list[tuple[str, str, dict[str, Any]]] = [
     ("embed", "/embed", {"inputs": "a"}),
     ("embed", "/v1/embed", {"texts": ["a"]}),
     ("embed", "/v2/embed", {"texts": ["a"]}),
+    ("embed", "/api/embed", {"input": "a"}),
+    ("embed", "/api/embeddings", {"prompt": "a"}),
     ("embed", "/v1/jobs", {"task": "embed", "input": "a"}),
     ("generate", "/v1/chat/completions", {"messages": MESSAGES}),
     ("generate", "/v1/chat/completions", {"messages": MESSAGES, "stream": True}),
