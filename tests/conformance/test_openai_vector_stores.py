@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import openai
 import pytest
 
-from jobs.search.errors import CollectionBusy, StoreUnavailable
+from jobs.search.errors import CollectionBusy, DocumentGone, StoreUnavailable
 from jobs.search.query import PageFilter
 from tests.conformance.conftest import Serve
 from tests.support.memory_queue import MemoryQueue
@@ -98,6 +98,18 @@ def test_stores_and_their_files_are_listed_page_by_page(client: openai.OpenAI):
     assert one.attributes == {"path": CATS.path, "filename": "cats & dogs.pdf", "pages": 3}
 
 
+def test_the_text_of_a_file_is_read_page_by_page(client: openai.OpenAI):
+    found = client.vector_stores.files.content(CATS.id, vector_store_id="documents")
+    assert [(each.type, each.text) for each in found] == [("text", text) for text in CATS.pages]
+
+
+def test_a_file_that_has_gone_says_what_to_do(client: openai.OpenAI, collections: MemoryCollections):
+    collections.failure = DocumentGone()
+    with pytest.raises(openai.APIStatusError, match="mlxq ingest") as caught:
+        client.vector_stores.files.content(CATS.id, vector_store_id="documents")
+    assert caught.value.status_code == 410
+
+
 def test_a_file_leaves_its_store_and_a_store_goes(client: openai.OpenAI):
     gone = client.vector_stores.files.delete(CATS.id, vector_store_id="documents")
     assert (gone.id, gone.deleted, gone.object) == (CATS.id, True, "vector_store.file.deleted")
@@ -123,6 +135,8 @@ def test_what_is_not_there_is_not_found(client: openai.OpenAI):
     with pytest.raises(openai.NotFoundError):
         client.vector_stores.files.retrieve("0" * 64, vector_store_id="documents")
     with pytest.raises(openai.NotFoundError):
+        client.vector_stores.files.content("0" * 64, vector_store_id="documents")
+    with pytest.raises(openai.NotFoundError):
         client.vector_stores.files.delete("0" * 64, vector_store_id="documents")
     with pytest.raises(openai.NotFoundError):
         client.vector_stores.delete("attic")
@@ -133,6 +147,10 @@ def test_what_comes_in_by_ingest_alone_is_a_bad_request_that_says_so(client: ope
         lambda: client.vector_stores.create(name="new"),
         lambda: client.vector_stores.update("documents", name="new"),
         lambda: client.vector_stores.files.create("documents", file_id=CATS.id),
+        lambda: client.vector_stores.files.update(
+            CATS.id, vector_store_id="documents", attributes={"a": "b"}
+        ),
+        lambda: client.vector_stores.file_batches.create("documents", file_ids=[CATS.id]),
         lambda: client.files.create(file=("a.txt", b"text"), purpose="assistants"),
     ):
         with pytest.raises(openai.BadRequestError, match="mlxq ingest"):

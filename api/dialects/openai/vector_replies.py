@@ -61,6 +61,22 @@ class VectorStoreFileListReply(msgspec.Struct, frozen=True, kw_only=True):
     has_more: bool
 
 
+class FileContent(msgspec.Struct, frozen=True, kw_only=True):
+    """The text of a page."""
+
+    type: Literal["text"] = "text"
+    text: str
+
+
+class VectorStoreFileContentReply(msgspec.Struct, frozen=True, kw_only=True):
+    """All pages, in their order. has_more: nothing is left for a second request."""
+
+    object: Literal["vector_store.file_content.page"] = "vector_store.file_content.page"
+    data: list[FileContent]
+    has_more: Literal[False] = False
+    next_page: None = None
+
+
 class VectorStoreDeletedReply(msgspec.Struct, frozen=True, kw_only=True):
     id: str
     object: Literal["vector_store.deleted"] = "vector_store.deleted"

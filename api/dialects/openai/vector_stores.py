@@ -9,7 +9,9 @@ from starlette.responses import Response
 
 from api.dialects.dialect import Dialect, json_response
 from api.dialects.openai.vector_replies import (
+    FileContent,
     VectorStoreDeletedReply,
+    VectorStoreFileContentReply,
     VectorStoreFileDeletedReply,
     VectorStoreFileListReply,
     VectorStoreFileReply,
@@ -29,7 +31,15 @@ from api.requests.body import decode_query
 from api.route import add_route
 from api.work.perform import CancelOnDisconnect
 from jobs.errors import InvalidInput
-from jobs.search.errors import CollectionBusy, StoreUnavailable, UnknownCollection, UnknownDocument
+from jobs.search.documents import PageRef
+from jobs.search.errors import (
+    CollectionBusy,
+    DocumentGone,
+    DocumentUnreadable,
+    StoreUnavailable,
+    UnknownCollection,
+    UnknownDocument,
+)
 
 
 class ListQuery(msgspec.Struct, frozen=True, kw_only=True):
@@ -46,6 +56,15 @@ _FILES = reading(
     "search", VectorStoreFileListReply, InvalidInput, UnknownCollection, StoreUnavailable, query=ListQuery
 )
 _FILE = reading("search", VectorStoreFileReply, UnknownCollection, UnknownDocument, StoreUnavailable)
+_CONTENT = reading(
+    "search",
+    VectorStoreFileContentReply,
+    UnknownCollection,
+    UnknownDocument,
+    DocumentGone,
+    DocumentUnreadable,
+    StoreUnavailable,
+)
 _SEARCH = Operation(
     "POST",
     "search",
@@ -76,16 +95,20 @@ class VectorStores(Dialect):
 
     def add_routes(self, app: FastAPI) -> None:
         store = "/v1/vector_stores/{vector_store_id}"
+        file = f"{store}/files/{{file_id}}"
         add_route(app, f"{store}/search", self.search_vector_store, _SEARCH)
         add_route(app, "/v1/vector_stores", self.list_vector_stores, _STORES)
         add_route(app, store, self.retrieve_vector_store, _STORE)
         add_route(app, f"{store}/files", self.list_vector_store_files, _FILES)
-        add_route(app, f"{store}/files/{{file_id}}", self.retrieve_vector_store_file, _FILE)
+        add_route(app, file, self.retrieve_vector_store_file, _FILE)
+        add_route(app, f"{file}/content", self.retrieve_vector_store_file_content, _CONTENT)
         add_route(app, store, self.delete_vector_store, _DELETE_STORE)
-        add_route(app, f"{store}/files/{{file_id}}", self.delete_vector_store_file, _DELETE_FILE)
+        add_route(app, file, self.delete_vector_store_file, _DELETE_FILE)
         add_route(app, "/v1/vector_stores", self.create_vector_store, _REFUSED)
         add_route(app, store, self.update_vector_store, _REFUSED)
         add_route(app, f"{store}/files", self.create_vector_store_file, _REFUSED)
+        add_route(app, f"{store}/file_batches", self.create_vector_store_file_batch, _REFUSED)
+        add_route(app, file, self.update_vector_store_file, _REFUSED)
         add_route(app, "/v1/files", self.create_file, _REFUSED)
 
     async def search_vector_store(self, request: Request) -> Response:
@@ -139,6 +162,17 @@ class VectorStores(Dialect):
         found = await self.collections.document(asked["vector_store_id"], asked["file_id"])
         return json_response(msgspec.json.encode(file_reply(found)))
 
+    async def retrieve_vector_store_file_content(self, request: Request) -> Response:
+        """What can be read in a document, page by page."""
+        asked = request.path_params
+        document = await self.collections.document(asked["vector_store_id"], asked["file_id"])
+        pages: list[FileContent] = []
+        with CancelOnDisconnect(request):
+            for number in range(1, document.pages + 1):
+                page = PageRef(document.collection, document.document, number)
+                pages.append(FileContent(text=(await self.collections.page_text(page)).text))
+        return json_response(msgspec.json.encode(VectorStoreFileContentReply(data=pages)))
+
     async def delete_vector_store(self, request: Request) -> Response:
         """A collection with all that it has. Its documents' files stay where they are."""
         name = request.path_params["vector_store_id"]
@@ -167,6 +201,16 @@ class VectorStores(Dialect):
         """Always refused: documents come in by `mlxq ingest`."""
         raise InvalidInput(
             "Files are not added here: `mlxq ingest FOLDER --into NAME` adds a folder's documents to a vector store."
+        )
+
+    async def create_vector_store_file_batch(self, request: Request) -> Response:
+        """Always refused: documents come in by `mlxq ingest`."""
+        return await self.create_vector_store_file(request)
+
+    async def update_vector_store_file(self, request: Request) -> Response:
+        """Always refused: what is told of a document is read from its file."""
+        raise InvalidInput(
+            "A file's attributes are its path and its pages: they change when `mlxq ingest` finds it changed."
         )
 
     async def create_file(self, request: Request) -> Response:
