@@ -1,6 +1,8 @@
 """The `mlxq` command. Everything heavy is imported by the subcommand that needs it: `mlxq --help` is instant."""
 
 import argparse
+import os
+import select
 import signal
 import sys
 from collections.abc import Callable, Sequence
@@ -22,28 +24,47 @@ if TYPE_CHECKING:
 EPILOG = "Every option is also an environment variable, and there are more of those: see `mlxq settings`."
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Exit codes: 0 stopped as asked, 1 could not run, 2 wrong usage, 3 files have failed, 78 wrong configuration."""
-    parser = build_parser()
-    options = parser.parse_args(arguments)
-    match options.command:
-        case "version":
-            return print_version()
-        case "settings":
-            from cli.commands.settings import settings_table
+NOT_READ = 141
+"""What shells tell of a program that wrote where nobody reads any more: 128 + SIGPIPE."""
 
-            print(settings_table())
-            return 0
-        case "up":
-            from cli.commands.up import up as run
-        case "serve":
-            from cli.commands.serve import serve as run
-        case "collections":
-            run = _collections(options)
-        case "ingest" | "search" | "ask" | "eval" | "mcp":
-            run = _with_options(options)
-        case _:
-            from cli.commands.worker import worker as run
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Exit codes: 0 stopped as asked, 1 could not run, 2 wrong usage, 3 files have failed, 78 wrong configuration,
+    141 the reader of the output has seen enough (`| head`).
+    """
+    try:
+        try:
+            return _run(arguments)
+        finally:
+            sys.stdout.flush()
+    except BrokenPipeError as error:
+        if _is_read(sys.stdout.fileno()):  # another pipe broke
+            complain(error)
+            return 1
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # Python tries once more when it ends
+        return NOT_READ
+
+
+def _is_read(pipe: int) -> bool:
+    there = select.poll()
+    there.register(pipe, 0)
+    return not any(event & select.POLLERR for _, event in there.poll(0))
+
+
+def _run(arguments: Sequence[str] | None) -> int:
+    options = build_parser().parse_args(arguments)
+    if options.command == "version":
+        return print_version()
+    if options.command == "settings":
+        from cli.commands.settings import settings_table
+
+        print(settings_table())
+        return 0
+    return _run_command(options, is_own_process=arguments is None)
+
+
+def _run_command(options: argparse.Namespace, *, is_own_process: bool) -> int:
+    run = _command(options)
 
     from cli.cannot_do import CannotDo
     from cli.configuration import ConfigurationError, load_settings
@@ -59,7 +80,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         settings = load_settings(options)
         set_up_logging(settings.log_level)
-        if arguments is None and options.command == "ingest":  # else this process is our caller's
+        if is_own_process and options.command == "ingest":
             lower_process_priority(NICE)
         # Before the children run, SIGTERM ends us as Ctrl-C does: through the blocks that stop what was started.
         signal.signal(signal.SIGTERM, signal.default_int_handler)
@@ -72,9 +93,26 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (NoBackend, CannotServe, RedisRefused) as error:
         complain(error)
         return CONFIGURATION_ERROR
+    except BrokenPipeError:
+        raise
     except (RedisServerError, OSError, CannotDo) as error:
         complain(hide_urls(str(error)))
         return 1
+
+
+def _command(options: argparse.Namespace) -> Callable[["Settings"], int]:
+    match options.command:
+        case "up":
+            from cli.commands.up import up as run
+        case "serve":
+            from cli.commands.serve import serve as run
+        case "collections":
+            run = _collections(options)
+        case "ingest" | "search" | "ask" | "eval" | "mcp":
+            run = _with_options(options)
+        case _:
+            from cli.commands.worker import worker as run
+    return run
 
 
 def _collections(options: argparse.Namespace) -> Callable[["Settings"], int]:

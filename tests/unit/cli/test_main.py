@@ -175,3 +175,18 @@ def _opened(fifo: Path) -> int | None:
         return os.open(fifo, os.O_WRONLY | os.O_NONBLOCK)
     except OSError:
         return None
+
+
+@pytest.mark.parametrize("command", ["settings", "version"])
+def test_a_reader_that_has_seen_enough_ends_a_command_without_a_word(command: str):
+    reading, writing = os.pipe()
+    os.close(reading)
+    said = subprocess.run(
+        [sys.executable, "-m", "cli.main", command],
+        cwd=ROOT,
+        stdout=writing,
+        stderr=subprocess.PIPE,
+        timeout=120,
+    )
+    os.close(writing)
+    assert (said.returncode, said.stderr) == (141, b"")
