@@ -109,11 +109,13 @@ class GenerateJob(msgspec.Struct, frozen=True, omit_defaults=True, tag="generate
     """Answers."""
     sampling: Sampling = Sampling()
     max_tokens: int | None = None
-    """Of one answer. None: as far as the model's context reaches."""
+    """Of one answer. None: as far as the model's context reaches. 0: the answer is empty."""
     stop: tuple[str, ...] = ()
     """Texts that end an answer and are no part of it."""
     logprobs: int | None = None
     """How many alternatives to give for each token; 0: only the token's own probability; None: none at all."""
+    prompt_logprobs: int | None = None
+    """The same for the tokens of the prompt. All of it is then computed anew. Not for prompts with images."""
     format: AnswerFormat | None = None
     stream: bool = False
     """Pieces are published as they come, and kept for whoever reads them later."""
@@ -148,6 +150,8 @@ class ScoredToken(msgspec.Struct, frozen=True):
     bytes: bytes
     logprob: float
     """Natural logarithm of its probability."""
+    id: int | None = None
+    """None in results of earlier versions."""
 
 
 class TokenLogprobs(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -157,6 +161,25 @@ class TokenLogprobs(msgspec.Struct, frozen=True, omit_defaults=True):
     top: tuple[ScoredToken, ...] = ()
     hidden: bool = False
     """The token is no part of the answer's text, because special tokens are left out."""
+    ends: bool = False
+    """The token is an end marker: the last one of an answer, and hidden."""
+
+
+class PromptToken(msgspec.Struct, frozen=True, array_like=True):
+    """A token of the prompt, and how probable it was after those before it."""
+
+    id: int
+    text: str
+    """As far as it is valid UTF-8."""
+    bytes: bytes
+    logprob: float | None = None
+    """Natural logarithm of its probability. None of the first token: nothing is before it."""
+    rank: int | None = None
+    """1: none was more probable. None of the first token."""
+    top: tuple[ScoredToken, ...] = ()
+    """The most probable ones in its place, most probable first."""
+    hidden: bool = False
+    """The tokenizer added it: the prompt's text does not have it."""
 
 
 class Piece(msgspec.Struct, frozen=True, array_like=True):
@@ -175,6 +198,8 @@ class Piece(msgspec.Struct, frozen=True, array_like=True):
     """On an answer's last piece."""
     stop: str | None = None
     """On an answer's last piece: the caller's stop text that ended it. None at an end marker."""
+    prompt_logprobs: tuple[PromptToken, ...] = ()
+    """On an answer's first piece, where they were asked for."""
 
 
 class Pieces(msgspec.Struct, frozen=True, array_like=True):
@@ -203,6 +228,8 @@ class Choice(msgspec.Struct, frozen=True, omit_defaults=True):
     logprobs: tuple[TokenLogprobs, ...] = ()
     stop: str | None = None
     """The caller's stop text that ended it. None at an end marker."""
+    prompt_logprobs: tuple[PromptToken, ...] = ()
+    """Of all the prompt's tokens, where they were asked for."""
 
 
 class GenerateResult(msgspec.Struct, frozen=True, tag="generate_result", omit_defaults=True):
@@ -221,3 +248,5 @@ class GenerateResult(msgspec.Struct, frozen=True, tag="generate_result", omit_de
     """From an answer's beginning on the device to its first token."""
     generate_s: float = 0.0
     """From its first token to its last."""
+    digest: str = ""
+    """Of the model that wrote it (jobs.models.ModelInfo). Empty: not known."""

@@ -26,10 +26,11 @@ from jobs.store import keys
 
 FUNCTION = "mlxq.run"
 
-VERSION = 2
+VERSION = 3
 """Of the records that `encode` writes, and of their results. A process reads no record of a later version, because it
 would not see what it does not know; workers leave such jobs to others. Raise it with every change of a job, a result or
-a record that an earlier version would read wrongly or in part: a new option of a job, for one. 2: blobs.
+a record that an earlier version would read wrongly or in part: a new option of a job, for one. 2: blobs. 3: scores of
+prompts, empty answers.
 """
 
 PART_BYTES = 1 << 20

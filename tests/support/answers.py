@@ -5,6 +5,7 @@ from jobs.generate import Choice, GenerateJob, GenerateResult, Piece
 from workers.runners.generate.answer import Answer
 from workers.runners.generate.contract import decoder_of
 from workers.runners.generate.runner import GenerateRunner
+from workers.runners.generate.write_down import write_down
 
 
 def answer_to(runner: GenerateRunner, job: GenerateJob) -> Answer:
@@ -27,10 +28,7 @@ def pieces_of(runner: GenerateRunner, answer: Answer) -> list[Piece]:
     pieces: list[Piece] = []
     while len(decoder) and not answer.is_complete:
         for new in decoder.step(0.1):
-            logprobs = None
-            if new.logprobs is not None:
-                logprobs = runner.logprobs_reader.describe(new.logprobs, new.token, answer.job.logprobs or 0)
-            answer.transcript.add(new.token, new.finish, logprobs)
+            write_down(answer, new, runner.logprobs_reader)
             if piece := answer.transcript.take():
                 pieces.append(piece)
     decoder.remove([uid])

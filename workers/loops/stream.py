@@ -16,7 +16,8 @@ from workers.loops.decode import TokenEvent, answer_of
 from workers.loops.result import ResultLoop
 from workers.queue.client import WorkerQueue
 from workers.runners.generate.answer import Answer
-from workers.runners.generate.contract import Generator, NewToken
+from workers.runners.generate.contract import Generator
+from workers.runners.generate.write_down import write_down
 from workers.scheduling.active_job import ActiveJob
 from workers.scheduling.device_queue import QueuedItem
 from workers.scheduling.in_flight import InFlight, Reason
@@ -104,17 +105,10 @@ class StreamLoop:
             growth.answers[queued.item_index] = answer
             if token is not None:
                 answer.note_token(at)
-                self._add(answer, token, active.model)
+                write_down(answer, token, self._generators[active.model].logprobs_reader)
             if answer.is_complete:
                 growth.complete.append(queued)
         return list(found.values())
-
-    def _add(self, answer: Answer, token: NewToken, model: str) -> None:
-        logprobs = None
-        if token.logprobs is not None:
-            reader = self._generators[model].logprobs_reader
-            logprobs = reader.describe(token.logprobs, token.token, answer.job.logprobs or 0)
-        answer.transcript.add(token.token, token.finish, logprobs)
 
     def _take_pieces(self, growth: _Growth) -> None:
         """What can be shown of the job's answers. Where it does not stream, they are asked at their end."""

@@ -7,6 +7,7 @@ from jobs.errors import JobError
 from jobs.generate import GenerateJob, Pieces
 
 if TYPE_CHECKING:  # it needs MLX's libraries, which a worker of other models does without
+    from workers.runners.generate.output.prompt_logprobs import PromptScores
     from workers.runners.generate.output.transcript import Transcript
     from workers.runners.generate.structured_output.constraint import GrammarConstraint
 
@@ -25,7 +26,7 @@ class Answer:
         """What is computed before its next token: the prompt, and what an earlier execution has written."""
         self.prompt_tokens = len(ids)
         self.max_tokens = max_tokens
-        """How many tokens may still be written."""
+        """How many tokens may still be written. 0 from the beginning: the prompt is computed all the same."""
         self.transcript = transcript
         """Its text. The device's thread only asks whether it is complete."""
         self.image_inputs = image_inputs
@@ -36,6 +37,10 @@ class Answer:
         """Tokens written since this execution began."""
         self.cached_tokens = 0
         """Tokens of the prompt that the prefix cache held; known once the answer has begun."""
+        self.prompt_scores: PromptScores | None = None
+        """Of the prompt's tokens, from the answer's first token on, where they are wanted. The stream's thread takes
+        them.
+        """
         self.failure: JobError | None = None
         """Why it cannot be completed."""
         self._begun_at: float | None = None
@@ -50,6 +55,11 @@ class Answer:
     def written(self) -> int:
         """Tokens of the answer that `ids` holds already."""
         return len(self.ids) - self.prompt_tokens
+
+    @property
+    def wants_scores(self) -> bool:
+        """Whether the prompt is to be scored while it is computed: not again where the answer has begun."""
+        return self.job.prompt_logprobs is not None and not self.written
 
     @property
     def is_complete(self) -> bool:

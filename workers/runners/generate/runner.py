@@ -37,6 +37,9 @@ from workers.runners.tokens.tokenizer import Excerpts, Ids
 SAMPLE = "Whoever reads this, in 2,048 tokens or fewer: naïve façades; def f(x): return x ** 2"
 """Two tokenizers that read it alike are taken for the same."""
 
+MAX_STREAMED_SCORES = 32_768
+"""About a megabyte: an event goes through Redis at once, and all of an answer's prompt is told in its first one."""
+
 
 class ModelFiles(NamedTuple):
     """Where a generator's parts are."""
@@ -162,6 +165,7 @@ class GenerateRunner:
             cached_tokens=items[0].cached_tokens,
             prompt_s=max(answer.prompt_s for answer in items),
             generate_s=max(answer.generate_s for answer in items),
+            digest=self.info.digest,
         )
 
     def _answers(self, job: GenerateJob) -> list[Answer] | GenerateResult | JobError:
@@ -172,6 +176,7 @@ class GenerateRunner:
                 self._room(job, len(ids))
                 return GenerateResult(choices=(), prompt_tokens=len(ids))
             check_bias(job.sampling.logit_bias, self._vocab_size)
+            _check_scores(job, len(ids), image_inputs)
             room = self._room(job, len(ids))
             constraint = self._rules.constraint(job, ids)
             output_format = self._rules.output_format(job, ids)
@@ -220,15 +225,17 @@ class GenerateRunner:
     def _room(self, job: GenerateJob, prompt_tokens: int) -> int:
         """Tokens that an answer may have. Raises InputTooLong."""
         room = self._context - prompt_tokens
-        if room < 1:
+        if room < (0 if job.max_tokens == 0 else 1):
             raise self._too_long(job, str(prompt_tokens))
         return room if job.max_tokens is None else min(room, job.max_tokens)
 
     def _too_long(self, job: GenerateJob, tokens: str) -> InputTooLong:
+        field = "messages" if isinstance(job.prompt, Chat) else "prompt"
+        have = "messages have" if isinstance(job.prompt, Chat) else "prompt has"
         return InputTooLong(
-            f"The prompt has {tokens} tokens, and the model's context is {self._context}. "
+            f"This model's maximum context length is {self._context} tokens. However, your {have} {tokens} tokens. "
             "Shorten it: nothing is cut off silently.",
-            param="messages" if isinstance(job.prompt, Chat) else "prompt",
+            param=field,
         )
 
     def _sampler_and_processors(self, answer: Answer) -> SamplerAndProcessors:
@@ -238,6 +245,23 @@ class GenerateRunner:
         if answer.constraint is not None:
             processors.append(answer.constraint.restarted(written))
         return sampler_for(sampling, answer.transcript.choice, len(written)), processors
+
+
+def _check_scores(job: GenerateJob, prompt_tokens: int, image_inputs: object) -> None:
+    """Raises InvalidInput where the prompt's tokens cannot be scored, or not told."""
+    top = job.prompt_logprobs
+    if top is None:
+        return
+    field = "logprobs" if job.echo else "prompt_logprobs"
+    if image_inputs is not None:
+        raise InvalidInput(f"{field}: a prompt with images has none. Leave the images out.", param=field)
+    told = prompt_tokens * (1 + top)
+    if job.stream and told > MAX_STREAMED_SCORES:
+        raise InvalidInput(
+            f"{field}: {told} log-probabilities of the prompt are too many for an event of a stream, which has at "
+            f"most {MAX_STREAMED_SCORES}. Ask without stream.",
+            param=field,
+        )
 
 
 def _check_same_tokenizer(own: Tokenizer, draft: Path) -> None:

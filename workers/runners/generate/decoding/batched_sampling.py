@@ -20,8 +20,10 @@ from mlx_lm.generate import BatchGenerator, GenerationBatch
 from mlx_lm.models.cache import trim_prompt_cache
 
 from workers.runners.generate.decoding.padded_prefill import PaddedPrefill
+from workers.runners.generate.decoding.prompt_scores import ScoringPrefill
 from workers.runners.generate.decoding.sampling import LogitsProcessor, sample
 from workers.runners.generate.decoding.speculation import Proposal, Speculation, vocab_size_of
+from workers.runners.generate.output.prompt_logprobs import PromptScores
 from workers.runners.generate.structured_output.constraint import GrammarConstraint, apply_mask, start
 from workers.runners.tokens.common_prefix import common_prefix_length
 
@@ -39,8 +41,10 @@ class BatchSamplingGenerator(BatchGenerator):
         self._old_wired_limit = None  # the limit is the process's: other models go on when this one is closed
         if draft is not None:
             self._rows.speculation = Speculation(draft, vocab_size_of(model))
-        if pads_prefill:
-            self._prompt_batch = PaddedPrefill.empty(self.model, self.sampler, self.prefill_step_size)
+        prefill = PaddedPrefill if pads_prefill else ScoringPrefill
+        self._prompts: Any = prefill.empty(self.model, self.sampler, self.prefill_step_size)
+        self._prompts.scored = {}
+        self._prompt_batch = self._prompts
 
     @property
     def drafted(self) -> bool:
@@ -51,6 +55,19 @@ class BatchSamplingGenerator(BatchGenerator):
         """From the row's second token on; the first one's are always there."""
         self._rows.reported.add(uid)
 
+    def score_prompt(self, uid: int, scores: PromptScores) -> None:
+        """Fill these with the prompt's log-probabilities as it is computed: all of it, without what a cache holds."""
+        self._prompts.scored[uid] = scores
+
+    @property
+    def scores_prompts(self) -> bool:
+        """Whether one of the prompts that wait is scored."""
+        return bool(self._prompts.scored)
+
+    def end_prompt(self, uid: int) -> None:
+        """The prompt has been computed."""
+        self._prompts.scored.pop(uid, None)
+
     def remove(self, uids: Any, return_prompt_caches: bool = False) -> Any:
         self.forget(uids)
         return super().remove(uids, return_prompt_caches)
@@ -58,6 +75,8 @@ class BatchSamplingGenerator(BatchGenerator):
     def forget(self, uids: Iterable[int]) -> None:
         """These rows have ended."""
         self._rows.reported.difference_update(uids)
+        for uid in uids:
+            self.end_prompt(uid)
 
     def _next(self) -> Any:
         self._rows.prompts_wait = bool(self._unprocessed_sequences or len(self._prompt_batch))

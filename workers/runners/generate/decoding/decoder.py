@@ -14,8 +14,10 @@ from workers.runners.generate.answer import Answer
 from workers.runners.generate.contract import NewToken
 from workers.runners.generate.decoding.batched_sampling import BatchSamplingGenerator, check_numbers
 from workers.runners.generate.decoding.prefix_cache import Hit, Layers, PrefixCache
+from workers.runners.generate.decoding.prompt_scores import MAX_SCORED_TOKENS
 from workers.runners.generate.decoding.sampling import LogitsProcessor, Sampler
 from workers.runners.generate.decoding.speculation import check_draft
+from workers.runners.generate.output.prompt_logprobs import PromptScores
 from workers.runners.generate.structured_output.constraint import GrammarConstraint
 from workers.scheduling.batch_shapes import plans_per_shape
 from workers.scheduling.cost_model import CostModel
@@ -76,6 +78,7 @@ class TextDecoder:
         self._answers: dict[int, Answer] = {}
         self._prompt_left: dict[int, int] = {}
         self._first: set[int] = set()  # answers that wait for their first token
+        self._scores: dict[int, PromptScores] = {}  # of those of them whose prompts are scored
         self._failures: dict[int, Callable[[], JobError | None]] = {}
         self._prefill = CostModel(fade=0.8)  # the further into a prompt, the dearer its tokens
         self._decode = CostModel()
@@ -94,7 +97,7 @@ class TextDecoder:
 
     def insert(self, answer: Answer) -> int:
         """Begin an answer; its first token comes when its prompt has been computed. Returns its uid."""
-        hit = self._prefixes.find(answer.ids)
+        hit = None if answer.wants_scores else self._prefixes.find(answer.ids)
         answer.cached_tokens = min(hit.tokens if hit else 0, answer.prompt_tokens)
         return self._begin(answer, hit)
 
@@ -108,7 +111,7 @@ class TextDecoder:
         sampler, processors = self._sampler_and_processors(answer)
         (uid,) = self._generator.insert_segments(
             [[rest[:-1], rest[-1:]]],
-            max_tokens=[answer.max_tokens],
+            max_tokens=[max(1, answer.max_tokens)],  # it computes no prompt without a token after it
             caches=[hit.layers] if hit else None,
             all_tokens=[answer.ids[:known]],
             samplers=[sampler],
@@ -116,6 +119,11 @@ class TextDecoder:
         )
         if answer.job.logprobs is not None:
             self._generator.report_logprobs(uid)
+        if answer.wants_scores:
+            self._scores[uid] = scores = PromptScores(
+                answer.ids[: answer.prompt_tokens], answer.job.prompt_logprobs or 0
+            )
+            self._generator.score_prompt(uid, scores)
         self._failures[uid] = partial(_failure, processors)
         self._answers[uid] = answer
         self._prompt_left[uid] = len(rest)
@@ -138,7 +146,7 @@ class TextDecoder:
         a sound state.
         """
         self._generator.prefill_batch_size = self._rows()
-        self._generator.prefill_step_size = self._chunk(seconds)
+        self._generator.prefill_step_size = self._bearable(self._chunk(seconds))
         left, started = sum(self._prompt_left.values()), time.perf_counter()
         prompts, tokens = self._generator.next()
         took_s = time.perf_counter() - started
@@ -157,6 +165,7 @@ class TextDecoder:
         self._answers.clear()
         self._prompt_left.clear()
         self._first.clear()
+        self._scores.clear()
         self._failures.clear()
         self._generator.close()
         self._generator = self._new_generator()
@@ -195,6 +204,13 @@ class TextDecoder:
             fitting *= 1 + (self._alike % EXPLORES == 0)
         return min(MAX_PREFILL_TOKENS, max(MIN_PREFILL_TOKENS, fitting // rows))
 
+    def _bearable(self, chunk: int) -> int:
+        """The chunk, smaller where logits of all its tokens are looked at."""
+        if not self._generator.scores_prompts:
+            return chunk
+        rows = max(1, min(self._rows(), len(self._prompt_left)))
+        return max(1, min(chunk, MAX_SCORED_TOKENS // rows))
+
     def _learn(self, rows: int, prompt_tokens: int, seconds: float) -> None:
         if prompt_tokens:
             self._prefill.observe(prompt_tokens, max(0.0, seconds - self._decode.predict(rows) * bool(rows)))
@@ -205,6 +221,7 @@ class TextDecoder:
         done, total = prompt.progress
         if prompt.end_of_prompt:
             del self._prompt_left[prompt.uid]
+            self._generator.end_prompt(prompt.uid)
             return
         self._prompt_left[prompt.uid] = total - done
         if prompt.end_of_segment and total >= STORED_FROM:
@@ -215,6 +232,7 @@ class TextDecoder:
         answer = self._answers[found.uid]
         if found.uid in self._first:  # mlx-lm computes it by itself, with all log-probabilities
             self._first.remove(found.uid)
+            answer.prompt_scores = self._scores.pop(found.uid, None)
             check_numbers(found.logprobs[found.token][None])
         logprobs = None
         if answer.job.logprobs is not None:
@@ -231,6 +249,7 @@ class TextDecoder:
         del self._answers[uid]
         self._prompt_left.pop(uid, None)
         self._first.discard(uid)
+        self._scores.pop(uid, None)
         self._failures.pop(uid, None)
 
 

@@ -3,23 +3,23 @@
 from typing import Any
 
 import mlx.core as mx
-from mlx_lm.generate import PromptProcessingBatch
 
+from workers.runners.generate.decoding.prompt_scores import ScoringPrefill
 from workers.scheduling.batch_shapes import rounded_length
 
 MAX_CACHE_BYTES = 2 * 1024**3
 """Memory that MLX may keep for its next arrays."""
 
 
-class PaddedPrefill(PromptProcessingBatch):
+class PaddedPrefill(ScoringPrefill):
     """Pads prompts that are computed together to a rounded length, where mlx-lm pads them to the longest one.
 
     Relies on mlx-lm 0.32: `prepare` gives a batch's caches the rows' lengths and padding, and `finalize` takes the
     padding out again.
     """
 
-    def prompt(self, tokens: list[list[int]]) -> None:
-        """tokens: of each row, what comes next of its prompt."""
+    def compute(self, tokens: list[list[int]]) -> None:
+        """Read these tokens of each row."""
         if not tokens:
             return
         longest = max(len(row) for row in tokens)
@@ -29,7 +29,7 @@ class PaddedPrefill(PromptProcessingBatch):
             or width == longest == min(len(row) for row in tokens)
             or longest > self.prefill_step_size
         ):
-            super().prompt(tokens)
+            super().compute(tokens)
             return
         for known, row in zip(self.tokens, tokens, strict=True):
             known += row

@@ -31,15 +31,21 @@ class LogprobsReader:
             likely = np.argpartition(logprobs, -top)[-top:]
             best = [int(each) for each in likely[np.argsort(-logprobs[likely], kind="stable")]]
         return TokenLogprobs(
-            chosen=self._scored(logprobs, token), top=tuple(self._scored(logprobs, each) for each in best)
+            chosen=self.scored(token, float(logprobs[token])),
+            top=tuple(self.scored(each, float(logprobs[each])) for each in best),
         )
 
-    def _scored(self, logprobs: NDArray[np.float32], token: int) -> ScoredToken:
-        raw = self._raw(token)
-        logprob = max(float(logprobs[token]), LEAST_LOGPROB)
-        return ScoredToken(text=raw.decode(errors="replace"), bytes=raw, logprob=logprob)
+    def scored(self, token: int, logprob: float) -> ScoredToken:
+        """A token with its text. logprob: minus infinity becomes LEAST_LOGPROB."""
+        raw = self.raw(token)
+        return ScoredToken(raw.decode(errors="replace"), raw, max(logprob, LEAST_LOGPROB), token)
 
-    def _raw(self, token: int) -> bytes:
+    def is_special(self, token: int) -> bool:
+        """Whether it was added to the vocabulary, as end markers are."""
+        return self._tokenizer.id_to_token(token) in self._special
+
+    def raw(self, token: int) -> bytes:
+        """What a token stands for: UTF-8, or a part of a character. Nothing for an id without a token."""
         name = self._tokenizer.id_to_token(token)
         if name is None:
             return b""

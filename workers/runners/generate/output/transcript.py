@@ -8,7 +8,7 @@ import msgspec
 from tokenizers import Tokenizer
 from tokenizers.decoders import DecodeStream
 
-from jobs.generate import Choice, FinishReason, Piece, TokenLogprobs, ToolCall
+from jobs.generate import Choice, FinishReason, Piece, PromptToken, TokenLogprobs, ToolCall
 from workers.runners.generate.output.segments import NORMAL, REASONING, TOOL, OutputSegments, Segment
 from workers.runners.generate.output.tool_calls import CallReader
 
@@ -54,6 +54,7 @@ class _Growth:
     tokens: list[int] = field(default_factory=list)
     calls: list[ToolCall] = field(default_factory=list)
     logprobs: list[TokenLogprobs] = field(default_factory=list)
+    prompt_logprobs: tuple[PromptToken, ...] = ()
 
 
 class Transcript:
@@ -81,6 +82,20 @@ class Transcript:
         self._growth = _Growth(text=[output_format.lead] if output_format.lead else [])
         self._pieces: list[Piece] = []
 
+    @property
+    def lead(self) -> str:
+        """Text that is put before the answer."""
+        return self._format.lead
+
+    def add_prompt(self, tokens: tuple[PromptToken, ...]) -> None:
+        """How probable the prompt's tokens were. Before the first token of the answer."""
+        self._growth.prompt_logprobs = tokens
+
+    def end_empty(self) -> None:
+        """The answer is to have no tokens."""
+        if self.finish_reason is None:
+            self._finish("length")
+
     def add(
         self, token: int, finish: FinishReason | None = None, logprobs: TokenLogprobs | None = None
     ) -> None:
@@ -95,6 +110,8 @@ class Transcript:
                 self._growth.logprobs.append(msgspec.structs.replace(logprobs, hidden=hidden))
             text = self._decode(token)
             self._read(text.removesuffix(self._alone(token)) if hidden else text)
+        elif logprobs is not None:
+            self._growth.logprobs.append(msgspec.structs.replace(logprobs, hidden=True, ends=True))
         if self._stopped or self._has_enough_calls():
             finish = "stop"
         if finish is not None:
@@ -105,7 +122,8 @@ class Transcript:
         grown = self._growth
         text, reasoning = "".join(grown.text), "".join(grown.reasoning)
         shows = text or reasoning or grown.calls or self.finish_reason or len(grown.tokens) >= MAX_WITHHELD
-        if not shows or not grown.tokens:
+        is_empty = self.finish_reason is not None and not self.tokens and not self._pieces
+        if not shows or not (grown.tokens or is_empty):
             return None
         piece = Piece(
             choice=self.choice,
@@ -116,6 +134,7 @@ class Transcript:
             logprobs=tuple(grown.logprobs),
             finish_reason=self.finish_reason,
             stop=self.stop,
+            prompt_logprobs=grown.prompt_logprobs,
         )
         self._growth = _Growth()
         self._pieces.append(piece)
@@ -128,6 +147,8 @@ class Transcript:
                 self.add(token)
             if piece.tokens:
                 self.add(piece.tokens[-1], piece.finish_reason)
+            elif piece.finish_reason is not None:
+                self.end_empty()
             self.stop = piece.stop  # add() took the last token of a stop text for an end marker
             self._growth = _Growth()
             self._pieces.append(piece)
@@ -143,6 +164,7 @@ class Transcript:
             finish_reason=self.finish_reason or "stop",
             tokens=len(self.tokens),
             stop=self.stop,
+            prompt_logprobs=tuple(each for piece in pieces for each in piece.prompt_logprobs),
         )
 
     @property
