@@ -1,10 +1,11 @@
 """Probabilities of tokens, in the two shapes that OpenAI gives them."""
 
-from collections.abc import Sequence
+import codecs
+from collections.abc import Iterable, Sequence
 
 import msgspec
 
-from jobs.generate import LEAST_LOGPROB, ScoredToken, TokenLogprobs
+from jobs.generate import LEAST_LOGPROB, PromptToken, ScoredToken, TokenLogprobs
 
 
 class TokenLogprob(msgspec.Struct, frozen=True):
@@ -30,32 +31,62 @@ class ChatLogprobs(msgspec.Struct, frozen=True):
 
 
 class CompletionLogprobs(msgspec.Struct, frozen=True):
-    """The shape of text completions. text_offset: where each token begins in the choice's text, in characters."""
+    """The shape of text completions. text_offset: where each token begins in the choice's text, in characters.
+
+    The prompt's first token, where it is told, follows nothing: its token_logprobs and top_logprobs are null.
+    top_logprobs always have the token itself, so that they may have one more than was asked for.
+    """
 
     tokens: list[str]
-    token_logprobs: list[float]
-    top_logprobs: list[dict[str, float]]
+    token_logprobs: list[float | None]
+    top_logprobs: list[dict[str, float] | None]
     text_offset: list[int]
 
 
-def chat_logprobs(given: Sequence[TokenLogprobs]) -> ChatLogprobs:
-    """In the shape of chat completions."""
-    return ChatLogprobs(content=[_chosen(each) for each in given])
+def chat_logprobs(given: Sequence[TokenLogprobs]) -> ChatLogprobs | None:
+    """In the shape of chat completions, which lists no end marker. None where there is no token."""
+    listed = [_chosen(each) for each in given if not each.ends]
+    return ChatLogprobs(content=listed) if listed else None
 
 
-def completion_logprobs(given: Sequence[TokenLogprobs], start: int = 0) -> tuple[CompletionLogprobs, int]:
-    """start: characters of the choice before the first of these tokens. Also returns that number after the last."""
-    offsets: list[int] = []
-    for each in given:
-        offsets.append(start)
-        start += 0 if each.hidden else len(each.chosen.text)
-    found = CompletionLogprobs(
-        tokens=[_name(each.chosen) for each in given],
-        token_logprobs=[_finite(each.chosen.logprob) for each in given],
-        top_logprobs=[{_name(token): _finite(token.logprob) for token in each.top} for each in given],
-        text_offset=offsets,
-    )
-    return found, start
+class LogprobsWriter:
+    """The shape of text completions, for one choice: tokens of its text in their order, perhaps in several parts."""
+
+    def __init__(self) -> None:
+        self._characters = 0
+        self._decoder = codecs.getincrementaldecoder("utf-8")(errors="replace")
+
+    def write(
+        self, prompt: Iterable[PromptToken], answer: Iterable[TokenLogprobs]
+    ) -> CompletionLogprobs | None:
+        """The next tokens. prompt: those that the choice begins with, where the prompt is put before the answer. None
+        where there is none of either.
+        """
+        found = CompletionLogprobs([], [], [], [])
+        for each in prompt:
+            chosen = None if each.logprob is None else ScoredToken(each.text, each.bytes, each.logprob)
+            self._add(found, _name(each.text, each.bytes), chosen, each.top)
+            self._go_on(each.bytes, hidden=each.hidden)
+        for each in answer:
+            self._add(found, _name(each.chosen.text, each.chosen.bytes), each.chosen, each.top)
+            self._go_on(each.chosen.bytes, hidden=each.hidden)
+        return found if found.tokens else None
+
+    def _add(
+        self, found: CompletionLogprobs, name: str, chosen: ScoredToken | None, top: Sequence[ScoredToken]
+    ) -> None:
+        found.tokens.append(name)
+        found.text_offset.append(self._characters)
+        found.token_logprobs.append(None if chosen is None else _finite(chosen.logprob))
+        if chosen is None:
+            found.top_logprobs.append(None)
+        else:
+            told = {_name(each.text, each.bytes): _finite(each.logprob) for each in top}
+            found.top_logprobs.append({**told, name: _finite(chosen.logprob)})
+
+    def _go_on(self, raw: bytes, *, hidden: bool) -> None:
+        """A character that several tokens make up counts with the last of them."""
+        self._characters += 0 if hidden else len(self._decoder.decode(raw))
 
 
 def _chosen(given: TokenLogprobs) -> ChosenLogprob:
@@ -68,11 +99,11 @@ def _token_logprob(given: ScoredToken) -> TokenLogprob:
     return TokenLogprob(given.text, _finite(given.logprob), list(given.bytes))
 
 
-def _name(token: ScoredToken) -> str:
+def _name(text: str, raw: bytes) -> str:
     """As OpenAI names tokens by their bytes where these are no text: else two alternatives might have one name."""
-    if token.text.encode() == token.bytes:
-        return token.text
-    return "bytes:" + "".join(f"\\x{byte:02x}" for byte in token.bytes)
+    if text.encode() == raw:
+        return text
+    return "bytes:" + "".join(f"\\x{byte:02x}" for byte in raw)
 
 
 def _finite(logprob: float) -> float:

@@ -21,7 +21,7 @@ TopK = Annotated[int, msgspec.Meta(ge=-1, le=2**31 - 1)]
 """-1, as 0: all tokens."""
 MaxTokens = Annotated[int, msgspec.Meta(ge=1, le=2**31 - 1)]
 TokenLimit = Annotated[int, msgspec.Meta(ge=-1, le=2**31 - 1)]
-"""-1: none, and 0 is refused."""
+"""-1: none, and 0 is refused, but for completions."""
 Answers = Annotated[int, msgspec.Meta(ge=1, le=16)]
 Seed = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]
 Bias = Annotated[float, msgspec.Meta(ge=-100, le=100)]
@@ -80,7 +80,7 @@ def sampling(asked: SamplingRequest) -> Sampling:
     )
 
 
-def max_tokens(given: int | None, field: str, *, default: int | None = None) -> int | None:
+def max_tokens(given: int | None, field: str, default: int | None = None) -> int | None:
     """A TokenLimit as a job has it; None for none. default: where nothing is given. Raises InvalidInput for 0."""
     if given == 0:
         raise InvalidInput(f"{field}: an answer has 1 token or more; -1 sets no limit.", param=field)

@@ -14,6 +14,7 @@ from jobs.generate import (
     Message,
     Piece,
     Pieces,
+    PromptToken,
     ScoredToken,
     TokenLogprobs,
     ToolCall,
@@ -28,6 +29,9 @@ CHAT_MODEL = ModelInfo(
     max_tokens=4096,
     abilities=("vision", "tools", "reasoning"),
 )
+
+DIGEST = "0123456789abcdef"
+"""Of the model, as the first event of a stream has it."""
 
 THOUGHT = "Hm."
 """What it thinks before each answer, where enable_thinking is set."""
@@ -46,10 +50,11 @@ def memory_events(job: GenerateJob, info: ModelInfo) -> tuple[Pieces, ...]:
     if job.count_only:
         return (Pieces(len(words) + earlier, 0, ()),)
     steps = _steps(job, words)
-    return tuple(
+    first, *others = (
         Pieces(len(words) + earlier, earlier, tuple(_at(step, choice) for choice in range(job.n)))
         for step in steps
     )
+    return (msgspec.structs.replace(first, digest=DIGEST), *others)
 
 
 def memory_answer(events: Sequence[Pieces]) -> GenerateResult:
@@ -62,6 +67,7 @@ def memory_answer(events: Sequence[Pieces]) -> GenerateResult:
         choices=tuple(_joined(pieces[choice]) for choice in sorted(pieces)),
         prompt_tokens=events[0].prompt_tokens,
         cached_tokens=events[0].cached_tokens,
+        digest=events[0].digest,
     )
 
 
@@ -83,7 +89,10 @@ def _message_words(message: Message) -> list[str]:
 
 def _steps(job: GenerateJob, words: list[str]) -> list[Piece]:
     """The pieces of one choice."""
-    steps = [Piece(text=" ".join(words))] if job.echo else []
+    told = _prompt_chances(words, job.prompt_logprobs) if job.prompt_logprobs is not None else ()
+    steps = (
+        [Piece(text=" ".join(words) if job.echo else "", prompt_logprobs=told)] if job.echo or told else []
+    )
     chat = job.prompt if isinstance(job.prompt, Chat) else None
     if chat and '"enable_thinking":true' in chat.template_options:
         steps.append(Piece(reasoning=THOUGHT, tokens=(1,)))
@@ -126,6 +135,21 @@ def _chances(text: str, alternatives: int) -> TokenLogprobs:
     return TokenLogprobs(chosen=chances[0], top=tuple(chances[:alternatives]))
 
 
+def _prompt_chances(words: list[str], alternatives: int) -> tuple[PromptToken, ...]:
+    """As probable as the answer's tokens, and each the third most probable: not among two alternatives."""
+    found: list[PromptToken] = []
+    for index, word in enumerate(words):
+        text = word if index == 0 else f" {word}"
+        better = [
+            ScoredToken(text + "!" * n, (text + "!" * n).encode(), -0.5 + n / 8, 1000 + n) for n in (2, 1)
+        ]
+        if index == 0:
+            found.append(PromptToken(len(text), text, text.encode()))
+        else:
+            found.append(PromptToken(len(text), text, text.encode(), -0.5, 3, tuple(better[:alternatives])))
+    return tuple(found)
+
+
 def _at(step: Piece, choice: int) -> Piece:
     return msgspec.structs.replace(step, choice=choice)
 
@@ -140,5 +164,6 @@ def _joined(pieces: Sequence[Piece]) -> Choice:
         reasoning="".join(piece.reasoning for piece in pieces),
         tool_calls=tuple(call for piece in pieces for call in piece.tool_calls),
         logprobs=tuple(chance for piece in pieces for chance in piece.logprobs),
+        prompt_logprobs=tuple(chance for piece in pieces for chance in piece.prompt_logprobs),
         stop=pieces[-1].stop,
     )

@@ -235,7 +235,7 @@ class OllamaWriter:
             message=_message(part) if self._chat else UNSET,
             response=UNSET if self._chat else part.text,
             thinking=UNSET if self._chat else thinking,
-            logprobs=chat_logprobs(part.logprobs).content if part.logprobs else UNSET,
+            logprobs=told.content if (told := chat_logprobs(part.logprobs)) else UNSET,
             done=done,
             done_reason=done_reason,
         )

@@ -59,6 +59,7 @@ class OllamaLines:
 
     def _write(self, piece: Piece) -> bytes:
         self._finish = piece.finish_reason or self._finish
-        if not (piece.text or piece.reasoning or piece.tool_calls or piece.logprobs):
+        tells = any(not each.ends for each in piece.logprobs)
+        if not (piece.text or piece.reasoning or piece.tool_calls or tells):
             return b""
         return self._writer.delta(piece) + b"\n"

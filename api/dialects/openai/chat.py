@@ -6,6 +6,8 @@ from typing import Annotated, Literal
 import msgspec
 
 from api.dialects.openai.messages import ChatMessage, chat_messages
+from api.dialects.openai.stream_options import StreamOptions, check_stream_options
+from api.replies.fingerprint import system_fingerprint
 from api.replies.logprobs import ChatLogprobs, chat_logprobs
 from api.replies.usage import Tally, Usage
 from api.requests.answer_format import FormatRequest, answer_format
@@ -51,10 +53,6 @@ class ChosenTools(msgspec.Struct, frozen=True, kw_only=True):
     type: Literal["function", "allowed_tools"] = "function"
     function: NamedFunction | None = None
     allowed_tools: AllowedTools | None = None
-
-
-class StreamOptions(msgspec.Struct, frozen=True, kw_only=True):
-    include_usage: bool | None = None
 
 
 class ChatRequest(FormatRequest, frozen=True, kw_only=True):
@@ -126,13 +124,9 @@ async def chat_job(asked: ChatRequest, source: ImageSource | None) -> GenerateJo
     )
 
 
-def wants_usage(options: StreamOptions | None) -> bool:
-    """Whether the stream ends with the tokens used."""
-    return options is not None and bool(options.include_usage)
-
-
 def _refuse_unsupported(asked: ChatRequest) -> None:
     refuse_truncation(asked.truncate_prompt_tokens)
+    check_stream_options(asked.stream_options, asked.stream)
     if asked.functions:
         raise InvalidInput("functions is OpenAI's old form and not read. Send tools.", param="functions")
     if asked.modalities and set(asked.modalities) != {"text"}:
@@ -207,6 +201,7 @@ class ChatReply(msgspec.Struct, frozen=True, kw_only=True):
     model: str
     choices: list[ChatChoice]
     usage: Usage
+    system_fingerprint: str | None = None
 
 
 def encode_chat(result: Result, *, job_id: str, model: str, created: int) -> bytes:
@@ -221,6 +216,7 @@ def encode_chat(result: Result, *, job_id: str, model: str, created: int) -> byt
         model=model,
         choices=[_choice(index, choice) for index, choice in enumerate(result.choices)],
         usage=tally.usage(),
+        system_fingerprint=system_fingerprint(result.digest),
     )
     return msgspec.json.encode(reply)
 
@@ -239,6 +235,6 @@ def _choice(index: int, choice: Choice) -> ChatChoice:
     return ChatChoice(
         index=index,
         message=message,
-        logprobs=chat_logprobs(choice.logprobs) if choice.logprobs else None,
+        logprobs=chat_logprobs(choice.logprobs),
         finish_reason=choice.finish_reason,
     )

@@ -8,7 +8,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from api.dialects.dialect import Dialect
-from api.dialects.openai.chat import ChatReply, ChatRequest, chat_job, encode_chat, wants_usage
+from api.dialects.openai.chat import ChatReply, ChatRequest, chat_job, encode_chat
 from api.dialects.openai.chunks import ChatChunk, ChatChunks, CompletionChunk, CompletionChunks
 from api.dialects.openai.completion import (
     CompletionReply,
@@ -16,6 +16,7 @@ from api.dialects.openai.completion import (
     completion_jobs,
     encode_completion,
 )
+from api.dialects.openai.stream_options import wants_usage
 from api.openapi.operation import Stream, work
 from api.route import add_route
 

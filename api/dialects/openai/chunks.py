@@ -9,7 +9,8 @@ import msgspec
 from api.dialects.openai.chat import CHAT_PREFIX, FunctionReply
 from api.dialects.openai.completion import COMPLETION_PREFIX
 from api.errors import fault_of, openai_envelope
-from api.replies.logprobs import ChatLogprobs, CompletionLogprobs, chat_logprobs, completion_logprobs
+from api.replies.fingerprint import system_fingerprint
+from api.replies.logprobs import ChatLogprobs, CompletionLogprobs, LogprobsWriter, chat_logprobs
 from api.replies.usage import Tally, Usage
 from api.work.stream import StreamEvent
 from jobs.errors import JobError
@@ -45,10 +46,11 @@ class Chunks(abc.ABC):
         include_usage: bool,
         resumable: bool = True,
     ) -> None:
-        # The parts of a chunk before and after its choices; they stay the same.
-        self.head = b'data: {"id":%b,"object":%b,"created":%d,"model":%b,"choices":[' % (
+        # The parts of a chunk before and after its choices; they stay the same from the first event on.
+        self._known = b'data: {"id":%b,"object":%b,"created":%d,"model":%b' % (
             _encode(reply_id), _encode(kind), created, _encode(model)
         )  # fmt: skip
+        self.head = self._head("")
         self.tail = b'],"usage":null}\n\n' if include_usage else b"]}\n\n"
         self._include_usage = include_usage
         self._resumable = resumable
@@ -63,6 +65,8 @@ class Chunks(abc.ABC):
         """The chunks of an event. The last of them has the event's number, if the stream is resumable."""
         job_index, number, pieces = event
         self._tally.add_event(event)
+        if pieces.digest:
+            self.head = self._head(pieces.digest)
         if len(pieces.pieces) == 1:
             chunks = self.write(job_index, pieces.pieces[0])
         else:
@@ -72,6 +76,10 @@ class Chunks(abc.ABC):
         if self._resumable:
             chunks[-1] = b"id: %d\n%b" % (number, chunks[-1])
         return b"".join(chunks)
+
+    def _head(self, digest: str) -> bytes:
+        """digest: of the model that writes; a job's first event tells it."""
+        return b'%b,"system_fingerprint":%b,"choices":[' % (self._known, _encode(system_fingerprint(digest)))
 
     def end(self) -> bytes:
         """[DONE], after the usage where it is asked for."""
@@ -94,11 +102,12 @@ class CallDelta(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Delta(msgspec.Struct, frozen=True, kw_only=True):
-    """What an answer grew by."""
+    """What an answer grew by. A choice's first one names the role, and has no text: "", or null before a call."""
 
     role: str | Unset = UNSET
     reasoning_content: str | Unset = UNSET
-    content: str | Unset = UNSET
+    content: str | Unset | None = UNSET
+    refusal: Unset | None = UNSET
     tool_calls: list[CallDelta] | Unset = UNSET
 
 
@@ -116,8 +125,13 @@ class ChatChunk(msgspec.Struct, frozen=True, kw_only=True):
     object: Literal["chat.completion.chunk"] = "chat.completion.chunk"
     created: int
     model: str
+    system_fingerprint: str | None = None
     choices: list[ChunkChoice]
     usage: Usage | Unset | None = UNSET
+
+
+_FIRST = _encode(Delta(role="assistant", content="", refusal=None))
+_FIRST_BEFORE_CALL = _encode(Delta(role="assistant", content=None, refusal=None))
 
 
 class ChatChunks(Chunks):
@@ -130,23 +144,24 @@ class ChatChunks(Chunks):
         self._calls: dict[int, int] = {}
 
     def write(self, job_index: int, piece: Piece) -> list[bytes]:
+        logprobs = chat_logprobs(piece.logprobs) if piece.logprobs else None
+        tells = bool(piece.text or piece.reasoning or piece.tool_calls or logprobs)
         chunks: list[bytes] = []
-        delta = self._delta(piece)
-        if delta:
-            logprobs = _encode(chat_logprobs(piece.logprobs)) if piece.logprobs else b"null"
-            chunks.append(self._chunk(piece.choice, delta, logprobs, b"null"))
+        if piece.choice not in self._calls and (tells or piece.finish_reason):
+            self._calls[piece.choice] = 0
+            calls_first = piece.tool_calls and not (piece.text or piece.reasoning)
+            first = _FIRST_BEFORE_CALL if calls_first else _FIRST
+            chunks.append(self._chunk(piece.choice, first, b"null", b"null"))
+        if tells:
+            chunks.append(self._chunk(piece.choice, self._delta(piece), _encode(logprobs), b"null"))
         if piece.finish_reason:
             chunks.append(self._chunk(piece.choice, b"{}", b"null", _encode(piece.finish_reason)))
         return chunks
 
     def _delta(self, piece: Piece) -> bytes:
-        """Empty where there is nothing to send yet, such as the beginning of a tool call."""
-        begun = piece.choice in self._calls
-        if begun and piece.text and not (piece.reasoning or piece.tool_calls):
+        if piece.text and not (piece.reasoning or piece.tool_calls):
             return b'{"content":%b}' % _encode(piece.text)  # nearly all pieces
-        if begun and not (piece.text or piece.reasoning or piece.tool_calls or piece.logprobs):
-            return b""
-        first = self._calls.setdefault(piece.choice, 0)
+        first = self._calls[piece.choice]
         calls = [
             CallDelta(index=index, id=call.id, function=FunctionReply(call.name, call.arguments))
             for index, call in enumerate(piece.tool_calls, first)
@@ -154,7 +169,6 @@ class ChatChunks(Chunks):
         self._calls[piece.choice] += len(calls)
         return _encode(
             Delta(
-                role=UNSET if begun else "assistant",
                 reasoning_content=piece.reasoning or UNSET,
                 content=piece.text or (UNSET if piece.reasoning or calls else ""),
                 tool_calls=calls or UNSET,
@@ -181,6 +195,7 @@ class CompletionChunk(msgspec.Struct, frozen=True, kw_only=True):
     object: Literal["text_completion"] = "text_completion"
     created: int
     model: str
+    system_fingerprint: str | None = None
     choices: list[CompletionChunkChoice]
     usage: Usage | Unset | None = UNSET
 
@@ -200,20 +215,18 @@ class CompletionChunks(Chunks):
             resumable=len(job_ids) == 1,
         )
         self._answers = answers
-        self._characters: dict[int, int] = {}
+        self._writers: dict[int, LogprobsWriter] = {}
 
     def write(self, job_index: int, piece: Piece) -> list[bytes]:
-        if not (piece.text or piece.logprobs or piece.finish_reason):
-            return []
         choice = job_index * self._answers + piece.choice
-        logprobs = self._logprobs(choice, piece) if piece.logprobs else b"null"
+        logprobs = None
+        if piece.logprobs or piece.prompt_logprobs:
+            writer = self._writers.setdefault(choice, LogprobsWriter())
+            logprobs = writer.write(piece.prompt_logprobs, piece.logprobs)
+        if not (piece.text or logprobs or piece.finish_reason):
+            return []
         finish = _encode(piece.finish_reason) if piece.finish_reason else b"null"
         return [
             b'%b{"index":%d,"text":%b,"logprobs":%b,"finish_reason":%b}%b'
-            % (self.head, choice, _encode(piece.text), logprobs, finish, self.tail)
+            % (self.head, choice, _encode(piece.text), _encode(logprobs), finish, self.tail)
         ]
-
-    def _logprobs(self, choice: int, piece: Piece) -> bytes:
-        start = self._characters.get(choice, 0)
-        found, self._characters[choice] = completion_logprobs(piece.logprobs, start)
-        return _encode(found)

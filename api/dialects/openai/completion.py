@@ -6,8 +6,9 @@ from typing import Annotated, Literal
 
 import msgspec
 
-from api.dialects.openai.chat import StreamOptions
-from api.replies.logprobs import CompletionLogprobs, completion_logprobs
+from api.dialects.openai.stream_options import StreamOptions, check_stream_options
+from api.replies.fingerprint import system_fingerprint
+from api.replies.logprobs import CompletionLogprobs, LogprobsWriter
 from api.replies.usage import Tally, Usage
 from api.requests.answer_format import FormatRequest, answer_format
 from api.requests.generation import Answers, Stop, TokenLimit, max_tokens, sampling, stops
@@ -27,12 +28,13 @@ COMPLETION_PREFIX = "cmpl-"
 class CompletionRequest(FormatRequest, frozen=True, kw_only=True):
     """The body of POST /v1/completions. Fields it does not name are ignored, as OpenAI's clients may send any.
 
-    logprobs: how many alternatives to tell for each token, besides its own probability. skip_special_tokens: unless it
-    is false, the model's special tokens are no part of the answer's text.
+    prompt: null is an empty one, as a document begins. max_tokens: 0 is an empty answer. logprobs: how many
+    alternatives to tell for each token, besides itself; with echo also for the prompt's. skip_special_tokens: unless it is false,
+    the model's special tokens are no part of the answer's text.
     """
 
     model: str
-    prompt: Inputs
+    prompt: Inputs | None
     max_tokens: TokenLimit | None = None
     n: Answers | None = None
     best_of: Annotated[int, msgspec.Meta(ge=1)] | None = None
@@ -49,9 +51,9 @@ class CompletionRequest(FormatRequest, frozen=True, kw_only=True):
 def completion_jobs(asked: CompletionRequest, max_prompts: int) -> list[GenerateJob]:
     """One job per prompt, in the prompts' order. Raises InvalidInput naming the field."""
     _refuse_unsupported(asked)
-    prompts = split_inputs(asked.prompt, max_prompts, "prompt")
+    prompts = ("",) if asked.prompt is None else split_inputs(asked.prompt, max_prompts, "prompt")
     shaping, stop, form = sampling(asked), stops(asked.stop), answer_format(asked)
-    limit = max_tokens(asked.max_tokens, "max_tokens", default=DEFAULT_MAX_TOKENS)
+    limit = 0 if asked.max_tokens == 0 else max_tokens(asked.max_tokens, "max_tokens", DEFAULT_MAX_TOKENS)
     return [
         GenerateJob(
             model=asked.model,
@@ -61,6 +63,7 @@ def completion_jobs(asked: CompletionRequest, max_prompts: int) -> list[Generate
             max_tokens=limit,
             stop=stop,
             logprobs=asked.logprobs,
+            prompt_logprobs=asked.logprobs if asked.echo else None,
             format=form,
             stream=bool(asked.stream),
             skip_special_tokens=asked.skip_special_tokens is not False,
@@ -72,12 +75,11 @@ def completion_jobs(asked: CompletionRequest, max_prompts: int) -> list[Generate
 
 def _refuse_unsupported(asked: CompletionRequest) -> None:
     refuse_truncation(asked.truncate_prompt_tokens)
+    check_stream_options(asked.stream_options, asked.stream)
     if asked.suffix:
         raise InvalidInput("suffix: text is only continued, not filled in.", param="suffix")
     if asked.best_of is not None and asked.best_of != (asked.n or 1):
         raise InvalidInput("best_of must equal n: every answer is returned.", param="best_of")
-    if asked.echo and asked.logprobs is not None:
-        raise InvalidInput("logprobs are of the answer alone: not together with echo.", param="logprobs")
 
 
 class CompletionChoice(msgspec.Struct, frozen=True, kw_only=True):
@@ -94,6 +96,7 @@ class CompletionReply(msgspec.Struct, frozen=True, kw_only=True):
     model: str
     choices: list[CompletionChoice]
     usage: Usage
+    system_fingerprint: str | None = None
 
 
 def encode_completion(results: Sequence[Result], *, job_id: str, model: str, created: int) -> bytes:
@@ -103,17 +106,20 @@ def encode_completion(results: Sequence[Result], *, job_id: str, model: str, cre
     """
     tally = Tally()
     answers: list[Choice] = []
+    digest = ""
     for index, result in enumerate(results):
         if not isinstance(result, GenerateResult):
             raise InternalError
         tally.add_result(index, result)
         answers += result.choices
+        digest = digest or result.digest
     reply = CompletionReply(
         id=COMPLETION_PREFIX + job_id,
         created=created,
         model=model,
         choices=list(itertools.starmap(_choice, enumerate(answers))),
         usage=tally.usage(),
+        system_fingerprint=system_fingerprint(digest),
     )
     return msgspec.json.encode(reply)
 
@@ -122,6 +128,6 @@ def _choice(index: int, choice: Choice) -> CompletionChoice:
     return CompletionChoice(
         text=choice.text,
         index=index,
-        logprobs=completion_logprobs(choice.logprobs)[0] if choice.logprobs else None,
+        logprobs=LogprobsWriter().write(choice.prompt_logprobs, choice.logprobs),
         finish_reason=choice.finish_reason,
     )

@@ -24,9 +24,7 @@ TOP = 3
 
 @pytest.fixture(scope="module")
 def runner() -> GenerateRunner:
-    return loaded(
-        GenerateRunner("tiny-chat", ModelFiles(TINY_CHAT), slots=16, prefix_cache_bytes=1 << 24)
-    )
+    return loaded(GenerateRunner("tiny-chat", ModelFiles(TINY_CHAT), slots=16, prefix_cache_bytes=1 << 24))
 
 
 @pytest.fixture(scope="module")
@@ -145,7 +143,9 @@ def test_scores_that_make_too_large_an_event_are_refused(runner: GenerateRunner)
 
 
 def test_special_tokens_that_the_text_has_not_are_hidden(runner: GenerateRunner):
-    told = write(runner, GenerateJob("m", Prompt("Hi <|im_end|>"), echo=True, max_tokens=0, prompt_logprobs=0))
+    told = write(
+        runner, GenerateJob("m", Prompt("Hi <|im_end|>"), echo=True, max_tokens=0, prompt_logprobs=0)
+    )
     assert [(token.text, token.hidden) for token in told.prompt_logprobs][-1] == ("<|im_end|>", False)
     assert "".join(token.text for token in told.prompt_logprobs if not token.hidden) == told.text
 

@@ -5,11 +5,12 @@ from typing import Any
 import httpx
 import pytest
 
+from api.replies.fingerprint import system_fingerprint
 from jobs.embed import EmbedResult
 from jobs.errors import InternalError, NoWorker, Overloaded
 from jobs.generate import Choice, GenerateResult, ScoredToken, TokenLogprobs
 from tests.support.chat_requests import CHAT, HELLO, chat
-from tests.support.memory_generation import CHAT_MODEL, THOUGHT
+from tests.support.memory_generation import CHAT_MODEL, DIGEST, THOUGHT
 from tests.support.memory_queue import MODEL, MemoryQueue
 from tests.unit.api.conftest import Connect
 
@@ -39,6 +40,7 @@ async def test_a_reply_is_exactly_openais(chat_client: httpx.AsyncClient):
             "total_tokens": 8,
             "prompt_tokens_details": {"cached_tokens": 2},
         },
+        "system_fingerprint": system_fingerprint(DIGEST),
     }
 
 

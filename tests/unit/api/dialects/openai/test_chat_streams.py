@@ -7,6 +7,7 @@ import httpx
 import pytest
 from fastapi import FastAPI
 
+from api.replies.fingerprint import system_fingerprint
 from jobs.errors import (
     InputTooLong,
     JobError,
@@ -29,7 +30,7 @@ from tests.support.chat_requests import (
     said,
     sent_events,
 )
-from tests.support.memory_generation import CHAT_MODEL, THOUGHT
+from tests.support.memory_generation import CHAT_MODEL, DIGEST, THOUGHT
 from tests.support.memory_queue import MemoryQueue
 from tests.support.waiting import turns, within
 from tests.unit.api.conftest import Connect
@@ -42,6 +43,7 @@ def word(text: str, choice: int = 0) -> Piece:
 
 
 END = Piece(finish_reason="stop")
+FIRST = {"role": "assistant", "content": "", "refusal": None}
 
 
 async def streamed(
@@ -62,7 +64,8 @@ async def test_a_stream_is_exactly_openais(chat_client: httpx.AsyncClient):
     assert reply.headers["cache-control"] == "no-cache"
     *events, done = sent_events(reply.text)
     assert done == Sent(None, "[DONE]")
-    head = {key: events[0].data[key] for key in ("id", "created")}
+    head = {key: events[0].data[key] for key in ("id", "created", "system_fingerprint")}
+    assert head["system_fingerprint"] == system_fingerprint(DIGEST)
     assert head["id"] == f"chatcmpl-{reply.headers['x-job-id']}"
     assert head["created"] > 1_700_000_000
 
@@ -71,7 +74,8 @@ async def test_a_stream_is_exactly_openais(chat_client: httpx.AsyncClient):
         return {**head, "object": "chat.completion.chunk", "model": CHAT_MODEL.id, "choices": [choice]}
 
     assert events == [
-        Sent(1, chunk({"role": "assistant", "content": "one"})),
+        Sent(None, chunk(FIRST)),
+        Sent(1, chunk({"content": "one"})),
         Sent(2, chunk({"content": " two"})),
         Sent(3, chunk({"content": " three"})),
         Sent(4, chunk({}, "stop")),
@@ -101,8 +105,8 @@ async def test_each_choice_begins_with_its_role_and_ends_with_its_reason(chat_cl
     events = sent_events((await chat(chat_client, stream=True, n=3)).text)
     for choice in range(3):
         first, *middle, last = deltas(events, choice)
-        assert first == {"role": "assistant", "content": "one"}
-        assert middle == [{"content": " two"}, {"content": " three"}]
+        assert first == FIRST
+        assert middle == [{"content": "one"}, {"content": " two"}, {"content": " three"}]
         assert last == {}
 
 
@@ -113,7 +117,7 @@ async def test_pieces_that_came_together_share_a_write_and_only_the_last_is_numb
     script.script.put_nowait(said(word("a", 0), word("b", 1)))
     assert (await caller.message())["status"] == 200
     events = sent_events((await caller.body()).decode())
-    assert [event.id for event in events] == [None, 1]
+    assert [event.id for event in events] == [None, None, None, 1]
     script.script.put_nowait(said(word(" c", 0), Piece(1, " d", tokens=(1,), finish_reason="length")))
     events = sent_events((await caller.body()).decode())
     assert [event.id for event in events] == [None, None, 2]
@@ -128,7 +132,7 @@ async def test_events_that_are_there_together_share_a_write(script: ScriptedQueu
         script.script.put_nowait(said(word(text)))
     caller = Caller(app, "POST", "/v1/chat/completions", STREAM)
     await caller.message()
-    assert [event.id for event in sent_events((await caller.body()).decode())] == [1, 2, 3]
+    assert [event.id for event in sent_events((await caller.body()).decode())] == [None, 1, 2, 3]
     script.script.put_nowait(None)
     await caller.ended()
 
@@ -146,14 +150,14 @@ async def test_nothing_is_sent_before_the_first_event(script: ScriptedQueue, app
 
 async def test_reasoning_and_answer_are_apart(chat_client: httpx.AsyncClient):
     events = sent_events((await chat(chat_client, stream=True, enable_thinking=True)).text)
-    assert deltas(events)[:2] == [{"role": "assistant", "reasoning_content": THOUGHT}, {"content": "one"}]
+    assert deltas(events)[:3] == [FIRST, {"reasoning_content": THOUGHT}, {"content": "one"}]
 
 
 async def test_reasoning_may_end_where_the_answer_begins(script: ScriptedQueue, app: FastAPI):
     events = await streamed(
         script, app, said(Piece(text="so", reasoning="hm", tokens=(1, 2))), said(END), None
     )
-    assert deltas(events)[0] == {"role": "assistant", "reasoning_content": "hm", "content": "so"}
+    assert deltas(events)[:2] == [FIRST, {"reasoning_content": "hm", "content": "so"}]
 
 
 async def test_calls_are_numbered_through_the_choice(script: ScriptedQueue, app: FastAPI):
@@ -161,11 +165,9 @@ async def test_calls_are_numbered_through_the_choice(script: ScriptedQueue, app:
     end = Piece(finish_reason="tool_calls")
     events = await streamed(script, app, said(one), said(two), said(end), None)
     function = {"name": "look", "arguments": '{"n":1}'}
-    first, second, last = deltas(events)
-    assert first == {
-        "role": "assistant",
-        "tool_calls": [{"index": 0, "id": "c0", "type": "function", "function": function}],
-    }
+    role, first, second, last = deltas(events)
+    assert role == {**FIRST, "content": None}
+    assert first == {"tool_calls": [{"index": 0, "id": "c0", "type": "function", "function": function}]}
     assert second == {"tool_calls": [{"index": 1, "id": "c1", "type": "function", "function": function}]}
     assert last == {}
     assert chunks_of(events)[-1]["choices"][0]["finish_reason"] == "tool_calls"
@@ -176,7 +178,7 @@ async def test_withheld_tokens_count_though_nothing_is_sent(script: ScriptedQueu
     events = await streamed(
         script, app, said(word("a")), said(withheld), said(END), None, stream_options={"include_usage": True}
     )
-    assert [event.id for event in events] == [1, 3, None, None]
+    assert [event.id for event in events] == [None, 1, 3, None, None]
     assert chunks_of(events)[-1]["usage"]["completion_tokens"] == 4
 
 
@@ -185,7 +187,7 @@ async def test_logprobs_come_with_the_text_of_their_tokens(script: ScriptedQueue
     part = Piece(tokens=(1,), logprobs=(TokenLogprobs(chance, (chance,)),))
     events = await streamed(script, app, said(word("a")), said(part), said(END), None, logprobs=True)
     token = {"token": "", "logprob": -0.25, "bytes": [195]}
-    choice = chunks_of(events)[1]["choices"][0]
+    choice = chunks_of(events)[2]["choices"][0]
     assert choice["delta"] == {"content": ""}
     assert choice["logprobs"] == {"content": [{**token, "top_logprobs": [token]}], "refusal": None}
 
@@ -193,7 +195,34 @@ async def test_logprobs_come_with_the_text_of_their_tokens(script: ScriptedQueue
 async def test_text_of_any_kind_arrives_as_it_is(script: ScriptedQueue, app: FastAPI):
     text = 'a\n\ndata: [DONE]\r\n"\\\u2028\x00é🙂'
     events = await streamed(script, app, said(word(text)), said(word(text)), said(END), None)
-    assert [delta.get("content") for delta in deltas(events)] == [text, text, None]
+    assert [delta.get("content") for delta in deltas(events)] == ["", text, text, None]
+
+
+async def test_what_is_withheld_at_the_beginning_may_become_a_call(script: ScriptedQueue, app: FastAPI):
+    call = Piece(tokens=(1,), tool_calls=(ToolCall("c", "look", "{}"),), finish_reason="tool_calls")
+    events = await streamed(script, app, said(Piece(tokens=(1, 2))), said(call), None)
+    assert deltas(events)[0] == {**FIRST, "content": None}
+
+
+async def test_an_answer_without_a_word_has_its_role(script: ScriptedQueue, app: FastAPI):
+    assert deltas(await streamed(script, app, said(END), None)) == [FIRST, {}]
+
+
+async def test_an_end_marker_is_no_token_of_the_answer(script: ScriptedQueue, app: FastAPI):
+    chance = ScoredToken("<end>", b"<end>", -0.25)
+    end = Piece(tokens=(1,), logprobs=(TokenLogprobs(chance, hidden=True, ends=True),), finish_reason="stop")
+    events = await streamed(script, app, said(word("a")), said(end), None, logprobs=True)
+    assert deltas(events) == [FIRST, {"content": "a"}, {}]
+
+
+@pytest.mark.parametrize("path", ["/v1/chat/completions", "/v1/completions"])
+@pytest.mark.parametrize("stream", [False, None])
+async def test_options_of_a_stream_need_one(chat_client: httpx.AsyncClient, path: str, stream: bool | None):
+    body = {**CHAT, "prompt": "a", "stream": stream, "stream_options": {"include_usage": True}}
+    reply = await chat_client.post(path, json=body)
+    assert (reply.status_code, reply.json()["error"]["param"]) == (400, "stream_options")
+    body["stream_options"] = None
+    assert (await chat_client.post(path, json=body)).status_code == 200
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ import httpx
 import pytest
 
 from api.app import create_app
+from api.replies.fingerprint import system_fingerprint
 from jobs.errors import InputTooLong, JobError, Overloaded
 from jobs.generate import (
     Choice,
@@ -30,7 +31,7 @@ from tests.support.chat_requests import (
     prompts,
     sent_events,
 )
-from tests.support.memory_generation import CHAT_MODEL
+from tests.support.memory_generation import CHAT_MODEL, DIGEST
 from tests.support.memory_queue import MODEL, MemoryQueue
 from tests.unit.api.conftest import Connect
 
@@ -60,6 +61,7 @@ async def test_a_reply_is_exactly_openais(chat_client: httpx.AsyncClient):
             "total_tokens": 6,
             "prompt_tokens_details": {"cached_tokens": 0},
         },
+        "system_fingerprint": system_fingerprint(DIGEST),
     }
 
 
@@ -122,7 +124,8 @@ async def test_a_stream_is_exactly_openais(chat_client: httpx.AsyncClient):
     reply = await complete(chat_client, prompt="a b", stream=True)
     assert reply.headers["content-type"] == "text/event-stream"
     *events, done = sent_events(reply.text)
-    head = {key: events[0].data[key] for key in ("id", "created")}
+    head = {key: events[0].data[key] for key in ("id", "created", "system_fingerprint")}
+    assert head["system_fingerprint"] == system_fingerprint(DIGEST)
     assert head["id"] == f"cmpl-{reply.headers['x-job-id']}"
 
     def chunk(text: str, reason: str | None = None) -> dict[str, Any]:
@@ -147,6 +150,57 @@ async def test_logprobs_have_the_old_shape(chat_client: httpx.AsyncClient):
         "top_logprobs": [{"é": -0.5, "é?": -1.5}, {" b": -0.5, " b?": -1.5}],
         "text_offset": [0, 1],
     }
+
+
+async def test_a_token_that_is_none_of_the_alternatives_is_told_with_them(chat_client: httpx.AsyncClient):
+    [choice] = (await complete(chat_client, prompt="a b", logprobs=0)).json()["choices"]
+    assert choice["logprobs"]["top_logprobs"] == [{"a": -0.5}, {" b": -0.5}]
+
+
+@pytest.mark.parametrize("stream", [False, True])
+@pytest.mark.parametrize("max_tokens", [0, 1])
+async def test_an_echo_tells_the_prompts_logprobs(
+    chat_client: httpx.AsyncClient, stream: bool, max_tokens: int
+):
+    fields = {"prompt": "é b", "echo": True, "logprobs": 1, "max_tokens": max_tokens, "stream": stream}
+    reply = await complete(chat_client, **fields)
+    found: dict[str, list[Any]] = {}
+    for body in chunks_of(sent_events(reply.text)) if stream else [reply.json()]:
+        for name, values in (body["choices"][0]["logprobs"] or {}).items():
+            found[name] = found.get(name, []) + values
+    answer = {"é": -0.5}
+    assert found == {
+        "tokens": ["é", " b", *list(answer)[:max_tokens]],
+        "token_logprobs": [None, -0.5, *[-0.5][:max_tokens]],
+        "top_logprobs": [None, {" b!!": -0.25, " b": -0.5}, *[answer][:max_tokens]],
+        "text_offset": [0, 1, *[3][:max_tokens]],
+    }
+    assert texts(reply) == {0: "é b" + "é" * max_tokens}
+
+
+async def test_an_empty_answer_costs_its_prompt(chat_client: httpx.AsyncClient):
+    reply = (await complete(chat_client, prompt="a b", max_tokens=0)).json()
+    assert reply["choices"] == [{"text": "", "index": 0, "logprobs": None, "finish_reason": "length"}]
+    assert (reply["usage"]["prompt_tokens"], reply["usage"]["completion_tokens"]) == (2, 0)
+
+
+async def test_no_prompt_is_the_beginning_of_a_document(
+    chat_client: httpx.AsyncClient, generator: MemoryQueue
+):
+    await complete(chat_client, prompt=None)
+    assert prompts(generator) == [""]
+
+
+async def test_characters_of_several_tokens_count_once(connect: Connect):
+    class Smiling(MemoryQueue):
+        async def wait(self, job_id: str, timeout_s: float):
+            raw = [b"a", *("🙂".encode()[n : n + 1] for n in range(4)), b"b"]
+            tokens = [ScoredToken(each.decode(errors="replace"), each, -0.5) for each in raw]
+            chances = tuple(TokenLogprobs(token) for token in tokens)
+            return GenerateResult((Choice("a🙂b", "stop", 6, logprobs=chances),), 1)
+
+    [choice] = (await complete(connect(Smiling(models=(CHAT_MODEL,))), logprobs=0)).json()["choices"]
+    assert choice["logprobs"]["text_offset"] == [0, 1, 1, 1, 1, 2]
 
 
 async def test_a_hidden_token_has_no_characters_of_the_text(connect: Connect):
@@ -193,14 +247,13 @@ async def test_parts_of_a_character_are_named_by_their_bytes(connect: Connect):
         ({"prompt": []}, "prompt", "empty"),
         ({"prompt": ["a", 1]}, "prompt", "mixes"),
         ({"prompt": [-1]}, "prompt", ">= 0"),
-        ({"prompt": None}, "prompt", "prompt: "),
+        ({"prompt": {}}, "prompt", "prompt: "),
         ({"suffix": "end"}, "suffix", "not filled in"),
         ({"best_of": 3}, "best_of", "must equal n"),
         ({"n": 2, "best_of": 1}, "best_of", "must equal n"),
         ({"logprobs": 6}, "logprobs", "<= 5"),
         ({"logprobs": True}, "logprobs", "`bool`"),
-        ({"logprobs": 1, "echo": True}, "logprobs", "echo"),
-        ({"max_tokens": 0}, "max_tokens", "-1 sets no limit"),
+        ({"max_tokens": -2}, "max_tokens", ">= -1"),
         ({"truncate_prompt_tokens": 7}, "truncate_prompt_tokens", "never cut"),
         ({"temperature": 3}, "temperature", "<= 2"),
         ({"model": MODEL.id}, "model", "/v1/embeddings"),
