@@ -119,6 +119,14 @@ class Settings(BaseSettings):
         ge=1024**2,
         description="Memory of Redis for pages on their way to workers, where there is no folder; ingest waits above.",
     )
+    stored_chat_bytes: int = Field(
+        default=64 * 1024**2,
+        ge=1024**2,
+        description="Memory of Redis for chats with store = true, compressed; more are answered 400.",
+    )
+    stored_chat_ttl_s: int = Field(
+        default=30 * 86_400, ge=1, description="How long such a chat is kept; OpenAI's own time."
+    )
     max_body_bytes: int = Field(
         default=32 * 1024 * 1024, ge=1024, description="Largest request body; 2,048 long texts fit."
     )

@@ -3,6 +3,7 @@
 from collections.abc import AsyncGenerator
 from typing import Protocol
 
+from jobs.chats.store import ChatStore
 from jobs.generate import Pieces
 from jobs.job import Job, JobPage, JobView, Lane, Result, SubmitOptions, Ticket
 from jobs.models import ModelInfo
@@ -11,6 +12,11 @@ from jobs.stats import QueueStats
 
 class Queue(Protocol):
     """Every method but `start` and `aclose` raises QueueUnavailable while Redis is away."""
+
+    @property
+    def chats(self) -> ChatStore:
+        """Chats that are kept after their answer."""
+        ...
 
     async def start(self) -> None:
         """Before everything else. Redis may be away."""

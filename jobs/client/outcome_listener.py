@@ -13,7 +13,7 @@ import redis.asyncio
 from redis.exceptions import RedisError, ResponseError
 
 from jobs.client.stream_reader import SAFETY_POLL_S, StreamReader, parse_event
-from jobs.errors import ServerStopping
+from jobs.errors import ResultTimeout, ServerStopping
 from jobs.job import ENDED
 from jobs.process.cancelling import cancel_and_wait
 from jobs.store import keys
@@ -29,6 +29,12 @@ JobOutcome = tuple[str, bytes | None]
 
 _ENDED_BYTES = frozenset(status.encode() for status in ENDED)
 _decode = msgspec.msgpack.Decoder(list[tuple[str, str, bytes]]).decode
+
+
+def expire(future: asyncio.Future[JobOutcome]) -> None:
+    """The time of whoever waits is over."""
+    if not future.done():
+        future.set_exception(ResultTimeout())
 
 
 class OutcomeListener:

@@ -13,10 +13,11 @@ import redis.asyncio
 from redis.exceptions import RedisError, ResponseError
 
 from jobs.blobs.of_job import blobs_of
+from jobs.chats.redis import ChatLimits, RedisChats
 from jobs.client.admit_batcher import AdmitBatcher
 from jobs.client.fingerprint import fingerprint
 from jobs.client.inspector import QueueInspector
-from jobs.client.outcome_listener import MISSING, JobOutcome, OutcomeListener
+from jobs.client.outcome_listener import MISSING, JobOutcome, OutcomeListener, expire
 from jobs.client.refusal import Refusal
 from jobs.client.result_reader import ResultReader
 from jobs.client.stream_reader import MOST_HELD, TokenEvent, follow_stream
@@ -26,7 +27,6 @@ from jobs.errors import (
     InvalidInput,
     JobCanceled,
     QueueUnavailable,
-    ResultTimeout,
     UnknownJob,
 )
 from jobs.generate import Pieces
@@ -46,11 +46,6 @@ from jobs.store.servers.disk import DiskWait
 log = logging.getLogger(__name__)
 
 _CANCELED = msgspec.msgpack.encode(JobCanceled().failure())
-
-
-def _expire(future: asyncio.Future[JobOutcome]) -> None:
-    if not future.done():
-        future.set_exception(ResultTimeout())
 
 
 class JobQueue:
@@ -86,6 +81,8 @@ class JobQueue:
         self._refusal = Refusal(self._inspector, most_bytes=settings.queue_bytes)
         self._cancel = redis.register_script(script("cancel"))
         self._attach = redis.register_script(script("attach"))
+        limits = ChatLimits(settings.stored_chat_bytes, settings.stored_chat_ttl_s)
+        self.chats = RedisChats(redis, limits, self._reaching_redis)
         self._expected: dict[str, asyncio.Future[JobOutcome]] = {}
         self._models: dict[str, str] = {}  # by the ids of jobs that are about to be waited for
 
@@ -145,7 +142,7 @@ class JobQueue:
         future = self._expected.pop(job_id, None)
         is_expected = future is not None
         future = future or self._outcomes.expect(job_id)
-        timer = asyncio.get_running_loop().call_later(timeout_s, _expire, future)
+        timer = asyncio.get_running_loop().call_later(timeout_s, expire, future)
         if (model := self._models.pop(job_id, None)) is not None:
             self._watch.guard(future, model, self._settings.worker_wait_s)
         try:

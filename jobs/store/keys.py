@@ -16,6 +16,8 @@ STARTING = "mlxq:starting"
 FOLLOWUPS = "mlxq:followups"
 FOLLOWUP_TRIES = "mlxq:followup_tries"
 """How often each of them has been tried."""
+CHATS = "mlxq:chats"
+"""The ids of stored chats, in the order of their time."""
 QUEUES = "rq:queues"
 WORKERS = "rq:workers"
 SUSPENDED = "rq:suspended"
@@ -130,6 +132,11 @@ def page_blob(digest: str) -> str:
 def stream(job_id: str) -> str:
     """The log of a streaming generation: one entry `<number>-0` per event."""
     return f"mlxq:stream:{job_id}"
+
+
+def chat(chat_id: str) -> str:
+    """A stored chat: a hash (jobs.chats.redis)."""
+    return f"mlxq:chat:{chat_id}"
 
 
 def idempotency(key: str) -> str:

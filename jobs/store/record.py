@@ -313,6 +313,11 @@ def new_id() -> str:
     return f"{int(time.time() * 1000):0{_ID_TIME_DIGITS}x}{secrets.token_hex(10)}"
 
 
+def id_of_time(at: float) -> str:
+    """What is less than all ids that `new_id` made since then. at: seconds since the epoch."""
+    return f"{int(at * 1000):0{_ID_TIME_DIGITS}x}"
+
+
 def place(job_id: str) -> str:
     """What an id sorts by in lists of jobs: by its time. Ids from elsewhere are before all others."""
     return job_id if _OUR_ID.fullmatch(job_id) else f"/{job_id}"

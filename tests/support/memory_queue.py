@@ -28,6 +28,7 @@ from jobs.job import TASK_OF, Job, JobPage, JobView, Lane, Result, SubmitOptions
 from jobs.models import LoadedModel, ModelInfo, model_for
 from jobs.rerank import RerankJob
 from jobs.stats import LaneStats, QueueStats, WorkerStats
+from tests.support.memory_chats import MemoryChats
 from tests.support.memory_generation import memory_answer, memory_events
 from tests.support.memory_rerank import memory_ranking
 
@@ -142,6 +143,7 @@ class MemoryQueue:
         self.loaded = {info.id: LoadedModel(info.id, 0, None) for info in models}
         self.failure = failure
         self.limit = limit
+        self.chats = MemoryChats()
         self.running = False
         self.submitted: list[tuple[Job, SubmitOptions]] = []
         self.canceled: list[str] = []

@@ -29,8 +29,8 @@ class CompletionRequest(FormatRequest, frozen=True, kw_only=True):
     """The body of POST /v1/completions. Fields it does not name are ignored, as OpenAI's clients may send any.
 
     prompt: null is an empty one, as a document begins. max_tokens: 0 is an empty answer. logprobs: how many
-    alternatives to tell for each token, besides itself; with echo also for the prompt's. skip_special_tokens: unless it is false,
-    the model's special tokens are no part of the answer's text.
+    alternatives to tell for each token, besides itself; with echo also for the prompt's. skip_special_tokens: unless it
+    is false, the model's special tokens are no part of the answer's text.
     """
 
     model: str

@@ -67,6 +67,17 @@ local function forget_blob(digest)
   redis.call('UNLINK', 'mlxq:page:' .. digest)
 end
 
+-- A stored chat and what it counts for.
+local function forget_chat(id)
+  local bytes = tonumber(sure('HGET', 'mlxq:chat_bytes', id) or '')
+  if bytes then
+    sure('HINCRBY', 'mlxq:chat_bytes', 'all', -bytes)
+    sure('HDEL', 'mlxq:chat_bytes', id)
+  end
+  sure('ZREM', 'mlxq:chats', id)
+  redis.call('UNLINK', 'mlxq:chat:' .. id)
+end
+
 -- One marker per queue says "there is work"; a worker that pops it claims, and puts it back if work is left.
 local function wake(queue)
   local key = 'mlxq:wake:' .. queue

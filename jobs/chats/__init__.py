@@ -1,0 +1,1 @@
+"""Chats that are kept after their answer, until they are deleted or too old."""
