@@ -28,6 +28,7 @@ from api.dialects.ollama.chat import OLLAMA_ERRORS
 from api.dialects.ollama.routes import Ollama
 from api.dialects.openai.chat_routes import OpenAIChat
 from api.dialects.openai.routes import OpenAI
+from api.dialects.openai.stored_chats import StoredChats
 from api.dialects.openai.vector_stores import VectorStores
 from api.dialects.plain_rerank import PlainRerank
 from api.dialects.tei.routes import Tei
@@ -50,6 +51,7 @@ from jobs.settings import Settings
 _DIALECTS = (
     OpenAI,
     OpenAIChat,
+    StoredChats,
     V1Rerank,
     Cohere,
     PlainRerank,

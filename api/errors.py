@@ -14,6 +14,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
 from jobs import errors
+from jobs.chats.chat import UnknownChat
 from jobs.search.errors import (
     CollectionBusy,
     DocumentGone,
@@ -31,6 +32,7 @@ _STATUS: dict[type[errors.JobError], int] = {
     errors.InvalidInput: 400,
     errors.UnknownModel: 404,
     errors.UnknownJob: 404,
+    UnknownChat: 404,
     UnknownCollection: 404,
     UnknownDocument: 404,
     errors.IdempotencyConflict: 409,

@@ -5,7 +5,7 @@ import re
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 _SLASHES = re.compile("//+")
-_WITHOUT_V1 = re.compile(r"/(?:chat/completions|completions|embeddings|models(?:/.*)?|score)\Z")
+_WITHOUT_V1 = re.compile(r"/(?:chat/completions(?:/.*)?|completions|embeddings|models(?:/.*)?|score)\Z")
 """Paths that vLLM, infinity and llama.cpp have without /v1, too, and whose clients are given such an address."""
 
 

@@ -71,6 +71,8 @@ class Prompt(msgspec.Struct, frozen=True, tag="prompt"):
     """Text, or token ids of the model's own tokenizer."""
     images: tuple[bytes, ...] = ()
     """Encoded."""
+    suffix: str | None = None
+    """What is to follow: the model fills in between. Only with a text, and for models with tokens for it."""
 
 
 class Sampling(msgspec.Struct, frozen=True, omit_defaults=True):

@@ -29,7 +29,9 @@ class ModelInfo(msgspec.Struct, frozen=True):
     prompts: tuple[str, ...] = ()
     """Names that `prompt_name` may take."""
     abilities: tuple[str, ...] = ()
-    """Of a generator: vision, tools, reasoning. Of an embedder: vision, multi_vector. Of a reranker: vision."""
+    """Of a generator: vision, tools, reasoning, insert (it fills in the middle). Of an embedder: vision, multi_vector.
+    Of a reranker: vision.
+    """
     hub_name: str = ""
     """ORGANISATION/NAME on Hugging Face. Empty: not known."""
     digest: str = ""

@@ -1,6 +1,7 @@
 """What the endpoints of every dialect are made of: their context, and the way of a request."""
 
 import abc
+import functools
 from collections.abc import Awaitable, Callable, Sequence
 from typing import NamedTuple, Protocol, TypeVar
 
@@ -106,12 +107,17 @@ class Dialect(abc.ABC):
         jobs: Sequence[GenerateJob],
         terms: Terms,
         writer: Callable[[EventStream], StreamDialect],
+        on_end: Callable[[EventStream], Awaitable[None]] | None = None,
     ) -> Response:
-        """Does streaming jobs and writes their events as they come. Raises what `open_stream` raises."""
+        """Does streaming jobs and writes their events as they come. Raises what `open_stream` raises.
+
+        on_end: is awaited behind the last event; an error in it is the stream's.
+        """
         stream = await open_stream(self.context.queue, request, jobs, terms)
         if isinstance(stream, Accepted):
             return await self.context.accepted_response(stream)
-        return StreamResponse(stream, writer(stream))
+        ended = None if on_end is None else functools.partial(on_end, stream)
+        return StreamResponse(stream, writer(stream), on_end=ended)
 
 
 def json_response(body: bytes) -> Response:

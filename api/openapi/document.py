@@ -29,6 +29,10 @@ _PATH_PARAMETERS: dict[str, dict[str, Any]] = {
         "description": "The id of a job.",
         "schema": {"type": "string", "pattern": "^[A-Za-z0-9_-]{1,64}$"},
     },
+    "completion_id": {
+        "description": "The id of a stored chat.",
+        "schema": {"type": "string", "pattern": "^chatcmpl-[A-Za-z0-9_-]{1,64}$"},
+    },
     "model_id": {
         "description": "The id of a model; slashes in it may be sent as they are.",
         "schema": {"type": "string", "minLength": 1},

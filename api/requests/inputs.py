@@ -75,8 +75,8 @@ async def check_ids(queue: Queue, model: str, inputs: Sequence[object], field: s
                     info.id == model and info.is_announced and count > 2 * info.max_tokens
                 ):  # special ones do not count
                     raise InputTooLong(
-                        f"Input {index}: {count} tokens, and the model reads at most {info.max_tokens}. "
-                        'Shorten it, or set `truncate` to "end" or "start".',
+                        f"Input {index}: {count} tokens. This model's maximum context length is {info.max_tokens} "
+                        'tokens. Shorten it, or set `truncate` to "end" or "start".',
                         param=field,
                     )
 

@@ -153,7 +153,7 @@ def test_errors_are_texts(client: ollama.Client, stream: bool):
     assert unknown.value.status_code == 404
     assert "none" in unknown.value.error
     with pytest.raises(ollama.ResponseError) as refused:
-        list(client.generate(CHAT_MODEL.id, "one", suffix="end", stream=stream))
+        list(client.generate(CHAT_MODEL.id, "one", suffix="end", raw=True, stream=stream))
     assert refused.value.status_code == 400
     assert refused.value.error.startswith("suffix")
 

@@ -13,8 +13,9 @@ from api.dialects.dialect import Dialect, json_response
 from api.dialects.jina.rerank import JinaRequest, jina_job
 from api.dialects.mlxq.job_reply import JobListReply, accepted_response, job_reply
 from api.dialects.openai.chat import ChatRequest, chat_job
-from api.dialects.openai.completion import CompletionRequest, completion_jobs
+from api.dialects.openai.completion import CompletionRequest, completion_jobs, refuse_prompt_logprobs
 from api.dialects.openai.embedding import EmbeddingRequest, embed_job
+from api.dialects.openai.storing import refuse_to_store
 from api.errors import JobAlreadyEnded
 from api.openapi.operation import ASKS, IDEMPOTENCY_KEY, SUBMITS, Operation, reading
 from api.replies.job_reply import JobReply
@@ -161,10 +162,13 @@ class Jobs(Dialect):
             reranking = decode_body(_rerank_decoder, raw)
             return await jina_job(reranking, images, settings.max_inputs)
         if asked.prompt is None:
-            return await chat_job(decode_body(_chat_decoder, raw), images)
+            chat = decode_body(_chat_decoder, raw)
+            refuse_to_store(chat)
+            return await chat_job(chat, images)
         jobs = completion_jobs(decode_body(_completion_decoder, raw), settings.max_inputs)
         if len(jobs) > 1:
             raise InvalidInput("A job takes one prompt: submit one job for each.", param="prompt")
+        refuse_prompt_logprobs(jobs)
         return jobs[0]
 
     async def retrieve_job(self, request: Request) -> Response:

@@ -103,7 +103,8 @@ async def ollama_chat_job(asked: OllamaChatRequest, source: ImageSource | None) 
 class OllamaGenerateRequest(OllamaRequest, frozen=True, kw_only=True):
     """The body of POST /api/generate. Fields it does not name are ignored. No prompt: the model is only loaded.
 
-    raw: the prompt is read as it is; otherwise the chat template makes a chat of it. images: base64.
+    raw: the prompt is read as it is; otherwise the chat template makes a chat of it. images: base64. suffix: what is to
+    follow, for models that fill in.
     """
 
     prompt: str | None = None
@@ -127,6 +128,8 @@ async def ollama_generate_job(asked: OllamaGenerateRequest, source: ImageSource 
     images = await load_images(references, source)
     if asked.raw:
         prompt = Prompt(asked.prompt or "", images=tuple(images))
+    elif asked.suffix:  # as the templates of Ollama's models have it: nothing else is read
+        prompt = Prompt(asked.prompt or "", suffix=asked.suffix)
     else:
         question = Message("user", parts_of(asked.prompt or "", iter(images), asked.images))
         system = (Message("system", (TextPart(asked.system),)),) if asked.system else ()
@@ -135,8 +138,8 @@ async def ollama_generate_job(asked: OllamaGenerateRequest, source: ImageSource 
 
 
 def _refuse_unsupported(asked: OllamaGenerateRequest) -> None:
-    if asked.suffix:
-        raise InvalidInput("suffix: text is only continued, not filled in.", param="suffix")
+    if asked.suffix and (asked.raw or asked.images):
+        raise InvalidInput("suffix: neither with a raw prompt nor with images.", param="suffix")
     if asked.template:
         raise InvalidInput(
             "template: the model's own chat template is used. Send raw = true and the prompt as it is to be read.",

@@ -17,7 +17,7 @@ _ARCHITECTURE = "mlx"
 # Ollama's own date for a model that stays until memory is needed: clients show "Forever".
 _FOREVER = f"{datetime.max.replace(tzinfo=UTC, microsecond=0):%Y-%m-%dT%H:%M:%SZ}"
 # The abilities of a generator by mlxq's names, and by Ollama's.
-_CAPABILITIES = {"tools": "tools", "vision": "vision", "reasoning": "thinking"}
+_CAPABILITIES = {"tools": "tools", "vision": "vision", "reasoning": "thinking", "insert": "insert"}
 
 
 class OllamaDetails(msgspec.Struct, frozen=True, kw_only=True):

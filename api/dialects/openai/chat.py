@@ -1,7 +1,7 @@
 """OpenAI's chat completion: the body as a job, and the whole reply."""
 
 from collections.abc import Sequence
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
 
@@ -60,7 +60,8 @@ class ChatRequest(FormatRequest, frozen=True, kw_only=True):
 
     role_mapping: prefixes of the roles, for a model without a chat template. chat_template_kwargs: variables of the
     chat template; enable_thinking and reasoning_effort are two of them by themselves. skip_special_tokens: unless it is
-    false, the model's special tokens are no part of the answer's text.
+    false, the model's special tokens are no part of the answer's text. store: the chat is kept, with its metadata
+    (api.dialects.openai.storing).
     """
 
     model: str
@@ -81,6 +82,8 @@ class ChatRequest(FormatRequest, frozen=True, kw_only=True):
     enable_thinking: bool | None = None
     reasoning_effort: str | None = None
     skip_special_tokens: bool | None = None
+    store: bool | None = None
+    metadata: Any = None
     functions: tuple[JsonObject, ...] | None = None
     modalities: tuple[str, ...] | None = None
     truncate_prompt_tokens: int | None = None
@@ -204,7 +207,7 @@ class ChatReply(msgspec.Struct, frozen=True, kw_only=True):
     system_fingerprint: str | None = None
 
 
-def encode_chat(result: Result, *, job_id: str, model: str, created: int) -> bytes:
+def encode_chat(result: Result | None, *, job_id: str, model: str, created: int) -> bytes:
     """The reply as JSON bytes. created: seconds since the epoch. Raises InternalError for another task's result."""
     if not isinstance(result, GenerateResult):
         raise InternalError

@@ -15,10 +15,14 @@ from api.dialects.openai.completion import (
     CompletionRequest,
     completion_jobs,
     encode_completion,
+    refuse_prompt_logprobs,
 )
+from api.dialects.openai.storing import storing
 from api.dialects.openai.stream_options import wants_usage
 from api.openapi.operation import Stream, work
 from api.route import add_route
+from api.work.stream import EventStream
+from jobs.job import Result
 
 CHAT_STREAM = Stream(
     "text/event-stream",
@@ -57,8 +61,20 @@ class OpenAIChat(Dialect):
     async def create_chat_completion(self, request: Request) -> Response:
         """The answer to a chat: now, as a stream, or a job's id with `Prefer: respond-async`."""
         asked, terms = await self.read(request, _chat_decoder)
+        store = await storing(asked, terms, self.context.queue.chats)
         job = await chat_job(asked, self.context.images)
         created = int(time.time())
+
+        async def write(result: Result | None, job_id: str) -> bytes:
+            reply = encode_chat(result, job_id=job_id, model=asked.model, created=created)
+            if store is not None:
+                await store.keep(job_id, reply)
+            return reply
+
+        async def store_streamed(stream: EventStream) -> None:
+            [job_id] = stream.job_ids
+            await write((await self.context.queue.view(job_id)).result, job_id)
+
         if job.stream:
             usage = wants_usage(asked.stream_options)
             return await self.respond_stream(
@@ -66,20 +82,16 @@ class OpenAIChat(Dialect):
                 [job],
                 terms,
                 lambda stream: ChatChunks(stream.job_ids[0], asked.model, created, include_usage=usage),
+                None if store is None else store_streamed,
             )
-        return await self.respond(
-            request,
-            [job],
-            terms,
-            lambda done: encode_chat(
-                done[0].result, job_id=done[0].job_id, model=asked.model, created=created
-            ),
-        )
+        return await self.respond(request, [job], terms, lambda done: write(done[0].result, done[0].job_id))
 
     async def create_completion(self, request: Request) -> Response:
         """How one or more prompts go on: now, as a stream, or a job's id with `Prefer: respond-async`."""
         asked, terms = await self.read(request, _completion_decoder)
         jobs = completion_jobs(asked, self.context.settings.max_inputs)
+        if terms.respond_async:
+            refuse_prompt_logprobs(jobs)
         created = int(time.time())
         if asked.stream:
             usage = wants_usage(asked.stream_options)

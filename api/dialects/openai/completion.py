@@ -52,12 +52,14 @@ def completion_jobs(asked: CompletionRequest, max_prompts: int) -> list[Generate
     """One job per prompt, in the prompts' order. Raises InvalidInput naming the field."""
     _refuse_unsupported(asked)
     prompts = ("",) if asked.prompt is None else split_inputs(asked.prompt, max_prompts, "prompt")
+    if asked.suffix and not all(isinstance(prompt, str) for prompt in prompts):
+        raise InvalidInput("suffix needs prompts that are texts.", param="suffix")
     shaping, stop, form = sampling(asked), stops(asked.stop), answer_format(asked)
     limit = 0 if asked.max_tokens == 0 else max_tokens(asked.max_tokens, "max_tokens", DEFAULT_MAX_TOKENS)
     return [
         GenerateJob(
             model=asked.model,
-            prompt=Prompt(prompt),
+            prompt=Prompt(prompt, suffix=asked.suffix or None),
             n=asked.n or 1,
             sampling=shaping,
             max_tokens=limit,
@@ -73,11 +75,20 @@ def completion_jobs(asked: CompletionRequest, max_prompts: int) -> list[Generate
     ]
 
 
+def refuse_prompt_logprobs(jobs: Sequence[GenerateJob]) -> None:
+    """For jobs that nobody waits for: they are shown as chats, which have no place for them. Raises InvalidInput."""
+    if any(job.prompt_logprobs is not None for job in jobs):
+        raise InvalidInput(
+            "logprobs of an echo are told to a caller who waits. Leave out echo, or wait for the answer.",
+            param="logprobs",
+        )
+
+
 def _refuse_unsupported(asked: CompletionRequest) -> None:
     refuse_truncation(asked.truncate_prompt_tokens)
     check_stream_options(asked.stream_options, asked.stream)
-    if asked.suffix:
-        raise InvalidInput("suffix: text is only continued, not filled in.", param="suffix")
+    if asked.suffix and asked.echo:
+        raise InvalidInput("suffix: not together with echo.", param="suffix")
     if asked.best_of is not None and asked.best_of != (asked.n or 1):
         raise InvalidInput("best_of must equal n: every answer is returned.", param="best_of")
 

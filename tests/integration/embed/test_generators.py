@@ -204,7 +204,7 @@ def test_bad_job_is_refused(
     [
         ((ImagePart(b"no image"),), "in no format"),
         ((ImagePart(png(0)), TextPart("<|image_pad|>")), r"holds <\|image_pad\|>"),
-        ((ImagePart(png(0)), TextPart("fox " * 600)), "reads at most 512"),
+        ((ImagePart(png(0)), TextPart("fox " * 600)), "maximum context length is 512 tokens"),
     ],
 )
 def test_bad_image_is_refused(vision_runner: EmbedRunner, parts: tuple[Any, ...], words: str):

@@ -100,7 +100,7 @@ def test_jobs_are_prepared_together_and_fail_alone(bert: EmbedRunner):
 @pytest.mark.parametrize(
     ("inputs", "message"),
     [
-        (("fox", "fox " * 200), r"Input 1: 202 tokens, and the model reads at most 96"),
+        (("fox", "fox " * 200), r"Input 1: 202 tokens. This model's maximum context length is 96 tokens"),
         (("fox", ()), r"Input 1: the list of token ids is empty"),
         (((1, 999_999),), r"Input 0: a token id is outside the model's vocabulary"),
         ((), r"no input"),

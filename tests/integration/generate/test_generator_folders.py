@@ -190,7 +190,7 @@ def test_no_more_is_read_than_fits_one_pass(tmp_path: Path, name: str, limit: in
     long = tuple([5] * 9000)
     [error] = runner.prepare([EmbedJob("m", (long,))])
     assert isinstance(error, InputTooLong)
-    assert "reads at most 8192" in error.message
+    assert "maximum context length is 8192 tokens" in error.message
     [item] = items_of(runner, EmbedJob("m", (long,), truncate="end"))
     assert item.length == 8192
 

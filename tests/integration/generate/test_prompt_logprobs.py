@@ -150,5 +150,12 @@ def test_special_tokens_that_the_text_has_not_are_hidden(runner: GenerateRunner)
     assert "".join(token.text for token in told.prompt_logprobs if not token.hidden) == told.text
 
 
+def test_a_model_that_fills_nothing_in_refuses_a_suffix(runner: GenerateRunner):
+    [error] = runner.prepare([GenerateJob("m", Prompt("a", suffix="b"))])
+    assert isinstance(error, InvalidInput)
+    assert error.param == "suffix"
+    assert "insert" not in runner.info.abilities
+
+
 def test_a_token_that_cannot_be_has_openais_number(runner: GenerateRunner):
     assert runner.logprobs_reader.scored(5, float("-inf")).logprob == LEAST_LOGPROB

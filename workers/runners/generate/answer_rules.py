@@ -10,6 +10,7 @@ from tokenizers import Tokenizer
 from jobs.answer_format import JsonFormat
 from jobs.errors import InvalidInput
 from jobs.generate import Chat, GenerateJob, Prompt
+from workers.runners.generate.fill_in import fill_in_ends
 from workers.runners.generate.output.segments import (
     NORMAL,
     REASONING,
@@ -46,7 +47,9 @@ class AnswerRules:
         tools = chat is not None and bool(chat.tools) and chat.tool_choice != "none"
         transitions = transitions_of(self._tokenizer, reasoning=chat is not None, tools=tools)
         initial = initial_kind(self._tokenizer, ids) if chat is not None else NORMAL
-        named, others = split_stops(job.stop, transitions, self._specials.values())
+        fills_in = isinstance(job.prompt, Prompt) and job.prompt.suffix is not None
+        stop = (*job.stop, *fill_in_ends(self._text_tokenizer)) if fills_in else job.stop
+        named, others = split_stops(stop, transitions, self._specials.values())
         output_format = OutputFormat(
             self._text_tokenizer,
             partial(OutputSegments, transitions, initial, named),

@@ -10,6 +10,7 @@ from msgspec.structs import replace
 from jobs.content import ImagePart, TextPart
 from jobs.errors import InvalidInput
 from jobs.generate import Chat, GenerateJob, Message, Prompt, Tool
+from workers.runners.generate.fill_in import fill_in_ids
 from workers.runners.generate.system_messages import has_several, merged, shows_all
 
 # The prefixes that mlx-llm-server and mlx-lm give a model without a chat template.
@@ -30,6 +31,8 @@ def prompt_ids(tokenizer: TokenizerWrapper, job: GenerateJob, vocab_size: int) -
         raise InvalidInput("This model reads text only, and the prompt has images.", param="images")
     if isinstance(job.prompt, Chat):
         ids = _chat_ids(tokenizer, job.prompt)
+    elif job.prompt.suffix is not None:
+        ids = _fill_in_ids(tokenizer, job.prompt, job.prompt.suffix)
     elif isinstance(job.prompt.content, str):
         ids = list(tokenizer.encode(job.prompt.content))
     else:
@@ -46,7 +49,7 @@ def prompt_ids(tokenizer: TokenizerWrapper, job: GenerateJob, vocab_size: int) -
 def prompt_size(prompt: Chat | Prompt) -> int:
     """Characters of its texts, or how many token ids it is."""
     if isinstance(prompt, Prompt):
-        return len(prompt.content)
+        return len(prompt.content) + len(prompt.suffix or "")
     texts = [part.text for turn in prompt.messages for part in turn.content if isinstance(part, TextPart)]
     written = [call.arguments for turn in prompt.messages for call in turn.tool_calls]
     reasons = [turn.reasoning or "" for turn in prompt.messages]
@@ -72,6 +75,13 @@ def tool_schemas(tools: Sequence[Tool]) -> list[dict[str, Any]]:
         }
         for tool in tools
     ]
+
+
+def _fill_in_ids(tokenizer: TokenizerWrapper, prompt: Prompt, suffix: str) -> list[int]:
+    if not isinstance(prompt.content, str):
+        raise InvalidInput("suffix needs a prompt that is text.", param="suffix")
+    backend: Any = tokenizer.backend_tokenizer
+    return fill_in_ids(backend, prompt.content, suffix)
 
 
 def _known(ids: Sequence[int], vocab_size: int) -> list[int]:

@@ -22,6 +22,7 @@ from workers.runners.generate.answer_rules import AnswerRules
 from workers.runners.generate.contract import Decoder
 from workers.runners.generate.decoding.decoder import SamplerAndProcessors, TextDecoder
 from workers.runners.generate.decoding.sampling import check_bias, processors_for, sampler_for
+from workers.runners.generate.fill_in import fill_in_tokens
 from workers.runners.generate.output.end_tokens import end_ids, turn_end
 from workers.runners.generate.output.token_logprobs import LogprobsReader
 from workers.runners.generate.output.transcript import Transcript
@@ -148,7 +149,11 @@ class GenerateRunner:
         return int(text_config["vocab_size"])
 
     def _abilities(self) -> tuple[str, ...]:
-        abilities = {"tools": self._tokenizer.has_tool_calling, "reasoning": self._tokenizer.has_thinking}
+        abilities = {
+            "tools": self._tokenizer.has_tool_calling,
+            "reasoning": self._tokenizer.has_thinking,
+            "insert": fill_in_tokens(self._text_tokenizer) is not None,
+        }
         return tuple(name for name, there in abilities.items() if there)
 
     def prepare(self, jobs: Sequence[GenerateJob]) -> Sequence[list[Answer] | GenerateResult | JobError]:
@@ -212,6 +217,7 @@ class GenerateRunner:
         """
         if isinstance(prompt, Prompt):
             yield str(prompt.content)
+            yield prompt.suffix or ""
             return
         for turn in prompt.messages:
             if turn.role == "user":

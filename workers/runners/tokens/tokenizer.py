@@ -74,7 +74,8 @@ def portions(ids: Iterator[Ids], counts: Iterable[int]) -> Iterator[Iterator[Ids
 def too_many_tokens(tokens: int | str, max_tokens: int) -> InputTooLong:
     """For an input with images, which is never cut."""
     return InputTooLong(
-        f"{tokens} tokens with its images, and the model reads at most {max_tokens}.", param="input"
+        f"{tokens} tokens with its images. This model's maximum context length is {max_tokens} tokens.",
+        param="input",
     )
 
 
@@ -263,7 +264,7 @@ class ModelTokenizer:
 
     def _too_long(self, tokens: str) -> InputTooLong:
         return InputTooLong(
-            f"{tokens} tokens, and the model reads at most {self.max_tokens}. "
+            f"{tokens} tokens. This model's maximum context length is {self.max_tokens} tokens. "
             'Shorten it, or set `truncate` to "end" or "start".',
             param="input",
         )

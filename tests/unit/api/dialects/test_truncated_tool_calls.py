@@ -70,7 +70,7 @@ async def test_openais_has_its_arguments_as_they_are(arguments: str):
             assert call.function
             deltas[call.index] = deltas.get(call.index, "") + (call.function.arguments or "")
     assert deltas == {0: '{"q":1}', 1: arguments}
-    assert reasons == [None, None, None, "length"]
+    assert reasons == [None, None, None, None, "length"]
 
 
 @pytest.mark.parametrize(("arguments", "members"), BEGINNINGS)

@@ -155,7 +155,8 @@ async def test_a_raw_prompt_is_read_as_it_is(chat_client: httpx.AsyncClient, gen
 @pytest.mark.parametrize(
     ("fields", "param"),
     [
-        ({"suffix": "end"}, "suffix"),
+        ({"suffix": "end", "raw": True}, "suffix"),
+        ({"suffix": "end", "images": ["aGk="]}, "suffix"),
         ({"template": "{{ .Prompt }}"}, "template"),
         ({"context": [1, 2]}, "context"),
         ({"raw": True, "system": "Be kind."}, "system"),

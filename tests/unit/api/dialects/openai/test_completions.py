@@ -178,6 +178,16 @@ async def test_an_echo_tells_the_prompts_logprobs(
     assert texts(reply) == {0: "é b" + "é" * max_tokens}
 
 
+async def test_logprobs_of_an_echo_are_not_shown_with_a_job(
+    chat_client: httpx.AsyncClient, generator: MemoryQueue
+):
+    body = {"model": CHAT_MODEL.id, "prompt": "a", "echo": True, "logprobs": 0, "task": "generate"}
+    for path, headers in (("/v1/completions", {"Prefer": "respond-async"}), ("/v1/jobs", {})):
+        reply = await chat_client.post(path, json=body, headers=headers)
+        assert (reply.status_code, reply.json()["error"]["param"]) == (400, "logprobs")
+    assert not generator.submitted
+
+
 async def test_an_empty_answer_costs_its_prompt(chat_client: httpx.AsyncClient):
     reply = (await complete(chat_client, prompt="a b", max_tokens=0)).json()
     assert reply["choices"] == [{"text": "", "index": 0, "logprobs": None, "finish_reason": "length"}]
@@ -248,7 +258,8 @@ async def test_parts_of_a_character_are_named_by_their_bytes(connect: Connect):
         ({"prompt": ["a", 1]}, "prompt", "mixes"),
         ({"prompt": [-1]}, "prompt", ">= 0"),
         ({"prompt": {}}, "prompt", "prompt: "),
-        ({"suffix": "end"}, "suffix", "not filled in"),
+        ({"suffix": "end", "echo": True}, "suffix", "not together with echo"),
+        ({"suffix": "end", "prompt": [1, 2]}, "suffix", "texts"),
         ({"best_of": 3}, "best_of", "must equal n"),
         ({"n": 2, "best_of": 1}, "best_of", "must equal n"),
         ({"logprobs": 6}, "logprobs", "<= 5"),
@@ -268,6 +279,19 @@ async def test_a_refusal_names_the_field_and_what_is_wrong(
     assert (reply.status_code, reply.json()["error"]["param"]) == (400, param)
     assert words in reply.json()["error"]["message"]
     assert not generator.submitted
+
+
+async def test_what_is_to_follow_travels_with_each_prompt(
+    chat_client: httpx.AsyncClient, generator: MemoryQueue
+):
+    assert (await complete(chat_client, prompt=["def f(", "x"], suffix="): pass")).status_code == 200
+    jobs = [job for job, _ in generator.submitted if isinstance(job, GenerateJob)]
+    assert [job.prompt for job in jobs] == [
+        Prompt("def f(", suffix="): pass"),
+        Prompt("x", suffix="): pass"),
+    ]
+    await complete(chat_client, suffix="")
+    assert last_job(generator).prompt == Prompt("one two three")
 
 
 async def test_what_asks_for_nothing_special_is_accepted(chat_client: httpx.AsyncClient):

@@ -1,0 +1,193 @@
+"""OpenAI's stored chats: GET, POST and DELETE under /v1/chat/completions."""
+
+import re
+from collections.abc import Sequence
+from typing import Annotated, Any, Literal
+
+import msgspec
+from fastapi import FastAPI
+from starlette.requests import Request
+from starlette.responses import Response
+
+from api.dialects.dialect import Dialect, json_response
+from api.dialects.openai.chat import CHAT_PREFIX, ChatReply
+from api.dialects.openai.storing import Metadata, StoredMessage, read_metadata
+from api.errors import BodyTooLarge
+from api.openapi.operation import ASKS, Operation, reading
+from api.requests.body import decode_body, decode_query
+from api.route import add_route
+from jobs.chats.chat import ChatQuery, StoredChat, UnknownChat
+from jobs.errors import InvalidInput, Overloaded
+
+_ID = re.compile(rf"{CHAT_PREFIX}([A-Za-z0-9_-]{{1,64}})")
+_MESSAGE_ID = re.compile(r"[A-Za-z0-9_-]{1,80}")
+_FILTER = re.compile(r"metadata\[(.*)\]", re.DOTALL)
+
+Order = Literal["asc", "desc"]
+Limit = Annotated[int, msgspec.Meta(ge=1, le=100)]
+
+
+class StoredChatReply(ChatReply, frozen=True, kw_only=True):
+    """A chat completion as it was answered, with its metadata."""
+
+    metadata: dict[str, str]
+
+
+class StoredChatList(msgspec.Struct, frozen=True, kw_only=True):
+    object: Literal["list"] = "list"
+    data: list[StoredChatReply]
+    first_id: str | None
+    last_id: str | None
+    has_more: bool
+
+
+class StoredMessageList(msgspec.Struct, frozen=True, kw_only=True):
+    object: Literal["list"] = "list"
+    data: list[StoredMessage]
+    first_id: str | None
+    last_id: str | None
+    has_more: bool
+
+
+class DeletedChat(msgspec.Struct, frozen=True, kw_only=True):
+    id: str
+    object: Literal["chat.completion.deleted"] = "chat.completion.deleted"
+    deleted: Literal[True] = True
+
+
+class StoredChatsQuery(msgspec.Struct, frozen=True, kw_only=True):
+    """after: the id of the last chat of the page before. Pairs of metadata come as metadata[name]=value."""
+
+    after: str | None = None
+    limit: Limit = 20
+    model: str | None = None
+    order: Order = "asc"
+
+
+class StoredMessagesQuery(msgspec.Struct, frozen=True, kw_only=True):
+    """after: the id of the last message of the page before."""
+
+    after: str | None = None
+    limit: Limit = 20
+    order: Order = "asc"
+
+
+class UpdateRequest(msgspec.Struct, frozen=True, kw_only=True):
+    """metadata: take the place of all that are there; null for none."""
+
+    metadata: Metadata | None
+
+
+_LIST = reading("openai", StoredChatList, InvalidInput, query=StoredChatsQuery)
+_RETRIEVE = reading("openai", StoredChatReply, UnknownChat)
+_MESSAGES = reading("openai", StoredMessageList, InvalidInput, UnknownChat, query=StoredMessagesQuery)
+_UPDATE = Operation(
+    "POST",
+    "openai",
+    {200: (StoredChatReply,)},
+    (InvalidInput, UnknownChat, BodyTooLarge, Overloaded, *ASKS),
+    body=(UpdateRequest,),
+    example={"metadata": {"topic": "leases"}},
+)
+_DELETE = Operation("DELETE", "openai", {200: (DeletedChat,)}, (UnknownChat, *ASKS))
+
+_update_decoder = msgspec.json.Decoder(UpdateRequest)
+_decode_messages = msgspec.json.Decoder(list[StoredMessage]).decode
+
+
+class StoredChats(Dialect):
+    """/v1/chat/completions and what is under it."""
+
+    def add_routes(self, app: FastAPI) -> None:
+        path = "/v1/chat/completions"
+        add_route(app, path, self.list_stored_chats, _LIST)
+        add_route(app, f"{path}/{{completion_id}}", self.retrieve_stored_chat, _RETRIEVE)
+        add_route(app, f"{path}/{{completion_id}}", self.update_stored_chat, _UPDATE)
+        add_route(app, f"{path}/{{completion_id}}", self.delete_stored_chat, _DELETE)
+        add_route(app, f"{path}/{{completion_id}}/messages", self.list_stored_messages, _MESSAGES)
+
+    async def list_stored_chats(self, request: Request) -> Response:
+        """Chats that were created with store = true, oldest first."""
+        query = decode_query(request, StoredChatsQuery)
+        after = None
+        if query.after is not None:
+            match = _ID.fullmatch(query.after)
+            if match is None:
+                raise InvalidInput("after: must be the id of a stored chat.", param="after")
+            after = match[1]
+        page = await self.context.queue.chats.page(
+            ChatQuery(
+                after=after,
+                limit=query.limit,
+                descending=query.order == "desc",
+                model=query.model,
+                metadata=_filters(request),
+            )
+        )
+        ids = [CHAT_PREFIX + chat.head.id for chat in page.chats]
+        return _page([msgspec.Raw(_encode(chat)) for chat in page.chats], ids, has_more=page.has_more)
+
+    async def retrieve_stored_chat(self, request: Request) -> Response:
+        """One stored chat."""
+        return json_response(_encode(await self.context.queue.chats.read(_chat_id(request))))
+
+    async def update_stored_chat(self, request: Request) -> Response:
+        """Gives a stored chat other metadata."""
+        asked = decode_body(_update_decoder, await self.read_raw(request))
+        metadata = read_metadata(asked.metadata)
+        return json_response(_encode(await self.context.queue.chats.label(_chat_id(request), metadata)))
+
+    async def delete_stored_chat(self, request: Request) -> Response:
+        """Deletes a stored chat."""
+        chat_id = _chat_id(request)
+        await self.context.queue.chats.delete(chat_id)
+        return json_response(msgspec.json.encode(DeletedChat(id=CHAT_PREFIX + chat_id)))
+
+    async def list_stored_messages(self, request: Request) -> Response:
+        """The messages that a stored chat was asked with, in their order."""
+        query = decode_query(request, StoredMessagesQuery)
+        if query.after is not None and not _MESSAGE_ID.fullmatch(query.after):
+            raise InvalidInput("after: must be the id of a message.", param="after")
+        found = _decode_messages(await self.context.queue.chats.messages(_chat_id(request)))
+        if query.order == "desc":
+            found.reverse()
+        begin = next((n for n, each in enumerate(found, 1) if each.id == query.after), 0)
+        if query.after is not None and not begin:
+            raise InvalidInput("after: the chat has no such message.", param="after")
+        shown = found[begin : begin + query.limit]
+        return _page(shown, [each.id for each in shown], has_more=len(found) > begin + query.limit)
+
+
+def _filters(request: Request) -> dict[str, str]:
+    found: dict[str, str] = {}
+    for name, value in request.query_params.multi_items():
+        if match := _FILTER.fullmatch(name):
+            found[match[1]] = value
+    return found
+
+
+def _chat_id(request: Request) -> str:
+    """Raises UnknownChat for what cannot be an id: it would become part of a Redis key."""
+    match = _ID.fullmatch(request.path_params["completion_id"])
+    if match is None:
+        raise UnknownChat
+    return match[1]
+
+
+def _encode(chat: StoredChat) -> bytes:
+    """The reply as it was, and the metadata as they are."""
+    return b'%b,"metadata":%b}' % (chat.reply[:-1], msgspec.json.encode(chat.head.metadata))
+
+
+def _page(data: Sequence[Any], ids: Sequence[str], *, has_more: bool) -> Response:
+    return json_response(
+        msgspec.json.encode(
+            {
+                "object": "list",
+                "data": data,
+                "first_id": ids[0] if ids else None,
+                "last_id": ids[-1] if ids else None,
+                "has_more": has_more,
+            }
+        )
+    )
