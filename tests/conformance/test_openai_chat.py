@@ -138,9 +138,10 @@ def test_a_chat_is_streamed(client: openai.OpenAI):
     assert {chunk.object for chunk in chunks} == {"chat.completion.chunk"}
     assert len({chunk.id for chunk in chunks}) == 1
     found = [chunk.choices[0] for chunk in chunks]
-    assert [choice.delta.content for choice in found] == ["one", " two", " three", None]
-    assert [choice.delta.role for choice in found] == ["assistant", None, None, None]
-    assert [choice.finish_reason for choice in found] == [None, None, None, "stop"]
+    assert [choice.delta.content for choice in found] == ["", "one", " two", " three", None]
+    assert [choice.delta.role for choice in found] == ["assistant", None, None, None, None]
+    assert [choice.finish_reason for choice in found] == [None, None, None, None, "stop"]
+    assert {chunk.system_fingerprint for chunk in chunks} == {chat(client).system_fingerprint}
     assert all(chunk.usage is None for chunk in chunks)
 
 
@@ -172,7 +173,7 @@ async def test_the_asynchronous_client_streams_the_same(client: openai.OpenAI):
     async with openai.AsyncOpenAI(base_url=str(client.base_url), api_key="unused") as asynchronous:
         stream = await asynchronous.chat.completions.create(model=CHAT_MODEL.id, messages=HELLO, stream=True)
         texts = [chunk.choices[0].delta.content async for chunk in stream]
-    assert texts == ["one", " two", " three", None]
+    assert texts == ["", "one", " two", " three", None]
 
 
 def test_prompts_are_completed_in_their_order(client: openai.OpenAI):
@@ -259,7 +260,7 @@ def test_an_error_on_the_way_is_raised_by_the_client(serve: Serve):
 
     with client_of(serve(Breaking(models=(CHAT_MODEL,)))) as client:
         chunks = iter(chat(client, stream=True))
-        assert next(chunks).choices[0].delta.content == "one"
+        assert [next(chunks).choices[0].delta.content for _ in range(2)] == ["", "one"]
         with pytest.raises(openai.APIError) as caught:
             next(chunks)
     assert caught.value.code == "time_limit_exceeded"

@@ -43,7 +43,7 @@ FILLED = {"messages", "input", "inputs", "prompt", "query", "documents", "texts"
 REFUSED = {
     "functions", "modalities", "suffix", "template", "context", "relevant_spans", "return_embeddings", "max_doc_length",
     "max_query_length", "max_chunks_per_doc", "queries", "data_1", "items", "data_2", "best_of",
-    "truncate_prompt_tokens",
+    "truncate_prompt_tokens", "stream_options", "store",
 }  # fmt: skip
 """Fields that are always or nearly always refused, or exclude others."""
 TOOL_NAME = {"type": "string", "pattern": "^[a-zA-Z0-9_.-]{1,8}$"}

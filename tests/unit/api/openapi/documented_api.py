@@ -44,7 +44,13 @@ async def ask(
     **fields: Any,
 ) -> httpx.Response:
     """Sends the endpoint's example, with these fields instead of its own."""
-    names = {"job_id": job_id, "model_id": "CHAT-MODEL", **PAGE, **STORE}
+    names = {
+        "job_id": job_id,
+        "completion_id": f"chatcmpl-{job_id}",
+        "model_id": "CHAT-MODEL",
+        **PAGE,
+        **STORE,
+    }
     path = re.sub(r"\{(\w+)\}", lambda match: names[match[1]], endpoint.path)
     if path.endswith("/heatmap"):
         path += "?query=lease"

@@ -108,6 +108,30 @@ async def test_rerankings_in_every_form_are_as_documented(connect: Connect):
         DOCUMENTED.check(reply)
 
 
+async def test_stored_chats_are_as_documented(connect: Connect):
+    client = connect(MemoryQueue(MODELS))
+    path = "/v1/chat/completions"
+    create = DOCUMENTED.endpoint_of("POST", path)
+    parts = [{"type": "text", "text": "a"}, {"type": "image_url", "image_url": {"url": IMAGE}}]
+    messages = [{"role": "user", "content": parts}, {"role": "user", "content": "b"}]
+    for fields in ({}, {"messages": messages, "metadata": {"a": "b"}, "logprobs": True}, CALLS[path]):
+        made = await ask(client, create, store=True, **fields)
+        assert made.status_code == 200, made.text
+    chat = f"{path}/{made.json()['id']}"
+    for reply in (
+        await client.get(path, params={"limit": "2"}),
+        await client.get(chat),
+        await client.post(chat, json={"metadata": {"a": "c"}}),
+        await client.post(chat, json={"metadata": ["a"]}),
+        await client.get(f"{chat}/messages"),
+        await client.delete(chat),
+        await client.delete(chat),
+    ):
+        DOCUMENTED.check(reply)
+    for made in (await client.get(path)).json()["data"]:
+        DOCUMENTED.check(await client.get(f"{path}/{made['id']}/messages"))
+
+
 async def test_jobs_in_every_state_are_as_documented(connect: Connect):
     queue = MemoryQueue(MODELS, held=True)
     client = connect(queue)
