@@ -39,7 +39,7 @@ SAMPLE = "Whoever reads this, in 2,048 tokens or fewer: naïve façades; def f(x
 """Two tokenizers that read it alike are taken for the same."""
 
 MAX_STREAMED_SCORES = 32_768
-"""About a megabyte: an event goes through Redis at once, and all of an answer's prompt is told in its first one."""
+"""About a megabyte: an event goes through Redis at once, and each answer's first one tells all of the prompt."""
 
 
 class ModelFiles(NamedTuple):
@@ -261,7 +261,7 @@ def _check_scores(job: GenerateJob, prompt_tokens: int, image_inputs: object) ->
     field = "logprobs" if job.echo else "prompt_logprobs"
     if image_inputs is not None:
         raise InvalidInput(f"{field}: a prompt with images has none. Leave the images out.", param=field)
-    told = prompt_tokens * (1 + top)
+    told = prompt_tokens * (1 + top) * job.n
     if job.stream and told > MAX_STREAMED_SCORES:
         raise InvalidInput(
             f"{field}: {told} log-probabilities of the prompt are too many for an event of a stream, which has at "
