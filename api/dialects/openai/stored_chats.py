@@ -87,7 +87,6 @@ _UPDATE = Operation(
     {200: (StoredChatReply,)},
     (InvalidInput, UnknownChat, BodyTooLarge, Overloaded, *ASKS),
     body=(UpdateRequest,),
-    example={"metadata": {"topic": "leases"}},
 )
 _DELETE = Operation("DELETE", "openai", {200: (DeletedChat,)}, (UnknownChat, *ASKS))
 

@@ -1,5 +1,7 @@
 """Stored chats in Redis: kept, listed by pages and filters, within a bound and for a time."""
 
+from typing import Any
+
 import fakeredis
 import pytest
 
@@ -32,10 +34,10 @@ def chat(chat_id: str | None = None, model: str = "m", reply: bytes = b"{}", **m
     return StoredChat(ChatHead(chat_id or record.new_id(), model, metadata), reply)
 
 
-async def keep(chats: RedisChats, count: int, **metadata: str) -> list[str]:
+async def keep(chats: RedisChats, count: int) -> list[str]:
     """Ids of so many chats, one a millisecond."""
     first = int(record.new_id()[:11], 16)
-    made = [chat(f"{first + n:011x}{'a' * 20}", **metadata) for n in range(count)]
+    made = [chat(f"{first + n:011x}{'a' * 20}") for n in range(count)]
     for each in made:
         await chats.keep(each, b"[]")
     return [each.head.id for each in made]
@@ -79,7 +81,7 @@ async def test_pages_go_through_all_chats_in_both_orders(chats: RedisChats, monk
 
 async def test_filters_find_what_is_far_behind(chats: RedisChats, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(redis_file, "AT_ONCE", 2)
-    await keep(chats, 5, topic="other")
+    await keep(chats, 5)
     wanted = chat(f"{1 << 43:011x}", model="other", topic="leases", author="al")
     await chats.keep(wanted, b"[]")
     assert await ids(chats, metadata={"topic": "leases"}, limit=1) == [wanted.head.id]
@@ -111,7 +113,8 @@ async def test_a_full_store_takes_no_more_until_one_is_deleted(server: fakeredis
     kept = chat(reply=b"{}")
     await chats.keep(kept, b"[]")
     await chats.keep(kept, b"[]")  # told twice, counted once
-    free = MIB - int(fakeredis.FakeRedis(server=server).hget("mlxq:chat_bytes", "all") or 0)
+    used: Any = fakeredis.FakeRedis(server=server).hget("mlxq:chat_bytes", "all")
+    free = MIB - int(used)
     assert MIB - 2 * redis_file.OVERHEAD_BYTES < free < MIB - redis_file.OVERHEAD_BYTES
     await chats.check_room(free)
     with pytest.raises(ChatsFull, match="MLXQ_STORED_CHAT_BYTES"):

@@ -79,7 +79,7 @@ def _add(scores: PromptScores, begun: int, logits: mx.array) -> None:
 
     Raises FloatingPointError: the worker then finds the answer at fault.
     """
-    following = mx.array(scores.ids[begun + 1 : begun + 1 + len(logits)])
+    following = mx.array([*scores.ids[begun + 1 : begun + 1 + len(logits)]])
     logprobs = logits - mx.logsumexp(logits, axis=-1, keepdims=True)
     chosen = mx.take_along_axis(logprobs, following[:, None], axis=1)
     ranks = 1 + mx.sum(logprobs > chosen, axis=1)

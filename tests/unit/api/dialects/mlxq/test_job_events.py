@@ -162,7 +162,7 @@ async def test_a_generation_is_submitted_as_a_chat_or_a_prompt(
         ({}, "messages"),
         ({"messages": []}, "messages"),
         ({"prompt": ["a", "b"]}, "prompt"),
-        ({"prompt": "a", "suffix": "b"}, "suffix"),
+        ({"prompt": "a", "suffix": "b", "echo": True}, "suffix"),
         ({"messages": CHAT["messages"], "lane": "fast"}, "lane"),
         ({"messages": CHAT["messages"], "model": MODEL.id}, "model"),
     ],
@@ -189,7 +189,7 @@ async def test_events_are_read_while_the_job_runs():
     queue.script.put_nowait(Pieces(1, 0, (Piece(text="a"),)))
     caller = Caller(app, "GET", f"/v1/jobs/{job_id}/events")
     assert (await caller.message())["status"] == 200
-    assert sent_events((await caller.body()).decode())[0].id == 1
+    assert sent_events((await caller.body()).decode())[-1].id == 1
     queue.script.put_nowait(Pieces(1, 0, (Piece(text=" b"),)))
     assert sent_events((await caller.body()).decode())[0].id == 2
     queue.script.put_nowait(None)
