@@ -15,7 +15,7 @@ from api.dialects.mlxq.job_reply import JobListReply, accepted_response, job_rep
 from api.dialects.openai.chat import ChatRequest, chat_job
 from api.dialects.openai.completion import CompletionRequest, completion_jobs, refuse_prompt_logprobs
 from api.dialects.openai.embedding import EmbeddingRequest, embed_job
-from api.dialects.openai.storing import refuse_to_store
+from api.dialects.openai.stored_chats import refuse_to_store
 from api.errors import JobAlreadyEnded
 from api.openapi.operation import ASKS, IDEMPOTENCY_KEY, SUBMITS, Operation, reading
 from api.replies.job_reply import JobReply

@@ -61,7 +61,7 @@ class ChatRequest(FormatRequest, frozen=True, kw_only=True):
     role_mapping: prefixes of the roles, for a model without a chat template. chat_template_kwargs: variables of the
     chat template; enable_thinking and reasoning_effort are two of them by themselves. skip_special_tokens: unless it is
     false, the model's special tokens are no part of the answer's text. store: the chat is kept, with its metadata
-    (api.dialects.openai.storing).
+    (api.dialects.openai.stored_chats).
     """
 
     model: str

@@ -17,7 +17,7 @@ from api.dialects.openai.completion import (
     encode_completion,
     refuse_prompt_logprobs,
 )
-from api.dialects.openai.storing import storing
+from api.dialects.openai.stored_chats import storing
 from api.dialects.openai.stream_options import wants_usage
 from api.openapi.operation import Stream, work
 from api.route import add_route
