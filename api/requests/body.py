@@ -9,6 +9,7 @@ from starlette.requests import ClientDisconnect, Request
 from api.errors import BodyTooLarge
 from api.requests.coercion import decode_coerced
 from api.requests.content_coding import decompressed
+from api.requests.parameters import refuse_unbuilt
 from jobs.errors import InvalidInput, Overloaded
 
 T = TypeVar("T")
@@ -106,8 +107,14 @@ async def _read_raw(request: Request, limit_bytes: int, bodies: BodiesInFlight) 
 def decode_body(decoder: msgspec.json.Decoder[T], raw: bytes) -> T:
     """The body as the decoder's type; it may be written as `decode_coerced` has it.
 
-    Raises InvalidInput, with `param` where one field is at fault.
+    Raises InvalidInput, with `param` where one field is at fault, or is not built and asks for something.
     """
+    decoded = _decoded(decoder, raw)
+    refuse_unbuilt(decoded)
+    return decoded
+
+
+def _decoded(decoder: msgspec.json.Decoder[T], raw: bytes) -> T:
     try:
         try:
             return decoder.decode(raw)
@@ -124,9 +131,11 @@ def decode_body(decoder: msgspec.json.Decoder[T], raw: bytes) -> T:
 def decode_query(request: Request, shape: type[T]) -> T:
     """The query string as a `shape`, numbers read from text. Raises InvalidInput naming the parameter."""
     try:
-        return msgspec.convert(dict(request.query_params), shape, strict=False)
+        query = msgspec.convert(dict(request.query_params), shape, strict=False)
     except msgspec.ValidationError as error:
         _refuse(error)
+    refuse_unbuilt(query)
+    return query
 
 
 def clipped(message: str) -> str:
