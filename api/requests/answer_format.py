@@ -1,12 +1,13 @@
 """The format that an answer is to have: read wherever callers of OpenAI, vLLM, SGLang and llama.cpp put it."""
 
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
 
 from api.requests.body import clipped
 from api.requests.generation import SamplingRequest
+from api.requests.parameters import Refused
 from api.requests.tools import JsonObject, json_text
 from jobs.answer_format import AnswerFormat, ChoiceFormat, GrammarFormat, JsonFormat, RegexFormat
 from jobs.errors import InvalidInput
@@ -16,6 +17,19 @@ GivenSchema = str | JsonObject
 """A JSON schema, or its text."""
 
 _WRAPPER = frozenset({"name", "description", "schema", "strict"})
+
+NO_FORMAT = (None, "")
+"""What stands for none where an empty schema asks for any JSON."""
+
+PUT_BESIDE = Refused("OpenAI's Python client puts its fields beside the others. Put them there.")
+
+_INSTEAD = "Send response_format."
+_WHY = (
+    "the format is asked for as another dialect does. Send this one's own: Ollama's format, Anthropic's "
+    "output_config.format."
+)
+_ANOTHER = Refused(_WHY)
+_ANOTHER_SCHEMA = Refused(_WHY, unless=NO_FORMAT)
 
 
 class AnswerSchema(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -56,7 +70,7 @@ class FormatRequest(SamplingRequest, frozen=True, kw_only=True):
     """The fields of OpenAI's generation bodies on the answer's format, and those that other servers' clients send.
 
     At most one may be there. guided_*, structured_outputs: vLLM's. json_schema, grammar: llama.cpp's; regex, ebnf:
-    SGLang's. The last five are refused.
+    SGLang's.
     """
 
     response_format: ResponseFormat | None = None
@@ -69,36 +83,31 @@ class FormatRequest(SamplingRequest, frozen=True, kw_only=True):
     regex: str | None = None
     ebnf: str | None = None
     grammar: str | None = None
-    guided_whitespace_pattern: Any = None
-    structural_tag: Any = None
-    format: Any = None
-    output_format: Any = None
-    extra_body: Any = None
+    guided_whitespace_pattern: Annotated[Any, Refused("the white space of JSON cannot be chosen.")] = None
+    structural_tag: Annotated[Any, Refused(f"not read. {_INSTEAD}")] = None
+    format: Annotated[Any, Refused(f"it is Ollama's. {_INSTEAD}", unless=NO_FORMAT)] = None
+    output_format: Annotated[Any, Refused(f"it is Anthropic's. {_INSTEAD}")] = None
+    extra_body: Annotated[Any, PUT_BESIDE] = None
 
 
 class OtherFormats(msgspec.Struct, frozen=True, kw_only=True):
     """Fields of other dialects on the answer's format: refused, for an answer without it would be of no use."""
 
-    response_format: Any = None
-    structured_outputs: Any = None
-    guided_json: Any = None
-    guided_regex: Any = None
-    guided_choice: Any = None
-    guided_grammar: Any = None
-    json_schema: Any = None
-    regex: Any = None
-    ebnf: Any = None
-    grammar: Any = None
-    extra_body: Any = None
+    response_format: Annotated[Any, _ANOTHER] = None
+    structured_outputs: Annotated[Any, _ANOTHER] = None
+    guided_json: Annotated[Any, _ANOTHER_SCHEMA] = None
+    guided_regex: Annotated[Any, _ANOTHER] = None
+    guided_choice: Annotated[Any, _ANOTHER] = None
+    guided_grammar: Annotated[Any, _ANOTHER] = None
+    json_schema: Annotated[Any, _ANOTHER_SCHEMA] = None
+    regex: Annotated[Any, _ANOTHER] = None
+    ebnf: Annotated[Any, _ANOTHER] = None
+    grammar: Annotated[Any, _ANOTHER] = None
+    extra_body: Annotated[Any, PUT_BESIDE] = None
 
 
 def answer_format(asked: FormatRequest) -> AnswerFormat | None:
     """Raises InvalidInput, naming the field, for a format that is wrong, too large, or contradicted by another."""
-    refuse_given(
-        asked,
-        ("guided_whitespace_pattern", "structural_tag", "format", "output_format", "extra_body"),
-        "response_format",
-    )
     given = [*_openai(asked.response_format), *_vllm(asked), *_others(asked)]
     if len(given) > 1:
         names = ", ".join(form.param for form in given)
@@ -123,16 +132,11 @@ def refuse_given(asked: msgspec.Struct, fields: Sequence[str], instead: str) -> 
     """
     for field in fields:
         value = getattr(asked, field)
-        if value not in (None, "", {}) or (value == {} and field in _SCHEMAS):
-            raise InvalidInput(_REFUSED.get(field, f"{field} is not read here. Send {instead}."), param=field)
+        if value not in (None, "", False, [], {}) or (value == {} and field in _SCHEMAS):
+            raise InvalidInput(f"{field} is not read here. Send {instead}.", param=field)
 
 
 _SCHEMAS = frozenset({"format", "guided_json", "json_schema"})
-
-_REFUSED = {
-    "extra_body": "extra_body is for OpenAI's Python client, which puts its fields beside the others. Put them there.",
-    "guided_whitespace_pattern": "guided_whitespace_pattern: the white space of JSON cannot be chosen.",
-}
 
 
 def _openai(asked: ResponseFormat | None) -> list[AnswerFormat]:
@@ -150,7 +154,7 @@ def _openai(asked: ResponseFormat | None) -> list[AnswerFormat]:
     if asked.json_schema is not None:
         given = _unwrapped(asked.json_schema, asked.strict)
     if asked.type == "json_schema" and asked.schema is None and asked.json_schema is None:
-        raise _wrong("json_schema is missing")
+        raise _wrong("json_schema is missing or null")
     if given.schema is None:
         return [JsonFormat()]
     return [json_format(given.schema, "response_format", strict=given.strict)]

@@ -128,6 +128,14 @@ def _decoded(decoder: msgspec.json.Decoder[T], raw: bytes) -> T:
         raise InvalidInput("The body is nested too deeply.") from error
 
 
+def check_text(raw: bytes) -> None:
+    """Raises InvalidInput where the body is not UTF-8, which a decoder does not notice in what it leaves as it is."""
+    try:
+        raw.decode()
+    except UnicodeDecodeError as error:
+        raise InvalidInput(f"The body is not valid JSON: {error}.") from error
+
+
 def decode_query(request: Request, shape: type[T]) -> T:
     """The query string as a `shape`, numbers read from text. Raises InvalidInput naming the parameter."""
     try:

@@ -1,10 +1,12 @@
 """Whether what is too long is cut, as vLLM's clients and others say it."""
 
-from typing import Any
-
+from api.requests.parameters import Refused
 from jobs.errors import InvalidInput
 
 _WHOLE_CONTEXT = -1
+
+NEVER_CUT = Refused("a prompt that is too long is an error, and never cut. Shorten it.", unless=(None,))
+"""Of a prompt: cutting it would answer something else than was asked."""
 
 
 def truncates(truncate_prompt_tokens: int | None, otherwise: bool) -> bool:
@@ -17,12 +19,3 @@ def truncates(truncate_prompt_tokens: int | None, otherwise: bool) -> bool:
             param="truncate_prompt_tokens",
         )
     return otherwise or truncate_prompt_tokens is not None
-
-
-def refuse_truncation(truncate_prompt_tokens: Any) -> None:
-    """Raises InvalidInput where a prompt is to be cut, which would answer something else than was asked."""
-    if truncate_prompt_tokens is not None:
-        raise InvalidInput(
-            "truncate_prompt_tokens: a prompt that is too long is an error, and never cut. Shorten it.",
-            param="truncate_prompt_tokens",
-        )

@@ -1,11 +1,15 @@
 """The API's document, narrowed so that fuzzing it takes little time: models that are there, few and short answers."""
 
+from collections.abc import Collection
 from typing import Any
 
 import msgspec
 
+from api.dialects.ollama.options import OllamaOptions
+from api.requests.parameters import Refused, parameters_of
 from tests.fuzz.collection import NAME
 from tests.fuzz.models import EMBEDDER, GENERATOR, PAGES, RERANKER
+from tests.parameters import shapes
 
 MODELS = {
     "EmbeddingRequest": EMBEDDER,
@@ -40,12 +44,10 @@ LIMITS: dict[str, dict[str, Any]] = {
 }
 FILLED = {"messages", "input", "inputs", "prompt", "query", "documents", "texts", "text_1", "text_2"}
 """Fields that are there in every request that has them, and whose lists and texts are not empty."""
-REFUSED = {
-    "functions", "modalities", "suffix", "template", "context", "relevant_spans", "return_embeddings", "max_doc_length",
-    "max_query_length", "max_chunks_per_doc", "queries", "data_1", "items", "data_2", "best_of",
-    "truncate_prompt_tokens", "stream_options", "store",
+EXCLUDING = {
+    "suffix", "queries", "data_1", "items", "data_2", "best_of", "truncate_prompt_tokens", "stream_options", "store",
 }  # fmt: skip
-"""Fields that are always or nearly always refused, or exclude others."""
+"""Fields that are nearly always refused, or exclude others."""
 TOOL_NAME = {"type": "string", "pattern": "^[a-zA-Z0-9_.-]{1,8}$"}
 KEYED = {"create_embeddings", "create_job", "create_message"}
 """Where Idempotency-Key is sent: the fuzzer's few keys come again with other work, which is refused."""
@@ -55,8 +57,13 @@ def narrowed(document: dict[str, Any], searched: str) -> dict[str, Any]:
     """A copy. What a fuzzer sends against the schema is as wide as ever. searched: id of the document to be found."""
     found = msgspec.json.decode(msgspec.json.encode(document))
     components = found["components"]["schemas"]
+    read = list(shapes())
+    for shape in {OllamaOptions, *(shape for _, shape in read)}:
+        for name in _refused(shape):
+            if shape.__name__ in components:
+                components[shape.__name__]["properties"].pop(name, None)
     for field in ("inputs", "images", "max_tokens", "output_dimension"):
-        del components["CohereEmbedRequest"]["properties"][field]  # refused, or by that model
+        components["CohereEmbedRequest"]["properties"].pop(field, None)  # refused, or by that model
     for name, model in MODELS.items():
         _narrow_request(components[name], model)
     components["OllamaOptions"]["properties"]["num_predict"] = MAX_TOKENS
@@ -78,10 +85,15 @@ def narrowed(document: dict[str, Any], searched: str) -> dict[str, Any]:
     components["ChatJobRequest"]["properties"]["stream"] = {"type": "boolean", "enum": [True]}
     components["ChatJobRequest"]["required"] += ["stream"]
     _narrow_searches(components)
-    for path in found["paths"].values():
-        for operation in path.values():
-            _narrow_parameters(operation, searched)
+    refused = {endpoint: _refused(shape) for endpoint, shape in read if endpoint.startswith("GET ")}
+    for path, operations in found["paths"].items():
+        for method, operation in operations.items():
+            _narrow_parameters(operation, searched, refused.get(f"{method.upper()} {path}", ()))
     return found
+
+
+def _refused(shape: type[msgspec.Struct]) -> list[str]:
+    return [name for name, treatment in parameters_of(shape) if isinstance(treatment, Refused)]
 
 
 def _narrow_searches(components: dict[str, Any]) -> None:
@@ -98,7 +110,7 @@ def _narrow_searches(components: dict[str, Any]) -> None:
 
 def _narrow_request(component: dict[str, Any], model: str) -> None:
     properties = component["properties"]
-    for field in REFUSED & properties.keys():
+    for field in EXCLUDING & properties.keys():
         del properties[field]
     if "text_2" in properties:
         del properties["documents"]  # another name of it
@@ -121,7 +133,7 @@ def _fill(schema: dict[str, Any]) -> None:
             _fill(kind["items"])
 
 
-def _narrow_parameters(operation: dict[str, Any], searched: str) -> None:
+def _narrow_parameters(operation: dict[str, Any], searched: str, refused: Collection[str]) -> None:
     there = {
         "collection": NAME,
         "vector_store_id": NAME,
@@ -130,7 +142,8 @@ def _narrow_parameters(operation: dict[str, Any], searched: str) -> None:
         "page": 2,
     }
     keyed = operation["operationId"] in KEYED
-    kept = [each for each in operation["parameters"] if each["name"] != "Idempotency-Key" or keyed]
+    left_out = {*refused, *(() if keyed else ("Idempotency-Key",))}
+    kept = [each for each in operation["parameters"] if each["name"] not in left_out]
     for parameter in kept:
         if parameter["name"] == "wait":
             parameter["schema"]["maximum"] = 1

@@ -1,13 +1,14 @@
 """Cohere's reranking: its two bodies as jobs, the reply, the errors."""
 
 from collections.abc import Mapping, Sequence
-from typing import Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
 from msgspec import UNSET, UnsetType
 
 from api.errors import ErrorFormat, Fault
 from api.requests.inputs import PassageField
+from api.requests.parameters import NoEffect, Refused
 from api.requests.rerank import TopN, ranked, rerank_job, scores_of
 from api.requests.sole_model import model_or_sole
 from jobs.errors import InvalidInput
@@ -20,6 +21,9 @@ Document = str | dict[str, msgspec.Raw]
 
 # One search unit of Cohere's pays for so many documents.
 _DOCUMENTS_PER_UNIT = 100
+
+
+ONE_PRIORITY = NoEffect("a waiting caller's job goes before others by itself")
 
 
 class CohereRequest(msgspec.Struct, frozen=True, kw_only=True):
@@ -37,27 +41,26 @@ class CohereV1Request(CohereRequest, frozen=True, kw_only=True):
     documents: tuple[Document, ...]
     rank_fields: tuple[str, ...] | None = None
     return_documents: bool | None = None
-    max_chunks_per_doc: int | None = None
-
-
-class RelevantSpans(msgspec.Struct, frozen=True):
-    mode: Literal["enabled", "disabled"] = "enabled"
+    max_chunks_per_doc: Annotated[
+        Any,
+        Refused(
+            "a document is one chunk here. Send 1, which cuts it at the model's limit, or leave it out.",
+            unless=(None, 1),
+        ),
+    ] = None
 
 
 class CohereV2Request(CohereRequest, frozen=True, kw_only=True):
     model: str
     documents: tuple[str, ...]
-    relevant_spans: RelevantSpans | None = None
+    relevant_spans: Annotated[
+        Any, Refused("documents are scored as a whole only.", unless=(None, {"mode": "disabled"}))
+    ] = None
+    priority: Annotated[Any, ONE_PRIORITY] = None
 
 
 async def cohere_v1_job(asked: CohereV1Request, models: Sequence[ModelInfo], max_inputs: int) -> RerankJob:
     """Raises InvalidInput naming the field, and what `model_or_sole` raises."""
-    if asked.max_chunks_per_doc not in (None, 1):
-        raise InvalidInput(
-            "max_chunks_per_doc: a document is one chunk here. Send 1, which cuts it at the model's limit, or leave "
-            "it out.",
-            param="max_chunks_per_doc",
-        )
     texts = [
         _text_of(document, asked.rank_fields, f"documents[{index}]")
         for index, document in enumerate(asked.documents)
@@ -68,8 +71,6 @@ async def cohere_v1_job(asked: CohereV1Request, models: Sequence[ModelInfo], max
 
 async def cohere_v2_job(asked: CohereV2Request, models: Sequence[ModelInfo], max_inputs: int) -> RerankJob:
     """Raises InvalidInput naming the field."""
-    if asked.relevant_spans is not None and asked.relevant_spans.mode == "enabled":
-        raise InvalidInput("relevant_spans: documents are scored as a whole only.", param="relevant_spans")
     return await _job(asked, asked.model, asked.documents, models, max_inputs)
 
 

@@ -25,7 +25,7 @@ from api.dialects.cohere.rerank import (
 )
 from api.dialects.dialect import Dialect
 from api.openapi.operation import work
-from api.requests.body import decode_body
+from api.requests.body import check_text, decode_body
 from api.route import add_route
 from api.work.terms import Terms
 
@@ -63,6 +63,7 @@ class Cohere(Dialect):
     async def rerank_v1(self, request: Request, raw: bytes, terms: Terms) -> Response:
         """Documents by how well they answer a query, in the manner of Cohere's first version. raw: the body."""
         asked = decode_body(_v1_decoder, raw)
+        check_text(raw)
         job = await cohere_v1_job(asked, await self.context.queue.models(), self.context.settings.max_inputs)
         documents = asked.documents if asked.return_documents else None
         return await self.respond(

@@ -1,6 +1,7 @@
 """Jina's reranking body, in and out: used by its own endpoint and by /v1/jobs."""
 
 from collections.abc import Sequence
+from typing import Annotated, Any
 
 import msgspec
 from msgspec import UNSET, UnsetType
@@ -9,11 +10,17 @@ from api.errors import ErrorFormat, Fault
 from api.replies.usage import PromptUsage
 from api.requests.images import ImageSource
 from api.requests.inputs import GivenPassage, PassageField, TextOrImage
+from api.requests.parameters import Refused
 from api.requests.rerank import TopN, ranked, rerank_job, scores_of
 from api.requests.truncation import truncates
 from jobs.errors import InvalidInput
 from jobs.job import Result
 from jobs.rerank import RerankJob
+
+_OWN_LIMIT = Refused(
+    "a document is cut at the model's own limit only, with truncation = true, and a query never.",
+    unless=(None,),
+)
 
 
 class JinaRequest(msgspec.Struct, frozen=True, kw_only=True):
@@ -32,9 +39,9 @@ class JinaRequest(msgspec.Struct, frozen=True, kw_only=True):
     truncate_prompt_tokens: int | None = None
     instruction: str | None = None
     raw_scores: bool | None = None
-    return_embeddings: bool | None = None
-    max_doc_length: int | None = None
-    max_query_length: int | None = None
+    return_embeddings: Annotated[Any, Refused("a reranking has scores only.")] = None
+    max_doc_length: Annotated[Any, _OWN_LIMIT] = None
+    max_query_length: Annotated[Any, _OWN_LIMIT] = None
 
 
 class JinaResult(msgspec.Struct, frozen=True, kw_only=True):
@@ -55,7 +62,8 @@ class JinaError(msgspec.Struct, frozen=True):
 
 async def jina_job(asked: JinaRequest, source: ImageSource | None, max_inputs: int) -> RerankJob:
     """The job that a request asks for; fetches the images it names. Raises InvalidInput naming the field."""
-    _refuse_unsupported(asked)
+    if None not in (asked.truncate, asked.truncation) and asked.truncate != asked.truncation:
+        raise InvalidInput("truncate and truncation contradict each other.", param="truncate")
     return await rerank_job(
         asked.model,
         PassageField("query", asked.query),
@@ -94,19 +102,6 @@ def jina_envelope(fault: Fault) -> bytes:
 
 
 JINA_ERRORS = ErrorFormat(jina_envelope, (JinaError,))
-
-
-def _refuse_unsupported(asked: JinaRequest) -> None:
-    if None not in (asked.truncate, asked.truncation) and asked.truncate != asked.truncation:
-        raise InvalidInput("truncate and truncation contradict each other.", param="truncate")
-    if asked.return_embeddings:
-        raise InvalidInput("return_embeddings: a reranking has scores only.", param="return_embeddings")
-    for field in ("max_doc_length", "max_query_length"):
-        if getattr(asked, field) is not None:
-            raise InvalidInput(
-                f"{field} is not heeded: a document is cut at the model's own limit only, with truncation = true.",
-                param=field,
-            )
 
 
 def _document(given: GivenPassage) -> TextOrImage:

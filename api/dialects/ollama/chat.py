@@ -20,9 +20,10 @@ from api.dialects.ollama.options import (
 )
 from api.errors import ErrorFormat, Fault
 from api.replies.logprobs import ChosenLogprob, chat_logprobs
-from api.requests.answer_format import OtherFormats, refuse_given
+from api.requests.answer_format import OtherFormats
 from api.requests.generation import stops
 from api.requests.images import ImageReference, ImageSource, load_images
+from api.requests.parameters import NOTHING, Refused
 from api.requests.tools import FunctionSpec, JsonText, function_tools, tool_input
 from jobs.content import TextPart
 from jobs.errors import InternalError, InvalidInput
@@ -53,8 +54,6 @@ class OllamaRequest(OtherFormats, frozen=True, kw_only=True):
 def ollama_job(asked: OllamaRequest, prompt: Chat | Prompt) -> GenerateJob:
     """The job without the parts that only one of the bodies has. Raises InvalidInput naming the field."""
     options = asked.options or OllamaOptions()
-    refuse_given(asked, OtherFormats.__struct_fields__, "format")
-    refuse_given(options, ("format", "json_schema", "grammar"), "format beside the options")
     if asked.top_logprobs and not asked.logprobs:
         raise InvalidInput("top_logprobs needs logprobs = true.", param="top_logprobs")
     return GenerateJob(
@@ -100,6 +99,12 @@ async def ollama_chat_job(asked: OllamaChatRequest, source: ImageSource | None) 
     return msgspec.structs.replace(job, prompt=msgspec.structs.replace(chat, messages=messages))
 
 
+_TEMPLATE = Refused(
+    "the model's own chat template is used. Send raw = true and the prompt as it is to be read."
+)
+_NO_IMAGES = Refused("no images are made.", unless=(*NOTHING, 0))
+
+
 class OllamaGenerateRequest(OllamaRequest, frozen=True, kw_only=True):
     """The body of POST /api/generate. Fields it does not name are ignored. No prompt: the model is only loaded.
 
@@ -112,13 +117,21 @@ class OllamaGenerateRequest(OllamaRequest, frozen=True, kw_only=True):
     images: tuple[str, ...] | None = None
     raw: bool | None = None
     suffix: str | None = None
-    template: str | None = None
-    context: Any = None
+    template: Annotated[Any, _TEMPLATE] = None
+    context: Annotated[
+        Any, Refused("earlier turns are not kept as tokens. Send them as messages to /api/chat.")
+    ] = None
+    width: Annotated[Any, _NO_IMAGES] = None
+    height: Annotated[Any, _NO_IMAGES] = None
+    steps: Annotated[Any, _NO_IMAGES] = None
 
 
 async def ollama_generate_job(asked: OllamaGenerateRequest, source: ImageSource | None) -> GenerateJob:
     """The job that a request asks for; fetches the images it names. Raises InvalidInput naming the field."""
-    _refuse_unsupported(asked)
+    if asked.suffix and (asked.raw or asked.images):
+        raise InvalidInput("suffix: neither with a raw prompt nor with images.", param="suffix")
+    if asked.raw and asked.system:
+        raise InvalidInput("system: a raw prompt holds everything; put it there.", param="system")
     if not (asked.prompt or asked.images):
         return load_job(asked)
     options = think_options(asked.think)
@@ -135,23 +148,6 @@ async def ollama_generate_job(asked: OllamaGenerateRequest, source: ImageSource 
         system = (Message("system", (TextPart(asked.system),)),) if asked.system else ()
         prompt = Chat((*system, question), template_options=options)
     return msgspec.structs.replace(job, prompt=prompt)
-
-
-def _refuse_unsupported(asked: OllamaGenerateRequest) -> None:
-    if asked.suffix and (asked.raw or asked.images):
-        raise InvalidInput("suffix: neither with a raw prompt nor with images.", param="suffix")
-    if asked.template:
-        raise InvalidInput(
-            "template: the model's own chat template is used. Send raw = true and the prompt as it is to be read.",
-            param="template",
-        )
-    if asked.context:
-        raise InvalidInput(
-            "context: earlier turns are not kept as tokens. Send them as messages to /api/chat.",
-            param="context",
-        )
-    if asked.raw and asked.system:
-        raise InvalidInput("system: a raw prompt holds everything; put it there.", param="system")
 
 
 class OllamaFunctionReply(msgspec.Struct, frozen=True):

@@ -2,12 +2,13 @@
 
 import math
 import re
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
 
-from api.requests.answer_format import json_format
+from api.requests.answer_format import NO_FORMAT, json_format
 from api.requests.generation import SamplingRequest, Stop, sampling, template_options
+from api.requests.parameters import NoEffect, Refused
 from api.requests.tools import JsonObject
 from jobs.answer_format import JsonFormat
 from jobs.errors import InvalidInput
@@ -28,7 +29,6 @@ Format = str | JsonObject
 _LAST_TOKENS = 64
 """Ollama's default of repeat_last_n."""
 
-
 _MAX_COUNT = 2**31 - 1
 _MAX_SEED = 2**63 - 1
 _MAX_TEMPERATURE = 100.0
@@ -38,13 +38,19 @@ _MAX_PENALTY = 100.0
 """Above, a token does not come again."""
 
 
+_BESIDE = Refused("not read here. Send format beside the options.", unless=NO_FORMAT)
+_WHOLE_CONTEXT = NoEffect("a model has its whole context, and a longer prompt is an error, never cut")
+_NO_MORE = NoEffect("Ollama itself reads it no more")
+_HARDWARE = NoEffect("how a model lies in memory is the worker's to choose")
+
+
 class OllamaOptions(msgspec.Struct, frozen=True, kw_only=True):
-    """Those that shape an answer. The others, most of them on hardware, are accepted and not used.
+    """Others are ignored, as Ollama does.
 
     As Ollama does, they take any number: where a whole one is meant, without what is behind the point, and the nearest
     where it means nothing. num_predict: longest answer in tokens; no limit where not positive. top_k: all where not
     positive. seed: none where negative. repeat_last_n: how many of the last tokens the three penalties look at; 0: no
-    penalties, -1: all tokens. The last three are refused.
+    penalties, -1: all tokens.
     """
 
     num_predict: float | None = None
@@ -58,9 +64,29 @@ class OllamaOptions(msgspec.Struct, frozen=True, kw_only=True):
     repeat_last_n: float | None = None
     presence_penalty: float | None = None
     frequency_penalty: float | None = None
-    format: Any = None
-    json_schema: Any = None
-    grammar: Any = None
+    typical_p: Annotated[Any, Refused("not built. Use top_p or min_p.", unless=(None, 1))] = None
+    format: Annotated[Any, _BESIDE] = None
+    json_schema: Annotated[Any, _BESIDE] = None
+    grammar: Annotated[Any, _BESIDE] = None
+    num_ctx: Annotated[Any, _WHOLE_CONTEXT] = None
+    num_keep: Annotated[Any, _WHOLE_CONTEXT] = None
+    mirostat: Annotated[Any, _NO_MORE] = None
+    mirostat_tau: Annotated[Any, _NO_MORE] = None
+    mirostat_eta: Annotated[Any, _NO_MORE] = None
+    tfs_z: Annotated[Any, _NO_MORE] = None
+    penalize_newline: Annotated[Any, _NO_MORE] = None
+    numa: Annotated[Any, _HARDWARE] = None
+    num_batch: Annotated[Any, _HARDWARE] = None
+    num_gpu: Annotated[Any, _HARDWARE] = None
+    main_gpu: Annotated[Any, _HARDWARE] = None
+    num_thread: Annotated[Any, _HARDWARE] = None
+    low_vram: Annotated[Any, _HARDWARE] = None
+    f16_kv: Annotated[Any, _HARDWARE] = None
+    use_mmap: Annotated[Any, _HARDWARE] = None
+    use_mlock: Annotated[Any, _HARDWARE] = None
+    logits_all: Annotated[Any, _HARDWARE] = None
+    vocab_only: Annotated[Any, _HARDWARE] = None
+    embedding_only: Annotated[Any, _HARDWARE] = None
 
 
 def ollama_sampling(asked: OllamaOptions) -> Sampling:

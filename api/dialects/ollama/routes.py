@@ -162,7 +162,7 @@ class Ollama(Dialect):
         asked = decode_body(_show_decoder, await self.read_raw(request))
         name = asked.model or asked.name
         if not name:
-            raise InvalidInput("Missing field: model.", param="model")
+            raise InvalidInput("model is missing or null.", param="model")
         return json_response(msgspec.json.encode(show_model(name, await self.context.queue.models())))
 
     async def ollama_tags(self, request: Request) -> Response:

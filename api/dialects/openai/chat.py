@@ -7,14 +7,15 @@ import msgspec
 
 from api.dialects.openai.messages import ChatMessage, chat_messages
 from api.dialects.openai.stream_options import StreamOptions, check_stream_options
+from api.dialects.openai.unbuilt import UnbuiltChat
 from api.replies.fingerprint import system_fingerprint
 from api.replies.logprobs import ChatLogprobs, chat_logprobs
 from api.replies.usage import Tally, Usage
-from api.requests.answer_format import FormatRequest, answer_format
+from api.requests.answer_format import answer_format
 from api.requests.generation import Answers, Stop, TokenLimit, max_tokens, sampling, stops, template_options
 from api.requests.images import ImageSource
 from api.requests.tools import FunctionSpec, JsonObject, function_tools
-from api.requests.truncation import refuse_truncation
+from api.requests.truncation import NEVER_CUT
 from jobs.errors import InternalError, InvalidInput
 from jobs.generate import Chat, Choice, FinishReason, GenerateJob, GenerateResult, ToolCall, ToolChoice
 from jobs.job import Result
@@ -55,7 +56,7 @@ class ChosenTools(msgspec.Struct, frozen=True, kw_only=True):
     allowed_tools: AllowedTools | None = None
 
 
-class ChatRequest(FormatRequest, frozen=True, kw_only=True):
+class ChatRequest(UnbuiltChat, frozen=True, kw_only=True):
     """The body of POST /v1/chat/completions. Fields it does not name are ignored, as OpenAI's clients may send any.
 
     role_mapping: prefixes of the roles, for a model without a chat template. chat_template_kwargs: variables of the
@@ -84,14 +85,14 @@ class ChatRequest(FormatRequest, frozen=True, kw_only=True):
     skip_special_tokens: bool | None = None
     store: bool | None = None
     metadata: Any = None
-    functions: tuple[JsonObject, ...] | None = None
-    modalities: tuple[str, ...] | None = None
-    truncate_prompt_tokens: int | None = None
+    truncate_prompt_tokens: Annotated[Any, NEVER_CUT] = None
 
 
 async def chat_job(asked: ChatRequest, source: ImageSource | None) -> GenerateJob:
     """The job that a request asks for; fetches the images it names. Raises InvalidInput naming the field."""
-    _refuse_unsupported(asked)
+    check_stream_options(asked.stream_options, asked.stream)
+    if asked.top_logprobs is not None and not asked.logprobs:
+        raise InvalidInput("top_logprobs needs logprobs = true.", param="top_logprobs")
     choice, tool_name = _tool_choice(asked)
     functions = _allowed([each.function for each in asked.tools or ()], asked.tool_choice)
     must_call = choice == "required"
@@ -127,17 +128,6 @@ async def chat_job(asked: ChatRequest, source: ImageSource | None) -> GenerateJo
     )
 
 
-def _refuse_unsupported(asked: ChatRequest) -> None:
-    refuse_truncation(asked.truncate_prompt_tokens)
-    check_stream_options(asked.stream_options, asked.stream)
-    if asked.functions:
-        raise InvalidInput("functions is OpenAI's old form and not read. Send tools.", param="functions")
-    if asked.modalities and set(asked.modalities) != {"text"}:
-        raise InvalidInput("modalities: answers are text only.", param="modalities")
-    if asked.top_logprobs is not None and not asked.logprobs:
-        raise InvalidInput("top_logprobs needs logprobs = true.", param="top_logprobs")
-
-
 def _max_tokens(asked: ChatRequest) -> int | None:
     if len({asked.max_tokens, asked.max_completion_tokens} - {None}) > 1:
         raise InvalidInput("max_tokens and max_completion_tokens contradict each other.", param="max_tokens")
@@ -154,7 +144,7 @@ def _tool_choice(asked: ChatRequest) -> tuple[ToolChoice, str | None]:
         return choice.allowed_tools.mode, None
     if choice.type == "function" and choice.function:
         return "required", choice.function.name
-    raise InvalidInput(f"Missing field: tool_choice.{choice.type}.", param="tool_choice")
+    raise InvalidInput(f"tool_choice.{choice.type} is missing or null.", param="tool_choice")
 
 
 def _allowed(functions: Sequence[FunctionSpec], choice: str | ChosenTools | None) -> Sequence[FunctionSpec]:

@@ -2,18 +2,19 @@
 
 import itertools
 from collections.abc import Sequence
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
 
 from api.dialects.openai.stream_options import StreamOptions, check_stream_options
+from api.dialects.openai.unbuilt import WHO_ASKS
 from api.replies.fingerprint import system_fingerprint
 from api.replies.logprobs import CompletionLogprobs, LogprobsWriter
 from api.replies.usage import Tally, Usage
 from api.requests.answer_format import FormatRequest, answer_format
 from api.requests.generation import Answers, Stop, TokenLimit, max_tokens, sampling, stops
 from api.requests.inputs import Inputs, split_inputs
-from api.requests.truncation import refuse_truncation
+from api.requests.truncation import NEVER_CUT
 from jobs.errors import InternalError, InvalidInput
 from jobs.generate import Choice, FinishReason, GenerateJob, GenerateResult, Prompt
 from jobs.job import Result
@@ -43,7 +44,8 @@ class CompletionRequest(FormatRequest, frozen=True, kw_only=True):
     echo: bool | None = None
     suffix: str | None = None
     skip_special_tokens: bool | None = None
-    truncate_prompt_tokens: int | None = None
+    truncate_prompt_tokens: Annotated[Any, NEVER_CUT] = None
+    user: Annotated[Any, WHO_ASKS] = None
     stream: bool | None = None
     stream_options: StreamOptions | None = None
 
@@ -85,7 +87,6 @@ def refuse_prompt_logprobs(jobs: Sequence[GenerateJob]) -> None:
 
 
 def _refuse_unsupported(asked: CompletionRequest) -> None:
-    refuse_truncation(asked.truncate_prompt_tokens)
     check_stream_options(asked.stream_options, asked.stream)
     if asked.suffix and asked.echo:
         raise InvalidInput("suffix: not together with echo.", param="suffix")

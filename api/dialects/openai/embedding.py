@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal, NamedTuple, cast
 import msgspec
 from msgspec import UNSET, UnsetType
 
+from api.dialects.openai.unbuilt import WHO_ASKS
 from api.replies.usage import PromptUsage
 from api.replies.vector_formats import FLOAT_BYTES, Encoding, OutputDtype, packed, values
 from api.requests.images import ImageSource
@@ -40,7 +41,7 @@ class EmbeddingRequest(msgspec.Struct, frozen=True, kw_only=True):
     encoding_format: Encoding | None = None
     output_dtype: OutputDtype = "float"
     dimensions: Annotated[int, msgspec.Meta(ge=1, le=2**31 - 1)] | None = None
-    user: str | None = None
+    user: Annotated[Any, WHO_ASKS] = None
     prompt_name: str | None = None
     instruction: str | None = None
     input_type: InputType | None = None

@@ -80,7 +80,7 @@ def _checked_calls(message: ChatMessage, turn: int) -> tuple[ToolCall, ...]:
     if message.tool_calls and message.role != "assistant":
         raise InvalidInput(f"{path}.tool_calls: only an assistant calls tools.", param="messages")
     if message.role == "tool" and message.tool_call_id is None:
-        raise InvalidInput(f"{path}.tool_call_id is missing.", param="messages")
+        raise InvalidInput(f"{path}.tool_call_id is missing or null.", param="messages")
     if isinstance(message.content, tuple):
         for index, part in enumerate(message.content):
             _check_part(part, message.role, f"{path}.content[{index}]")
@@ -103,7 +103,7 @@ def _check_part(part: ContentPart, role: str, path: str) -> None:
             param="messages",
         )
     if (part.text if part.type == "text" else part.image_url) is None:
-        raise InvalidInput(f"{path}.{part.type} is missing.", param="messages")
+        raise InvalidInput(f"{path}.{part.type} is missing or null.", param="messages")
 
 
 def _image_references(messages: Sequence[ChatMessage]) -> Iterator[ImageReference]:

@@ -1,15 +1,18 @@
 """How a stream of OpenAI's is to be: stream_options."""
 
+from typing import Annotated, Any
+
 import msgspec
 
+from api.requests.parameters import NoEffect
 from jobs.errors import InvalidInput
 
 
 class StreamOptions(msgspec.Struct, frozen=True, kw_only=True):
-    """include_usage: the stream ends with the tokens used. include_obfuscation: accepted; chunks are never padded."""
+    """include_usage: the stream ends with the tokens used."""
 
     include_usage: bool | None = None
-    include_obfuscation: bool | None = None
+    include_obfuscation: Annotated[Any, NoEffect("chunks are never padded")] = None
 
 
 def check_stream_options(options: StreamOptions | None, stream: bool | None) -> None:

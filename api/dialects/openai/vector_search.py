@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 
+from api.requests.parameters import Refused
 from jobs.errors import InvalidInput
 from jobs.search.query import PageFilter, SearchQuery
 from jobs.search.reply import SearchHit
@@ -51,7 +52,7 @@ class VectorSearchRequest(msgspec.Struct, frozen=True, kw_only=True):
     filters: Filters | None = None
     max_num_results: Annotated[int, msgspec.Meta(ge=1, le=MAX_RESULTS)] = 10
     ranking_options: RankingOptions | None = None
-    rewrite_query: bool = False
+    rewrite_query: Annotated[Any, Refused("queries are searched as they are. Leave it out.")] = None
 
 
 class ResultContent(msgspec.Struct, frozen=True, kw_only=True):
@@ -85,10 +86,6 @@ def search_query(asked: VectorSearchRequest, store: str) -> SearchQuery:
     text = "\n".join(texts).strip()
     if not text:
         raise InvalidInput("query is empty.", param="query")
-    if asked.rewrite_query:
-        raise InvalidInput(
-            "rewrite_query: queries are searched as they are. Leave it out.", param="rewrite_query"
-        )
     ranking = asked.ranking_options or RankingOptions()
     return SearchQuery(
         text=text,

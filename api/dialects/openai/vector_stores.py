@@ -1,6 +1,6 @@
 """OpenAI's vector stores: collections under another name. Their files are the documents that `mlxq ingest` took."""
 
-from typing import Annotated, Literal
+from typing import Annotated
 
 import msgspec
 from fastapi import FastAPI
@@ -28,6 +28,7 @@ from api.dialects.openai.vector_search import (
 )
 from api.openapi.operation import ASKS, WORKS, Operation, reading
 from api.requests.body import decode_query
+from api.requests.parameters import Refused
 from api.route import add_route
 from api.work.perform import CancelOnDisconnect
 from jobs.errors import InvalidInput
@@ -43,17 +44,24 @@ from jobs.search.errors import (
 
 
 class ListQuery(msgspec.Struct, frozen=True, kw_only=True):
-    """after: the id of the last one that the caller has. order is ignored: lists are in the order of ids."""
+    """after: the id of the last one that the caller has."""
 
     after: str | None = None
     limit: Annotated[int, msgspec.Meta(ge=1, le=100)] = 20
-    order: Literal["asc", "desc"] = "desc"
+    order: Annotated[str | None, Refused("lists are in the order of ids.", unless=(None, "desc"))] = None
+    before: Annotated[str | None, Refused("lists are read forwards only. Send after.")] = None
+
+
+class FileListQuery(ListQuery, frozen=True, kw_only=True):
+    filter: Annotated[
+        str | None, Refused("all files of a store are completed.", unless=(None, "completed"))
+    ] = None
 
 
 _STORES = reading("search", VectorStoreListReply, InvalidInput, StoreUnavailable, query=ListQuery)
 _STORE = reading("search", VectorStoreReply, UnknownCollection, StoreUnavailable)
 _FILES = reading(
-    "search", VectorStoreFileListReply, InvalidInput, UnknownCollection, StoreUnavailable, query=ListQuery
+    "search", VectorStoreFileListReply, InvalidInput, UnknownCollection, StoreUnavailable, query=FileListQuery
 )
 _FILE = reading("search", VectorStoreFileReply, UnknownCollection, UnknownDocument, StoreUnavailable)
 _CONTENT = reading(
@@ -143,7 +151,7 @@ class VectorStores(Dialect):
 
     async def list_vector_store_files(self, request: Request) -> Response:
         """The documents of a collection."""
-        query = decode_query(request, ListQuery)
+        query = decode_query(request, FileListQuery)
         found = await self.collections.list_documents(
             request.path_params["vector_store_id"], after=query.after, limit=query.limit
         )

@@ -178,6 +178,15 @@ async def test_a_bad_field_is_named(
     assert not reranker.submitted
 
 
+@pytest.mark.parametrize("field", [b"text", b"title"])
+async def test_what_is_no_utf_8_is_refused_wherever_it_is(rerank_client: httpx.AsyncClient, field: bytes):
+    documents = b'[{"text":"a","%b":"\xff"}]' % field
+    body = b'{"model":"%b","query":"a","return_documents":true,"documents":%b}'
+    raw = body % (RERANK_MODEL.id.encode(), documents)
+    reply = await rerank_client.post("/v1/rerank", content=raw, headers=CLIENT)
+    assert (reply.status_code, "not valid JSON" in reply.json()["message"]) == (400, True)
+
+
 async def test_what_changes_nothing_is_ignored(rerank_client: httpx.AsyncClient):
     fields = {"relevant_spans": {"mode": "disabled"}, "priority": 3, "unheard_of": 1}
     assert ranking(await rerank(rerank_client, 2, **fields)) == RANKING

@@ -84,7 +84,7 @@ async def test_what_cannot_be_shown_is_an_error_as_text(chat_client: httpx.Async
     unknown = await chat_client.post("/api/show", json={"model": "none"})
     assert (unknown.status_code, unknown.json()) == (404, {"error": "model 'none' not found"})
     unnamed = await chat_client.post("/api/show", json={})
-    assert (unnamed.status_code, unnamed.json()) == (400, {"error": "Missing field: model."})
+    assert (unnamed.status_code, unnamed.json()) == (400, {"error": "model is missing or null."})
     idle = await connect(MemoryQueue(models=())).post("/api/show", json={"model": "none"})
     assert idle.status_code == 503
 

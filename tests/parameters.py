@@ -1,0 +1,125 @@
+"""Every parameter of every dialect, and whether it works: `python -m tests.parameters` writes docs/parameters.md."""
+
+from collections.abc import Iterator, Sequence
+from typing import Any, NamedTuple
+
+import msgspec
+
+from api.app import create_app
+from api.requests.parameters import NOTHING, NoEffect, Parameter, Refused, parameters_of
+from api.route import DirectRoute
+from jobs.settings import Settings
+from tests.support.folders import ROOT
+from tests.support.memory_queue import MemoryQueue
+
+PAGE = ROOT / "docs" / "parameters.md"
+
+DIALECTS = {
+    "openai": "OpenAI",
+    "anthropic": "Anthropic",
+    "ollama": "Ollama",
+    "cohere": "Cohere",
+    "jina": "Jina",
+    "tei": "text-embeddings-inference",
+    "vllm": "vLLM",
+    "llamacpp": "llama.cpp",
+    "infinity": "infinity",
+}
+"""The names of the folders of api/dialects, in the page's order. Our own endpoints are described in docs/api.md."""
+
+HEADERS = ("betas", "user_profile_id", "workspace_id")
+"""Parameters of clients that travel as headers."""
+
+_BEGINNING = f"""# Parameters
+
+Which parameters of each endpoint work, and which do not; [HTTP API](api.md) says what they mean.
+`python -m tests.parameters` makes this page from the types that bodies are read as. A test compares it with the
+parameters of the clients of OpenAI, Anthropic, Ollama and Cohere, and sends each of them.
+
+- Works: it does what the dialect's own service does, within the limits that [HTTP API](api.md) names.
+- Refused: a request that asks for something with it is answered 400, with this text. What asks for nothing is
+  taken: null, usually false and what is empty, and the values in parentheses.
+- No effect: it is taken, and no answer depends on it.
+
+A field that is not here is ignored. Parameters of Anthropic's client that travel as headers are not read:
+{", ".join(f"`{name}`" for name in HEADERS)}.
+"""
+
+
+class Body(NamedTuple):
+    """What an endpoint reads: a body or a query."""
+
+    dialect: str
+    """A folder of api/dialects."""
+    endpoints: tuple[str, ...]
+    """Methods and paths, as "POST /v1/embeddings"."""
+    shape: type[msgspec.Struct]
+
+    @property
+    def parameters(self) -> list[Parameter]:
+        return parameters_of(self.shape)
+
+
+def bodies() -> list[Body]:
+    """Of all dialects but our own."""
+    found: dict[type[msgspec.Struct], list[str]] = {}
+    for endpoint, shape in shapes():
+        found.setdefault(shape, []).append(endpoint)
+    listed = [Body(_folder(shape), tuple(endpoints), shape) for shape, endpoints in found.items()]
+    known = [body for body in listed if body.dialect != "mlxq"]
+    return sorted(known, key=lambda body: list(DIALECTS).index(body.dialect))
+
+
+def shapes() -> Iterator[tuple[str, type[msgspec.Struct]]]:
+    """Each endpoint with what it reads: bodies and queries."""
+    for route in create_app(MemoryQueue(), Settings()).routes:
+        if isinstance(route, DirectRoute):
+            read: tuple[Any, ...] = (*route.operation.body, route.operation.query)
+            yield from ((f"{route.operation.method} {route.path}", each) for each in read if each is not None)
+
+
+def _folder(shape: type[msgspec.Struct]) -> str:
+    _, _, folder, *_ = shape.__module__.split(".")
+    return folder
+
+
+def page() -> str:
+    return "\n".join([_BEGINNING, *(line for body in bodies() for line in _section(body))])
+
+
+def _section(body: Body) -> Iterator[str]:
+    yield f"## {DIALECTS[body.dialect]}: {', '.join(body.endpoints)}"
+    yield ""
+    yield "| parameter | | why |"
+    yield "|---|---|---|"
+    grouped: dict[tuple[str, str], list[str]] = {}
+    for name, treatment in body.parameters:
+        grouped.setdefault(_words(treatment), []).append(_shown(name, treatment))
+    for (word, why), names in sorted(grouped.items(), key=lambda row: _ORDER.index(row[0][0])):
+        yield f"| {', '.join(names)} | {word} | {why} |"
+    yield ""
+
+
+_ORDER = ("works", "refused", "no effect")
+
+
+def _words(treatment: Refused | NoEffect | None) -> tuple[str, str]:
+    if treatment is None:
+        return "works", ""
+    why = treatment.why[0].upper() + treatment.why[1:].removesuffix(".")
+    return ("refused" if isinstance(treatment, Refused) else "no effect"), why
+
+
+def _shown(name: str, treatment: Refused | NoEffect | None) -> str:
+    also = (
+        [each for each in treatment.unless if each not in NOTHING] if isinstance(treatment, Refused) else []
+    )
+    return f"`{name}`" + (f" ({_values(also)})" if also else "")
+
+
+def _values(values: Sequence[Any]) -> str:
+    return ", ".join(f"`{msgspec.json.encode(each).decode()}`" for each in values)
+
+
+if __name__ == "__main__":
+    PAGE.write_text(page())

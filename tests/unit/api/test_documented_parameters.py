@@ -1,0 +1,211 @@
+"""docs/parameters.md: it is what the code says, no client has a parameter that is not there, and what it says is so."""
+
+import base64
+import inspect
+import io
+import re
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, NamedTuple
+
+import cohere
+import httpx
+import msgspec
+import ollama._types
+import openai.types.chat.completion_create_params
+import openai.types.completion_create_params
+import openai.types.embedding_create_params
+import openai.types.vector_store_list_params
+import openai.types.vector_store_search_params
+import openai.types.vector_stores.file_list_params
+import pytest
+from PIL import Image
+
+from api.requests.parameters import NoEffect, Refused
+from tests.parameters import HEADERS, PAGE, Body, bodies, page
+from tests.support.memory_queue import MODEL, MemoryQueue
+from tests.support.samples import sample
+from tests.support.vectors.memory_collections import MemoryCollections
+from tests.unit.api.conftest import Connect
+from tests.unit.api.openapi.documented_api import DOCUMENTED, MODELS, STORE
+
+BODIES = bodies()
+DIMENSIONS = MODEL.dimensions
+PICTURES = msgspec.structs.replace(MODEL, id="PICTURES", abilities=("vision",))
+
+
+def test_the_page_is_what_the_code_says():
+    assert PAGE.read_text() == page(), "run `python -m tests.parameters`"
+
+
+class Call(NamedTuple):
+    """A call of a client. dialect, endpoint: as in a Body. names: its parameters, objects' fields with a point."""
+
+    dialect: str
+    endpoint: str
+    names: frozenset[str]
+
+
+def typed(dialect: str, endpoint: str, *params: type, **objects: type) -> Call:
+    """params: typed dicts. objects: types of parameters whose fields are parameters, too."""
+    names = {name for each in params for name in each.__annotations__}
+    inner = {f"{name}.{field}" for name, each in objects.items() for field in each.__annotations__}
+    return Call(dialect, endpoint, frozenset((names | inner) - set(HEADERS)))
+
+
+def modelled(endpoint: str, request: type, *, options: bool = False) -> Call:
+    """request: a pydantic model of Ollama's."""
+    inner = ollama._types.Options.model_fields if options else ()  # pyright: ignore[reportPrivateUsage]
+    names = {*request.model_fields, *(f"options.{name}" for name in inner)}
+    return Call("ollama", endpoint, frozenset(names))
+
+
+def called(endpoint: str, method: Callable[..., Any]) -> Call:
+    """method: of Cohere's client; some of its parameters are the client's own."""
+    own = {"self", "request_options", "batching", "offline", "accepts"}
+    return Call("cohere", endpoint, frozenset(set(inspect.signature(method).parameters) - own))
+
+
+_o = openai.types
+_stream_options = openai.types.chat.completion_create_params.ChatCompletionStreamOptionsParam
+CALLS = (
+    typed(
+        "openai",
+        "POST /v1/chat/completions",
+        _o.chat.completion_create_params.CompletionCreateParamsStreaming,
+        stream_options=_stream_options,
+    ),
+    typed(
+        "openai",
+        "POST /v1/completions",
+        _o.completion_create_params.CompletionCreateParamsStreaming,
+        stream_options=_stream_options,
+    ),
+    typed("openai", "POST /v1/embeddings", _o.embedding_create_params.EmbeddingCreateParams),
+    typed(
+        "openai",
+        "POST /v1/vector_stores/{vector_store_id}/search",
+        _o.vector_store_search_params.VectorStoreSearchParams,
+    ),
+    typed("openai", "GET /v1/vector_stores", _o.vector_store_list_params.VectorStoreListParams),
+    typed(
+        "openai",
+        "GET /v1/vector_stores/{vector_store_id}/files",
+        _o.vector_stores.file_list_params.FileListParams,
+    ),
+    modelled("POST /api/chat", ollama._types.ChatRequest, options=True),
+    modelled("POST /api/generate", ollama._types.GenerateRequest, options=True),
+    modelled("POST /api/embed", ollama._types.EmbedRequest, options=True),
+    modelled("POST /api/embeddings", ollama._types.EmbeddingsRequest, options=True),
+    modelled("POST /api/show", ollama._types.ShowRequest),
+    called("POST /v1/rerank", cohere.Client.rerank),
+    called("POST /v2/rerank", cohere.ClientV2.rerank),
+    called("POST /v1/embed", cohere.Client.embed),
+    called("POST /v1/chat", cohere.Client.chat),
+    called("POST /v2/chat", cohere.ClientV2.chat),
+    called("POST /v1/tokenize", cohere.Client.tokenize),
+    called("POST /v1/detokenize", cohere.Client.detokenize),
+)
+ENDPOINTS = {endpoint for body in BODIES for endpoint in body.endpoints}
+
+
+@pytest.mark.parametrize(
+    "call",
+    [call for call in CALLS if call.endpoint in ENDPOINTS],  # others are answered 404
+    ids=lambda call: f"{call.dialect} {call.endpoint}",
+)
+def test_no_parameter_of_a_client_is_absent(call: Call):
+    [body] = [each for each in BODIES if each.dialect == call.dialect and call.endpoint in each.endpoints]
+    assert sorted(call.names - {each.name for each in body.parameters}) == []
+
+
+def _picture() -> str:
+    written = io.BytesIO()
+    Image.new("RGB", (2, 2)).save(written, "PNG")
+    return base64.b64encode(written.getvalue()).decode()
+
+
+PICTURE = _picture()
+TOOL = {"type": "function", "function": {"name": "f", "parameters": {}}}
+FIELDS: dict[str, dict[str, Any]] = {
+    "image_url": {"image_url": f"data:image/png;base64,{PICTURE}", "model": "PICTURES"},
+    "grammar": {"grammar": 'root ::= "a"'},
+    "guided_grammar": {"guided_grammar": 'root ::= "a"'},
+    "ebnf": {"ebnf": 'root ::= "a"'},
+    "json_schema": {"json_schema": {"type": "object"}},
+    "guided_json": {"guided_json": {"type": "object"}},
+    "top_logprobs": {"top_logprobs": 1, "logprobs": True},
+    "tool_choice": {"tool_choice": "auto", "tools": [TOOL]},
+    "stream_options": {"stream_options": {"include_usage": True}, "stream": True},
+    "dimensions": {"dimensions": DIMENSIONS},
+    "truncate_prompt_tokens": {"truncate_prompt_tokens": -1},
+    "max_tokens_per_doc": {"max_tokens_per_doc": 4096},
+    "anthropic tool_choice": {"tool_choice": {"type": "any"}, "tools": [{"name": "f", "input_schema": {}}]},
+    "cohere rank_fields": {"rank_fields": ["a"], "documents": [{"a": "A whale."}]},
+    "cohere images": {"images": [f"data:image/png;base64,{PICTURE}"], "texts": None, "model": "PICTURES"},
+    "cohere inputs": {"inputs": None},
+    "cohere max_tokens": {"max_tokens": None},
+    "anthropic format": {"format": None},
+    "cohere output_dimension": {"output_dimension": DIMENSIONS},
+    "ollama format": {"format": "json"},
+    "ollama images": {"images": [PICTURE]},
+    **{f"vllm {name}": {name: "a", "text_1": None} for name in ("queries", "data_1")},
+    **{f"vllm {name}": {name: "a", "text_2": None} for name in ("documents", "items", "data_2")},
+}
+"""What is sent for a parameter of any dialect, or of one, where a value that fits its type does not say it all."""
+
+
+class Sent(NamedTuple):
+    """A request that works, to which a parameter is added."""
+
+    fields: Mapping[str, Any]
+    headers: Mapping[str, str] = {}
+
+
+def request_of(body: Body) -> Sent:
+    endpoint = DOCUMENTED.endpoint_of(*body.endpoints[0].split(" "))
+    if body.shape.__name__ == "CohereV1Request":
+        return Sent(endpoint.example, {"User-Agent": "cohere/7"})
+    return Sent(endpoint.example or {})
+
+
+async def ask(client: httpx.AsyncClient, body: Body, fields: Mapping[str, Any]) -> httpx.Response:
+    """fields: besides those of an example, or in their place."""
+    sent = request_of(body)
+    method, path = body.endpoints[0].split(" ")
+    path = re.sub(r"\{(\w+)\}", lambda match: STORE[match[1]], path)
+    if method == "GET":
+        return await client.get(path, params={name: value for name, value in fields.items() if value})
+    return await client.post(path, json={**sent.fields, **fields}, headers=dict(sent.headers))
+
+
+def fields_of(body: Body) -> Iterator[tuple[str, int, dict[str, Any]]]:
+    """Of each parameter what is sent, and the status that it has."""
+    kinds = {each.encode_name: each.type for each in msgspec.inspect.type_info(body.shape).fields}
+    example = request_of(body).fields
+    for name, treatment in body.parameters:
+        needed = FIELDS.get(f"{body.dialect} {name}", FIELDS.get(name, {}))
+        if isinstance(treatment, Refused):
+            yield name, 400, needed | within(name, "something")
+            for taken in treatment.unless:
+                yield name, 200, needed | within(name, taken)
+        elif isinstance(treatment, NoEffect):
+            yield name, 200, needed | within(name, {"some": ["thing"]})
+        elif "." not in name:
+            yield name, 200, needed or {name: example.get(name, sample(kinds[name]))}
+
+
+def within(name: str, value: Any) -> dict[str, Any]:
+    """name: with the object that it is in."""
+    outer, _, inner = name.partition(".")
+    return {outer: {inner: value} if inner else value}
+
+
+@pytest.mark.parametrize("body", BODIES, ids=lambda body: f"{body.dialect} {body.endpoints[0]}")
+async def test_each_parameter_does_what_the_page_says(connect: Connect, body: Body):
+    client = connect(MemoryQueue((*MODELS, PICTURES)), collections=MemoryCollections())
+    wrong: list[str] = []
+    for name, status, fields in fields_of(body):
+        reply = await ask(client, body, fields)
+        if reply.status_code != status or (status == 400 and f"{name}: " not in reply.text):
+            wrong.append(f"{name}: {fields}: {reply.status_code} {reply.text[:300]}")
+    assert wrong == []
