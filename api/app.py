@@ -29,7 +29,7 @@ from api.dialects.ollama.routes import Ollama
 from api.dialects.openai.chat_routes import OpenAIChat
 from api.dialects.openai.routes import OpenAI
 from api.dialects.openai.stored_chats import StoredChats
-from api.dialects.openai.vector_stores import VectorStores
+from api.dialects.openai.vector_stores.routes import VectorStores
 from api.dialects.plain_rerank import PlainRerank
 from api.dialects.tei.routes import Tei
 from api.dialects.v1_rerank import V1Rerank

@@ -8,7 +8,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from api.dialects.dialect import Dialect, json_response
-from api.dialects.openai.vector_replies import (
+from api.dialects.openai.vector_stores.replies import (
     FileContent,
     VectorStoreDeletedReply,
     VectorStoreFileContentReply,
@@ -20,7 +20,7 @@ from api.dialects.openai.vector_replies import (
     file_reply,
     store_reply,
 )
-from api.dialects.openai.vector_search import (
+from api.dialects.openai.vector_stores.search import (
     VectorSearchReply,
     VectorSearchRequest,
     encode_results,

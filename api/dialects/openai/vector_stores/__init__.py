@@ -1,0 +1,1 @@
+"""OpenAI's vector stores: collections under another name."""
