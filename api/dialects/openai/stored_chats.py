@@ -146,12 +146,13 @@ class DeletedChat(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class StoredChatsQuery(msgspec.Struct, frozen=True, kw_only=True):
-    """after: the id of the last chat of the page before. Pairs of metadata come as metadata[name]=value."""
+    """after: the id of the last chat of the page before. metadata: for any number of names."""
 
     after: str | None = None
     limit: Limit = 20
     model: str | None = None
     order: Order = "asc"
+    metadata: str | None = msgspec.field(default=None, name="metadata[name]")
 
 
 class StoredMessagesQuery(msgspec.Struct, frozen=True, kw_only=True):
