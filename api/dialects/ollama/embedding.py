@@ -1,6 +1,6 @@
 """Ollama's embeddings: the bodies of /api/embed and of the older /api/embeddings as a job, and the replies."""
 
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 
@@ -8,24 +8,28 @@ from api.dialects.ollama.models import model_id
 from api.dialects.ollama.options import KeepAlive, keep_alive_s
 from api.replies.vector_formats import one_vector_each, write_each
 from api.requests.inputs import split_inputs
+from api.requests.parameters import NoEffect
 from api.requests.sole_model import check_one_vector
 from api.work.queue import Queue
 from jobs.embed import EmbedJob, Truncate
 from jobs.errors import InvalidInput
 from jobs.job import Result
 
+_STAYS = NoEffect("how long an embedding model stays in memory is MLXQ_KEEP_ALIVE_S")
+_NOT_SAMPLED = NoEffect("a vector is not sampled, and the model has its whole context")
+
 
 class OllamaEmbeddingsRequest(msgspec.Struct, frozen=True, kw_only=True):
-    """The body of POST /api/embeddings. Fields it does not name are ignored; keep_alive and options are not used."""
+    """The body of POST /api/embeddings. Fields it does not name are ignored."""
 
     model: str
     prompt: str | None = None
-    keep_alive: KeepAlive | None = None
-    options: dict[str, Any] | None = None
+    keep_alive: Annotated[KeepAlive | None, _STAYS] = None
+    options: Annotated[dict[str, Any] | None, _NOT_SAMPLED] = None
 
 
 class OllamaEmbedRequest(msgspec.Struct, frozen=True, kw_only=True):
-    """The body of POST /api/embed. Fields it does not name are ignored; keep_alive and options are not used.
+    """The body of POST /api/embed. Fields it does not name are ignored.
 
     truncate: an overlong text is cut at its end; true unless said otherwise, as Ollama has it. dimensions: the model's
     own where not positive.
@@ -35,8 +39,8 @@ class OllamaEmbedRequest(msgspec.Struct, frozen=True, kw_only=True):
     input: str | tuple[str, ...] | None = None
     truncate: bool | None = None
     dimensions: int | None = None
-    keep_alive: KeepAlive | None = None
-    options: dict[str, Any] | None = None
+    keep_alive: Annotated[KeepAlive | None, _STAYS] = None
+    options: Annotated[dict[str, Any] | None, _NOT_SAMPLED] = None
 
 
 class OllamaVector(msgspec.Struct, frozen=True):

@@ -117,8 +117,8 @@ CALLS = (
     ),
     modelled("POST /api/chat", ollama._types.ChatRequest, options=True),
     modelled("POST /api/generate", ollama._types.GenerateRequest, options=True),
-    modelled("POST /api/embed", ollama._types.EmbedRequest, options=True),
-    modelled("POST /api/embeddings", ollama._types.EmbeddingsRequest, options=True),
+    modelled("POST /api/embed", ollama._types.EmbedRequest),
+    modelled("POST /api/embeddings", ollama._types.EmbeddingsRequest),
     modelled("POST /api/show", ollama._types.ShowRequest),
     called("POST /v1/rerank", cohere.Client.rerank),
     called("POST /v2/rerank", cohere.ClientV2.rerank),
@@ -221,7 +221,8 @@ def fields_of(body: Body) -> Iterator[tuple[str, int, dict[str, Any]]]:
             for taken in treatment.unless:
                 yield name, 200, needed | within(name, taken)
         elif isinstance(treatment, NoEffect):
-            yield name, 200, needed | within(name, {"some": ["thing"]})
+            fitting = ({} if inner else sample(kinds[name])) or {"some": ["thing"]}
+            yield name, 200, needed if name in needed else needed | within(name, fitting)
         elif not inner:
             yield name, 200, needed or {name: example.get(name, sample(kinds[name]))}
 
