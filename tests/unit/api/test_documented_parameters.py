@@ -73,7 +73,7 @@ def called(endpoint: str, method: Callable[..., Any]) -> Call:
 
 
 _o = openai.types
-_stream_options = openai.types.chat.completion_create_params.ChatCompletionStreamOptionsParam
+_stream_options = openai.types.chat.ChatCompletionStreamOptionsParam
 CALLS = (
     typed(
         "openai",
@@ -211,7 +211,9 @@ async def ask(client: httpx.AsyncClient, body: Body, fields: Mapping[str, Any]) 
 
 def fields_of(body: Body) -> Iterator[tuple[str, int, dict[str, Any]]]:
     """Of each parameter what is sent, and the status that it has."""
-    kinds = {each.encode_name: each.type for each in msgspec.inspect.type_info(body.shape).fields}
+    shape = msgspec.inspect.type_info(body.shape)
+    assert isinstance(shape, msgspec.inspect.StructType)
+    kinds = {each.encode_name: each.type for each in shape.fields}
     example = request_of(body).fields
     for name, treatment in body.parameters:
         outer, _, inner = name.partition(".")
