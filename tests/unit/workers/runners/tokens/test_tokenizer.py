@@ -77,7 +77,7 @@ def test_rows_that_no_token_stands_for_are_refused(bert: ModelTokenizer):
 
 
 def test_overlong_input_names_its_tokens_and_the_limit(bert: ModelTokenizer):
-    with pytest.raises(InputTooLong, match=r"22 tokens.*at most 12.*truncate") as caught:
+    with pytest.raises(InputTooLong, match=r"22 tokens.*context length is 12 tokens.*truncate") as caught:
         bert.cut(np.asarray(one(bert, "fox " * 20)), 0, "none")
     assert caught.value.param == "input"
 
