@@ -62,6 +62,8 @@ class Chat(msgspec.Struct, frozen=True, omit_defaults=True, tag="chat"):
     """JSON object of further variables of the chat template, such as enable_thinking."""
     role_mapping: dict[str, str] = {}
     """Prefixes of the roles, for a model that has no chat template."""
+    continue_final: bool = False
+    """The last message is the assistant's and the beginning of the answer, which goes on after its text."""
 
 
 class Prompt(msgspec.Struct, frozen=True, tag="prompt"):

@@ -46,7 +46,7 @@ class AnswerRules:
         chat = job.prompt if isinstance(job.prompt, Chat) else None
         tools = chat is not None and bool(chat.tools) and chat.tool_choice != "none"
         transitions = transitions_of(self._tokenizer, reasoning=chat is not None, tools=tools)
-        initial = initial_kind(self._tokenizer, ids) if chat is not None else NORMAL
+        initial = self._initial_kind(chat, ids) if chat is not None else NORMAL
         fills_in = isinstance(job.prompt, Prompt) and job.prompt.suffix is not None
         stop = (*job.stop, *fill_in_ends(self._text_tokenizer)) if fills_in else job.stop
         named, others = split_stops(stop, transitions, self._specials.values())
@@ -73,7 +73,7 @@ class AnswerRules:
         """What holds the answer to a format, to calling a tool, or to a strict tool's schema. Raises InvalidInput."""
         chat = job.prompt if isinstance(job.prompt, Chat) else None
         tools = chat.tools if chat is not None and chat.tool_choice != "none" else ()
-        thinks = chat is not None and initial_kind(self._tokenizer, prompt) == REASONING
+        thinks = chat is not None and self._initial_kind(chat, prompt) == REASONING
         after = self._tokenizer.think_end_tokens if thinks else None
         enforceable = self._tokenizer.init_kwargs.get("tool_parser_type") == "json_tools"
         if chat is not None and tools and chat.tool_choice == "required":
@@ -107,6 +107,9 @@ class AnswerRules:
                 tools, JSON_TOOLS, thoughts=thoughts, thinks=thinks, answers=job.n
             )
         return None
+
+    def _initial_kind(self, chat: Chat, ids: Sequence[int]) -> str:
+        return initial_kind(self._tokenizer, ids, goes_on=chat.continue_final)
 
 
 def _tool_parser(parse: Any, schemas: Iterable[Any]) -> Callable[[str], Any]:

@@ -10,6 +10,7 @@ from msgspec.structs import replace
 from jobs.content import ImagePart, TextPart
 from jobs.errors import InvalidInput
 from jobs.generate import Chat, GenerateJob, Message, Prompt, Tool
+from workers.runners.generate.continued import marked, up_to_the_mark
 from workers.runners.generate.fill_in import fill_in_ids
 from workers.runners.generate.system_messages import has_several, merged, shows_all
 
@@ -117,6 +118,8 @@ def render(
         chat = replace(chat, messages=merged(chat.messages))
     try:
         return _rendered(tokenizer, chat, content, tokenize=tokenize)
+    except InvalidInput:
+        raise
     except Exception as error:
         # Templates are programs from the model's makers; they refuse what they do not know in many ways. A schema
         # or an option may be nested deeper than Python reads.
@@ -153,13 +156,19 @@ def _through_template(
     """Raises whatever the template does."""
     tools = tool_schemas(chat.tools) if chat.tool_choice != "none" else []
     options: dict[str, Any] = json.loads(chat.template_options)
-    return tokenizer.apply_chat_template(
-        [_template_message(message, content) for message in chat.messages],
+    goes_on = chat.continue_final
+    given = marked(chat) if goes_on else chat
+    rendered = tokenizer.apply_chat_template(
+        [_template_message(message, content) for message in given.messages],
         tools=tools or None,
-        add_generation_prompt=True,
-        tokenize=tokenize,
+        add_generation_prompt=not goes_on,
+        tokenize=tokenize and not goes_on,
         **options,
     )
+    if not goes_on:
+        return rendered
+    text = up_to_the_mark(str(rendered))
+    return tokenizer.encode(text, add_special_tokens=False) if tokenize else text
 
 
 def _template_message(message: Message, content: Callable[[Message], Any]) -> dict[str, Any]:
@@ -217,4 +226,6 @@ def message_text(message: Message) -> str:
 def _with_prefixes(chat: Chat, content: Callable[[Message], Any]) -> str:
     prefixes = {**ROLE_PREFIXES, **chat.role_mapping} if chat.role_mapping else ROLE_PREFIXES
     turns = [f"{prefixes.get(each.role, '')}{content(each)}{prefixes['stop']}" for each in chat.messages]
+    if chat.continue_final:
+        return "".join(turns).removesuffix(prefixes["stop"])
     return ("".join(turns) + prefixes["assistant"]).rstrip()

@@ -131,9 +131,12 @@ def transitions_of(tokenizer: "TokenizerWrapper", *, reasoning: bool, tools: boo
     return found
 
 
-def initial_kind(tokenizer: "TokenizerWrapper", ids: Sequence[int]) -> str:
-    """Whether the prompt's end leaves the model in the middle of its reasoning."""
-    if tokenizer.response_initial_state:
+def initial_kind(tokenizer: "TokenizerWrapper", ids: Sequence[int], *, goes_on: bool = False) -> str:
+    """Whether the prompt's end leaves the model in the middle of its reasoning.
+
+    goes_on: the prompt ends with the beginning of the answer, whose markers tell, and not the model's usual state.
+    """
+    if tokenizer.response_initial_state and not goes_on:
         return tokenizer.response_initial_state
     if not tokenizer.has_thinking:
         return NORMAL
