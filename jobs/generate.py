@@ -64,6 +64,10 @@ class Chat(msgspec.Struct, frozen=True, omit_defaults=True, tag="chat"):
     """Prefixes of the roles, for a model that has no chat template."""
     continue_final: bool = False
     """The last message is the assistant's and the beginning of the answer, which goes on after its text."""
+    generation_prompt: bool = True
+    """With the beginning of the assistant's turn at the end."""
+    special_tokens: bool = False
+    """With those that the tokenizer puts around every text, besides what the template writes."""
 
 
 class Prompt(msgspec.Struct, frozen=True, tag="prompt"):
@@ -75,6 +79,8 @@ class Prompt(msgspec.Struct, frozen=True, tag="prompt"):
     """Encoded."""
     suffix: str | None = None
     """What is to follow: the model fills in between. Only with a text, and for models with tokens for it."""
+    special_tokens: bool = True
+    """A text gets those that the tokenizer puts around every text."""
 
 
 class Sampling(msgspec.Struct, frozen=True, omit_defaults=True):

@@ -8,12 +8,18 @@ from jobs.embed import EmbedJob, EmbedResult
 from jobs.errors import Failure
 from jobs.generate import GenerateJob, GenerateResult
 from jobs.rerank import RerankJob, RerankResult
+from jobs.tokenize import DetokenizeJob, DetokenizeResult, TokenizeJob, TokenizeResult
 
-Job = EmbedJob | GenerateJob | RerankJob
-Result = EmbedResult | GenerateResult | RerankResult
+Job = EmbedJob | GenerateJob | RerankJob | TokenizeJob | DetokenizeJob
+Result = EmbedResult | GenerateResult | RerankResult | TokenizeResult | DetokenizeResult
 
 TASK_OF = {kind: str(kind.__struct_config__.tag) for kind in (EmbedJob, GenerateJob, RerankJob)}
-"""The task of each type of job, as its record and its queue's name have it."""
+"""The task of each type of job that runs on the device."""
+
+
+def task_of(job: Job) -> str:
+    """The task of a job, as its record and its queue's name have it. Tokenising goes through its model's own queue."""
+    return job.served_as if isinstance(job, TokenizeJob | DetokenizeJob) else TASK_OF[type(job)]
 
 
 class Lane(enum.StrEnum):

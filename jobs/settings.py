@@ -6,7 +6,7 @@ from typing import Annotated
 from pydantic import AliasChoices, Field, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from jobs.allow_list import AllowList
+from jobs.hosts.allow_list import AllowList
 from jobs.models import declared_model
 
 Seconds = Annotated[float, Field(gt=0)]

@@ -8,7 +8,7 @@ import httpcore2
 
 from api.fetch.addresses import destination, is_public
 from api.fetch.resolver import Resolver
-from jobs.allow_list import AllowList
+from jobs.hosts.allow_list import AllowList
 
 
 class HostRefused(Exception):

@@ -4,8 +4,8 @@ import asyncio
 from typing import TYPE_CHECKING
 
 from api.fetch.resolver import Resolver
-from jobs.allow_list import AllowList
 from jobs.errors import InvalidInput, Overloaded
+from jobs.hosts.allow_list import AllowList
 from jobs.settings import Settings
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ from api.work.gather import all_of
 from api.work.queue import Queue
 from api.work.terms import Terms
 from jobs.errors import InvalidInput, JobError, NoWorker, QueueUnavailable, ResultTimeout, ServerStopping
-from jobs.job import TASK_OF, Job, JobView, Result, SubmitOptions, Ticket
+from jobs.job import Job, JobView, Result, SubmitOptions, Ticket, task_of
 
 log = logging.getLogger("mlxq.api")
 
@@ -117,9 +117,7 @@ async def view_of_submitted(queue: Queue, job_id: str, job: Job, options: Submit
         return await queue.view(job_id)
     except Exception as error:  # noqa: BLE001 - after an error the caller would submit it again
         log.warning("A submitted job could not be viewed.", extra={"job_id": job_id, "error": repr(error)})
-        return JobView(
-            id=job_id, status="queued", task=TASK_OF[type(job)], model=job.model, lane=options.lane
-        )
+        return JobView(id=job_id, status="queued", task=task_of(job), model=job.model, lane=options.lane)
 
 
 async def accept(queue: Queue, job_id: str, job: Job, terms: Terms) -> Accepted:

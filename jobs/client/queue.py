@@ -30,7 +30,7 @@ from jobs.errors import (
     UnknownJob,
 )
 from jobs.generate import Pieces
-from jobs.job import ENDED, TASK_OF, Job, JobPage, JobView, Lane, Result, SubmitOptions, Ticket
+from jobs.job import ENDED, Job, JobPage, JobView, Lane, Result, SubmitOptions, Ticket, task_of
 from jobs.models import ModelInfo, declared_model
 from jobs.results.encoding import decode_stored
 from jobs.results.folder import ResultFolder
@@ -108,7 +108,7 @@ class JobQueue:
         Raises: what `model` raises, ResultTooLarge, Overloaded (with retry_after_s), IdempotencyConflict,
         QueueUnavailable.
         """
-        info = await self.model(job.model, TASK_OF[type(job)])
+        info = await self.model(job.model, task_of(job))
         if info.id != job.model:
             job = msgspec.structs.replace(job, model=info.id)
         check_size(job, info, self._settings.max_result_bytes)

@@ -18,11 +18,13 @@ import msgspec
 import zstandard
 
 from jobs.content import BlobPart, ImagePart, MixedInput, TextPart
+from jobs.embed import EmbedJob
 from jobs.errors import Failure, InternalError, JobError, UnreadableJob
 from jobs.generate import Chat, GenerateJob, Prompt
-from jobs.job import TASK_OF, Job, JobView, SubmitOptions
+from jobs.job import Job, JobView, SubmitOptions, task_of
 from jobs.rerank import Passage, RerankJob
 from jobs.store import keys
+from jobs.tokenize import DetokenizeJob, TokenizeJob
 
 FUNCTION = "mlxq.run"
 
@@ -30,7 +32,7 @@ VERSION = 3
 """Of the records that `encode` writes, and of their results. A process reads no record of a later version, because it
 would not see what it does not know; workers leave such jobs to others. Raise it with every change of a job, a result or
 a record that an earlier version would read wrongly or in part: a new option of a job, for one. 2: blobs. 3: scores of
-prompts, empty answers.
+prompts, empty answers, tokenising.
 """
 
 PART_BYTES = 1 << 20
@@ -80,7 +82,9 @@ def cost(job: Job) -> int:
         case RerankJob():
             query = _passage_tokens(job.query)
             return sum(1 + query + _passage_tokens(document) for document in job.documents)
-        case _:
+        case TokenizeJob() | DetokenizeJob():
+            return 1  # nothing of it runs on the device
+        case EmbedJob():
             return sum(1 + _input_tokens(content) for content in job.inputs)
 
 
@@ -122,7 +126,11 @@ def _size(job: Job) -> str:
             return f"{job.n} answer(s)"
         case RerankJob():
             return f"{len(job.documents)} document(s)"
-        case _:
+        case TokenizeJob():
+            return f"tokenize {len(job.texts)} text(s)"
+        case DetokenizeJob():
+            return f"detokenize {len(job.ids)} text(s)"
+        case EmbedJob():
             return f"{len(job.inputs)} input(s)"
 
 
@@ -134,8 +142,8 @@ def encode(job: Job, options: SubmitOptions, channel: str) -> list[str | bytes |
     fields: list[str | bytes | int] = [
         "created_at", timestamp(), "status", "queued",
         "data", pack((FUNCTION, None, (job,), {})),
-        "origin", keys.queue_name(TASK_OF[type(job)], job.model, options.lane),
-        "description", f"{TASK_OF[type(job)]} {_size(job)}",
+        "origin", keys.queue_name(task_of(job), job.model, options.lane),
+        "description", f"{task_of(job)} {_size(job)}",
         "timeout", options.time_limit_s,
         "result_ttl", options.result_ttl_s, "failure_ttl", options.result_ttl_s,
         "mlxq_cost", cost(job), "mlxq_version", VERSION,
@@ -220,7 +228,7 @@ def decode_failure(failure: bytes) -> Failure:
 
 def queue_of(job: Job, options: SubmitOptions) -> str:
     """Name of the queue that a job with these options belongs to."""
-    return keys.queue_name(TASK_OF[type(job)], job.model, options.lane)
+    return keys.queue_name(task_of(job), job.model, options.lane)
 
 
 def last_failure(row: Mapping[bytes, bytes]) -> JobError | None:

@@ -25,7 +25,7 @@ from jobs.errors import (
     UnknownJob,
 )
 from jobs.generate import GenerateJob, Pieces
-from jobs.job import TASK_OF, Job, JobPage, JobView, Lane, Result, SubmitOptions, Ticket
+from jobs.job import Job, JobPage, JobView, Lane, Result, SubmitOptions, Ticket, task_of
 from jobs.models import LoadedModel, ModelInfo, model_for
 from jobs.rerank import RerankJob
 from jobs.stats import LaneStats, QueueStats, WorkerStats
@@ -160,7 +160,7 @@ class MemoryQueue:
 
     async def submit(self, job: Job, options: SubmitOptions) -> Ticket:
         self._check()
-        info = await self.model(job.model, TASK_OF[type(job)])
+        info = await self.model(job.model, task_of(job))
         job = msgspec.structs.replace(job, model=info.id)
         key = options.idempotency_key
         if key in self._keys:
@@ -230,7 +230,7 @@ class MemoryQueue:
         return JobView(
             id=job_id,
             status=record.status,
-            task=TASK_OF[type(record.job)],
+            task=task_of(record.job),
             model=record.job.model,
             lane=record.options.lane,
             position=self._held.index(job_id) if waiting else None,

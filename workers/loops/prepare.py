@@ -6,7 +6,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from redis.exceptions import RedisError
 
@@ -18,6 +18,7 @@ from jobs.job import Job, Result
 from jobs.process.processor import cores, lower_priority
 from jobs.store import record
 from workers.loops.result import ResultLoop
+from workers.models.ask_runner import Made, ask_runner
 from workers.models.model_cache import ModelCache
 from workers.queue.client import WorkerQueue
 from workers.runners.generate.answer import Answer
@@ -298,7 +299,7 @@ class _Preparer:
             elif (whole := job if put_off else self._with_images(active, job, begin)) is not None:
                 decoded.append((active, whole))
         if decoded:
-            prepared = self._run_prepare(decoded)
+            prepared = ask_runner(self._model_cache.runners[decoded[0][0].model], decoded)
             for (active, job), items in zip(decoded, prepared, strict=True):
                 self._hand_over(active, job, items)
 
@@ -362,20 +363,7 @@ class _Preparer:
                     return None
                 time.sleep(RETRY_S)
 
-    def _run_prepare(
-        self, decoded: Sequence[tuple[ActiveJob, Job]]
-    ) -> Sequence[Sequence[Any] | Result | JobError]:
-        """What the runner makes of each job, in order. All are of one model."""
-        active = decoded[0][0]
-        try:
-            return self._model_cache.runners[active.model].prepare([job for _, job in decoded])
-        except Exception:  # one job must not take its neighbours down
-            if len(decoded) > 1:
-                return [self._run_prepare([each])[0] for each in decoded]
-            log.exception("job cannot be prepared", extra={"job_id": active.claim.id})
-            return [InternalError()]
-
-    def _hand_over(self, active: ActiveJob, job: Job, items: Sequence[Any] | Result | JobError) -> None:
+    def _hand_over(self, active: ActiveJob, job: Job, items: Made) -> None:
         if isinstance(items, Result):
             if self._in_flight.begin_finish([active], only_claimed=True):
                 self._result_loop.end(active, items)

@@ -154,4 +154,4 @@ def without_inputs(job: Job) -> Job:
         return replace(job, inputs=())
     if isinstance(job, RerankJob):
         return replace(job, query="", documents=())
-    return replace(job, prompt=Prompt(""))
+    return replace(job, prompt=Prompt("")) if isinstance(job, GenerateJob) else job

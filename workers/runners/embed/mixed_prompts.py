@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+from tokenizers import Tokenizer
 
 from jobs.content import ImagePart, MixedInput, TextPart
 from jobs.embed import Truncate
@@ -53,6 +54,10 @@ class EmbedPrompts:
         self._tail = whole[behind[0] : len(whole) - behind[1]]
         self._patching = patching
         self._image_token = image_token
+
+    @property
+    def text_tokenizer(self) -> Tokenizer:
+        return self._tokenizer.backend
 
     def text(self, value: str | tuple[int, ...], system: str, truncate: Truncate) -> MixedItem:
         """system: the words of the system's turn. Raises InvalidInput."""

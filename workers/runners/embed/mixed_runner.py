@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import mlx.core as mx
+from tokenizers import Tokenizer
 
 from jobs.content import ImagePart, MixedInput, TextPart
 from jobs.embed import EmbedJob, EmbedResult
@@ -61,6 +62,10 @@ class MixedEmbedRunner(BatchedRunner[Qwen3VL, MixedItem, Vector]):
             prompts=tuple(self._recipe.prompts),
             abilities=("vision",),
         )
+
+    @property
+    def text_tokenizer(self) -> Tokenizer:
+        return self._prompts.text_tokenizer
 
     def prepare(self, jobs: Sequence[EmbedJob]) -> Sequence[list[MixedItem] | JobError]:
         """Images of all jobs at once: decoding and scaling them release the GIL."""

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import mlx.core as mx
 import msgspec
 import numpy as np
+from tokenizers import Tokenizer
 
 from jobs.content import MixedInput
 from jobs.embed import EmbedJob, EmbedResult
@@ -73,6 +74,10 @@ class EmbedRunner(BatchedRunner[Network, EmbedItem, Vector]):
             prompts=tuple(self._recipe.prompts),
             abilities=model.abilities,
         )
+
+    @property
+    def text_tokenizer(self) -> Tokenizer:
+        return self._tokenizer.backend
 
     def prepare(self, jobs: Sequence[EmbedJob]) -> Sequence[list[EmbedItem] | JobError]:
         """Every text of every job tokenised together, so that all cores work on them."""

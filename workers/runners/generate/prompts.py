@@ -35,7 +35,7 @@ def prompt_ids(tokenizer: TokenizerWrapper, job: GenerateJob, vocab_size: int) -
     elif job.prompt.suffix is not None:
         ids = _fill_in_ids(tokenizer, job.prompt, job.prompt.suffix)
     elif isinstance(job.prompt.content, str):
-        ids = list(tokenizer.encode(job.prompt.content))
+        ids = list(tokenizer.encode(job.prompt.content, add_special_tokens=job.prompt.special_tokens))
     else:
         ids = _known(job.prompt.content, vocab_size)
     if not ids and tokenizer.bos_token_id is not None:
@@ -161,7 +161,7 @@ def _through_template(
     rendered = tokenizer.apply_chat_template(
         [_template_message(message, content) for message in given.messages],
         tools=tools or None,
-        add_generation_prompt=not goes_on,
+        add_generation_prompt=chat.generation_prompt and not goes_on,
         tokenize=tokenize and not goes_on,
         **options,
     )
@@ -228,4 +228,4 @@ def _with_prefixes(chat: Chat, content: Callable[[Message], Any]) -> str:
     turns = [f"{prefixes.get(each.role, '')}{content(each)}{prefixes['stop']}" for each in chat.messages]
     if chat.continue_final:
         return "".join(turns).removesuffix(prefixes["stop"])
-    return ("".join(turns) + prefixes["assistant"]).rstrip()
+    return ("".join(turns) + (prefixes["assistant"] if chat.generation_prompt else "")).rstrip()

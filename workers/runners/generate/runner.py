@@ -33,7 +33,7 @@ from workers.runners.generate.prompts import (
     prompt_size,
     render,
 )
-from workers.runners.tokens.tokenizer import Excerpts, Ids
+from workers.runners.tokens.tokenizer import Excerpts, Ids, special_tokens_around
 
 SAMPLE = "Whoever reads this, in 2,048 tokens or fewer: naïve façades; def f(x): return x ** 2"
 """Two tokenizers that read it alike are taken for the same."""
@@ -108,6 +108,15 @@ class GenerateRunner:
     def decoder(self) -> Decoder | None:
         return self._decoder
 
+    @property
+    def text_tokenizer(self) -> Tokenizer:
+        return self._text_tokenizer
+
+    def chat_ids(self, chat: Chat) -> Sequence[int]:
+        """The tokens that the model reads of a chat, images included. Raises InvalidInput."""
+        job = GenerateJob(model=self._id, prompt=chat, count_only=True)
+        return self._framed(job, self._read(job).ids)
+
     def load(self) -> Iterator[None]:
         self._network = self._network or self._open()
         self._decoder = None
@@ -177,6 +186,7 @@ class GenerateRunner:
         try:
             self._check_length(job)
             ids, image_inputs = self._read(job)
+            ids = self._framed(job, ids)
             if job.count_only:
                 self._room(job, len(ids))
                 return GenerateResult(choices=(), prompt_tokens=len(ids))
@@ -196,6 +206,13 @@ class GenerateRunner:
 
     def _read(self, job: GenerateJob) -> PromptInputs:
         return PromptInputs(prompt_ids(self._tokenizer, job, self._vocab_size))
+
+    def _framed(self, job: GenerateJob, ids: Sequence[int]) -> Sequence[int]:
+        """With the tokenizer's own special tokens around a chat that asks for them."""
+        if not (isinstance(job.prompt, Chat) and job.prompt.special_tokens):
+            return ids
+        before, behind = special_tokens_around(self._text_tokenizer)
+        return [*before, *ids, *behind]
 
     def _check_length(self, job: GenerateJob) -> None:
         """Raises InputTooLong for a prompt that has certainly too many tokens, without reading all of it."""

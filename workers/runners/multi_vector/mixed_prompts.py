@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 from PIL import Image
+from tokenizers import Tokenizer
 
 from jobs.content import ImagePart, MixedInput, TextPart
 from jobs.embed import Truncate
@@ -68,6 +69,10 @@ class MultiVectorPrompts:
         self._template = template
         self._image_tokens = image_tokens
         self._image_token = image_token
+
+    @property
+    def text_tokenizer(self) -> Tokenizer:
+        return self._whole.backend
 
     def text(self, value: str | tuple[int, ...], *, is_query: bool, truncate: Truncate) -> MixedItem:
         """Raises InvalidInput."""

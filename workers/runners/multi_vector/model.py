@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple, Protocol
 
 import mlx.core as mx
+from tokenizers import Tokenizer
 
 from jobs.content import MixedInput
 from jobs.embed import PatchGrid, Truncate
@@ -31,6 +32,11 @@ class MultiVectorItem(Protocol):
 
 class Prompts(Protocol):
     """What makes items of inputs. Any thread may use it."""
+
+    @property
+    def text_tokenizer(self) -> Tokenizer:
+        """As the model reads texts by it."""
+        ...
 
     def text(self, value: str | tuple[int, ...], *, is_query: bool, truncate: Truncate) -> MultiVectorItem:
         """Raises InvalidInput."""

@@ -10,6 +10,7 @@ from typing import Any
 import mlx.core as mx
 import numpy as np
 from numpy.typing import NDArray
+from tokenizers import Tokenizer
 
 from jobs.content import ImagePart, MixedInput
 from jobs.embed import EmbedJob, EmbedResult
@@ -52,6 +53,10 @@ class MultiVectorRunner(BatchedRunner[Network, MultiVectorItem, Vectors]):
             image_edge=model.image_edge,
             image_multiple=model.image_multiple,
         )
+
+    @property
+    def text_tokenizer(self) -> Tokenizer:
+        return self._prompts.text_tokenizer
 
     def prepare(self, jobs: Sequence[EmbedJob | RerankJob]) -> Sequence[list[MultiVectorItem] | JobError]:
         """Of a reranking: the query, then the documents."""

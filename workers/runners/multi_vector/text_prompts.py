@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+from tokenizers import Tokenizer
 
 from jobs.content import MixedInput
 from jobs.embed import PatchGrid, Truncate
@@ -63,6 +64,10 @@ class TextPrompts:
         self._format = colbert_format
         self._max_tokens = max_tokens
         self._skipped = np.asarray(colbert_format.skipped, dtype=np.int32)
+
+    @property
+    def text_tokenizer(self) -> Tokenizer:
+        return self._tokenizer.backend
 
     def text(self, value: str | tuple[int, ...], *, is_query: bool, truncate: Truncate) -> TextItem:
         """Raises InvalidInput."""

@@ -4,6 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
+from tokenizers import Tokenizer
+
 from jobs.content import TextPart
 from jobs.errors import InputTooLong, InvalidInput, JobError
 from jobs.rerank import Passage, RerankJob
@@ -43,6 +45,11 @@ class RerankItem:
 
 class Reader(Protocol):
     """How a model puts a query and a document into one input."""
+
+    @property
+    def text_tokenizer(self) -> Tokenizer:
+        """As the model reads texts by it."""
+        ...
 
     def read(self, questions: Sequence[Question]) -> Sequence[list[RerankItem] | JobError]:
         """Of each question in order: an item per document, or what is wrong with it. All tokenised together."""

@@ -15,6 +15,7 @@ from typing import NamedTuple
 
 import msgspec
 import numpy as np
+from tokenizers import Tokenizer
 
 from jobs.content import ImagePart, TextPart
 from jobs.errors import InvalidInput, JobError
@@ -112,6 +113,10 @@ class MixedReader:
         self._threads = decoding_threads()
         self.answers = (self._tokenizer.id_of(NO), self._tokenizer.id_of(YES))
         """The tokens "no" and "yes"."""
+
+    @property
+    def text_tokenizer(self) -> Tokenizer:
+        return self._tokenizer.backend
 
     def read(self, jobs: Sequence[RerankJob]) -> Sequence[list[MixedPair] | JobError]:
         """Images of all jobs are decoded at once, each only once, while all pairs are tokenised together."""

@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple, Protocol
 
 import mlx.core as mx
+from tokenizers import Tokenizer
 
 from jobs.errors import JobError
 from jobs.rerank import RerankJob
@@ -11,6 +12,11 @@ from jobs.rerank import RerankJob
 
 class JobReader(Protocol):
     """What makes items of jobs. Any thread may use it: nothing runs on the device."""
+
+    @property
+    def text_tokenizer(self) -> Tokenizer:
+        """As the model reads texts by it."""
+        ...
 
     def read(self, jobs: Sequence[RerankJob]) -> Sequence[list[Any] | JobError]:
         """Of each job in order: an item per document, or what is wrong with it. All jobs' work is done together."""

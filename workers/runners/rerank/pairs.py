@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+from tokenizers import Tokenizer
 
 from jobs.errors import InvalidInput, JobError
 from workers.runners.contract import caught
@@ -71,6 +72,10 @@ class PairReader:
                 f"{token_types}.",
                 param="model",
             )
+
+    @property
+    def text_tokenizer(self) -> Tokenizer:
+        return self._tokenizer.backend
 
     def read(self, questions: Sequence[Question]) -> Sequence[list[RerankItem] | JobError]:
         found = [caught(self._shortened, question) for question in questions]

@@ -5,6 +5,7 @@ from itertools import chain
 from pathlib import Path
 
 import numpy as np
+from tokenizers import Tokenizer
 
 from jobs.errors import InvalidInput, JobError
 from workers.runners.contract import caught
@@ -54,6 +55,10 @@ class PromptReader:
         self._max_tokens = max_tokens
         self.answers = (self._tokenizer.id_of(NO), self._tokenizer.id_of(YES))
         """The tokens "no" and "yes"."""
+
+    @property
+    def text_tokenizer(self) -> Tokenizer:
+        return self._tokenizer.backend
 
     def read(self, questions: Sequence[Question]) -> Sequence[list[RerankItem] | JobError]:
         found = [caught(self._shortened, each) for each in questions]

@@ -7,6 +7,7 @@ from typing import Any
 import mlx.core as mx
 import numpy as np
 from numpy.typing import NDArray
+from tokenizers import Tokenizer
 
 from jobs.errors import InternalError, JobError
 from jobs.models import ModelInfo
@@ -33,6 +34,10 @@ class RerankRunner(BatchedRunner[Network, Any, float]):
             max_tokens=model.max_tokens,
             abilities=model.abilities,
         )
+
+    @property
+    def text_tokenizer(self) -> Tokenizer:
+        return self._model.reader.text_tokenizer
 
     def prepare(self, jobs: Sequence[RerankJob]) -> Sequence[list[Any] | JobError]:
         """An item for each document."""

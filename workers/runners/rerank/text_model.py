@@ -6,6 +6,7 @@ from typing import Any
 
 import mlx.core as mx
 import numpy as np
+from tokenizers import Tokenizer
 
 from jobs.errors import JobError
 from jobs.rerank import RerankJob
@@ -55,6 +56,10 @@ class TextJobs:
 
     def __init__(self, reader: Reader) -> None:
         self._reader = reader
+
+    @property
+    def text_tokenizer(self) -> Tokenizer:
+        return self._reader.text_tokenizer
 
     def read(self, jobs: Sequence[RerankJob]) -> Sequence[list[RerankItem] | JobError]:
         """Every pair of every job tokenised together, so that all cores work on them."""

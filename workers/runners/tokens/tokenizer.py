@@ -79,6 +79,17 @@ def too_many_tokens(tokens: int | str, max_tokens: int) -> InputTooLong:
     )
 
 
+def special_tokens_around(tokenizer: Tokenizer) -> tuple[Ids, Ids]:
+    """Those that the tokenizer puts before and after every text. Raises InvalidInput."""
+    probe = tokenizer.encode("a")
+    mask = np.asarray(probe.special_tokens_mask, dtype=bool)
+    ids = np.asarray(probe.ids, dtype=np.int32)
+    content = np.flatnonzero(~mask)
+    if not len(content):
+        raise InvalidInput("The tokenizer reads nothing of a plain letter; its tokenizer.json is not usable.")
+    return ids[: content[0]], ids[content[-1] + 1 :]
+
+
 class Excerpt(NamedTuple):
     """A part of a text, to be tokenised instead of the whole."""
 
@@ -157,6 +168,11 @@ class ModelTokenizer:
         self.prefix, self.suffix = self._specials()
         if max_tokens <= len(self.prefix) + len(self.suffix):
             raise InvalidInput(f"A limit of {max_tokens} tokens leaves no room for a text.")
+
+    @property
+    def backend(self) -> Tokenizer:
+        """The library's own object, to be asked and not changed."""
+        return self._tokenizer
 
     def encode(self, texts: Sequence[str]) -> Iterator[Ids]:
         """Each text's ids with special tokens, in order."""
@@ -271,15 +287,7 @@ class ModelTokenizer:
 
     def _specials(self) -> tuple[Ids, Ids]:
         """The special tokens that the tokenizer puts before and after every text."""
-        probe = self._tokenizer.encode("a")
-        mask = np.asarray(probe.special_tokens_mask, dtype=bool)
-        ids = np.asarray(probe.ids, dtype=np.int32)
-        content = np.flatnonzero(~mask)
-        if not len(content):
-            raise InvalidInput(
-                "The tokenizer reads nothing of a plain letter; its tokenizer.json is not usable."
-            )
-        return ids[: content[0]], ids[content[-1] + 1 :]
+        return special_tokens_around(self._tokenizer)
 
     def _check_known(self, ids: Sequence[int]) -> None:
         """Raises InvalidInput for ids outside the vocabulary."""

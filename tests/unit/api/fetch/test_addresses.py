@@ -4,7 +4,7 @@ from ipaddress import ip_address
 import pytest
 
 from api.fetch.addresses import destination, is_public
-from jobs.allow_list import AllowList
+from jobs.hosts.allow_list import AllowList
 
 NOT_PUBLIC = [
     "0.0.0.0",
