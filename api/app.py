@@ -31,6 +31,7 @@ from api.dialects.openai.routes import OpenAI
 from api.dialects.openai.stored_chats import StoredChats
 from api.dialects.openai.vector_stores.routes import VectorStores
 from api.dialects.plain_rerank import PlainRerank
+from api.dialects.plain_tokenize import PlainTokenize
 from api.dialects.tei.routes import Tei
 from api.dialects.v1_rerank import V1Rerank
 from api.dialects.vllm.routes import Vllm
@@ -55,6 +56,7 @@ _DIALECTS = (
     V1Rerank,
     Cohere,
     PlainRerank,
+    PlainTokenize,
     Tei,
     Vllm,
     SimilarityMaps,

@@ -19,6 +19,7 @@ _TAGS = {
     "rerank": "Documents by how well they answer a query, in the dialects of Jina, Cohere, "
     "text-embeddings-inference and vLLM.",
     "embeddings": "Texts as vectors, in the dialects of text-embeddings-inference and Cohere.",
+    "tokens": "Texts as tokens and tokens as texts, in the dialects of vLLM, text-embeddings-inference and llama.cpp.",
     "pages": "Pages of documents, seen by a model with several vectors.",
     "search": "Collections of ingested documents, and finding a page in them.",
     "jobs": "The same work as jobs that are asked for later.",

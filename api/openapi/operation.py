@@ -102,6 +102,11 @@ def work(
     )
 
 
+def at_once(tag: str, body: Any, reply: Any, *, example: Mapping[str, Any]) -> Operation:
+    """A POST of work that is done while the caller waits, and never shown as a job."""
+    return Operation("POST", tag, {200: _shapes(reply)}, WORKS, body=_shapes(body), example=example)
+
+
 def reading(tag: str, reply: Any, *more: ErrorClass, query: Any = None) -> Operation:
     """A GET of what the queue knows. more: errors besides those of asking it."""
     return Operation("GET", tag, {200: _shapes(reply)}, (*more, *ASKS), query=query)

@@ -3,28 +3,47 @@
 from collections.abc import Sequence
 from typing import Literal
 
+from api.work.queue import Queue
 from jobs.errors import InvalidInput, NoWorker, UnknownModel
 from jobs.models import ModelInfo
 
-_WORDS = {"rerank": "reranking", "embed": "embedding"}
+_WORDS = {"rerank": "reranking", "embed": "embedding", "generate": "text generation"}
+
+_NOT_SAID = "default/not-specified"
+"""What infinity's client sends where its caller has named none."""
 
 
-def model_or_sole(named: str | None, models: Sequence[ModelInfo], task: Literal["rerank", "embed"]) -> str:
+def model_or_sole(
+    named: str | None, models: Sequence[ModelInfo], task: Literal["rerank", "embed", "generate"]
+) -> str:
     """The model that is named or, where none is, the only one for the task.
 
     Raises: NoWorker, UnknownModel where there is none, InvalidInput where there is more than one.
     """
-    if named:
+    if named and named != _NOT_SAID:
         return named
-    if not models:
-        raise NoWorker
-    ids = list(dict.fromkeys(info.id for info in models if task in info.tasks))
-    if not ids:
+    found = [info for info in models if task in info.tasks]
+    if models and not found:
         known = ", ".join(info.id for info in models)
         raise UnknownModel(f"No model for {_WORDS[task]} is served. There is: {known}.", param="model")
+    return _sole(found).id
+
+
+async def served_model(named: str | None, queue: Queue) -> ModelInfo:
+    """The model that is named or, where none is, the only one that is served, whatever its task.
+
+    Raises: NoWorker, UnknownModel, InvalidInput where there is more than one, QueueUnavailable.
+    """
+    return await queue.model(named) if named else _sole(await queue.models())
+
+
+def _sole(models: Sequence[ModelInfo]) -> ModelInfo:
+    if not models:
+        raise NoWorker
+    ids = list(dict.fromkeys(info.id for info in models))
     if len(ids) > 1:
         raise InvalidInput(f"Missing field: model. There is more than one: {', '.join(ids)}.", param="model")
-    return ids[0]
+    return models[0]
 
 
 def check_one_vector(info: ModelInfo) -> None:

@@ -67,6 +67,16 @@ def terms_of(request: Request, settings: Settings) -> Terms:
     return Terms(_kept_for(async_options(settings, key), ttl_s), stated, respond_async=True)
 
 
+def now_terms_of(request: Request, settings: Settings) -> Terms:
+    """Of work whose caller has to wait: its result is not shown as a job. Raises InvalidInput as `terms_of` does."""
+    terms = terms_of(request, settings)
+    if terms.respond_async:
+        raise InvalidInput(
+            "Prefer: respond-async is not for this path, whose answer comes at once.", param="Prefer"
+        )
+    return terms
+
+
 def async_options(settings: Settings, key: str | None) -> SubmitOptions:
     """The options of a job whose caller does not wait and asks for nothing else."""
     return SubmitOptions(

@@ -29,8 +29,10 @@ from jobs.job import Job, JobPage, JobView, Lane, Result, SubmitOptions, Ticket,
 from jobs.models import LoadedModel, ModelInfo, model_for
 from jobs.rerank import RerankJob
 from jobs.stats import LaneStats, QueueStats, WorkerStats
+from jobs.tokenize import DetokenizeJob, TokenizeJob
 from tests.support.memory_generation import memory_answer, memory_events
 from tests.support.memory_rerank import memory_ranking
+from tests.support.memory_tokens import memory_tokens
 
 MODEL = ModelInfo(id="org/model", task="embed", created=1_700_000_000, dimensions=384, max_tokens=256)
 PAGE_MODEL = ModelInfo(
@@ -109,6 +111,8 @@ class _Record:
             return memory_embedding(self.job, info)
         if isinstance(self.job, RerankJob):
             return memory_ranking(self.job, info)
+        if isinstance(self.job, TokenizeJob | DetokenizeJob):
+            return memory_tokens(self.job)
         self.events = memory_events(self.job, info)
         return memory_answer(self.events)
 

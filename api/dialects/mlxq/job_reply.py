@@ -14,6 +14,7 @@ from api.work.perform import Accepted
 from jobs.generate import GenerateResult
 from jobs.job import JobView, Result
 from jobs.rerank import RerankResult
+from jobs.tokenize import DetokenizeResult, TokenizeResult
 
 
 class JobListReply(msgspec.Struct, frozen=True, kw_only=True):
@@ -61,4 +62,6 @@ async def _encode_result(view: JobView, result: Result, encoding: Encoding | Non
         return encode_chat(result, job_id=view.id, model=view.model, created=int(view.created_at or 0))
     if isinstance(result, RerankResult):
         return encode_jina(result, view.model)
+    if isinstance(result, TokenizeResult | DetokenizeResult):
+        return b"null"  # only whoever waited for it gets it
     return await encode_embeddings(result, view.model, EmbeddingForm(encoding, grids=True))

@@ -8,10 +8,11 @@ from starlette.responses import Response
 from api.dialects.dialect import Dialect
 from api.dialects.tei.embedding import TeiEmbedRequest, encode_tei_embeddings, tei_embed_job
 from api.dialects.tei.rerank import TEI_ERRORS, TeiRequest, encode_tei, tei_job
-from api.openapi.operation import work
+from api.dialects.tei.tokens import TeiDecodeRequest, encode_tei_texts, tei_decode_job
+from api.openapi.operation import at_once, work
 from api.requests.body import decode_body
 from api.route import add_route
-from api.work.terms import Terms
+from api.work.terms import Terms, now_terms_of
 
 _EMBED = work(
     "embeddings",
@@ -19,15 +20,23 @@ _EMBED = work(
     list[list[float]],
     example={"model": "all-MiniLM-L6-v2", "inputs": ["A meal.", "A rocket."]},
 )
+_DECODE = at_once(
+    "tokens",
+    TeiDecodeRequest,
+    list[str],
+    example={"model": "all-MiniLM-L6-v2", "ids": [101, 1037, 7954, 102]},
+)
 _decoder = msgspec.json.Decoder(TeiRequest)
 _embed_decoder = msgspec.json.Decoder(TeiEmbedRequest)
+_decode_decoder = msgspec.json.Decoder(TeiDecodeRequest)
 
 
 class Tei(Dialect):
-    """/embed. Its part of /rerank is chosen by the request."""
+    """/embed and /decode. Its parts of /rerank and /tokenize are chosen by the request."""
 
     def add_routes(self, app: FastAPI) -> None:
         add_route(app, "/embed", self.embed_inputs, _EMBED, TEI_ERRORS)
+        add_route(app, "/decode", self.decode_ids, _DECODE, TEI_ERRORS)
 
     async def embed_inputs(self, request: Request) -> Response:
         """One vector per input."""
@@ -36,6 +45,13 @@ class Tei(Dialect):
         return await self.respond(
             request, [job], terms, lambda done: encode_tei_embeddings(done[0].result), "float"
         )
+
+    async def decode_ids(self, request: Request) -> Response:
+        """Tokens as texts."""
+        asked = decode_body(_decode_decoder, await self.read_raw(request))
+        job = await tei_decode_job(asked, self.context.queue, self.context.settings.max_inputs)
+        terms = now_terms_of(request, self.context.settings)
+        return await self.respond(request, [job], terms, lambda done: encode_tei_texts(done[0].result))
 
     async def rerank(self, request: Request, raw: bytes, terms: Terms) -> Response:
         """Texts by how well they answer a query. raw: the body."""

@@ -1,0 +1,1 @@
+"""What llama.cpp's server has besides OpenAI's dialect: /tokenize, /detokenize, /props."""

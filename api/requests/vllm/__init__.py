@@ -1,0 +1,1 @@
+"""Fields of bodies that vLLM has beyond OpenAI's."""
