@@ -1,11 +1,13 @@
 """llama.cpp's /tokenize, in and out."""
 
+from typing import Annotated
+
 import msgspec
 
 from api.replies.tokens import ids_of, tokenized_texts
+from api.requests.parameters import Refused
 from api.requests.sole_model import served_model
 from api.work.queue import Queue
-from jobs.errors import InvalidInput
 from jobs.job import Result
 from jobs.tokenize import Token, TokenizeJob
 
@@ -15,7 +17,9 @@ class LlamaTokenizeRequest(msgspec.Struct, frozen=True, kw_only=True):
 
     content: str
     add_special: bool = False
-    parse_special: bool = True
+    parse_special: Annotated[
+        bool, Refused("special tokens that a text spells are read as such.", unless=(True,))
+    ] = True
     with_pieces: bool = False
     model: str | None = None
 
@@ -32,12 +36,7 @@ class LlamaTokens(msgspec.Struct, frozen=True):
 
 
 async def llama_tokenize_job(asked: LlamaTokenizeRequest, queue: Queue) -> TokenizeJob:
-    """Raises InvalidInput naming the field, and what `served_model` raises."""
-    if not asked.parse_special:
-        raise InvalidInput(
-            "parse_special: special tokens that a text spells are read as such; false is not supported.",
-            param="parse_special",
-        )
+    """Raises what `served_model` raises."""
     info = await served_model(asked.model, queue)
     return TokenizeJob(
         info.id, info.task, (asked.content,), add_special_tokens=asked.add_special, detailed=asked.with_pieces

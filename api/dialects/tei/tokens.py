@@ -1,9 +1,12 @@
 """/tokenize and /decode of Hugging Face's text-embeddings-inference, in and out."""
 
+from typing import Annotated, Any
+
 import msgspec
 
 from api.replies.tokens import ids_of, texts_of, tokenized_texts
 from api.requests.inputs import TokenId, check_at_most
+from api.requests.parameters import Refused
 from api.requests.sole_model import served_model
 from api.work.queue import Queue
 from jobs.errors import InvalidInput
@@ -16,7 +19,7 @@ class TeiTokenizeRequest(msgspec.Struct, frozen=True, kw_only=True):
 
     inputs: str | tuple[str, ...]
     add_special_tokens: bool = True
-    prompt_name: str | None = None
+    prompt_name: Annotated[Any, Refused("tokens are of the text alone. Put the prompt before it.")] = None
     model: str | None = None
 
 
@@ -40,10 +43,6 @@ class TeiDecodeRequest(msgspec.Struct, frozen=True, kw_only=True):
 
 async def tei_tokenize_job(asked: TeiTokenizeRequest, queue: Queue, max_inputs: int) -> TokenizeJob:
     """Raises InvalidInput naming the field, and what `served_model` raises."""
-    if asked.prompt_name is not None:
-        raise InvalidInput(
-            "prompt_name: tokens are of the text alone. Put the prompt before it.", param="prompt_name"
-        )
     texts = (asked.inputs,) if isinstance(asked.inputs, str) else asked.inputs
     if not texts:
         raise InvalidInput("inputs is empty.", param="inputs")

@@ -1,7 +1,5 @@
 """vLLM's /tokenize and /detokenize, in and out."""
 
-from typing import Any
-
 import msgspec
 
 from api.dialects.openai.chat import ChatTool
@@ -12,7 +10,7 @@ from api.requests.images import ImageSource
 from api.requests.inputs import TokenId
 from api.requests.sole_model import served_model
 from api.requests.tools import JsonObject, function_tools
-from api.requests.vllm.refusals import refuse_set
+from api.requests.vllm.refusals import ChatTemplate, MediaIoKwargs, MmProcessorKwargs
 from api.work.queue import Queue
 from jobs.errors import InvalidInput
 from jobs.generate import Chat
@@ -37,9 +35,9 @@ class TokenizeRequest(msgspec.Struct, frozen=True, kw_only=True):
     continue_final_message: bool | None = None
     chat_template_kwargs: JsonObject | None = None
     tools: tuple[ChatTool, ...] | None = None
-    chat_template: Any = None
-    media_io_kwargs: Any = None
-    mm_processor_kwargs: Any = None
+    chat_template: ChatTemplate = None
+    media_io_kwargs: MediaIoKwargs = None
+    mm_processor_kwargs: MmProcessorKwargs = None
 
 
 class TokenizeReply(msgspec.Struct, frozen=True, kw_only=True):
@@ -69,7 +67,6 @@ async def tokenize_job(
     asked: TokenizeRequest, queue: Queue, source: ImageSource | None
 ) -> tuple[TokenizeJob, ModelInfo]:
     """And its model. Fetches a chat's images. Raises InvalidInput naming the field, and what `served_model` raises."""
-    refuse_set(asked, ("chat_template", "media_io_kwargs", "mm_processor_kwargs"))
     info = await served_model(asked.model, queue)
     detailed = bool(asked.return_token_strs)
     if asked.messages is None:
