@@ -12,9 +12,11 @@ from starlette.responses import Response
 from api.dialects.cohere.rerank import COHERE_ERRORS, CohereReply, CohereV1Request
 from api.dialects.cohere.routes import Cohere
 from api.dialects.dialect import Context, Dialect
-from api.dialects.jina.rerank import JINA_ERRORS, JinaReply, JinaRequest, encode_jina, jina_job
+from api.dialects.jina.rerank import JINA_ERRORS, JinaReply, JinaRequest, encode_jina, jina_jobs
 from api.openapi.operation import work
 from api.requests.body import decode_body
+from api.requests.sole_model import is_named
+from api.requests.vllm.cosine import scores_of_all
 from api.route import add_route, answer_errors_as
 from api.work.terms import Terms, terms_of
 
@@ -74,13 +76,20 @@ class V1Rerank(Dialect):
     async def rerank_as_jina(self, request: Request, raw: bytes, terms: Terms) -> Response:
         """Documents by how well they answer a query, in Jina's manner. raw: the body."""
         asked = decode_body(_jina_decoder, raw)
-        job = await jina_job(asked, self.context.images, self.context.settings.max_inputs)
+        queue, settings, images, *_ = self.context
+        jobs = await jina_jobs(asked, queue, images, settings.max_inputs)
         documents = None if asked.return_documents is False else asked.documents
         return await self.respond(
             request,
-            [job],
+            jobs,
             terms,
-            lambda done: encode_jina(done[0].result, asked.model, top_n=asked.top_n, documents=documents),
+            lambda done: encode_jina(
+                scores_of_all([each.result for each in done]),
+                asked.model if is_named(asked.model) else jobs[0].model,
+                job_id=done[0].job_id,
+                top_n=asked.top_n,
+                documents=documents,
+            ),
         )
 
     def _terms(self, request: Request) -> Terms:

@@ -26,11 +26,29 @@ class TextOrImage(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
     image: str | None = None
 
 
+class PassagePartUrl(msgspec.Struct, frozen=True):
+    url: str
+
+
+class PassagePart(msgspec.Struct, frozen=True, kw_only=True):
+    """type: text or image_url; which of the other fields is there follows from it."""
+
+    type: str
+    text: str | None = None
+    image_url: PassagePartUrl | str | None = None
+
+
+class PassageObject(TextOrImage, frozen=True, kw_only=True, omit_defaults=True):
+    """content: vLLM's form, texts and images in the order they are read; excludes the other two."""
+
+    content: tuple[PassagePart, ...] | None = None
+
+
 TokenId = Annotated[int, msgspec.Meta(ge=0, le=2**31 - 1)]
 Inputs = str | tuple[str | TokenId | tuple[TokenId, ...], ...]
 MixedInputs = str | TextOrImage | tuple[str | TokenId | tuple[TokenId, ...] | TextOrImage, ...]
 GivenInput = str | tuple[int, ...] | TextOrImage
-GivenPassage = str | TextOrImage
+GivenPassage = str | PassageObject
 
 
 def split_mixed_inputs(
@@ -150,8 +168,7 @@ async def load_passages(
 ) -> list[tuple[Passage, ...]]:
     """The passages of each field. Images are fetched once everything else is valid. Raises InvalidInput by the path."""
     with_paths = [list(_with_paths(field)) for field in fields]
-    references = [_image_of(given, path) for each in with_paths for path, given in each]
-    wanted = [each for each in references if each is not None]
+    wanted = [found for each in with_paths for path, given in each for found in _images_of(given, path)]
     images = iter(await load_images(wanted, source) if wanted else ())
     return [tuple(_passage(given, images) for _, given in each) for each in with_paths]
 
@@ -182,28 +199,60 @@ def _embeddable(given: _Input, images: Iterator[bytes]) -> str | tuple[int, ...]
 
 def _with_paths(field: PassageField) -> Iterator[tuple[str, GivenPassage]]:
     """Each passage with its path in the body."""
-    if isinstance(field.given, str | TextOrImage):
+    if isinstance(field.given, str | PassageObject):
         yield field.name, field.given
     else:
         for index, given in enumerate(field.given):
             yield f"{field.name}[{index}]", given
 
 
-def _image_of(given: GivenPassage, path: str) -> ImageReference | None:
-    """The image of a passage, if it has one. Raises InvalidInput for an empty passage."""
+def _images_of(given: GivenPassage, path: str) -> list[ImageReference]:
+    """The images of a passage, in order. Raises InvalidInput for an empty passage."""
+    if isinstance(given, PassageObject) and given.content is not None:
+        return _images_in(given, given.content, path)
     text, image = (given, None) if isinstance(given, str) else (given.text, given.image)
     if image is not None:
-        return ImageReference(image, f"{path}.image")
+        return [ImageReference(image, f"{path}.image")]
     if not text:
         what = "is empty" if text is not None else "needs a text or an image"
         raise InvalidInput(f"{path} {what}.", param=path.partition("[")[0])
-    return None
+    return []
+
+
+def _images_in(given: PassageObject, content: Sequence[PassagePart], path: str) -> list[ImageReference]:
+    """Raises InvalidInput for parts that are not read, and where there is nothing to read."""
+    param = path.partition("[")[0]
+    if given.text is not None or given.image is not None:
+        raise InvalidInput(f"{path} has a content, and a text or an image beside it.", param=param)
+    found: list[ImageReference] = []
+    for index, part in enumerate(content):
+        here = f"{path}.content[{index}]"
+        if part.type not in ("text", "image_url"):
+            raise InvalidInput(
+                f"{here}: parts of type {part.type[:100]!r} are not read; there are text and image_url.",
+                param=param,
+            )
+        if (part.text if part.type == "text" else part.image_url) is None:
+            raise InvalidInput(f"{here}.{part.type} is missing.", param=param)
+        if part.type == "image_url" and part.image_url is not None:
+            url = part.image_url.url if isinstance(part.image_url, PassagePartUrl) else part.image_url
+            found.append(ImageReference(url, f"{here}.image_url"))
+    if not found and not any(part.text for part in content):
+        raise InvalidInput(f"{path} needs a text or an image.", param=param)
+    return found
 
 
 def _passage(given: GivenPassage, images: Iterator[bytes]) -> Passage:
-    """images: one is taken if the passage has one."""
+    """images: as many are taken as the passage has."""
     if isinstance(given, str):
         return given
+    if given.content is not None:
+        parts = tuple(
+            ImagePart(next(images)) if part.type == "image_url" else TextPart(part.text or "")
+            for part in given.content
+        )
+        has_image = any(isinstance(part, ImagePart) for part in parts)
+        return parts if has_image else "\n".join(part.text or "" for part in given.content)
     if given.image is None:
         return given.text or ""
     text = (TextPart(given.text),) if given.text else ()

@@ -1,16 +1,25 @@
 """The model where a request need not name one, because the dialect's own server has but one."""
 
 from collections.abc import Sequence
-from typing import Literal
+from typing import Literal, TypeGuard, TypeVar
+
+import msgspec
 
 from api.work.queue import Queue
 from jobs.errors import InvalidInput, NoWorker, UnknownModel
 from jobs.models import ModelInfo
 
+M = TypeVar("M", bound=msgspec.Struct)
+
 _WORDS = {"rerank": "reranking", "embed": "embedding", "generate": "text generation"}
 
 _NOT_SAID = "default/not-specified"
 """What infinity's client sends where its caller has named none."""
+
+
+def is_named(model: str | None) -> TypeGuard[str]:
+    """Whether a request names a model."""
+    return bool(model) and model != _NOT_SAID
 
 
 def model_or_sole(
@@ -20,7 +29,7 @@ def model_or_sole(
 
     Raises: NoWorker, UnknownModel where there is none, InvalidInput where there is more than one.
     """
-    if named and named != _NOT_SAID:
+    if is_named(named):
         return named
     found = [info for info in models if task in info.tasks]
     if models and not found:
@@ -29,12 +38,19 @@ def model_or_sole(
     return _sole(found).id
 
 
+async def with_model(asked: M, queue: Queue, task: Literal["rerank", "embed", "generate"]) -> M:
+    """The request, and where it names no model the only one for the task in it (see model_or_sole)."""
+    if is_named(getattr(asked, "model")):  # noqa: B009 - a field of each of them
+        return asked
+    return msgspec.structs.replace(asked, model=model_or_sole(None, await queue.models(), task))
+
+
 async def served_model(named: str | None, queue: Queue) -> ModelInfo:
     """The model that is named or, where none is, the only one that is served, whatever its task.
 
     Raises: NoWorker, UnknownModel, InvalidInput where there is more than one, QueueUnavailable.
     """
-    return await queue.model(named) if named else _sole(await queue.models())
+    return await queue.model(named) if is_named(named) else _sole(await queue.models())
 
 
 def _sole(models: Sequence[ModelInfo]) -> ModelInfo:

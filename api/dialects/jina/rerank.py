@@ -9,12 +9,15 @@ from msgspec import UNSET, UnsetType
 from api.errors import ErrorFormat, Fault
 from api.replies.usage import PromptUsage
 from api.requests.images import ImageSource
-from api.requests.inputs import GivenPassage, PassageField, TextOrImage
+from api.requests.inputs import GivenPassage, PassageField, PassageObject, PassagePart
 from api.requests.parameters import Refused
-from api.requests.rerank import TopN, ranked, rerank_job, scores_of
+from api.requests.rerank import Scores, TopN, ranked, rerank_job
 from api.requests.truncation import truncates
+from api.requests.vllm.cosine import ranking_model, vector_jobs
+from api.requests.vllm.refusals import PoolingFields
+from api.work.queue import Queue
 from jobs.errors import InvalidInput
-from jobs.job import Result
+from jobs.job import Job
 from jobs.rerank import RerankJob
 
 _OWN_LIMIT = Refused(
@@ -23,15 +26,16 @@ _OWN_LIMIT = Refused(
 )
 
 
-class JinaRequest(msgspec.Struct, frozen=True, kw_only=True):
+class JinaRequest(PoolingFields, frozen=True, kw_only=True):
     """The body of POST /v1/rerank. Fields it does not name are ignored.
 
-    truncate, truncation, truncate_prompt_tokens (vLLM's): names of one thing. instruction, raw_scores: as in RerankJob.
+    model: need not be named where one reranks. truncate, truncation, truncate_prompt_tokens (vLLM's): names of one
+    thing. instruction, raw_scores: as in RerankJob. use_activation: vLLM's; false means raw_scores.
     """
 
-    model: str
+    model: str = ""
     query: GivenPassage
-    documents: tuple[GivenPassage, ...]
+    documents: GivenPassage | tuple[GivenPassage, ...]
     top_n: TopN | None = None
     return_documents: bool | None = None
     truncation: bool | None = None
@@ -39,18 +43,30 @@ class JinaRequest(msgspec.Struct, frozen=True, kw_only=True):
     truncate_prompt_tokens: int | None = None
     instruction: str | None = None
     raw_scores: bool | None = None
+    use_activation: bool | None = None
     return_embeddings: Annotated[Any, Refused("a reranking has scores only.")] = None
     max_doc_length: Annotated[Any, _OWN_LIMIT] = None
     max_query_length: Annotated[Any, _OWN_LIMIT] = None
 
 
+class RankedDocument(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """As it came; multi_modal: the content of one in vLLM's form."""
+
+    text: str | None = None
+    image: str | None = None
+    multi_modal: tuple[PassagePart, ...] | None = None
+
+
 class JinaResult(msgspec.Struct, frozen=True, kw_only=True):
     index: int
     relevance_score: float
-    document: TextOrImage | UnsetType = UNSET
+    document: RankedDocument | UnsetType = UNSET
 
 
 class JinaReply(msgspec.Struct, frozen=True, kw_only=True):
+    """id: vLLM's; it holds the job's."""
+
+    id: str
     model: str
     usage: PromptUsage
     results: list[JinaResult]
@@ -75,15 +91,36 @@ async def jina_job(asked: JinaRequest, source: ImageSource | None, max_inputs: i
             bool(asked.truncation if asked.truncate is None else asked.truncate),
         ),
         instruction=asked.instruction,
-        raw_scores=bool(asked.raw_scores),
+        raw_scores=bool(asked.raw_scores) or asked.use_activation is False,
+    )
+
+
+async def jina_jobs(
+    asked: JinaRequest, queue: Queue, source: ImageSource | None, max_inputs: int
+) -> tuple[Job, ...]:
+    """The job that a request asks for, or the two of an embedding model (see vector_jobs). Raises as `jina_job` does,
+    and what `ranking_model` raises.
+    """
+    model = await ranking_model(asked.model, queue)
+    job = await jina_job(msgspec.structs.replace(asked, model=model.name), source, max_inputs)
+    if not model.by_vectors:
+        return (job,)
+    return vector_jobs(
+        model.name, [job.query], job.documents, truncate=job.truncate, instruction=job.instruction
     )
 
 
 def encode_jina(
-    result: Result, model: str, *, top_n: int | None = None, documents: Sequence[GivenPassage] | None = None
+    scores: Scores,
+    model: str,
+    *,
+    job_id: str,
+    top_n: int | None = None,
+    documents: GivenPassage | Sequence[GivenPassage] | None = None,
 ) -> bytes:
-    """The reply as JSON bytes. documents: None where they are not shown. Raises InternalError."""
-    scores = scores_of(result)
+    """The reply as JSON bytes. documents: None where they are not shown."""
+    if isinstance(documents, str | PassageObject):
+        documents = (documents,)
     results = [
         JinaResult(
             index=index,
@@ -93,7 +130,7 @@ def encode_jina(
         for index, score in ranked(scores, top_n)
     ]
     usage = PromptUsage(prompt_tokens=scores.tokens, total_tokens=scores.tokens)
-    return msgspec.json.encode(JinaReply(model=model, usage=usage, results=results))
+    return msgspec.json.encode(JinaReply(id=f"rerank-{job_id}", model=model, usage=usage, results=results))
 
 
 def jina_envelope(fault: Fault) -> bytes:
@@ -104,5 +141,7 @@ def jina_envelope(fault: Fault) -> bytes:
 JINA_ERRORS = ErrorFormat(jina_envelope, (JinaError,))
 
 
-def _document(given: GivenPassage) -> TextOrImage:
-    return TextOrImage(text=given) if isinstance(given, str) else given
+def _document(given: GivenPassage) -> RankedDocument:
+    if isinstance(given, str):
+        return RankedDocument(text=given)
+    return RankedDocument(text=given.text, image=given.image, multi_modal=given.content)

@@ -10,6 +10,7 @@ from api.dialects.openai.chat import encode_chat
 from api.dialects.openai.embedding import EmbeddingForm, encode_embeddings
 from api.replies.job_reply import JobFailure, JobReply
 from api.replies.vector_formats import Encoding
+from api.requests.rerank import scores_of
 from api.work.perform import Accepted
 from jobs.generate import GenerateResult
 from jobs.job import JobView, Result
@@ -61,7 +62,7 @@ async def _encode_result(view: JobView, result: Result, encoding: Encoding | Non
     if isinstance(result, GenerateResult):
         return encode_chat(result, job_id=view.id, model=view.model, created=int(view.created_at or 0))
     if isinstance(result, RerankResult):
-        return encode_jina(result, view.model)
+        return encode_jina(scores_of(result), view.model, job_id=view.id)
     if isinstance(result, TokenizeResult | DetokenizeResult):
         return b"null"  # only whoever waited for it gets it
     return await encode_embeddings(result, view.model, EmbeddingForm(encoding, grids=True))

@@ -22,6 +22,7 @@ from api.replies.job_reply import JobReply
 from api.replies.vector_formats import Encoding
 from api.requests.body import decode_body, decode_query
 from api.requests.inputs import Inputs
+from api.requests.sole_model import with_model
 from api.route import add_route
 from api.work.perform import NOTED_JOBS, Accepted, view_of_submitted, watch
 from api.work.terms import LONGEST_TTL_S, async_options, idempotency_key
@@ -159,7 +160,7 @@ class Jobs(Dialect):
             embedding = decode_body(_embedding_decoder, raw)
             return await embed_job(embedding, settings.max_inputs, queue, images)
         if asked.task == "rerank":
-            reranking = decode_body(_rerank_decoder, raw)
+            reranking = await with_model(decode_body(_rerank_decoder, raw), queue, "rerank")
             return await jina_job(reranking, images, settings.max_inputs)
         if asked.prompt is None:
             chat = decode_body(_chat_decoder, raw)

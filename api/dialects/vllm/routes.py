@@ -8,7 +8,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from api.dialects.dialect import Dialect
-from api.dialects.vllm.score import ScoreReply, ScoreRequest, encode_scores, score_jobs
+from api.dialects.vllm.score import ScoreReply, ScoreRequest, encode_scores, pair_scores, score_jobs
 from api.openapi.operation import work
 from api.route import add_route
 
@@ -35,13 +35,16 @@ class Vllm(Dialect):
         """How well the second of each pair answers the first, in the pairs' order."""
         asked, terms = await self.read(request, _decoder)
         queue, settings, images, *_ = self.context
-        paired = await score_jobs(asked, await queue.models(), images, settings.max_inputs)
+        paired, jobs = await score_jobs(asked, queue, images, settings.max_inputs)
         created = int(time.time())
         return await self.respond(
             request,
-            [each.job for each in paired],
+            jobs,
             terms,
             lambda done: encode_scores(
-                paired, [each.result for each in done], job_id=done[0].job_id, created=created
+                pair_scores(paired, [each.result for each in done]),
+                jobs[0].model,
+                job_id=done[0].job_id,
+                created=created,
             ),
         )

@@ -7,13 +7,14 @@ import msgspec
 
 from api.replies.usage import PromptUsage
 from api.requests.images import ImageSource
-from api.requests.inputs import GivenPassage, PassageField, TextOrImage, load_passages
-from api.requests.rerank import check_count, scores_of
-from api.requests.sole_model import model_or_sole
+from api.requests.inputs import GivenPassage, PassageField, PassageObject, load_passages
+from api.requests.rerank import Scores, check_count, scores_of
 from api.requests.truncation import truncates
+from api.requests.vllm.cosine import ranking_model, scores_of_all, vector_jobs
+from api.requests.vllm.refusals import PoolingFields
+from api.work.queue import Queue
 from jobs.errors import InvalidInput
-from jobs.job import Result
-from jobs.models import ModelInfo
+from jobs.job import Job, Result
 from jobs.rerank import Passage, RerankJob
 
 Side = GivenPassage | tuple[GivenPassage, ...]
@@ -23,7 +24,7 @@ _DOCUMENT_NAMES = ("text_2", "documents", "items", "data_2")
 _ACTIVATION_NAMES = ("use_activation", "activation", "softmax")
 
 
-class ScoreRequest(msgspec.Struct, frozen=True, kw_only=True):
+class ScoreRequest(PoolingFields, frozen=True, kw_only=True):
     """The body of POST /v1/score. Fields it does not name are ignored.
 
     One side of the pairs goes by one of three names, the other by one of four. truncate: not vLLM's own.
@@ -69,22 +70,27 @@ class ScoreReply(msgspec.Struct, frozen=True, kw_only=True):
 
 
 async def score_jobs(
-    asked: ScoreRequest, models: Sequence[ModelInfo], source: ImageSource | None, max_inputs: int
-) -> list[PairedJob]:
-    """Pairs with the same query are one job; fetches the images. Raises InvalidInput naming the field."""
+    asked: ScoreRequest, queue: Queue, source: ImageSource | None, max_inputs: int
+) -> tuple[list[PairedJob], tuple[Job, ...]]:
+    """Pairs with the same query are one job; of an embedding model the second of the two has the jobs (see
+    vector_jobs), and the first is empty. Fetches the images. Raises InvalidInput naming the field.
+    """
     queries, documents = _side(asked, _QUERY_NAMES), _side(asked, _DOCUMENT_NAMES)
     check_count(queries, max_inputs)
     check_count(documents, max_inputs)
     _check_lengths(queries, documents)
     truncate = truncates(asked.truncate_prompt_tokens, bool(asked.truncate))
-    model = model_or_sole(asked.model, models, "rerank")
+    model, by_vectors = await ranking_model(asked.model, queue)
     questions, passages = await load_passages([queries, documents], source)
+    if by_vectors:
+        instruction = asked.instruction
+        return [], vector_jobs(model, questions, passages, truncate=truncate, instruction=instruction)
     if len(questions) == 1:
         questions *= len(passages)
     grouped: dict[Passage, list[int]] = {}
     for index, question in enumerate(questions):
         grouped.setdefault(question, []).append(index)
-    return [
+    paired = [
         PairedJob(
             RerankJob(
                 model=model,
@@ -98,24 +104,30 @@ async def score_jobs(
         )
         for question, pairs in grouped.items()
     ]
+    return paired, tuple(each.job for each in paired)
 
 
-def encode_scores(
-    jobs: Sequence[PairedJob], results: Sequence[Result], *, job_id: str, created: int
-) -> bytes:
-    """The reply as JSON bytes, pairs in the request's order. Raises InternalError."""
+def pair_scores(paired: Sequence[PairedJob], results: Sequence[Result]) -> Scores:
+    """One score a pair, in the request's order. paired: none of an embedding model. Raises InternalError."""
+    if not paired:
+        return scores_of_all(results)
     found: dict[int, float] = {}
     tokens = 0
-    for paired, result in zip(jobs, results, strict=True):
+    for each, result in zip(paired, results, strict=True):
         scores = scores_of(result)
-        found.update(zip(paired.pairs, scores.values, strict=True))
+        found.update(zip(each.pairs, scores.values, strict=True))
         tokens += scores.tokens
+    return Scores([found[index] for index in range(len(found))], tokens)
+
+
+def encode_scores(scores: Scores, model: str, *, job_id: str, created: int) -> bytes:
+    """The reply as JSON bytes, pairs in the request's order."""
     reply = ScoreReply(
         id=f"score-{job_id}",
         created=created,
-        model=jobs[0].job.model,
-        data=[Score(index=index, score=found[index]) for index in range(len(found))],
-        usage=PromptUsage(prompt_tokens=tokens, total_tokens=tokens),
+        model=model,
+        data=[Score(index=index, score=score) for index, score in enumerate(scores.values)],
+        usage=PromptUsage(prompt_tokens=scores.tokens, total_tokens=scores.tokens),
     )
     return msgspec.json.encode(reply)
 
@@ -131,7 +143,7 @@ def _side(asked: ScoreRequest, names: Sequence[str]) -> PassageField:
 
 def _check_lengths(queries: PassageField, documents: PassageField) -> None:
     counts = [
-        1 if isinstance(each.given, str | TextOrImage) else len(each.given) for each in (queries, documents)
+        1 if isinstance(each.given, str | PassageObject) else len(each.given) for each in (queries, documents)
     ]
     if counts[0] not in (1, counts[1]):
         raise InvalidInput(

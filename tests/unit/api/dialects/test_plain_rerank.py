@@ -6,7 +6,8 @@ import httpx
 import pytest
 
 from jobs.rerank import RerankJob
-from tests.support.memory_queue import MODEL, MemoryQueue
+from tests.support.memory_generation import CHAT_MODEL
+from tests.support.memory_queue import MemoryQueue
 from tests.support.memory_rerank import RERANK_MODEL
 from tests.support.rerank_requests import DOCUMENTS, QUERY, RANKING, TOKENS, last_reranking, ranking
 
@@ -51,7 +52,7 @@ async def test_texts_are_those_of_text_embeddings_inference(rerank_client: httpx
         assert reply.json() == [{"index": index, "score": score} for index, score in RANKING]
 
 
-@pytest.mark.parametrize("fields", [{"query": ""}, {"documents": []}, {"model": None}, {"model": MODEL.id}])
+@pytest.mark.parametrize("fields", [{"query": ""}, {"documents": []}, {"model": CHAT_MODEL.id}])
 async def test_errors_of_documents_have_openais_form(
     rerank_client: httpx.AsyncClient, fields: dict[str, Any]
 ):
