@@ -15,6 +15,8 @@ from api.dialects.anthropic.routes import Anthropic
 from api.dialects.cohere.rerank import COHERE_ERRORS
 from api.dialects.cohere.routes import Cohere
 from api.dialects.dialect import Context
+from api.dialects.infinity.routes import Infinity
+from api.dialects.llamacpp.routes import LlamaCpp
 from api.dialects.mlxq.ask import Ask
 from api.dialects.mlxq.documents import Documents
 from api.dialects.mlxq.health import Health
@@ -33,6 +35,7 @@ from api.dialects.openai.vector_stores.routes import VectorStores
 from api.dialects.plain_rerank import PlainRerank
 from api.dialects.plain_tokenize import PlainTokenize
 from api.dialects.tei.routes import Tei
+from api.dialects.unserved import UnservedEndpoints
 from api.dialects.v1_rerank import V1Rerank
 from api.dialects.vllm.routes import Vllm
 from api.errors import OPENAI_ERRORS, ErrorFormat, error_response
@@ -59,6 +62,9 @@ _DIALECTS = (
     PlainTokenize,
     Tei,
     Vllm,
+    LlamaCpp,
+    Infinity,
+    UnservedEndpoints,
     SimilarityMaps,
     Search,
     Ask,

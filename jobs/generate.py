@@ -108,6 +108,14 @@ class Sampling(msgspec.Struct, frozen=True, omit_defaults=True):
     frequency_context: int = 0
     logit_bias: dict[int, float] = {}
     """Added to a token id's logit."""
+    allowed_ids: tuple[int, ...] = ()
+    """No other tokens are chosen. Empty: any."""
+    stop_ids: tuple[int, ...] = ()
+    """Tokens that end an answer, besides the model's own ends, and are no part of its text."""
+    ignore_ends: bool = False
+    """The model's own ends do not end an answer."""
+    min_tokens: int = 0
+    """Before so many tokens none that ends an answer is chosen."""
 
 
 class GenerateJob(msgspec.Struct, frozen=True, omit_defaults=True, tag="generate", tag_field="task"):

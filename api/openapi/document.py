@@ -20,6 +20,8 @@ _TAGS = {
     "text-embeddings-inference and vLLM.",
     "embeddings": "Texts as vectors, in the dialects of text-embeddings-inference and Cohere.",
     "tokens": "Texts as tokens and tokens as texts, in the dialects of vLLM, text-embeddings-inference and llama.cpp.",
+    "llamacpp": "What llama.cpp's server has besides OpenAI's dialect.",
+    "unserved": "Endpoints of other servers whose models are not served: they say what to use.",
     "pages": "Pages of documents, seen by a model with several vectors.",
     "search": "Collections of ingested documents, and finding a page in them.",
     "jobs": "The same work as jobs that are asked for later.",

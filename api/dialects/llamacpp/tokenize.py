@@ -32,7 +32,7 @@ class LlamaPiece(msgspec.Struct, frozen=True):
 
 
 class LlamaTokens(msgspec.Struct, frozen=True):
-    tokens: list[int] | list[LlamaPiece]
+    tokens: list[int | LlamaPiece]
 
 
 async def llama_tokenize_job(asked: LlamaTokenizeRequest, queue: Queue) -> TokenizeJob:
@@ -48,9 +48,9 @@ def encode_llama_tokens(result: Result, *, with_pieces: bool) -> bytes:
     [text] = tokenized_texts(result)
     ids = ids_of(text)
     if not with_pieces:
-        return msgspec.json.encode(LlamaTokens(ids))
+        return msgspec.json.encode(LlamaTokens([*ids]))
     pieces = [LlamaPiece(token, _piece(each)) for token, each in zip(ids, text.tokens, strict=True)]
-    return msgspec.json.encode(LlamaTokens(pieces))
+    return msgspec.json.encode(LlamaTokens([*pieces]))
 
 
 def _piece(token: Token) -> str | tuple[int, ...]:

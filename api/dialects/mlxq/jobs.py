@@ -157,16 +157,17 @@ class Jobs(Dialect):
     async def _job(self, asked: JobRequest, raw: bytes) -> Job:
         queue, settings, images, *_ = self.context
         if asked.task == "embed":
-            embedding = decode_body(_embedding_decoder, raw)
+            embedding = await with_model(decode_body(_embedding_decoder, raw), queue, "embed")
             return await embed_job(embedding, settings.max_inputs, queue, images)
         if asked.task == "rerank":
             reranking = await with_model(decode_body(_rerank_decoder, raw), queue, "rerank")
             return await jina_job(reranking, images, settings.max_inputs)
         if asked.prompt is None:
-            chat = decode_body(_chat_decoder, raw)
+            chat = await with_model(decode_body(_chat_decoder, raw), queue, "generate")
             refuse_to_store(chat)
             return await chat_job(chat, images)
-        jobs = completion_jobs(decode_body(_completion_decoder, raw), settings.max_inputs)
+        completion = await with_model(decode_body(_completion_decoder, raw), queue, "generate")
+        jobs = completion_jobs(completion, settings.max_inputs)
         if len(jobs) > 1:
             raise InvalidInput("A job takes one prompt: submit one job for each.", param="prompt")
         refuse_prompt_logprobs(jobs)

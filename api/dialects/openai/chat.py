@@ -12,10 +12,12 @@ from api.replies.fingerprint import system_fingerprint
 from api.replies.logprobs import ChatLogprobs, chat_logprobs
 from api.replies.usage import Tally, Usage
 from api.requests.answer_format import answer_format
-from api.requests.generation import Answers, Stop, TokenLimit, max_tokens, sampling, stops, template_options
+from api.requests.generation import Answers, Stop, TokenLimit, max_tokens, stops, template_options
 from api.requests.images import ImageSource
 from api.requests.tools import FunctionSpec, JsonObject, function_tools
 from api.requests.truncation import NEVER_CUT
+from api.requests.vllm.chat import check_turns
+from api.requests.vllm.generation import vllm_sampling
 from jobs.errors import InternalError, InvalidInput
 from jobs.generate import Chat, Choice, FinishReason, GenerateJob, GenerateResult, ToolCall, ToolChoice
 from jobs.job import Result
@@ -65,7 +67,7 @@ class ChatRequest(UnbuiltChat, frozen=True, kw_only=True):
     (api.dialects.openai.stored_chats).
     """
 
-    model: str
+    model: str = ""
     messages: tuple[ChatMessage, ...]
     max_tokens: TokenLimit | None = None
     max_completion_tokens: TokenLimit | None = None
@@ -103,7 +105,9 @@ async def chat_job(asked: ChatRequest, source: ImageSource | None) -> GenerateJo
         "chat_template_kwargs",
         enable_thinking=asked.enable_thinking,
         reasoning_effort=asked.reasoning_effort,
+        documents=asked.documents,
     )
+    check_turns(asked, asked.messages[-1].role if asked.messages else None)
     stop, limit = stops(asked.stop), _max_tokens(asked)
     chat = Chat(
         messages=await chat_messages(asked.messages, source),
@@ -113,12 +117,15 @@ async def chat_job(asked: ChatRequest, source: ImageSource | None) -> GenerateJo
         parallel_tool_calls=asked.parallel_tool_calls is not False,
         template_options=options,
         role_mapping=asked.role_mapping or {},
+        continue_final=bool(asked.continue_final_message),
+        generation_prompt=asked.add_generation_prompt is not False,
+        special_tokens=bool(asked.add_special_tokens),
     )
     return GenerateJob(
         model=asked.model,
         prompt=chat,
         n=asked.n or 1,
-        sampling=sampling(asked),
+        sampling=vllm_sampling(asked, stop, limit),
         max_tokens=limit,
         stop=stop,
         logprobs=(asked.top_logprobs or 0) if asked.logprobs else None,

@@ -11,10 +11,11 @@ from api.dialects.openai.unbuilt import WHO_ASKS
 from api.replies.fingerprint import system_fingerprint
 from api.replies.logprobs import CompletionLogprobs, LogprobsWriter
 from api.replies.usage import Tally, Usage
-from api.requests.answer_format import FormatRequest, answer_format
-from api.requests.generation import Answers, Stop, TokenLimit, max_tokens, sampling, stops
+from api.requests.answer_format import answer_format
+from api.requests.generation import Answers, Stop, TokenLimit, max_tokens, stops
 from api.requests.inputs import Inputs, split_inputs
 from api.requests.truncation import NEVER_CUT
+from api.requests.vllm.generation import GenerationFields, vllm_sampling
 from jobs.errors import InternalError, InvalidInput
 from jobs.generate import Choice, FinishReason, GenerateJob, GenerateResult, Prompt
 from jobs.job import Result
@@ -26,7 +27,7 @@ COMPLETION_PREFIX = "cmpl-"
 """A completion's id is this and the job's id."""
 
 
-class CompletionRequest(FormatRequest, frozen=True, kw_only=True):
+class CompletionRequest(GenerationFields, frozen=True, kw_only=True):
     """The body of POST /v1/completions. Fields it does not name are ignored, as OpenAI's clients may send any.
 
     prompt: null is an empty one, as a document begins. max_tokens: 0 is an empty answer. logprobs: how many
@@ -34,7 +35,7 @@ class CompletionRequest(FormatRequest, frozen=True, kw_only=True):
     is false, the model's special tokens are no part of the answer's text.
     """
 
-    model: str
+    model: str = ""
     prompt: Inputs | None
     max_tokens: TokenLimit | None = None
     n: Answers | None = None
@@ -56,12 +57,13 @@ def completion_jobs(asked: CompletionRequest, max_prompts: int) -> list[Generate
     prompts = ("",) if asked.prompt is None else split_inputs(asked.prompt, max_prompts, "prompt")
     if asked.suffix and not all(isinstance(prompt, str) for prompt in prompts):
         raise InvalidInput("suffix needs prompts that are texts.", param="suffix")
-    shaping, stop, form = sampling(asked), stops(asked.stop), answer_format(asked)
+    stop, form = stops(asked.stop), answer_format(asked)
     limit = 0 if asked.max_tokens == 0 else max_tokens(asked.max_tokens, "max_tokens", DEFAULT_MAX_TOKENS)
+    shaping, special = vllm_sampling(asked, stop, limit), asked.add_special_tokens is not False
     return [
         GenerateJob(
             model=asked.model,
-            prompt=Prompt(prompt, suffix=asked.suffix or None),
+            prompt=Prompt(prompt, suffix=asked.suffix or None, special_tokens=special),
             n=asked.n or 1,
             sampling=shaping,
             max_tokens=limit,

@@ -1,7 +1,7 @@
 """OpenAI's embeddings: the body, and the reply, also with vectors in fewer bytes and several vectors of one input."""
 
 import asyncio
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Annotated, Any, Literal, NamedTuple, cast
 
 import msgspec
@@ -11,8 +11,17 @@ from api.dialects.openai.unbuilt import WHO_ASKS
 from api.replies.usage import PromptUsage
 from api.replies.vector_formats import FLOAT_BYTES, Encoding, OutputDtype, packed, values
 from api.requests.images import ImageSource
-from api.requests.inputs import MixedInputs, check_ids, load_inputs, may_be_image, split_mixed_inputs
+from api.requests.inputs import (
+    GivenInput,
+    MixedInputs,
+    TextOrImage,
+    check_ids,
+    load_inputs,
+    may_be_image,
+    split_mixed_inputs,
+)
 from api.requests.truncation import truncates
+from api.requests.vllm.refusals import EmbeddingFields
 from api.work.queue import Queue
 from jobs.content import MixedInput
 from jobs.embed import EmbedJob, EmbedResult, InputType, PatchGrid, Truncate
@@ -29,14 +38,15 @@ class EmbeddingForm(NamedTuple):
     """With the patch grids of images."""
 
 
-class EmbeddingRequest(msgspec.Struct, frozen=True, kw_only=True):
+class EmbeddingRequest(EmbeddingFields, frozen=True, kw_only=True):
     """The body of POST /v1/embeddings. Fields it does not name are ignored, as OpenAI's clients may send any.
 
     truncate: true means "end", false "none". truncate_prompt_tokens: vLLM's; -1 means "end". image_url: an image that
-    goes with each text. patch_grids: say where an image's vectors are.
+    goes with each text. patch_grids: say where an image's vectors are. modality (also
+    infinity_extra_modality): infinity's; image says that each input is one.
     """
 
-    model: str
+    model: str = ""
     input: MixedInputs
     encoding_format: Encoding | None = None
     output_dtype: OutputDtype = "float"
@@ -49,6 +59,8 @@ class EmbeddingRequest(msgspec.Struct, frozen=True, kw_only=True):
     truncate_prompt_tokens: int | None = None
     image_url: str | None = None
     patch_grids: bool = False
+    modality: Literal["text", "image", "audio"] | None = None
+    infinity_extra_modality: Literal["text", "image", "audio"] | None = None
 
     @property
     def form(self) -> EmbeddingForm:
@@ -68,6 +80,9 @@ async def embed_job(
     if truncates(request.truncate_prompt_tokens, False) and truncate == "none":
         truncate = "end"
     given = split_mixed_inputs(request.input, max_inputs, "input")
+    modality = request.modality or request.infinity_extra_modality
+    if modality in ("image", "audio"):
+        given = _images(given, modality)
     if truncate == "none":
         await check_ids(queue, request.model, given, "input")
     inputs: tuple[str | tuple[int, ...] | MixedInput, ...]
@@ -84,6 +99,17 @@ async def embed_job(
         instruction=request.instruction,
         input_type=request.input_type,
     )
+
+
+def _images(given: Sequence[GivenInput], modality: str) -> tuple[TextOrImage, ...]:
+    """Texts that stand for images. Raises InvalidInput for anything else."""
+    if modality == "audio":
+        raise InvalidInput("modality: sounds are not read. There are text and image.", param="modality")
+    if not all(isinstance(each, str) for each in given):
+        raise InvalidInput(
+            "input: with the modality image each is an address, a data URI or base64.", param="input"
+        )
+    return tuple(TextOrImage(image=each) for each in given if isinstance(each, str))
 
 
 # Values encoded between two turns of the event loop: a few milliseconds, so a huge reply delays no small one.
@@ -130,6 +156,20 @@ class EmbeddingReply(msgspec.Struct, frozen=True, kw_only=True):
 
 async def encode_embeddings(result: Result, model: str, form: EmbeddingForm) -> bytes:
     """The reply as JSON bytes. Raises InternalError where the result holds no such vectors."""
+    written, tokens = await write_vectors(result, form, _encoder.encode)
+    return b'{"object":"list","data":[%b],"model":%b,"usage":%b}' % (
+        written,
+        _encoder.encode(model),
+        _encoder.encode(PromptUsage(prompt_tokens=tokens, total_tokens=tokens)),
+    )
+
+
+async def write_vectors(
+    result: Result, form: EmbeddingForm, encode: Callable[[list[Embedding]], bytes]
+) -> tuple[bytes, int]:
+    """The vectors, joined by commas, and the tokens that were read. encode: writes some of them as a JSON list. Raises
+    InternalError where the result holds no such vectors.
+    """
     if not isinstance(result, EmbedResult):
         raise InternalError
     inputs, rows = len(result.tokens), sum(result.counts) if result.counts else len(result.tokens)
@@ -142,13 +182,8 @@ async def encode_embeddings(result: Result, model: str, form: EmbeddingForm) -> 
     for some in _slices(result, form):
         if slices:
             await asyncio.sleep(0)
-        slices.append(_encoder.encode(some)[1:-1])
-    tokens = sum(result.tokens)
-    return b'{"object":"list","data":[%b],"model":%b,"usage":%b}' % (
-        b",".join(slices),
-        _encoder.encode(model),
-        _encoder.encode(PromptUsage(prompt_tokens=tokens, total_tokens=tokens)),
-    )
+        slices.append(encode(some)[1:-1])
+    return b",".join(slices), sum(result.tokens)
 
 
 def _slices(result: EmbedResult, form: EmbeddingForm) -> Iterator[list[Embedding]]:

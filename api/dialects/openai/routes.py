@@ -1,6 +1,6 @@
 """OpenAI's dialect: /v1/embeddings and /v1/models."""
 
-from typing import Literal
+from typing import Any, Literal
 
 import msgspec
 from fastapi import FastAPI
@@ -10,24 +10,28 @@ from starlette.responses import Response
 from api.dialects.dialect import Dialect, json_response
 from api.dialects.openai.embedding import EmbeddingReply, EmbeddingRequest, embed_job, encode_embeddings
 from api.openapi.operation import reading, work
+from api.requests.sole_model import with_model
 from api.route import add_route
 from jobs.errors import InvalidInput, NoWorker, UnknownModel
 from jobs.models import ModelInfo
 
 
-class ModelReply(msgspec.Struct, frozen=True, kw_only=True):
-    """OpenAI's model object, with what a caller must know to use the model."""
+class ModelFields(msgspec.Struct, frozen=True, kw_only=True):
+    """Of OpenAI's model object, with what a caller must know to use the model."""
 
     id: str
     object: Literal["model"] = "model"
     created: int
-    owned_by: Literal["mlxq"] = "mlxq"
     task: str
     dimensions: int
     min_dimensions: int | None
     max_tokens: int
     prompts: tuple[str, ...]
     abilities: tuple[str, ...]
+
+
+class ModelReply(ModelFields, frozen=True, kw_only=True):
+    owned_by: Literal["mlxq"] = "mlxq"
 
 
 class ModelListReply(msgspec.Struct, frozen=True, kw_only=True):
@@ -58,6 +62,7 @@ class OpenAI(Dialect):
         """One vector per input, now, or a job's id with `Prefer: respond-async`."""
         asked, terms = await self.read(request, _decoder)
         queue, settings, images, *_ = self.context
+        asked = await with_model(asked, queue, "embed")
         job = await embed_job(asked, settings.max_inputs, queue, images)
         return await self.respond(
             request,
@@ -80,14 +85,11 @@ class OpenAI(Dialect):
         return json_response(msgspec.json.encode(_model_reply(info)))
 
 
+def model_fields(info: ModelInfo) -> dict[str, Any]:
+    """Those of ModelFields that are a model's own."""
+    names = ("id", "created", "task", "dimensions", "min_dimensions", "max_tokens", "prompts", "abilities")
+    return {name: getattr(info, name) for name in names}
+
+
 def _model_reply(info: ModelInfo) -> ModelReply:
-    return ModelReply(
-        id=info.id,
-        created=info.created,
-        task=info.task,
-        dimensions=info.dimensions,
-        min_dimensions=info.min_dimensions,
-        max_tokens=info.max_tokens,
-        prompts=info.prompts,
-        abilities=info.abilities,
-    )
+    return ModelReply(**model_fields(info))

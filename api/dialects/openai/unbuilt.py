@@ -2,14 +2,14 @@
 
 from typing import Annotated, Any
 
-from api.requests.answer_format import FormatRequest
 from api.requests.parameters import NOTHING, NoEffect, Refused
+from api.requests.vllm.chat import ChatFields
 
 WHO_ASKS = NoEffect("no answer depends on who asks")
 _CACHE = NoEffect("what begins as an earlier prompt did is read from the cache by itself")
 
 
-class UnbuiltChat(FormatRequest, frozen=True, kw_only=True):
+class UnbuiltChat(ChatFields, frozen=True, kw_only=True):
     """What a chat may say besides; ChatRequest has the rest."""
 
     audio: Annotated[Any, Refused("answers are text only.")] = None

@@ -26,6 +26,9 @@ from workers.runners.generate.structured_output.constraint import GrammarConstra
 from workers.runners.generate.structured_output.grammar import Grammars
 from workers.runners.generate.structured_output.lark import JSON_TOOLS
 
+_RULES = {"ignore_ends": "ignore_eos", "min_tokens": "min_tokens", "allowed_ids": "allowed_token_ids"}
+"""Fields of Sampling that rule out tokens, and what callers call them."""
+
 
 class AnswerRules:
     """Of one model. Any thread may use it, once its end tokens are known."""
@@ -71,6 +74,17 @@ class AnswerRules:
 
     def constraint(self, job: GenerateJob, prompt: Sequence[int]) -> GrammarConstraint | None:
         """What holds the answer to a format, to calling a tool, or to a strict tool's schema. Raises InvalidInput."""
+        found = self._constraint(job, prompt)
+        ruled = next((name for field, name in _RULES.items() if getattr(job.sampling, field)), None)
+        if found is not None and ruled is not None:
+            raise InvalidInput(
+                f"{ruled}: an answer that is held to a format or to a tool's schema has the tokens and the end that "
+                "this allows. Leave one of them out.",
+                param=ruled,
+            )
+        return found
+
+    def _constraint(self, job: GenerateJob, prompt: Sequence[int]) -> GrammarConstraint | None:
         chat = job.prompt if isinstance(job.prompt, Chat) else None
         tools = chat.tools if chat is not None and chat.tool_choice != "none" else ()
         thinks = chat is not None and self._initial_kind(chat, prompt) == REASONING

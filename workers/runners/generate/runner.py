@@ -21,7 +21,7 @@ from workers.runners.generate.answer import Answer
 from workers.runners.generate.answer_rules import AnswerRules
 from workers.runners.generate.contract import Decoder
 from workers.runners.generate.decoding.decoder import SamplerAndProcessors, TextDecoder
-from workers.runners.generate.decoding.sampling import check_bias, processors_for, sampler_for
+from workers.runners.generate.decoding.sampling import check_sampling, processors_for, sampler_for
 from workers.runners.generate.fill_in import fill_in_tokens
 from workers.runners.generate.output.end_tokens import end_ids, turn_end
 from workers.runners.generate.output.token_logprobs import LogprobsReader
@@ -190,7 +190,7 @@ class GenerateRunner:
             if job.count_only:
                 self._room(job, len(ids))
                 return GenerateResult(choices=(), prompt_tokens=len(ids))
-            check_bias(job.sampling.logit_bias, self._vocab_size)
+            check_sampling(job.sampling, self._vocab_size, self._tokenizer.eos_token_ids)
             _check_scores(job, len(ids), image_inputs)
             room = self._room(job, len(ids))
             constraint = self._rules.constraint(job, ids)
@@ -264,7 +264,7 @@ class GenerateRunner:
     def _sampler_and_processors(self, answer: Answer) -> SamplerAndProcessors:
         sampling = answer.job.sampling
         prompt, written = answer.ids[: answer.prompt_tokens], answer.ids[answer.prompt_tokens :]
-        processors = processors_for(sampling, prompt_tokens=len(prompt))
+        processors = processors_for(sampling, len(prompt), self._tokenizer.eos_token_ids)
         if answer.constraint is not None:
             processors.append(answer.constraint.restarted(written))
         return sampler_for(sampling, answer.transcript.choice, len(written)), processors

@@ -8,6 +8,7 @@ from typing import Any
 import mlx.core as mx
 import numpy as np
 from mlx import nn
+from mlx_lm.generate import StopSequences
 
 from jobs.errors import JobError
 from workers.runners.generate.answer import Answer
@@ -15,7 +16,7 @@ from workers.runners.generate.contract import NewToken
 from workers.runners.generate.decoding.batched_sampling import BatchSamplingGenerator, check_numbers
 from workers.runners.generate.decoding.prefix_cache import Hit, Layers, PrefixCache
 from workers.runners.generate.decoding.prompt_scores import MAX_SCORED_TOKENS
-from workers.runners.generate.decoding.sampling import LogitsProcessor, Sampler
+from workers.runners.generate.decoding.sampling import LogitsProcessor, Sampler, ends_of
 from workers.runners.generate.decoding.speculation import check_draft
 from workers.runners.generate.output.prompt_logprobs import PromptScores
 from workers.runners.generate.structured_output.constraint import GrammarConstraint
@@ -116,6 +117,7 @@ class TextDecoder:
             all_tokens=[answer.ids[:known]],
             samplers=[sampler],
             logits_processors=[list(processors)],
+            stop_sequences=self._ends_of(answer),
         )
         if answer.job.logprobs is not None:
             self._generator.report_logprobs(uid)
@@ -129,6 +131,14 @@ class TextDecoder:
         self._prompt_left[uid] = len(rest)
         self._first.add(uid)
         return uid
+
+    def _ends_of(self, answer: Answer) -> list[StopSequences] | None:
+        """None for the model's own."""
+        sampling = answer.job.sampling
+        if not (sampling.ignore_ends or sampling.stop_ids):
+            return None
+        ends = ends_of(sampling, (token for (token,) in self._end_ids))
+        return [StopSequences([(token,) for token in sorted(ends)])]
 
     def remove(self, uids: Iterable[int]) -> None:
         """End answers early; unknown uids (they ended by themselves) are left alone."""

@@ -2,7 +2,7 @@
 
 import math
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache, partial
 from hashlib import blake2b
@@ -157,15 +157,27 @@ def _column(values: Sequence[float]) -> mx.array:
     return mx.array([[value] for value in values], dtype=mx.float32)
 
 
-def processors_for(sampling: Sampling, prompt_tokens: int) -> list[LogitsProcessor]:
+def ends_of(sampling: Sampling, model_ends: Iterable[int]) -> set[int]:
+    """The tokens that end an answer. model_ends: the model's own."""
+    return {*sampling.stop_ids, *(() if sampling.ignore_ends else model_ends)}
+
+
+def processors_for(
+    sampling: Sampling, prompt_tokens: int, model_ends: Iterable[int] = ()
+) -> list[LogitsProcessor]:
     """The processors of one answer, none where nothing is asked; logits come out as float32, the ones given are kept.
 
     prompt_tokens: how many of the tokens they will be given are the prompt's (a cached prefix included: mlx-lm's
-    `all_tokens` must hold it). Repetition counts prompt and answer (as Hugging Face and vLLM do), presence and
-    frequency the answer alone (OpenAI's definition); mlx-lm's own count the prompt for all three. Order: bias,
-    repetition, frequency, presence, as in vLLM.
+    `all_tokens` must hold it). model_ends: tokens that end the model's answers. Repetition counts prompt and answer (as
+    Hugging Face and vLLM do), presence and frequency the answer alone (OpenAI's definition); mlx-lm's own count the
+    prompt for all three. Order: what rules tokens out, bias, repetition, frequency, presence, as in vLLM.
     """
     processors: list[LogitsProcessor] = []
+    if sampling.allowed_ids:
+        processors.append(partial(_allow_only, mx.array([*sampling.allowed_ids])))
+    if sampling.min_tokens and (ends := {*model_ends, *sampling.stop_ids}):
+        begun = prompt_tokens + sampling.min_tokens
+        processors.append(partial(_forbid_before, begun, mx.array(sorted(ends))))
     if sampling.logit_bias:
         ids, values = mx.array([*sampling.logit_bias]), mx.array([*sampling.logit_bias.values()], mx.float32)
         processors.append(partial(_add_bias, ids, values))
@@ -185,6 +197,19 @@ def processors_for(sampling: Sampling, prompt_tokens: int) -> list[LogitsProcess
     return processors
 
 
+def check_sampling(sampling: Sampling, vocab_size: int, model_ends: Iterable[int] = ()) -> None:
+    """Raises InvalidInput, naming the field, for a token id that the model does not have, or where no token is left."""
+    check_bias(sampling.logit_bias, vocab_size)
+    check_known(sampling.allowed_ids, vocab_size, "allowed_token_ids")
+    check_known(sampling.stop_ids, vocab_size, "stop_token_ids")
+    left = {*sampling.allowed_ids} - {*model_ends, *sampling.stop_ids}
+    if sampling.min_tokens and sampling.allowed_ids and not left:
+        raise InvalidInput(
+            "allowed_token_ids: all of them end an answer, which min_tokens forbids at its beginning.",
+            param="allowed_token_ids",
+        )
+
+
 def check_bias(bias: Mapping[int, float], vocab_size: int) -> None:
     """Raises InvalidInput for a token id that the model does not have, or a bias that is not a number."""
     for token, value in bias.items():
@@ -197,6 +222,27 @@ def check_bias(bias: Mapping[int, float], vocab_size: int) -> None:
             raise InvalidInput(
                 f"the bias of token id {token} is {value}, not a finite number.", param="logit_bias"
             )
+
+
+def check_known(ids: Iterable[int], vocab_size: int, param: str) -> None:
+    """Raises InvalidInput, naming the field, for a token id that the model does not have."""
+    unknown = next((token for token in ids if not 0 <= token < vocab_size), None)
+    if unknown is not None:
+        raise InvalidInput(
+            f"token id {unknown} is outside the model's vocabulary (0 to {vocab_size - 1}).", param=param
+        )
+
+
+def _allow_only(ids: mx.array, _: mx.array, logits: mx.array) -> mx.array:
+    logits = logits.astype(mx.float32)
+    return _replace(mx.full(logits.shape, -mx.inf), ids, logits[:, ids])
+
+
+def _forbid_before(length: int, ids: mx.array, tokens: mx.array, logits: mx.array) -> mx.array:
+    """Rules the ids out while prompt and answer have fewer tokens than `length`."""
+    if tokens.size >= length:
+        return logits
+    return _replace(logits.astype(mx.float32), ids, mx.full((1, ids.size), -mx.inf))
 
 
 def _add_bias(ids: mx.array, values: mx.array, _: mx.array, logits: mx.array) -> mx.array:

@@ -1,0 +1,1 @@
+"""What infinity has besides OpenAI's dialect: /models with figures, /embeddings_image."""
