@@ -136,3 +136,18 @@ def test_bias_that_the_model_cannot_take_names_its_field(bias: dict[int, float])
 
 def test_bias_within_the_vocabulary_is_accepted():
     check_bias({0: -100.0, 4: 100.0}, 5)
+
+
+def test_only_allowed_tokens_keep_their_logits():
+    assert penalised(Sampling(allowed_ids=(0, 3, 3)), []) == [2.0, -math.inf, -math.inf, -1.0, -math.inf]
+    assert penalised(Sampling(allowed_ids=(0,), logit_bias={1: 100.0}), [])[1] == -math.inf
+
+
+@pytest.mark.parametrize(("generated", "ruled_out"), [([], True), ([2], True), ([2, 2], False)])
+def test_ends_are_ruled_out_at_the_beginning(generated: list[int], ruled_out: bool):
+    sampling = Sampling(min_tokens=2, stop_ids=(4,))
+    logits = mx.array([LOGITS])
+    for processor in processors_for(sampling, len(PROMPT), model_ends=(1,)):
+        logits = processor(mx.array(PROMPT + generated, dtype=mx.int32), logits)
+    found = np.array(logits[0]).tolist()
+    assert found == ([2.0, -math.inf, 1.0, -1.0, -math.inf] if ruled_out else LOGITS)
