@@ -143,6 +143,8 @@ class GenerateJob(msgspec.Struct, frozen=True, omit_defaults=True, tag="generate
     """The prompt is put before the answer."""
     keep_alive_s: float | None = None
     """How long the model stays loaded after this; infinity: for ever; None: the server's own setting."""
+    return_ids: bool = False
+    """The ids of the prompt's tokens and of the answers' are told."""
     count_only: bool = False
     """The prompt's tokens are counted, and nothing is written. The prompt may then be empty."""
 
@@ -231,6 +233,8 @@ class Pieces(msgspec.Struct, frozen=True, array_like=True):
     """On a job's first event: how long it waited for its model to be loaded."""
     digest: str = ""
     """On a job's first event: of the model that writes it. A model with another digest cannot go on after it."""
+    prompt_ids: tuple[int, ...] = ()
+    """On a job's first event, where they were asked for."""
 
 
 class Choice(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -248,6 +252,8 @@ class Choice(msgspec.Struct, frozen=True, omit_defaults=True):
     """The caller's stop text that ended it. None at an end marker."""
     prompt_logprobs: tuple[PromptToken, ...] = ()
     """Of all the prompt's tokens, where they were asked for."""
+    ids: tuple[int, ...] = ()
+    """Of its tokens, the one that ended it included, where they were asked for."""
 
 
 class GenerateResult(msgspec.Struct, frozen=True, tag="generate_result", omit_defaults=True):
@@ -268,3 +274,5 @@ class GenerateResult(msgspec.Struct, frozen=True, tag="generate_result", omit_de
     """From its first token to its last."""
     digest: str = ""
     """Of the model that wrote it (jobs.models.ModelInfo). Empty: not known."""
+    prompt_ids: tuple[int, ...] = ()
+    """Of the prompt's tokens, where they were asked for."""

@@ -43,6 +43,23 @@ class CompletionLogprobs(msgspec.Struct, frozen=True):
     text_offset: list[int]
 
 
+class PromptLogprob(msgspec.Struct, frozen=True):
+    """Of a token in the prompt, as vLLM writes it. rank: 1 of the most probable one in its place."""
+
+    logprob: float
+    rank: int | None
+    decoded_token: str
+
+
+PromptLogprobs = list[dict[str, PromptLogprob] | None]
+"""Of each token of the prompt, by ids: itself, and the most probable ones in its place; null of the first."""
+
+
+def prompt_logprobs(given: Sequence[PromptToken]) -> PromptLogprobs:
+    """In vLLM's shape."""
+    return [_placed(each) for each in given]
+
+
 def chat_logprobs(given: Sequence[TokenLogprobs]) -> ChatLogprobs | None:
     """In the shape of chat completions, which lists no end marker. None where there is no token."""
     listed = [_chosen(each) for each in given if not each.ends]
@@ -87,6 +104,16 @@ class LogprobsWriter:
     def _go_on(self, raw: bytes, *, hidden: bool) -> None:
         """A character that several tokens make up counts with the last of them."""
         self._characters += 0 if hidden else len(self._decoder.decode(raw))
+
+
+def _placed(given: PromptToken) -> dict[str, PromptLogprob] | None:
+    if given.logprob is None:
+        return None
+    found = {
+        str(each.id): PromptLogprob(_finite(each.logprob), rank, each.text)
+        for rank, each in enumerate(given.top, 1)
+    }
+    return {**found, str(given.id): PromptLogprob(_finite(given.logprob), given.rank, given.text)}
 
 
 def _chosen(given: TokenLogprobs) -> ChosenLogprob:

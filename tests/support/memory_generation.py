@@ -40,9 +40,9 @@ THOUGHT = "Hm."
 def memory_events(job: GenerateJob, info: ModelInfo) -> tuple[Pieces, ...]:
     """The stream of an answer that echoes the last message, or the prompt: one event per token of each choice.
 
-    A token is a word, with the space before it; an image counts as one. Tokens of earlier messages are said to be
-    cached. Where a call is asked for, every tool is called with no arguments. An answer in JSON is {}. Where only
-    a count is asked for, nothing is answered. Raises InputTooLong like a worker does.
+    A token is a word, with the space before it; an image counts as one. The id of a token is its length. Tokens of
+    earlier messages are said to be cached. Where a call is asked for, every tool is called with no arguments. An answer
+    in JSON is {}. Where only a count is asked for, nothing is answered. Raises InputTooLong like a worker does.
     """
     words, earlier = _words(job)
     if len(words) + earlier > info.max_tokens:
@@ -54,7 +54,8 @@ def memory_events(job: GenerateJob, info: ModelInfo) -> tuple[Pieces, ...]:
         Pieces(len(words) + earlier, earlier, tuple(_at(step, choice) for choice in range(job.n)))
         for step in steps
     )
-    return (msgspec.structs.replace(first, digest=DIGEST), *others)
+    prompt_ids = tuple(map(len, words)) if job.return_ids else ()
+    return (msgspec.structs.replace(first, digest=DIGEST, prompt_ids=prompt_ids), *others)
 
 
 def memory_answer(events: Sequence[Pieces]) -> GenerateResult:
@@ -64,10 +65,11 @@ def memory_answer(events: Sequence[Pieces]) -> GenerateResult:
         for piece in event.pieces:
             pieces.setdefault(piece.choice, []).append(piece)
     return GenerateResult(
-        choices=tuple(_joined(pieces[choice]) for choice in sorted(pieces)),
+        choices=tuple(_joined(pieces[choice], bool(events[0].prompt_ids)) for choice in sorted(pieces)),
         prompt_tokens=events[0].prompt_tokens,
         cached_tokens=events[0].cached_tokens,
         digest=events[0].digest,
+        prompt_ids=events[0].prompt_ids,
     )
 
 
@@ -154,7 +156,7 @@ def _at(step: Piece, choice: int) -> Piece:
     return msgspec.structs.replace(step, choice=choice)
 
 
-def _joined(pieces: Sequence[Piece]) -> Choice:
+def _joined(pieces: Sequence[Piece], tells_ids: bool) -> Choice:
     finish = pieces[-1].finish_reason
     assert finish is not None
     return Choice(
@@ -166,4 +168,5 @@ def _joined(pieces: Sequence[Piece]) -> Choice:
         logprobs=tuple(chance for piece in pieces for chance in piece.logprobs),
         prompt_logprobs=tuple(chance for piece in pieces for chance in piece.prompt_logprobs),
         stop=pieces[-1].stop,
+        ids=tuple(token for piece in pieces for token in piece.tokens) if tells_ids else (),
     )

@@ -166,4 +166,9 @@ class StreamLoop:
         if active.events:
             return pieces
         load_s = self._result_loop.load_wait_s(active)
-        return replace(pieces, load_s=load_s, digest=self._generators[active.model].info.digest)
+        return replace(
+            pieces,
+            load_s=load_s,
+            digest=self._generators[active.model].info.digest,
+            prompt_ids=answer.prompt_ids if answer.job.return_ids else (),
+        )

@@ -83,7 +83,9 @@ class JobEvents(Dialect):
         except BaseException:
             await stream.aclose()
             raise
-        chunks = ChatChunks(job_id, view.model, int(view.created_at or 0), include_usage=query.include_usage)
+        chunks = ChatChunks(
+            job_id, view.model, int(view.created_at or 0), usage="end" if query.include_usage else "none"
+        )
         return StreamResponse(stream, chunks, after=after)
 
 

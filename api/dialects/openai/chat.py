@@ -9,7 +9,7 @@ from api.dialects.openai.messages import ChatMessage, chat_messages
 from api.dialects.openai.stream_options import StreamOptions, check_stream_options
 from api.dialects.openai.unbuilt import UnbuiltChat
 from api.replies.fingerprint import system_fingerprint
-from api.replies.logprobs import ChatLogprobs, chat_logprobs
+from api.replies.logprobs import ChatLogprobs, PromptLogprobs, chat_logprobs, prompt_logprobs
 from api.replies.usage import Tally, Usage
 from api.requests.answer_format import answer_format
 from api.requests.generation import Answers, Stop, TokenLimit, max_tokens, stops, template_options
@@ -17,7 +17,7 @@ from api.requests.images import ImageSource
 from api.requests.tools import FunctionSpec, JsonObject, function_tools
 from api.requests.truncation import NEVER_CUT
 from api.requests.vllm.chat import check_turns
-from api.requests.vllm.generation import vllm_sampling
+from api.requests.vllm.generation import check_told, vllm_sampling
 from jobs.errors import InternalError, InvalidInput
 from jobs.generate import Chat, Choice, FinishReason, GenerateJob, GenerateResult, ToolCall, ToolChoice
 from jobs.job import Result
@@ -107,6 +107,7 @@ async def chat_job(asked: ChatRequest, source: ImageSource | None) -> GenerateJo
         reasoning_effort=asked.reasoning_effort,
         documents=asked.documents,
     )
+    check_told(asked, asked.stream)
     check_turns(asked, asked.messages[-1].role if asked.messages else None)
     stop, limit = stops(asked.stop), _max_tokens(asked)
     chat = Chat(
@@ -129,6 +130,8 @@ async def chat_job(asked: ChatRequest, source: ImageSource | None) -> GenerateJo
         max_tokens=limit,
         stop=stop,
         logprobs=(asked.top_logprobs or 0) if asked.logprobs else None,
+        prompt_logprobs=asked.prompt_logprobs,
+        return_ids=bool(asked.return_token_ids),
         format=form,
         stream=bool(asked.stream),
         skip_special_tokens=asked.skip_special_tokens is not False,
@@ -188,13 +191,18 @@ class ChatMessageReply(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ChatChoice(msgspec.Struct, frozen=True, kw_only=True):
+    """token_ids: vLLM's, where they are asked for."""
+
     index: int
     message: ChatMessageReply
     logprobs: ChatLogprobs | None
     finish_reason: FinishReason
+    token_ids: tuple[int, ...] | Unset = UNSET
 
 
 class ChatReply(msgspec.Struct, frozen=True, kw_only=True):
+    """prompt_token_ids, prompt_logprobs: vLLM's, where they are asked for."""
+
     id: str
     object: Literal["chat.completion"] = "chat.completion"
     created: int
@@ -202,6 +210,8 @@ class ChatReply(msgspec.Struct, frozen=True, kw_only=True):
     choices: list[ChatChoice]
     usage: Usage
     system_fingerprint: str | None = None
+    prompt_token_ids: tuple[int, ...] | Unset = UNSET
+    prompt_logprobs: PromptLogprobs | Unset = UNSET
 
 
 def encode_chat(result: Result | None, *, job_id: str, model: str, created: int) -> bytes:
@@ -210,6 +220,7 @@ def encode_chat(result: Result | None, *, job_id: str, model: str, created: int)
         raise InternalError
     tally = Tally()
     tally.add_result(0, result)
+    told = result.choices[0].prompt_logprobs if result.choices else ()
     reply = ChatReply(
         id=CHAT_PREFIX + job_id,
         created=created,
@@ -217,6 +228,8 @@ def encode_chat(result: Result | None, *, job_id: str, model: str, created: int)
         choices=[_choice(index, choice) for index, choice in enumerate(result.choices)],
         usage=tally.usage(),
         system_fingerprint=system_fingerprint(result.digest),
+        prompt_token_ids=result.prompt_ids or UNSET,
+        prompt_logprobs=prompt_logprobs(told) if told else UNSET,
     )
     return msgspec.json.encode(reply)
 
@@ -237,4 +250,5 @@ def _choice(index: int, choice: Choice) -> ChatChoice:
         message=message,
         logprobs=chat_logprobs(choice.logprobs),
         finish_reason=choice.finish_reason,
+        token_ids=choice.ids or UNSET,
     )

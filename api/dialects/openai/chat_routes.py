@@ -18,7 +18,7 @@ from api.dialects.openai.completion import (
     refuse_prompt_logprobs,
 )
 from api.dialects.openai.stored_chats import storing
-from api.dialects.openai.stream_options import wants_usage
+from api.dialects.openai.stream_options import wanted_usage
 from api.openapi.operation import Stream, work
 from api.requests.sole_model import with_model
 from api.route import add_route
@@ -78,12 +78,12 @@ class OpenAIChat(Dialect):
             await write((await self.context.queue.view(job_id)).result, job_id)
 
         if job.stream:
-            usage = wants_usage(asked.stream_options)
+            usage = wanted_usage(asked.stream_options)
             return await self.respond_stream(
                 request,
                 [job],
                 terms,
-                lambda stream: ChatChunks(stream.job_ids[0], asked.model, created, include_usage=usage),
+                lambda stream: ChatChunks(stream.job_ids[0], asked.model, created, usage=usage),
                 None if store is None else store_streamed,
             )
         return await self.respond(request, [job], terms, lambda done: write(done[0].result, done[0].job_id))
@@ -97,13 +97,13 @@ class OpenAIChat(Dialect):
             refuse_prompt_logprobs(jobs)
         created = int(time.time())
         if asked.stream:
-            usage = wants_usage(asked.stream_options)
+            usage = wanted_usage(asked.stream_options)
             return await self.respond_stream(
                 request,
                 jobs,
                 terms,
                 lambda stream: CompletionChunks(
-                    stream.job_ids, asked.model, created, answers=jobs[0].n, include_usage=usage
+                    stream.job_ids, asked.model, created, answers=jobs[0].n, usage=usage
                 ),
             )
         return await self.respond(
@@ -111,6 +111,10 @@ class OpenAIChat(Dialect):
             jobs,
             terms,
             lambda done: encode_completion(
-                [each.result for each in done], job_id=done[0].job_id, model=asked.model, created=created
+                [each.result for each in done],
+                job_id=done[0].job_id,
+                model=asked.model,
+                created=created,
+                echo=bool(asked.echo),
             ),
         )

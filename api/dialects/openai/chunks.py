@@ -8,6 +8,7 @@ import msgspec
 
 from api.dialects.openai.chat import CHAT_PREFIX, FunctionReply
 from api.dialects.openai.completion import COMPLETION_PREFIX
+from api.dialects.openai.stream_options import UsageWanted
 from api.errors import fault_of, openai_envelope
 from api.replies.fingerprint import system_fingerprint
 from api.replies.logprobs import ChatLogprobs, CompletionLogprobs, LogprobsWriter, chat_logprobs
@@ -43,7 +44,7 @@ class Chunks(abc.ABC):
         model: str,
         created: int,
         *,
-        include_usage: bool,
+        usage: UsageWanted,
         resumable: bool = True,
     ) -> None:
         # The parts of a chunk before and after its choices; they stay the same from the first event on.
@@ -51,8 +52,8 @@ class Chunks(abc.ABC):
             _encode(reply_id), _encode(kind), created, _encode(model)
         )  # fmt: skip
         self.head = self._head("")
-        self.tail = b'],"usage":null}\n\n' if include_usage else b"]}\n\n"
-        self._include_usage = include_usage
+        self.tail = b"]}\n\n" if usage == "none" else b'],"usage":null}\n\n'
+        self._usage = usage
         self._resumable = resumable
         self.waiting = b": waiting\n" if resumable else b": waiting\n\n"
         self._tally = Tally()
@@ -61,12 +62,20 @@ class Chunks(abc.ABC):
     def write(self, job_index: int, piece: Piece) -> list[bytes]:
         """The chunks of a piece. job_index: of its job among the stream's jobs."""
 
+    @abc.abstractmethod
+    def note_prompt(self, job_index: int, ids: Sequence[int]) -> None:
+        """The ids of a job's prompt, before its first piece, where they were asked for."""
+
     def encode(self, event: StreamEvent) -> bytes:
         """The chunks of an event. The last of them has the event's number, if the stream is resumable."""
         job_index, number, pieces = event
         self._tally.add_event(event)
         if pieces.digest:
             self.head = self._head(pieces.digest)
+        if self._usage == "each":
+            self.tail = b'],"usage":%b}\n\n' % _encode(self._tally.usage())
+        if pieces.prompt_ids:
+            self.note_prompt(job_index, pieces.prompt_ids)
         if len(pieces.pieces) == 1:
             chunks = self.write(job_index, pieces.pieces[0])
         else:
@@ -83,7 +92,7 @@ class Chunks(abc.ABC):
 
     def end(self) -> bytes:
         """[DONE], after the usage where it is asked for."""
-        if not self._include_usage:
+        if self._usage == "none":
             return DONE
         return b'%b],"usage":%b}\n\n%b' % (self.head, _encode(self._tally.usage()), DONE)
 
@@ -112,20 +121,26 @@ class Delta(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ChunkChoice(msgspec.Struct, frozen=True, kw_only=True):
+    """token_ids: vLLM's, where they are asked for."""
+
     index: int
     delta: Delta
     logprobs: ChatLogprobs | None
     finish_reason: FinishReason | None
+    token_ids: tuple[int, ...] | Unset = UNSET
 
 
 class ChatChunk(msgspec.Struct, frozen=True, kw_only=True):
-    """What ChatChunks writes. usage: null but in the last one, which has no choices, where it is asked for."""
+    """What ChatChunks writes. usage: null but in the last one, which has no choices, where it is asked for.
+    prompt_token_ids: vLLM's; in the first one, where they are asked for.
+    """
 
     id: str
     object: Literal["chat.completion.chunk"] = "chat.completion.chunk"
     created: int
     model: str
     system_fingerprint: str | None = None
+    prompt_token_ids: tuple[int, ...] | Unset = UNSET
     choices: list[ChunkChoice]
     usage: Usage | Unset | None = UNSET
 
@@ -137,15 +152,20 @@ _FIRST_BEFORE_CALL = _encode(Delta(role="assistant", content=None, refusal=None)
 class ChatChunks(Chunks):
     """Writes the chunks of one job. The first of a choice names the role, the last its reason to end and no more."""
 
-    def __init__(self, job_id: str, model: str, created: int, *, include_usage: bool) -> None:
-        super().__init__(
-            CHAT_PREFIX + job_id, "chat.completion.chunk", model, created, include_usage=include_usage
-        )
+    def __init__(self, job_id: str, model: str, created: int, *, usage: UsageWanted) -> None:
+        super().__init__(CHAT_PREFIX + job_id, "chat.completion.chunk", model, created, usage=usage)
         self._calls: dict[int, int] = {}
+        self._tells_ids = False
+        self._prompt_ids: Sequence[int] = ()
+
+    def note_prompt(self, job_index: int, ids: Sequence[int]) -> None:
+        self._tells_ids = True
+        self._prompt_ids = ids
 
     def write(self, job_index: int, piece: Piece) -> list[bytes]:
         logprobs = chat_logprobs(piece.logprobs) if piece.logprobs else None
-        tells = bool(piece.text or piece.reasoning or piece.tool_calls or logprobs)
+        ids = piece.tokens if self._tells_ids else ()
+        tells = bool(piece.text or piece.reasoning or piece.tool_calls or logprobs or ids)
         chunks: list[bytes] = []
         if piece.choice not in self._calls and (tells or piece.finish_reason):
             self._calls[piece.choice] = 0
@@ -153,7 +173,7 @@ class ChatChunks(Chunks):
             first = _FIRST_BEFORE_CALL if calls_first else _FIRST
             chunks.append(self._chunk(piece.choice, first, b"null", b"null"))
         if tells:
-            chunks.append(self._chunk(piece.choice, self._delta(piece), _encode(logprobs), b"null"))
+            chunks.append(self._chunk(piece.choice, self._delta(piece), _encode(logprobs), b"null", ids))
         if piece.finish_reason:
             chunks.append(self._chunk(piece.choice, b"{}", b"null", _encode(piece.finish_reason)))
         return chunks
@@ -175,17 +195,28 @@ class ChatChunks(Chunks):
             )
         )
 
-    def _chunk(self, choice: int, delta: bytes, logprobs: bytes, finish: bytes) -> bytes:
-        return b'%b{"index":%d,"delta":%b,"logprobs":%b,"finish_reason":%b}%b' % (
-            self.head, choice, delta, logprobs, finish, self.tail
+    def _chunk(
+        self, choice: int, delta: bytes, logprobs: bytes, finish: bytes, ids: Sequence[int] = ()
+    ) -> bytes:
+        head, prompt_ids, self._prompt_ids = self.head, self._prompt_ids, ()
+        if prompt_ids:
+            told = b',"prompt_token_ids":%b,"choices":[' % _encode(prompt_ids)
+            head = head.removesuffix(b',"choices":[') + told
+        more = b',"token_ids":%b' % _encode(ids) if ids else b""
+        return b'%b{"index":%d,"delta":%b,"logprobs":%b,"finish_reason":%b%b}%b' % (
+            head, choice, delta, logprobs, finish, more, self.tail
         )  # fmt: skip
 
 
 class CompletionChunkChoice(msgspec.Struct, frozen=True, kw_only=True):
+    """token_ids, prompt_token_ids (in a choice's first chunk): vLLM's, where they are asked for."""
+
     index: int
     text: str
     logprobs: CompletionLogprobs | None
     finish_reason: FinishReason | None
+    token_ids: tuple[int, ...] | Unset = UNSET
+    prompt_token_ids: tuple[int, ...] | Unset = UNSET
 
 
 class CompletionChunk(msgspec.Struct, frozen=True, kw_only=True):
@@ -204,18 +235,25 @@ class CompletionChunks(Chunks):
     """Writes the chunks of one job per prompt; `answers` of each. Choices are numbered through all prompts."""
 
     def __init__(
-        self, job_ids: Sequence[str], model: str, created: int, *, answers: int, include_usage: bool
+        self, job_ids: Sequence[str], model: str, created: int, *, answers: int, usage: UsageWanted
     ) -> None:
         super().__init__(
             COMPLETION_PREFIX + job_ids[0],
             "text_completion",
             model,
             created,
-            include_usage=include_usage,
+            usage=usage,
             resumable=len(job_ids) == 1,
         )
         self._answers = answers
         self._writers: dict[int, LogprobsWriter] = {}
+        self._tells_ids = False
+        self._prompt_ids: dict[int, Sequence[int]] = {}  # by the choice that has not begun
+
+    def note_prompt(self, job_index: int, ids: Sequence[int]) -> None:
+        self._tells_ids = True
+        first = job_index * self._answers
+        self._prompt_ids |= dict.fromkeys(range(first, first + self._answers), ids)
 
     def write(self, job_index: int, piece: Piece) -> list[bytes]:
         choice = job_index * self._answers + piece.choice
@@ -223,10 +261,14 @@ class CompletionChunks(Chunks):
         if piece.logprobs or piece.prompt_logprobs:
             writer = self._writers.setdefault(choice, LogprobsWriter())
             logprobs = writer.write(piece.prompt_logprobs, piece.logprobs)
-        if not (piece.text or logprobs or piece.finish_reason):
+        ids = piece.tokens if self._tells_ids else ()
+        if not (piece.text or logprobs or piece.finish_reason or ids):
             return []
         finish = _encode(piece.finish_reason) if piece.finish_reason else b"null"
+        more = b',"token_ids":%b' % _encode(ids) if ids else b""
+        if prompt_ids := self._prompt_ids.pop(choice, ()):
+            more += b',"prompt_token_ids":%b' % _encode(prompt_ids)
         return [
-            b'%b{"index":%d,"text":%b,"logprobs":%b,"finish_reason":%b}%b'
-            % (self.head, choice, _encode(piece.text), _encode(logprobs), finish, self.tail)
+            b'%b{"index":%d,"text":%b,"logprobs":%b,"finish_reason":%b%b}%b'
+            % (self.head, choice, _encode(piece.text), _encode(logprobs), finish, more, self.tail)
         ]

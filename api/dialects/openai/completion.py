@@ -1,21 +1,21 @@
 """OpenAI's text completion: the body as jobs, one per prompt, and the whole reply."""
 
-import itertools
 from collections.abc import Sequence
 from typing import Annotated, Any, Literal
 
 import msgspec
+from msgspec import UNSET, UnsetType
 
 from api.dialects.openai.stream_options import StreamOptions, check_stream_options
 from api.dialects.openai.unbuilt import WHO_ASKS
 from api.replies.fingerprint import system_fingerprint
-from api.replies.logprobs import CompletionLogprobs, LogprobsWriter
+from api.replies.logprobs import CompletionLogprobs, LogprobsWriter, PromptLogprobs, prompt_logprobs
 from api.replies.usage import Tally, Usage
 from api.requests.answer_format import answer_format
 from api.requests.generation import Answers, Stop, TokenLimit, max_tokens, stops
 from api.requests.inputs import Inputs, split_inputs
 from api.requests.truncation import NEVER_CUT
-from api.requests.vllm.generation import GenerationFields, vllm_sampling
+from api.requests.vllm.generation import GenerationFields, check_told, vllm_sampling
 from jobs.errors import InternalError, InvalidInput
 from jobs.generate import Choice, FinishReason, GenerateJob, GenerateResult, Prompt
 from jobs.job import Result
@@ -69,7 +69,8 @@ def completion_jobs(asked: CompletionRequest, max_prompts: int) -> list[Generate
             max_tokens=limit,
             stop=stop,
             logprobs=asked.logprobs,
-            prompt_logprobs=asked.logprobs if asked.echo else None,
+            prompt_logprobs=asked.logprobs if asked.echo else asked.prompt_logprobs,
+            return_ids=bool(asked.return_token_ids),
             format=form,
             stream=bool(asked.stream),
             skip_special_tokens=asked.skip_special_tokens is not False,
@@ -83,13 +84,18 @@ def refuse_prompt_logprobs(jobs: Sequence[GenerateJob]) -> None:
     """For jobs that nobody waits for: they are shown as chats, which have no place for them. Raises InvalidInput."""
     if any(job.prompt_logprobs is not None for job in jobs):
         raise InvalidInput(
-            "logprobs of an echo are told to a caller who waits. Leave out echo, or wait for the answer.",
+            "Log-probabilities of a prompt are told to a caller who waits. Leave them out, or wait for the answer.",
             param="logprobs",
         )
 
 
 def _refuse_unsupported(asked: CompletionRequest) -> None:
     check_stream_options(asked.stream_options, asked.stream)
+    check_told(asked, asked.stream)
+    if asked.prompt_logprobs is not None and asked.echo:
+        raise InvalidInput(
+            "prompt_logprobs: not together with echo, whose logprobs tell the same.", param="prompt_logprobs"
+        )
     if asked.suffix and asked.echo:
         raise InvalidInput("suffix: not together with echo.", param="suffix")
     if asked.best_of is not None and asked.best_of != (asked.n or 1):
@@ -97,10 +103,15 @@ def _refuse_unsupported(asked: CompletionRequest) -> None:
 
 
 class CompletionChoice(msgspec.Struct, frozen=True, kw_only=True):
+    """The last three are vLLM's, where they are asked for."""
+
     text: str
     index: int
     logprobs: CompletionLogprobs | None
     finish_reason: FinishReason
+    token_ids: tuple[int, ...] | UnsetType = UNSET
+    prompt_token_ids: tuple[int, ...] | UnsetType = UNSET
+    prompt_logprobs: PromptLogprobs | UnsetType = UNSET
 
 
 class CompletionReply(msgspec.Struct, frozen=True, kw_only=True):
@@ -113,35 +124,45 @@ class CompletionReply(msgspec.Struct, frozen=True, kw_only=True):
     system_fingerprint: str | None = None
 
 
-def encode_completion(results: Sequence[Result], *, job_id: str, model: str, created: int) -> bytes:
+def encode_completion(
+    results: Sequence[Result], *, job_id: str, model: str, created: int, echo: bool = False
+) -> bytes:
     """The reply as JSON bytes; choices are numbered through all prompts, in the prompts' order.
 
-    job_id: of the first prompt. created: seconds since the epoch. Raises InternalError for another task's result.
+    job_id: of the first prompt. created: seconds since the epoch. echo: the answers begin with the prompts. Raises
+    InternalError for another task's result.
     """
     tally = Tally()
-    answers: list[Choice] = []
+    answers: list[CompletionChoice] = []
     digest = ""
     for index, result in enumerate(results):
         if not isinstance(result, GenerateResult):
             raise InternalError
         tally.add_result(index, result)
-        answers += result.choices
+        answers += [
+            _choice(number, choice, result.prompt_ids, echo=echo)
+            for number, choice in enumerate(result.choices, len(answers))
+        ]
         digest = digest or result.digest
     reply = CompletionReply(
         id=COMPLETION_PREFIX + job_id,
         created=created,
         model=model,
-        choices=list(itertools.starmap(_choice, enumerate(answers))),
+        choices=answers,
         usage=tally.usage(),
         system_fingerprint=system_fingerprint(digest),
     )
     return msgspec.json.encode(reply)
 
 
-def _choice(index: int, choice: Choice) -> CompletionChoice:
+def _choice(index: int, choice: Choice, prompt_ids: tuple[int, ...], *, echo: bool) -> CompletionChoice:
+    told = choice.prompt_logprobs
     return CompletionChoice(
         text=choice.text,
         index=index,
-        logprobs=LogprobsWriter().write(choice.prompt_logprobs, choice.logprobs),
+        logprobs=LogprobsWriter().write(told if echo else (), choice.logprobs),
         finish_reason=choice.finish_reason,
+        token_ids=choice.ids or UNSET,
+        prompt_token_ids=prompt_ids or UNSET,
+        prompt_logprobs=UNSET if echo or not told else prompt_logprobs(told),
     )

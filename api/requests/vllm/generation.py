@@ -19,7 +19,8 @@ _BEAMS = "there is no beam search. Leave it out, or ask for several answers with
 
 class GenerationFields(FormatRequest, frozen=True, kw_only=True):
     """Beyond OpenAI's. ignore_eos: the model's end tokens do not end an answer. min_tokens: before so many tokens none
-    that ends it is chosen. stop_token_ids: end it, too. allowed_token_ids: no others are chosen.
+    that ends it is chosen. stop_token_ids: end it, too. allowed_token_ids: no others are chosen. prompt_logprobs: how
+    many alternatives to tell for each token of the prompt, besides itself.
     """
 
     ignore_eos: bool | None = None
@@ -27,6 +28,8 @@ class GenerationFields(FormatRequest, frozen=True, kw_only=True):
     stop_token_ids: TokenIds | None = None
     allowed_token_ids: TokenIds | None = None
     add_special_tokens: bool | None = None
+    return_token_ids: bool | None = None
+    prompt_logprobs: Annotated[int, msgspec.Meta(ge=0, le=20)] | None = None
     use_beam_search: Annotated[Any, Refused(_BEAMS)] = None
     length_penalty: Annotated[Any, Refused(_BEAMS, unless=(None, 1))] = None
     bad_words: Annotated[Any, Refused("texts cannot be ruled out. Rule out tokens with logit_bias.")] = None
@@ -86,3 +89,9 @@ def vllm_sampling(asked: GenerationFields, stops: object, limit: int | None) -> 
         ignore_ends=bool(asked.ignore_eos),
         min_tokens=asked.min_tokens or 0,
     )
+
+
+def check_told(asked: GenerationFields, stream: bool | None) -> None:
+    """Raises InvalidInput for what a stream does not tell."""
+    if stream and asked.prompt_logprobs is not None:
+        raise InvalidInput("prompt_logprobs are not told in a stream.", param="prompt_logprobs")

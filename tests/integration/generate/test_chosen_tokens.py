@@ -7,7 +7,7 @@ from jobs.content import TextPart
 from jobs.errors import InvalidInput, JobError
 from jobs.generate import Chat, Choice, GenerateJob, Message, Prompt, Sampling
 from jobs.tokenize import DetokenizeJob, TokenizeJob, TokenizeResult
-from tests.support.answers import write
+from tests.support.answers import answer_to, pieces_of, write
 from tests.support.folders import TINY_CHAT
 from workers.runners.contract import loaded
 from workers.runners.generate.runner import GenerateRunner, ModelFiles
@@ -116,3 +116,12 @@ def test_a_prompt_is_read_without_special_tokens(runner: GenerateRunner):
     [[framed], [bare]] = runner.prepare([GenerateJob("m", prompt) for prompt in prompts])
     assert bare.ids == ids(runner, "France")
     assert framed.ids == runner.text_tokenizer.encode("France").ids
+
+
+def test_ids_of_prompt_and_answer_are_told(runner: GenerateRunner, plain: Choice):
+    job = GenerateJob("m", QUESTION, sampling=Sampling(temperature=0), max_tokens=24, return_ids=True)
+    answer = answer_to(runner, job)
+    pieces_of(runner, answer)
+    result = runner.assemble(job, [answer], [answer.transcript.choice_so_far()])
+    assert (list(result.prompt_ids), len(result.choices[0].ids)) == (answer.ids, plain.tokens)
+    assert runner.text_tokenizer.decode(list(result.choices[0].ids)).strip() == plain.text

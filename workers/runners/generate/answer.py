@@ -52,6 +52,11 @@ class Answer:
         return len(self.ids)
 
     @property
+    def prompt_ids(self) -> tuple[int, ...]:
+        """Those that it starts from."""
+        return tuple(self.ids[: self.prompt_tokens])
+
+    @property
     def written(self) -> int:
         """Tokens of the answer that `ids` holds already."""
         return len(self.ids) - self.prompt_tokens

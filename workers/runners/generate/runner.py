@@ -173,13 +173,20 @@ class GenerateRunner:
         self, job: GenerateJob, items: Sequence[Answer], outcomes: Sequence[Choice | JobError]
     ) -> GenerateResult:
         """The answers in order. Raises the first one's error, if any has one."""
+        choices = succeeded(outcomes)
+        if job.return_ids:
+            choices = [
+                msgspec.structs.replace(choice, ids=tuple(answer.transcript.tokens))
+                for choice, answer in zip(choices, items, strict=True)
+            ]
         return GenerateResult(
-            choices=tuple(succeeded(outcomes)),
+            choices=tuple(choices),
             prompt_tokens=items[0].prompt_tokens,
             cached_tokens=items[0].cached_tokens,
             prompt_s=max(answer.prompt_s for answer in items),
             generate_s=max(answer.generate_s for answer in items),
             digest=self.info.digest,
+            prompt_ids=items[0].prompt_ids if job.return_ids else (),
         )
 
     def _answers(self, job: GenerateJob) -> list[Answer] | GenerateResult | JobError:

@@ -1,5 +1,6 @@
 """vLLM's fields of chats and completions: what they become, and what is refused by name."""
 
+import json
 from typing import Any
 
 import httpx
@@ -167,3 +168,88 @@ async def test_the_model_need_not_be_named_where_one_does_it(
     assert reply.json()["model"] == job.model
     nobody = await connect(MemoryQueue(models=())).post(route, json=body)
     assert (nobody.status_code, nobody.json()["error"]["code"]) == (503, "no_worker")
+
+
+CHANCE = {"logprob": -0.5, "rank": 3, "decoded_token": " two"}
+BETTER = {"1002": {"logprob": -0.25, "rank": 1, "decoded_token": " two!!"}}
+
+
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        ("/v1/chat/completions", {"messages": [{"role": "user", "content": "one two"}]}),
+        ("/v1/completions", {"prompt": "one two", "logprobs": 0}),
+    ],
+)
+async def test_the_prompts_tokens_are_told_with_their_probabilities(
+    chat_client: httpx.AsyncClient, path: str, body: dict[str, Any]
+):
+    asked = {"model": CHAT_MODEL.id, **body, "prompt_logprobs": 1}
+    reply = (await chat_client.post(path, json=asked)).json()
+    told = reply if "chat" in path else reply["choices"][0]
+    assert told["prompt_logprobs"] == [None, {**BETTER, "4": CHANCE}]
+    if "prompt" in body:
+        assert reply["choices"][0]["logprobs"]["tokens"] == ["one", " two"]
+    plain = (await chat_client.post(path, json={"model": CHAT_MODEL.id, **body})).json()
+    assert "prompt_logprobs" not in plain
+    assert "prompt_logprobs" not in plain["choices"][0]
+    streamed = await chat_client.post(path, json={**asked, "stream": True})
+    assert (streamed.status_code, streamed.json()["error"]["param"]) == (400, "prompt_logprobs")
+    for wrong in (-1, 21, "a"):
+        refused = await chat_client.post(path, json={**asked, "prompt_logprobs": wrong})
+        assert (refused.status_code, refused.json()["error"]["param"]) == (400, "prompt_logprobs")
+
+
+async def test_probabilities_of_an_echoed_prompt_are_told_once(chat_client: httpx.AsyncClient):
+    reply = await post(chat_client, "/v1/completions", echo=True, logprobs=1, prompt_logprobs=1)
+    assert (reply.status_code, reply.json()["error"]["param"]) == (400, "prompt_logprobs")
+
+
+async def test_ids_of_tokens_are_told(chat_client: httpx.AsyncClient):
+    chat = (await post(chat_client, "/v1/chat/completions", return_token_ids=True)).json()
+    assert (chat["prompt_token_ids"], chat["choices"][0]["token_ids"]) == ([1], [1])
+    [choice] = (await post(chat_client, "/v1/completions", prompt="one two", return_token_ids=True)).json()[
+        "choices"
+    ]
+    assert (choice["prompt_token_ids"], choice["token_ids"]) == ([3, 3], [3, 4])
+    plain = (await post(chat_client, "/v1/chat/completions")).json()
+    assert "prompt_token_ids" not in plain
+    assert "token_ids" not in plain["choices"][0]
+
+
+async def chunks(client: httpx.AsyncClient, path: str, **fields: Any) -> list[dict[str, Any]]:
+    reply = await post(client, path, stream=True, **fields)
+    lines = [line.removeprefix("data: ") for line in reply.text.splitlines() if line.startswith("data: ")]
+    assert lines.pop() == "[DONE]"
+    return [json.loads(line) for line in lines]
+
+
+async def test_ids_of_tokens_are_told_in_a_streams_chunks(chat_client: httpx.AsyncClient):
+    said = {"messages": [{"role": "user", "content": "one two"}]}
+    found = await chunks(chat_client, "/v1/chat/completions", return_token_ids=True, n=2, **said)
+    assert [each["prompt_token_ids"] for each in found if "prompt_token_ids" in each] == [[3, 3]]
+    assert "prompt_token_ids" in found[0]
+    for choice in range(2):
+        own = [each["choices"][0] for each in found if each["choices"][0]["index"] == choice]
+        assert [token for each in own for token in each.get("token_ids", ())] == [3, 4]
+    prompts = ["one two", "red"]
+    text = await chunks(chat_client, "/v1/completions", return_token_ids=True, prompt=prompts)
+    begun = {
+        each["choices"][0]["index"]: each["choices"][0]["prompt_token_ids"]
+        for each in text
+        if "prompt_token_ids" in each["choices"][0]
+    }
+    assert begun == {0: [3, 3], 1: [3]}
+    assert not any("token_ids" in str(each) for each in await chunks(chat_client, "/v1/completions"))
+
+
+async def test_each_chunk_tells_the_tokens_used_if_asked(chat_client: httpx.AsyncClient, path: str):
+    more = {"prompt": "one two"} if "prompt" in BODIES[path] else {}
+    options = {"include_usage": True, "continuous_usage_stats": True}
+    found = await chunks(chat_client, path, stream_options=options, **more)
+    used = [each["usage"]["completion_tokens"] for each in found]
+    assert used == sorted(used)
+    assert used[-1] == (2 if more else 1)
+    assert all(each["usage"]["prompt_tokens"] for each in found)
+    end = await chunks(chat_client, path, stream_options={"continuous_usage_stats": True}, **more)
+    assert all("usage" not in each for each in end)
