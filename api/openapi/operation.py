@@ -14,6 +14,10 @@ Shapes = tuple[Any, ...]
 """Types of which one comes: usually a single one."""
 
 
+EXAMPLE_IMAGE = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAAAAAA6fptVAAAACklEQVR4nGNgAAAAAgABSK+kcQAAAABJRU5ErkJggg=="
+"""The smallest one: a PNG of one pixel, as base64."""
+
+
 class Header(NamedTuple):
     """A request's header."""
 

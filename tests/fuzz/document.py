@@ -33,6 +33,13 @@ MODELS = {
     "TeiEmbedRequest": EMBEDDER,
     "CohereEmbedRequest": EMBEDDER,
     "ScoreRequest": RERANKER,
+    "TokenizeRequest": GENERATOR,
+    "LlamaTokenizeRequest": GENERATOR,
+    "DetokenizeRequest": GENERATOR,
+    "TeiTokenizeRequest": EMBEDDER,
+    "TeiDecodeRequest": EMBEDDER,
+    "TeiSimilarityRequest": EMBEDDER,
+    "PoolingRequest": EMBEDDER,
     "SimilarityMapsRequest": PAGES,
 }
 """By the class of the request."""
@@ -42,10 +49,24 @@ LIMITS: dict[str, dict[str, Any]] = {
     "max_completion_tokens": MAX_TOKENS,
     "n": {"type": "integer", "minimum": 1, "maximum": 2},
 }
-FILLED = {"messages", "input", "inputs", "prompt", "query", "documents", "texts", "text_1", "text_2"}
+FILLED = {
+    "messages",
+    "input",
+    "inputs",
+    "prompt",
+    "tokens",
+    "ids",
+    "query",
+    "documents",
+    "texts",
+    "text_1",
+    "text_2",
+}
 """Fields that are there in every request that has them, and whose lists and texts are not empty."""
 EXCLUDING = {
     "suffix", "queries", "data_1", "items", "data_2", "best_of", "truncate_prompt_tokens", "stream_options", "store",
+    "modality", "infinity_extra_modality", "continue_final_message", "allowed_token_ids", "stop_token_ids",
+    "min_tokens", "prompt_logprobs",
 }  # fmt: skip
 """Fields that are nearly always refused, or exclude others."""
 TOOL_NAME = {"type": "string", "pattern": "^[a-zA-Z0-9_.-]{1,8}$"}

@@ -17,6 +17,8 @@ from jobs.tokenize import (
 
 WORDS = ("[CLS]", "[SEP]", "a", "red", "fox", "é", "<user>", "<assistant>")
 CLS, SEP, A, RED, FOX, ACCENT, USER, ASSISTANT = range(len(WORDS))
+OTHER = 1000
+"""From here on: other words, by their length."""
 HALVES = b"\xc3"
 """The token for "é" is said to be the first half of it."""
 
@@ -31,9 +33,11 @@ def memory_tokens(job: TokenizeJob | DetokenizeJob) -> TokenizeResult | Detokeni
 
 
 def _text(ids: tuple[int, ...], skip: bool) -> str:
-    if any(token >= len(WORDS) for token in ids):
-        raise InvalidInput(f"The token id {max(ids)} is not in the model's vocabulary.", param="tokens")
-    return " ".join(WORDS[token] for token in ids if not (skip and token in (CLS, SEP)))
+    unknown = [token for token in ids if len(WORDS) <= token < OTHER]
+    if unknown:
+        raise InvalidInput(f"The token id {unknown[0]} is not in the model's vocabulary.", param="tokens")
+    words = {token: "x" * (token - OTHER) for token in ids} | dict(enumerate(WORDS))
+    return " ".join(words[token] for token in ids if not (skip and token in (CLS, SEP)))
 
 
 def _written(chat: Chat) -> str:
@@ -50,8 +54,12 @@ def _tokenized(text: str, special: bool, detailed: bool) -> TokenizedText:
     tokens = [Token(each[0], _bytes(each[0]), False, each.start(), each.end()) for each in words]
     if special:
         tokens = [Token("[CLS]", b"[CLS]", True), *tokens, Token("[SEP]", b"[SEP]", True)]
-    ids = array("I", [WORDS.index(token.name) for token in tokens]).tobytes()
+    ids = array("I", [_id(token.name) for token in tokens]).tobytes()
     return TokenizedText(ids, tuple(tokens) if detailed else ())
+
+
+def _id(word: str) -> int:
+    return WORDS.index(word) if word in WORDS else OTHER + len(word)
 
 
 def _bytes(word: str) -> bytes:

@@ -11,7 +11,7 @@ from starlette.responses import Response
 from api.dialects.dialect import Dialect, json_response
 from api.dialects.openai.embedding import EmbeddingReply, EmbeddingRequest, embed_job, encode_embeddings
 from api.dialects.openai.routes import ModelFields, model_fields
-from api.openapi.operation import reading, work
+from api.openapi.operation import EXAMPLE_IMAGE, reading, work
 from api.requests.sole_model import with_model
 from api.route import add_route
 from jobs.models import ModelInfo
@@ -21,7 +21,7 @@ _EMBED_IMAGES = work(
     "embeddings",
     EmbeddingRequest,
     EmbeddingReply,
-    example={"model": "VISION-MODEL", "input": ["https://example.org/bill.png"]},
+    example={"model": "PAGE-MODEL", "input": [EXAMPLE_IMAGE]},
 )
 _decoder = msgspec.json.Decoder(EmbeddingRequest)
 

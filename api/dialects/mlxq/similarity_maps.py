@@ -10,7 +10,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from api.dialects.dialect import Dialect
-from api.openapi.operation import work
+from api.openapi.operation import EXAMPLE_IMAGE, work
 from api.replies.usage import PromptUsage
 from api.requests.images import ImageReference, load_images
 from api.route import add_route
@@ -18,9 +18,6 @@ from jobs.content import ImagePart, MixedInput
 from jobs.embed import EmbedJob, EmbedResult
 from jobs.errors import InternalError, InvalidInput
 from jobs.job import Result
-
-# The smallest image: a PNG of one pixel.
-_ONE_PIXEL = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAAAAAA6fptVAAAACklEQVR4nGNgAAAAAgABSK+kcQAAAABJRU5ErkJggg=="
 
 
 class SimilarityMapsRequest(msgspec.Struct, frozen=True, kw_only=True):
@@ -45,7 +42,7 @@ _COMPARE = work(
     "pages",
     SimilarityMapsRequest,
     SimilarityMapsReply,
-    example={"model": "PAGE-MODEL", "query": "total due", "image": _ONE_PIXEL},
+    example={"model": "PAGE-MODEL", "query": "total due", "image": EXAMPLE_IMAGE},
 )
 
 

@@ -12,8 +12,8 @@ UsageWanted = Literal["none", "end", "each"]
 
 
 class StreamOptions(msgspec.Struct, frozen=True, kw_only=True):
-    """include_usage: the stream ends with the tokens used. continuous_usage_stats: vLLM's; with include_usage each chunk
-    tells the tokens used so far.
+    """include_usage: the stream ends with the tokens used. continuous_usage_stats: vLLM's; with include_usage each
+    chunk tells the tokens used so far.
     """
 
     include_usage: bool | None = None

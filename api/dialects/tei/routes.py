@@ -37,7 +37,10 @@ _SIMILARITY = at_once(
     "embeddings",
     TeiSimilarityRequest,
     list[float],
-    example={"inputs": {"source_sentence": "A meal.", "sentences": ["A dish.", "A rocket."]}},
+    example={
+        "model": "all-MiniLM-L6-v2",
+        "inputs": {"source_sentence": "A meal.", "sentences": ["A dish.", "A rocket."]},
+    },
 )
 _INFO = reading("embeddings", TeiInfo, InvalidInput, UnknownModel, NoWorker, query=TeiInfoQuery)
 _decoder = msgspec.json.Decoder(TeiRequest)
