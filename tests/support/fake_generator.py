@@ -81,8 +81,8 @@ class FakeGenerator(Weightless):
     def __init__(self, model: str = "fake-chat") -> None:
         self.info = ModelInfo(id=model, task="generate", created=0, dimensions=0, max_tokens=10_000)
         self.decoder = FakeDecoder()
-        self.tokenizer = byte_tokenizer()
-        self.logprobs_reader = LogprobsReader(self.tokenizer)
+        self.text_tokenizer = byte_tokenizer()
+        self.logprobs_reader = LogprobsReader(self.text_tokenizer)
 
     def prepare(self, jobs: Sequence[GenerateJob]) -> Sequence[list[Answer] | GenerateResult | JobError]:
         return [self._prepare(job) for job in jobs]
@@ -91,7 +91,7 @@ class FakeGenerator(Weightless):
         text = _prompt(job)
         if text == "invalid":
             return InvalidInput("not this one", param="prompt")
-        ids = self.tokenizer.encode(text).ids
+        ids = self.text_tokenizer.encode(text).ids
         if job.count_only:
             return GenerateResult(choices=(), prompt_tokens=len(ids))
         script = self.output_format(job)
@@ -99,7 +99,7 @@ class FakeGenerator(Weightless):
 
     def output_format(self, job: GenerateJob) -> OutputFormat:
         """How its answers are read."""
-        return OutputFormat(self.tokenizer, partial(OutputSegments, {NORMAL: []}), (), stop=job.stop)
+        return OutputFormat(self.text_tokenizer, partial(OutputSegments, {NORMAL: []}), (), stop=job.stop)
 
     def assemble(
         self, job: GenerateJob, items: Sequence[Answer], outcomes: Sequence[Choice]
