@@ -1,5 +1,6 @@
 """/v1/rerank: one path for Jina's dialect and for the first version of Cohere's. Neither knows the other."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
@@ -18,6 +19,7 @@ from api.requests.body import decode_body
 from api.requests.sole_model import is_named
 from api.requests.vllm.cosine import scores_of_all
 from api.route import add_route, answer_errors_as
+from api.work.perform import Done
 from api.work.terms import Terms, terms_of
 
 _RERANK = work(
@@ -79,18 +81,17 @@ class V1Rerank(Dialect):
         queue, settings, images, *_ = self.context
         jobs = await jina_jobs(asked, queue, images, settings.max_inputs)
         documents = None if asked.return_documents is False else asked.documents
-        return await self.respond(
-            request,
-            jobs,
-            terms,
-            lambda done: encode_jina(
-                scores_of_all([each.result for each in done]),
+
+        async def write(done: Sequence[Done]) -> bytes:
+            return encode_jina(
+                await scores_of_all([each.result for each in done]),
                 asked.model if is_named(asked.model) else jobs[0].model,
                 job_id=done[0].job_id,
                 top_n=asked.top_n,
                 documents=documents,
-            ),
-        )
+            )
+
+        return await self.respond(request, jobs, terms, write)
 
     def _terms(self, request: Request) -> Terms:
         return terms_of(request, self.context.settings)

@@ -17,7 +17,7 @@ from jobs.tokenize import (
 
 WORDS = ("[CLS]", "[SEP]", "a", "red", "fox", "é", "<user>", "<assistant>")
 CLS, SEP, A, RED, FOX, ACCENT, USER, ASSISTANT = range(len(WORDS))
-OTHER = 1000
+OTHER = 100
 """From here on: other words, by their length."""
 HALVES = b"\xc3"
 """The token for "é" is said to be the first half of it."""

@@ -49,12 +49,12 @@ class JinaRequest(PoolingFields, frozen=True, kw_only=True):
     max_query_length: Annotated[Any, _OWN_LIMIT] = None
 
 
-class RankedDocument(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+class RankedDocument(msgspec.Struct, frozen=True, kw_only=True):
     """As it came; multi_modal: the content of one in vLLM's form."""
 
-    text: str | None = None
-    image: str | None = None
-    multi_modal: tuple[PassagePart, ...] | None = None
+    text: str | UnsetType = UNSET
+    image: str | UnsetType = UNSET
+    multi_modal: tuple[PassagePart, ...] | UnsetType = UNSET
 
 
 class JinaResult(msgspec.Struct, frozen=True, kw_only=True):
@@ -144,4 +144,8 @@ JINA_ERRORS = ErrorFormat(jina_envelope, (JinaError,))
 def _document(given: GivenPassage) -> RankedDocument:
     if isinstance(given, str):
         return RankedDocument(text=given)
-    return RankedDocument(text=given.text, image=given.image, multi_modal=given.content)
+    return RankedDocument(
+        text=UNSET if given.text is None else given.text,
+        image=given.image or UNSET,
+        multi_modal=given.content or UNSET,
+    )

@@ -55,6 +55,6 @@ async def tei_similarity_jobs(
     return vector_jobs(model, source, sentences, truncate=bool(given.truncate), instruction=None)
 
 
-def encode_tei_similarities(results: list[Result]) -> bytes:
+async def encode_tei_similarities(results: list[Result]) -> bytes:
     """A cosine for each sentence, as JSON bytes. Raises InternalError."""
-    return msgspec.json.encode(scores_of_all(results).values)
+    return msgspec.json.encode((await scores_of_all(results)).values)

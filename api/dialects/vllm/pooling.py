@@ -28,10 +28,7 @@ class PoolingRequest(EmbeddingFields, frozen=True, kw_only=True):
 
     model: str = ""
     input: MixedInputs
-    task: Annotated[
-        Any,
-        Refused("vectors are made, of whole inputs or of each token.", unless=(None, "embed", "token_embed")),
-    ] = None
+    task: Literal["embed", "token_embed"] | None = None
     encoding_format: Encoding | None = None
     dimensions: Annotated[int, msgspec.Meta(ge=1, le=2**31 - 1)] | None = None
     truncate_prompt_tokens: int | None = None

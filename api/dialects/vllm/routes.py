@@ -1,6 +1,7 @@
 """vLLM's dialect: /v1/score, /pooling, /version."""
 
 import time
+from collections.abc import Sequence
 from importlib.metadata import version
 
 import msgspec
@@ -13,6 +14,7 @@ from api.dialects.vllm.pooling import PoolingReply, PoolingRequest, encode_pooli
 from api.dialects.vllm.score import ScoreReply, ScoreRequest, encode_scores, pair_scores, score_jobs
 from api.openapi.operation import Operation, work
 from api.route import add_route
+from api.work.perform import Done
 
 _SCORE = work(
     "rerank",
@@ -74,14 +76,9 @@ class Vllm(Dialect):
         queue, settings, images, *_ = self.context
         paired, jobs = await score_jobs(asked, queue, images, settings.max_inputs)
         created = int(time.time())
-        return await self.respond(
-            request,
-            jobs,
-            terms,
-            lambda done: encode_scores(
-                pair_scores(paired, [each.result for each in done]),
-                jobs[0].model,
-                job_id=done[0].job_id,
-                created=created,
-            ),
-        )
+
+        async def write(done: Sequence[Done]) -> bytes:
+            found = await pair_scores(paired, [each.result for each in done])
+            return encode_scores(found, jobs[0].model, job_id=done[0].job_id, created=created)
+
+        return await self.respond(request, jobs, terms, write)

@@ -107,10 +107,10 @@ async def score_jobs(
     return paired, tuple(each.job for each in paired)
 
 
-def pair_scores(paired: Sequence[PairedJob], results: Sequence[Result]) -> Scores:
+async def pair_scores(paired: Sequence[PairedJob], results: Sequence[Result]) -> Scores:
     """One score a pair, in the request's order. paired: none of an embedding model. Raises InternalError."""
     if not paired:
-        return scores_of_all(results)
+        return await scores_of_all(results)
     found: dict[int, float] = {}
     tokens = 0
     for each, result in zip(paired, results, strict=True):

@@ -1,9 +1,10 @@
 """Ranking and scoring by embedding models, as vLLM has it: a score is the cosine of two vectors."""
 
+import asyncio
+import math
 from collections.abc import Sequence
+from operator import mul
 from typing import NamedTuple
-
-import numpy as np
 
 from api.requests.rerank import Scores, scores_of
 from api.requests.sole_model import is_named, model_or_sole
@@ -13,6 +14,9 @@ from jobs.embed import EmbedJob, EmbedResult
 from jobs.errors import InternalError, InvalidInput
 from jobs.job import Result
 from jobs.rerank import Passage
+
+_AT_ONCE = 64
+"""Cosines between two turns of the event loop: a few milliseconds."""
 
 
 class RankingModel(NamedTuple):
@@ -62,27 +66,34 @@ def vector_jobs(
     )
 
 
-def scores_of_all(results: Sequence[Result]) -> Scores:
+async def scores_of_all(results: Sequence[Result]) -> Scores:
     """The scores of a reranking, or of what `vector_jobs` made. Raises InternalError for other results."""
     if len(results) == 1:
         return scores_of(results[0])
     queries, documents = map(_vectors, results)
     if len(queries) not in (1, len(documents)):
         raise InternalError
-    cosines = np.clip((queries * documents).sum(axis=1, dtype=np.float64), -1, 1)
+    values: list[float] = []
+    for index, document in enumerate(documents):
+        if index % _AT_ONCE == _AT_ONCE - 1:
+            await asyncio.sleep(0)
+        cosine = sum(map(mul, queries[index if len(queries) > 1 else 0], document))
+        values.append(max(-1.0, min(1.0, cosine)))
+    if not all(map(math.isfinite, values)):
+        raise InternalError
     tokens = sum(sum(each.tokens) for each in results if isinstance(each, EmbedResult))
-    return Scores([float(each) for each in cosines], tokens)
+    return Scores(values, tokens)
 
 
 def _input(passage: Passage) -> str | MixedInput:
     return passage if isinstance(passage, str) else MixedInput(passage)
 
 
-def _vectors(result: Result) -> np.ndarray:
-    """(inputs, dimensions), each of length 1."""
+def _vectors(result: Result) -> "list[memoryview[float]]":
+    """One of length 1 for each input."""
     if not isinstance(result, EmbedResult) or result.counts:
         raise InternalError
-    found = np.frombuffer(result.vectors, dtype="<f4").reshape(len(result.tokens), result.dimensions)
-    if not np.isfinite(found).all():
+    floats, size = memoryview(result.vectors).cast("f"), result.dimensions
+    if len(floats) != size * len(result.tokens):
         raise InternalError
-    return found
+    return [floats[at : at + size] for at in range(0, len(floats), size)]

@@ -148,6 +148,7 @@ def _picture() -> str:
 
 
 PICTURE = _picture()
+BEGUN = [{"role": "user", "content": "a"}, {"role": "assistant", "content": "It is"}]
 TOOL = {"type": "function", "function": {"name": "f", "parameters": {}}}
 FIELDS: dict[str, dict[str, Any]] = {
     "image_url": {"image_url": f"data:image/png;base64,{PICTURE}", "model": "PICTURES"},
@@ -161,6 +162,11 @@ FIELDS: dict[str, dict[str, Any]] = {
     "stream_options": {"stream_options": {"include_usage": True}, "stream": True},
     "dimensions": {"dimensions": DIMENSIONS},
     "after": {"after": "chatcmpl-none"},
+    "modality": {"modality": "image", "input": [PICTURE], "model": "PICTURES"},
+    "infinity_extra_modality": {"infinity_extra_modality": "image", "input": [PICTURE], "model": "PICTURES"},
+    "continue_final_message": {"continue_final_message": True, "messages": BEGUN},
+    "vllm continue_final_message": {"continue_final_message": True, "messages": BEGUN, "prompt": None},
+    "vllm messages": {"messages": BEGUN, "prompt": None},
     "truncate_prompt_tokens": {"truncate_prompt_tokens": -1},
     "max_tokens_per_doc": {"max_tokens_per_doc": 4096},
     "anthropic tool_choice": {"tool_choice": {"type": "any"}, "tools": [{"name": "f", "input_schema": {}}]},
@@ -178,6 +184,15 @@ FIELDS: dict[str, dict[str, Any]] = {
 """What is sent for a parameter of any dialect, or of one, where a value that fits its type does not say it all."""
 
 
+EXAMPLES: dict[str, dict[str, Any]] = {
+    "TeiTokenizeRequest": {"model": "all-MiniLM-L6-v2", "inputs": "A meal."},
+    "LlamaTokenizeRequest": {"model": "all-MiniLM-L6-v2", "content": "A meal."},
+    "TeiInfoQuery": {"model": "all-MiniLM-L6-v2"},
+    "PropsQuery": {"model": "CHAT-MODEL"},
+}
+"""Of those whose endpoint has no example of their own."""
+
+
 class Sent(NamedTuple):
     """A request that works, to which a parameter is added."""
 
@@ -189,7 +204,7 @@ def request_of(body: Body) -> Sent:
     endpoint = DOCUMENTED.endpoint_of(*body.endpoints[0].split(" "))
     if body.shape.__name__ == "CohereV1Request":
         return Sent(endpoint.example, {"User-Agent": "cohere/7"})
-    return Sent(endpoint.example or {})
+    return Sent(EXAMPLES.get(body.shape.__name__, endpoint.example or {}))
 
 
 async def ask(client: httpx.AsyncClient, body: Body, fields: Mapping[str, Any]) -> httpx.Response:

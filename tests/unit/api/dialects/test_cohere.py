@@ -115,7 +115,7 @@ async def test_fields_that_only_cohere_has_get_coheres_reply(
 async def test_anything_else_gets_jinas_reply(rerank_client: httpx.AsyncClient):
     headers = {"User-Agent": "python-requests/2", "X-Fern-SDK-Name": "another"}
     reply = await rerank_client.post("/v1/rerank", json=BODY, headers=headers)
-    assert set(reply.json()) == {"model", "usage", "results"}
+    assert set(reply.json()) == {"id", "model", "usage", "results"}
 
 
 async def test_the_first_version_needs_no_model_where_one_reranks(

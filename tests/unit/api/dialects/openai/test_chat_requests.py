@@ -286,7 +286,6 @@ async def test_images_come_as_parts_between_texts(chat_client: httpx.AsyncClient
          "tool_call_id is missing or null"),
         ({"tool_choice": {"type": "function", "function": None}}, "tool_choice", "function is missing or null"),
         ({"response_format": {"type": "json_schema", "json_schema": None}}, "response_format", "missing or null"),
-        ({"model": None}, "model", "model: Expected `str`, got `null`"),
         ({"messages": None}, "messages", "messages: Expected `array`, got `null`"),
         ({"tools": [TOOL, {"type": "function", "function": {"name": None}}]}, "tools",
          "tools[1].function.name: Expected `str`, got `null`"),
