@@ -98,7 +98,7 @@ def test_the_tokenizer_tells_what_the_model_reads(runner: GenerateRunner):
     found = answered(runner, TokenizeJob("m", "generate", chat=QUESTION, detailed=True))
     assert isinstance(found, TokenizeResult)
     [text] = found.texts
-    [[answer]] = runner.prepare([GenerateJob("m", QUESTION)])
+    answer = answer_to(runner, GenerateJob("m", QUESTION))
     read = memoryview(text.ids).cast("I").tolist()
     assert read == answer.ids
     assert answered(runner, DetokenizeJob("m", "generate", (tuple(read),))).texts == (  # pyright: ignore
@@ -113,7 +113,7 @@ def test_the_tokenizer_tells_what_the_model_reads(runner: GenerateRunner):
 
 def test_a_prompt_is_read_without_special_tokens(runner: GenerateRunner):
     prompts = [Prompt("France"), Prompt("France", special_tokens=False)]
-    [[framed], [bare]] = runner.prepare([GenerateJob("m", prompt) for prompt in prompts])
+    framed, bare = (answer_to(runner, GenerateJob("m", prompt)) for prompt in prompts)
     assert bare.ids == ids(runner, "France")
     assert framed.ids == runner.text_tokenizer.encode("France").ids
 
