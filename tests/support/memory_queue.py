@@ -30,9 +30,9 @@ from jobs.models import LoadedModel, ModelInfo, model_for
 from jobs.rerank import RerankJob
 from jobs.stats import LaneStats, QueueStats, WorkerStats
 from jobs.tokenize import DetokenizeJob, TokenizeJob
+from tests.support.memory.tokens import memory_tokens
 from tests.support.memory_generation import memory_answer, memory_events
 from tests.support.memory_rerank import memory_ranking
-from tests.support.memory_tokens import memory_tokens
 
 MODEL = ModelInfo(id="org/model", task="embed", created=1_700_000_000, dimensions=384, max_tokens=256)
 PAGE_MODEL = ModelInfo(

@@ -7,10 +7,10 @@ import pytest
 
 from jobs.errors import Overloaded
 from jobs.tokenize import TokenizeJob
+from tests.support.memory.tokens import ACCENT, ASSISTANT, CLS, FOX, RED, SEP, USER, A
 from tests.support.memory_generation import CHAT_MODEL
 from tests.support.memory_queue import MODEL, MemoryQueue
 from tests.support.memory_rerank import RERANK_MODEL
-from tests.support.memory_tokens import ACCENT, ASSISTANT, CLS, FOX, RED, SEP, USER, A
 from tests.unit.api.conftest import Connect
 
 CHAT = [{"role": "user", "content": "a fox"}]
