@@ -47,7 +47,7 @@ demo: setup  ## Redis, API and worker on real sentences and PDFs, in a minute
 	@$(BIN)/python examples/demo.py
 
 test: tools  ## all tests, two files at a time: unit, integration with real Redis and MLX, a short chaos run
-	@$(WITH_BLAS) $(BIN)/python -m pytest tests --numprocesses 2 --dist loadfile $(ARGS)
+	@$(WITH_BLAS) $(BIN)/python -m pytest tests --numprocesses 2 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 check: tools  ## format, lint, types, the rules of the tree
 	@$(BIN)/ruff format --check .

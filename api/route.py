@@ -1,13 +1,13 @@
-"""A FastAPI route whose endpoint takes the Request itself and returns a Response."""
+"""A route whose endpoint takes the Request itself and returns a Response."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine
-from typing import Any, cast
+from collections.abc import Awaitable, Callable
 
 from fastapi import FastAPI
-from fastapi.routing import APIRoute
 from starlette.requests import Request
 from starlette.responses import Response
+from starlette.routing import Match, Route
+from starlette.types import Scope
 
 from api.errors import OPENAI_ERRORS, ErrorFormat, error_response
 from api.openapi.operation import Operation
@@ -39,26 +39,24 @@ async def answered(
         release_body(request)
 
 
-class DirectRoute(APIRoute):
-    """Skips FastAPI's parsing and dependency solving, and turns every exception into the dialect's error.
-
-    get_route_handler is FastAPI's documented hook for that.
+class DirectRoute(Route):
+    """Starlette's, which does without FastAPI's parsing and dependency solving; every exception becomes the dialect's
+    error.
     """
 
     def __init__(self, path: str, endpoint: Endpoint, operation: Operation, errors_as: ErrorFormat) -> None:
-        methods = ["GET", "HEAD"] if operation.method == "GET" else [operation.method]
-        super().__init__(path, endpoint, methods=methods, response_model=None)
-        self.operation = operation
-        self.errors_as = errors_as
-
-    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
-        """The endpoint with an end for whatever it raises."""
-        endpoint = cast(Endpoint, self.endpoint)
-
         async def handle(request: Request) -> Response:
             return await answered(request, endpoint, self._failed)
 
-        return handle
+        super().__init__(path, handle, methods=[operation.method])
+        self.endpoint = endpoint
+        self.operation = operation
+        self.errors_as = errors_as
+
+    def matches(self, scope: Scope) -> tuple[Match, Scope]:
+        """As FastAPI's, with the route itself: an error that the router raises is the dialect's."""
+        match, found = super().matches(scope)
+        return match, {**found, "route": self} if match is not Match.NONE else found
 
     def _failed(self, error: Exception, request: Request) -> Response:
         return error_response(error, request, request.scope.get(_ERRORS_AS, self.errors_as))

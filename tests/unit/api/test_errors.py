@@ -4,6 +4,7 @@ import httpx
 import pytest
 
 from jobs import errors
+from jobs.chats.chat import ChatsFull, UnknownChat
 from jobs.ingests.ingests import FolderNotAllowed
 from jobs.search.errors import (
     CollectionBusy,
@@ -48,6 +49,8 @@ STATUSES = [
     (DocumentUnreadable(), 422, "invalid_request_error"),
     (StoreUnavailable(), 503, "server_error"),
     (FolderNotAllowed(), 400, "invalid_request_error"),
+    (UnknownChat(), 404, "invalid_request_error"),
+    (ChatsFull(), 400, "invalid_request_error"),
 ]
 
 
