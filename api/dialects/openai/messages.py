@@ -45,7 +45,8 @@ class AskedCall(msgspec.Struct, frozen=True, kw_only=True):
 class ChatMessage(msgspec.Struct, frozen=True, kw_only=True):
     """reasoning_content: what an earlier reply gave under this name, for templates that show it to the model again.
 
-    refusal: of an assistant, in the place of the content. What the assistant and its tools said may be nothing.
+    function_call: of an assistant, OpenAI's old form of a single call. refusal: of an assistant, in the place of the
+    content. What the assistant and its tools said may be nothing.
     """
 
     role: Literal["system", "developer", "user", "assistant", "tool"]
@@ -53,6 +54,7 @@ class ChatMessage(msgspec.Struct, frozen=True, kw_only=True):
     refusal: str | None = None
     reasoning_content: str | None = None
     tool_calls: tuple[AskedCall, ...] | None = None
+    function_call: CalledFunction | None = None
     tool_call_id: str | None = None
     name: str | None = None
 
@@ -77,7 +79,10 @@ def _checked_calls(message: ChatMessage, turn: int) -> tuple[ToolCall, ...]:
     if message.role not in _MAY_SAY_NOTHING and not isinstance(message.content, str | tuple):
         what = "is missing" if message.content is UNSET else "is null, and a text or parts are needed"
         raise InvalidInput(f"{path}.content {what}.", param="messages")
-    if message.tool_calls and message.role != "assistant":
+    asked = message.tool_calls or ()
+    if message.function_call is not None:
+        asked = (*asked, AskedCall(function=message.function_call))
+    if asked and message.role != "assistant":
         raise InvalidInput(f"{path}.tool_calls: only an assistant calls tools.", param="messages")
     if message.role == "tool" and message.tool_call_id is None:
         raise InvalidInput(f"{path}.tool_call_id is missing or null.", param="messages")
@@ -90,7 +95,7 @@ def _checked_calls(message: ChatMessage, turn: int) -> tuple[ToolCall, ...]:
             name=call.function.name,
             arguments=earlier_arguments(call.function.arguments, "messages"),
         )
-        for index, call in enumerate(message.tool_calls or ())
+        for index, call in enumerate(asked)
     )
 
 

@@ -41,6 +41,7 @@ class StoredMessage(msgspec.Struct, frozen=True, kw_only=True):
     name: str | None = None
     refusal: str | None = None
     tool_calls: Any | None = None
+    function_call: Any | None = None
     tool_call_id: str | None = None
 
 
@@ -101,6 +102,7 @@ def _stored(message: ChatMessage, message_id: str) -> StoredMessage:
         name=message.name,
         refusal=message.refusal,
         tool_calls=msgspec.to_builtins(message.tool_calls),
+        function_call=msgspec.to_builtins(message.function_call),
         tool_call_id=message.tool_call_id,
     )
 

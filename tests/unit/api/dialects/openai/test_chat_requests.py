@@ -63,6 +63,17 @@ async def test_nulls_and_fields_nobody_knows_change_nothing(
     assert last_job(generator) == plain
 
 
+async def test_a_call_in_openais_old_form_is_a_call_of_the_history(
+    chat_client: httpx.AsyncClient, generator: MemoryQueue
+):
+    call = {"name": "look", "arguments": '{"n": 1}'}
+    turn = {"role": "assistant", "content": None, "function_call": call}
+    assert (await chat(chat_client, messages=[*HELLO, turn, *HELLO])).status_code == 200
+    assert last_chat(generator).messages[1].tool_calls == (ToolCall("call_1_0", "look", '{"n": 1}'),)
+    refused = await chat(chat_client, messages=[{**HELLO[0], "function_call": call}])
+    assert (refused.status_code, refused.json()["error"]["param"]) == (400, "messages")
+
+
 async def test_sampling_travels_with_the_job(chat_client: httpx.AsyncClient, generator: MemoryQueue):
     reply = await chat(
         chat_client, temperature=0.5, top_p=0.9, top_k=40, min_p=0.05, seed=-7, repetition_penalty=1.1,
