@@ -40,6 +40,7 @@ MODELS = {
     "TeiDecodeRequest": EMBEDDER,
     "TeiSimilarityRequest": EMBEDDER,
     "PoolingRequest": EMBEDDER,
+    "ImagesRequest": PAGES,
     "SimilarityMapsRequest": PAGES,
 }
 """By the class of the request."""
@@ -96,6 +97,7 @@ def narrowed(document: dict[str, Any], searched: str) -> dict[str, Any]:
         ("ImageUrl", "url", image),
         ("TextOrImage", "image", image),
         ("SimilarityMapsRequest", "image", image),
+        ("ImagesRequest", "input", {"type": "array", "items": image, "minItems": 1, "maxItems": 2}),
         ("ContentPart", "type", {"enum": ["text", "image_url"]}),
     ):
         components[name]["properties"][field] = schema

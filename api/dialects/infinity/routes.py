@@ -1,7 +1,7 @@
 """What infinity has besides OpenAI's dialect: /models with figures, /embeddings_image."""
 
 from collections.abc import Sequence
-from typing import Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
 from fastapi import FastAPI
@@ -12,18 +12,31 @@ from api.dialects.dialect import Dialect, json_response
 from api.dialects.openai.embedding import EmbeddingReply, EmbeddingRequest, embed_job, encode_embeddings
 from api.dialects.openai.routes import ModelFields, model_fields
 from api.openapi.operation import EXAMPLE_IMAGE, reading, work
+from api.replies.vector_formats import Encoding
+from api.requests.parameters import NoEffect
 from api.requests.sole_model import with_model
 from api.route import add_route
 from jobs.models import ModelInfo
 from jobs.stats import LaneStats
 
+
+class ImagesRequest(msgspec.Struct, frozen=True, kw_only=True):
+    """The body of POST /embeddings_image. input: addresses, data URIs or base64 alone."""
+
+    model: str = ""
+    input: str | tuple[str, ...]
+    encoding_format: Encoding | None = None
+    dimensions: Annotated[int, msgspec.Meta(ge=1, le=2**31 - 1)] | None = None
+    user: Annotated[Any, NoEffect("no answer depends on who asks")] = None
+
+
 _EMBED_IMAGES = work(
     "embeddings",
-    EmbeddingRequest,
+    ImagesRequest,
     EmbeddingReply,
     example={"model": "PAGE-MODEL", "input": [EXAMPLE_IMAGE]},
 )
-_decoder = msgspec.json.Decoder(EmbeddingRequest)
+_decoder = msgspec.json.Decoder(ImagesRequest)
 
 
 class InfinityStats(msgspec.Struct, frozen=True, kw_only=True):
@@ -68,14 +81,20 @@ class Infinity(Dialect):
         asked, terms = await self.read(request, _decoder)
         queue, settings, images, *_ = self.context
         asked = await with_model(asked, queue, "embed")
-        asked = msgspec.structs.replace(asked, modality="image")
-        job = await embed_job(asked, settings.max_inputs, queue, images)
+        wanted = EmbeddingRequest(
+            model=asked.model,
+            input=asked.input,
+            encoding_format=asked.encoding_format,
+            dimensions=asked.dimensions,
+            modality="image",
+        )
+        job = await embed_job(wanted, settings.max_inputs, queue, images)
         return await self.respond(
             request,
             [job],
             terms,
-            lambda done: encode_embeddings(done[0].result, asked.model, asked.form),
-            asked.encoding_format,
+            lambda done: encode_embeddings(done[0].result, wanted.model, wanted.form),
+            wanted.encoding_format,
         )
 
 

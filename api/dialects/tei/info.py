@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from importlib.metadata import version
 
 import msgspec
+from msgspec import UNSET, UnsetType
 
 from jobs.errors import InvalidInput, NoWorker
 from jobs.models import ModelInfo, model_for
@@ -29,11 +30,11 @@ class TeiClassifier(msgspec.Struct, frozen=True):
     label2id: dict[str, int]
 
 
-class TeiModelType(msgspec.Struct, frozen=True, omit_defaults=True):
+class TeiModelType(msgspec.Struct, frozen=True):
     """One of the two."""
 
-    embedding: TeiEmbeddingModel | None = None
-    reranker: TeiClassifier | None = None
+    embedding: TeiEmbeddingModel | UnsetType = UNSET
+    reranker: TeiClassifier | UnsetType = UNSET
 
 
 class TeiInfo(msgspec.Struct, frozen=True, kw_only=True):
