@@ -11,8 +11,11 @@ BIN := .venv/bin
 # On Linux, MLX's CPU wheel links a slow BLAS; the worker's launcher preloads a fast one, and this runs tests the same way.
 WITH_BLAS = $(BIN)/python -m workers.openblas
 
-COMPILE = $(BIN)/uv pip compile -q --universal --python-version 3.11 --no-annotate --no-header --no-emit-index-url \
-  --no-emit-find-links pyproject.toml
+RESOLVE = $(BIN)/uv pip compile -q --universal --python-version 3.11 --no-annotate --no-header --no-emit-index-url \
+  --no-emit-find-links
+COMPILE = $(RESOLVE) pyproject.toml
+# What litellm needs for Amazon's models alone, and imports with them: 15 MB.
+UNUSED := boto3 botocore jmespath s3transfer
 
 .PHONY: help setup tools demo test check bench chaos fuzz lock clean
 
@@ -70,6 +73,7 @@ lock: tools  ## make the pins again from pyproject.toml (for every platform, wit
 	@$(COMPILE) --upgrade --extra cpu -o requirements.txt
 	@$(COMPILE) --upgrade --extra cuda -c requirements.txt -o requirements-cuda.txt
 	@$(COMPILE) --upgrade --extra dev -c requirements.txt | grep -vxFf requirements.txt >requirements-dev.txt
+	@$(RESOLVE) --upgrade --group clients $(addprefix --no-emit-package ,$(UNUSED)) -o requirements-clients.txt
 
 clean:  ## remove .venv and caches
 	rm -rf .venv .pytest_cache .ruff_cache dist tests/conformance/node/node_modules tests/support/browser/node_modules

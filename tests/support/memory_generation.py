@@ -46,7 +46,11 @@ def memory_events(job: GenerateJob, info: ModelInfo) -> tuple[Pieces, ...]:
     """
     words, earlier = _words(job)
     if len(words) + earlier > info.max_tokens:
-        raise InputTooLong(param="messages" if isinstance(job.prompt, Chat) else "prompt")
+        raise InputTooLong(
+            f"This model's maximum context length is {info.max_tokens} tokens. However, your messages have "
+            f"{len(words) + earlier} tokens.",
+            param="messages" if isinstance(job.prompt, Chat) else "prompt",
+        )
     if job.count_only:
         return (Pieces(len(words) + earlier, 0, ()),)
     steps = _steps(job, words)

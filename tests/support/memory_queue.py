@@ -7,7 +7,7 @@ import math
 import time
 import uuid
 from array import array
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 
 import msgspec
 
@@ -45,6 +45,8 @@ PAGE_MODEL = ModelInfo(
 )
 """A vector for each word; a page has PAGE_ROWS * PAGE_COLUMNS patches and one vector before them."""
 PAGE_ROWS, PAGE_COLUMNS = 2, 3
+
+Generate = Callable[[GenerateJob, ModelInfo], tuple[Pieces, ...]]
 
 
 @functools.lru_cache(maxsize=4096)
@@ -106,14 +108,14 @@ class _Record:
         self.events: tuple[Pieces, ...] = ()
         self.ended = asyncio.Event()
 
-    def do(self, info: ModelInfo) -> Result:
+    def do(self, info: ModelInfo, generate: Generate) -> Result:
         if isinstance(self.job, EmbedJob):
             return memory_embedding(self.job, info)
         if isinstance(self.job, RerankJob):
             return memory_ranking(self.job, info)
         if isinstance(self.job, TokenizeJob | DetokenizeJob):
             return memory_tokens(self.job)
-        self.events = memory_events(self.job, info)
+        self.events = generate(self.job, info)
         return memory_answer(self.events)
 
     def end(self, outcome: Result | JobError, status: str) -> None:
@@ -128,7 +130,7 @@ class MemoryQueue:
 
     held: jobs stay queued until `release`. refusal: the error of every call, as if Redis were away.
     failure: what every job ends with. unserved: no worker has been there for long.
-    limit: jobs that may be held; more are Overloaded.
+    limit: jobs that may be held; more are Overloaded. generate: what a generation is answered, event by event.
     """
 
     def __init__(
@@ -140,6 +142,7 @@ class MemoryQueue:
         failure: JobError | None = None,
         unserved: bool = False,
         limit: int = 100_000,
+        generate: Generate = memory_events,
     ) -> None:
         self.held = held
         self.unserved = unserved
@@ -148,6 +151,7 @@ class MemoryQueue:
         self.failure = failure
         self.limit = limit
         self.chats = MemoryChats()
+        self._generate = generate
         self.running = False
         self.submitted: list[tuple[Job, SubmitOptions]] = []
         self.canceled: list[str] = []
@@ -328,7 +332,7 @@ class MemoryQueue:
         try:
             if self.failure:
                 raise self.failure
-            record.end(record.do(self._models[record.job.model]), "finished")
+            record.end(record.do(self._models[record.job.model], self._generate), "finished")
         except JobError as error:
             record.end(error, "failed")
 

@@ -9,7 +9,8 @@ from packaging.utils import canonicalize_name
 
 from tests.support.folders import ROOT
 
-PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
+PROJECT = PYPROJECT["project"]
 EXTRAS = PROJECT["optional-dependencies"]
 
 
@@ -28,6 +29,7 @@ def names(requirements: Iterable[Requirement]) -> set[str]:
         (["requirements-cuda.txt"], PROJECT["dependencies"] + EXTRAS["cuda"]),
         (["requirements.txt", "requirements-dev.txt"], EXTRAS["dev"]),
         (["requirements-cuda.txt", "requirements-dev.txt"], EXTRAS["dev"]),
+        (["requirements-clients.txt"], PYPROJECT["dependency-groups"]["clients"]),
     ],
 )
 def test_every_requirement_has_a_pin_that_satisfies_it(files: list[str], asked: list[str]):

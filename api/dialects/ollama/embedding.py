@@ -48,11 +48,12 @@ class OllamaVector(msgspec.Struct, frozen=True):
 
 
 class OllamaVectors(msgspec.Struct, frozen=True, kw_only=True):
-    """total_duration: nanoseconds that the caller waited."""
+    """total_duration: nanoseconds that the caller waited. load_duration: unknown, and so 0; clients look for it."""
 
     model: str
     embeddings: list[list[float]]
     total_duration: int = 0
+    load_duration: int = 0
     prompt_eval_count: int = 0
 
 

@@ -1,0 +1,95 @@
+// Ollama's own client.
+import assert from "node:assert/strict";
+import test from "node:test";
+import { Ollama } from "ollama";
+import * as script from "./script.mjs";
+
+const client = new Ollama({ host: script.url });
+const tools = [{ type: "function", function: script.weather }];
+const asked = (content = script.HELLO, more = {}) => ({
+  model: script.CHAT,
+  messages: [{ role: "user", content }],
+  ...more,
+});
+
+async function gather(stream, read) {
+  const parts = [];
+  for await (const part of stream) {
+    parts.push(read(part));
+  }
+  return parts;
+}
+
+test("a chat is answered and streamed", async () => {
+  const reply = await client.chat(asked());
+  assert.equal(reply.message.content, script.HELLO);
+  assert.deepEqual([reply.done_reason, reply.prompt_eval_count, reply.eval_count], ["stop", 3, 3]);
+  const parts = await gather(await client.chat({ ...asked(), stream: true }), (part) => part.message.content);
+  assert.deepEqual(parts.filter(Boolean), script.WORDS);
+});
+
+test("a prompt is answered and streamed", async () => {
+  const body = { model: script.CHAT, prompt: script.HELLO };
+  assert.equal((await client.generate(body)).response, script.HELLO);
+  const parts = await gather(await client.generate({ ...body, stream: true }), (part) => part.response);
+  assert.deepEqual(parts.filter(Boolean), script.WORDS);
+});
+
+test("a tool is called, and its result is answered", async () => {
+  const first = await client.chat({ ...asked(script.CALL), tools });
+  assert.deepEqual(first.message.tool_calls[0].function, { ...first.message.tool_calls[0].function, name: "weather", arguments: { city: "word" } });
+  const streamed = await gather(await client.chat({ ...asked(script.CALL), tools, stream: true }), (part) => part.message);
+  assert.deepEqual(streamed.flatMap((message) => message.tool_calls ?? [])[0].function.arguments, { city: "word" });
+  const messages = [...asked(script.CALL).messages, first.message, { role: "tool", tool_name: "weather", content: "sunny" }];
+  assert.equal((await client.chat({ model: script.CHAT, messages, tools })).message.content, "sunny");
+});
+
+test("an answer is an object", async () => {
+  const reply = await client.chat({ ...asked(), format: script.personSchema });
+  assert.deepEqual(JSON.parse(reply.message.content), script.PERSON);
+});
+
+test("a picture is seen, and thoughts are apart", async () => {
+  const messages = [{ role: "user", content: "what?", images: [script.PIXEL] }];
+  assert.equal((await client.chat({ model: script.CHAT, messages })).message.content, "<image> what?");
+  assert.equal((await client.chat({ ...asked(), think: true })).message.thinking, "Hm.");
+});
+
+test("texts are embedded", async () => {
+  const found = await client.embed({ model: script.EMBEDDER, input: ["one", "two"] });
+  assert.deepEqual(found.embeddings.map((vector) => vector.length), [script.SIZE, script.SIZE]);
+  const one = await client.embeddings({ model: script.EMBEDDER, prompt: "one" });
+  assert.equal(one.embedding.length, script.SIZE);
+});
+
+test("models are listed and shown, and the version is told", async () => {
+  const { models } = await client.list();
+  assert.ok(models.some((model) => model.name === script.CHAT));
+  assert.ok((await client.ps()).models.length > 0);
+  assert.ok((await client.show({ model: script.CHAT })).capabilities.includes("tools"));
+  assert.match((await client.version()).version, /^\d+\.\d+\.\d+/);
+});
+
+const errors = [
+  [{ model: script.UNKNOWN }, 404, /none/],
+  [{ model: script.FULL }, 429, /queue is full/],
+  [{ model: script.BROKEN }, 500, /Internal error/],
+  [{ keep_alive: "soon" }, 400, /keep_alive/],
+  [{ messages: [{ role: "user", content: script.TOO_LONG }] }, 400, /maximum context length/],
+];
+for (const [more, status, said] of errors) {
+  test(`an error has its status ${status} and its message ${said}`, async () => {
+    for (const stream of [false, true]) {
+      const call = async () => {
+        const reply = await client.chat({ ...asked(), ...more, stream });
+        return stream ? gather(reply, (part) => part) : reply;
+      };
+      await assert.rejects(call, (error) => {
+        assert.equal(error.name, "ResponseError");
+        assert.equal(error.status_code, status);
+        assert.match(error.message, said);
+        return true;
+      });
+    }
+  });
+}
