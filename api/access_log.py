@@ -10,7 +10,7 @@ from api.work.perform import NOTED_JOBS
 
 log = logging.getLogger("mlxq.access")
 
-_PROBES = ("/health", "/ready")
+_PROBES = ("/", "/health", "/ready")
 _MOST_CHARACTERS = 200
 
 

@@ -10,9 +10,10 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from api.cors import Cors
-from api.dialects.anthropic.chat import ANTHROPIC_ERRORS
+from api.dialects.anthropic.errors import ANTHROPIC_ERRORS
 from api.dialects.anthropic.routes import Anthropic
-from api.dialects.cohere.rerank import COHERE_ERRORS
+from api.dialects.callers import is_anthropic_client, is_cohere_client, is_voyage_client
+from api.dialects.cohere.errors import COHERE_ERRORS
 from api.dialects.cohere.routes import Cohere
 from api.dialects.dialect import Context
 from api.dialects.infinity.routes import Infinity
@@ -36,8 +37,10 @@ from api.dialects.plain_rerank import PlainRerank
 from api.dialects.plain_tokenize import PlainTokenize
 from api.dialects.tei.routes import Tei
 from api.dialects.unserved import UnservedEndpoints
+from api.dialects.v1_models import V1Models
 from api.dialects.v1_rerank import V1Rerank
 from api.dialects.vllm.routes import Vllm
+from api.dialects.voyage.errors import VOYAGE_ERRORS
 from api.errors import OPENAI_ERRORS, ErrorFormat, error_response
 from api.hosts import Hosts
 from api.openapi.document import document
@@ -56,6 +59,7 @@ _DIALECTS = (
     OpenAI,
     OpenAIChat,
     StoredChats,
+    V1Models,
     V1Rerank,
     Cohere,
     PlainRerank,
@@ -79,7 +83,7 @@ _DIALECTS = (
 )
 
 _ERRORS_UNDER = {"/api": OLLAMA_ERRORS, "/v1/messages": ANTHROPIC_ERRORS, "/v2": COHERE_ERRORS}
-"""Where one dialect has all paths, unknown ones are its own, too."""
+"""Where one dialect has all paths, unknown ones are its own, too; elsewhere they are the caller's."""
 
 
 class _Application(FastAPI):
@@ -122,9 +126,7 @@ def create_app(
         dialect(context).add_routes(app)
     if collections is not None and console is not None:
         add_console(app, Collaborators(queue, settings, images, context.bodies, collections, *console))
-    app.add_middleware(
-        Cors, origins=settings.origins, hosts=Hosts(settings.ui_hosts), errors_as=_errors_under
-    )
+    app.add_middleware(Cors, origins=settings.origins, hosts=Hosts(settings.ui_hosts), errors_as=_errors_for)
     app.add_middleware(Paths)  # the outermost: Cors judges paths as the routes see them
     return app
 
@@ -132,10 +134,18 @@ def create_app(
 async def _http_exception(request: Request, error: Exception) -> Response:
     """FastAPI's hook for what its router raises: 404 and 405."""
     route = request.scope.get("route")
-    known = route.errors_as if isinstance(route, DirectRoute) else _errors_under(request.scope["path"])
+    known = route.errors_as if isinstance(route, DirectRoute) else _errors_for(request)
     return error_response(error, request, known)
 
 
-def _errors_under(path: str) -> ErrorFormat:
+def _errors_for(request: Request) -> ErrorFormat:
+    """Of a request that no route takes."""
+    path = request.scope["path"]
     known = [form for prefix, form in _ERRORS_UNDER.items() if f"{path}/".startswith(f"{prefix}/")]
-    return known[0] if known else OPENAI_ERRORS
+    if known:
+        return known[0]
+    if is_cohere_client(request.headers):
+        return COHERE_ERRORS
+    if is_voyage_client(request.headers):
+        return VOYAGE_ERRORS
+    return ANTHROPIC_ERRORS if is_anthropic_client(request.headers) else OPENAI_ERRORS

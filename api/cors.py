@@ -34,11 +34,11 @@ class Cors:
 
     origins: besides local ones. `*` in one stands for anything; `*` alone for every origin.
     hosts: the names under which our own pages may call.
-    errors_as: how the dialect of a path writes errors.
+    errors_as: how the dialect of a request writes errors.
     """
 
     def __init__(
-        self, app: ASGIApp, origins: Sequence[str], hosts: Hosts, errors_as: Callable[[str], ErrorFormat]
+        self, app: ASGIApp, origins: Sequence[str], hosts: Hosts, errors_as: Callable[[Request], ErrorFormat]
     ) -> None:
         self._app = app
         self._hosts = hosts
@@ -62,7 +62,7 @@ class Cors:
         try:
             self._check(request)
         except RequestError as error:
-            refusal = error_response(error, request, self._errors_as(scope["path"]))
+            refusal = error_response(error, request, self._errors_as(request))
             await refusal(scope, receive, send)
         else:
             await self._with_cors(scope, receive, send)

@@ -23,6 +23,10 @@ class EmbedJob(msgspec.Struct, frozen=True, omit_defaults=True, tag="embed", tag
     dimensions: int | None = None
     """Matryoshka cut: the vector is cut to this many values and renormalised. None: the model's own size."""
     truncate: Truncate = "none"
+    max_tokens: int | None = None
+    """Longest text, special tokens and the prompt included; what is longer becomes what `truncate` says. None, or more
+    than the model reads: the model's own limit. Inputs with images are held to that one alone.
+    """
     prompt_name: str | None = None
     """A key of the model's prompts (config_sentence_transformers.json), put before each text."""
     instruction: str | None = None

@@ -19,13 +19,15 @@ DIALECTS = {
     "anthropic": "Anthropic",
     "ollama": "Ollama",
     "cohere": "Cohere",
+    "v1_models": "Anthropic and Cohere",
     "jina": "Jina",
+    "voyage": "Voyage",
     "tei": "text-embeddings-inference",
     "vllm": "vLLM",
     "llamacpp": "llama.cpp",
     "infinity": "infinity",
 }
-"""The names of the folders of api/dialects, in the page's order. Our own endpoints are described in docs/api.md."""
+"""Folders of api/dialects, and files beside them, in the order of the page. docs/api.md describes our own endpoints."""
 
 HEADERS = ("betas", "user_profile_id", "workspace_id")
 """Parameters of clients that travel as headers."""

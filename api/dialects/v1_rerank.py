@@ -1,4 +1,4 @@
-"""/v1/rerank: one path for Jina's dialect and for the first version of Cohere's. Neither knows the other."""
+"""/v1/rerank: one path for the dialects of Jina, Voyage and Cohere's first version. None knows the others."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -6,14 +6,22 @@ from typing import Any
 import msgspec
 from fastapi import FastAPI
 from msgspec import UNSET
-from starlette.datastructures import Headers
 from starlette.requests import Request
 from starlette.responses import Response
 
-from api.dialects.cohere.rerank import COHERE_ERRORS, CohereReply, CohereV1Request
+from api.dialects.callers import is_cohere_client, is_voyage_client
+from api.dialects.cohere.errors import COHERE_ERRORS
+from api.dialects.cohere.rerank import CohereReply, CohereV1Request
 from api.dialects.cohere.routes import Cohere
 from api.dialects.dialect import Context, Dialect
 from api.dialects.jina.rerank import JINA_ERRORS, JinaReply, JinaRequest, encode_jina, jina_jobs
+from api.dialects.voyage.errors import VOYAGE_ERRORS
+from api.dialects.voyage.rerank import (
+    VoyageRanking,
+    VoyageRerankRequest,
+    encode_voyage,
+    voyage_rerank_job,
+)
 from api.openapi.operation import work
 from api.requests.body import decode_body
 from api.requests.sole_model import is_named
@@ -24,8 +32,8 @@ from api.work.terms import Terms, terms_of
 
 _RERANK = work(
     "rerank",
-    (JinaRequest, CohereV1Request),
-    (JinaReply, CohereReply),
+    (JinaRequest, CohereV1Request, VoyageRerankRequest),
+    (JinaReply, CohereReply, VoyageRanking),
     example={
         "model": "RERANK-MODEL",
         "query": "What is a fox?",
@@ -33,7 +41,7 @@ _RERANK = work(
         "top_n": 1,
     },
 )
-_BOTH_ERRORS = JINA_ERRORS._replace(shapes=(*JINA_ERRORS.shapes, *COHERE_ERRORS.shapes))
+_ALL_ERRORS = JINA_ERRORS._replace(shapes=(*JINA_ERRORS.shapes, *COHERE_ERRORS.shapes, *VOYAGE_ERRORS.shapes))
 
 
 class CohereMarks(msgspec.Struct, frozen=True, kw_only=True):
@@ -47,27 +55,31 @@ class CohereMarks(msgspec.Struct, frozen=True, kw_only=True):
 _NO_MARKS = CohereMarks()
 
 _jina_decoder = msgspec.json.Decoder(JinaRequest)
+_voyage_decoder = msgspec.json.Decoder(VoyageRerankRequest)
 _marks_decoder = msgspec.json.Decoder(CohereMarks)
 
 
 class V1Rerank(Dialect):
-    """Jina's /v1/rerank, and the choice between it and Cohere's."""
+    """Jina's /v1/rerank, and the choice between it and the others'."""
 
     def __init__(self, context: Context) -> None:
         super().__init__(context)
         self._cohere = Cohere(context)
 
     def add_routes(self, app: FastAPI) -> None:
-        add_route(app, "/v1/rerank", self.rerank, _RERANK, _BOTH_ERRORS)
+        add_route(app, "/v1/rerank", self.rerank, _RERANK, _ALL_ERRORS)
 
     async def rerank(self, request: Request) -> Response:
         """Documents by how well they answer a query; a request that is Cohere's gets Cohere's reply.
 
-        Cohere's is what one of its clients sends, and what has a field that only Cohere has.
+        Cohere's and Voyage's are what their clients send, and Cohere's is what has a field that only Cohere has.
         """
-        if _is_cohere_client(request.headers):
+        if is_cohere_client(request.headers):
             answer_errors_as(request, COHERE_ERRORS)
             return await self._cohere.rerank_v1(request, await self.read_raw(request), self._terms(request))
+        if is_voyage_client(request.headers):
+            answer_errors_as(request, VOYAGE_ERRORS)
+            return await self._rerank_as_voyage(request)
         raw = await self.read_raw(request)
         # Reads the marks alone and skips the documents, so that they are decoded once.
         if decode_body(_marks_decoder, raw) != _NO_MARKS:
@@ -93,12 +105,16 @@ class V1Rerank(Dialect):
 
         return await self.respond(request, jobs, terms, write)
 
+    async def _rerank_as_voyage(self, request: Request) -> Response:
+        asked, terms = await self.read(request, _voyage_decoder)
+        job = await voyage_rerank_job(asked, self.context.settings.max_inputs)
+        documents = asked.documents if asked.return_documents else None
+        return await self.respond(
+            request,
+            [job],
+            terms,
+            lambda done: encode_voyage(done[0].result, asked.model, top_k=asked.top_k, documents=documents),
+        )
+
     def _terms(self, request: Request) -> Terms:
         return terms_of(request, self.context.settings)
-
-
-def _is_cohere_client(headers: Headers) -> bool:
-    """Whether a request comes from one of Cohere's own clients, in whatever language."""
-    return any(
-        headers.get(name, "").lower().startswith("cohere") for name in ("x-fern-sdk-name", "user-agent")
-    )

@@ -15,6 +15,7 @@ from api.openapi.schemas import COMPONENTS, Schema, Schemas, described
 _TAGS = {
     "openai": "OpenAI's dialect: embeddings, chat, text completion, models.",
     "anthropic": "Anthropic's dialect: chat.",
+    "cohere": "Cohere's dialect: chat.",
     "ollama": "Ollama's dialect: chat, prompts, models.",
     "rerank": "Documents by how well they answer a query, in the dialects of Jina, Cohere, "
     "text-embeddings-inference and vLLM.",

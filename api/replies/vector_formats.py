@@ -13,7 +13,7 @@ from jobs.job import Result
 T = TypeVar("T")
 
 Encoding = Literal["float", "base64"]
-OutputDtype = Literal["float", "float16", "int8", "binary", "ubinary"]
+OutputDtype = Literal["float", "float16", "int8", "uint8", "binary", "ubinary"]
 
 _INT8_MOST = 127
 FLOAT_BYTES = 4
@@ -45,8 +45,9 @@ def packed(vector: "memoryview[float]", dtype: OutputDtype) -> bytes:
     """A vector's values, little-endian. vector: float32, (dimensions,).
 
     float16: IEEE half precision. int8: each value times 127 over the vector's largest, rounded; angles between vectors
-    stay. ubinary: a bit for each value, 1 where it is above 0, eight to a byte, the first one highest; the last byte is
-    filled with 0. binary: the same bytes less 128, as int8 (both as sentence-transformers and Voyage have them).
+    stay. uint8: the same plus 128. ubinary: a bit for each value, 1 where it is above 0, eight to a byte, the first one
+    highest; the last byte is filled with 0. binary: the same bytes less 128, as int8 (both as sentence-transformers and
+    Voyage have them).
     """
     match dtype:
         case "float":
@@ -56,6 +57,8 @@ def packed(vector: "memoryview[float]", dtype: OutputDtype) -> bytes:
         case "int8":
             most = max(map(abs, vector)) or 1.0
             return array("b", [round(value * _INT8_MOST / most) for value in vector]).tobytes()
+        case "uint8":
+            return bytes(byte ^ 0x80 for byte in packed(vector, "int8"))  # plus 128, in two's complement
         case "ubinary":
             return _bits(vector)
         case "binary":
@@ -64,7 +67,7 @@ def packed(vector: "memoryview[float]", dtype: OutputDtype) -> bytes:
 
 def values(raw: bytes, dtype: OutputDtype) -> list[float] | list[int]:
     """Packed values as JSON has them."""
-    code = {"float": "f", "float16": "e", "int8": "b", "binary": "b", "ubinary": "B"}[dtype]
+    code = {"float": "f", "float16": "e", "int8": "b", "uint8": "B", "binary": "b", "ubinary": "B"}[dtype]
     return list(struct.unpack(f"<{len(raw) // struct.calcsize(code)}{code}", raw))
 
 

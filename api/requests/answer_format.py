@@ -1,6 +1,5 @@
 """The format that an answer is to have: read wherever callers of OpenAI, vLLM, SGLang and llama.cpp put it."""
 
-from collections.abc import Sequence
 from typing import Annotated, Any, Literal
 
 import msgspec
@@ -123,20 +122,6 @@ def json_format(schema: GivenSchema, param: str, *, strict: bool | None = None) 
     """A schema, or its text, as a format. Raises InvalidInput for one that is nested too deeply."""
     text = schema if isinstance(schema, str) else json_text(schema, param)
     return JsonFormat(text, param, bool(strict))
-
-
-def refuse_given(asked: msgspec.Struct, fields: Sequence[str], instead: str) -> None:
-    """Raises InvalidInput for the first field that is given and not read. instead: the field to use.
-
-    Some clients send an empty text or object for what is not given. An empty schema, however, asks for JSON.
-    """
-    for field in fields:
-        value = getattr(asked, field)
-        if value not in (None, "", False, [], {}) or (value == {} and field in _SCHEMAS):
-            raise InvalidInput(f"{field} is not read here. Send {instead}.", param=field)
-
-
-_SCHEMAS = frozenset({"format", "guided_json", "json_schema"})
 
 
 def _openai(asked: ResponseFormat | None) -> list[AnswerFormat]:

@@ -1,16 +1,23 @@
-"""Anthropic's /v1/messages and its count of tokens: the bodies as a job, the whole replies, the errors."""
+"""Anthropic's /v1/messages and its count of tokens: the bodies as a job."""
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
 
-from api.dialects.anthropic.messages import AnthropicMessage, TextBlock, anthropic_messages, system_message
-from api.errors import ErrorFormat, Fault
-from api.replies.usage import Tally
-from api.requests.answer_format import OtherFormats, json_format, refuse_given
+from api.dialects.anthropic.blocks import CacheControl, TextBlock, asks_for_cache, blocks_of
+from api.dialects.anthropic.messages import (
+    AnthropicMessage,
+    anthropic_messages,
+    begins_answer,
+    system_message,
+    without_empty_end,
+)
+from api.dialects.anthropic.replies import MessageForm
+from api.dialects.anthropic.tools import AnthropicChoice, AnthropicTool, chosen_tools
+from api.dialects.anthropic.unbuilt import Unbuilt
+from api.requests.answer_format import NO_FORMAT, json_format
 from api.requests.generation import (
     Count,
-    MaxTokens,
     SamplingRequest,
     Share,
     sampling,
@@ -18,57 +25,27 @@ from api.requests.generation import (
     template_options,
 )
 from api.requests.images import ImageSource
-from api.requests.tools import JsonObject, JsonText, check_choice, partial_input, tool
+from api.requests.parameters import NoEffect, Refused
+from api.requests.tools import JsonObject
 from jobs.answer_format import JsonFormat
-from jobs.errors import InternalError, InvalidInput
+from jobs.content import ImagePart
+from jobs.errors import InvalidInput
 from jobs.format_limits import check_format
-from jobs.generate import Chat, Choice, FinishReason, GenerateJob, GenerateResult, Tool, ToolChoice
-from jobs.job import Result
+from jobs.generate import Chat, GenerateJob
 
 _THINKS = {"enabled": True, "disabled": False}
-_CHOICES: dict[str, ToolChoice] = {"auto": "auto", "any": "required", "tool": "required", "none": "none"}
-
-StopReason = Literal["end_turn", "max_tokens", "tool_use", "stop_sequence"]
-
-_STOP_REASONS: dict[FinishReason, StopReason] = {
-    "stop": "end_turn",
-    "length": "max_tokens",
-    "tool_calls": "tool_use",
-}
-
-# Anthropic's own error types; the nearest one for statuses that it does not use.
-_ERROR_TYPES = {
-    404: "not_found_error",
-    413: "request_too_large",
-    429: "rate_limit_error",
-    503: "overloaded_error",
-    504: "timeout_error",
-}
-_SERVER_ERROR = 500
-
-
-class AnthropicTool(msgspec.Struct, frozen=True, kw_only=True):
-    """input_schema: JSON schema of the arguments. type: "custom", for it is the caller who runs the tool."""
-
-    name: str
-    description: str | None = None
-    input_schema: JsonObject | None = None
-    type: str | None = None
-    strict: bool | None = None
-
-
-class AnthropicChoice(msgspec.Struct, frozen=True, kw_only=True):
-    """any: some tool must be called. tool: the one named."""
-
-    type: Literal["auto", "any", "tool", "none"]
-    name: str | None = None
-    disable_parallel_tool_use: bool | None = None
 
 
 class Thinking(msgspec.Struct, frozen=True, kw_only=True):
-    """adaptive, between_tools: as the model's template has it. A budget of tokens is accepted and not used."""
+    """adaptive, between_tools: as the model's template has it. display: omitted leaves the thoughts' text out of the
+    reply.
+    """
 
     type: Literal["enabled", "disabled", "adaptive", "between_tools"]
+    budget_tokens: Annotated[
+        Any, NoEffect("a model thinks as long as its template has it; max_tokens ends it")
+    ] = None
+    display: Literal["summarized", "omitted"] | None = None
 
 
 class OutputFormat(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -84,9 +61,10 @@ class OutputConfig(msgspec.Struct, frozen=True, kw_only=True):
 
     effort: str | None = None
     format: OutputFormat | None = None
+    task_budget: Annotated[Any, Refused("the model is told of no budget. Send max_tokens.")] = None
 
 
-class CountRequest(OtherFormats, frozen=True, kw_only=True):
+class CountRequest(Unbuilt, frozen=True, kw_only=True):
     """The body of POST /v1/messages/count_tokens. Fields it does not name are ignored.
 
     output_format: what output_config.format was before. The format of an answer takes no tokens.
@@ -100,27 +78,38 @@ class CountRequest(OtherFormats, frozen=True, kw_only=True):
     thinking: Thinking | None = None
     output_config: OutputConfig | None = None
     output_format: OutputFormat | None = None
-    format: Any = None
+    cache_control: CacheControl | None = None
+    format: Annotated[Any, Refused("not read. Send output_config.format.", unless=NO_FORMAT)] = None
 
 
 class MessagesRequest(CountRequest, frozen=True, kw_only=True):
-    """The body of POST /v1/messages. Fields it does not name are ignored."""
+    """The body of POST /v1/messages. Fields it does not name are ignored.
 
-    max_tokens: MaxTokens
+    max_tokens: 0 computes the prompt, which is in the cache then, and writes nothing.
+    """
+
+    max_tokens: Annotated[int, msgspec.Meta(ge=0, le=2**31 - 1)]
     stop_sequences: tuple[str, ...] | None = None
     temperature: Share | None = None
     top_p: Share | None = None
     top_k: Count | None = None
     stream: bool | None = None
+    service_tier: Annotated[Any, NoEffect("there is one tier")] = None
 
 
 async def messages_job(asked: MessagesRequest, source: ImageSource | None) -> GenerateJob:
     """The job that a request asks for; fetches the images it names. Raises InvalidInput naming the field."""
     stop = stops(asked.stop_sequences, "stop_sequences")
     form = _format(asked)
+    chat = await _chat(asked, source)
+    if form is not None and chat.continue_final:
+        raise InvalidInput(
+            f"{form.param}: an answer in a format cannot be begun. Leave out the assistant's last message.",
+            param=form.param,
+        )
     return GenerateJob(
         model=asked.model,
-        prompt=await _chat(asked, source),
+        prompt=chat,
         sampling=sampling(
             SamplingRequest(temperature=asked.temperature, top_p=asked.top_p, top_k=asked.top_k)
         ),
@@ -131,8 +120,32 @@ async def messages_job(asked: MessagesRequest, source: ImageSource | None) -> Ge
     )
 
 
+async def count_job(asked: CountRequest, source: ImageSource | None) -> GenerateJob:
+    """The job that counts the tokens of a prompt and writes nothing. Raises InvalidInput naming the field."""
+    return GenerateJob(model=asked.model, prompt=await _chat(asked, source), count_only=True)
+
+
+def message_form(asked: MessagesRequest, job: GenerateJob, prefix_cache_bytes: int) -> MessageForm:
+    """How the reply is written. prefix_cache_bytes: what the prefix cache may hold; it holds no images."""
+    assert isinstance(job.prompt, Chat)
+    parts = [part for message in job.prompt.messages for part in message.content]
+    kept = prefix_cache_bytes > 0 and not any(isinstance(part, ImagePart) for part in parts)
+    return MessageForm(
+        hides_thoughts=asked.thinking is not None and asked.thinking.display == "omitted",
+        tells_caching=kept and _asks_for_cache(asked),
+    )
+
+
+def _asks_for_cache(asked: CountRequest) -> bool:
+    contents = [asked.system, *(message.content for message in asked.messages)]
+    return (
+        asked.cache_control is not None
+        or any(each.cache_control for each in asked.tools or ())
+        or any(asks_for_cache(blocks_of(content)) for content in contents)
+    )
+
+
 def _format(asked: MessagesRequest) -> JsonFormat | None:
-    refuse_given(asked, ("format", *OtherFormats.__struct_fields__), "output_config.format")
     given = asked.output_config and asked.output_config.format
     if given and asked.output_format:
         raise InvalidInput(
@@ -147,162 +160,29 @@ def _format(asked: MessagesRequest) -> JsonFormat | None:
     return form
 
 
-async def count_job(asked: CountRequest, source: ImageSource | None) -> GenerateJob:
-    """The job that counts the tokens of a prompt and writes nothing. Raises InvalidInput naming the field."""
-    return GenerateJob(model=asked.model, prompt=await _chat(asked, source), count_only=True)
-
-
 async def _chat(asked: CountRequest, source: ImageSource | None) -> Chat:
-    tools = tuple(_tool(each, f"tools[{index}]") for index, each in enumerate(asked.tools or ()))
-    choice = asked.tool_choice or AnthropicChoice(type="auto")
-    name = choice.name if choice.type == "tool" else None
-    if choice.type == "tool" and name is None:
-        raise InvalidInput("tool_choice.name is missing.", param="tool_choice")
-    must_call = choice.type in ("any", "tool")
-    check_choice(tools, must_call=must_call, name=name, param="tool_choice")
-    thinks = _THINKS.get(asked.thinking.type) if asked.thinking else None
-    return Chat(
-        template_options=template_options(
-            None,
-            "thinking",
-            enable_thinking=thinks,
-            reasoning_effort=asked.output_config and asked.output_config.effort,
-        ),
-        messages=(*system_message(asked.system), *await anthropic_messages(asked.messages, source)),
-        tools=tools,
-        tool_choice=_CHOICES[choice.type],
-        tool_name=name,
-        parallel_tool_calls=not choice.disable_parallel_tool_use,
-    )
-
-
-def _tool(asked: AnthropicTool, path: str) -> Tool:
-    if asked.type not in (None, "custom"):
+    config, thinking = asked.output_config or OutputConfig(), asked.thinking
+    tools, choice, name, parallel = chosen_tools(asked.tools or (), asked.tool_choice)
+    given = without_empty_end(asked.messages)
+    goes_on = begins_answer(given)
+    if goes_on and thinking and thinking.type == "enabled":
         raise InvalidInput(
-            f"{path}: tools of type {asked.type[:100]!r} are not run here; there is custom.", param="tools"
+            "thinking: the assistant's last message begins the answer, and thoughts come before it. Disable thinking, "
+            "or leave out the message.",
+            param="thinking",
         )
-    return tool(
-        asked.name, asked.description, asked.input_schema, asked.strict, path=f"{path}.name", param="tools"
+    options = template_options(
+        None,
+        "thinking",
+        enable_thinking=_THINKS.get(thinking.type) if thinking else None,
+        reasoning_effort=config.effort,
     )
-
-
-class ThinkingReply(msgspec.Struct, frozen=True, tag="thinking"):
-    """signature: empty, for nobody checks it."""
-
-    thinking: str
-    signature: str = ""
-
-
-class TextReply(msgspec.Struct, frozen=True, tag="text"):
-    text: str
-
-
-class ToolUseReply(msgspec.Struct, frozen=True, tag="tool_use"):
-    id: str
-    name: str
-    input: JsonText
-
-
-BlockReply = ThinkingReply | TextReply | ToolUseReply
-
-
-class AnthropicUsage(msgspec.Struct, frozen=True, kw_only=True):
-    """input_tokens: those computed anew; with cache_read_input_tokens they are the whole prompt."""
-
-    input_tokens: int
-    cache_creation_input_tokens: int = 0
-    cache_read_input_tokens: int
-    output_tokens: int
-
-
-class MessageReply(msgspec.Struct, frozen=True, kw_only=True):
-    """stop_sequence: the one that ended the answer, where that is the stop_reason."""
-
-    id: str
-    type: Literal["message"] = "message"
-    role: Literal["assistant"] = "assistant"
-    model: str
-    content: list[BlockReply]
-    stop_reason: StopReason | None
-    stop_sequence: str | None = None
-    usage: AnthropicUsage
-
-
-class CountReply(msgspec.Struct, frozen=True):
-    input_tokens: int
-
-
-class AnthropicFault(msgspec.Struct, frozen=True):
-    type: str
-    message: str
-
-
-class AnthropicError(msgspec.Struct, frozen=True, tag="error"):
-    error: AnthropicFault
-
-
-def encode_message(result: Result, *, job_id: str, model: str) -> bytes:
-    """The reply as JSON bytes. Raises InternalError for another task's result."""
-    if not isinstance(result, GenerateResult):
-        raise InternalError
-    [choice] = result.choices
-    tally = Tally()
-    tally.add_result(0, result)
-    stop_reason, stop_sequence = ending(choice.finish_reason, choice.stop)
-    reply = MessageReply(
-        id=message_id(job_id),
-        model=model,
-        content=_content(choice),
-        stop_reason=stop_reason,
-        stop_sequence=stop_sequence,
-        usage=usage_of(tally),
+    return Chat(
+        template_options=options,
+        messages=(*system_message(asked.system), *await anthropic_messages(given, source)),
+        tools=tools,
+        tool_choice=choice,
+        tool_name=name,
+        parallel_tool_calls=parallel,
+        continue_final=goes_on,
     )
-    return msgspec.json.encode(reply)
-
-
-def encode_count(result: Result) -> bytes:
-    """The reply as JSON bytes. Raises InternalError for another task's result."""
-    if not isinstance(result, GenerateResult):
-        raise InternalError
-    return msgspec.json.encode(CountReply(result.prompt_tokens))
-
-
-def message_id(job_id: str) -> str:
-    """The job's id, in the form of Anthropic's ids."""
-    return f"msg_{job_id}"
-
-
-def ending(finish: FinishReason, stop: str | None) -> tuple[StopReason, str | None]:
-    """stop_reason and stop_sequence. stop: the text that ended the answer. An answer with calls ends with tool_use."""
-    if finish == "stop" and stop is not None:
-        return "stop_sequence", stop
-    return _STOP_REASONS[finish], None
-
-
-def usage_of(tally: Tally) -> AnthropicUsage:
-    """Anthropic's usage object."""
-    return AnthropicUsage(
-        input_tokens=tally.prompt_tokens - tally.cached_tokens,
-        cache_read_input_tokens=tally.cached_tokens,
-        output_tokens=tally.completion_tokens,
-    )
-
-
-def anthropic_envelope(fault: Fault) -> bytes:
-    """An AnthropicError as JSON."""
-    otherwise = "api_error" if fault.status >= _SERVER_ERROR else "invalid_request_error"
-    kind = _ERROR_TYPES.get(fault.status, otherwise)
-    return msgspec.json.encode(AnthropicError(AnthropicFault(kind, fault.message)))
-
-
-ANTHROPIC_ERRORS = ErrorFormat(anthropic_envelope, (AnthropicError,))
-
-
-def _content(choice: Choice) -> list[BlockReply]:
-    blocks: list[BlockReply] = []
-    if choice.reasoning:
-        blocks.append(ThinkingReply(choice.reasoning))
-    if choice.text:
-        blocks.append(TextReply(choice.text))
-    blocks += [ToolUseReply(call.id, call.name, partial_input(call)) for call in choice.tool_calls]
-    return blocks

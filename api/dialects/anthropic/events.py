@@ -2,17 +2,19 @@
 
 import msgspec
 
-from api.dialects.anthropic.chat import (
+from api.dialects.anthropic.errors import anthropic_envelope
+from api.dialects.anthropic.replies import (
     AnthropicUsage,
     BlockReply,
+    MessageForm,
     MessageReply,
     StopReason,
     TextReply,
     ThinkingReply,
     ToolUseReply,
-    anthropic_envelope,
     ending,
     message_id,
+    signature,
     usage_of,
 )
 from api.dialects.stream_response import named_event, sse
@@ -32,6 +34,12 @@ class TextDelta(msgspec.Struct, frozen=True, tag="text_delta"):
 
 class ThinkingDelta(msgspec.Struct, frozen=True, tag="thinking_delta"):
     thinking: str
+
+
+class SignatureDelta(msgspec.Struct, frozen=True, tag="signature_delta"):
+    """The last one of a block of thoughts."""
+
+    signature: str
 
 
 class InputDelta(msgspec.Struct, frozen=True, tag="input_json_delta"):
@@ -54,7 +62,7 @@ class BlockStart(msgspec.Struct, frozen=True, tag="content_block_start"):
 
 class BlockDelta(msgspec.Struct, frozen=True, tag="content_block_delta"):
     index: int
-    delta: TextDelta | ThinkingDelta | InputDelta
+    delta: TextDelta | ThinkingDelta | SignatureDelta | InputDelta
 
 
 class BlockStop(msgspec.Struct, frozen=True, tag="content_block_stop"):
@@ -85,12 +93,14 @@ class AnthropicEvents:
     media_type = "text/event-stream"
     waiting = named_event(Ping())
 
-    def __init__(self, job_id: str, model: str) -> None:
+    def __init__(self, job_id: str, model: str, form: MessageForm) -> None:
         self._job_id = job_id
         self._model = model
+        self._form = form
         self._begun = False
         self._index = -1  # of the latest block
-        self._open: type[TextDelta | ThinkingDelta] | None = None
+        self._open: type[TextReply | ThinkingReply] | None = None
+        self._thoughts: list[str] = []  # of the open block
         self._end = MessageDelta(stop_reason="end_turn", stop_sequence=None)
         self._tally = Tally()
 
@@ -106,7 +116,7 @@ class AnthropicEvents:
 
     def end(self) -> bytes:
         """Closes the open block and the message."""
-        last = MessageEnd(self._end, usage_of(self._tally))
+        last = MessageEnd(self._end, usage_of(self._tally, self._form))
         return b"".join(map(named_event, [*self._close(), last, MessageStop()]))
 
     def failure(self, error: JobError) -> bytes:
@@ -114,7 +124,7 @@ class AnthropicEvents:
         return sse("error", anthropic_envelope(fault_of(error)))
 
     def _start(self) -> Event:
-        usage = msgspec.structs.replace(usage_of(self._tally), output_tokens=0)
+        usage = msgspec.structs.replace(usage_of(self._tally, self._form), output_tokens=0)
         return MessageStart(
             MessageReply(
                 id=message_id(self._job_id), model=self._model, content=[], stop_reason=None, usage=usage
@@ -124,9 +134,12 @@ class AnthropicEvents:
     def _write(self, piece: Piece) -> list[Event]:
         events: list[Event] = []
         if piece.reasoning:
-            events += self._grow(ThinkingReply(""), ThinkingDelta(piece.reasoning))
+            events += self._opened(ThinkingReply("", ""))
+            self._thoughts.append(piece.reasoning)
+            if not self._form.hides_thoughts:
+                events.append(BlockDelta(self._index, ThinkingDelta(piece.reasoning)))
         if piece.text:
-            events += self._grow(TextReply(""), TextDelta(piece.text))
+            events += [*self._opened(TextReply("")), BlockDelta(self._index, TextDelta(piece.text))]
         for call in piece.tool_calls:
             events += self._call(call)
         if piece.finish_reason:
@@ -134,14 +147,14 @@ class AnthropicEvents:
             self._end = MessageDelta(stop_reason=stop_reason, stop_sequence=stop_sequence)
         return events
 
-    def _grow(self, empty: BlockReply, delta: TextDelta | ThinkingDelta) -> list[Event]:
-        """The open block grows, if it is of the delta's kind; otherwise another one opens."""
-        if self._open is type(delta):
-            return [BlockDelta(self._index, delta)]
+    def _opened(self, empty: TextReply | ThinkingReply) -> list[Event]:
+        """Nothing where a block of that kind is open; otherwise the open one is closed, and another one opens."""
+        if self._open is type(empty):
+            return []
         events = self._close()
         self._index += 1
-        self._open = type(delta)
-        return [*events, BlockStart(self._index, empty), BlockDelta(self._index, delta)]
+        self._open = type(empty)
+        return [*events, BlockStart(self._index, empty)]
 
     def _call(self, call: ToolCall) -> list[Event]:
         """A whole block: a model's call is sent when it is complete, or the answer is over."""
@@ -156,5 +169,11 @@ class AnthropicEvents:
         ]
 
     def _close(self) -> list[Event]:
-        was_open, self._open = self._open is not None, None
-        return [BlockStop(self._index)] if was_open else []
+        was_open, self._open = self._open, None
+        if was_open is None:
+            return []
+        events: list[Event] = []
+        if was_open is ThinkingReply:
+            events.append(BlockDelta(self._index, SignatureDelta(signature("".join(self._thoughts)))))
+            self._thoughts.clear()
+        return [*events, BlockStop(self._index)]

@@ -1,10 +1,23 @@
-"""The messages of Anthropic's body: read, checked, and turned into a job's."""
+"""The messages of Anthropic's body: checked, and turned into a job's."""
 
 from collections.abc import Iterator, Sequence
-from typing import Any, Literal
+from typing import Literal
 
 import msgspec
 
+from api.dialects.anthropic.blocks import (
+    Block,
+    DocumentBlock,
+    ImageBlock,
+    RedactedThinkingBlock,
+    SearchResultBlock,
+    TextBlock,
+    ThinkingBlock,
+    ToolResultBlock,
+    ToolUseBlock,
+    blocks_of,
+)
+from api.dialects.anthropic.documents import document_blocks, search_result_blocks
 from api.requests.images import ImageReference, ImageSource, load_images
 from api.requests.tools import earlier_arguments
 from jobs.content import ImagePart, TextPart
@@ -13,53 +26,9 @@ from jobs.generate import Message, ToolCall
 
 Part = TextPart | ImagePart
 
-
-class TextBlock(msgspec.Struct, frozen=True, tag="text"):
-    text: str
-
-
-class ImageOrigin(msgspec.Struct, frozen=True, kw_only=True):
-    """data: base64, where that is the type; url: an http(s) address."""
-
-    type: Literal["base64", "url"]
-    media_type: str | None = None
-    data: str | None = None
-    url: str | None = None
-
-
-class ImageBlock(msgspec.Struct, frozen=True, tag="image"):
-    source: ImageOrigin
-
-
-class ToolUseBlock(msgspec.Struct, frozen=True, tag="tool_use"):
-    """input: an object; what else a model has written is shown to the template as it is."""
-
-    id: str
-    name: str
-    input: Any = None
-
-
-class ToolResultBlock(msgspec.Struct, frozen=True, tag="tool_result"):
-    tool_use_id: str
-    content: str | tuple[TextBlock | ImageBlock, ...] | None = None
-    is_error: bool | None = None
-
-
-class ThinkingBlock(msgspec.Struct, frozen=True, tag="thinking"):
-    """What an earlier reply gave. Its signature is ignored, because mlxq makes none."""
-
-    thinking: str
-
-
-class RedactedThinkingBlock(msgspec.Struct, frozen=True, tag="redacted_thinking"):
-    """Thoughts that only their maker can read; left out."""
-
-
-Block = TextBlock | ImageBlock | ToolUseBlock | ToolResultBlock | ThinkingBlock | RedactedThinkingBlock
-
 _ALLOWED: dict[str, tuple[type, ...]] = {
     "system": (TextBlock,),
-    "user": (TextBlock, ImageBlock, ToolResultBlock),
+    "user": (TextBlock, ImageBlock, DocumentBlock, SearchResultBlock, ToolResultBlock),
     "assistant": (TextBlock, ThinkingBlock, RedactedThinkingBlock, ToolUseBlock),
 }
 
@@ -71,7 +40,39 @@ class AnthropicMessage(msgspec.Struct, frozen=True, kw_only=True):
 
 def system_message(given: str | tuple[TextBlock, ...] | None) -> tuple[Message, ...]:
     """The system's message, if there is one."""
-    return (_rules(_blocks(given)),) if given else ()
+    return (_rules(blocks_of(given)),) if given else ()
+
+
+def without_empty_end(given: Sequence[AnthropicMessage]) -> Sequence[AnthropicMessage]:
+    """The messages that say something: the assistant's last one may be empty, and begins no answer then."""
+    if len(given) > 1 and given[-1].role == "assistant" and not given[-1].content:
+        return given[:-1]
+    return given
+
+
+def begins_answer(given: Sequence[AnthropicMessage]) -> bool:
+    """Whether the last message is the beginning of the answer.
+
+    Raises InvalidInput where it is the assistant's, and does not end with a text that can be gone on with.
+    """
+    if not given or given[-1].role != "assistant":
+        return False
+    path, blocks = f"messages[{len(given) - 1}]", blocks_of(given[-1].content)
+    if any(isinstance(block, ToolUseBlock) for block in blocks):
+        raise InvalidInput(
+            f"{path}: the result of each tool_use must follow in the next message.", param="messages"
+        )
+    last = blocks[-1] if blocks else None
+    if not isinstance(last, TextBlock) or not last.text.strip():
+        raise InvalidInput(
+            f"{path}: the assistant's last message begins the answer, and must end with a text.",
+            param="messages",
+        )
+    if last.text != last.text.rstrip():
+        raise InvalidInput(
+            f"{path}: final assistant content cannot end with trailing whitespace.", param="messages"
+        )
+    return True
 
 
 async def anthropic_messages(
@@ -80,63 +81,86 @@ async def anthropic_messages(
     """The messages as the job holds them; results of tools become messages of their own. Raises InvalidInput."""
     if not given:
         raise InvalidInput("messages is empty.", param="messages")
-    if given[-1].role == "assistant":
-        raise InvalidInput(
-            "The last message is the assistant's: an answer cannot be begun for the model.", param="messages"
-        )
-    for index, message in enumerate(given):
-        _check(message, f"messages[{index}]")
+    contents = [
+        tuple(_plain(blocks_of(message.content), message.role, f"messages[{index}].content"))
+        for index, message in enumerate(given)
+    ]
     references = [
         reference
         for index, message in enumerate(given)
-        for reference in _references(_blocks(message.content), f"messages[{index}].content")
+        for reference in _references(blocks_of(message.content), f"messages[{index}].content")
     ]
     images = iter(await load_images(references, source))
-    return tuple(turn for message in given for turn in _turns(message, images))
+    return tuple(
+        turn
+        for message, blocks in zip(given, contents, strict=True)
+        for turn in _turns(message.role, blocks, images)
+    )
 
 
-def _blocks(content: str | tuple[Block, ...] | None) -> tuple[Block, ...]:
-    return (TextBlock(content),) if isinstance(content, str) else content or ()
+def _plain(blocks: Sequence[Block], role: str | None, path: str) -> Iterator[Block]:
+    """Documents and results of searches as texts and images, also those that tools have given.
 
-
-def _check(message: AnthropicMessage, path: str) -> None:
-    """Raises InvalidInput for a block that the message's role cannot have: only an assistant thinks and calls tools."""
-    for index, block in enumerate(_blocks(message.content)):
-        if not isinstance(block, _ALLOWED[message.role]):
+    Raises InvalidInput for a block that the role's messages cannot have: only an assistant thinks and calls tools.
+    """
+    for index, block in enumerate(blocks):
+        here = f"{path}[{index}]"
+        if role and not isinstance(block, _ALLOWED[role]):
             kind = block.__struct_config__.tag
-            raise InvalidInput(
-                f"{path}.content[{index}]: no {kind} in a message of the {message.role}.", param="messages"
-            )
+            raise InvalidInput(f"{here}: no {kind} in a message of the {role}.", param="messages")
+        match block:
+            case DocumentBlock():
+                yield from document_blocks(block, here)
+            case SearchResultBlock():
+                yield from search_result_blocks(block, here)
+            case ToolResultBlock() if isinstance(block.content, tuple):
+                shown = tuple(_plain(block.content, None, f"{here}.content"))
+                yield msgspec.structs.replace(block, content=shown)
+            case _:
+                yield block
 
 
 def _references(blocks: Sequence[Block], path: str) -> Iterator[ImageReference]:
     for index, block in enumerate(blocks):
         here = f"{path}[{index}]"
         if isinstance(block, ToolResultBlock):
-            yield from _references(_blocks(block.content), f"{here}.content")
+            yield from _references(blocks_of(block.content), f"{here}.content")
+        elif isinstance(block, DocumentBlock):
+            yield from _references(blocks_of(block.source.content), f"{here}.source.content")
         elif isinstance(block, ImageBlock):
-            yield _reference(block.source, f"{here}.source")
+            yield _reference(block, here)
 
 
-def _reference(source: ImageOrigin, path: str) -> ImageReference:
+def _reference(block: ImageBlock, path: str) -> ImageReference:
+    source = block.source
+    if source.type == "file":
+        raise InvalidInput(
+            f"{path}.source: no files are kept here. Send the image as base64.", param="messages"
+        )
+    if block.transformations and block.transformations.oversized_image == "error":
+        raise InvalidInput(
+            f"{path}.transformations: an image that is too large is scaled down, as the model reads it.",
+            param="messages",
+        )
     field = "data" if source.type == "base64" else "url"
     text = source.data if source.type == "base64" else source.url
     if text is None:
-        raise InvalidInput(f"{path}.{field} is missing.", param="messages")
+        raise InvalidInput(f"{path}.source.{field} is missing.", param="messages")
     is_address = text[:8].lower().startswith(("http://", "https://"))
     if is_address != (source.type == "url"):
-        raise InvalidInput(f"{path}.{field} is not what its type says ({source.type}).", param="messages")
-    return ImageReference(text, path)
+        raise InvalidInput(
+            f"{path}.source.{field} is not what its type says ({source.type}).", param="messages"
+        )
+    return ImageReference(text, f"{path}.source")
 
 
-def _turns(message: AnthropicMessage, images: Iterator[bytes]) -> Iterator[Message]:
+def _turns(role: str, blocks: Sequence[Block], images: Iterator[bytes]) -> Iterator[Message]:
     """A tool's result is a message of its own; what is between results stays together, in order."""
-    if message.role != "user":
-        blocks = _blocks(message.content)
-        yield _answer(blocks) if message.role == "assistant" else _rules(blocks)
+    if role != "user":
+        yield _answer(blocks) if role == "assistant" else _rules(blocks)
         return
     parts: list[Part] = []
-    for block in _blocks(message.content):
+    for block in blocks:
         if isinstance(block, ToolResultBlock):
             if parts:
                 yield Message("user", tuple(parts))
@@ -144,7 +168,7 @@ def _turns(message: AnthropicMessage, images: Iterator[bytes]) -> Iterator[Messa
             yield Message("tool", tuple(_result(block, images)), tool_call_id=block.tool_use_id)
         else:
             parts += _parts((block,), images)
-    if parts or not _blocks(message.content):
+    if parts or not blocks:
         yield Message("user", tuple(parts))
 
 
@@ -172,7 +196,7 @@ def _result(block: ToolResultBlock, images: Iterator[bytes]) -> Iterator[Part]:
     """Chat templates cannot mark a result as an error, so the text says it."""
     if block.is_error:
         yield TextPart("Error: ")
-    yield from _parts(_blocks(block.content), images)
+    yield from _parts(blocks_of(block.content), images)
 
 
 def _parts(blocks: Sequence[Block], images: Iterator[bytes]) -> Iterator[Part]:

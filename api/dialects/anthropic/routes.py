@@ -6,17 +6,15 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from api.dialects.anthropic.chat import (
-    ANTHROPIC_ERRORS,
-    CountReply,
     CountRequest,
-    MessageReply,
     MessagesRequest,
     count_job,
-    encode_count,
-    encode_message,
+    message_form,
     messages_job,
 )
+from api.dialects.anthropic.errors import ANTHROPIC_ERRORS
 from api.dialects.anthropic.events import AnthropicEvents, Event
+from api.dialects.anthropic.replies import CountReply, MessageReply, encode_count, encode_message
 from api.dialects.dialect import Dialect
 from api.openapi.operation import Stream, work
 from api.route import add_route
@@ -51,15 +49,16 @@ class Anthropic(Dialect):
         """The answer to a chat: now, as a stream, or a job's id with `Prefer: respond-async`."""
         asked, terms = await self.read(request, _decoder)
         job = await messages_job(asked, self.context.images)
+        form = message_form(asked, job, self.context.settings.prefix_cache_bytes)
         if job.stream:
             return await self.respond_stream(
-                request, [job], terms, lambda stream: AnthropicEvents(stream.job_ids[0], asked.model)
+                request, [job], terms, lambda stream: AnthropicEvents(stream.job_ids[0], asked.model, form)
             )
         return await self.respond(
             request,
             [job],
             terms,
-            lambda done: encode_message(done[0].result, job_id=done[0].job_id, model=asked.model),
+            lambda done: encode_message(done[0].result, job_id=done[0].job_id, model=asked.model, form=form),
         )
 
     async def count_tokens(self, request: Request) -> Response:

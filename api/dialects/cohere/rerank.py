@@ -1,4 +1,4 @@
-"""Cohere's reranking: its two bodies as jobs, the reply, the errors."""
+"""Cohere's reranking: its two bodies as jobs, and the reply."""
 
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Literal
@@ -6,9 +6,9 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import UNSET, UnsetType
 
-from api.errors import ErrorFormat, Fault
+from api.dialects.cohere.priority import Priority
 from api.requests.inputs import PassageField
-from api.requests.parameters import NoEffect, Refused
+from api.requests.parameters import Refused
 from api.requests.rerank import TopN, ranked, rerank_job, scores_of
 from api.requests.sole_model import model_or_sole
 from jobs.errors import InvalidInput
@@ -21,9 +21,6 @@ Document = str | dict[str, msgspec.Raw]
 
 # One search unit of Cohere's pays for so many documents.
 _DOCUMENTS_PER_UNIT = 100
-
-
-ONE_PRIORITY = NoEffect("a waiting caller's job goes before others by itself")
 
 
 class CohereRequest(msgspec.Struct, frozen=True, kw_only=True):
@@ -56,7 +53,7 @@ class CohereV2Request(CohereRequest, frozen=True, kw_only=True):
     relevant_spans: Annotated[
         Any, Refused("documents are scored as a whole only.", unless=(None, {"mode": "disabled"}))
     ] = None
-    priority: Annotated[Any, ONE_PRIORITY] = None
+    priority: Priority | None = None
 
 
 async def cohere_v1_job(asked: CohereV1Request, models: Sequence[ModelInfo], max_inputs: int) -> RerankJob:
@@ -160,10 +157,6 @@ class CohereReply(msgspec.Struct, frozen=True, kw_only=True):
     meta: CohereMeta
 
 
-class CohereError(msgspec.Struct, frozen=True):
-    message: str
-
-
 def encode_cohere(
     result: Result,
     *,
@@ -188,14 +181,6 @@ def encode_cohere(
         tokens=ReadTokens(scores.tokens),
     )
     return msgspec.json.encode(CohereReply(id=job_id, results=results, meta=meta))
-
-
-def cohere_envelope(fault: Fault) -> bytes:
-    """A CohereError as JSON."""
-    return msgspec.json.encode(CohereError(fault.message))
-
-
-COHERE_ERRORS = ErrorFormat(cohere_envelope, (CohereError,))
 
 
 def _document(document: Document) -> Mapping[str, str | msgspec.Raw]:

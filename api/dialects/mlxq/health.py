@@ -1,4 +1,4 @@
-"""How the service is: /health, /ready and /v1/queue/stats."""
+"""How the service is: /, /health, /ready and /v1/queue/stats."""
 
 from typing import Literal
 
@@ -52,17 +52,24 @@ class StatsReply(msgspec.Struct, frozen=True, kw_only=True):
 
 
 _ALIVE = msgspec.json.encode(Life())
+_RUNNING = "mlxq is running. Its console is at /ui, its documentation at /docs."
+_ROOT = Operation("GET", "health", {200: ()}, (), file="text/plain; charset=utf-8")
 _HEALTH = Operation("GET", "health", {200: (Life,)}, ())
 _READY = Operation("GET", "health", {200: (Readiness,), 503: (Readiness, ErrorReply)}, (InternalError,))
 
 
 class Health(Dialect):
-    """/health, /ready and /v1/queue/stats."""
+    """/, /health, /ready and /v1/queue/stats."""
 
     def add_routes(self, app: FastAPI) -> None:
+        add_route(app, "/", self.root, _ROOT)
         add_route(app, "/health", self.health, _HEALTH)
         add_route(app, "/ready", self.ready, _READY)
         add_route(app, "/v1/queue/stats", self.queue_stats, reading("health", StatsReply))
+
+    async def root(self, request: Request) -> Response:
+        """Something answers at this address: what Ollama's clients, and others, ask first."""
+        return Response(_RUNNING, media_type="text/plain")
 
     async def health(self, request: Request) -> Response:
         """This process is alive; says nothing about Redis or workers."""

@@ -41,9 +41,10 @@ class EmbeddingForm(NamedTuple):
 class EmbeddingRequest(EmbeddingFields, frozen=True, kw_only=True):
     """The body of POST /v1/embeddings. Fields it does not name are ignored, as OpenAI's clients may send any.
 
-    truncate: true means "end", false "none". truncate_prompt_tokens: vLLM's; -1 means "end". image_url: an image that
-    goes with each text. patch_grids: say where an image's vectors are. modality (also
-    infinity_extra_modality): infinity's; image says that each input is one.
+    truncate: true means "end", false "none"; so does truncation, which is Voyage's. truncate_prompt_tokens: vLLM's; -1
+    means "end". output_dimension: Voyage's name for dimensions. image_url: an image that goes with each text.
+    patch_grids: say where an image's vectors are. modality (also infinity_extra_modality): infinity's; image says that
+    each input is one.
     """
 
     model: str = ""
@@ -57,6 +58,8 @@ class EmbeddingRequest(EmbeddingFields, frozen=True, kw_only=True):
     input_type: InputType | None = None
     truncate: bool | Truncate = "none"
     truncate_prompt_tokens: int | None = None
+    truncation: bool | None = None
+    output_dimension: Annotated[int, msgspec.Meta(ge=1, le=2**31 - 1)] | None = None
     image_url: str | None = None
     patch_grids: bool = False
     modality: Literal["text", "image", "audio"] | None = None
@@ -74,11 +77,7 @@ async def embed_job(
     """The job that a request asks for; fetches the images it names. Raises InvalidInput naming the field."""
     if request.prompt_name is not None and request.instruction is not None:
         raise InvalidInput("instruction and prompt_name exclude each other.", param="instruction")
-    truncate = request.truncate
-    if isinstance(truncate, bool):
-        truncate = "end" if truncate else "none"
-    if truncates(request.truncate_prompt_tokens, False) and truncate == "none":
-        truncate = "end"
+    truncate = _truncate(request)
     given = split_mixed_inputs(request.input, max_inputs, "input")
     modality = request.modality or request.infinity_extra_modality
     if modality in ("image", "audio"):
@@ -93,7 +92,7 @@ async def embed_job(
     return EmbedJob(
         model=request.model,
         inputs=inputs,
-        dimensions=request.dimensions,
+        dimensions=_dimensions(request),
         truncate=truncate,
         prompt_name=request.prompt_name,
         instruction=request.instruction,
@@ -110,6 +109,24 @@ def _images(given: Sequence[GivenInput], modality: str) -> tuple[TextOrImage, ..
             "input: with the modality image each is an address, a data URI or base64.", param="input"
         )
     return tuple(TextOrImage(image=each) for each in given if isinstance(each, str))
+
+
+def _truncate(request: EmbeddingRequest) -> Truncate:
+    """Whatever of the names for it says so. Raises InvalidInput where they contradict each other."""
+    truncate = request.truncate
+    if isinstance(truncate, bool):
+        truncate = "end" if truncate else "none"
+    if request.truncation is False and truncate != "none":
+        raise InvalidInput("truncate and truncation contradict each other.", param="truncation")
+    if truncates(request.truncate_prompt_tokens, bool(request.truncation)) and truncate == "none":
+        return "end"
+    return truncate
+
+
+def _dimensions(request: EmbeddingRequest) -> int | None:
+    if len({request.dimensions, request.output_dimension} - {None}) > 1:
+        raise InvalidInput("dimensions and output_dimension contradict each other.", param="output_dimension")
+    return request.dimensions if request.output_dimension is None else request.output_dimension
 
 
 # Values encoded between two turns of the event loop: a few milliseconds, so a huge reply delays no small one.

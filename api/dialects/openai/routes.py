@@ -1,4 +1,4 @@
-"""OpenAI's dialect: /v1/embeddings and /v1/models."""
+"""OpenAI's dialect: /v1/embeddings, and its form of /v1/models."""
 
 from typing import Any, Literal
 
@@ -7,12 +7,14 @@ from fastapi import FastAPI
 from starlette.requests import Request
 from starlette.responses import Response
 
+from api.dialects.callers import is_voyage_client
 from api.dialects.dialect import Dialect, json_response
 from api.dialects.openai.embedding import EmbeddingReply, EmbeddingRequest, embed_job, encode_embeddings
-from api.openapi.operation import reading, work
+from api.dialects.voyage.errors import VOYAGE_ERRORS
+from api.errors import OPENAI_ERRORS
+from api.openapi.operation import work
 from api.requests.sole_model import with_model
-from api.route import add_route
-from jobs.errors import InvalidInput, NoWorker, UnknownModel
+from api.route import add_route, answer_errors_as
 from jobs.models import ModelInfo
 
 
@@ -45,21 +47,23 @@ _EMBED = work(
     EmbeddingReply,
     example={"model": "all-MiniLM-L6-v2", "input": ["A meal.", "A rocket."]},
 )
-_RETRIEVE = reading("openai", ModelReply, InvalidInput, UnknownModel, NoWorker)
+
+# Voyage's clients send OpenAI's body with fields of their own.
+_ERRORS = OPENAI_ERRORS._replace(shapes=(*OPENAI_ERRORS.shapes, *VOYAGE_ERRORS.shapes))
 
 _decoder = msgspec.json.Decoder(EmbeddingRequest)
 
 
 class OpenAI(Dialect):
-    """/v1/embeddings and /v1/models."""
+    """/v1/embeddings, and the answers to /v1/models in OpenAI's form."""
 
     def add_routes(self, app: FastAPI) -> None:
-        add_route(app, "/v1/embeddings", self.create_embeddings, _EMBED)
-        add_route(app, "/v1/models", self.list_models, reading("openai", ModelListReply))
-        add_route(app, "/v1/models/{model_id:path}", self.retrieve_model, _RETRIEVE)
+        add_route(app, "/v1/embeddings", self.create_embeddings, _EMBED, _ERRORS)
 
     async def create_embeddings(self, request: Request) -> Response:
         """One vector per input, now, or a job's id with `Prefer: respond-async`."""
+        if is_voyage_client(request.headers):
+            answer_errors_as(request, VOYAGE_ERRORS)
         asked, terms = await self.read(request, _decoder)
         queue, settings, images, *_ = self.context
         asked = await with_model(asked, queue, "embed")

@@ -122,6 +122,16 @@ def test_truncation_reads_what_it_keeps_and_nothing_else(bert: EmbedRunner, trun
     assert np.allclose(vectors(cut), vectors(embed(bert, kept)), atol=1e-6)
 
 
+@pytest.mark.parametrize("truncate", ["end", "start"])
+def test_a_text_has_no_more_tokens_than_the_job_says(bert: EmbedRunner, truncate: Truncate):
+    cut = embed(bert, "fox runs cold lake", "fox", truncate=truncate, max_tokens=4)
+    kept = "fox runs" if truncate == "end" else "cold lake"
+    assert cut.tokens == (4, 3)
+    assert np.allclose(vectors(cut), vectors(embed(bert, kept, "fox")), atol=1e-6)
+    refused = refusal(bert, "fox runs cold lake", max_tokens=4)
+    assert "6 tokens. max_tokens is 4." in refused.message
+
+
 def test_default_prompt_is_used_where_the_job_names_none(modernbert: EmbedRunner):
     rows = [vectors(embed(modernbert, "fox", prompt_name=name)) for name in (None, "document", "query")]
     assert np.allclose(rows[0], rows[1], atol=1e-6)

@@ -74,6 +74,6 @@ async def test_no_query_key_or_body_is_logged_and_no_line_can_be_forged(client: 
 
 
 async def test_probes_are_not_shown(client: httpx.AsyncClient, lines):
-    for path in ("/health", "/ready"):
+    for path in ("/", "/health", "/ready"):
         await client.get(path)
     assert lines() == []

@@ -21,6 +21,11 @@ import openai.types.vector_store_list_params
 import openai.types.vector_store_search_params
 import openai.types.vector_stores.file_list_params
 import pytest
+from anthropic.types.beta import message_create_params as beta
+from anthropic.types.message_count_tokens_params import MessageCountTokensParams
+from anthropic.types.message_create_params import MessageCreateParamsBase
+from anthropic.types.model_list_params import ModelListParams
+from cohere.v2.client import V2Client
 from PIL import Image
 
 from api.requests.parameters import NoEffect, Refused
@@ -115,16 +120,19 @@ CALLS = (
         "GET /v1/vector_stores/{vector_store_id}/files",
         _o.vector_stores.file_list_params.FileListParams,
     ),
+    typed("anthropic", "POST /v1/messages", beta.MessageCreateParamsBase, MessageCreateParamsBase),
+    typed("anthropic", "POST /v1/messages/count_tokens", MessageCountTokensParams),
+    typed("v1_models", "GET /v1/models", ModelListParams),
     modelled("POST /api/chat", ollama._types.ChatRequest, options=True),
     modelled("POST /api/generate", ollama._types.GenerateRequest, options=True),
     modelled("POST /api/embed", ollama._types.EmbedRequest),
     modelled("POST /api/embeddings", ollama._types.EmbeddingsRequest),
     modelled("POST /api/show", ollama._types.ShowRequest),
     called("POST /v1/rerank", cohere.Client.rerank),
-    called("POST /v2/rerank", cohere.ClientV2.rerank),
+    called("POST /v2/rerank", V2Client.rerank),
     called("POST /v1/embed", cohere.Client.embed),
-    called("POST /v1/chat", cohere.Client.chat),
-    called("POST /v2/chat", cohere.ClientV2.chat),
+    called("POST /v2/embed", V2Client.embed),
+    called("POST /v2/chat", V2Client.chat),
     called("POST /v1/tokenize", cohere.Client.tokenize),
     called("POST /v1/detokenize", cohere.Client.detokenize),
 )
@@ -138,7 +146,8 @@ ENDPOINTS = {endpoint for body in BODIES for endpoint in body.endpoints}
 )
 def test_no_parameter_of_a_client_is_absent(call: Call):
     [body] = [each for each in BODIES if each.dialect == call.dialect and call.endpoint in each.endpoints]
-    assert sorted(call.names - {each.name for each in body.parameters}) == []
+    known = {each.name.removesuffix("[]") for each in body.parameters}  # a list in a query
+    assert sorted(call.names - known) == []
 
 
 def _picture() -> str:
@@ -172,10 +181,12 @@ FIELDS: dict[str, dict[str, Any]] = {
     "anthropic tool_choice": {"tool_choice": {"type": "any"}, "tools": [{"name": "f", "input_schema": {}}]},
     "cohere rank_fields": {"rank_fields": ["a"], "documents": [{"a": "A whale."}]},
     "cohere images": {"images": [f"data:image/png;base64,{PICTURE}"], "texts": None, "model": "PICTURES"},
-    "cohere inputs": {"inputs": None},
-    "cohere max_tokens": {"max_tokens": None},
+    "cohere inputs": {"inputs": [{"content": [{"type": "text", "text": "a"}]}], "texts": None},
+    "cohere tool_choice": {"tool_choice": "REQUIRED", "tools": [TOOL]},
+    "cohere response_format": {"response_format": {"type": "json_object"}},
     "anthropic format": {"format": None},
-    "cohere output_dimension": {"output_dimension": DIMENSIONS},
+    "output_dimension": {"output_dimension": DIMENSIONS},
+    "truncation": {"truncation": True},
     "ollama format": {"format": "json"},
     "ollama images": {"images": [PICTURE]},
     **{f"vllm {name}": {name: "a", "text_1": None} for name in ("queries", "data_1")},
@@ -192,6 +203,9 @@ EXAMPLES: dict[str, dict[str, Any]] = {
 }
 """Of those whose endpoint has no example of their own."""
 
+OBJECTS: dict[str, dict[str, Any]] = {"thinking": {"type": "enabled"}}
+"""What else is in the object that a parameter is in."""
+
 
 class Sent(NamedTuple):
     """A request that works, to which a parameter is added."""
@@ -200,11 +214,17 @@ class Sent(NamedTuple):
     headers: Mapping[str, str] = {}
 
 
+CLIENTS = {
+    "CohereV1Request": {"User-Agent": "cohere/7"},
+    "VoyageRerankRequest": {"X-Voyage-Client-User-Agent": "{}"},
+}
+"""What tells whose request it is, where several share a path."""
+
+
 def request_of(body: Body) -> Sent:
     endpoint = DOCUMENTED.endpoint_of(*body.endpoints[0].split(" "))
-    if body.shape.__name__ == "CohereV1Request":
-        return Sent(endpoint.example, {"User-Agent": "cohere/7"})
-    return Sent(EXAMPLES.get(body.shape.__name__, endpoint.example or {}))
+    example = EXAMPLES.get(body.shape.__name__, endpoint.example or {})
+    return Sent(example, CLIENTS.get(body.shape.__name__, {}))
 
 
 async def ask(client: httpx.AsyncClient, body: Body, fields: Mapping[str, Any]) -> httpx.Response:
@@ -247,7 +267,7 @@ def fields_of(body: Body) -> Iterator[tuple[str, int, dict[str, Any]]]:
 def within(name: str, value: Any) -> dict[str, Any]:
     """name: with the object that it is in."""
     outer, _, inner = name.partition(".")
-    return {outer: {inner: value} if inner else value}
+    return {outer: {**OBJECTS.get(outer, {}), inner: value} if inner else value}
 
 
 @pytest.mark.parametrize("body", BODIES, ids=lambda body: f"{body.dialect} {body.endpoints[0]}")

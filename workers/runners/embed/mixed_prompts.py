@@ -59,20 +59,23 @@ class EmbedPrompts:
     def text_tokenizer(self) -> Tokenizer:
         return self._tokenizer.backend
 
-    def text(self, value: str | tuple[int, ...], system: str, truncate: Truncate) -> MixedItem:
-        """system: the words of the system's turn. Raises InvalidInput."""
+    def text(
+        self, value: str | tuple[int, ...], system: str, truncate: Truncate, max_tokens: int | None = None
+    ) -> MixedItem:
+        """system: the words of the system's turn. max_tokens: as in EmbedJob. Raises InvalidInput."""
+        tokenizer = self._tokenizer.limited(max_tokens)
         head = _head(system)
         if isinstance(value, str):
             refuse_placeholders(value, QWEN_PLACEHOLDERS)
-            value = self._tokenizer.shortened(value or EMPTY, truncate, head)
+            value = tokenizer.shortened(value or EMPTY, truncate, head)
             ids, before = next(self._tokenizer.encode([head + value + TAIL])), None
         else:
             self._check_ids(value)
-            ids, before = self._wrapped(self._tokenizer.shortened_ids(value, truncate), head)
-        if len(ids) > self._tokenizer.max_tokens:
+            ids, before = self._wrapped(tokenizer.shortened_ids(value, truncate), head)
+        if len(ids) > tokenizer.max_tokens:
             if before is None:
                 before = self._tokenizer.prompt_tokens(head, str(value)) if truncate != "none" else 0
-            ids = self._tokenizer.cut(ids, before, truncate, tail_tokens=len(self._tail))
+            ids = tokenizer.cut(ids, before, truncate, tail_tokens=len(self._tail))
         return MixedItem(ids)
 
     def mixed(self, value: MixedInput, system: str) -> MixedItem:

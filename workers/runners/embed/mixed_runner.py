@@ -119,7 +119,9 @@ class MixedEmbedRunner(BatchedRunner[Qwen3VL, MixedItem, Vector]):
                     items.append(
                         next(mixed).result()
                         if has_image(value)
-                        else self._prompts.text(_text_of(value), decoding.system, job.truncate)
+                        else self._prompts.text(
+                            _text_of(value), decoding.system, job.truncate, job.max_tokens
+                        )
                     )
         finally:
             cancel(mixed)

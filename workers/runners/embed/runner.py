@@ -131,14 +131,15 @@ class EmbedRunner(BatchedRunner[Network, EmbedItem, Vector]):
 
     def _shortened(self, job: EmbedJob, prompt: str) -> Iterator[str | tuple[int, ...] | MixedInput]:
         """The inputs, without most of what is cut off. Raises InputTooLong."""
+        tokenizer = self._tokenizer.limited(job.max_tokens)
         for index, value in enumerate(job.inputs):
             with named(f"Input {index}"):
                 if isinstance(value, str):
-                    yield self._tokenizer.shortened(value, job.truncate, prompt)
+                    yield tokenizer.shortened(value, job.truncate, prompt)
                 elif isinstance(value, MixedInput):
                     yield value
                 else:
-                    yield tuple(self._tokenizer.shortened_ids(value, job.truncate))
+                    yield tuple(tokenizer.shortened_ids(value, job.truncate))
 
     def _items(self, job: EmbedJob, prompt: str, encoded: Iterator[Ids]) -> list[EmbedItem] | JobError:
         """encoded: ids of this job's texts, taken one by one as far as no input is refused."""
@@ -161,6 +162,7 @@ class EmbedRunner(BatchedRunner[Network, EmbedItem, Vector]):
     def _read(self, value: str | tuple[int, ...], ids: Ids | None, prompt: str, job: EmbedJob) -> Ids:
         """What the model reads for one input, within its limit."""
         prompt_tokens: int | None = 0 if not prompt else None
+        tokenizer = self._tokenizer.limited(job.max_tokens)
         if ids is None:
             assert not isinstance(value, str), "texts are tokenised by now"
             if not value:
@@ -168,11 +170,11 @@ class EmbedRunner(BatchedRunner[Network, EmbedItem, Vector]):
             ids, prompt_tokens = self._tokenizer.wrap(value, prompt)
         if not len(ids):
             raise InvalidInput("the text is empty, and this model reads nothing of it.", param="input")
-        if len(ids) <= self._tokenizer.max_tokens:
+        if len(ids) <= tokenizer.max_tokens:
             return ids
         if prompt_tokens is None and job.truncate != "none":
             prompt_tokens = self._tokenizer.prompt_tokens(prompt, str(value))
-        return self._tokenizer.cut(ids, prompt_tokens or 0, job.truncate)
+        return tokenizer.cut(ids, prompt_tokens or 0, job.truncate)
 
     def _prompt(self, job: EmbedJob) -> str:
         """What goes before each text, after a check of all that concerns the whole job. Raises InvalidInput."""

@@ -74,14 +74,22 @@ class MultiVectorPrompts:
     def text_tokenizer(self) -> Tokenizer:
         return self._whole.backend
 
-    def text(self, value: str | tuple[int, ...], *, is_query: bool, truncate: Truncate) -> MixedItem:
-        """Raises InvalidInput."""
+    def text(
+        self,
+        value: str | tuple[int, ...],
+        *,
+        is_query: bool,
+        truncate: Truncate,
+        max_tokens: int | None = None,
+    ) -> MixedItem:
+        """max_tokens: as in EmbedJob, what is put behind a query not counted. Raises InvalidInput."""
         prefix = self._template.query_prefix if is_query else ""
-        ids, prefix_tokens = self._read(value, prefix, truncate)
+        texts = self._texts.limited(max_tokens)
+        ids, prefix_tokens = self._read(texts, value, prefix, truncate)
         if len(ids) == 0:
             raise InvalidInput("the text is empty, and this model reads nothing of it.", param="input")
-        if len(ids) > self._texts.max_tokens:
-            ids = self._texts.cut(ids, prefix_tokens, truncate)
+        if len(ids) > texts.max_tokens:
+            ids = texts.cut(ids, prefix_tokens, truncate)
         return MixedItem(np.concatenate((ids, self._augmentation)) if is_query else ids)
 
     def mixed(self, value: MixedInput) -> MixedItem:
@@ -107,18 +115,20 @@ class MultiVectorPrompts:
         images = list(by_index.values())
         return MixedItem(ids, tuple(each.pixels for each in images), grids_of(ids, images, self._image_token))
 
-    def _read(self, value: str | tuple[int, ...], prefix: str, truncate: Truncate) -> tuple[Ids, int]:
+    def _read(
+        self, texts: ModelTokenizer, value: str | tuple[int, ...], prefix: str, truncate: Truncate
+    ) -> tuple[Ids, int]:
         """The text's ids with the prefix, and how many of them are the prefix (where it is needed for a cut)."""
         if not isinstance(value, str):
             if self._image_token in value:
                 raise InvalidInput("the token ids hold the one that stands for an image.", param="input")
-            return self._texts.wrap(self._texts.shortened_ids(value, truncate), prefix)
+            return texts.wrap(texts.shortened_ids(value, truncate), prefix)
         refuse_placeholders(value, self._template.placeholders)
-        value = self._texts.shortened(value, truncate, prefix)
-        ids = next(self._texts.encode([prefix + value]))
-        if len(ids) <= self._texts.max_tokens or truncate == "none":
+        value = texts.shortened(value, truncate, prefix)
+        ids = next(texts.encode([prefix + value]))
+        if len(ids) <= texts.max_tokens or truncate == "none":
             return ids, 0
-        return ids, self._texts.prompt_tokens(prefix, value)
+        return ids, texts.prompt_tokens(prefix, value)
 
 
 def text_of(value: MixedInput) -> str:

@@ -38,8 +38,15 @@ class Prompts(Protocol):
         """As the model reads texts by it."""
         ...
 
-    def text(self, value: str | tuple[int, ...], *, is_query: bool, truncate: Truncate) -> MultiVectorItem:
-        """Raises InvalidInput."""
+    def text(
+        self,
+        value: str | tuple[int, ...],
+        *,
+        is_query: bool,
+        truncate: Truncate,
+        max_tokens: int | None = None,
+    ) -> MultiVectorItem:
+        """max_tokens: as in EmbedJob. Raises InvalidInput."""
         ...
 
     def mixed(self, value: MixedInput) -> MultiVectorItem:

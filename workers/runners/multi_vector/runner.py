@@ -141,7 +141,7 @@ class MultiVectorRunner(BatchedRunner[Network, MultiVectorItem, Vectors]):
         usual = "document" if isinstance(value, MixedInput) else "query"
         words = text_of(value) if isinstance(value, MixedInput) else value
         is_query = (job.input_type or usual) == "query"
-        return self._prompts.text(words, is_query=is_query, truncate=job.truncate)
+        return self._prompts.text(words, is_query=is_query, truncate=job.truncate, max_tokens=job.max_tokens)
 
 
 def _embeddings_of(job: EmbedJob | RerankJob) -> tuple[EmbedJob, ...]:

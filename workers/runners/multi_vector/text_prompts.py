@@ -69,11 +69,19 @@ class TextPrompts:
     def text_tokenizer(self) -> Tokenizer:
         return self._tokenizer.backend
 
-    def text(self, value: str | tuple[int, ...], *, is_query: bool, truncate: Truncate) -> TextItem:
-        """Raises InvalidInput."""
-        ids = self._read(value, truncate)
-        if len(ids) > self._tokenizer.max_tokens:
-            ids = self._tokenizer.cut(ids, 0, truncate)
+    def text(
+        self,
+        value: str | tuple[int, ...],
+        *,
+        is_query: bool,
+        truncate: Truncate,
+        max_tokens: int | None = None,
+    ) -> TextItem:
+        """max_tokens: as in EmbedJob, the marker and the filling of a query not counted. Raises InvalidInput."""
+        tokenizer = self._tokenizer.limited(max_tokens)
+        ids = _read(tokenizer, value, truncate)
+        if len(ids) > tokenizer.max_tokens:
+            ids = tokenizer.cut(ids, 0, truncate)
         marker = self._format.query if is_query else self._format.document
         if marker is not None:
             ids = np.insert(ids, min(1, len(ids)), marker)
@@ -89,13 +97,14 @@ class TextPrompts:
         """Raises InvalidInput: the model has no vision tower."""
         raise InvalidInput("this model reads texts, and no images.", param="input")
 
-    def _read(self, value: str | tuple[int, ...], truncate: Truncate) -> Ids:
-        if isinstance(value, str):  # stripped, as the texts of training were
-            return next(self._tokenizer.encode([self._tokenizer.shortened(value.strip(), truncate)]))
-        return self._tokenizer.wrap(self._tokenizer.shortened_ids(value, truncate), "")[0]
-
     def _filled(self, ids: Ids) -> Ids:
         missing = min(self._format.query_length, self._max_tokens) - len(ids)
         if missing <= 0:
             return ids
         return np.concatenate((ids, np.full(missing, self._format.filling, dtype=np.int32)))
+
+
+def _read(tokenizer: ModelTokenizer, value: str | tuple[int, ...], truncate: Truncate) -> Ids:
+    if isinstance(value, str):  # stripped, as the texts of training were
+        return next(tokenizer.encode([tokenizer.shortened(value.strip(), truncate)]))
+    return tokenizer.wrap(tokenizer.shortened_ids(value, truncate), "")[0]

@@ -1,5 +1,6 @@
 """A model's own tokenizer: texts and token ids in, what the model reads out. Of a long text only a part is read."""
 
+import copy
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
@@ -164,6 +165,7 @@ class ModelTokenizer:
             self._lowercase()
         self._excerpts = Excerpts(self._tokenizer, lambda texts: list(self.encode(texts)))
         self.max_tokens = max_tokens
+        self._is_own_limit = True
         self.vocab_size = vocab_size
         self.prefix, self.suffix = self._specials()
         if max_tokens <= len(self.prefix) + len(self.suffix):
@@ -173,6 +175,24 @@ class ModelTokenizer:
     def backend(self) -> Tokenizer:
         """The library's own object, to be asked and not changed."""
         return self._tokenizer
+
+    def limited(self, max_tokens: int | None) -> "ModelTokenizer":
+        """The same one with a limit that a caller asks for; itself where the limit is none, or not below its own.
+
+        Raises InvalidInput for one that leaves no room for a text.
+        """
+        if max_tokens is None or max_tokens >= self.max_tokens:
+            return self
+        if max_tokens <= len(self.prefix) + len(self.suffix):
+            raise InvalidInput(
+                f"max_tokens: {max_tokens} leaves no room for a text: {len(self.prefix) + len(self.suffix)} special "
+                "tokens are around it.",
+                param="max_tokens",
+            )
+        found = copy.copy(self)  # what it shares knows no limit
+        found.max_tokens = max_tokens
+        found._is_own_limit = False
+        return found
 
     def encode(self, texts: Sequence[str]) -> Iterator[Ids]:
         """Each text's ids with special tokens, in order."""
@@ -279,8 +299,9 @@ class ModelTokenizer:
             yield np.asarray(encoding.ids, dtype=np.int32)
 
     def _too_long(self, tokens: str) -> InputTooLong:
+        limit = "This model's maximum context length is" if self._is_own_limit else "max_tokens is"
         return InputTooLong(
-            f"{tokens} tokens. This model's maximum context length is {self.max_tokens} tokens. "
+            f"{tokens} tokens. {limit} {self.max_tokens}{' tokens' * self._is_own_limit}. "
             'Shorten it, or set `truncate` to "end" or "start".',
             param="input",
         )

@@ -12,6 +12,15 @@ async def test_a_living_process_is_healthy_even_without_redis(connect: Connect):
     assert (reply.status_code, reply.json()) == (200, {"status": "ok"})
 
 
+async def test_the_root_says_that_something_runs_here(connect: Connect):
+    client = connect(MemoryQueue(refusal=QueueUnavailable()))
+    reply = await client.get("/")
+    assert (reply.status_code, reply.headers["content-type"]) == (200, "text/plain; charset=utf-8")
+    assert reply.text.startswith("mlxq is running.")
+    asked = await client.head("/")
+    assert (asked.status_code, asked.headers["content-length"]) == (200, str(len(reply.text)))
+
+
 async def test_a_live_worker_makes_the_service_ready(client: httpx.AsyncClient):
     reply = await client.get("/ready")
     assert (reply.status_code, reply.json()) == (200, {"status": "ready"})

@@ -151,6 +151,16 @@ def test_long_text_is_refused_or_cut_within_its_turn(prompts: EmbedPrompts, as_i
         assert set(found[len(before) : -len(after)]) - set(ids("fox")) <= set(ids(word))
 
 
+def test_a_text_has_no_more_tokens_than_the_job_says(prompts: EmbedPrompts):
+    before, after = (ids(part) for part in CHAT.split("{}"))
+    whole = prompts.text("fox fox fox dog", INSTRUCTION, "none").ids.tolist()
+    limit = len(before) + 2 + len(after)
+    short = prompts.text("fox fox fox dog", INSTRUCTION, "end", limit).ids.tolist()
+    assert short == [*whole[: len(before) + 2], *after]
+    with pytest.raises(InputTooLong, match=f"max_tokens is {limit}"):
+        prompts.text("fox fox fox dog", INSTRUCTION, "none", limit)
+
+
 def test_instruction_that_leaves_no_room_is_refused(prompts: EmbedPrompts):
     with pytest.raises(InputTooLong, match="leaves no room"):
         prompts.text("fox", "the red fox " * 60, "end")

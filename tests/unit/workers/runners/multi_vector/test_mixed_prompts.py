@@ -138,6 +138,13 @@ def test_long_query_is_refused_or_cut_and_keeps_what_is_around_it(prompts: Multi
         assert set(found[before:-10].tolist()) - set(ids("Query: fox")) <= set(ids(f" {word}"))
 
 
+def test_a_text_has_no_more_tokens_than_the_job_says(prompts: MultiVectorPrompts):
+    found = prompts.text("fox fox dog", is_query=False, truncate="end", max_tokens=len(ids("fox")))
+    assert found.ids.tolist() == ids("fox")
+    with pytest.raises(InputTooLong):
+        prompts.text("fox fox dog", is_query=False, truncate="none", max_tokens=1)
+
+
 def test_input_with_images_over_the_limit_is_refused(prompts: MultiVectorPrompts):
     with pytest.raises(InputTooLong, match="tokens with its images"):
         prompts.mixed(MixedInput((image(4, 5), image(4, 5))))

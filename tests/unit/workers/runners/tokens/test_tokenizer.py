@@ -107,6 +107,27 @@ def test_prompt_that_fills_the_limit_is_an_error(bert: ModelTokenizer):
         bert.cut(np.asarray(one(bert, "fox " * 20)), 10, "end")
 
 
+@pytest.mark.parametrize("asked", [None, LIMIT, LIMIT + 1])
+def test_a_limit_that_is_not_lower_changes_nothing(bert: ModelTokenizer, asked: int | None):
+    assert bert.limited(asked) is bert
+
+
+def test_a_lower_limit_is_held_and_the_models_own_stays(bert: ModelTokenizer):
+    limited = bert.limited(5)
+    ids = np.asarray(one(limited, "red fox runs over the old street"))
+    assert limited.cut(ids, 0, "end").tolist() == one(bert, "red fox runs")
+    assert limited.cut(ids, 0, "start").tolist() == one(bert, "the old street")
+    with pytest.raises(InputTooLong, match=r"9 tokens\. max_tokens is 5\."):
+        limited.cut(ids, 0, "none")
+    assert bert.max_tokens == LIMIT
+
+
+def test_a_limit_below_the_special_tokens_leaves_no_room(bert: ModelTokenizer):
+    with pytest.raises(InvalidInput, match="leaves no room") as caught:
+        bert.limited(2)
+    assert caught.value.param == "max_tokens"
+
+
 def test_lowercase_is_applied_where_the_model_asks_for_it(tmp_path: Path):
     tokenizer = build(tmp_path, vocabularies.unigram(), lowercase=True)
     assert one(tokenizer, "RED Fox") == one(tokenizer, "red fox")

@@ -6,6 +6,7 @@ from typing import Any
 import httpx
 import pytest
 
+from api.dialects.anthropic.replies import signature
 from jobs import errors
 from jobs.answer_format import JsonFormat
 from jobs.content import ImagePart, TextPart
@@ -73,7 +74,7 @@ async def test_an_answer_is_thoughts_then_text_then_calls(connect: Connect):
     queue = Answering(Choice("text", "tool_calls", 9, reasoning="thought", tool_calls=calls))
     body = (await ask(connect(queue), tools=TOOLS)).json()
     assert body["content"] == [
-        {"type": "thinking", "thinking": "thought", "signature": ""},
+        {"type": "thinking", "thinking": "thought", "signature": signature("thought")},
         {"type": "text", "text": "text"},
         {"type": "tool_use", "id": "c1", "name": "ask", "input": {"q": 1}},
         {"type": "tool_use", "id": "c2", "name": "ask", "input": {"arguments": "not json"}},
@@ -135,7 +136,7 @@ async def test_thinking_is_the_templates_to_switch(
 ):
     body = (await ask(chat_client, thinking={"type": kind, "budget_tokens": 1024})).json()
     assert json.loads(last_chat(generator).template_options) == options
-    thought = {"type": "thinking", "thinking": THOUGHT, "signature": ""}
+    thought = {"type": "thinking", "thinking": THOUGHT, "signature": signature(THOUGHT)}
     assert (thought in body["content"]) == (kind == "enabled")
 
 
@@ -260,15 +261,14 @@ def user(*blocks: object) -> dict[str, object]:
     ("fields", "told"),
     [
         ({"max_tokens": None}, "max_tokens"),
-        ({"max_tokens": 0}, "max_tokens"),
+        ({"max_tokens": -1}, "max_tokens"),
         ({"temperature": 1.5}, "temperature"),
         ({"stop_sequences": [""]}, "stop_sequences"),
         ({"messages": []}, "messages is empty"),
-        ({"messages": [*HELLO, {"role": "assistant", "content": "It is"}]}, "cannot be begun"),
         ({"messages": [{"role": "tool", "content": "1"}]}, "messages[0].role"),
         ({"messages": [{"role": "system", "content": [IMAGE]}]}, "no image in a message of the system"),
         (user(CALL), "messages[0].content[0]: no tool_use"),
-        (user({"type": "document", "source": {}}), "messages[0].content[0]"),
+        (user({"type": "server_tool_use", "id": "s", "name": "web_search"}), "messages[0].content[0]"),
         (
             user({"type": "image", "source": {"type": "base64"}}),
             "messages[0].content[0].source.data is missing",
@@ -341,7 +341,8 @@ async def test_errors_are_in_anthropics_envelope(
     for queue in (MemoryQueue(refusal=error), MemoryQueue(models=(CHAT_MODEL,), failure=error)):
         reply = await post(connect(queue))
         assert reply.status_code == status
-        assert reply.json() == {"type": "error", "error": {"type": kind, "message": error.message}}
+        told = "prompt is too long: " * isinstance(error, errors.InputTooLong) + error.message
+        assert reply.json() == {"type": "error", "error": {"type": kind, "message": told}}
 
 
 async def test_a_body_that_is_too_large_has_its_own_type(connect: Connect, generator: MemoryQueue):

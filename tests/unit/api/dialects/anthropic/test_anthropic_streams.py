@@ -6,6 +6,7 @@ from typing import Any
 from fastapi import FastAPI
 
 from api.dialects.anthropic.events import AnthropicEvents
+from api.dialects.anthropic.replies import MessageForm, signature
 from api.dialects.stream_response import StreamResponse
 from api.work.stream import EventStream
 from jobs.errors import Overloaded, TimeLimitExceeded
@@ -85,6 +86,7 @@ async def test_an_answer_is_blocks_that_open_grow_and_close(script: ScriptedQueu
         opened(0, type="thinking", thinking="", signature=""),
         growth(0, type="thinking_delta", thinking="H"),
         growth(0, type="thinking_delta", thinking="m."),
+        growth(0, type="signature_delta", signature=signature("Hm.")),
         closed(0),
         opened(1, type="text", text=""),
         growth(1, type="text_delta", text="one"),
@@ -103,6 +105,27 @@ async def test_an_answer_is_blocks_that_open_grow_and_close(script: ScriptedQueu
         "usage": {**USAGE, "output_tokens": 6},
     }
     assert stop == {"type": "message_stop"}
+
+
+async def test_thoughts_that_are_hidden_are_a_block_with_a_signature_alone(
+    script: ScriptedQueue, app: FastAPI
+):
+    asked = {**STREAM, "thinking": {"type": "adaptive", "display": "omitted"}}
+    pieces = [Piece(reasoning="H"), Piece(reasoning="m."), Piece(text="one", finish_reason="stop")]
+    body = await stream_body(script, app, "/v1/messages", asked, *map(said, pieces), None)
+    assert events_of(body)[1:5] == [
+        opened(0, type="thinking", thinking="", signature=""),
+        growth(0, type="signature_delta", signature=signature("Hm.")),
+        closed(0),
+        opened(1, type="text", text=""),
+    ]
+
+
+async def test_each_block_of_thoughts_has_its_own_signature(script: ScriptedQueue, app: FastAPI):
+    pieces = [Piece(reasoning="a"), Piece(text="b"), Piece(reasoning="c", finish_reason="length")]
+    events = await streamed(script, app, *map(said, pieces), None)
+    signed = [each["delta"]["signature"] for each in events if "signature" in each.get("delta", {})]
+    assert signed == [signature("a"), signature("c")]
 
 
 async def test_text_after_a_call_is_a_block_of_its_own(script: ScriptedQueue, app: FastAPI):
@@ -142,7 +165,7 @@ async def test_an_answer_without_text_is_an_empty_message(script: ScriptedQueue,
 
 async def test_a_stream_with_nothing_to_tell_pings(script: ScriptedQueue):
     stream = EventStream(script, ["job"], cancels=False, keep_alive_s=0.01)
-    response = StreamResponse(stream, AnthropicEvents("job", "model"))
+    response = StreamResponse(stream, AnthropicEvents("job", "model", MessageForm()))
     caller = Caller(response, "POST", "/")
     await caller.message()
     assert events_of(await caller.body()) == [{"type": "ping"}]

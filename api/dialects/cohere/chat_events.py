@@ -1,0 +1,239 @@
+"""Cohere's streams: named server-sent events, in which texts, thoughts and calls open, grow and close."""
+
+from collections.abc import Sequence
+from typing import Literal
+
+import msgspec
+from msgspec import UNSET, UnsetType
+
+from api.dialects.cohere.chat_reply import (
+    CohereCallReply,
+    CohereFinish,
+    CohereLogprobs,
+    CohereUsage,
+    FunctionCallReply,
+    finish_of,
+    logprobs_of,
+    usage_of,
+)
+from api.dialects.cohere.messages import TextContent, ThinkingContent
+from api.dialects.stream_response import named_event
+from api.errors import fault_of
+from api.replies.usage import Tally
+from api.work.stream import StreamEvent
+from jobs.errors import JobError
+from jobs.generate import Piece, ToolCall
+
+_DONE = b"data: [DONE]\n\n"
+
+
+class BegunMessage(msgspec.Struct, frozen=True, kw_only=True):
+    role: Literal["assistant"] = "assistant"
+    content: tuple[()] = ()
+    tool_plan: str = ""
+    tool_calls: tuple[()] = ()
+    citations: tuple[()] = ()
+
+
+class BegunContent(msgspec.Struct, frozen=True):
+    content: TextContent | ThinkingContent
+
+
+class Growth(msgspec.Struct, frozen=True, kw_only=True):
+    text: str | UnsetType = UNSET
+    thinking: str | UnsetType = UNSET
+
+
+class GrownContent(msgspec.Struct, frozen=True):
+    content: Growth
+
+
+class BegunCall(msgspec.Struct, frozen=True):
+    tool_calls: CohereCallReply
+
+
+class MoreArguments(msgspec.Struct, frozen=True):
+    arguments: str
+
+
+class GrownFunction(msgspec.Struct, frozen=True):
+    function: MoreArguments
+
+
+class GrownCall(msgspec.Struct, frozen=True):
+    tool_calls: GrownFunction
+
+
+class MessageBegun(msgspec.Struct, frozen=True):
+    message: BegunMessage
+
+
+class ContentBegun(msgspec.Struct, frozen=True):
+    message: BegunContent
+
+
+class ContentGrown(msgspec.Struct, frozen=True):
+    message: GrownContent
+
+
+class CallBegun(msgspec.Struct, frozen=True):
+    message: BegunCall
+
+
+class CallGrown(msgspec.Struct, frozen=True):
+    message: GrownCall
+
+
+class ChatMessageStart(msgspec.Struct, frozen=True, tag="message-start"):
+    id: str
+    delta: MessageBegun = MessageBegun(BegunMessage())
+
+
+class ChatContentStart(msgspec.Struct, frozen=True, tag="content-start"):
+    index: int
+    delta: ContentBegun
+
+
+class ChatContentDelta(msgspec.Struct, frozen=True, tag="content-delta"):
+    index: int
+    delta: ContentGrown
+    logprobs: CohereLogprobs | UnsetType = UNSET
+
+
+class ChatContentEnd(msgspec.Struct, frozen=True, tag="content-end"):
+    index: int
+
+
+class ChatToolCallStart(msgspec.Struct, frozen=True, tag="tool-call-start"):
+    index: int
+    delta: CallBegun
+
+
+class ChatToolCallDelta(msgspec.Struct, frozen=True, tag="tool-call-delta"):
+    index: int
+    delta: CallGrown
+
+
+class ChatToolCallEnd(msgspec.Struct, frozen=True, tag="tool-call-end"):
+    index: int
+
+
+class Ending(msgspec.Struct, frozen=True, kw_only=True):
+    """error: what went wrong, where that is why it ended."""
+
+    finish_reason: CohereFinish
+    usage: CohereUsage
+    error: str | UnsetType = UNSET
+
+
+class ChatMessageEnd(msgspec.Struct, frozen=True, tag="message-end"):
+    id: str
+    delta: Ending
+
+
+CohereEvent = (
+    ChatMessageStart
+    | ChatContentStart
+    | ChatContentDelta
+    | ChatContentEnd
+    | ChatToolCallStart
+    | ChatToolCallDelta
+    | ChatToolCallEnd
+    | ChatMessageEnd
+)
+
+
+class CohereEvents:
+    """Writes the events of one job; see api.dialects.stream_response.StreamDialect.
+
+    Calls and contents are counted apart. What the model writes before a call is content here, and no tool_plan: that a
+    call follows is not known then.
+    """
+
+    media_type = "text/event-stream"
+    waiting = b": waiting\n\n"
+
+    def __init__(self, job_id: str, *, logprobs: bool) -> None:
+        self._job_id = job_id
+        self._logprobs = logprobs
+        self._begun = False
+        self._contents = 0
+        self._calls = 0
+        self._open: type[TextContent | ThinkingContent] | None = None
+        self._finish: CohereFinish = "COMPLETE"
+        self._tally = Tally()
+
+    def encode(self, event: StreamEvent) -> bytes:
+        """The first event of a stream begins with message-start."""
+        self._tally.add_event(event)
+        found: list[CohereEvent] = [] if self._begun else [ChatMessageStart(self._job_id)]
+        self._begun = True
+        for piece in event.pieces.pieces:
+            found += self._write(piece)
+        return _written(found)
+
+    def end(self) -> bytes:
+        """Closes what is open, and the message."""
+        return (
+            _written([*self._close(), self._last(Ending(finish_reason=self._finish, usage=self._usage))])
+            + _DONE
+        )
+
+    def failure(self, error: JobError) -> bytes:
+        """The message ends with the error."""
+        ending = Ending(finish_reason="ERROR", usage=self._usage, error=fault_of(error).message)
+        return _written([*self._close(), self._last(ending)]) + _DONE
+
+    @property
+    def _usage(self) -> CohereUsage:
+        return usage_of(self._tally)
+
+    def _last(self, ending: Ending) -> ChatMessageEnd:
+        return ChatMessageEnd(self._job_id, ending)
+
+    def _write(self, piece: Piece) -> list[CohereEvent]:
+        events: list[CohereEvent] = []
+        if piece.reasoning:
+            events += self._grown(ThinkingContent(""), Growth(thinking=piece.reasoning))
+        if piece.text or (self._logprobs and piece.logprobs and not piece.reasoning):
+            events += self._grown(TextContent(""), Growth(text=piece.text))
+        if self._logprobs and piece.logprobs and events:
+            told = logprobs_of(piece.reasoning + piece.text, piece.logprobs)
+            events[-1] = msgspec.structs.replace(events[-1], logprobs=told)
+        for call in piece.tool_calls:
+            events += self._called(call)
+        if piece.finish_reason:
+            self._finish = finish_of(piece.finish_reason, piece.stop)
+        return events
+
+    def _grown(self, empty: TextContent | ThinkingContent, growth: Growth) -> list[CohereEvent]:
+        """The open content grows, if it is of that kind; otherwise it is closed, and another one opens."""
+        events: list[CohereEvent] = []
+        if self._open is not type(empty):
+            events = self._close()
+            self._open = type(empty)
+            events.append(ChatContentStart(self._contents, ContentBegun(BegunContent(empty))))
+        return [*events, ChatContentDelta(self._contents, ContentGrown(GrownContent(growth)))]
+
+    def _called(self, call: ToolCall) -> list[CohereEvent]:
+        """A whole call: it is sent when it is complete, or the answer is over."""
+        index, self._calls = self._calls, self._calls + 1
+        begun = CohereCallReply(id=call.id, function=FunctionCallReply(call.name, ""))
+        grown = GrownCall(GrownFunction(MoreArguments(call.arguments)))
+        return [
+            *self._close(),
+            ChatToolCallStart(index, CallBegun(BegunCall(begun))),
+            ChatToolCallDelta(index, CallGrown(grown)),
+            ChatToolCallEnd(index),
+        ]
+
+    def _close(self) -> list[CohereEvent]:
+        if self._open is None:
+            return []
+        self._open = None
+        self._contents += 1
+        return [ChatContentEnd(self._contents - 1)]
+
+
+def _written(events: Sequence[CohereEvent]) -> bytes:
+    return b"".join(map(named_event, events))
