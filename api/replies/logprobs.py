@@ -74,16 +74,16 @@ class LogprobsWriter:
         self._decoder = codecs.getincrementaldecoder("utf-8")(errors="replace")
 
     def write(
-        self, prompt: Iterable[PromptToken], answer: Iterable[TokenLogprobs]
+        self, prompt: Iterable[PromptToken], answer: Iterable[TokenLogprobs], text: str
     ) -> CompletionLogprobs | None:
-        """The next tokens. prompt: those that the choice begins with, where the prompt is put before the answer. None
-        where there is none of either.
+        """The next tokens. prompt: those that the choice begins with, where the prompt is put before the answer. text:
+        of the choice, from where the prompt begins. None where there is none of either.
         """
         found = CompletionLogprobs([], [], [], [])
         for each in prompt:
             chosen = None if each.logprob is None else ScoredToken(each.text, each.bytes, each.logprob)
             self._add(found, _name(each.text, each.bytes), chosen, each.top)
-            self._go_on(each.bytes, hidden=each.hidden)
+            self._go_on(each.bytes, hidden=each.hidden, text=text)
         for each in answer:
             self._add(found, _name(each.chosen.text, each.chosen.bytes), each.chosen, each.top)
             self._go_on(each.chosen.bytes, hidden=each.hidden)
@@ -101,9 +101,16 @@ class LogprobsWriter:
             told = {_name(each.text, each.bytes): _finite(each.logprob) for each in top}
             found.top_logprobs.append({**told, name: _finite(chosen.logprob)})
 
-    def _go_on(self, raw: bytes, *, hidden: bool) -> None:
-        """A character that several tokens make up counts with the last of them."""
-        self._characters += 0 if hidden else len(self._decoder.decode(raw))
+    def _go_on(self, raw: bytes, *, hidden: bool, text: str | None = None) -> None:
+        """A character that several tokens make up counts with the last of them. text: what the token may begin with a
+        space that is not in. SentencePiece puts one before a text.
+        """
+        if hidden:
+            return
+        at, part = self._characters, self._decoder.decode(raw)
+        self._characters += len(part)
+        if text is not None and part.startswith(" ") and not text.startswith(" ", at):
+            self._characters -= text.startswith(part[1:], at)
 
 
 def _placed(given: PromptToken) -> dict[str, PromptLogprob] | None:

@@ -13,7 +13,7 @@ from api.dialects.dialect import Dialect, json_response
 from api.dialects.jina.rerank import JinaRequest, jina_job
 from api.dialects.mlxq.job_reply import JobListReply, accepted_response, job_reply
 from api.dialects.openai.chat import ChatRequest, chat_job
-from api.dialects.openai.completion import CompletionRequest, completion_jobs, refuse_prompt_logprobs
+from api.dialects.openai.completion import CompletionRequest, completion_jobs
 from api.dialects.openai.embedding import EmbeddingRequest, embed_job
 from api.dialects.openai.stored_chats import refuse_to_store
 from api.errors import JobAlreadyEnded
@@ -170,7 +170,6 @@ class Jobs(Dialect):
         jobs = completion_jobs(completion, settings.max_inputs)
         if len(jobs) > 1:
             raise InvalidInput("A job takes one prompt: submit one job for each.", param="prompt")
-        refuse_prompt_logprobs(jobs)
         return jobs[0]
 
     async def retrieve_job(self, request: Request) -> Response:

@@ -15,7 +15,6 @@ from api.dialects.openai.completion import (
     CompletionRequest,
     completion_jobs,
     encode_completion,
-    refuse_prompt_logprobs,
 )
 from api.dialects.openai.stored_chats import storing
 from api.dialects.openai.stream_options import wanted_usage
@@ -93,8 +92,6 @@ class OpenAIChat(Dialect):
         asked, terms = await self.read(request, _completion_decoder)
         asked = await with_model(asked, self.context.queue, "generate")
         jobs = completion_jobs(asked, self.context.settings.max_inputs)
-        if terms.respond_async:
-            refuse_prompt_logprobs(jobs)
         created = int(time.time())
         if asked.stream:
             usage = wanted_usage(asked.stream_options)

@@ -260,7 +260,7 @@ class CompletionChunks(Chunks):
         logprobs = None
         if piece.logprobs or piece.prompt_logprobs:
             writer = self._writers.setdefault(choice, LogprobsWriter())
-            logprobs = writer.write(piece.prompt_logprobs, piece.logprobs)
+            logprobs = writer.write(piece.prompt_logprobs, piece.logprobs, piece.text)
         ids = piece.tokens if self._tells_ids else ()
         if not (piece.text or logprobs or piece.finish_reason or ids):
             return []

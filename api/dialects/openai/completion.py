@@ -80,15 +80,6 @@ def completion_jobs(asked: CompletionRequest, max_prompts: int) -> list[Generate
     ]
 
 
-def refuse_prompt_logprobs(jobs: Sequence[GenerateJob]) -> None:
-    """For jobs that nobody waits for: they are shown as chats, which have no place for them. Raises InvalidInput."""
-    if any(job.prompt_logprobs is not None for job in jobs):
-        raise InvalidInput(
-            "Log-probabilities of a prompt are told to a caller who waits. Leave them out, or wait for the answer.",
-            param="logprobs",
-        )
-
-
 def _refuse_unsupported(asked: CompletionRequest) -> None:
     check_stream_options(asked.stream_options, asked.stream)
     check_told(asked, asked.stream)
@@ -160,7 +151,7 @@ def _choice(index: int, choice: Choice, prompt_ids: tuple[int, ...], *, echo: bo
     return CompletionChoice(
         text=choice.text,
         index=index,
-        logprobs=LogprobsWriter().write(told if echo else (), choice.logprobs),
+        logprobs=LogprobsWriter().write(told if echo else (), choice.logprobs, choice.text),
         finish_reason=choice.finish_reason,
         token_ids=choice.ids or UNSET,
         prompt_token_ids=prompt_ids or UNSET,

@@ -82,6 +82,8 @@ def _hidden(reader: LogprobsReader, ids: Sequence[int], text: str) -> list[bool]
         found.append(hides)
         if not hides:
             part = decoder.decode(raw)
-            # SentencePiece reads a text as if a space were before it.
-            at += len(part) - (at == 0 and part.startswith(" ") and not text.startswith(" "))
+            # SentencePiece reads a text as if a space were before it, and some of its tokenizers what follows a special
+            # token.
+            adds = part.startswith(" ") and not text.startswith(" ", at) and text.startswith(part[1:], at)
+            at += len(part) - adds
     return found

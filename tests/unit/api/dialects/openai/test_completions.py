@@ -16,6 +16,7 @@ from jobs.generate import (
     Piece,
     Pieces,
     Prompt,
+    PromptToken,
     ScoredToken,
     TokenLogprobs,
 )
@@ -178,14 +179,23 @@ async def test_an_echo_tells_the_prompts_logprobs(
     assert texts(reply) == {0: "é b" + "é" * max_tokens}
 
 
-async def test_logprobs_of_an_echo_are_not_shown_with_a_job(
-    chat_client: httpx.AsyncClient, generator: MemoryQueue
+@pytest.mark.parametrize(
+    ("path", "headers"),
+    [
+        ("/v1/completions", {"Idempotency-Key": "k"}),
+        ("/v1/completions", {"Prefer": "respond-async"}),
+        ("/v1/jobs", {}),
+    ],
+)
+@pytest.mark.parametrize("asked", [{"echo": True, "logprobs": 0}, {"prompt_logprobs": 0}])
+async def test_a_job_shows_its_prompts_logprobs(
+    chat_client: httpx.AsyncClient, path: str, headers: dict[str, str], asked: dict[str, Any]
 ):
-    body = {"model": CHAT_MODEL.id, "prompt": "a", "echo": True, "logprobs": 0, "task": "generate"}
-    for path, headers in (("/v1/completions", {"Prefer": "respond-async"}), ("/v1/jobs", {})):
-        reply = await chat_client.post(path, json=body, headers=headers)
-        assert (reply.status_code, reply.json()["error"]["param"]) == (400, "logprobs")
-    assert not generator.submitted
+    body = {"model": CHAT_MODEL.id, "prompt": "a b", "task": "generate", **asked}
+    await chat_client.post(path, json=body, headers=headers)
+    [listed] = (await chat_client.get("/v1/jobs")).json()["data"]
+    result = (await chat_client.get(f"/v1/jobs/{listed['id']}")).json()["result"]
+    assert result["prompt_logprobs"] == [None, {"2": {"logprob": -0.5, "rank": 3, "decoded_token": " b"}}]
 
 
 async def test_an_empty_answer_costs_its_prompt(chat_client: httpx.AsyncClient):
@@ -225,6 +235,23 @@ async def test_a_hidden_token_has_no_characters_of_the_text(connect: Connect):
     [choice] = (await complete(connect(Hiding(models=(CHAT_MODEL,))), logprobs=0)).json()["choices"]
     assert choice["logprobs"]["tokens"] == ["one", "<|end|>", " two"]
     assert choice["logprobs"]["text_offset"] == [0, 3, 3]
+
+
+@pytest.mark.parametrize("stream", [False, True])
+async def test_offsets_of_an_echo_are_those_in_its_text(connect: Connect, stream: bool):
+    """SentencePiece reads a text as if a space were before it, and so what is behind a special token."""
+    read = (("<s>", True), (" one", False), ("</s>", False), (" two", False), (" four", False))
+    prompt = tuple(
+        PromptToken(n, text, text.encode(), -0.5 if n else None, hidden=hidden)
+        for n, (text, hidden) in enumerate(read)
+    )
+    chance = TokenLogprobs(ScoredToken(" five", b" five", -0.5))
+    first = Piece(text="one</s>two four five", tokens=(9,), prompt_logprobs=prompt, logprobs=(chance,))
+    told = (Pieces(5, 0, (first,)), Pieces(5, 0, (Piece(finish_reason="length"),)))
+    queue = MemoryQueue(models=(CHAT_MODEL,), generate=lambda *_: told)
+    reply = await complete(connect(queue), echo=True, logprobs=0, stream=stream)
+    body = chunks_of(sent_events(reply.text))[0] if stream else reply.json()
+    assert body["choices"][0]["logprobs"]["text_offset"] == [0, 0, 3, 7, 10, 15]
 
 
 async def test_logprobs_of_a_stream_go_on_counting_characters(chat_client: httpx.AsyncClient):
