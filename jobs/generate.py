@@ -132,8 +132,12 @@ class GenerateJob(msgspec.Struct, frozen=True, omit_defaults=True, tag="generate
     """Texts that end an answer and are no part of it."""
     logprobs: int | None = None
     """How many alternatives to give for each token; 0: only the token's own probability; None: none at all."""
+    end_logprobs: bool = False
+    """With them those of the end marker, where one ends the answer (`TokenLogprobs.ends`). Processes that do not know
+    such an entry do not ask for it.
+    """
     prompt_logprobs: int | None = None
-    """The same for the tokens of the prompt. All of it is then computed anew. Not for prompts with images."""
+    """As `logprobs`, for the tokens of the prompt. All of it is then computed anew. Not for prompts with images."""
     format: AnswerFormat | None = None
     stream: bool = False
     """Pieces are published as they come, and kept for whoever reads them later."""

@@ -69,6 +69,7 @@ def completion_jobs(asked: CompletionRequest, max_prompts: int) -> list[Generate
             max_tokens=limit,
             stop=stop,
             logprobs=asked.logprobs,
+            end_logprobs=asked.logprobs is not None,
             prompt_logprobs=asked.logprobs if asked.echo else asked.prompt_logprobs,
             return_ids=bool(asked.return_token_ids),
             format=form,

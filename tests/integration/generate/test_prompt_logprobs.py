@@ -4,6 +4,7 @@ import random
 from typing import Any
 
 import mlx.core as mx
+import msgspec
 import numpy as np
 import pytest
 from mlx_lm.utils import load_model
@@ -159,3 +160,17 @@ def test_a_model_that_fills_nothing_in_refuses_a_suffix(runner: GenerateRunner):
 
 def test_a_token_that_cannot_be_has_openais_number(runner: GenerateRunner):
     assert runner.logprobs_reader.scored(5, float("-inf")).logprob == LEAST_LOGPROB
+
+
+@pytest.mark.parametrize("tells", [False, True])
+def test_an_end_marker_is_told_to_those_who_ask_for_it(runner: GenerateRunner, tells: bool):
+    """A job of an earlier version does not: who submitted it would take the marker for text."""
+    free = GenerateJob("m", Prompt("Hello!"), max_tokens=2, sampling=GREEDY, logprobs=0)
+    end = write(runner, free).logprobs[1].chosen.id
+    assert end is not None
+    ending = msgspec.structs.replace(
+        free, sampling=Sampling(temperature=0, stop_ids=(end,)), end_logprobs=tells
+    )
+    found = write(runner, ending)
+    assert (found.tokens, found.finish_reason) == (2, "stop")
+    assert [each.ends for each in found.logprobs] == [False, True][: 1 + tells]

@@ -20,6 +20,6 @@ def write_down(answer: Answer, token: NewToken, reader: "LogprobsReader") -> Non
         answer.transcript.end_empty()
         return
     logprobs = None
-    if token.logprobs is not None:
+    if token.logprobs is not None and (token.finish != "stop" or answer.job.end_logprobs):
         logprobs = reader.describe(token.logprobs, token.token, answer.job.logprobs or 0)
     answer.transcript.add(token.token, token.finish, logprobs)
