@@ -69,6 +69,18 @@ class Chat(msgspec.Struct, frozen=True, omit_defaults=True, tag="chat"):
     special_tokens: bool = False
     """With those that the tokenizer puts around every text, besides what the template writes."""
 
+    @property
+    def characters(self) -> int:
+        """Of all its texts: at least so much is there to be rendered and tokenised."""
+        size = len(self.template_options)
+        for turn in self.messages:
+            size += sum(len(part.text) for part in turn.content if isinstance(part, TextPart))
+            size += sum(len(call.name) + len(call.arguments) for call in turn.tool_calls)
+            size += len(turn.reasoning)
+        return size + sum(
+            len(each.name) + len(each.description) + len(each.parameters) for each in self.tools
+        )
+
 
 class Prompt(msgspec.Struct, frozen=True, tag="prompt"):
     """A prompt as the model is to read it."""

@@ -28,11 +28,12 @@ from jobs.tokenize import DetokenizeJob, TokenizeJob
 
 FUNCTION = "mlxq.run"
 
-VERSION = 3
+VERSION = 4
 """Of the records that `encode` writes, and of their results. A process reads no record of a later version, because it
 would not see what it does not know; workers leave such jobs to others. Raise it with every change of a job, a result or
 a record that an earlier version would read wrongly or in part: a new option of a job, for one. 2: blobs. 3: scores of
-prompts, empty answers, tokenising.
+prompts, empty answers. 4: tokenising; which tokens may be chosen, which end an answer, and their ids; beginnings of
+answers; the longest text to embed.
 """
 
 PART_BYTES = 1 << 20
@@ -82,8 +83,11 @@ def cost(job: Job) -> int:
         case RerankJob():
             query = _passage_tokens(job.query)
             return sum(1 + query + _passage_tokens(document) for document in job.documents)
-        case TokenizeJob() | DetokenizeJob():
-            return 1  # nothing of it runs on the device
+        case TokenizeJob():
+            chat = 0 if job.chat is None else _rough_tokens(job.chat)
+            return 1 + chat + sum(map(_tokens_of, job.texts))
+        case DetokenizeJob():
+            return 1 + sum(map(len, job.ids))
         case EmbedJob():
             return sum(1 + _input_tokens(content) for content in job.inputs)
 

@@ -51,10 +51,7 @@ def prompt_size(prompt: Chat | Prompt) -> int:
     """Characters of its texts, or how many token ids it is."""
     if isinstance(prompt, Prompt):
         return len(prompt.content) + len(prompt.suffix or "")
-    texts = [part.text for turn in prompt.messages for part in turn.content if isinstance(part, TextPart)]
-    written = [call.arguments for turn in prompt.messages for call in turn.tool_calls]
-    reasons = [turn.reasoning or "" for turn in prompt.messages]
-    return sum(map(len, [*texts, *written, *reasons, *(tool.parameters for tool in prompt.tools)]))
+    return prompt.characters
 
 
 def prompt_text(tokenizer: TokenizerWrapper, prompt: Prompt) -> str:

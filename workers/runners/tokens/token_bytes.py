@@ -19,6 +19,8 @@ class TokenBytes:
         self._tokenizer = tokenizer
         self._added = {token.content for token in tokenizer.get_added_tokens_decoder().values()}
         self._bytes = _byte_of_character() if _is_byte_level(tokenizer) else None
+        self._inner: str = getattr(tokenizer.model, "continuing_subword_prefix", None) or ""
+        """Begins the name of a token within a word: `##` of WordPiece."""
 
     def is_added(self, token: int) -> bool:
         """Whether it was added to the vocabulary, as end markers are."""
@@ -37,6 +39,8 @@ class TokenBytes:
             return bytes(self._bytes[character] for character in name if character in self._bytes)
         if len(name) == 6 and name.startswith("<0x") and name.endswith(">"):
             return bytes([int(name[3:5], 16)])
+        if self._inner and len(name) > len(self._inner):
+            name = name.removeprefix(self._inner)
         return name.replace("▁", " ").encode()
 
 

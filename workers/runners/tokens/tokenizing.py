@@ -1,5 +1,6 @@
 """What TokenizeJob and DetokenizeJob ask of a model: its tokenizer answers, and nothing runs on the device."""
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import Any, Protocol, runtime_checkable
 
@@ -18,10 +19,17 @@ from jobs.tokenize import (
 )
 from workers.runners.tokens.token_bytes import TokenBytes
 
-MAX_CHARACTERS = 4_194_304
-"""Of a job's texts. Each token takes some hundred bytes for a while, and texts share the library's threads with all
-others that are tokenised.
-"""
+MAX_CHARACTERS = 262_144
+"""Of a job's texts, or of its chat. Python's lock is held while their ids become objects: some 50 ms."""
+
+MAX_DETAILED_CHARACTERS = 32_768
+"""The same where each token is told, which takes longer, here and where the reply is written."""
+
+MAX_IDS = 262_144
+"""Of all lists of a job that are turned into texts."""
+
+MAX_MADE_CHARACTERS = 4_194_304
+"""Of their texts: a token may stand for hundreds of characters."""
 
 SLICE_CHARACTERS = 65_536
 """Of short texts that are tokenised in one call, on all cores."""
@@ -63,15 +71,24 @@ def answered(runner: Any, job: TokenizeJob | DetokenizeJob) -> TokenizeResult | 
     if not isinstance(runner, ReadsChats):
         raise InvalidInput("This model reads no chats: send a text.", param="messages")
     ids = runner.chat_ids(job.chat)
-    tokens = tuple(_Describe(tokenizer).bare(token) for token in ids) if job.detailed else ()
+    tokens = tuple(map(_Describe(tokenizer).bare, ids)) if job.detailed else ()
     return TokenizeResult((TokenizedText(_packed(ids), tokens),))
 
 
 def _check_size(job: TokenizeJob) -> None:
-    size = sum(map(len, job.texts))
-    if size > MAX_CHARACTERS:
+    """Raises InvalidInput for more than is to be tokenised in one go."""
+    limit = MAX_DETAILED_CHARACTERS if job.detailed else MAX_CHARACTERS
+    told = " where each token is told" if job.detailed else ""
+    if job.chat is not None and job.chat.characters > limit:
         raise InvalidInput(
-            f"The texts have {size:,} characters, and {MAX_CHARACTERS:,} may be tokenised in one request. "
+            f"The messages have {job.chat.characters:,} characters with their tools, and {limit:,} may be tokenised in "
+            f"one request{told}. Shorten them.",
+            param="messages",
+        )
+    size = sum(map(len, job.texts))
+    if size > limit:
+        raise InvalidInput(
+            f"The texts have {size:,} characters, and {limit:,} may be tokenised in one request{told}. "
             "Send them in several.",
             param="input",
         )
@@ -114,14 +131,38 @@ class _Describe:
 
 
 def _detokenized(tokenizer: Tokenizer, job: DetokenizeJob) -> DetokenizeResult:
-    known = tokenizer.get_vocab_size(with_added_tokens=True)
-    for ids in job.ids:
-        unknown = next((token for token in set(ids) if tokenizer.id_to_token(token) is None), None)
-        if unknown is not None:
-            raise InvalidInput(
-                f"The token id {unknown} is not in the model's vocabulary of {known} tokens.", param="tokens"
-            )
+    count = sum(map(len, job.ids))
+    if count > MAX_IDS:
+        raise InvalidInput(
+            f"{count:,} token ids, and {MAX_IDS:,} may be turned into text in one request. Send them in several.",
+            param="tokens",
+        )
+    size = sum(_name_length(tokenizer, token) * n for token, n in _counted(job.ids).items())
+    if size > MAX_MADE_CHARACTERS:
+        raise InvalidInput(
+            f"The tokens stand for {size:,} characters, and {MAX_MADE_CHARACTERS:,} may be made in one request. "
+            "Send them in several.",
+            param="tokens",
+        )
     texts = tokenizer.decode_batch(
         [list(ids) for ids in job.ids], skip_special_tokens=job.skip_special_tokens
     )
     return DetokenizeResult(tuple(texts))
+
+
+def _counted(lists: Sequence[Sequence[int]]) -> Counter[int]:
+    found = Counter[int]()
+    for ids in lists:
+        found.update(ids)
+    return found
+
+
+def _name_length(tokenizer: Tokenizer, token: int) -> int:
+    """Of the token as the vocabulary has it: its text is no longer, but for a space. Raises InvalidInput."""
+    name = tokenizer.id_to_token(token)
+    if name is None:
+        known = tokenizer.get_vocab_size(with_added_tokens=True)
+        raise InvalidInput(
+            f"The token id {token} is not in the model's vocabulary of {known} tokens.", param="tokens"
+        )
+    return len(name)

@@ -10,9 +10,12 @@ from rq.job import JobStatus
 from jobs.content import BlobPart, MixedInput, TextPart
 from jobs.embed import EmbedJob
 from jobs.errors import InternalError, UnknownModel, UnreadableJob
+from jobs.generate import Chat, GenerateJob, Message, Prompt, Sampling, Tool
 from jobs.job import Lane, SubmitOptions
+from jobs.rerank import RerankJob
 from jobs.store import keys, record
 from jobs.store.serializer import MsgpackSerializer
+from jobs.tokenize import DetokenizeJob, TokenizeJob
 
 JOB = EmbedJob(model="some/model:v1", inputs=("a text", (1, 2, 3)), dimensions=64)
 
@@ -25,6 +28,24 @@ def as_hash(options: SubmitOptions) -> dict[bytes, bytes]:
 
 def test_a_record_tells_its_version():
     assert as_hash(SubmitOptions())[b"mlxq_version"] == str(record.VERSION).encode()
+
+
+def test_a_job_with_other_fields_is_a_record_of_another_version():
+    """Where this fails: an earlier version would not see the new field. Raise VERSION, and put the new number here."""
+    kinds = (
+        EmbedJob,
+        GenerateJob,
+        RerankJob,
+        TokenizeJob,
+        DetokenizeJob,
+        Chat,
+        Prompt,
+        Message,
+        Tool,
+        Sampling,
+    )
+    fields = "; ".join(f"{kind.__name__} {' '.join(kind.__struct_fields__)}" for kind in kinds)
+    assert {record.VERSION: zlib.crc32(fields.encode())} == {4: 3131280546}
 
 
 def test_rq_reads_our_job_record():
@@ -112,3 +133,15 @@ def test_a_page_beside_the_queue_costs_what_its_pixels_do():
         return record.cost(EmbedJob(model="m", inputs=(MixedInput((page, TextPart("x" * 40))),)))
 
     assert [cost_of(pixels) for pixels in (1, 28 * 28, 768 * 28 * 28)] == [12, 12, 779]
+
+
+@pytest.mark.parametrize(
+    ("job", "cost"),
+    [
+        (TokenizeJob("m", "embed", ("a" * 40, "b" * 400)), 111),
+        (TokenizeJob("m", "generate", chat=Chat((Message("user", (TextPart("a" * 40),)),))), 12),
+        (DetokenizeJob("m", "embed", ((1, 2), (3,))), 4),
+    ],
+)
+def test_tokenising_costs_by_its_size(job: TokenizeJob | DetokenizeJob, cost: int):
+    assert record.cost(job) == cost

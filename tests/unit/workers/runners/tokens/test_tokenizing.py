@@ -8,10 +8,12 @@ import numpy as np
 import pytest
 from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers, processors
 
+from jobs.content import TextPart
 from jobs.errors import InvalidInput
-from jobs.generate import Chat, Message
+from jobs.generate import Chat, Message, Tool, ToolCall
 from jobs.tokenize import DetokenizeJob, DetokenizeResult, TokenizedText, TokenizeJob, TokenizeResult
 from workers.runners.tokens import tokenizing
+from workers.runners.tokens.token_bytes import TokenBytes
 from workers.runners.tokens.tokenizing import answered
 
 BOS, MASK = 256, 257
@@ -120,3 +122,68 @@ def test_a_model_that_cannot_is_named(runner: Any, job: TokenizeJob, param: str)
     with pytest.raises(InvalidInput) as refusal:
         answered(runner, job)
     assert refusal.value.param == param
+
+
+def refused(**fields: Any) -> InvalidInput:
+    with pytest.raises(InvalidInput) as refusal:
+        ask(**fields)
+    return refusal.value
+
+
+@pytest.mark.parametrize(
+    "chat",
+    [
+        Chat((Message("user", (TextPart("abcde"),)),)),
+        Chat((Message("assistant", reasoning="abcde"),)),
+        Chat((Message("assistant", tool_calls=(ToolCall("1", "", "abcde"),)),)),
+        Chat((Message("user"),), tools=(Tool("", "abcde", ""),)),
+        Chat((Message("user"),), template_options='{"a":1}'),
+    ],
+)
+def test_a_chat_has_the_limit_of_texts(monkeypatch: pytest.MonkeyPatch, chat: Chat):
+    monkeypatch.setattr(tokenizing, "MAX_CHARACTERS", 4)
+    error = refused(chat=chat)
+    assert (error.param, "4 may be tokenised" in error.message) == ("messages", True)
+
+
+def test_less_may_be_tokenised_where_each_token_is_told(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(tokenizing, "MAX_DETAILED_CHARACTERS", 4)
+    ask(texts=("abcde",))
+    assert (
+        "4 may be tokenised in one request where each token is told"
+        in refused(texts=("abcde",), detailed=True).message
+    )
+    assert refused(chat=Chat((Message("user", (TextPart("abcde"),)),)), detailed=True).param == "messages"
+
+
+def test_the_vocabulary_is_read_once_for_all_tokens_of_a_chat(monkeypatch: pytest.MonkeyPatch):
+    made: list[Tokenizer] = []
+
+    def note(tokenizer: Tokenizer) -> TokenBytes:
+        made.append(tokenizer)
+        return TokenBytes(tokenizer)
+
+    monkeypatch.setattr(tokenizing, "TokenBytes", note)
+    ask(chat=Chat((Message("user"),), special_tokens=True), detailed=True)
+    assert len(made) == 1
+
+
+def test_too_many_tokens_are_not_made_a_text(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(tokenizing, "MAX_IDS", 3)
+    assert text_of(1, 1, 1)
+    with pytest.raises(InvalidInput, match="4 token ids, and 3 may be turned into text"):
+        answered(Model(), DetokenizeJob("m", "embed", ((1, 1), (1, 1))))
+
+
+def test_tokens_that_stand_for_too_much_are_not_made_a_text(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(tokenizing, "MAX_MADE_CHARACTERS", 6)
+    assert text_of(MASK) == "<mask>"
+    with pytest.raises(InvalidInput, match="stand for 12 characters, and 6 may be made"):
+        text_of(MASK, MASK)
+
+
+def test_a_piece_within_a_word_stands_for_its_letters():
+    words = Tokenizer(models.WordPiece({"[UNK]": 0, "gi": 1, "##ffa": 2, "##": 3, "#": 4}, unk_token="[UNK]"))
+    words.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+    words.decoder = decoders.WordPiece()
+    assert [TokenBytes(words).of_id(token) for token in (1, 2, 3, 4)] == [b"gi", b"ffa", b"##", b"#"]
