@@ -108,7 +108,9 @@ _ORDER = ("works", "refused", "no effect")
 def _words(treatment: Refused | NoEffect | None) -> tuple[str, str]:
     if treatment is None:
         return "works", ""
-    why = treatment.why[0].upper() + treatment.why[1:].removesuffix(".")
+    why = treatment.why.removesuffix(".")
+    if why.split()[0].islower():  # else it begins with a name, as vLLM's
+        why = why[0].upper() + why[1:]
     return ("refused" if isinstance(treatment, Refused) else "no effect"), why
 
 

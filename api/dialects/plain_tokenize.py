@@ -29,6 +29,7 @@ from api.dialects.vllm.tokenize import (
 )
 from api.errors import OPENAI_ERRORS
 from api.openapi.operation import at_once
+from api.replies.tokens import written_beside
 from api.requests.body import decode_body
 from api.route import add_route, answer_errors_as
 from api.work.terms import now_terms_of
@@ -89,7 +90,7 @@ class PlainTokenize(Dialect):
             request,
             [job],
             now_terms_of(request, self.context.settings),
-            lambda done: encode_tokens(done[0].result, info, with_texts=job.detailed),
+            written_beside(encode_tokens, info, with_texts=job.detailed),
         )
 
     async def detokenize(self, request: Request) -> Response:
@@ -97,15 +98,13 @@ class PlainTokenize(Dialect):
         asked = decode_body(_detokenize_decoder, await self.read_raw(request))
         job = await detokenize_job(asked, self.context.queue)
         terms = now_terms_of(request, self.context.settings)
-        return await self.respond(request, [job], terms, lambda done: encode_text(done[0].result))
+        return await self.respond(request, [job], terms, written_beside(encode_text))
 
     async def _tei(self, request: Request, raw: bytes) -> Response:
         asked = decode_body(_tei_decoder, raw)
         job = await tei_tokenize_job(asked, self.context.queue, self.context.settings.max_inputs)
         terms = now_terms_of(request, self.context.settings)
-        return await self.respond(
-            request, [job], terms, lambda done: encode_tei_tokens(done[0].result, asked)
-        )
+        return await self.respond(request, [job], terms, written_beside(encode_tei_tokens, asked))
 
     async def _llama(self, request: Request, raw: bytes) -> Response:
         asked = decode_body(_llama_decoder, raw)
@@ -114,5 +113,5 @@ class PlainTokenize(Dialect):
             request,
             [job],
             now_terms_of(request, self.context.settings),
-            lambda done: encode_llama_tokens(done[0].result, with_pieces=asked.with_pieces),
+            written_beside(encode_llama_tokens, with_pieces=asked.with_pieces),
         )

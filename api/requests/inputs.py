@@ -30,7 +30,7 @@ class PassagePartUrl(msgspec.Struct, frozen=True):
     url: str
 
 
-class PassagePart(msgspec.Struct, frozen=True, kw_only=True):
+class PassagePart(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """type: text or image_url; which of the other fields is there follows from it."""
 
     type: str

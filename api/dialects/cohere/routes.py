@@ -39,6 +39,7 @@ from api.dialects.cohere.tokens import (
 )
 from api.dialects.dialect import Dialect
 from api.openapi.operation import Stream, at_once, work
+from api.replies.tokens import written_beside
 from api.requests.body import check_text, decode_body
 from api.route import add_route
 from api.work.terms import Terms, now_terms_of
@@ -161,14 +162,14 @@ class Cohere(Dialect):
         asked = decode_body(_tokenize_decoder, await self.read_raw(request))
         job = await cohere_tokenize_job(asked, self.context.queue)
         terms = now_terms_of(request, self.context.settings)
-        return await self.respond(request, [job], terms, lambda done: encode_cohere_tokens(done[0].result))
+        return await self.respond(request, [job], terms, written_beside(encode_cohere_tokens))
 
     async def detokenize_v1(self, request: Request) -> Response:
         """Tokens as text, special ones included."""
         asked = decode_body(_detokenize_decoder, await self.read_raw(request))
         job = await cohere_detokenize_job(asked, self.context.queue)
         terms = now_terms_of(request, self.context.settings)
-        return await self.respond(request, [job], terms, lambda done: encode_cohere_text(done[0].result))
+        return await self.respond(request, [job], terms, written_beside(encode_cohere_text))
 
     async def _embed(self, request: Request, version: Literal["1", "2"]) -> Response:
         asked, terms = await self.read(request, _embed_decoder)

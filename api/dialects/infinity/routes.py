@@ -13,7 +13,7 @@ from api.dialects.openai.embedding import EmbeddingReply, EmbeddingRequest, embe
 from api.dialects.openai.routes import ModelFields, model_fields
 from api.openapi.operation import EXAMPLE_IMAGE, reading, work
 from api.replies.vector_formats import Encoding
-from api.requests.parameters import NoEffect
+from api.requests.parameters import NoEffect, Refused
 from api.requests.sole_model import with_model
 from api.route import add_route
 from jobs.models import ModelInfo
@@ -21,12 +21,15 @@ from jobs.stats import LaneStats
 
 
 class ImagesRequest(msgspec.Struct, frozen=True, kw_only=True):
-    """The body of POST /embeddings_image. input: addresses, data URIs or base64 alone."""
+    """The body of POST /embeddings_image. input: addresses, data URIs or base64 alone. modality: of /embeddings."""
 
     model: str = ""
     input: str | tuple[str, ...]
     encoding_format: Encoding | None = None
     dimensions: Annotated[int, msgspec.Meta(ge=1, le=2**31 - 1)] | None = None
+    modality: Annotated[
+        Any, Refused("pictures are read here. Send texts to /embeddings.", unless=(None, "image"))
+    ] = None
     user: Annotated[Any, NoEffect("no answer depends on who asks")] = None
 
 

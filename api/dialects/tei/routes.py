@@ -16,6 +16,7 @@ from api.dialects.tei.similarity import (
 )
 from api.dialects.tei.tokens import TeiDecodeRequest, encode_tei_texts, tei_decode_job
 from api.openapi.operation import at_once, reading, work
+from api.replies.tokens import written_beside
 from api.requests.body import decode_body, decode_query
 from api.route import add_route
 from api.work.terms import Terms, now_terms_of
@@ -71,7 +72,7 @@ class Tei(Dialect):
         asked = decode_body(_decode_decoder, await self.read_raw(request))
         job = await tei_decode_job(asked, self.context.queue, self.context.settings.max_inputs)
         terms = now_terms_of(request, self.context.settings)
-        return await self.respond(request, [job], terms, lambda done: encode_tei_texts(done[0].result))
+        return await self.respond(request, [job], terms, written_beside(encode_tei_texts))
 
     async def compare_sentences(self, request: Request) -> Response:
         """The cosine of each sentence and the source sentence."""

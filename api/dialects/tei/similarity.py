@@ -21,7 +21,7 @@ class TeiSentences(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class TeiSimilarityParameters(msgspec.Struct, frozen=True, kw_only=True):
-    """truncate: overlong sentences are cut at their end; the source never is."""
+    """truncate: overlong sentences are cut at their end, the source among them."""
 
     truncate: bool | None = None
     truncation_direction: Direction | None = None
@@ -52,7 +52,8 @@ async def tei_similarity_jobs(
     model = model_or_sole(asked.model, await queue.models(), "embed")
     check_one_vector(await queue.model(model, "embed"))
     source = [asked.inputs.source_sentence]
-    return vector_jobs(model, source, sentences, truncate=bool(given.truncate), instruction=None)
+    cut, compared = vector_jobs(model, source, sentences, truncate=bool(given.truncate), instruction=None)
+    return msgspec.structs.replace(cut, truncate=compared.truncate), compared
 
 
 async def encode_tei_similarities(results: list[Result]) -> bytes:

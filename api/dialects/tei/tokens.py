@@ -1,5 +1,7 @@
 """/tokenize and /decode of Hugging Face's text-embeddings-inference, in and out."""
 
+from collections.abc import Sequence
+from itertools import accumulate
 from typing import Annotated, Any
 
 import msgspec
@@ -11,7 +13,7 @@ from api.requests.sole_model import served_model
 from api.work.queue import Queue
 from jobs.errors import InvalidInput
 from jobs.job import Result
-from jobs.tokenize import DetokenizeJob, Token, TokenizeJob
+from jobs.tokenize import DetokenizeJob, Token, TokenizedText, TokenizeJob
 
 
 class TeiTokenizeRequest(msgspec.Struct, frozen=True, kw_only=True):
@@ -24,7 +26,7 @@ class TeiTokenizeRequest(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class TeiToken(msgspec.Struct, frozen=True, kw_only=True):
-    """special: the tokenizer has put it there. start, stop: its characters of the text; null for such a one."""
+    """special: the tokenizer has put it there. start, stop: its bytes of the text, as UTF-8; null for such a one."""
 
     id: int
     text: str
@@ -54,18 +56,30 @@ async def tei_tokenize_job(asked: TeiTokenizeRequest, queue: Queue, max_inputs: 
 def encode_tei_tokens(result: Result, asked: TeiTokenizeRequest) -> bytes:
     """A list of TeiTokens for each text, as JSON bytes. Raises InternalError."""
     texts = (asked.inputs,) if isinstance(asked.inputs, str) else asked.inputs
-    found = [
-        [_token(token, each, text) for token, each in zip(ids_of(tokenized), tokenized.tokens, strict=True)]
-        for text, tokenized in zip(texts, tokenized_texts(result), strict=True)
-    ]
+    found = [_tokens(text, tokenized) for text, tokenized in zip(texts, tokenized_texts(result), strict=True)]
     return msgspec.json.encode(found)
 
 
-def _token(token: int, found: Token, text: str) -> TeiToken:
+def _tokens(text: str, tokenized: TokenizedText) -> list[TeiToken]:
+    places = _byte_places(text)
+    return [
+        _token(token, each, text, places)
+        for token, each in zip(ids_of(tokenized), tokenized.tokens, strict=True)
+    ]
+
+
+def _byte_places(text: str) -> Sequence[int]:
+    """At which byte of it, as UTF-8, each character begins, and where the text ends."""
+    if text.isascii():
+        return range(len(text) + 1)
+    return [0, *accumulate(len(character.encode()) for character in text)]
+
+
+def _token(token: int, found: Token, text: str, places: Sequence[int]) -> TeiToken:
     if found.is_added:
         return TeiToken(id=token, text=found.name, special=True, start=None, stop=None)
     part = text[found.begin : found.end]
-    return TeiToken(id=token, text=part, special=False, start=found.begin, stop=found.end)
+    return TeiToken(id=token, text=part, special=False, start=places[found.begin], stop=places[found.end])
 
 
 async def tei_decode_job(asked: TeiDecodeRequest, queue: Queue, max_inputs: int) -> DetokenizeJob:

@@ -135,7 +135,7 @@ def encode_scores(scores: Scores, model: str, *, job_id: str, created: int) -> b
 def _side(asked: ScoreRequest, names: Sequence[str]) -> PassageField:
     given = [PassageField(name, getattr(asked, name)) for name in names if getattr(asked, name) is not None]
     if not given:
-        raise InvalidInput(f"Missing field: {names[0]}.", param=names[0])
+        raise InvalidInput(f"Send {names[0]} (or {', '.join(names[1:])}).", param=names[0])
     if len(given) > 1:
         raise InvalidInput(f"{given[0].name} and {given[1].name} exclude each other.", param=given[1].name)
     return given[0]

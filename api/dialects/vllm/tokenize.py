@@ -71,7 +71,7 @@ async def tokenize_job(
     detailed = bool(asked.return_token_strs)
     if asked.messages is None:
         if asked.prompt is None:
-            raise InvalidInput("Missing field: prompt. A text, or the messages of a chat.", param="prompt")
+            raise InvalidInput("Send prompt, a text, or messages, those of a chat.", param="prompt")
         special = asked.add_special_tokens is not False
         text = (asked.prompt,)
         return TokenizeJob(info.id, info.task, text, add_special_tokens=special, detailed=detailed), info

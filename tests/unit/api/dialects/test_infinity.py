@@ -47,6 +47,7 @@ async def test_jobs_that_wait_are_counted(connect: Connect):
     ("path", "fields"),
     [
         ("/embeddings_image", {}),
+        ("/embeddings_image", {"modality": "image"}),
         ("/embeddings", {"modality": "image"}),
         ("/embeddings", {"infinity_extra_modality": "image", "model": "default/not-specified"}),
     ],
@@ -68,6 +69,7 @@ async def test_images_become_vectors(
         ("/embeddings", {"modality": "video", "input": "a"}, "modality"),
         ("/embeddings_image", {"input": [1, 2]}, "input"),
         ("/embeddings_image", {"input": "no image!"}, "input"),
+        ("/embeddings_image", {"input": OPAQUE_BASE64, "modality": "audio"}, "modality"),
     ],
 )
 async def test_what_is_no_image_is_refused(

@@ -50,7 +50,7 @@ async def test_sentences_are_compared_with_a_source(client: httpx.AsyncClient, q
     assert same == pytest.approx(1)
     assert -1 <= other < same
     assert [job for job, _ in queue.submitted] == [
-        EmbedJob(MODEL.id, ("a fox",)),
+        EmbedJob(MODEL.id, ("a fox",), truncate="end"),
         EmbedJob(MODEL.id, ("a fox", "a car"), truncate="end"),
     ]
 

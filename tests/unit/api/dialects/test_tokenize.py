@@ -1,12 +1,14 @@
 """/tokenize, /detokenize and /decode, in the dialects of vLLM, text-embeddings-inference and llama.cpp."""
 
+import threading
 from typing import Any
 
 import httpx
 import pytest
 
+from api.replies.tokens import ids_of
 from jobs.errors import Overloaded
-from jobs.tokenize import TokenizeJob
+from jobs.tokenize import TokenizedText, TokenizeJob
 from tests.support.memory.tokens import ACCENT, ASSISTANT, CLS, FOX, RED, SEP, USER, A
 from tests.support.memory_generation import CHAT_MODEL
 from tests.support.memory_queue import MODEL, MemoryQueue
@@ -50,11 +52,48 @@ async def test_vllm_tokenizes_a_chat(
 async def test_tei_tokenizes_inputs(client: httpx.AsyncClient):
     [[first, second, last]] = await tokenize(client, inputs="é")
     assert first == {"id": CLS, "text": "[CLS]", "special": True, "start": None, "stop": None}
-    assert second == {"id": ACCENT, "text": "é", "special": False, "start": 0, "stop": 1}
+    assert second == {"id": ACCENT, "text": "é", "special": False, "start": 0, "stop": 2}
     assert last["text"] == "[SEP]"
     both = await tokenize(client, inputs=["a fox", "red"], add_special_tokens=False)
     assert [[each["text"] for each in text] for text in both] == [["a", "fox"], ["red"]]
     assert (both[0][1]["start"], both[0][1]["stop"]) == (2, 5)
+
+
+async def test_places_of_tei_are_in_bytes_as_its_own(client: httpx.AsyncClient):
+    [text] = await tokenize(client, inputs="é 🦊 fox", add_special_tokens=False)
+    assert [(each["text"], each["start"], each["stop"]) for each in text] == [
+        ("é", 0, 2), ("🦊", 3, 7), ("fox", 8, 11)
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        ("/tokenize", {"prompt": "a"}),
+        ("/tokenize", {"inputs": "a"}),
+        ("/tokenize", {"content": "a"}),
+        ("/v1/tokenize", {"model": MODEL.id, "text": "a"}),
+    ],
+)
+async def test_tokens_are_written_beside_the_event_loop(
+    client: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch, path: str, body: dict[str, Any]
+):
+    threads: list[threading.Thread] = []
+
+    def note(text: TokenizedText) -> list[int]:
+        threads.append(threading.current_thread())
+        return ids_of(text)
+
+    for dialect in ("vllm.tokenize", "tei.tokens", "llamacpp.tokenize", "cohere.tokens"):
+        monkeypatch.setattr(f"api.dialects.{dialect}.ids_of", note)
+    assert (await client.post(path, json=body)).status_code == 200
+    assert [thread is threading.main_thread() for thread in threads] == [False]
+
+
+async def test_null_is_not_called_missing(client: httpx.AsyncClient):
+    reply = await client.post("/tokenize", json={"prompt": None})
+    assert (reply.status_code, reply.json()["error"]["param"]) == (400, "prompt")
+    assert reply.json()["error"]["message"] == "Send prompt, a text, or messages, those of a chat."
 
 
 async def test_llama_cpp_tokenizes_content(client: httpx.AsyncClient):

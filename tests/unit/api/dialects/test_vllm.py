@@ -130,3 +130,9 @@ async def test_one_query_may_be_waited_for_later_but_not_several(
     several = await score(rerank_client, later, text_1=["a", "b"], text_2=["a", "b"])
     assert (several.status_code, several.json()["error"]["param"]) == (400, "Prefer")
     assert len(reranker.submitted) == 1
+
+
+async def test_a_side_that_is_null_is_not_called_missing(rerank_client: httpx.AsyncClient):
+    reply = await rerank_client.post("/v1/score", json={"text_1": None, "text_2": "a"})
+    assert (reply.status_code, reply.json()["error"]["param"]) == (400, "text_1")
+    assert reply.json()["error"]["message"] == "Send text_1 (or queries, data_1)."
