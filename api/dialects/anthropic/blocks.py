@@ -5,6 +5,8 @@ from typing import Any, Literal
 
 import msgspec
 
+from jobs.errors import InvalidInput
+
 
 class CacheControl(msgspec.Struct, frozen=True, kw_only=True):
     """Every prompt is kept in the prefix cache as long as there is room. ttl: not used."""
@@ -113,6 +115,22 @@ Block = Shown | ToolUseBlock | ToolResultBlock | ThinkingBlock | RedactedThinkin
 def blocks_of(content: str | tuple[Block, ...] | None) -> tuple[Block, ...]:
     """A content as blocks; a text is one."""
     return (TextBlock(text=content),) if isinstance(content, str) else content or ()
+
+
+def only_field(source: ImageOrigin | DocumentOrigin, field: str, path: str) -> Any:
+    """What the source has in the field of its type; never None.
+
+    Raises InvalidInput where it has none, or something in a field of another type, which nobody would read.
+    """
+    for name in ("data", "content", "url"):
+        if name != field and getattr(source, name, None) is not None:
+            raise InvalidInput(
+                f"{path}.source.{name} is not of the type {source.type}. Leave it out.", param="messages"
+            )
+    found = getattr(source, field)
+    if found is None:
+        raise InvalidInput(f"{path}.source.{field} is missing.", param="messages")
+    return found
 
 
 def asks_for_cache(blocks: Sequence[Block]) -> bool:

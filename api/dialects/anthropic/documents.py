@@ -9,6 +9,7 @@ from api.dialects.anthropic.blocks import (
     SearchResultBlock,
     TextBlock,
     blocks_of,
+    only_field,
 )
 from jobs.errors import InvalidInput
 
@@ -16,7 +17,8 @@ from jobs.errors import InvalidInput
 def document_blocks(block: DocumentBlock, path: str) -> tuple[Block, ...]:
     """The document's own blocks, between texts that say where it begins and ends and what is known of it.
 
-    Raises InvalidInput for PDFs and files, which are not read, and where citations are asked for.
+    Raises InvalidInput for PDFs and files, which are not read, for fields of another type than the source's, and where
+    citations are asked for.
     """
     _refuse_citations(block.citations, path)
     known = {"title": block.title, "context": block.context}
@@ -37,11 +39,7 @@ def _content(block: DocumentBlock, path: str) -> Sequence[Block]:
             "pages as images, with the type content.",
             param="messages",
         )
-    field = "data" if source.type == "text" else "content"
-    given = source.data if source.type == "text" else source.content
-    if given is None:
-        raise InvalidInput(f"{path}.source.{field} is missing.", param="messages")
-    return blocks_of(given)
+    return blocks_of(only_field(source, "data" if source.type == "text" else "content", path))
 
 
 def _framed(name: str, known: dict[str, str | None], content: Sequence[Block]) -> tuple[Block, ...]:

@@ -16,6 +16,7 @@ from api.dialects.anthropic.blocks import (
     ToolResultBlock,
     ToolUseBlock,
     blocks_of,
+    only_field,
 )
 from api.dialects.anthropic.documents import document_blocks, search_result_blocks
 from api.requests.images import ImageReference, ImageSource, load_images
@@ -121,6 +122,7 @@ def _plain(blocks: Sequence[Block], role: str | None, path: str) -> Iterator[Blo
 
 
 def _references(blocks: Sequence[Block], path: str) -> Iterator[ImageReference]:
+    """In the order in which `_plain` yields the images. blocks: such as `_plain` takes."""
     for index, block in enumerate(blocks):
         here = f"{path}[{index}]"
         if isinstance(block, ToolResultBlock):
@@ -143,9 +145,7 @@ def _reference(block: ImageBlock, path: str) -> ImageReference:
             param="messages",
         )
     field = "data" if source.type == "base64" else "url"
-    text = source.data if source.type == "base64" else source.url
-    if text is None:
-        raise InvalidInput(f"{path}.source.{field} is missing.", param="messages")
+    text: str = only_field(source, field, path)
     is_address = text[:8].lower().startswith(("http://", "https://"))
     if is_address != (source.type == "url"):
         raise InvalidInput(

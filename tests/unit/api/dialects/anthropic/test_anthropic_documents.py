@@ -77,6 +77,14 @@ async def test_images_of_documents_stay_in_their_places(
     assert isinstance(message.content[-1], ImagePart)
 
 
+async def test_what_other_types_have_may_be_null(chat_client: httpx.AsyncClient, generator: MemoryQueue):
+    nulls = {"content": None, "url": None}
+    image = {"type": "image", "source": {**IMAGE["source"], "url": None}}
+    assert (await ask(chat_client, **user(document({**PLAIN, **nulls}), image))).status_code == 200
+    [message] = last_chat(generator).messages
+    assert shown(*message.content).endswith(f"ten seconds.{END}[image]")
+
+
 @pytest.mark.parametrize(
     ("block", "told"),
     [
@@ -90,6 +98,20 @@ async def test_images_of_documents_stay_in_their_places(
         ({**FOUND, "citations": {"enabled": True}}, "citations"),
         ({"type": "search_result", "source": "a", "content": []}, "messages[0].content[1].title"),
         (document({"type": "content", "content": [{"type": "image", "source": {"type": "base64"}}]}), "data"),
+        (document({**PLAIN, "content": [IMAGE]}), "content[1].source.content is not of the type text"),
+        (document({**PLAIN, "url": "https://a/b"}), "content[1].source.url is not of the type text"),
+        (
+            document({"type": "content", "content": "a", "data": "b"}),
+            "content[1].source.data is not of the type content",
+        ),
+        (
+            {"type": "image", "source": {**IMAGE["source"], "url": "https://a/b.png"}},
+            "content[1].source.url is not of the type base64",
+        ),
+        (
+            {"type": "image", "source": {"type": "url", "url": "https://a/b.png", "data": OPAQUE_BASE64}},
+            "content[1].source.data is not of the type url",
+        ),
         ({"type": "image", "source": {"type": "file", "file_id": "f"}}, "no files are kept"),
         ({**IMAGE, "transformations": {"oversized_image": "error"}}, "transformations"),
     ],
