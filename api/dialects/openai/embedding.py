@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Iterator, Sequence
-from typing import Annotated, Any, Literal, NamedTuple, cast
+from typing import Annotated, Any, Literal, NamedTuple, Self, cast
 
 import msgspec
 from msgspec import UNSET, UnsetType
@@ -41,10 +41,10 @@ class EmbeddingForm(NamedTuple):
 class EmbeddingRequest(EmbeddingFields, frozen=True, kw_only=True):
     """The body of POST /v1/embeddings. Fields it does not name are ignored, as OpenAI's clients may send any.
 
-    truncate: true means "end", false "none"; so does truncation, which is Voyage's. truncate_prompt_tokens: vLLM's; -1
-    means "end". output_dimension: Voyage's name for dimensions. image_url: an image that goes with each text.
-    patch_grids: say where an image's vectors are. modality (also infinity_extra_modality): infinity's; image says that
-    each input is one.
+    truncate: true means "end", false "none"; so does truncation, which is Voyage's. Where none of them is said, nothing
+    is cut. truncate_prompt_tokens: vLLM's; -1 means "end". output_dimension: Voyage's name for dimensions. image_url:
+    an image that goes with each text. patch_grids: say where an image's vectors are. modality (also
+    infinity_extra_modality): infinity's; image says that each input is one.
     """
 
     model: str = ""
@@ -56,7 +56,7 @@ class EmbeddingRequest(EmbeddingFields, frozen=True, kw_only=True):
     prompt_name: str | None = None
     instruction: str | None = None
     input_type: InputType | None = None
-    truncate: bool | Truncate = "none"
+    truncate: bool | Truncate | None = None
     truncate_prompt_tokens: int | None = None
     truncation: bool | None = None
     output_dimension: Annotated[int, msgspec.Meta(ge=1, le=2**31 - 1)] | None = None
@@ -69,6 +69,12 @@ class EmbeddingRequest(EmbeddingFields, frozen=True, kw_only=True):
     def form(self) -> EmbeddingForm:
         """How the reply's vectors are written."""
         return EmbeddingForm(self.encoding_format, self.output_dtype, self.patch_grids)
+
+    def as_voyages(self) -> Self:
+        """With Voyage's default: what is too long is cut unless the request says something on it."""
+        if (self.truncate, self.truncation, self.truncate_prompt_tokens) != (None, None, None):
+            return self
+        return msgspec.structs.replace(self, truncation=True)
 
 
 async def embed_job(
@@ -113,9 +119,9 @@ def _images(given: Sequence[GivenInput], modality: str) -> tuple[TextOrImage, ..
 
 def _truncate(request: EmbeddingRequest) -> Truncate:
     """Whatever of the names for it says so. Raises InvalidInput where they contradict each other."""
-    truncate = request.truncate
-    if isinstance(truncate, bool):
-        truncate = "end" if truncate else "none"
+    truncate = request.truncate or "none"
+    if truncate is True:
+        truncate = "end"
     if request.truncation is False and truncate != "none":
         raise InvalidInput("truncate and truncation contradict each other.", param="truncation")
     if truncates(request.truncate_prompt_tokens, bool(request.truncation)) and truncate == "none":

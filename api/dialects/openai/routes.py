@@ -62,9 +62,12 @@ class OpenAI(Dialect):
 
     async def create_embeddings(self, request: Request) -> Response:
         """One vector per input, now, or a job's id with `Prefer: respond-async`."""
-        if is_voyage_client(request.headers):
+        is_voyages = is_voyage_client(request.headers)
+        if is_voyages:
             answer_errors_as(request, VOYAGE_ERRORS)
         asked, terms = await self.read(request, _decoder)
+        if is_voyages:
+            asked = asked.as_voyages()
         queue, settings, images, *_ = self.context
         asked = await with_model(asked, queue, "embed")
         job = await embed_job(asked, settings.max_inputs, queue, images)

@@ -16,6 +16,7 @@ from tests.support.rerank_requests import DOCUMENTS, QUERY, RANKING, TOKENS, las
 from tests.unit.api.conftest import Connect
 
 CLIENT = {"X-Voyage-Client-User-Agent": "{}", "User-Agent": "Voyage/v1 PythonBindings/0.5.0"}
+TYPESCRIPT = {"X-Fern-Language": "JavaScript", "X-Fern-SDK-Name": "voyageai", "User-Agent": "voyageai/0.0.8"}
 EMBED: dict[str, Any] = {
     "input": ["one", "two three"],
     "model": MODEL.id,
@@ -54,7 +55,9 @@ def last_embedding(queue: MemoryQueue) -> EmbedJob:
     [
         ({}, "end", None),
         ({"truncation": False}, "none", None),
-        ({"truncation": None}, "none", None),
+        ({"truncation": None}, "end", None),
+        ({"truncation": None, "truncate": "none"}, "none", None),
+        ({"truncation": None, "truncate": "start"}, "start", None),
         ({"truncation": True, "truncate": "start"}, "start", None),
         ({"output_dimension": 384}, "end", 384),
         ({"output_dimension": 384, "dimensions": 384}, "end", 384),
@@ -138,3 +141,25 @@ async def test_other_errors_are_in_its_form_too(connect: Connect, error: Any, st
         assert (reply.status_code, reply.json()) == (status, {"detail": error.message})
     unknown = await client.post("/v1/multimodalembeddings", json={}, headers=CLIENT)
     assert (unknown.status_code, list(unknown.json())) == (404, ["detail"])
+
+
+@pytest.mark.parametrize(
+    "headers", [CLIENT, TYPESCRIPT, *({name: TYPESCRIPT[name]} for name in ("X-Fern-SDK-Name", "User-Agent"))]
+)
+async def test_each_of_its_clients_is_known(
+    connect: Connect, queue: MemoryQueue, reranker: MemoryQueue, headers: dict[str, str]
+):
+    body = {"model": MODEL.id, "input": "one"}
+    assert (await connect(queue).post("/v1/embeddings", json=body, headers=headers)).status_code == 200
+    assert last_embedding(queue).truncate == "end"
+    refused = await connect(queue).post("/v1/embeddings", json={}, headers=headers)
+    assert (refused.status_code, list(refused.json())) == (400, ["detail"])
+    asked = {"model": RERANK_MODEL.id, "query": QUERY, "documents": DOCUMENTS, "top_k": 1}
+    ranking = (await connect(reranker).post("/v1/rerank", json=asked, headers=headers)).json()
+    assert [each["index"] for each in ranking["data"]] == [RANKING[0][0]]
+    assert last_reranking(reranker).truncate
+
+
+async def test_of_other_callers_nothing_is_cut_unasked(client: httpx.AsyncClient, queue: MemoryQueue):
+    reply = await client.post("/v1/embeddings", json={"model": MODEL.id, "input": "one"})
+    assert (reply.status_code, last_embedding(queue).truncate) == (200, "none")
