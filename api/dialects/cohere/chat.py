@@ -91,10 +91,11 @@ class CohereChatRequest(msgspec.Struct, frozen=True, kw_only=True):
     safety_mode: Annotated[
         Any,
         Refused(
-            "nothing on safety is put into the prompt. Send OFF, and say in a message of the system what you want.",
-            unless=(*NOTHING, "OFF", "NONE"),
+            "nothing on safety is put into the prompt. Leave it out, and say in a message of the system what you want.",
+            unless=(*NOTHING, "CONTEXTUAL", "OFF", "NONE"),
         ),
     ] = None
+    """CONTEXTUAL is Cohere's default, and as if nothing was said."""
 
 
 async def cohere_chat_job(asked: CohereChatRequest, source: ImageSource | None) -> GenerateJob:

@@ -22,7 +22,7 @@ from api.errors import fault_of
 from api.replies.usage import Tally
 from api.work.stream import StreamEvent
 from jobs.errors import JobError
-from jobs.generate import Piece, ToolCall
+from jobs.generate import Piece, TokenLogprobs, ToolCall
 
 _DONE = b"data: [DONE]\n\n"
 
@@ -147,7 +147,8 @@ class CohereEvents:
     """Writes the events of one job; see api.dialects.stream_response.StreamDialect.
 
     Calls and contents are counted apart. What the model writes before a call is content here, and no tool_plan: that a
-    call follows is not known then.
+    call follows is not known then. Tokens without a text of their own, as parts of a letter are, are told with the next
+    text or thought; those of a call are told nowhere, for no event of a call has a place for them.
     """
 
     media_type = "text/event-stream"
@@ -160,24 +161,26 @@ class CohereEvents:
         self._contents = 0
         self._calls = 0
         self._open: type[TextContent | ThinkingContent] | None = None
+        self._has_text = False
+        self._untold: list[TokenLogprobs] = []
         self._finish: CohereFinish = "COMPLETE"
         self._tally = Tally()
 
     def encode(self, event: StreamEvent) -> bytes:
         """The first event of a stream begins with message-start."""
         self._tally.add_event(event)
-        found: list[CohereEvent] = [] if self._begun else [ChatMessageStart(self._job_id)]
-        self._begun = True
+        found = self._begin()
         for piece in event.pieces.pieces:
             found += self._write(piece)
         return _written(found)
 
     def end(self) -> bytes:
         """Closes what is open, and the message."""
-        return (
-            _written([*self._close(), self._last(Ending(finish_reason=self._finish, usage=self._usage))])
-            + _DONE
-        )
+        events = self._begin()
+        if not self._calls:
+            events += self._rest()
+        last = self._last(Ending(finish_reason=self._finish, usage=self._usage))
+        return _written([*events, *self._close(), last]) + _DONE
 
     def failure(self, error: JobError) -> bytes:
         """The message ends with the error."""
@@ -188,6 +191,11 @@ class CohereEvents:
     def _usage(self) -> CohereUsage:
         return usage_of(self._tally)
 
+    def _begin(self) -> list[CohereEvent]:
+        """The message's start, unless it was written."""
+        begun, self._begun = self._begun, True
+        return [] if begun else [ChatMessageStart(self._job_id)]
+
     def _last(self, ending: Ending) -> ChatMessageEnd:
         return ChatMessageEnd(self._job_id, ending)
 
@@ -195,29 +203,50 @@ class CohereEvents:
         events: list[CohereEvent] = []
         if piece.reasoning:
             events += self._grown(ThinkingContent(""), Growth(thinking=piece.reasoning))
-        if piece.text or (self._logprobs and piece.logprobs and not piece.reasoning):
+        if piece.text:
             events += self._grown(TextContent(""), Growth(text=piece.text))
-        if self._logprobs and piece.logprobs and events:
-            told = logprobs_of(piece.reasoning + piece.text, piece.logprobs)
-            events[-1] = msgspec.structs.replace(events[-1], logprobs=told)
+        if self._logprobs:
+            self._untold += [each for each in piece.logprobs if not each.hidden]
+        if events:
+            self._tell(events, piece.reasoning + piece.text)
         for call in piece.tool_calls:
             events += self._called(call)
         if piece.finish_reason:
             self._finish = finish_of(piece.finish_reason, piece.stop)
         return events
 
+    def _tell(self, events: list[CohereEvent], text: str) -> None:
+        """The last event, which is of a text's or a thought's growth, gets the tokens that are not told yet."""
+        if self._untold:
+            events[-1] = msgspec.structs.replace(events[-1], logprobs=logprobs_of(text, self._untold))
+            self._untold = []
+
+    def _rest(self) -> list[CohereEvent]:
+        """What an answer without a call ends with: a text, if it has none, and the tokens that are not told yet."""
+        events: list[CohereEvent] = []
+        if not self._has_text:
+            events += self._opened(TextContent(""))
+        if self._untold:
+            events += self._grown(TextContent(""), Growth(text=""))
+            self._tell(events, "")
+        return events
+
     def _grown(self, empty: TextContent | ThinkingContent, growth: Growth) -> list[CohereEvent]:
         """The open content grows, if it is of that kind; otherwise it is closed, and another one opens."""
-        events: list[CohereEvent] = []
-        if self._open is not type(empty):
-            events = self._close()
-            self._open = type(empty)
-            events.append(ChatContentStart(self._contents, ContentBegun(BegunContent(empty))))
+        events = [] if self._open is type(empty) else self._opened(empty)
         return [*events, ChatContentDelta(self._contents, ContentGrown(GrownContent(growth)))]
+
+    def _opened(self, empty: TextContent | ThinkingContent) -> list[CohereEvent]:
+        """What is open is closed, and another content opens."""
+        events = self._close()
+        self._open = type(empty)
+        self._has_text |= isinstance(empty, TextContent)
+        return [*events, ChatContentStart(self._contents, ContentBegun(BegunContent(empty)))]
 
     def _called(self, call: ToolCall) -> list[CohereEvent]:
         """A whole call: it is sent when it is complete, or the answer is over."""
         index, self._calls = self._calls, self._calls + 1
+        self._untold = []
         begun = CohereCallReply(id=call.id, function=FunctionCallReply(call.name, ""))
         grown = GrownCall(GrownFunction(MoreArguments(call.arguments)))
         return [

@@ -174,6 +174,57 @@ async def test_a_stream_opens_grows_and_closes(co: cohere.AsyncClientV2):
     }
 
 
+async def types_of(*pieces: Piece) -> list[str]:
+    queue = Scripted(Choice("", "stop", 0), *pieces)
+    return [event.type async for event in client_of(queue).chat_stream(**CHAT, logprobs=True)]
+
+
+CALLED = ["tool-call-start", "tool-call-delta", "tool-call-end"]
+TEXT_OF_ONE = ["content-start", "content-delta", "content-end"]
+
+
+async def test_the_tokens_of_a_call_are_no_text():
+    """The first has no text either: its letter is not complete."""
+    begun = Piece(tokens=(1,), logprobs=(scored("<tool_call>", 5),))
+    call = Piece(tool_calls=(CALL,), tokens=(1,), logprobs=(scored("}", 6),), finish_reason="tool_calls")
+    assert await types_of(begun, call) == ["message-start", *CALLED, "message-end"]
+    text = Piece(text="I ask.", tokens=(1,), logprobs=(scored("I ask.", 4),))
+    assert await types_of(text, begun, call) == ["message-start", *TEXT_OF_ONE, *CALLED, "message-end"]
+
+
+async def test_tokens_without_a_text_of_their_own_are_told_with_the_next_text():
+    queue = Scripted(
+        Choice("", "stop", 0),
+        Piece(tokens=(1,), logprobs=(scored("", 5),)),
+        Piece(text="é", tokens=(1,), logprobs=(scored("é", 6),)),
+        Piece(tokens=(1,), logprobs=(scored("", 7),), finish_reason="length"),
+    )
+    events = [event async for event in client_of(queue).chat_stream(**CHAT, logprobs=True)]
+    told: list[Any] = [
+        event.model_dump().get("logprobs") for event in events if event.type == "content-delta"
+    ]
+    assert [(each["text"], each["token_ids"]) for each in told] == [("é", [5, 6]), ("", [7])]
+    assert [event.type for event in events][-3:] == ["content-delta", "content-end", "message-end"]
+
+
+@pytest.mark.parametrize(
+    ("pieces", "expected"),
+    [
+        ([Piece(tokens=(1,), finish_reason="stop")], ["content-start", "content-end"]),
+        ([], ["content-start", "content-end"]),
+        (
+            [Piece(reasoning="Hm.", tokens=(1,)), Piece(tokens=(1,), finish_reason="stop")],
+            [*TEXT_OF_ONE, "content-start", "content-end"],
+        ),
+        ([Piece(text="a", tokens=(1,), finish_reason="stop")], TEXT_OF_ONE),
+        ([Piece(reasoning="Hm.", tokens=(1,)), Piece(tool_calls=(CALL,))], [*TEXT_OF_ONE, *CALLED]),
+    ],
+)
+async def test_a_stream_has_the_contents_of_the_whole_reply(pieces: list[Piece], expected: list[str]):
+    """An answer without a call has a text, which may be empty."""
+    assert await types_of(*pieces) == ["message-start", *expected, "message-end"]
+
+
 async def test_a_stream_ends_with_the_mark_that_old_clients_wait_for(generator: MemoryQueue):
     http = httpx.AsyncClient(transport=httpx.ASGITransport(create_app(generator, Settings())))
     body = (await http.post("http://mlxq/v2/chat", json={**CHAT, "stream": True})).text
@@ -232,6 +283,16 @@ async def test_defaults_are_coheres(co: cohere.AsyncClientV2, generator: MemoryQ
         None,
     )
     assert (reply.message.content or ())[0].thinking == THOUGHT  # pyright: ignore
+
+
+@pytest.mark.parametrize("mode", ["CONTEXTUAL", "OFF", "NONE", None])
+async def test_the_default_safety_mode_is_taken(generator: MemoryQueue, mode: str | None):
+    http = httpx.AsyncClient(transport=httpx.ASGITransport(create_app(generator, Settings())))
+    jobs: list[Any] = []
+    for fields in ({}, {"safety_mode": mode}):
+        assert (await http.post("http://mlxq/v2/chat", json={**CHAT, **fields})).status_code == 200
+        jobs.append(last_job(generator))
+    assert jobs[0] == jobs[1]
 
 
 @pytest.mark.parametrize(
