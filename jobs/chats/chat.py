@@ -1,8 +1,13 @@
 """A stored chat: what was asked, and what was answered."""
 
+from typing import Literal
+
 import msgspec
 
 from jobs.errors import InvalidInput
+
+PAGE_BYTES = 4 << 20
+"""A page of a list ends before more than this, unless it is empty."""
 
 
 class ChatHead(msgspec.Struct, frozen=True):
@@ -59,10 +64,11 @@ class ChatsFull(InvalidInput):
     code = "chats_full"
 
 
-def chats_full(used_bytes: int, max_bytes: int) -> ChatsFull:
-    """For a chat that has no room beside those that are stored."""
+def chats_full(used_bytes: int, max_bytes: int, param: Literal["store", "metadata"] = "store") -> ChatsFull:
+    """For a chat that has no room beside those that are stored. param: what needs the room."""
+    instead = "send the request without store" if param == "store" else "give this one less"
     return ChatsFull(
-        f"store: the stored chats have {used_bytes:,} bytes, and may have {max_bytes:,} "
-        "(MLXQ_STORED_CHAT_BYTES). Delete some, or send the request without store.",
-        param="store",
+        f"{param}: the stored chats have {used_bytes:,} bytes, and may have {max_bytes:,} "
+        f"(MLXQ_STORED_CHAT_BYTES). Delete some, or {instead}.",
+        param=param,
     )

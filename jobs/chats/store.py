@@ -13,7 +13,10 @@ class ChatStore(Protocol):
         ...
 
     async def keep(self, chat: StoredChat, messages: bytes) -> None:
-        """Store a chat, or the same one again. messages: JSON. It is stored even if others took the room meanwhile."""
+        """Store a chat, unless it is stored already or was deleted: its request may be repeated. messages: JSON.
+
+        Raises ChatsFull where others took the room meanwhile.
+        """
         ...
 
     async def read(self, chat_id: str) -> StoredChat:
@@ -25,11 +28,11 @@ class ChatStore(Protocol):
         ...
 
     async def page(self, query: ChatQuery) -> ChatPage:
-        """Those that a query asks for. The chat `after` may be gone."""
+        """Those that a query asks for, up to PAGE_BYTES of replies. The chat `after` may be gone."""
         ...
 
     async def label(self, chat_id: str, metadata: dict[str, str]) -> StoredChat:
-        """Give a chat other metadata. Raises UnknownChat."""
+        """Give a chat other metadata. Raises UnknownChat, ChatsFull."""
         ...
 
     async def delete(self, chat_id: str) -> None:

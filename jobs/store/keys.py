@@ -139,6 +139,11 @@ def chat(chat_id: str) -> str:
     return f"mlxq:chat:{chat_id}"
 
 
+def new_chat(token: str) -> str:
+    """The parts of a chat that is about to be stored: a hash that lives for minutes."""
+    return f"mlxq:new_chat:{token}"
+
+
 def idempotency(key: str) -> str:
     """The job that a caller's idempotency key stands for. The key is hashed: it may be long, and it is the caller's."""
     return "mlxq:idem:" + hashlib.blake2b(key.encode(), digest_size=16).hexdigest()

@@ -343,6 +343,7 @@ class MemoryChats:
     def __init__(self, max_bytes: int = 1 << 20) -> None:
         self.max_bytes = max_bytes
         self.kept: dict[str, tuple[StoredChat, bytes]] = {}
+        self._deleted: set[str] = set()
 
     async def check_room(self, size_bytes: int) -> None:
         used = sum(len(chat.reply) + len(messages) for chat, messages in self.kept.values())
@@ -350,7 +351,8 @@ class MemoryChats:
             raise chats_full(used, self.max_bytes)
 
     async def keep(self, chat: StoredChat, messages: bytes) -> None:
-        self.kept[chat.head.id] = (chat, messages)
+        if chat.head.id not in self._deleted:
+            self.kept.setdefault(chat.head.id, (chat, messages))
 
     async def read(self, chat_id: str) -> StoredChat:
         return self._kept(chat_id)[0]
@@ -372,6 +374,7 @@ class MemoryChats:
 
     async def delete(self, chat_id: str) -> None:
         del self.kept[self._kept(chat_id)[0].head.id]
+        self._deleted.add(chat_id)
 
     def _kept(self, chat_id: str) -> tuple[StoredChat, bytes]:
         if chat_id not in self.kept:

@@ -1,5 +1,9 @@
--- DELETE_CHAT. ARGV: id. Returns 1, or 0 where there is no such chat.
+-- DELETE_CHAT. Its job's record says so from then on: a repeated request must not bring it back. ARGV: id.
+-- Returns 1, or 0 where there is no such chat.
 allow_oom()
-local there = redis.call('EXISTS', 'mlxq:chat:' .. ARGV[1])
-forget_chat(ARGV[1])
-return there
+local id = ARGV[1]
+if sure('HEXISTS', 'mlxq:chat:' .. id, 'head') == 0 then return 0 end
+forget_chat(id)
+local job_key = 'rq:job:' .. id
+if redis.pcall('HEXISTS', job_key, 'status') == 1 then redis.call('HSET', job_key, 'mlxq_chat_deleted', 1) end
+return 1

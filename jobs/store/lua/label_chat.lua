@@ -1,6 +1,11 @@
--- LABEL_CHAT: another head of a stored chat. ARGV: id, head. Returns 1, or 0 where the chat is gone.
+-- LABEL_CHAT: another head of a stored chat. ARGV: id, head, most bytes of all chats. Returns labelled, full, or gone.
 deny_oom()
-local key = 'mlxq:chat:' .. ARGV[1]
-if redis.call('EXISTS', key) == 0 then return 0 end
-redis.call('HSET', key, 'head', ARGV[2])
-return 1
+local id, head, most = ARGV[1], ARGV[2], tonumber(ARGV[3])
+local key = 'mlxq:chat:' .. id
+if sure('HEXISTS', key, 'head') == 0 then return 'gone' end
+local more = #head - redis.call('HSTRLEN', key, 'head')
+if more > 0 and chats_used() + more > most then return 'full' end
+redis.call('HSET', key, 'head', head)
+sure('INCRBY', CHATS_USED, more)
+sure('HINCRBY', 'mlxq:chat_bytes', id, more)
+return 'labelled'

@@ -67,11 +67,16 @@ local function forget_blob(digest)
   redis.call('UNLINK', 'mlxq:page:' .. digest)
 end
 
+-- What all stored chats count for. It has a key of its own: no chat's id may name it.
+local CHATS_USED = 'mlxq:chats_used'
+
+local function chats_used() return tonumber(sure('GET', CHATS_USED) or '') or 0 end
+
 -- A stored chat and what it counts for.
 local function forget_chat(id)
   local bytes = tonumber(sure('HGET', 'mlxq:chat_bytes', id) or '')
   if bytes then
-    sure('HINCRBY', 'mlxq:chat_bytes', 'all', -bytes)
+    sure('INCRBY', CHATS_USED, -bytes)
     sure('HDEL', 'mlxq:chat_bytes', id)
   end
   sure('ZREM', 'mlxq:chats', id)
