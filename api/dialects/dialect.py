@@ -1,7 +1,6 @@
 """What the endpoints of every dialect are made of: their context, and the way of a request."""
 
 import abc
-import functools
 from collections.abc import Awaitable, Callable, Sequence
 from typing import NamedTuple, Protocol, TypeVar
 
@@ -107,17 +106,16 @@ class Dialect(abc.ABC):
         jobs: Sequence[GenerateJob],
         terms: Terms,
         writer: Callable[[EventStream], StreamDialect],
-        on_end: Callable[[EventStream], Awaitable[None]] | None = None,
+        on_end: Callable[[str], Awaitable[None]] | None = None,
     ) -> Response:
         """Does streaming jobs and writes their events as they come. Raises what `open_stream` raises.
 
-        on_end: is awaited behind the last event; an error in it is the stream's.
+        on_end: is awaited with a job's id when it has ended well; an error in it is the stream's.
         """
-        stream = await open_stream(self.context.queue, request, jobs, terms)
+        stream = await open_stream(self.context.queue, request, jobs, terms, on_end)
         if isinstance(stream, Accepted):
             return await self.context.accepted_response(stream)
-        ended = None if on_end is None else functools.partial(on_end, stream)
-        return StreamResponse(stream, writer(stream), on_end=ended)
+        return StreamResponse(stream, writer(stream))
 
 
 def json_response(body: bytes) -> Response:

@@ -1,7 +1,6 @@
 """A reply that goes out event by event."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
 from typing import Protocol
 
 import msgspec
@@ -50,20 +49,11 @@ class StreamResponse(Response):
     """200, and the events as they come; those that are there together go out in one write.
 
     It closes the stream, and abandons its jobs where the caller has disconnected. To HEAD it sends no events. after:
-    events up to this number are read, because later ones depend on them, but not sent. on_end: is awaited behind the
-    last event, and what it raises ends the stream as an error does.
+    events up to this number are read, because later ones depend on them, but not sent.
     """
 
-    def __init__(
-        self,
-        stream: EventStream,
-        dialect: StreamDialect,
-        *,
-        after: int = 0,
-        on_end: Callable[[], Awaitable[None]] | None = None,
-    ) -> None:
+    def __init__(self, stream: EventStream, dialect: StreamDialect, *, after: int = 0) -> None:
         super().__init__()
-        self._on_end = on_end
         self._stream = stream
         self._dialect = dialect
         self._after = after
@@ -103,8 +93,6 @@ class StreamResponse(Response):
         try:
             events = await self._stream.take()
             if events is None:
-                if self._on_end is not None:
-                    await self._on_end()
                 return self._dialect.end(), False
             body = b"".join([self._write(event) for event in events])
         except Exception as error:  # noqa: BLE001 - the edge of a request whose status is sent already

@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from types import TracebackType
 from typing import NamedTuple, NoReturn, Self
 
@@ -51,15 +51,24 @@ class EventStream:
     """The events of one or more jobs until all have ended. One task per job reads; close it with `aclose`.
 
     cancels: whether the jobs end when the caller disconnects. keep_alive_s: how long nothing may be written to it.
+    on_end: is awaited with the id of each job that has ended well, once its events are read from Redis: its result is
+    there then, and may be gone when a slow caller has them. The stream ends behind it; an error in it is the stream's.
     """
 
     def __init__(
-        self, queue: Queue, job_ids: Sequence[str], *, cancels: bool, keep_alive_s: float = KEEP_ALIVE_S
+        self,
+        queue: Queue,
+        job_ids: Sequence[str],
+        *,
+        cancels: bool,
+        keep_alive_s: float = KEEP_ALIVE_S,
+        on_end: Callable[[str], Awaitable[None]] | None = None,
     ) -> None:
         self.job_ids = tuple(job_ids)
         self._queue = queue
         self._cancels = cancels
         self._keep_alive_s = keep_alive_s
+        self._on_end = on_end
         self._loop = asyncio.get_running_loop()
         self._events: list[StreamEvent] = []
         self._begun = False
@@ -145,6 +154,8 @@ class EventStream:
                     while len(self._events) >= MOST_READ_AHEAD:
                         self._space.clear()
                         await self._space.wait()
+            if self._on_end is not None and not self._error:
+                await self._on_end(job_id)
         except Exception as error:  # noqa: BLE001 - raised again where the events are taken
             self._error = self._error or error
         finally:
@@ -170,7 +181,11 @@ class EventStream:
 
 
 async def open_stream(
-    queue: Queue, request: Request, jobs: Sequence[GenerateJob], terms: Terms
+    queue: Queue,
+    request: Request,
+    jobs: Sequence[GenerateJob],
+    terms: Terms,
+    on_end: Callable[[str], Awaitable[None]] | None = None,
 ) -> EventStream | Accepted:
     """Submits the streaming jobs of one request and waits for their first event. The caller closes the stream.
 
@@ -182,7 +197,7 @@ async def open_stream(
     job_ids = await submit_all(queue, request, jobs, terms.options)
     if terms.wait_s is None:
         return await accept(queue, job_ids[0], jobs[0], terms)
-    stream = EventStream(queue, job_ids, cancels=terms.cancels)
+    stream = EventStream(queue, job_ids, cancels=terms.cancels, on_end=on_end)
     status_within_s = terms.wait_s if terms.respond_async else min(terms.wait_s, STATUS_WITHIN_S)
     try:
         with CancelOnDisconnect(request):

@@ -5,7 +5,6 @@ import functools
 import hashlib
 import math
 import time
-import uuid
 from array import array
 from collections.abc import AsyncGenerator, Callable
 
@@ -29,6 +28,7 @@ from jobs.job import Job, JobPage, JobView, Lane, Result, SubmitOptions, Ticket,
 from jobs.models import LoadedModel, ModelInfo, model_for
 from jobs.rerank import RerankJob
 from jobs.stats import LaneStats, QueueStats, WorkerStats
+from jobs.store.record import new_id
 from jobs.tokenize import DetokenizeJob, TokenizeJob
 from tests.support.memory.tokens import memory_tokens
 from tests.support.memory_generation import memory_answer, memory_events
@@ -178,7 +178,7 @@ class MemoryQueue:
         if len(self._held) >= self.limit:
             raise Overloaded(retry_after_s=7)
         self.submitted.append((job, options))
-        job_id = uuid.uuid4().hex
+        job_id = new_id()
         self._records[job_id] = _Record(job, options)
         if key is not None:
             self._keys[key] = job_id

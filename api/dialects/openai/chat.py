@@ -86,7 +86,7 @@ class ChatRequest(UnbuiltChat, frozen=True, kw_only=True):
     reasoning_effort: str | None = None
     skip_special_tokens: bool | None = None
     store: bool | None = None
-    metadata: Any = None
+    metadata: JsonObject | None = None
     truncate_prompt_tokens: Annotated[Any, NEVER_CUT] = None
 
 

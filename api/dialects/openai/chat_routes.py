@@ -21,7 +21,6 @@ from api.dialects.openai.stream_options import wanted_usage
 from api.openapi.operation import Stream, work
 from api.requests.sole_model import with_model
 from api.route import add_route
-from api.work.stream import EventStream
 from jobs.job import Result
 
 CHAT_STREAM = Stream(
@@ -72,8 +71,7 @@ class OpenAIChat(Dialect):
                 await store.keep(job_id, reply)
             return reply
 
-        async def store_streamed(stream: EventStream) -> None:
-            [job_id] = stream.job_ids
+        async def store_streamed(job_id: str) -> None:
             await write((await self.context.queue.view(job_id)).result, job_id)
 
         if job.stream:

@@ -1,5 +1,6 @@
 """OpenAI's stored chats: what store = true keeps, and GET, POST and DELETE under /v1/chat/completions."""
 
+import asyncio
 import re
 from collections.abc import Sequence
 from typing import Annotated, Any, Literal, NamedTuple
@@ -17,7 +18,7 @@ from api.openapi.operation import ASKS, Operation, reading
 from api.requests.body import decode_body, decode_query
 from api.route import add_route
 from api.work.terms import Terms
-from jobs.chats.chat import ChatHead, ChatQuery, StoredChat, UnknownChat
+from jobs.chats.chat import PAGE_BYTES, ChatHead, ChatQuery, ChatsFull, StoredChat, UnknownChat
 from jobs.chats.store import ChatStore
 from jobs.errors import InvalidInput, Overloaded
 
@@ -54,10 +55,10 @@ class Storing(NamedTuple):
     messages: Sequence[ChatMessage]
 
     async def keep(self, job_id: str, reply: bytes) -> None:
-        """reply: JSON, as the caller gets it. Raises QueueUnavailable."""
+        """reply: JSON, as the caller gets it. Raises ChatsFull, QueueUnavailable."""
         head = ChatHead(job_id, self.model, self.metadata)
-        messages = [_stored(message, f"{job_id}-{turn}") for turn, message in enumerate(self.messages)]
-        await self.store.keep(StoredChat(head, reply), msgspec.json.encode(messages))
+        messages = await asyncio.to_thread(_encode_messages, self.messages, job_id)
+        await self.store.keep(StoredChat(head, reply), messages)
 
 
 async def storing(asked: ChatRequest, terms: Terms, store: ChatStore) -> Storing | None:
@@ -67,7 +68,7 @@ async def storing(asked: ChatRequest, terms: Terms, store: ChatStore) -> Storing
     if terms.respond_async:
         refuse_to_store(asked)
     metadata = read_metadata(asked.metadata)
-    await store.check_room(len(msgspec.json.encode(asked.messages)))
+    await store.check_room(len(await asyncio.to_thread(msgspec.json.encode, asked.messages)))
     return Storing(store, asked.model, metadata, asked.messages)
 
 
@@ -91,6 +92,12 @@ def read_metadata(given: Any) -> dict[str, str]:
         ) from error
 
 
+def _encode_messages(messages: Sequence[ChatMessage], job_id: str) -> bytes:
+    return msgspec.json.encode(
+        [_stored(message, f"{job_id}-{turn}") for turn, message in enumerate(messages)]
+    )
+
+
 def _stored(message: ChatMessage, message_id: str) -> StoredMessage:
     is_text = isinstance(message.content, str)
     parts = msgspec.to_builtins(message.content) if isinstance(message.content, tuple) else None
@@ -111,7 +118,8 @@ def _without_nulls(part: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in part.items() if value is not None}
 
 
-_ID = re.compile(rf"{CHAT_PREFIX}([A-Za-z0-9_-]{{1,64}})")
+_ID = re.compile(rf"{CHAT_PREFIX}([0-9a-f]{{31}})")
+"""Of jobs that the server made."""
 _MESSAGE_ID = re.compile(r"[A-Za-z0-9_-]{1,80}")
 _FILTER = re.compile(r"metadata\[(.*)\]", re.DOTALL)
 
@@ -178,7 +186,7 @@ _UPDATE = Operation(
     "POST",
     "openai",
     {200: (StoredChatReply,)},
-    (InvalidInput, UnknownChat, BodyTooLarge, Overloaded, *ASKS),
+    (InvalidInput, ChatsFull, UnknownChat, BodyTooLarge, Overloaded, *ASKS),
     body=(UpdateRequest,),
 )
 _DELETE = Operation("DELETE", "openai", {200: (DeletedChat,)}, (UnknownChat, *ASKS))
@@ -240,14 +248,27 @@ class StoredChats(Dialect):
         query = decode_query(request, StoredMessagesQuery)
         if query.after is not None and not _MESSAGE_ID.fullmatch(query.after):
             raise InvalidInput("after: must be the id of a message.", param="after")
-        found = _decode_messages(await self.context.queue.chats.messages(_chat_id(request)))
-        if query.order == "desc":
-            found.reverse()
-        begin = next((n for n, each in enumerate(found, 1) if each.id == query.after), 0)
-        if query.after is not None and not begin:
-            raise InvalidInput("after: the chat has no such message.", param="after")
-        shown = found[begin : begin + query.limit]
-        return _page(shown, [each.id for each in shown], has_more=len(found) > begin + query.limit)
+        stored = await self.context.queue.chats.messages(_chat_id(request))
+        return await asyncio.to_thread(_messages_page, stored, query)
+
+
+def _messages_page(stored: bytes, query: StoredMessagesQuery) -> Response:
+    """As many as are asked for, up to PAGE_BYTES."""
+    found = _decode_messages(stored)
+    if query.order == "desc":
+        found.reverse()
+    begin = next((n for n, each in enumerate(found, 1) if each.id == query.after), 0)
+    if query.after is not None and not begin:
+        raise InvalidInput("after: the chat has no such message.", param="after")
+    shown, size_bytes = list[msgspec.Raw](), 0
+    for message in found[begin : begin + query.limit]:
+        encoded = msgspec.json.encode(message)
+        size_bytes += len(encoded)
+        if shown and size_bytes > PAGE_BYTES:
+            break
+        shown.append(msgspec.Raw(encoded))
+    end = begin + len(shown)
+    return _page(shown, [each.id for each in found[begin:end]], has_more=len(found) > end)
 
 
 def _filters(request: Request) -> dict[str, str]:

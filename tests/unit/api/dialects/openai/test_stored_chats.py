@@ -1,6 +1,8 @@
 """Chats that OpenAI's client stores, finds, labels and deletes."""
 
-from collections.abc import AsyncIterator, Iterator
+import asyncio
+import itertools
+from collections.abc import AsyncIterator
 from typing import Any
 
 import httpx
@@ -10,7 +12,11 @@ import pytest
 from openai.types.chat import ChatCompletion, ChatCompletionStoreMessage
 
 from api.app import create_app
+from api.work.stream import EventStream
+from jobs.chats.chat import chats_full
 from jobs.errors import QueueUnavailable
+from jobs.generate import GenerateJob, Prompt
+from jobs.job import SubmitOptions
 from jobs.settings import Settings
 from tests.support.chat_requests import HELLO, chat, chunks_of, sent_events
 from tests.support.memory_generation import CHAT_MODEL
@@ -30,14 +36,8 @@ async def client(generator: MemoryQueue) -> AsyncIterator[openai.AsyncOpenAI]:
 
 @pytest.fixture(autouse=True)
 def ids_in_their_order(monkeypatch: pytest.MonkeyPatch) -> None:
-    numbers: Iterator[int] = iter(range(1 << 20))
-
-    class Numbered:
-        @property
-        def hex(self) -> str:
-            return f"{next(numbers):08x}"
-
-    monkeypatch.setattr("tests.support.memory_queue.uuid.uuid4", Numbered)
+    numbers = itertools.count()
+    monkeypatch.setattr("tests.support.memory_queue.new_id", lambda: f"{next(numbers):031x}")
 
 
 async def create(client: openai.AsyncOpenAI, **fields: Any) -> ChatCompletion:
@@ -149,9 +149,14 @@ async def test_a_list_that_cannot_be_is_refused(
 
 
 async def test_what_is_no_id_of_a_chat_is_unknown(chat_client: httpx.AsyncClient):
-    for name in ("1", "chatcmpl-", "chatcmpl-a:b", "cmpl-1", "chatcmpl-" + "a" * 65):
-        reply = await chat_client.get(f"/v1/chat/completions/{name}")
-        assert (reply.status_code, reply.json()["error"]["code"]) == (404, "chat_not_found")
+    names = ["1", "", "a:b", "all", "bytes", "a" * 30, "a" * 32, "A" * 31, "g" * 31]
+    for name in ["1", "cmpl-" + "a" * 31, *(f"chatcmpl-{name}" for name in names)]:
+        for method in ("GET", "DELETE"):
+            reply = await chat_client.request(method, f"/v1/chat/completions/{name}")
+            assert (reply.status_code, reply.json()["error"]["code"]) == (404, "chat_not_found")
+    for name in names:
+        reply = await chat_client.get("/v1/chat/completions", params={"after": f"chatcmpl-{name}"})
+        assert (reply.status_code, reply.json()["error"]["param"]) == (400, "after")
 
 
 @pytest.mark.parametrize("stream", [False, True])
@@ -174,6 +179,59 @@ async def test_metadata_that_openai_would_not_take_are_refused(
     reply = await chat(chat_client, store=True, metadata=metadata)
     assert (reply.status_code, reply.json()["error"]["param"]) == (400, "metadata")
     assert not generator.submitted
+
+
+@pytest.mark.parametrize("metadata", ["a", [], 1, False])
+@pytest.mark.parametrize("path", ["/v1/chat/completions", "/v1/jobs"])
+async def test_metadata_are_an_object_also_where_nothing_is_stored(
+    chat_client: httpx.AsyncClient, generator: MemoryQueue, path: str, metadata: Any
+):
+    body = {"model": CHAT_MODEL.id, "messages": HELLO, "metadata": metadata, "task": "generate"}
+    reply = await chat_client.post(path, json=body)
+    assert (reply.status_code, reply.json()["error"]["param"]) == (400, "metadata")
+    assert not generator.submitted
+
+
+async def test_a_repeat_changes_nothing_that_was_done_to_a_chat(client: openai.AsyncOpenAI):
+    key = {"extra_headers": {"Idempotency-Key": "k"}}
+    made = await create(client, **key)
+    await client.chat.completions.update(made.id, metadata={"a": "b"})
+    assert (await create(client, **key)).id == made.id
+    assert (await client.chat.completions.retrieve(made.id)).metadata == {"a": "b"}
+    await client.chat.completions.delete(made.id)
+    assert (await create(client, **key)).id == made.id
+    assert [each async for each in client.chat.completions.list()] == []
+
+
+async def test_a_page_of_messages_ends_before_it_has_too_many_bytes(
+    client: openai.AsyncOpenAI, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr("api.dialects.openai.stored_chats.PAGE_BYTES", 1000)
+    texts = ["a" * 300, "b" * 300, "c" * 5000, "d"]
+    made = await create(client, messages=[{"role": "user", "content": text} for text in texts])
+    pages = client.chat.completions.messages
+    first = await pages.list(made.id)
+    assert ([each.content for each in first.data], first.has_more) == (texts[:2], True)
+    assert [each.content async for each in pages.list(made.id)] == texts
+    assert [each.content async for each in pages.list(made.id, order="desc")] == texts[::-1]
+
+
+async def test_a_streamed_chat_is_stored_when_its_job_ends(
+    generator: MemoryQueue, monkeypatch: pytest.MonkeyPatch
+):
+    ended: list[str] = []
+
+    async def note(job_id: str) -> None:
+        ended.append(job_id)
+
+    job = GenerateJob(model=CHAT_MODEL.id, prompt=Prompt("a"), stream=True)
+    ticket = await generator.submit(job, SubmitOptions())
+    async with EventStream(generator, [ticket.id], cancels=False, on_end=note) as stream:
+        async with asyncio.timeout(5):
+            while not ended:
+                await asyncio.sleep(0)
+        assert await stream.take()  # nothing had been taken before
+    assert ended == [ticket.id]
 
 
 async def test_a_chat_that_nobody_waits_for_is_not_stored(
@@ -199,6 +257,24 @@ async def test_a_chat_that_could_not_be_stored_ends_in_an_error(
     told = chunks_of(sent_events(reply.text))[-1] if stream else reply.json()
     assert told["error"]["code"] == "queue_unavailable"
     assert "[DONE]" not in reply.text
+
+
+async def test_a_chat_that_others_took_the_room_of_is_refused_and_its_keyed_answer_kept(
+    chat_client: httpx.AsyncClient, generator: MemoryQueue, monkeypatch: pytest.MonkeyPatch
+):
+    async def full(*_: object) -> None:
+        raise chats_full(10, 10)
+
+    monkeypatch.setattr(generator.chats, "keep", full)
+    body = {"model": CHAT_MODEL.id, "messages": HELLO, "store": True}
+    key = {"Idempotency-Key": "k"}
+    reply = await chat_client.post("/v1/chat/completions", json=body, headers=key)
+    assert (reply.status_code, reply.json()["error"]["code"]) == (400, "chats_full")
+    reply = await chat_client.post("/v1/chat/completions", json={**body, "store": False}, headers=key)
+    assert reply.status_code == 200
+    assert len(generator.submitted) == 1
+    streamed = chunks_of(sent_events((await chat(chat_client, store=True, stream=True)).text))
+    assert streamed[-1]["error"]["code"] == "chats_full"
 
 
 async def test_the_paths_may_be_without_their_version(chat_client: httpx.AsyncClient):
