@@ -169,7 +169,7 @@ FIELDS: dict[str, dict[str, Any]] = {
     "tool_choice": {"tool_choice": "auto", "tools": [TOOL]},
     "stream_options": {"stream_options": {"include_usage": True}, "stream": True},
     "dimensions": {"dimensions": DIMENSIONS},
-    "after": {"after": "chatcmpl-none"},
+    "after": {"after": "chatcmpl-" + "0" * 31},
     "modality": {"modality": "image", "input": [PICTURE], "model": "PICTURES"},
     "infinity_extra_modality": {"infinity_extra_modality": "image", "input": [PICTURE], "model": "PICTURES"},
     "continue_final_message": {"continue_final_message": True, "messages": BEGUN},
