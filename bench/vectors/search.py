@@ -106,8 +106,10 @@ def extrapolated(
         MORE / count,
         {name: median(one.cpu_s) for name, one in (("default", default), ("exact", exact))},
     )
-    scored = times["exact"] / count * (prefetched(count, LIMIT) or 0)
-    scored_then = times["exact"] / count * (prefetched(MORE, LIMIT) or 0)
+    scored, scored_then = (
+        times["exact"] / count * (pages.by_tiles if (pages := prefetched(each, LIMIT)) else 0)
+        for each in (count, MORE)
+    )
     return Row(
         f"{MORE:,} pages, extrapolated",
         {

@@ -32,6 +32,8 @@ class Part(NamedTuple):
     points: int
     stored: str
     """What Qdrant calls the generation that is searched."""
+    has_regions: bool = True
+    """Of a visual part: it was made by a version that stores them."""
 
 
 class Contents:
@@ -134,7 +136,8 @@ class Contents:
         if maker is None:
             return None
         params: models.VectorParams = vectors[layout.PATCHES if kind == "visual" else layout.DENSE]
-        return Part(collection, kind, maker, params.size, info.points_count or 0, stored)
+        has_regions = layout.REGIONS in vectors
+        return Part(collection, kind, maker, params.size, info.points_count or 0, stored, has_regions)
 
     async def _documents(self, parts: tuple[Part, ...]) -> dict[str, tuple[Kind, ...]]:
         """All ids, each with the kinds that have something of it."""
@@ -187,7 +190,7 @@ class Contents:
 def _stored_bytes(name: str, vector: Any) -> int:
     """float16 for the vectors of pages; index and weight of each word."""
     match name:
-        case layout.PATCHES | layout.TILES:
+        case layout.PATCHES | layout.TILES | layout.REGIONS:
             return 2 * len(vector) * len(vector[0])
         case layout.BM25:
             return 8 * len(vector.indices)

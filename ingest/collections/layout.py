@@ -10,8 +10,10 @@ KINDS: tuple[Kind, ...] = get_args(Kind)
 
 DEFAULT_COLLECTION = "documents"
 
-PATCHES, TILES = "patches", "tiles"
-"""Vectors of a visual point, both (rows, dimension): all of the page's, and means of neighbours, searched first."""
+PATCHES, TILES, REGIONS = "patches", "tiles", "regions"
+"""Vectors of a visual point, each (rows, dimension): all of the page's, and means of few and of more neighbours, which
+are searched first.
+"""
 
 DENSE, BM25 = "dense", "bm25"
 """Vectors of a text point: the model's, of unit length, and the sparse one of its words."""

@@ -7,7 +7,7 @@ import msgspec
 import numpy as np
 
 from ingest.collections import layout
-from ingest.collections.tiles import tiles
+from ingest.collections.tiles import regions, tiles
 from ingest.qdrant.bulk import BulkPoint, Vector
 from jobs.embed import PatchGrid
 
@@ -56,10 +56,11 @@ def visual_point(facts: PageFacts, vectors: Vector, grids: Sequence[PatchGrid]) 
     """
     where = f"page {facts.page} of {facts.document[:12]}"
     _check(vectors, 2, where)
-    pooled = tiles(vectors.astype(np.float32), grids)
+    rows = vectors.astype(np.float32)
+    named = {layout.PATCHES: vectors, layout.TILES: tiles(rows, grids), layout.REGIONS: regions(rows, grids)}
     return BulkPoint(
         layout.page_id(facts.document, facts.page),
-        {layout.PATCHES: vectors.astype(np.float16), layout.TILES: pooled.astype(np.float16)},
+        {name: each.astype(np.float16) for name, each in named.items()},
         {**_payload(facts), layout.GRIDS: [[grid.first, grid.rows, grid.columns] for grid in grids]},
     )
 

@@ -35,12 +35,9 @@ def schema(kind: Kind, dimensions: int) -> Schema:
     indices: dict[str, models.KeywordIndexParams | models.IntegerIndexParams]
     indices = {layout.DOCUMENT: _KEYWORD, layout.PATHS: _PATH, layout.PAGE: _NUMBER}
     if kind == "visual":
-        # Only the tiles of every page are read for a search: the patches may stay on the disk.
-        return Schema(
-            {layout.PATCHES: _rows(dimensions, on_disk=True), layout.TILES: _rows(dimensions, on_disk=False)},
-            {},
-            indices,
-        )
+        # Only regions and tiles of every page are read for a search: the patches may stay on the disk.
+        means = {name: _rows(dimensions, on_disk=False) for name in (layout.TILES, layout.REGIONS)}
+        return Schema({layout.PATCHES: _rows(dimensions, on_disk=True), **means}, {}, indices)
     dense = models.VectorParams(size=dimensions, distance=models.Distance.COSINE)
     words = models.SparseVectorParams(modifier=models.Modifier.IDF)
     return Schema({layout.DENSE: dense}, {layout.BM25: words}, {**indices, layout.CHUNK: _NUMBER})

@@ -1,4 +1,4 @@
-"""Tiles: means of neighbouring patches of a page. They are few, so a search looks at them first."""
+"""Tiles and regions: means of neighbouring patches of a page. They are few, so a search looks at them first."""
 
 from collections.abc import Sequence
 from itertools import pairwise
@@ -8,8 +8,11 @@ import numpy as np
 
 from jobs.embed import PatchGrid
 
-HEIGHT, WIDTH = 2, 3
-"""A tile has about so many patches. Text runs from side to side, so neighbours there are more alike."""
+TILE = 2, 3
+"""Rows and columns of patches, about. Text runs from side to side, so neighbours there are more alike."""
+
+REGION = 4, 6
+"""The same: four tiles."""
 
 Rows = np.ndarray[Any, np.dtype[np.float32]]
 
@@ -19,18 +22,27 @@ def tiles(vectors: Rows, grids: Sequence[PatchGrid]) -> Rows:
 
     vectors: all of the page's, (rows, dimension). Without a grid, runs of neighbours are pooled.
     """
+    return _means(vectors, grids, *TILE)
+
+
+def regions(vectors: Rows, grids: Sequence[PatchGrid]) -> Rows:
+    """The same of regions, of which a page has a quarter as many."""
+    return _means(vectors, grids, *REGION)
+
+
+def _means(vectors: Rows, grids: Sequence[PatchGrid], height: int, width: int) -> Rows:
     if not grids:
-        return _unit(_pooled(vectors[:, None], HEIGHT * WIDTH)[:, 0])
-    return _unit(np.concatenate([_of_grid(vectors, grid) for grid in grids]))
+        return _unit(_pooled(vectors[:, None], height * width)[:, 0])
+    return _unit(np.concatenate([_of_grid(vectors, grid, height, width) for grid in grids]))
 
 
-def _of_grid(vectors: Rows, grid: PatchGrid) -> Rows:
+def _of_grid(vectors: Rows, grid: PatchGrid, height: int, width: int) -> Rows:
     dimension = vectors.shape[1]
     # Patches lie row by row: (rows, columns) in this order. The other way round pools patches that are no neighbours.
     patches = vectors[grid.first : grid.first + grid.rows * grid.columns]
     image = patches.reshape(grid.rows, grid.columns, dimension)
-    down = _pooled(image, HEIGHT)
-    return _pooled(down.swapaxes(0, 1), WIDTH).swapaxes(0, 1).reshape(-1, dimension)
+    down = _pooled(image, height)
+    return _pooled(down.swapaxes(0, 1), width).swapaxes(0, 1).reshape(-1, dimension)
 
 
 def _pooled(image: Rows, length: int) -> Rows:

@@ -34,14 +34,15 @@ class EvalMode(NamedTuple):
         )
 
 
-_PATCHES, _TILES, _DENSE, _WORDS = layout.PATCHES, layout.TILES, layout.DENSE, layout.BM25
+_PATCHES, _DENSE, _WORDS = layout.PATCHES, layout.DENSE, layout.BM25
+_PAGES = (_PATCHES, layout.TILES, layout.REGIONS)
 MODES = (
     EvalMode("exact", "visual", ("visual",), (_PATCHES,), exact=True),
-    EvalMode("prefetch", "visual", ("visual",), (_PATCHES, _TILES)),
+    EvalMode("prefetch", "visual", ("visual",), _PAGES),
     EvalMode("text", "text", ("text",), (_DENSE,)),
     EvalMode("keywords", "keywords", ("text",), (_WORDS,)),
     EvalMode("hybrid", "hybrid", ("text",), (_DENSE, _WORDS)),
-    EvalMode("auto", "auto", ("visual", "text"), (_PATCHES, _TILES, _DENSE, _WORDS)),
+    EvalMode("auto", "auto", ("visual", "text"), (*_PAGES, _DENSE, _WORDS)),
 )
 """exact and prefetch compare images of pages, text the meaning of chunks, keywords their words. hybrid joins the last
 two, auto everything.

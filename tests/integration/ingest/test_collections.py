@@ -44,7 +44,7 @@ def test_a_collection_has_both_vectors_indices_and_its_fingerprint(
     info = client.get_collection("papers-visual")
     vectors = info.config.params.vectors
     assert isinstance(vectors, dict)
-    for name in ("patches", "tiles"):
+    for name in ("patches", "tiles", "regions"):
         assert vectors[name].datatype == models.Datatype.FLOAT16
         assert vectors[name].hnsw_config == models.HnswConfigDiff(m=0)
     assert sorted(info.payload_schema) == ["document", "page", "paths"]

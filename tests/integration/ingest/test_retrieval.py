@@ -11,8 +11,8 @@ from ingest.collections.collections import Collections
 from ingest.collections.contents import Part
 from ingest.qdrant.connect import connect, connect_async
 from ingest.qdrant.embedded_writer import EmbeddedWriter
-from ingest.search import prefetch
 from ingest.search.found import Found
+from ingest.search.prefetch import Prefetched, prefetched
 from ingest.search.retrieval import Retrieval, Wanted
 from jobs.search.errors import StoreUnavailable, UnknownCollection
 from jobs.search.query import PageFilter
@@ -94,15 +94,30 @@ async def test_the_exact_search_finds_what_numpy_does(retrieval: Retrieval):
 async def test_the_default_search_scores_only_what_the_tiles_chose(
     retrieval: Retrieval, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr("ingest.search.retrieval.prefetched", lambda points, limit: 6)
+    monkeypatch.setattr("ingest.search.retrieval.prefetched", lambda points, limit: Prefetched(None, 6))
     tiles = {each: page(*each).vectors["tiles"].astype(np.float32) for each in ALL}
     chosen = best({each: max_sim(QUERY, rows) for each, rows in tiles.items()})[:6]
     found = await retrieval.visual(VISUAL, QUERY, Wanted(10))
     assert pages(found) == [each for each in best(by_numpy(QUERY)) if each in chosen]
 
 
+@pytest.mark.parametrize("has_regions", [True, False])
+async def test_of_many_pages_the_regions_choose_whose_tiles_are_looked_at(
+    retrieval: Retrieval, monkeypatch: pytest.MonkeyPatch, has_regions: bool
+):
+    """A collection of an earlier version has none, and all tiles are looked at."""
+    monkeypatch.setattr("ingest.search.retrieval.prefetched", lambda points, limit: Prefetched(7, 3))
+    chosen = ALL
+    for name, limit in (("regions", 7), ("tiles", 3))[0 if has_regions else 1 :]:
+        rows = {each: page(*each).vectors[name].astype(np.float32) for each in chosen}
+        chosen = best({each: max_sim(QUERY, of_page) for each, of_page in rows.items()})[:limit]
+    found = await retrieval.visual(VISUAL._replace(has_regions=has_regions), QUERY, Wanted(10))
+    assert len(found) == 3
+    assert pages(found) == [each for each in best(by_numpy(QUERY)) if each in chosen]
+
+
 async def test_few_pages_are_searched_exactly_by_default(retrieval: Retrieval):
-    assert prefetch.prefetched(len(ALL), 10) is None
+    assert prefetched(len(ALL), 10) is None
     assert await retrieval.visual(VISUAL, QUERY, Wanted(10)) == await retrieval.visual(
         VISUAL, QUERY, Wanted(10), exact=True
     )
@@ -160,7 +175,7 @@ async def test_filters_choose_documents_folders_and_pages(
 async def test_a_filter_holds_for_joined_lists_and_for_what_the_tiles_choose(
     retrieval: Retrieval, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr("ingest.search.retrieval.prefetched", lambda points, limit: 4)
+    monkeypatch.setattr("ingest.search.retrieval.prefetched", lambda points, limit: Prefetched(8, 4))
     chosen = await retrieval.points(VISUAL, PageFilter(documents=("c",)))
     found = await retrieval.visual(VISUAL, QUERY, Wanted(10, chosen))
     assert {each.document for each in found} == {"c"}

@@ -18,11 +18,12 @@ def unit(rows: int, dimension: int = 8) -> np.ndarray:
     return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
 
 
-def test_a_page_has_patches_and_tiles_and_says_where_it_is():
+def test_a_page_has_patches_tiles_and_regions_and_says_where_it_is():
     point = visual_point(PAGE, unit(40), [PatchGrid(2, 6, 6)])
     assert point.id == layout.page_id(PAGE.document, 4)
     assert point.vectors[layout.PATCHES].shape == (40, 8)
     assert point.vectors[layout.TILES].shape == (6, 8)
+    assert point.vectors[layout.REGIONS].shape == (1, 8)
     assert {each.dtype for each in point.vectors.values()} == {np.dtype(np.float16)}
     assert point.payload == {
         "document": "ab" * 32,

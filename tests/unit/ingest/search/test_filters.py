@@ -24,7 +24,9 @@ def test_a_pattern_is_parted_into_what_a_store_knows(pattern: str, parted: PathP
 
 def test_few_pages_are_all_scored_and_many_are_chosen_from():
     assert prefetched(500, 10) is None
-    assert prefetched(10_000, 10) == 400
-    assert prefetched(10_000, 50) == 500
-    assert prefetched(1_000_000, 10) == 1000
-    assert prefetched(600, 100) == 600
+    assert prefetched(600, 100) == (None, 600)
+    assert prefetched(4000, 10) == (None, 160)
+    assert prefetched(10_000, 10) == (2500, 400)
+    assert prefetched(10_000, 50) == (2500, 500)
+    assert prefetched(10_000, 500) == (5000, 5000)
+    assert prefetched(1_000_000, 10) == (250_000, 1000)
