@@ -11,8 +11,8 @@ from jobs.embed import PatchGrid
 TILE = 2, 3
 """Rows and columns of patches, about. Text runs from side to side, so neighbours there are more alike."""
 
-REGION = 4, 6
-"""The same: four tiles."""
+REGION = 4, 4
+"""The same of a region."""
 
 Rows = np.ndarray[Any, np.dtype[np.float32]]
 
@@ -26,7 +26,7 @@ def tiles(vectors: Rows, grids: Sequence[PatchGrid]) -> Rows:
 
 
 def regions(vectors: Rows, grids: Sequence[PatchGrid]) -> Rows:
-    """The same of regions, of which a page has a quarter as many."""
+    """The same of regions, of which a page has fewer."""
     return _means(vectors, grids, *REGION)
 
 

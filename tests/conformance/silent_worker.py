@@ -68,7 +68,7 @@ class SlowGenerator(FakeGenerator):
         before, behind = MARKERS
         segments = partial(OutputSegments, {NORMAL: [(before, TOOL)], TOOL: [(behind, NORMAL)]})
         calls = CallReader(json.loads, (), MARKERS)
-        return OutputFormat(self.tokenizer, segments, ()).with_tools(calls, one_call=False)
+        return OutputFormat(self.text_tokenizer, segments, ()).with_tools(calls, one_call=False)
 
 
 if __name__ == "__main__":

@@ -225,6 +225,7 @@ def test_a_tool_may_be_called_before_the_answer_in_a_format(client: openai.OpenA
     assert call.type == "function"
     assert (call.function.name, json.loads(call.function.arguments)) == ("get_weather", {"city": "Oslo"})
     about: Any = [{"role": "user", "content": "Describe Ada Lovelace as JSON with name and year."}]
+    more: dict[str, Any]
     for more in ({}, {"tool_choice": "none"}):
         [choice] = client.chat.completions.create(messages=about, **asked, **more).choices
         assert json.loads(choice.message.content or "") == {"name": "Ada Lovelace", "year": 1815}

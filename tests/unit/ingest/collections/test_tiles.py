@@ -41,13 +41,13 @@ def test_patches_that_fill_no_whole_tile_widen_others():
     assert set((found > 0).sum(axis=1)) <= {6, 8}
 
 
-def test_a_region_is_a_tile_of_tiles():
-    page = image(8, 12)
-    found = regions(page.reshape(-1, 3), [PatchGrid(0, 8, 12)])
+def test_a_region_has_more_neighbours():
+    page = image(8, 8)
+    found = regions(page.reshape(-1, 3), [PatchGrid(0, 8, 8)])
     assert found.shape == (4, 3)
     assert found[:2].tolist() == [[1, 0, 0], [0, 1, 0]]
     assert found[2] == pytest.approx(np.array([1, 0, 1]) / 2**0.5)
-    assert regions(np.eye(32 * 23, dtype=np.float32), [PatchGrid(0, 32, 23)]).shape == (8 * 3, 32 * 23)
+    assert regions(np.eye(32 * 23, dtype=np.float32), [PatchGrid(0, 32, 23)]).shape == (8 * 5, 32 * 23)
 
 
 def test_each_image_of_a_page_has_its_own_tiles():
