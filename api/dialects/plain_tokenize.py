@@ -1,5 +1,7 @@
 """/tokenize and /detokenize: one path each for vLLM, text-embeddings-inference and llama.cpp; the body tells which."""
 
+import asyncio
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
@@ -7,13 +9,13 @@ from fastapi import FastAPI
 from starlette.requests import Request
 from starlette.responses import Response
 
-from api.dialects.dialect import Dialect
+from api.dialects.dialect import Dialect, json_response
 from api.dialects.llamacpp.errors import LLAMA_ERRORS
 from api.dialects.llamacpp.tokenize import (
     LlamaTokenizeRequest,
     LlamaTokens,
     encode_llama_tokens,
-    llama_tokenize_job,
+    llama_tokenize_jobs,
 )
 from api.dialects.tei.rerank import TEI_ERRORS
 from api.dialects.tei.tokens import TeiToken, TeiTokenizeRequest, encode_tei_tokens, tei_tokenize_job
@@ -32,6 +34,7 @@ from api.openapi.operation import at_once
 from api.replies.tokens import written_beside
 from api.requests.body import decode_body
 from api.route import add_route, answer_errors_as
+from api.work.perform import Done
 from api.work.terms import now_terms_of
 
 _TOKENIZE = at_once(
@@ -108,10 +111,12 @@ class PlainTokenize(Dialect):
 
     async def _llama(self, request: Request, raw: bytes) -> Response:
         asked = decode_body(_llama_decoder, raw)
-        job = await llama_tokenize_job(asked, self.context.queue)
-        return await self.respond(
-            request,
-            [job],
-            now_terms_of(request, self.context.settings),
-            written_beside(encode_llama_tokens, with_pieces=asked.with_pieces),
-        )
+        jobs = await llama_tokenize_jobs(asked, self.context.queue, self.context.settings.max_inputs)
+        terms = now_terms_of(request, self.context.settings)
+        if not jobs:
+            return json_response(encode_llama_tokens([], asked))
+
+        async def write(done: Sequence[Done]) -> bytes:
+            return await asyncio.to_thread(encode_llama_tokens, [each.result for each in done], asked)
+
+        return await self.respond(request, jobs, terms, write)

@@ -104,6 +104,34 @@ async def test_llama_cpp_tokenizes_content(client: httpx.AsyncClient):
     assert with_pieces == {"tokens": [{"id": A, "piece": "a"}, {"id": ACCENT, "piece": [0xC3]}]}
 
 
+@pytest.mark.parametrize(
+    ("content", "tokens"),
+    [
+        (["a fox", RED, "fox"], [CLS, A, FOX, SEP, RED, FOX]),
+        ([RED, "a fox", 12, "", "a"], [RED, A, FOX, 12, A]),
+        ([RED, FOX], [RED, FOX]),
+        ([], []),
+    ],
+)
+async def test_llama_cpp_takes_texts_and_tokens_mixed(
+    client: httpx.AsyncClient, content: list[Any], tokens: list[int]
+):
+    """Special tokens are put around the content's first element alone, and only if it is a text."""
+    assert await tokenize(client, content=content, add_special=True) == {"tokens": tokens}
+
+
+async def test_llama_cpp_tells_the_pieces_of_mixed_texts(connect: Connect, queue: MemoryQueue):
+    client = connect(queue, max_inputs=2)
+    found = await tokenize(client, content=["a", "fox"], with_pieces=True)
+    assert [each["piece"] for each in found["tokens"]] == ["a", "fox"]
+    for body, begin in (
+        ({"content": ["a", RED], "with_pieces": True}, "with_pieces: "),
+        ({"content": ["a"] * 3}, "content has 3"),
+    ):
+        reply = await client.post("/tokenize", json=body)
+        assert (reply.status_code, reply.json()["error"]["message"].startswith(begin)) == (400, True)
+
+
 async def test_tokens_become_text_for_vllm_and_llama_cpp_alike(client: httpx.AsyncClient):
     reply = await client.post("/detokenize", json={"tokens": [CLS, RED, FOX]})
     assert reply.json() == {"prompt": "[CLS] red fox", "content": "[CLS] red fox"}
