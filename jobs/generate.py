@@ -178,7 +178,7 @@ LEAST_LOGPROB = -9999.0
 """OpenAI's number for a token that cannot be: JSON has no infinity."""
 
 
-class ScoredToken(msgspec.Struct, frozen=True):
+class ScoredToken(msgspec.Struct, frozen=True, gc=False):
     """A token, and how probable it was."""
 
     text: str

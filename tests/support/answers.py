@@ -18,7 +18,7 @@ def write(runner: GenerateRunner, job: GenerateJob) -> Choice:
     """The whole answer."""
     answer = answer_to(runner, job)
     pieces_of(runner, answer)
-    return answer.transcript.choice_so_far()
+    return runner.assemble(job, [answer], [answer.transcript.choice_so_far()]).choices[0]
 
 
 def pieces_of(runner: GenerateRunner, answer: Answer) -> list[Piece]:

@@ -14,8 +14,9 @@ from jobs.generate import LEAST_LOGPROB, GenerateJob, Prompt, PromptToken, Sampl
 from tests.support.answers import answer_to, pieces_of, write
 from tests.support.folders import TINY_CHAT
 from workers.runners.contract import loaded
+from workers.runners.generate.answer import Answer
 from workers.runners.generate.contract import decoder_of
-from workers.runners.generate.decoding import decoder as decoder_file
+from workers.runners.generate.output.prompt_logprobs import PromptScores
 from workers.runners.generate.runner import GenerateRunner, ModelFiles
 from workers.runners.generate.write_down import write_down
 
@@ -34,7 +35,7 @@ def model() -> Any:
 
 
 def ask(ids: tuple[int, ...], *, max_tokens: int = 1, **more: Any) -> GenerateJob:
-    fields = {"prompt_logprobs": TOP, "logprobs": 0, "echo": True, **more}
+    fields = {"prompt_logprobs": TOP, "logprobs": 0, "echo": True, "stream": True, **more}
     return GenerateJob("m", Prompt(ids), max_tokens=max_tokens, sampling=GREEDY, **fields)
 
 
@@ -71,7 +72,7 @@ def test_a_prompts_tokens_are_scored_as_by_one_pass(runner: GenerateRunner, mode
 def test_prompts_of_any_length_are_scored_together_and_in_chunks(
     runner: GenerateRunner, model: Any, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr(decoder_file, "MAX_SCORED_TOKENS", 24)
+    monkeypatch.setattr(decoder_of(runner), "_max_scored", 24)
     prompts = [ids_of(length, seed=length) for length in (5, 61, 2, 30, 17)]
     answers = [answer_to(runner, ask(ids)) for ids in prompts]
     answers.append(answer_to(runner, ask(ids_of(33, seed=1), prompt_logprobs=None)))
@@ -141,6 +142,90 @@ def test_scores_that_make_too_large_an_event_are_refused(runner: GenerateRunner)
     [error] = runner.prepare([job])
     assert isinstance(error, InvalidInput)
     assert "Ask without stream" in error.message
+
+
+def test_scores_that_make_too_large_a_result_are_refused(runner: GenerateRunner):
+    [error] = runner.prepare([ask(ids_of(2000, seed=5), prompt_logprobs=20, n=13, stream=False)])
+    assert isinstance(error, InvalidInput)
+    assert "at most 524288" in error.message
+
+
+@pytest.mark.parametrize("interrupted", [False, True])
+def test_what_is_no_stream_is_told_with_the_result_once_for_all_answers(
+    runner: GenerateRunner, model: Any, monkeypatch: pytest.MonkeyPatch, interrupted: bool
+):
+    ids = ids_of(50, seed=9)
+    job = ask(ids, n=2, stream=False, max_tokens=3)
+    [answers] = runner.prepare([job])
+    assert isinstance(answers, list)
+    described: list[PromptScores] = []
+    describe = PromptScores.describe
+
+    def counted(self: PromptScores, *arguments: Any) -> tuple[PromptToken, ...]:
+        described.append(self)
+        return describe(self, *arguments)
+
+    monkeypatch.setattr(PromptScores, "describe", counted)
+    decoder = decoder_of(runner)
+    for answer in answers:
+        uid = decoder.insert(answer)
+        while not answer.is_complete:
+            for new in decoder.step(0.02):
+                answer.generated.append(new.token)
+                write_down(answer, new, runner.logprobs_reader)
+            if interrupted and len(answer.generated) == 1:
+                decoder.restart()
+                answer.rewind()
+                uid = decoder.insert(answer)
+        decoder.remove([uid])
+        answer.transcript.take()
+    assert not described
+    result = runner.assemble(job, answers, [answer.transcript.choice_so_far() for answer in answers])
+    assert len(described) == 1
+    for choice in result.choices:
+        assert_scored(choice.prompt_logprobs, ids, expected(model, ids))
+
+
+def test_a_prompt_does_not_wait_for_scores_of_others(runner: GenerateRunner, monkeypatch: pytest.MonkeyPatch):
+    """All of it is one chunk, in its own turn."""
+    decoder = decoder_of(runner)
+    decoder.restart()
+    monkeypatch.setattr(decoder, "_max_scored", 32)
+    for seed in range(7):
+        decoder.insert(answer_to(runner, ask(ids_of(100, seed=seed))))
+    plain = decoder.insert(answer_to(runner, ask(ids_of(1500, seed=1), prompt_logprobs=None)))
+    found = [new.uid for _ in range(6) for new in decoder.step(10.0)]
+    decoder.restart()
+    assert plain in found
+
+
+def test_removing_an_answer_finds_it_in_any_turn(runner: GenerateRunner):
+    decoder = decoder_of(runner)
+    decoder.restart()
+    uids = [
+        decoder.insert(answer_to(runner, ask(ids_of(60, seed=n), prompt_logprobs=top)))
+        for n, top in enumerate((1, None, 1, None))
+    ]
+    decoder.step(0.0)
+    decoder.remove(uids[:2])
+    found: set[int] = set()
+    while len(decoder):
+        found |= {new.uid for new in decoder.step(0.02)}
+    assert found == set(uids[2:])
+
+
+def test_scored_prompts_take_no_room_in_the_prefix_cache(runner: GenerateRunner):
+    ids = ids_of(400, seed=31)
+    write(runner, ask(ids))
+    assert answer_begun(runner, ids).cached_tokens == 0
+    write(runner, ask(ids, prompt_logprobs=None))
+    assert answer_begun(runner, ids).cached_tokens == 399
+
+
+def answer_begun(runner: GenerateRunner, ids: tuple[int, ...]) -> Answer:
+    answer = answer_to(runner, ask(ids, prompt_logprobs=None))
+    decoder_of(runner).remove([decoder_of(runner).insert(answer)])
+    return answer
 
 
 def test_special_tokens_that_the_text_has_not_are_hidden(runner: GenerateRunner):

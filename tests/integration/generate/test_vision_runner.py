@@ -329,3 +329,15 @@ def test_prompts_may_be_prepared_in_another_thread(case: Case, references: Mappi
 def test_model_says_that_it_sees(case: Case):
     assert case.runner.info.abilities == ("vision",)
     assert case.runner.info.max_tokens == 512
+
+
+def test_a_prompt_without_images_is_scored(case: Case):
+    job = GenerateJob("m", Prompt("one two three"), max_tokens=1, prompt_logprobs=1)
+    answer = prepared(case.runner, job)
+    decoder = decoder_of(case.runner)
+    decoder.insert(answer)
+    while len(decoder):
+        decoder.step(0.1)
+    assert answer.prompt_scores is not None
+    told = answer.prompt_scores.describe(case.runner.logprobs_reader, "")
+    assert [token.logprob is None for token in told] == [True] + [False] * (answer.prompt_tokens - 1)

@@ -38,8 +38,8 @@ class Answer:
         self.cached_tokens = 0
         """Tokens of the prompt that the prefix cache held; known once the answer has begun."""
         self.prompt_scores: PromptScores | None = None
-        """Of the prompt's tokens, from the answer's first token on, where they are wanted. The stream's thread takes
-        them.
+        """Of the prompt's tokens, from the answer's first token on, where they are wanted. In a stream its thread takes
+        them; otherwise they are told with the result.
         """
         self.failure: JobError | None = None
         """Why it cannot be completed."""

@@ -42,6 +42,10 @@ MAX_STREAMED_SCORES = 32_768
 """About a megabyte: an event goes through Redis at once, and each answer's first one tells all of the prompt."""
 
 
+MAX_SCORES = 1 << 19
+"""Tens of megabytes of a result, and about a second to write them down."""
+
+
 class ModelFiles(NamedTuple):
     """Where a generator's parts are."""
 
@@ -174,6 +178,10 @@ class GenerateRunner:
     ) -> GenerateResult:
         """The answers in order. Raises the first one's error, if any has one."""
         choices = succeeded(outcomes)
+        scores = next((each.prompt_scores for each in items if each.prompt_scores is not None), None)
+        if scores is not None:
+            told = scores.describe(self.logprobs_reader, items[0].transcript.lead)
+            choices = [msgspec.structs.replace(choice, prompt_logprobs=told) for choice in choices]
         if job.return_ids:
             choices = [
                 msgspec.structs.replace(choice, ids=tuple(answer.transcript.tokens))
@@ -290,6 +298,12 @@ def _check_scores(job: GenerateJob, prompt_tokens: int, image_inputs: object) ->
         raise InvalidInput(
             f"{field}: {told} log-probabilities of the prompt are too many for an event of a stream, which has at "
             f"most {MAX_STREAMED_SCORES}. Ask without stream.",
+            param=field,
+        )
+    if told > MAX_SCORES:
+        raise InvalidInput(
+            f"{field}: {told} log-probabilities of the prompt are too many for a result, which has at most "
+            f"{MAX_SCORES}. Ask for fewer alternatives or answers, or send a shorter prompt.",
             param=field,
         )
 

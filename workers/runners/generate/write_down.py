@@ -11,10 +11,10 @@ if TYPE_CHECKING:  # a worker of other models does without it
 
 def write_down(answer: Answer, token: NewToken, reader: "LogprobsReader") -> None:
     """A new token of the answer becomes a part of its transcript, with the log-probabilities that are wanted: the
-    prompt's before the first one. Belongs to the stream's thread.
+    prompt's before the first one, in a stream. Belongs to the stream's thread.
     """
-    scores, answer.prompt_scores = answer.prompt_scores, None
-    if scores is not None:
+    if answer.job.stream and answer.prompt_scores is not None:
+        scores, answer.prompt_scores = answer.prompt_scores, None
         answer.transcript.add_prompt(scores.describe(reader, answer.transcript.lead))
     if answer.job.max_tokens == 0:
         answer.transcript.end_empty()

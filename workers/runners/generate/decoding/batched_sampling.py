@@ -9,6 +9,7 @@ A row that is alone may get several tokens in one step while no prompt waits (`s
 is the same as without speculation, so other rows can join at any time.
 """
 
+from collections import deque
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from functools import partial
@@ -42,9 +43,13 @@ class BatchSamplingGenerator(BatchGenerator):
         if draft is not None:
             self._rows.speculation = Speculation(draft, vocab_size_of(model))
         prefill = PaddedPrefill if pads_prefill else ScoringPrefill
-        self._prompts: Any = prefill.empty(self.model, self.sampler, self.prefill_step_size)
-        self._prompts.scored = {}
-        self._prompt_batch = self._prompts
+        plain, scored = (prefill.empty(self.model, self.sampler, self.prefill_step_size) for _ in range(2))
+        self._scores: dict[int, PromptScores] = {}
+        plain.scored = scored.scored = self._scores
+        self._prompt_batch = plain
+        self.scores_now = False
+        """Whether it is the turn of the prompts that are scored: they are computed without the others."""
+        self._other_prompts: tuple[Any, Any, Any] = (deque(), scored, [])
 
     @property
     def drafted(self) -> bool:
@@ -57,20 +62,41 @@ class BatchSamplingGenerator(BatchGenerator):
 
     def score_prompt(self, uid: int, scores: PromptScores) -> None:
         """Fill these with the prompt's log-probabilities as it is computed: all of it, without what a cache holds."""
-        self._prompts.scored[uid] = scores
+        self._scores[uid] = scores
 
     @property
-    def scores_prompts(self) -> bool:
-        """Whether one of the prompts that wait is scored."""
-        return bool(self._prompts.scored)
+    def prompts_waiting(self) -> int:
+        """Prompts whose turn it is."""
+        return len(self._unprocessed_sequences) + len(self._prompt_batch)
+
+    def turn_to(self, *, scored: bool) -> None:
+        """Prompts that are inserted now are scored, or not. Those inserted before keep their place."""
+        if scored != self.scores_now:
+            self._turn()
+
+    def next_turn(self) -> None:
+        """Plain and scored prompts are computed in turns, where both wait."""
+        waiting, batch, _ = self._other_prompts
+        if len(waiting) + len(batch):
+            self._turn()
+
+    def _turn(self) -> None:
+        own = (self._unprocessed_sequences, self._prompt_batch, self._currently_processing)
+        self._unprocessed_sequences, self._prompt_batch, self._currently_processing = self._other_prompts
+        self._other_prompts = own
+        self.scores_now = not self.scores_now
 
     def end_prompt(self, uid: int) -> None:
         """The prompt has been computed."""
-        self._prompts.scored.pop(uid, None)
+        self._scores.pop(uid, None)
 
     def remove(self, uids: Any, return_prompt_caches: bool = False) -> Any:
         self.forget(uids)
-        return super().remove(uids, return_prompt_caches)
+        found: dict[int, Any] = {}
+        for _ in range(2):
+            found |= super().remove(uids, return_prompt_caches)
+            self._turn()
+        return found
 
     def forget(self, uids: Iterable[int]) -> None:
         """These rows have ended."""
@@ -79,7 +105,8 @@ class BatchSamplingGenerator(BatchGenerator):
             self.end_prompt(uid)
 
     def _next(self) -> Any:
-        self._rows.prompts_wait = bool(self._unprocessed_sequences or len(self._prompt_batch))
+        waiting, batch, _ = self._other_prompts
+        self._rows.prompts_wait = bool(self.prompts_waiting or len(waiting) + len(batch))
         if self._rows.speculation is not None:
             self._rows.speculation.drafted = False
         return super()._next()

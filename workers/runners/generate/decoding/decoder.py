@@ -9,13 +9,14 @@ import mlx.core as mx
 import numpy as np
 from mlx import nn
 from mlx_lm.generate import StopSequences
+from mlx_lm.models.cache import make_prompt_cache
 
 from jobs.errors import JobError
 from workers.runners.generate.answer import Answer
 from workers.runners.generate.contract import NewToken
 from workers.runners.generate.decoding.batched_sampling import BatchSamplingGenerator, check_numbers
 from workers.runners.generate.decoding.prefix_cache import Hit, Layers, PrefixCache
-from workers.runners.generate.decoding.prompt_scores import MAX_SCORED_TOKENS
+from workers.runners.generate.decoding.prompt_scores import max_scored_tokens
 from workers.runners.generate.decoding.sampling import LogitsProcessor, Sampler, ends_of
 from workers.runners.generate.decoding.speculation import check_draft
 from workers.runners.generate.output.prompt_logprobs import PromptScores
@@ -81,7 +82,9 @@ class TextDecoder:
         self._first: set[int] = set()  # answers that wait for their first token
         self._scores: dict[int, PromptScores] = {}  # of those of them whose prompts are scored
         self._failures: dict[int, Callable[[], JobError | None]] = {}
-        self._prefill = CostModel(fade=0.8)  # the further into a prompt, the dearer its tokens
+        # The further into a prompt, the dearer its tokens; and those that are scored are dearer.
+        self._prefills = {scored: CostModel(fade=0.8) for scored in (False, True)}
+        self._max_scored = 0  # tokens in a step; not known before the first
         self._decode = CostModel()
         self._alike = 0
         self._rounds_shapes = pads_prompts and plans_per_shape()
@@ -110,6 +113,7 @@ class TextDecoder:
         known = hit.tokens if hit else 0
         rest = answer.ids[known:]
         sampler, processors = self._sampler_and_processors(answer)
+        self._generator.turn_to(scored=answer.wants_scores)
         (uid,) = self._generator.insert_segments(
             [[rest[:-1], rest[-1:]]],
             max_tokens=[max(1, answer.max_tokens)],  # it computes no prompt without a token after it
@@ -155,6 +159,7 @@ class TextDecoder:
         Whatever the model, a sampler or a logits processor raises, is raised; `restart` then brings the decoder into
         a sound state.
         """
+        self._generator.next_turn()
         self._generator.prefill_batch_size = self._rows()
         self._generator.prefill_step_size = self._bearable(self._chunk(seconds))
         left, started = sum(self._prompt_left.values()), time.perf_counter()
@@ -198,32 +203,36 @@ class TextDecoder:
             return 1
         if not self._rounds_shapes:
             return PREFILL_ROWS
-        waiting = min(GPU_PREFILL_ROWS, max(1, len(self._prompt_left)))
+        waiting = min(GPU_PREFILL_ROWS, max(1, self._generator.prompts_waiting))
         return 1 << waiting.bit_length() - 1
 
     def _chunk(self, seconds: float) -> int:
         """Prompt tokens per row for this step."""
         if not self.running:
             return MAX_PREFILL_TOKENS
-        rows = max(1, min(self._rows(), len(self._prompt_left)))
-        fitting = max(
-            self._prefill.tokens_within(PREFILL_SHARE * seconds - self.step_s()), self._prefill.free_tokens()
-        )
-        if self._prefill.is_one_sided:
+        cost = self._prefills[self._generator.scores_now]
+        fitting = max(cost.tokens_within(PREFILL_SHARE * seconds - self.step_s()), cost.free_tokens())
+        if cost.is_one_sided:
             self._alike += 1
             fitting *= 1 + (self._alike % EXPLORES == 0)
-        return min(MAX_PREFILL_TOKENS, max(MIN_PREFILL_TOKENS, fitting // rows))
+        return min(MAX_PREFILL_TOKENS, max(MIN_PREFILL_TOKENS, fitting // self._rows_now()))
+
+    def _rows_now(self) -> int:
+        return max(1, min(self._rows(), self._generator.prompts_waiting))
 
     def _bearable(self, chunk: int) -> int:
         """The chunk, smaller where logits of all its tokens are looked at."""
-        if not self._generator.scores_prompts:
+        if not self._generator.scores_now:
             return chunk
-        rows = max(1, min(self._rows(), len(self._prompt_left)))
-        return max(1, min(chunk, MAX_SCORED_TOKENS // rows))
+        if not self._max_scored:
+            described = self._model(mx.array([[0]]), cache=make_prompt_cache(self._model))  # never evaluated
+            self._max_scored = max_scored_tokens(described.shape[-1])
+        return max(1, min(chunk, self._max_scored // self._rows_now()))
 
     def _learn(self, rows: int, prompt_tokens: int, seconds: float) -> None:
         if prompt_tokens:
-            self._prefill.observe(prompt_tokens, max(0.0, seconds - self._decode.predict(rows) * bool(rows)))
+            cost = self._prefills[self._generator.scores_now]
+            cost.observe(prompt_tokens, max(0.0, seconds - self._decode.predict(rows) * bool(rows)))
         elif rows:
             self._decode.observe(rows, seconds)
 
@@ -234,7 +243,7 @@ class TextDecoder:
             self._generator.end_prompt(prompt.uid)
             return
         self._prompt_left[prompt.uid] = total - done
-        if prompt.end_of_segment and total >= STORED_FROM:
+        if prompt.end_of_segment and total >= STORED_FROM and _stores(self._answers[prompt.uid]):
             layers, ids = self._generator.extract_cache([prompt.uid])[prompt.uid]
             self._prefixes.store(ids, layers)
 
@@ -242,13 +251,14 @@ class TextDecoder:
         answer = self._answers[found.uid]
         if found.uid in self._first:  # mlx-lm computes it by itself, with all log-probabilities
             self._first.remove(found.uid)
-            answer.prompt_scores = self._scores.pop(found.uid, None)
+            if (scores := self._scores.pop(found.uid, None)) is not None:
+                answer.prompt_scores = scores
             check_numbers(found.logprobs[found.token][None])
         logprobs = None
         if answer.job.logprobs is not None:
             logprobs = np.array(found.logprobs.astype(mx.float32))
         if found.finish_reason is not None:
-            if answer.image_inputs is None:  # ids do not tell one image from another
+            if _stores(answer):
                 self._prefixes.store(found.all_tokens, found.prompt_cache)
             answer.failure = self._failures.pop(found.uid)()
             self._generator.forget([found.uid])
@@ -261,6 +271,13 @@ class TextDecoder:
         self._first.discard(uid)
         self._scores.pop(uid, None)
         self._failures.pop(uid, None)
+
+
+def _stores(answer: Answer) -> bool:
+    """Whether its state is for others to go on from. Ids do not tell one image from another; and prompts that are
+    scored take no state, so many of them would drive out those that chats go on from.
+    """
+    return answer.image_inputs is None and answer.job.prompt_logprobs is None
 
 
 def _failure(processors: Sequence[LogitsProcessor]) -> JobError | None:

@@ -3,7 +3,6 @@
 mlx-lm's prefill asks the model for logits and evaluates only its state, so they cost nothing until somebody wants them.
 """
 
-from collections.abc import Sequence
 from typing import Any
 
 import mlx.core as mx
@@ -12,10 +11,16 @@ from mlx_lm.generate import PromptProcessingBatch
 
 from workers.runners.generate.output.prompt_logprobs import PromptScores
 
-MAX_SCORED_TOKENS = 256
-"""Prompt tokens in one step where one of the prompts is scored: their logits take 4 bytes for each token and each entry
-of the vocabulary, several times.
-"""
+MAX_LOGITS_BYTES = 128 << 20
+"""Of the float32 logits of the scored prompts' tokens in one step."""
+
+SLICE_BYTES = 8 << 20
+"""Of the logits that are looked at together: sorting them takes several times as much."""
+
+
+def max_scored_tokens(vocab_size: int) -> int:
+    """Tokens of scored prompts in one step, all rows together."""
+    return max(1, MAX_LOGITS_BYTES // (4 * vocab_size))
 
 
 class ScoringPrefill(PromptProcessingBatch):
@@ -44,7 +49,7 @@ class ScoringPrefill(PromptProcessingBatch):
         for row, scores in wanted.items():
             count = min(len(tokens[row]), scores.prompt_tokens - 1 - begun[row])
             if count > 0:
-                _add(scores, begun[row], seen.logits(row, count))
+                add_scores(scores, begun[row], seen.logits(row, count))
 
     def compute(self, tokens: list[list[int]]) -> None:
         """Read these tokens of each row."""
@@ -74,28 +79,36 @@ class _Seen:
         return mx.concatenate(pieces)
 
 
-def _add(scores: PromptScores, begun: int, logits: mx.array) -> None:
+def add_scores(scores: PromptScores, begun: int, logits: mx.array) -> None:
     """logits (tokens, vocabulary): of the tokens that follow the prompt's first `begun`; each scores the next one.
 
     Raises FloatingPointError: the worker then finds the answer at fault.
     """
+    step = max(1, SLICE_BYTES // (4 * logits.shape[-1]))
+    for start in range(0, len(logits), step):
+        _add_slice(scores, begun + start, logits[start : start + step])
+
+
+def _add_slice(scores: PromptScores, begun: int, logits: mx.array) -> None:
     following = mx.array([*scores.ids[begun + 1 : begun + 1 + len(logits)]])
-    logprobs = logits - mx.logsumexp(logits, axis=-1, keepdims=True)
-    chosen = mx.take_along_axis(logprobs, following[:, None], axis=1)
-    ranks = 1 + mx.sum(logprobs > chosen, axis=1)
-    best, values = _most_probable(logprobs, scores.top)
+    norms = mx.logsumexp(logits, axis=-1, keepdims=True)
+    found = mx.take_along_axis(logits, following[:, None], axis=1)
+    ranks = 1 + mx.sum(logits > found, axis=1)
+    best = _most_probable(logits, scores.top)
+    values = mx.take_along_axis(logits, best, axis=-1) - norms
+    chosen = found - norms
     mx.eval(chosen, ranks, best, values)
     if np.isnan(np.array(chosen)).any():
         raise FloatingPointError("the model computed logits that are not numbers")
     scores.add(np.array(chosen)[:, 0], np.array(ranks, dtype=np.int32), np.array(best), np.array(values))
 
 
-def _most_probable(logprobs: mx.array, top: int) -> Sequence[mx.array]:
-    """Ids and log-probabilities (tokens, top), most probable first."""
-    if not top:
-        nothing = mx.zeros((len(logprobs), 0))
-        return nothing.astype(mx.int32), nothing
-    found = mx.argpartition(-logprobs, top - 1, axis=-1)[:, :top]
-    values = mx.take_along_axis(logprobs, found, axis=-1)
-    order = mx.argsort(-values, axis=-1)
-    return mx.take_along_axis(found, order, axis=-1), mx.take_along_axis(values, order, axis=-1)
+def _most_probable(logits: mx.array, top: int) -> mx.array:
+    """Ids (tokens, top), most probable first."""
+    if top == 0:
+        return mx.zeros((len(logits), 0), dtype=mx.int32)
+    if top == 1:
+        return mx.argmax(logits, axis=-1, keepdims=True)
+    found = mx.argpartition(logits, -top, axis=-1)[:, -top:]
+    order = mx.argsort(-mx.take_along_axis(logits, found, axis=-1), axis=-1)
+    return mx.take_along_axis(found, order, axis=-1)

@@ -60,7 +60,7 @@ class PromptScores:
             strict=True,
         )
         for token, logprob, rank, best, values, hides in columns:
-            top = tuple(reader.scored(each, value) for each, value in zip(best, values, strict=True))
+            top = tuple(map(reader.scored, best, values))
             said = reader.scored(token, logprob)
             told.append(PromptToken(token, said.text, said.bytes, said.logprob, rank, top, hides))
         return tuple(told)
