@@ -28,11 +28,13 @@ _DONE = b"data: [DONE]\n\n"
 
 
 class BegunMessage(msgspec.Struct, frozen=True, kw_only=True):
+    """What is empty grows by the events that follow."""
+
     role: Literal["assistant"] = "assistant"
-    content: tuple[()] = ()
+    content: tuple[str, ...] = ()
     tool_plan: str = ""
-    tool_calls: tuple[()] = ()
-    citations: tuple[()] = ()
+    tool_calls: tuple[str, ...] = ()
+    citations: tuple[str, ...] = ()
 
 
 class BegunContent(msgspec.Struct, frozen=True):

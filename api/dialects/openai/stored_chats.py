@@ -152,7 +152,7 @@ class StoredMessageList(msgspec.Struct, frozen=True, kw_only=True):
 class DeletedChat(msgspec.Struct, frozen=True, kw_only=True):
     id: str
     object: Literal["chat.completion.deleted"] = "chat.completion.deleted"
-    deleted: Literal[True] = True
+    deleted: bool = True
 
 
 class StoredChatsQuery(msgspec.Struct, frozen=True, kw_only=True):

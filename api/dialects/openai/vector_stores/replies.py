@@ -73,7 +73,7 @@ class VectorStoreFileContentReply(msgspec.Struct, frozen=True, kw_only=True):
 
     object: Literal["vector_store.file_content.page"] = "vector_store.file_content.page"
     data: list[FileContent]
-    has_more: Literal[False] = False
+    has_more: bool = False
     next_page: None = None
 
 
