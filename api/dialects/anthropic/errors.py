@@ -1,6 +1,7 @@
 """Anthropic's errors."""
 
 import msgspec
+from msgspec import UNSET, UnsetType
 
 from api.errors import ErrorFormat, Fault
 from jobs.errors import InputTooLong
@@ -17,9 +18,20 @@ _ERROR_TYPES = {
 _SERVER_ERROR = 500
 
 
+class FaultDetails(msgspec.Struct, frozen=True):
+    """Anthropic's clients send the whole conversation, and no `thread`, after an error with these."""
+
+    error_code: str
+    unsupported: tuple[str, ...]
+
+
+_NO_THREADS = FaultDetails("thread_unsupported_request", ("thread",))
+
+
 class AnthropicFault(msgspec.Struct, frozen=True):
     type: str
     message: str
+    details: FaultDetails | UnsetType = UNSET
 
 
 class AnthropicError(msgspec.Struct, frozen=True, tag="error"):
@@ -32,7 +44,8 @@ def anthropic_envelope(fault: Fault) -> bytes:
     kind = _ERROR_TYPES.get(fault.status, otherwise)
     # Claude Code, LangChain and LiteLLM know a full context by these words alone.
     before = "prompt is too long: " if fault.code == InputTooLong.code else ""
-    return msgspec.json.encode(AnthropicError(AnthropicFault(kind, before + fault.message)))
+    details = _NO_THREADS if fault.param == "thread" else UNSET
+    return msgspec.json.encode(AnthropicError(AnthropicFault(kind, before + fault.message, details)))
 
 
 ANTHROPIC_ERRORS = ErrorFormat(anthropic_envelope, (AnthropicError,))

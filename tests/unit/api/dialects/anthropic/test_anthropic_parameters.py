@@ -211,3 +211,16 @@ async def test_options_of_the_template_go_with_a_begun_answer(
     await ask(chat_client, **begun("It is"), thinking={"type": "disabled"})
     chat = last_chat(generator)
     assert chat.continue_final and json.loads(chat.template_options) == {"enable_thinking": False}
+
+
+async def test_clients_are_told_to_go_on_without_a_thread(chat_client: httpx.AsyncClient):
+    """By the code that the tool runner of @anthropic-ai/sdk looks for: it sends `thread` first."""
+    reply = await ask(chat_client, messages=HELLO, thread={"type": "create"})
+    assert reply.status_code == 400
+    assert reply.json()["error"]["details"] == {
+        "error_code": "thread_unsupported_request",
+        "unsupported": ["thread"],
+    }
+    other = await ask(chat_client, messages=HELLO, temperature=9)
+    assert other.status_code == 400
+    assert "details" not in other.json()["error"]
