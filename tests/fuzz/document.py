@@ -90,6 +90,7 @@ def narrowed(document: dict[str, Any], searched: str) -> dict[str, Any]:
                 components[shape.__name__]["properties"].pop(name, None)
     for field in ("inputs", "images", "max_tokens", "output_dimension"):
         components["CohereEmbedRequest"]["properties"].pop(field, None)  # refused, or by that model
+    components["TokenizeRequest"]["properties"].pop("messages")  # it excludes prompt
     for name, model in MODELS.items():
         _narrow_request(components[name], model)
     components["OllamaOptions"]["properties"]["num_predict"] = MAX_TOKENS
