@@ -217,9 +217,10 @@ async def test_suspects_that_take_little_time_are_done_in_one_turn(
 
 
 async def test_a_job_of_a_later_version_is_told_of_once_and_costs_no_busy_loop(
-    queue: JobQueue, redis_client: redis.Redis, caplog: pytest.LogCaptureFixture
+    queue: JobQueue, redis_client: redis.Redis, worker: ThreadWorker, caplog: pytest.LogCaptureFixture
 ):
     redis_client.set(keys.SUSPENDED, 1)
+    await until(lambda: worker.is_suspended)
     ticket = await queue.submit(job("later"), SubmitOptions(lane=Lane.BULK))
     redis_client.hset(keys.job(ticket.id), "mlxq_version", record.VERSION + 1)
     redis_client.delete(keys.SUSPENDED)
