@@ -71,12 +71,11 @@ class Retrieval:
             points = await self._client.count(part.stored, wanted.filter, exact=False)
         prefetch = None
         if not exact and (pages := prefetched(points.count, wanted.hits)):
-            by_regions = pages.by_regions if part.has_regions else None
-            prefetch = _first(
-                query, layout.TILES, TILES_VECTORS, pages.by_tiles, wanted,
-                None if by_regions is None
-                else _first(query, layout.REGIONS, REGIONS_VECTORS, by_regions, wanted),
-            )  # fmt: skip
+            if pages.by_regions is not None and part.has_regions:
+                few = merged(query, REGIONS_VECTORS)
+                prefetch = _first(few, layout.REGIONS, pages.by_regions, wanted, prefetch)
+            few = merged(query, TILES_VECTORS)
+            prefetch = _first(few, layout.TILES, pages.by_tiles, wanted, prefetch)
         return await self._query(part, wanted, rows, layout.PATCHES, prefetch)
 
     async def text(self, part: Part, query: Rows, wanted: Wanted) -> list[Found]:
@@ -162,11 +161,12 @@ class Retrieval:
 
 
 def _first(
-    query: Rows, using: str, vectors: int, limit: int, wanted: Wanted, before: models.Prefetch | None = None
+    query: Rows, using: str, limit: int, wanted: Wanted, before: models.Prefetch | None
 ) -> models.Prefetch:
-    """A stage before the exact one. Of what an earlier one has handed on, only the filtered is there."""
-    few = merged(query, vectors).tolist()
-    return models.Prefetch(query=few, using=using, limit=limit, filter=wanted.filter, prefetch=before)
+    """A stage before the exact one. before: the stage that hands it its pages; None: it looks at all."""
+    return models.Prefetch(
+        query=query.tolist(), using=using, limit=limit, filter=wanted.filter, prefetch=before
+    )
 
 
 def _sparse(words: Words) -> models.SparseVector:

@@ -10,6 +10,7 @@ from typing import NamedTuple
 from tokenizers import Tokenizer
 
 from jobs.errors import InvalidInput
+from workers.runners.tokens.tokenizer import special_tokens_around
 
 
 class FillInTokens(NamedTuple):
@@ -52,7 +53,8 @@ def fill_in_ids(tokenizer: Tokenizer, text: str, suffix: str) -> list[int]:
             param="suffix",
         )
     parts = f"{tokens.prefix}{text}{tokens.suffix}{suffix}{tokens.middle}"
-    return tokenizer.encode(parts).ids[: -_added_behind(tokenizer) or None]
+    _, behind = special_tokens_around(tokenizer)
+    return tokenizer.encode(parts).ids[: -len(behind) or None]
 
 
 def fill_in_ends(tokenizer: Tokenizer) -> tuple[str, ...]:
@@ -60,9 +62,3 @@ def fill_in_ends(tokenizer: Tokenizer) -> tuple[str, ...]:
     tokens = fill_in_tokens(tokenizer)
     names = (*(tokens or ()), *_ENDS)
     return tuple(name for name in names if tokenizer.token_to_id(name) is not None)
-
-
-def _added_behind(tokenizer: Tokenizer) -> int:
-    """How many tokens the tokenizer puts behind a text by itself."""
-    mask = tokenizer.encode("a").special_tokens_mask
-    return next((n for n, special in enumerate(reversed(mask)) if not special), 0)

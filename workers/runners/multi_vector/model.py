@@ -4,11 +4,11 @@ from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple, Protocol
 
 import mlx.core as mx
-from tokenizers import Tokenizer
 
 from jobs.content import MixedInput
 from jobs.embed import PatchGrid, Truncate
 from workers.runners.multi_vector.text_prompts import Kept
+from workers.runners.tokens.tokenizing import HasTokenizer
 
 
 class MultiVectorItem(Protocol):
@@ -30,13 +30,8 @@ class MultiVectorItem(Protocol):
         ...
 
 
-class Prompts(Protocol):
+class Prompts(HasTokenizer, Protocol):
     """What makes items of inputs. Any thread may use it."""
-
-    @property
-    def text_tokenizer(self) -> Tokenizer:
-        """As the model reads texts by it."""
-        ...
 
     def text(
         self,

@@ -4,12 +4,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
-from tokenizers import Tokenizer
-
 from jobs.content import TextPart
 from jobs.errors import InputTooLong, InvalidInput, JobError
 from jobs.rerank import Passage, RerankJob
 from workers.runners.tokens.tokenizer import Ids, ModelTokenizer
+from workers.runners.tokens.tokenizing import HasTokenizer
 
 
 class Question(NamedTuple):
@@ -43,13 +42,8 @@ class RerankItem:
         return self.ids[: self.prefix_tokens].tobytes()
 
 
-class Reader(Protocol):
+class Reader(HasTokenizer, Protocol):
     """How a model puts a query and a document into one input."""
-
-    @property
-    def text_tokenizer(self) -> Tokenizer:
-        """As the model reads texts by it."""
-        ...
 
     def read(self, questions: Sequence[Question]) -> Sequence[list[RerankItem] | JobError]:
         """Of each question in order: an item per document, or what is wrong with it. All tokenised together."""

@@ -4,19 +4,14 @@ from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple, Protocol
 
 import mlx.core as mx
-from tokenizers import Tokenizer
 
 from jobs.errors import JobError
 from jobs.rerank import RerankJob
+from workers.runners.tokens.tokenizing import HasTokenizer
 
 
-class JobReader(Protocol):
+class JobReader(HasTokenizer, Protocol):
     """What makes items of jobs. Any thread may use it: nothing runs on the device."""
-
-    @property
-    def text_tokenizer(self) -> Tokenizer:
-        """As the model reads texts by it."""
-        ...
 
     def read(self, jobs: Sequence[RerankJob]) -> Sequence[list[Any] | JobError]:
         """Of each job in order: an item per document, or what is wrong with it. All jobs' work is done together."""

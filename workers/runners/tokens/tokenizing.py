@@ -37,7 +37,7 @@ SLICE_CHARACTERS = 65_536
 
 @runtime_checkable
 class HasTokenizer(Protocol):
-    """A runner with a tokenizer of its own."""
+    """What has a tokenizer of its own: a runner, and what reads texts for it."""
 
     @property
     def text_tokenizer(self) -> Tokenizer:

@@ -212,12 +212,8 @@ def check_sampling(sampling: Sampling, vocab_size: int, model_ends: Iterable[int
 
 def check_bias(bias: Mapping[int, float], vocab_size: int) -> None:
     """Raises InvalidInput for a token id that the model does not have, or a bias that is not a number."""
+    check_known(bias, vocab_size, "logit_bias")
     for token, value in bias.items():
-        if not 0 <= token < vocab_size:
-            raise InvalidInput(
-                f"token id {token} is outside the model's vocabulary (0 to {vocab_size - 1}).",
-                param="logit_bias",
-            )
         if not math.isfinite(value):
             raise InvalidInput(
                 f"the bias of token id {token} is {value}, not a finite number.", param="logit_bias"
