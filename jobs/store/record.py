@@ -29,11 +29,16 @@ from jobs.tokenize import DetokenizeJob, TokenizeJob
 FUNCTION = "mlxq.run"
 
 VERSION = 4
-"""Of the records that `encode` writes, and of their results. A process reads no record of a later version, because it
-would not see what it does not know; workers leave such jobs to others. Raise it with every change of a job, a result or
-a record that an earlier version would read wrongly or in part: a new option of a job, for one. 2: blobs. 3: scores of
-prompts, empty answers. 4: tokenising; which tokens may be chosen, which end an answer, and their ids; beginnings of
-answers; the longest text to embed.
+"""The last one of the records that `encode` writes, and of their results. A process reads no record of a later
+version, because it would not see what it does not know; workers leave such jobs to others. Raise it with every change of
+a job, a result or a record that an earlier version would read wrongly or in part: a new option of a job, for one. 2:
+blobs. 3: scores of prompts, empty answers. 4: tokenising; which tokens may be chosen, which end an answer, and their
+ids; beginnings of answers; the longest text to embed.
+"""
+
+READ_SINCE: dict[type[Job], int] = {EmbedJob: 2, RerankJob: 2}
+"""The version since which jobs of a kind, without options that are newer, are read whole, and their results too. So
+that workers of earlier versions go on with them while a fleet is updated. Other kinds: VERSION.
 """
 
 PART_BYTES = 1 << 20
@@ -138,6 +143,13 @@ def _size(job: Job) -> str:
             return f"{len(job.inputs)} input(s)"
 
 
+def version_of(job: Job) -> int:
+    """The first version whose processes read the whole job and its result."""
+    if isinstance(job, EmbedJob) and job.max_tokens is not None:
+        return VERSION
+    return READ_SINCE.get(type(job), VERSION)
+
+
 def encode(job: Job, options: SubmitOptions, channel: str) -> list[str | bytes | int]:
     """Fields and values of the job's hash, flat. `channel` is told of the outcome; "" tells nobody.
 
@@ -150,7 +162,7 @@ def encode(job: Job, options: SubmitOptions, channel: str) -> list[str | bytes |
         "description", f"{task_of(job)} {_size(job)}",
         "timeout", options.time_limit_s,
         "result_ttl", options.result_ttl_s, "failure_ttl", options.result_ttl_s,
-        "mlxq_cost", cost(job), "mlxq_version", VERSION,
+        "mlxq_cost", cost(job), "mlxq_version", version_of(job),
     ]  # fmt: skip
     if isinstance(job, GenerateJob) and job.stream:
         fields += ["mlxq_streams", 1]

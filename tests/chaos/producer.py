@@ -28,11 +28,11 @@ from jobs.generate import GenerateJob
 from jobs.job import ENDED
 from jobs.process.cancelling import cancel_and_wait
 from jobs.settings import Settings
-from jobs.store import record
 from jobs.store.connection import connect_async
 from tests.chaos.faults.losses import Heard, Stalls
 from tests.chaos.order import POISON, Order, greedy, is_right, order
 from tests.chaos.plan import Plan
+from tests.support.later_version import become_later_version
 
 PATIENCE_S = 480.0
 """A job that has not ended by then is lost. Where all workers start anew on a busy machine, half a minute is little."""
@@ -256,7 +256,8 @@ async def main() -> None:
     parser.add_argument("--notes", type=Path, required=True, help="file to write")
     options = parser.parse_args()
     plan = msgspec.json.decode(options.plan, type=Plan)
-    record.VERSION += options.number < plan.newer_producers
+    if options.number < plan.newer_producers:
+        become_later_version()
     producer = Producer(plan, options.number, options.url)
     beside = (obey(producer), report(producer), producer.stalls.run())
     side = [asyncio.create_task(each) for each in beside]

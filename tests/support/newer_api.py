@@ -13,13 +13,13 @@ from jobs.client.queue import JobQueue
 from jobs.embed import EmbedJob, EmbedResult
 from jobs.job import SubmitOptions
 from jobs.settings import Settings
-from jobs.store import record
 from jobs.store.connection import connect_async
+from tests.support.later_version import become_later_version
 from tests.support.waiting import PATIENCE_S
 
 
 async def main(url: str, text: str) -> None:
-    record.VERSION += 1
+    become_later_version()
     queue = JobQueue(connect_async(url), Settings())
     await queue.start()
     ticket = await queue.submit(EmbedJob(model="fake", inputs=(text,)), SubmitOptions())

@@ -12,6 +12,7 @@ from rq.worker.base import WorkerStatus
 from jobs.blobs.store import BlobStore
 from jobs.settings import Settings
 from jobs.stats import WorkerStats
+from jobs.store import keys
 from jobs.store.outage import is_defect, is_refused_write
 from workers.loops.result import ResultLoop
 from workers.models.model_cache import ModelCache
@@ -167,11 +168,19 @@ class Heartbeat:
         if self._progress != (model, steps):
             self._fleet.note_progress(model, began_ago_s)
             self._progress = model, steps
+            now = self._model_cache.load_progress
+            if (
+                now is None or now[0] != model
+            ):  # it ended meanwhile, and its note may have been taken back before
+                self._fleet.end_load(model)
 
     def _announce_to_rq(self) -> None:
-        rq_worker = self._rq_worker
-        # Where it slept past its record, others took it out of RQ's lists.
-        if not rq_worker.connection.exists(rq_worker.key):
+        rq_worker, connection = self._rq_worker, self._rq_worker.connection
+        # Where it slept past its record, others took it out of RQ's lists. A heartbeat may have come between, which
+        # writes a record of one field.
+        is_listed = connection.sismember(keys.WORKERS, rq_worker.key)
+        if not is_listed or not connection.hexists(rq_worker.key, "birth"):
+            connection.delete(rq_worker.key)  # RQ takes any record for another worker of this name
             rq_worker.register_birth()
         self._is_suspended = self._queue.is_suspended()
         status = WorkerStatus.BUSY if len(self._in_flight) else WorkerStatus.IDLE

@@ -82,8 +82,9 @@ async def test_jobs_are_listed_although_one_record_is_no_hash(queue: JobQueue, r
 
 
 @pytest.mark.kills_workers
+@pytest.mark.parametrize("heartbeat_between", [False, True])
 def test_a_worker_that_slept_past_its_record_is_seen_again(
-    redis_server: RedisServer, redis_client: redis.Redis, tmp_path: Path
+    redis_server: RedisServer, redis_client: redis.Redis, tmp_path: Path, *, heartbeat_between: bool
 ):
     pipe = ParentPipe()
     command = [
@@ -103,8 +104,12 @@ def test_a_worker_that_slept_past_its_record_is_seen_again(
             for key in redis_client.smembers(keys.WORKERS):
                 redis_client.delete(key)
                 redis_client.srem(keys.WORKERS, key)
+                if heartbeat_between:  # it had just looked whether its record is there
+                    redis_client.hset(key, "last_heartbeat", "2026-01-01T00:00:00.000000Z")
 
             wait_until(lambda: redis_client.smembers(keys.WORKERS))
+            (key,) = redis_client.smembers(keys.WORKERS)  # pyright: ignore[reportGeneralTypeIssues]
+            wait_until(lambda: redis_client.hexists(key, "birth"))
         finally:
             worker.kill()
     pipe.close()

@@ -11,7 +11,7 @@ from jobs.content import BlobPart, MixedInput, TextPart
 from jobs.embed import EmbedJob
 from jobs.errors import InternalError, UnknownModel, UnreadableJob
 from jobs.generate import Chat, GenerateJob, Message, Prompt, Sampling, Tool
-from jobs.job import Lane, SubmitOptions
+from jobs.job import Job, Lane, SubmitOptions
 from jobs.rerank import RerankJob
 from jobs.store import keys, record
 from jobs.store.serializer import MsgpackSerializer
@@ -26,8 +26,19 @@ def as_hash(options: SubmitOptions) -> dict[bytes, bytes]:
     return dict(zip(flat[::2], flat[1::2], strict=True))
 
 
-def test_a_record_tells_its_version():
-    assert as_hash(SubmitOptions())[b"mlxq_version"] == str(record.VERSION).encode()
+@pytest.mark.parametrize(
+    ("job", "version"),
+    [
+        (EmbedJob(model="m", inputs=("a",)), 2),
+        (EmbedJob(model="m", inputs=("a",), max_tokens=7), record.VERSION),
+        (RerankJob(model="m", query="q", documents=("d",)), 2),
+        (TokenizeJob(model="m", served_as="embed", texts=("a",)), record.VERSION),
+        (GenerateJob(model="m", prompt=Prompt("a")), record.VERSION),
+    ],
+)
+def test_a_record_tells_the_first_version_that_reads_all_of_it(job: Job, version: int):
+    fields = record.encode(job, SubmitOptions(), "")
+    assert fields[fields.index("mlxq_version") + 1] == version
 
 
 def test_a_job_with_other_fields_is_a_record_of_another_version():
