@@ -5,6 +5,7 @@ from difflib import get_close_matches
 
 import msgspec
 
+from jobs.catalogue.names import with_tag, without_latest
 from jobs.errors import InvalidInput, NoWorker, UnknownModel
 
 MAX_SHOWN_CHARACTERS = 200
@@ -86,10 +87,16 @@ def find_model(name: str, models: Sequence[ModelInfo], task: str | None = None) 
     """None where no model is meant. task: of two that are meant, the one that does it.
 
     Tried in turn: the id; the id but for capital letters; the Hugging Face name; that without its organisation, or the
-    id of a model whose organisation is not known. Raises InvalidInput where a name means several models.
+    id of a model whose organisation is not known. Then all of that with the tag "latest" taken off, or put on where
+    there is no tag. Raises InvalidInput where a name means several models.
     """
-    if not name:
-        return None
+    for each in dict.fromkeys((name, without_latest(name), with_tag(name))):
+        if each and (found := _find(each, models, task)):
+            return found
+    return None
+
+
+def _find(name: str, models: Sequence[ModelInfo], task: str | None) -> ModelInfo | None:
     exact = [info for info in models if info.id == name]
     if exact:
         return next((info for info in exact if task in info.tasks), exact[0])

@@ -41,6 +41,27 @@ def test_a_name_means_the_model_that_it_names_somehow(name: str, means: str | No
     assert (found and found.id) == means
 
 
+TAGGED = (model("poet"), model("poet:8b"), model("sage:latest"), model("org/name", hub_name="org/name"))
+
+
+@pytest.mark.parametrize(
+    ("name", "means"),
+    [
+        ("poet:latest", "poet"),
+        ("poet:8b", "poet:8b"),
+        ("poet:7b", None),
+        ("sage", "sage:latest"),
+        ("Sage:latest", "sage:latest"),
+        ("name:latest", "org/name"),
+        ("latest", None),
+        (":latest", None),
+    ],
+)
+def test_the_tag_latest_is_the_same_as_none(name: str, means: str | None):
+    found = find_model(name, TAGGED)
+    assert (found and found.id) == means
+
+
 def test_the_task_decides_between_two_uses_of_one_model():
     for task, means in (("generate", "poet"), ("embed", "vectors")):
         found = find_model("mlx-community/qwen3-4b-4bit", SERVED, task)
