@@ -30,10 +30,10 @@ FUNCTION = "mlxq.run"
 
 VERSION = 4
 """The last one of the records that `encode` writes, and of their results. A process reads no record of a later
-version, because it would not see what it does not know; workers leave such jobs to others. Raise it with every change of
-a job, a result or a record that an earlier version would read wrongly or in part: a new option of a job, for one. 2:
-blobs. 3: scores of prompts, empty answers. 4: tokenising; which tokens may be chosen, which end an answer, and their
-ids; beginnings of answers; the longest text to embed.
+version, because it would not see what it does not know; workers leave such jobs to others. Raise it with every change
+of a job, a result or a record that an earlier version would read wrongly or in part: a new option of a job, for one.
+2: blobs. 3: scores of prompts, empty answers. 4: tokenising; which tokens may be chosen, which end an answer, and
+their ids; beginnings of answers; the longest text to embed.
 """
 
 READ_SINCE: dict[type[Job], int] = {EmbedJob: 2, RerankJob: 2}
