@@ -13,6 +13,7 @@ import msgspec
 from ingest.documents.problem import Problem
 from ingest.manifest.records import FileRecord
 from ingest.scan.walk import FoundFile, unreadable
+from jobs.process.processor import cores
 
 RACY_NS = 2_000_000_000
 """A file that was read so soon after its last change may have changed again without another time: the coarsest file
@@ -64,7 +65,7 @@ def hash_files(
     save: Callable[[Mapping[str, FileRecord]], None],
     progress: HashProgress,
     stop: threading.Event,
-    threads: int = min(4, os.cpu_count() or 1),
+    threads: int = min(4, cores()),
 ) -> Hashed:
     """save: gets what was read, now and then. Links to one file are read once. Raises: Stopped."""
     documents = {

@@ -1,7 +1,6 @@
 """The documents of a plan, through the pipeline."""
 
 import asyncio
-import os
 from collections.abc import AsyncIterator, Callable, Mapping
 from pathlib import Path
 
@@ -28,6 +27,7 @@ from ingest.scan.scanner import Scan
 from ingest.text.bm25 import document_vector
 from jobs.blobs.store import blob_store
 from jobs.models import ModelInfo
+from jobs.process.processor import cores
 from jobs.store.connection import connect, redis_url
 
 HELD_UP = {"reading": "reading", "device": "the device", "store": "the store", "": ""}
@@ -55,7 +55,7 @@ async def ingest_documents(
     """
     specs = (*request.models, *engine.settings.models)
     chunking = await asyncio.to_thread(chunker_for, models["text"], specs) if "text" in models else None
-    processes = max(1, min(4, (os.cpu_count() or 2) // 2))
+    processes = max(1, min(4, cores() // 2))
     with connect(redis_url(engine.settings)) as connection:
         async with DocumentReader(processes) as reader:
             pipeline = Pipeline(
