@@ -9,7 +9,8 @@ UV := $(or $(shell command -v uv),$(wildcard .venv/bin/uv))
 INSTALL = $(PYTHON) install.py --uv=$(UV) $(BIN)/python
 BIN := .venv/bin
 # On Linux, MLX's CPU wheel links a slow BLAS; the worker's launcher preloads a fast one, and this runs tests the same way.
-WITH_BLAS = $(BIN)/python -m workers.openblas
+# uv installs no bytecode. Where none is kept, each of the hundreds of processes compiles all that it imports.
+WITH_BLAS = PYTHONDONTWRITEBYTECODE= $(BIN)/python -m workers.openblas
 
 RESOLVE = $(BIN)/uv pip compile -q --universal --python-version 3.11 --no-annotate --no-header --no-emit-index-url \
   --no-emit-find-links
