@@ -38,6 +38,15 @@ class ModelInfo(msgspec.Struct, frozen=True):
     digest: str = ""
     """Of what makes the model: config, tokenizer, tensors. Empty: not known."""
 
+    family: str = ""
+    """The model_type of its config.json. Empty: not known."""
+    parameters: int = 0
+    """How many numbers its weights are, before quantisation. 0: not known."""
+    quantisation: str = ""
+    """4bit, mxfp4, …, or the type of unquantised weights: BF16, F16, F32. Empty: not known."""
+    size_bytes: int = 0
+    """Of all its files. 0: not known."""
+
     image_pixels: int = 0
     """Of a multi-vector model with vision: most pixels that it reads of one image. 0: not known."""
     image_edge: int = 0

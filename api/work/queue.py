@@ -6,6 +6,7 @@ from typing import Protocol
 from jobs.chats.store import ChatStore
 from jobs.generate import Pieces
 from jobs.job import Job, JobPage, JobView, Lane, Result, SubmitOptions, Ticket
+from jobs.machines.machines import Machines
 from jobs.models import ModelInfo
 from jobs.stats import QueueStats
 
@@ -16,6 +17,11 @@ class Queue(Protocol):
     @property
     def chats(self) -> ChatStore:
         """Chats that are kept after their answer."""
+        ...
+
+    @property
+    def machines(self) -> Machines:
+        """Where the models lie."""
         ...
 
     async def start(self) -> None:

@@ -4,19 +4,10 @@ from typing import Literal
 
 import msgspec
 
+from jobs.catalogue.defaults import ModelDefaults
 from jobs.catalogue.names import without_latest
 
 Kind = Literal["embedding", "reranker", "llm", "vlm"]
-
-Parameter = bool | int | float | str | tuple[str, ...]
-"""A value of PARAMETER in a Modelfile. Several texts: of "stop", which may be given more than once."""
-
-
-class PresetMessage(msgspec.Struct, frozen=True):
-    """A turn that stands before every chat with the model."""
-
-    role: Literal["system", "user", "assistant"]
-    content: str
 
 
 class CatalogueEntry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -52,11 +43,7 @@ class CatalogueEntry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tr
     kind: Kind | None = None
     """What it is for, as its files tell. None: not known."""
 
-    system: str = ""
-    """The system message of chats that have none."""
-    parameters: dict[str, Parameter] = {}
-    """Defaults by Ollama's words: temperature, num_predict, stop, …"""
-    messages: tuple[PresetMessage, ...] = ()
+    defaults: ModelDefaults = ModelDefaults()
     template: str = ""
     """As a Modelfile gave it. It is shown and not used: mlxq renders chats by the model's own template."""
     license: str = ""

@@ -10,10 +10,10 @@ import redis.asyncio
 from redis.asyncio.client import Pipeline
 from redis.exceptions import RedisError, ResponseError
 
-from jobs.client.announcements import AnnouncementReader
 from jobs.client.job_list import JobList
 from jobs.errors import Failure, JobError, UnknownJob
 from jobs.job import JobPage, JobView, Lane
+from jobs.machines.announcements import AnnouncementReader
 from jobs.models import MAX_SHOWN_CHARACTERS, ModelInfo, model_for
 from jobs.process.cancelling import cancel_and_wait
 from jobs.stats import LaneStats, QueueStats, RedisMemory, WorkerStats

@@ -22,15 +22,10 @@ from jobs.client.refusal import Refusal
 from jobs.client.result_reader import ResultReader
 from jobs.client.stream_reader import MOST_HELD, TokenEvent, follow_stream
 from jobs.client.watch import Watch, unavailable
-from jobs.errors import (
-    InternalError,
-    InvalidInput,
-    JobCanceled,
-    QueueUnavailable,
-    UnknownJob,
-)
+from jobs.errors import InternalError, InvalidInput, JobCanceled, QueueUnavailable, UnknownJob
 from jobs.generate import Pieces
 from jobs.job import ENDED, Job, JobPage, JobView, Lane, Result, SubmitOptions, Ticket, task_of
+from jobs.machines.redis import RedisMachines
 from jobs.models import ModelInfo, declared_model
 from jobs.results.encoding import decode_stored
 from jobs.results.folder import ResultFolder
@@ -83,6 +78,7 @@ class JobQueue:
         self._attach = redis.register_script(script("attach"))
         limits = ChatLimits(settings.stored_chat_bytes, settings.stored_chat_ttl_s)
         self.chats = RedisChats(redis, limits, self._reaching_redis)
+        self.machines = RedisMachines(redis, self._reaching_redis)
         self._expected: dict[str, asyncio.Future[JobOutcome]] = {}
         self._models: dict[str, str] = {}  # by the ids of jobs that are about to be waited for
 

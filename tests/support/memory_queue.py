@@ -30,6 +30,7 @@ from jobs.rerank import RerankJob
 from jobs.stats import LaneStats, QueueStats, WorkerStats
 from jobs.store.record import new_id
 from jobs.tokenize import DetokenizeJob, TokenizeJob
+from tests.support.memory.machines import MemoryMachines
 from tests.support.memory.tokens import memory_tokens
 from tests.support.memory_generation import memory_answer, memory_events
 from tests.support.memory_rerank import memory_ranking
@@ -151,6 +152,7 @@ class MemoryQueue:
         self.failure = failure
         self.limit = limit
         self.chats = MemoryChats()
+        self.machines = MemoryMachines()
         self._generate = generate
         self.running = False
         self.submitted: list[tuple[Job, SubmitOptions]] = []

@@ -23,6 +23,9 @@ from workers.scheduling.in_flight import InFlight, Reason
 
 log = logging.getLogger(__name__)
 
+DETAILS_S = 30
+"""Between two times that it tells what the models' files say: in case Redis has lost it."""
+
 
 class Heartbeat:
     """Belongs to the main thread, which goes on while a device call does not return. `beat` is called often."""
@@ -56,7 +59,14 @@ class Heartbeat:
         self._promote_every_s = min(0.25, settings.lease_s / 4)
         # Renewals and time limits wait as long.
         self._most_sweep_s = min(0.25, settings.lease_s / 8)
-        self._due_at = {"announce": 0.0, "renew": 0.0, "promote": 0.0, "compare": 0.0, "sweep": 0.0}
+        self._due_at = {
+            "announce": 0.0,
+            "renew": 0.0,
+            "promote": 0.0,
+            "details": 0.0,
+            "compare": 0.0,
+            "sweep": 0.0,
+        }
         self._defective: set[str] = set()
         """Tasks of which Redis refused a command when they were last tried, though it works."""
         self._unknown: set[str] = set()
@@ -84,6 +94,7 @@ class Heartbeat:
                 ("renew", self._renew_every_s, self._renew_and_reclaim),
                 ("announce", self._announce_every_s, self.announce),
                 ("promote", self._promote_every_s, self._promote),
+                ("details", DETAILS_S, self._announce_details),
                 ("sweep", self._settings.sweep_s, self._sweep),
             ):
                 if self._is_due(task, every_s) and not self._try(task, work):
@@ -162,6 +173,10 @@ class Heartbeat:
             self._note_progress(*progress)
         self._announce_to_rq()
         self._queue.outage.end()
+
+    def _announce_details(self) -> None:
+        runners = self._model_cache.runners
+        self._fleet.announce_details({model: runner.details for model, runner in runners.items()})
 
     def _note_progress(self, model: str, steps: int, began_ago_s: float) -> None:
         """That a load gets on: others wait for it as long as it does."""

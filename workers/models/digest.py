@@ -2,11 +2,10 @@
 
 import hashlib
 import json
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from workers.models.resolve import LocalModel
+from workers.models.tensors import tensors_in
 
 DIGEST_BYTES = 16
 
@@ -40,7 +39,6 @@ _OF_NO_MATTER = ("_name_or_path", "transformers_version")
 
 _SAMPLES = 16
 _SAMPLE_BYTES = 64
-_HEADER_LENGTH_BYTES = 8
 
 
 def digest_of(model: LocalModel) -> str:
@@ -81,28 +79,12 @@ def _content(file: Path) -> bytes:
 
 def _add_weights(found: "hashlib.blake2b", folder: Path) -> None:
     """By tensor, not by file: the same weights may be cut into files in several ways."""
-    tensors: dict[str, tuple[str, Path, int, int]] = {}
-    for file in sorted(folder.glob("*.safetensors")):
-        start, header = _header(file)
-        for name, each in header.items():
-            if name != "__metadata__":
-                first, last = each["data_offsets"]
-                tensors[name] = f"{each['dtype']} {each['shape']}", file, start + first, last - first
+    tensors = tensors_in(folder)
     names = sorted(tensors)
     for name in names:
-        _add(found, name, tensors[name][0].encode())
+        _add(found, name, f"{tensors[name].dtype} {list(tensors[name].shape)}".encode())
     for name in names[:: max(1, len(names) // _SAMPLES)]:
-        _, file, at, size_bytes = tensors[name]
+        _, _, file, at, size_bytes = tensors[name]
         with file.open("rb") as opened:
             opened.seek(at + size_bytes // 2)
             found.update(opened.read(min(_SAMPLE_BYTES, size_bytes - size_bytes // 2)))
-
-
-def _header(file: Path) -> tuple[int, Mapping[str, Any]]:
-    """Where the tensors' bytes begin, and the header (https://huggingface.co/docs/safetensors)."""
-    with file.open("rb") as opened:
-        length = int.from_bytes(opened.read(_HEADER_LENGTH_BYTES), "little")
-        if not 0 < length <= file.stat().st_size:
-            raise ValueError(f"{file} has no header")
-        header = json.loads(opened.read(length))
-    return _HEADER_LENGTH_BYTES + length, header

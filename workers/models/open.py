@@ -9,6 +9,7 @@ import msgspec
 from jobs.errors import InvalidInput
 from jobs.settings import Settings
 from workers.families import TEXT_RERANKER, MultiVector, embedding_of, family_of
+from workers.models.describe import described, details_of
 from workers.models.detect import (
     config_of,
     embeds,
@@ -36,7 +37,8 @@ def open_runner(spec: str, settings: Settings) -> Runner:
     """
     model = resolve(spec)
     runner = open_model(model, settings)
-    runner.info = msgspec.structs.replace(runner.info, hub_name=model.hub_name, digest=digest_of(model))
+    info = msgspec.structs.replace(runner.info, hub_name=model.hub_name, digest=digest_of(model))
+    runner.info, runner.details = described(info, model), details_of(model)
     return runner
 
 

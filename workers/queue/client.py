@@ -9,9 +9,9 @@ from typing import Any
 
 import redis
 
-from jobs.client.announcements import encode_model
 from jobs.errors import InternalError, JobError, JobExpired, WorkerLost
 from jobs.job import Result
+from jobs.machines.announcements import encode_model
 from jobs.models import ModelInfo
 from jobs.stats import WorkerStats
 from jobs.store import keys, record

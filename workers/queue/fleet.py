@@ -7,10 +7,11 @@ from typing import Any, NamedTuple
 
 import redis
 
-from jobs.client.announcements import AnnouncementReader, encode_model
+from jobs.catalogue.details import ModelDetails
+from jobs.machines.announcements import AnnouncementReader, encode_model
 from jobs.models import ModelInfo
 from jobs.stats import WorkerStats
-from jobs.store import keys
+from jobs.store import keys, record
 from jobs.store.scripts import script
 from workers.queue.worker_name import machine_of
 
@@ -88,6 +89,13 @@ class Fleet:
         now, _ = self._redis.time()
         for info in models:
             self._redis.hset(keys.MODELS, info.id, encode_model(info, now))
+
+    def announce_details(self, details: Mapping[str, ModelDetails]) -> None:
+        """Tell what the files of models say of them. details: by the models' ids."""
+        if details:
+            self._redis.hset(
+                keys.MODEL_DETAILS, mapping={model: record.pack(each) for model, each in details.items()}
+            )
 
     def view(self, models: Iterable[str]) -> FleetView:
         """What the others do with these models."""

@@ -8,6 +8,7 @@ from typing import Any, Generic, TypeVar
 import mlx.core as mx
 import numpy as np
 
+from jobs.catalogue.details import ModelDetails
 from jobs.errors import JobError
 from jobs.models import ModelInfo
 from workers.runners.checkpoint.lazy_weights import module_of, read, release, size_bytes
@@ -27,6 +28,7 @@ class BatchedRunner(ABC, Generic[Network, Item, Outcome]):
     """
 
     info: ModelInfo
+    details = ModelDetails()
 
     def __init__(self, folder: Path, open_network: Callable[[], Network]) -> None:
         """Opens the network; `load` reads its weights.

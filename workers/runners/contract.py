@@ -5,6 +5,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Protocol, TypeVar, runtime_checkable
 
+from jobs.catalogue.details import ModelDetails
 from jobs.errors import InvalidInput, JobError
 from jobs.job import Result
 from jobs.models import ModelInfo
@@ -25,6 +26,8 @@ class Runner(Protocol):
     """
 
     info: ModelInfo
+    details: ModelDetails
+    """Nothing, until workers.models.open fills it in."""
     weight_bytes: int
     """Memory that its weights take while they are loaded."""
 
@@ -87,6 +90,7 @@ def succeeded(outcomes: Iterable[T | JobError]) -> list[T]:
 class Weightless:
     """The life of a runner without weights, as those of tests and benchmarks are."""
 
+    details = ModelDetails()
     weight_bytes = 0
 
     def load(self) -> Iterator[None]:

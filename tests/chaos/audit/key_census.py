@@ -15,6 +15,7 @@ CONSTANT = {
     "rq:workers:": "the live workers of one queue",
     CLOCK: "the run's own clock",
     "mlxq:models": "what workers serve, also for when they are down",
+    "mlxq:model_details": "what the files of those models say of them",
     "mlxq:admitted": "how many jobs each queue was given",
     "mlxq:admitted_bytes": "and how many bytes",
     "mlxq:clock": "when leases were last looked after",

@@ -4,11 +4,11 @@ import pytest
 import redis
 from msgspec.structs import replace
 
-from jobs.client.announcements import encode_model
 from jobs.client.queue import JobQueue
 from jobs.errors import InternalError, ModelChanged
 from jobs.generate import GenerateJob, Piece, Pieces, Prompt
 from jobs.job import Lane, SubmitOptions
+from jobs.machines.announcements import encode_model
 from jobs.store import keys, record
 from jobs.store.connection import connect_async
 from jobs.store.redis_server import RedisServer

@@ -12,11 +12,11 @@ from typing import Any
 import pytest
 import redis
 
-from jobs.client.announcements import encode_model
 from jobs.client.queue import JobQueue
 from jobs.embed import EmbedJob
 from jobs.errors import ResultTimeout
 from jobs.job import Lane, SubmitOptions
+from jobs.machines.announcements import encode_model
 from jobs.models import ModelInfo
 from jobs.process.parent_watch import ParentPipe
 from jobs.settings import Settings

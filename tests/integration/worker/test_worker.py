@@ -258,7 +258,7 @@ async def test_no_key_is_left_when_the_results_have_expired(queue: JobQueue, red
     canceled = await queue.submit(job("x"), options)
     await queue.cancel(canceled.id)
     of_live_workers = ("rq:worker", "mlxq:worker:", "mlxq:claimed:", "mlxq:leases", "mlxq:clock")
-    lasting = (*of_live_workers, "mlxq:models", "mlxq:admitted", "rq:queues")
+    lasting = (*of_live_workers, "mlxq:model", "mlxq:admitted", "rq:queues")
 
     def left() -> list[bytes]:
         return [key for key in redis_client.scan_iter() if not key.decode().startswith(lasting)]

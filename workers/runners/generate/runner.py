@@ -11,6 +11,7 @@ from mlx_lm.tokenizer_utils import TokenizerWrapper
 from mlx_lm.utils import load_adapters, load_model, load_tokenizer
 from tokenizers import Tokenizer
 
+from jobs.catalogue.details import ModelDetails
 from jobs.errors import InputTooLong, InvalidInput, JobError
 from jobs.generate import Chat, Choice, GenerateJob, GenerateResult, Prompt
 from jobs.models import ModelInfo
@@ -71,6 +72,7 @@ class GenerateRunner:
     """A text model (workers.runners.contract.Generator)."""
 
     info: ModelInfo
+    details = ModelDetails()
     logprobs_reader: LogprobsReader
 
     def __init__(self, model_id: str, files: ModelFiles, *, slots: int, prefix_cache_bytes: int) -> None:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from jobs.catalogue.defaults import ModelDefaults, PresetMessage
 from jobs.catalogue.entry import Catalogue, CatalogueEntry
 from jobs.catalogue.file import VERSION, CatalogueFile, CatalogueUnusable
 from tests.support.folders import ROOT
@@ -12,8 +13,11 @@ from tests.support.folders import ROOT
 ENTRY = CatalogueEntry(
     name="poet",
     of="base",
-    system="Rhyme.",
-    parameters={"temperature": 0.5, "stop": ("a", "b"), "num_predict": 3, "penalize_newline": True},
+    defaults=ModelDefaults(
+        "Rhyme.",
+        {"temperature": 0.5, "stop": ("a", "b"), "num_predict": 3, "penalize_newline": True},
+        (PresetMessage("user", "A word?"), PresetMessage("assistant", "Bird.")),
+    ),
     created_at=1.5,
     modified_at=2.5,
 )
@@ -100,6 +104,7 @@ def test_a_folder_that_cannot_be_used_is_named(tmp_path: Path):
 ADD_MANY = """
 import sys
 from pathlib import Path
+from jobs.catalogue.defaults import ModelDefaults, PresetMessage
 from jobs.catalogue.entry import CatalogueEntry
 from jobs.catalogue.file import CatalogueFile
 for number in range(25):

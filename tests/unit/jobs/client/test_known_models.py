@@ -6,18 +6,20 @@ import fakeredis
 import pytest
 from msgspec.structs import replace
 
-from jobs.client.announcements import encode_model
+from jobs.catalogue.details import ModelDetails
 from jobs.client.inspector import MODEL_KNOWN_S
 from jobs.client.queue import JobQueue
 from jobs.errors import InvalidInput, NoWorker, UnknownModel
 from jobs.generate import GenerateJob, Prompt
 from jobs.job import SubmitOptions
+from jobs.machines.announcements import encode_model
 from jobs.models import LoadedModel
 from jobs.settings import Settings
 from jobs.stats import WorkerStats
 from jobs.store import keys
 from tests.support.queue_jobs import INFO, QUEUE, WRITER, job
 from workers.queue.client import WorkerQueue
+from workers.queue.fleet import Fleet
 
 HOUR_S = 3600
 
@@ -43,6 +45,21 @@ async def test_jobs_are_taken_for_a_model_whose_workers_are_away():
     assert fakeredis.FakeRedis(server=server).llen(keys.queue(QUEUE)) == 1
     with pytest.raises(UnknownModel, match="Did you mean 'm'"):
         await queue.submit(replace(job(), model="mm"), SubmitOptions())
+
+
+async def test_what_the_files_of_a_model_say_is_told_by_its_worker():
+    server = fakeredis.FakeServer()
+    redis = fakeredis.FakeRedis(server=server)
+    details = ModelDetails(
+        "{{ messages }}", "mit", "Qwen3ForCausalLM", {"block_count": 2, "rope.freq_base": 1e6}
+    )
+    Fleet(redis, "w").announce_details({INFO.id: details})
+    Fleet(redis, "w").announce_details({})
+    redis.hset(keys.MODEL_DETAILS, "strange", b"\xc1")
+
+    queue = client(server)
+    assert await queue.machines.details(INFO.id) == details
+    assert [await queue.machines.details(each) for each in ("strange", "other")] == [ModelDetails()] * 2
 
 
 async def test_a_model_whose_workers_are_long_gone_is_not_offered():

@@ -7,6 +7,7 @@ from typing import TypeVar
 import msgspec
 from redis.exceptions import RedisError
 
+from jobs.catalogue.details import ModelDetails
 from jobs.models import ModelInfo
 from jobs.stats import WorkerStats
 from jobs.store import record
@@ -28,6 +29,7 @@ class ModelAnnouncement(msgspec.Struct, frozen=True):
 
 
 _decode_model = msgspec.msgpack.Decoder(ModelAnnouncement).decode
+_decode_details = msgspec.msgpack.Decoder(ModelDetails).decode
 _decode_worker = msgspec.msgpack.Decoder(WorkerStats).decode
 
 
@@ -45,6 +47,10 @@ class AnnouncementReader:
     def model(self, raw: bytes | Exception, key: str) -> ModelAnnouncement | None:
         """None where it cannot be read. key: names it in the log."""
         return self._read(_decode_model, raw, key)
+
+    def details(self, raw: bytes | Exception, key: str) -> ModelDetails | None:
+        """None where they cannot be read. key: names them in the log."""
+        return self._read(_decode_details, raw, key)
 
     def worker(self, raw: bytes | Exception, key: str) -> WorkerStats | None:
         """None where it cannot be read. key: names it in the log."""
