@@ -74,7 +74,7 @@ lock: tools  ## make the pins again from pyproject.toml (for every platform, wit
 	@$(COMPILE) --upgrade --extra cpu -o requirements.txt
 	@$(COMPILE) --upgrade --extra cuda -c requirements.txt -o requirements-cuda.txt
 	@$(COMPILE) --upgrade --extra dev -c requirements.txt | grep -vxFf requirements.txt >requirements-dev.txt
-	@$(RESOLVE) --upgrade --group clients $(addprefix --no-emit-package ,$(UNUSED)) -o requirements-clients.txt
+	@$(RESOLVE) --upgrade --group clients --overrides tests/conformance/clients/overrides.txt $(addprefix --no-emit-package ,$(UNUSED)) -o requirements-clients.txt
 
 clean:  ## remove .venv and caches
 	rm -rf .venv .pytest_cache .ruff_cache dist tests/conformance/node/node_modules tests/support/browser/node_modules

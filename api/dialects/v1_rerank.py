@@ -30,10 +30,14 @@ from api.route import add_route, answer_errors_as
 from api.work.perform import Done
 from api.work.terms import Terms, terms_of
 
+V1_BODIES = (JinaRequest, CohereV1Request, VoyageRerankRequest)
+V1_REPLIES = (JinaReply, CohereReply, VoyageRanking)
+V1_ERRORS = JINA_ERRORS._replace(shapes=(*JINA_ERRORS.shapes, *COHERE_ERRORS.shapes, *VOYAGE_ERRORS.shapes))
+
 _RERANK = work(
     "rerank",
-    (JinaRequest, CohereV1Request, VoyageRerankRequest),
-    (JinaReply, CohereReply, VoyageRanking),
+    V1_BODIES,
+    V1_REPLIES,
     example={
         "model": "RERANK-MODEL",
         "query": "What is a fox?",
@@ -41,22 +45,32 @@ _RERANK = work(
         "top_n": 1,
     },
 )
-_ALL_ERRORS = JINA_ERRORS._replace(shapes=(*JINA_ERRORS.shapes, *COHERE_ERRORS.shapes, *VOYAGE_ERRORS.shapes))
 
 
-class CohereMarks(msgspec.Struct, frozen=True, kw_only=True):
-    """Fields of Cohere's body that Jina's has not."""
+class Marks(msgspec.Struct, frozen=True, kw_only=True):
+    """Fields by which a body is known: Jina's and Voyage's names for one thing, and what Cohere's alone has."""
 
+    top_n: Any = UNSET
+    top_k: Any = UNSET
     rank_fields: Any = UNSET
     max_chunks_per_doc: Any = UNSET
     max_tokens_per_doc: Any = UNSET
 
+    @property
+    def are_coheres(self) -> bool:
+        return any(
+            each is not UNSET for each in (self.rank_fields, self.max_chunks_per_doc, self.max_tokens_per_doc)
+        )
 
-_NO_MARKS = CohereMarks()
+    @property
+    def are_voyages(self) -> bool:
+        """Its Python client always sends top_k, and names itself in no header."""
+        return self.top_k is not UNSET and self.top_n is UNSET
+
 
 _jina_decoder = msgspec.json.Decoder(JinaRequest)
 _voyage_decoder = msgspec.json.Decoder(VoyageRerankRequest)
-_marks_decoder = msgspec.json.Decoder(CohereMarks)
+_marks_decoder = msgspec.json.Decoder(Marks)
 
 
 class V1Rerank(Dialect):
@@ -67,28 +81,34 @@ class V1Rerank(Dialect):
         self._cohere = Cohere(context)
 
     def add_routes(self, app: FastAPI) -> None:
-        add_route(app, "/v1/rerank", self.rerank, _RERANK, _ALL_ERRORS)
+        add_route(app, "/v1/rerank", self.rerank, _RERANK, V1_ERRORS)
 
     async def rerank(self, request: Request) -> Response:
         """Documents by how well they answer a query; a request that is Cohere's gets Cohere's reply.
 
-        Cohere's and Voyage's are what their clients send, and Cohere's is what has a field that only Cohere has.
+        Cohere's and Voyage's are what their clients send, and what has a field that only they have.
         """
         if is_cohere_client(request.headers):
             answer_errors_as(request, COHERE_ERRORS)
             return await self._cohere.rerank_v1(request, await self.read_raw(request), self._terms(request))
         if is_voyage_client(request.headers):
             answer_errors_as(request, VOYAGE_ERRORS)
-            return await self._rerank_as_voyage(request)
-        raw = await self.read_raw(request)
+            return await self._rerank_as_voyage(request, await self.read_raw(request))
+        return await self.rerank_by_body(request, await self.read_raw(request))
+
+    async def rerank_by_body(self, request: Request, raw: bytes) -> Response:
+        """Documents by how well they answer a query, in the manner of whose fields the body has. raw: the body."""
         # Reads the marks alone and skips the documents, so that they are decoded once.
-        if decode_body(_marks_decoder, raw) != _NO_MARKS:
+        marks = decode_body(_marks_decoder, raw)
+        if marks.are_coheres:
             answer_errors_as(request, COHERE_ERRORS)
             return await self._cohere.rerank_v1(request, raw, self._terms(request))
-        return await self.rerank_as_jina(request, raw, self._terms(request))
+        if marks.are_voyages:
+            answer_errors_as(request, VOYAGE_ERRORS)
+            return await self._rerank_as_voyage(request, raw)
+        return await self._rerank_as_jina(request, raw)
 
-    async def rerank_as_jina(self, request: Request, raw: bytes, terms: Terms) -> Response:
-        """Documents by how well they answer a query, in Jina's manner. raw: the body."""
+    async def _rerank_as_jina(self, request: Request, raw: bytes) -> Response:
         asked = decode_body(_jina_decoder, raw)
         queue, settings, images, *_ = self.context
         jobs = await jina_jobs(asked, queue, images, settings.max_inputs)
@@ -103,10 +123,10 @@ class V1Rerank(Dialect):
                 documents=documents,
             )
 
-        return await self.respond(request, jobs, terms, write)
+        return await self.respond(request, jobs, self._terms(request), write)
 
-    async def _rerank_as_voyage(self, request: Request) -> Response:
-        asked, terms = await self.read(request, _voyage_decoder)
+    async def _rerank_as_voyage(self, request: Request, raw: bytes) -> Response:
+        asked, terms = decode_body(_voyage_decoder, raw), self._terms(request)
         job = await voyage_rerank_job(asked, self.context.settings.max_inputs)
         documents = asked.documents if asked.return_documents else None
         return await self.respond(

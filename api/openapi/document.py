@@ -221,11 +221,12 @@ def _reply(status: int, each: _Documented, schemas: Schemas) -> dict[str, Any]:
     if status == HTTPStatus.OK and operation.file:
         content[operation.file] = {"schema": {"type": "string", "format": "binary"}}
     if status == HTTPStatus.OK and operation.stream:
-        content[operation.stream.media_type] = {
+        streamed = {
             # Without a type: some readers take it for the text of the whole stream, some for that of one event.
             "schema": {"description": operation.stream.description},
             "x-item-schema": schemas.one_of([operation.stream.item, *each.route.errors_as.shapes]),
         }
+        content |= dict.fromkeys(operation.stream.media_types, streamed)
         reply["headers"] = _HEADERS_OF_STREAM
     return reply
 

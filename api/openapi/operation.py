@@ -34,6 +34,12 @@ class Stream(NamedTuple):
     item: Any
     """The type of one event's JSON."""
     description: str
+    also: Literal["application/x-ndjson"] | None = None
+    """What else it may be, where the caller's Accept says so."""
+
+    @property
+    def media_types(self) -> tuple[str, ...]:
+        return (self.media_type, self.also) if self.also else (self.media_type,)
 
 
 class Operation(NamedTuple):

@@ -24,8 +24,6 @@ from api.work.stream import StreamEvent
 from jobs.errors import JobError
 from jobs.generate import Piece, TokenLogprobs, ToolCall
 
-_DONE = b"data: [DONE]\n\n"
-
 
 class BegunMessage(msgspec.Struct, frozen=True, kw_only=True):
     """What is empty grows by the events that follow."""
@@ -155,6 +153,8 @@ class CohereEvents:
 
     media_type = "text/event-stream"
     waiting = b": waiting\n\n"
+    done = b"data: [DONE]\n\n"
+    """What follows the last event."""
 
     def __init__(self, job_id: str, *, logprobs: bool) -> None:
         self._job_id = job_id
@@ -174,7 +174,7 @@ class CohereEvents:
         found = self._begin()
         for piece in event.pieces.pieces:
             found += self._write(piece)
-        return _written(found)
+        return self._written(found)
 
     def end(self) -> bytes:
         """Closes what is open, and the message."""
@@ -182,12 +182,12 @@ class CohereEvents:
         if not self._calls:
             events += self._rest()
         last = self._last(Ending(finish_reason=self._finish, usage=self._usage))
-        return _written([*events, *self._close(), last]) + _DONE
+        return self._written([*events, *self._close(), last]) + self.done
 
     def failure(self, error: JobError) -> bytes:
         """The message ends with the error."""
         ending = Ending(finish_reason="ERROR", usage=self._usage, error=fault_of(error).message)
-        return _written([*self._close(), self._last(ending)]) + _DONE
+        return self._written([*self._close(), self._last(ending)]) + self.done
 
     @property
     def _usage(self) -> CohereUsage:
@@ -265,6 +265,31 @@ class CohereEvents:
         self._contents += 1
         return [ChatContentEnd(self._contents - 1)]
 
+    def _written(self, events: Sequence[CohereEvent]) -> bytes:
+        return b"".join(map(self.event, events))
 
-def _written(events: Sequence[CohereEvent]) -> bytes:
-    return b"".join(map(named_event, events))
+    def event(self, event: CohereEvent) -> bytes:
+        """One of them as it is sent."""
+        return named_event(event)
+
+
+class CohereLines(CohereEvents):
+    """The same events, each as a line of JSON. The one that says that the stream lives is Cohere's for its own use."""
+
+    media_type = "application/x-ndjson"
+    waiting = b'{"type":"debug"}\n'
+    done = b""
+
+    def event(self, event: CohereEvent) -> bytes:
+        """One of them as it is sent."""
+        return msgspec.json.encode(event) + b"\n"
+
+
+def takes_lines(accept: str) -> bool:
+    """Whether a caller reads lines of JSON, as LiteLLM does: it takes JSON, and no events.
+
+    accept: the header's value.
+    """
+    taken = {each.partition(";")[0].strip().lower() for each in accept.split(",")}
+    events = {"*/*", "text/*", "text/event-stream"}
+    return bool(taken & {"application/json", CohereLines.media_type}) and not taken & events

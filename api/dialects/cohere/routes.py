@@ -8,7 +8,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from api.dialects.cohere.chat import CohereChatRequest, cohere_chat_job
-from api.dialects.cohere.chat_events import CohereEvent, CohereEvents
+from api.dialects.cohere.chat_events import CohereEvent, CohereEvents, CohereLines, takes_lines
 from api.dialects.cohere.chat_reply import CohereChatReply, encode_cohere_chat
 from api.dialects.cohere.embedding import (
     CohereEmbedRequest,
@@ -53,7 +53,9 @@ _CHAT = work(
         "text/event-stream",
         CohereEvent,
         "With `stream`: server-sent events, from `message-start` to `message-end`, then `[DONE]`. An error in their "
-        "midst ends the message: its `finish_reason` is ERROR.",
+        "midst ends the message: its `finish_reason` is ERROR. To a caller whose Accept has JSON and no events, each "
+        "event is a line of JSON.",
+        also="application/x-ndjson",
     ),
 )
 _RERANK_V2 = work(
@@ -112,8 +114,9 @@ class Cohere(Dialect):
         job = await cohere_chat_job(asked, self.context.images)
         logprobs = bool(asked.logprobs)
         if job.stream:
+            write = CohereLines if takes_lines(request.headers.get("accept", "")) else CohereEvents
             return await self.respond_stream(
-                request, [job], terms, lambda stream: CohereEvents(stream.job_ids[0], logprobs=logprobs)
+                request, [job], terms, lambda stream: write(stream.job_ids[0], logprobs=logprobs)
             )
         return await self.respond(
             request,

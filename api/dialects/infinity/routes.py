@@ -21,12 +21,15 @@ from jobs.stats import LaneStats
 
 
 class ImagesRequest(msgspec.Struct, frozen=True, kw_only=True):
-    """The body of POST /embeddings_image. input: addresses, data URIs or base64 alone. modality: of /embeddings."""
+    """The body of POST /embeddings_image. input: addresses, data URIs or base64 alone. modality: of /embeddings.
+
+    dimensions: 0 is as if nothing was said.
+    """
 
     model: str = ""
     input: str | tuple[str, ...]
     encoding_format: Encoding | None = None
-    dimensions: Annotated[int, msgspec.Meta(ge=1, le=2**31 - 1)] | None = None
+    dimensions: Annotated[int, msgspec.Meta(ge=0, le=2**31 - 1)] | None = None
     modality: Annotated[
         Any, Refused("pictures are read here. Send texts to /embeddings.", unless=(None, "image"))
     ] = None

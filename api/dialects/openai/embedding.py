@@ -42,16 +42,17 @@ class EmbeddingRequest(EmbeddingFields, frozen=True, kw_only=True):
     """The body of POST /v1/embeddings. Fields it does not name are ignored, as OpenAI's clients may send any.
 
     truncate: true means "end", false "none"; so does truncation, which is Voyage's. Where none of them is said, nothing
-    is cut. truncate_prompt_tokens: vLLM's; -1 means "end". output_dimension: Voyage's name for dimensions. image_url:
-    an image that goes with each text. patch_grids: say where an image's vectors are. modality (also
-    infinity_extra_modality): infinity's; image says that each input is one.
+    is cut. truncate_prompt_tokens: vLLM's; -1 means "end". dimensions: 0, which infinity's client sends, is as if
+    nothing was said. output_dimension: Voyage's name for it. image_url: an image that goes with each text. patch_grids:
+    say where an image's vectors are. modality (also infinity_extra_modality): infinity's; image says that each input is
+    one.
     """
 
     model: str = ""
     input: MixedInputs
     encoding_format: Encoding | None = None
     output_dtype: OutputDtype = "float"
-    dimensions: Annotated[int, msgspec.Meta(ge=1, le=2**31 - 1)] | None = None
+    dimensions: Annotated[int, msgspec.Meta(ge=0, le=2**31 - 1)] | None = None
     user: Annotated[Any, WHO_ASKS] = None
     prompt_name: str | None = None
     instruction: str | None = None
@@ -130,9 +131,10 @@ def _truncate(request: EmbeddingRequest) -> Truncate:
 
 
 def _dimensions(request: EmbeddingRequest) -> int | None:
-    if len({request.dimensions, request.output_dimension} - {None}) > 1:
+    given = request.dimensions or None
+    if len({given, request.output_dimension} - {None}) > 1:
         raise InvalidInput("dimensions and output_dimension contradict each other.", param="output_dimension")
-    return request.dimensions if request.output_dimension is None else request.output_dimension
+    return given if request.output_dimension is None else request.output_dimension
 
 
 # Values encoded between two turns of the event loop: a few milliseconds, so a huge reply delays no small one.

@@ -11,10 +11,13 @@ from api.dialects.callers import is_voyage_client
 from api.dialects.dialect import Dialect, json_response
 from api.dialects.openai.embedding import EmbeddingReply, EmbeddingRequest, embed_job, encode_embeddings
 from api.dialects.voyage.errors import VOYAGE_ERRORS
+from api.dialects.voyage.marks import is_voyage_embedding
 from api.errors import OPENAI_ERRORS
 from api.openapi.operation import work
+from api.requests.body import decode_body
 from api.requests.sole_model import with_model
 from api.route import add_route, answer_errors_as
+from api.work.terms import terms_of
 from jobs.models import ModelInfo
 
 
@@ -65,7 +68,10 @@ class OpenAI(Dialect):
         is_voyages = is_voyage_client(request.headers)
         if is_voyages:
             answer_errors_as(request, VOYAGE_ERRORS)
-        asked, terms = await self.read(request, _decoder)
+        raw = await self.read_raw(request)
+        if not is_voyages and is_voyage_embedding(raw):
+            answer_errors_as(request, VOYAGE_ERRORS)
+        asked, terms = decode_body(_decoder, raw), terms_of(request, self.context.settings)
         if is_voyages:
             asked = asked.as_voyages()
         queue, settings, images, *_ = self.context

@@ -196,9 +196,12 @@ def test_an_error_is_the_classs_own_and_says_what_is_wrong(url: str, kind: Kind,
         list(chat.stream(HELLO)) if how == "stream" else chat.invoke(HELLO)
 
 
-def test_a_prompt_that_is_too_long_is_known_as_such(url: str):
+@pytest.mark.parametrize("make", [of_openai, of_anthropic])  # Ollama's class has no such error
+def test_a_prompt_that_is_too_long_is_known_as_such(url: str, make: Callable[..., BaseChatModel]):
     with pytest.raises(ContextOverflowError):
-        of_openai(url, CHAT).invoke(script.TOO_LONG)
+        make(url, CHAT).invoke(script.TOO_LONG)
+    with pytest.raises(ContextOverflowError):
+        list(make(url, CHAT).stream(script.TOO_LONG))
 
 
 def test_tokens_are_counted_by_the_model(url: str):

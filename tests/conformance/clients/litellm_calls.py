@@ -14,7 +14,7 @@ from tests.conformance.clients.script import CALL, CHAT, EMBEDDER, HELLO, RERANK
 litellm.suppress_debug_info = True
 litellm.telemetry = False
 
-OPENAI, OLLAMA, ANTHROPIC = "/v1", "", ""
+OPENAI, OLLAMA, ANTHROPIC, COHERE = "/v1", "", "", "/v2/chat"
 CHATS = {
     "openai": OPENAI,
     "custom_openai": OPENAI,
@@ -30,6 +30,7 @@ CHATS = {
     "ollama_chat": OLLAMA,
     "ollama": OLLAMA,
     "anthropic": ANTHROPIC,
+    "cohere_chat": COHERE,
 }
 """Where each provider's base is, behind the server's address."""
 
@@ -39,6 +40,8 @@ BEFORE = {"ollama": ("###", "User:")}
 COMPLETIONS = ("text-completion-openai", "hosted_vllm", "llamafile", "together_ai")
 NO_TOOLS = ("ollama",)
 """LiteLLM itself writes tools into the prompt."""
+NO_FORMAT = ("cohere_chat",)
+"""LiteLLM takes no response_format for it: the provider's own is sent beside it."""
 
 EMBEDDINGS = {
     "openai": "/v1",
@@ -152,7 +155,11 @@ def test_a_tool_is_called_and_its_result_is_answered(url: str, provider: str, st
 
 @every_chat
 def test_an_answer_is_an_object(url: str, provider: str, base: str):
-    reply = litellm.completion(**asked(url, provider, base, response_format=Person))
+    form: dict[str, Any] = {"response_format": Person}
+    if provider in NO_FORMAT:
+        own = {"type": "json_object", "json_schema": Person.model_json_schema()}
+        form = {"extra_body": {"response_format": own}}
+    reply = litellm.completion(**asked(url, provider, base, **form))
     assert Person.model_validate_json(reply.choices[0].message.content) == Person(name="word", age=7)
 
 
@@ -165,7 +172,7 @@ ERRORS = [
 ]
 NO_CONTEXT_ERROR = ("anthropic", "ollama", "ollama_chat")
 """Where LiteLLM knows a full context by other words, if at all: a BadRequestError at least."""
-STREAMING = ("openai", "hosted_vllm", "ollama", "ollama_chat", "anthropic")
+STREAMING = ("openai", "hosted_vllm", "ollama", "ollama_chat", "anthropic", "cohere_chat")
 """One of each of LiteLLM's ways to ask."""
 
 

@@ -1,4 +1,4 @@
-"""pydantic-ai's models of OpenAI, Ollama and Anthropic, and its embedders."""
+"""pydantic-ai's models of OpenAI, Ollama, Anthropic and Cohere, and its embedders."""
 
 import base64
 from collections.abc import Callable
@@ -15,6 +15,7 @@ from pydantic_ai.embeddings.cohere import CohereEmbeddingModel
 from pydantic_ai.embeddings.openai import OpenAIEmbeddingModel
 from pydantic_ai.exceptions import ModelHTTPError
 from pydantic_ai.models.anthropic import AnthropicModel
+from pydantic_ai.models.cohere import CohereModel
 from pydantic_ai.models.ollama import OllamaModel
 from pydantic_ai.models.openai import OpenAIChatModel
 from pydantic_ai.profiles import ModelProfile
@@ -62,12 +63,23 @@ def of_anthropic(url: str, model: str = CHAT) -> Any:
     return AnthropicModel(model, provider=AnthropicProvider(anthropic_client=client), profile=profile)
 
 
+def cohere_provider(url: str) -> CohereProvider:
+    return CohereProvider(cohere_client=cohere.AsyncClientV2("unused", base_url=url, max_retries=0))
+
+
+def of_cohere(url: str, model: str = CHAT) -> Any:
+    return CohereModel(model, provider=cohere_provider(url))
+
+
 def ids(makes: list[Make]) -> list[str]:
     return [make.__name__ for make in makes]
 
 
-MAKES: list[Make] = [of_openai, of_ollama, of_anthropic]
+RICH: list[Make] = [of_openai, of_ollama, of_anthropic]
+MAKES: list[Make] = [*RICH, of_cohere]
 every_model = pytest.mark.parametrize("make", MAKES, ids=ids(MAKES))
+rich_models = pytest.mark.parametrize("make", RICH, ids=ids(RICH))
+"""All but Cohere's, which pydantic-ai neither streams nor asks for JSON nor shows images."""
 
 
 def agent_of(model: Any, **more: Any) -> Agent:
@@ -88,7 +100,7 @@ async def test_an_agent_answers_and_counts(url: str, make: Make):
     assert (result.usage.input_tokens, result.usage.output_tokens) == (5, 3)
 
 
-@every_model
+@rich_models
 async def test_an_agent_streams(url: str, make: Make):
     async with Agent(make(url)).run_stream(HELLO) as result:
         parts = [part async for part in result.stream_text(delta=True, debounce_by=None)]
@@ -103,7 +115,7 @@ async def test_a_tool_is_called_and_its_result_is_told(url: str, make: Make):
     assert again.output == HELLO
 
 
-@every_model
+@rich_models
 async def test_a_tool_is_called_in_a_stream(url: str, make: Make):
     async with agent_of(make(url)).run_stream(CALL) as result:
         assert await result.get_output() == "sunny in word"
@@ -114,7 +126,7 @@ OUTPUTS = {"tool": ToolOutput, "native": NativeOutput, "prompted": PromptedOutpu
 
 @pytest.mark.parametrize("stream", [False, True])
 @pytest.mark.parametrize("output", ["tool", "native"])
-@every_model
+@rich_models
 async def test_an_answer_is_an_object(url: str, make: Make, output: str, stream: bool):
     agent = Agent(make(url), output_type=OUTPUTS[output](Person))
     if stream:
@@ -133,7 +145,7 @@ async def test_a_tool_is_called_before_the_object_is_made(url: str, make: Make):
     assert [part.tool_name for part in parts if part.part_kind == "tool-call"] == ["weather", "final_result"]
 
 
-@every_model
+@rich_models
 async def test_a_tool_is_called_before_the_object_is_written(url: str, make: Make):
     result = await agent_of(make(url), output_type=NativeOutput(Person)).run(CALL)
     assert result.output.model_dump(exclude={"price"}) == PERSON
@@ -154,7 +166,7 @@ async def test_a_tool_that_fails_is_told_so(url: str, make: Make):
     assert "not there" in result.output
 
 
-@every_model
+@rich_models
 async def test_a_picture_is_seen(url: str, make: Make):
     picture = BinaryContent(base64.b64decode(script.PIXEL), media_type="image/png")
     result = await Agent(make(url)).run(["what?", picture])
@@ -180,10 +192,9 @@ async def test_an_error_has_its_status_and_its_message(
 
 
 def embedders(url: str, model: str = EMBEDDER) -> list[Embedder]:
-    client = cohere.AsyncClientV2("unused", base_url=url, max_retries=0)
     return [
         Embedder(OpenAIEmbeddingModel(model, provider=OpenAIProvider(openai_client=openai_client(url)))),
-        Embedder(CohereEmbeddingModel(model, provider=CohereProvider(cohere_client=client))),
+        Embedder(CohereEmbeddingModel(model, provider=cohere_provider(url))),
     ]
 
 

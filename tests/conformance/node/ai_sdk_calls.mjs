@@ -23,6 +23,7 @@ const chats = {
   openai: (name) => openai.chat(name),
   compatible: (name) => compatible(name),
   anthropic: (name) => anthropic(name),
+  cohere: (name) => cohere(name),
   ollama: (name) => ollama(name),
 };
 const weather = tool({

@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import test from "node:test";
 import Anthropic from "@anthropic-ai/sdk";
 import { betaTool } from "@anthropic-ai/sdk/helpers/beta/json-schema";
+import { isOfKind, testErrors } from "./errors.mjs";
 import * as script from "./script.mjs";
 
 const client = new Anthropic({ baseURL: script.url, apiKey: "unused", maxRetries: 0 });
@@ -78,22 +79,17 @@ test("models are listed and retrieved", async () => {
   assert.equal((await client.models.retrieve(script.CHAT)).id, script.CHAT);
 });
 
-const errors = [
-  [{ model: script.UNKNOWN }, Anthropic.NotFoundError, /none/],
-  [{ model: script.FULL }, Anthropic.RateLimitError, /queue is full/],
-  [{ model: script.BROKEN }, Anthropic.InternalServerError, /Internal error/],
-  [{ temperature: 9 }, Anthropic.BadRequestError, /temperature/],
-  [{ messages: [{ role: "user", content: script.TOO_LONG }] }, Anthropic.BadRequestError, /maximum context length/],
-];
-for (const [more, kind, said] of errors) {
-  test(`an error is ${kind.name}: ${said}`, async () => {
-    for (const stream of [false, true]) {
-      await assert.rejects(client.messages.create({ ...asked(), ...more, stream }), (error) => {
-        assert.ok(error instanceof kind, error);
-        assert.match(error.message, said);
-        assert.equal(error.error.type, "error");
-        return true;
-      });
-    }
-  });
-}
+const create = (stream) => (fields) => client.messages.create({ ...asked(), ...fields, stream });
+testErrors({
+  calls: [create(false), create(true)],
+  kinds: [
+    Anthropic.NotFoundError, Anthropic.RateLimitError, Anthropic.InternalServerError, Anthropic.BadRequestError,
+  ],
+  wrong: { temperature: 9 },
+  overlong: /prompt is too long/,
+  told(error, kind) {
+    isOfKind(error, kind);
+    assert.equal(error.error.type, "error");
+    return error.message;
+  },
+});

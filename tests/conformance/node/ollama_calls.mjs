@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 import { Ollama } from "ollama";
+import { testErrors } from "./errors.mjs";
 import * as script from "./script.mjs";
 
 const client = new Ollama({ host: script.url });
@@ -70,26 +71,16 @@ test("models are listed and shown, and the version is told", async () => {
   assert.match((await client.version()).version, /^\d+\.\d+\.\d+/);
 });
 
-const errors = [
-  [{ model: script.UNKNOWN }, 404, /none/],
-  [{ model: script.FULL }, 429, /queue is full/],
-  [{ model: script.BROKEN }, 500, /Internal error/],
-  [{ keep_alive: "soon" }, 400, /keep_alive/],
-  [{ messages: [{ role: "user", content: script.TOO_LONG }] }, 400, /maximum context length/],
-];
-for (const [more, status, said] of errors) {
-  test(`an error has its status ${status} and its message ${said}`, async () => {
-    for (const stream of [false, true]) {
-      const call = async () => {
-        const reply = await client.chat({ ...asked(), ...more, stream });
-        return stream ? gather(reply, (part) => part) : reply;
-      };
-      await assert.rejects(call, (error) => {
-        assert.equal(error.name, "ResponseError");
-        assert.equal(error.status_code, status);
-        assert.match(error.message, said);
-        return true;
-      });
-    }
-  });
-}
+testErrors({
+  calls: [
+    (fields) => client.chat({ ...asked(), ...fields }),
+    async (fields) => gather(await client.chat({ ...asked(), ...fields, stream: true }), (part) => part),
+  ],
+  kinds: [404, 429, 500, 400],
+  wrong: { keep_alive: "soon" },
+  overlong: /maximum context length/,
+  told(error, status) {
+    assert.deepEqual([error.name, error.status_code], ["ResponseError", status]);
+    return error.message;
+  },
+});

@@ -4,6 +4,7 @@ import test from "node:test";
 import OpenAI from "openai";
 import { zodResponseFormat } from "openai/helpers/zod";
 import { z } from "zod";
+import { isOfKind, testErrors } from "./errors.mjs";
 import * as script from "./script.mjs";
 
 const client = new OpenAI({ baseURL: `${script.url}/v1`, apiKey: "unused", maxRetries: 0 });
@@ -93,21 +94,14 @@ test("models are listed and retrieved", async () => {
   assert.equal((await client.models.retrieve(script.CHAT)).id, script.CHAT);
 });
 
-const errors = [
-  [{ model: script.UNKNOWN }, OpenAI.NotFoundError, /none/],
-  [{ model: script.FULL }, OpenAI.RateLimitError, /queue is full/],
-  [{ model: script.BROKEN }, OpenAI.InternalServerError, /Internal error/],
-  [{ temperature: 9 }, OpenAI.BadRequestError, /temperature/],
-  [{ messages: [{ role: "user", content: script.TOO_LONG }] }, OpenAI.BadRequestError, /long|context/],
-];
-for (const [more, kind, said] of errors) {
-  test(`an error is ${kind.name}: ${said}`, async () => {
-    for (const stream of [false, true]) {
-      await assert.rejects(client.chat.completions.create({ ...asked(), ...more, stream }), (error) => {
-        assert.ok(error instanceof kind, error);
-        assert.match(error.message, said);
-        return true;
-      });
-    }
-  });
-}
+const create = (stream) => (fields) => client.chat.completions.create({ ...asked(), ...fields, stream });
+testErrors({
+  calls: [create(false), create(true)],
+  kinds: [OpenAI.NotFoundError, OpenAI.RateLimitError, OpenAI.InternalServerError, OpenAI.BadRequestError],
+  wrong: { temperature: 9 },
+  overlong: /maximum context length/,
+  told(error, kind) {
+    isOfKind(error, kind);
+    return error.message;
+  },
+});

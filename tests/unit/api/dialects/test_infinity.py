@@ -77,3 +77,14 @@ async def test_what_is_no_image_is_refused(
 ):
     reply = await connect(seeing).post(path, json=fields)
     assert (reply.status_code, reply.json()["error"]["param"]) == (400, param)
+
+
+@pytest.mark.parametrize("path", ["/embeddings", "/v1/embeddings", "/embeddings_image"])
+async def test_no_dimensions_are_the_models_own(connect: Connect, seeing: MemoryQueue, path: str):
+    """Its client sends 0 where nothing was said."""
+    body = {"input": [f"data:image/png;base64,{OPAQUE_BASE64}"], "modality": "image"}
+    reply = await connect(seeing).post(path, json={**body, "dimensions": 0})
+    assert reply.status_code == 200, reply.text
+    job = seeing.submitted[-1][0]
+    assert isinstance(job, EmbedJob) and job.dimensions is None
+    assert (await connect(seeing).post(path, json={**body, "dimensions": -1})).status_code == 400

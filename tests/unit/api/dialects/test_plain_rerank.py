@@ -68,6 +68,13 @@ async def test_errors_of_any_other_body_have_tei_form(rerank_client: httpx.Async
     assert set(reply.json()) == {"error", "error_type"}
 
 
+async def test_a_field_of_coheres_is_not_ignored(rerank_client: httpx.AsyncClient):
+    reply = await rerank(rerank_client, max_tokens_per_doc=7)
+    assert (reply.status_code, list(reply.json())) == (400, ["message"])
+    taken = await rerank(rerank_client, max_tokens_per_doc=4096)
+    assert taken.json()["meta"]["api_version"]["version"] == "1"
+
+
 @pytest.mark.parametrize("path", ["/rerank", "/v1/rerank"])
 @pytest.mark.parametrize("way", [{"truncate": True}, {"truncation": True}, {"truncate_prompt_tokens": -1}])
 async def test_an_overlong_document_is_cut_only_if_asked(

@@ -36,6 +36,10 @@ RERANK: dict[str, Any] = {
 """What the client sends, all of it."""
 
 
+NAMELESS = {"User-Agent": "python-requests/2.34.2"}
+"""Its Python client's: 0.5.0 sends no header that names it."""
+
+
 async def embed(client: httpx.AsyncClient, **fields: Any) -> httpx.Response:
     return await client.post("/v1/embeddings", json={**EMBED, **fields}, headers=CLIENT)
 
@@ -158,6 +162,43 @@ async def test_each_of_its_clients_is_known(
     ranking = (await connect(reranker).post("/v1/rerank", json=asked, headers=headers)).json()
     assert [each["index"] for each in ranking["data"]] == [RANKING[0][0]]
     assert last_reranking(reranker).truncate
+
+
+@pytest.mark.parametrize("path", ["/v1/embeddings", "/embeddings"])
+async def test_the_body_of_its_embeddings_tells_whose_it_is(client: httpx.AsyncClient, path: str):
+    assert (await client.post(path, json=EMBED, headers=NAMELESS)).status_code == 200
+    for wrong in (
+        {"input": []},
+        {"input": 5},
+        {"truncation": "x"},
+        {"model": "none"},
+        {"output_dimension": 0},
+    ):
+        refused = await client.post(path, json={**EMBED, **wrong}, headers=NAMELESS)
+        assert (refused.status_code in (400, 404), list(refused.json())) == (True, ["detail"]), wrong
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        '{"input": "\\"truncation\\"", "model": "none"}',
+        '{"input": "\\"truncation\\": 1", "model": 1}',
+        '{"truncation"',
+    ],
+)
+async def test_a_text_about_it_makes_no_body_voyages(client: httpx.AsyncClient, body: str):
+    assert list((await client.post("/v1/embeddings", content=body)).json()) == ["error"]
+
+
+@pytest.mark.parametrize("path", ["/v1/rerank", "/rerank"])
+async def test_the_body_of_its_reranking_tells_whose_it_is(rerank_client: httpx.AsyncClient, path: str):
+    reply = await rerank_client.post(path, json=RERANK, headers=NAMELESS)
+    assert [each["index"] for each in reply.json()["data"]] == [index for index, _ in RANKING]
+    for wrong in ({"documents": []}, {"top_k": "x"}, {"model": "none"}, {"truncation": 5}):
+        refused = await rerank_client.post(path, json={**RERANK, **wrong}, headers=NAMELESS)
+        assert (refused.status_code in (400, 404), list(refused.json())) == (True, ["detail"]), wrong
+    jinas = await rerank_client.post(path, json={**RERANK, "top_n": 1}, headers=NAMELESS)
+    assert len(jinas.json()["results"]) == 1
 
 
 async def test_of_other_callers_nothing_is_cut_unasked(client: httpx.AsyncClient, queue: MemoryQueue):

@@ -306,3 +306,11 @@ async def test_errors_are_the_clients_own(error: errors.JobError, kind: type[Exc
         with pytest.raises(kind) as raised:
             await call(co, **CHAT, request_options={"max_retries": 0})
         assert raised.value.body == {"message": error.message}  # pyright: ignore
+
+
+async def test_a_full_context_is_told_in_coheres_words():
+    """LiteLLM knows it by them."""
+    failing = MemoryQueue((CHAT_MODEL,), failure=errors.InputTooLong("Too long."))
+    for text in ("too many tokens: ", "Too long."):
+        with pytest.raises(cohere.errors.BadRequestError, match=text):
+            await client_of(failing).chat(**CHAT)

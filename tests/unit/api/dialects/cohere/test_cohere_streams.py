@@ -7,6 +7,7 @@ import httpx
 import pytest
 
 from api.app import create_app
+from api.dialects.cohere.chat_events import CohereLines
 from jobs import errors
 from jobs.generate import Choice, Piece
 from jobs.settings import Settings
@@ -121,6 +122,35 @@ async def test_a_stream_ends_with_the_mark_that_old_clients_wait_for(generator: 
         "event: message-start",
         "message-start",
     )
+
+
+@pytest.mark.parametrize(
+    ("accept", "lines"),
+    [
+        ("application/json", True),
+        ("application/x-ndjson, application/json;q=0.5", True),
+        ("application/json, text/event-stream", False),
+        ("application/json, */*;q=0.1", False),
+        ("*/*", False),
+        ("", False),
+    ],
+)
+async def test_who_takes_json_alone_gets_a_line_for_each_event(
+    generator: MemoryQueue, accept: str, lines: bool
+):
+    """LiteLLM reads Cohere's streams so."""
+    http = httpx.AsyncClient(transport=httpx.ASGITransport(create_app(generator, Settings())))
+    asked = {**CHAT, "stream": True}
+    reply = await http.post("http://mlxq/v2/chat", json=asked, headers={"accept": accept})
+    kind, _, _ = reply.headers["content-type"].partition(";")
+    assert kind == ("application/x-ndjson" if lines else "text/event-stream")
+    if lines:
+        kinds = [json.loads(line)["type"] for line in reply.text.splitlines()]
+        assert (kinds[0], kinds[-1]) == ("message-start", "message-end")
+
+
+def test_the_line_that_says_that_a_stream_lives_is_an_event():
+    assert json.loads(CohereLines("job", logprobs=False).waiting) == {"type": "debug"}
 
 
 async def test_an_error_on_the_way_ends_the_message():
