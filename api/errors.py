@@ -75,6 +75,13 @@ class BodyTooLarge(RequestError):
     code = "body_too_large"
 
 
+class NotServed(RequestError):
+    """This is not done here."""
+
+    status = 501
+    code = "not_supported"
+
+
 class JobAlreadyEnded(RequestError):
     """The job ended while it was to be canceled: its result is there. Send the request again to delete it."""
 
@@ -86,6 +93,7 @@ class JobAlreadyEnded(RequestError):
 _NO_RETRY = {"X-Should-Retry": "false"}
 FINAL = (
     JobAlreadyEnded,
+    NotServed,
     DocumentGone,
     DocumentUnreadable,
     errors.IdempotencyConflict,

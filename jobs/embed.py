@@ -19,7 +19,9 @@ class EmbedJob(msgspec.Struct, frozen=True, omit_defaults=True, tag="embed", tag
 
     model: str
     inputs: tuple[str | tuple[int, ...] | MixedInput, ...]
-    """Texts, or token ids of the model's own tokenizer (with or without its special tokens), or images with texts."""
+    """Texts, or token ids of the model's own tokenizer (with or without its special tokens), or images with texts.
+    Empty: the model is only loaded.
+    """
     dimensions: int | None = None
     """Matryoshka cut: the vector is cut to this many values and renormalised. None: the model's own size."""
     truncate: Truncate = "none"
@@ -34,6 +36,10 @@ class EmbedJob(msgspec.Struct, frozen=True, omit_defaults=True, tag="embed", tag
     input_type: InputType | None = None
     """For models that treat queries and documents differently. None: an input with images is a document, and a text
     is what the model takes it for by itself.
+    """
+    keep_alive_s: float | None = None
+    """How long the model stays loaded after this; infinity: for ever; None: as long as was said before, or the server's
+    own setting says.
     """
 
 

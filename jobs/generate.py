@@ -158,7 +158,7 @@ class GenerateJob(msgspec.Struct, frozen=True, omit_defaults=True, tag="generate
     echo: bool = False
     """The prompt is put before the answer."""
     keep_alive_s: float | None = None
-    """How long the model stays loaded after this; infinity: for ever; None: the server's own setting."""
+    """As EmbedJob has it."""
     return_ids: bool = False
     """The ids of the prompt's tokens and of the answers' are told."""
     count_only: bool = False

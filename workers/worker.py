@@ -18,6 +18,7 @@ from rq.utils import now as rq_now
 
 from jobs.blobs.redis import RedisBlobs
 from jobs.blobs.store import BlobStore
+from jobs.commands.worker_memory import unload_target
 from jobs.errors import JobStopped, TimeLimitExceeded
 from jobs.job import LANES
 from jobs.results.folder import ResultFolder
@@ -216,7 +217,11 @@ class BatchWorker(SimpleWorker):
         """RQ's commands. stop-job may name any of the jobs in flight, not one current job."""
         try:
             payload = parse_payload(message)
-            job_id = stop_job_target(payload)
+            job_id, model = stop_job_target(payload), unload_target(payload)
+            if model is not None:
+                self._model_cache.let_go(model)
+                self._in_flight.wake_claim_loop()
+                return
             if job_id is None:
                 handle_command(self, payload)
                 return

@@ -4,6 +4,7 @@ from collections.abc import AsyncGenerator
 from typing import Protocol
 
 from jobs.chats.store import ChatStore
+from jobs.commands.worker_memory import WorkerMemory
 from jobs.generate import Pieces
 from jobs.job import Job, JobPage, JobView, Lane, Result, SubmitOptions, Ticket
 from jobs.machines.machines import Machines
@@ -22,6 +23,11 @@ class Queue(Protocol):
     @property
     def machines(self) -> Machines:
         """Where the models lie."""
+        ...
+
+    @property
+    def memory(self) -> WorkerMemory:
+        """What workers have in memory."""
         ...
 
     async def start(self) -> None:

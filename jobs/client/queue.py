@@ -22,6 +22,7 @@ from jobs.client.refusal import Refusal
 from jobs.client.result_reader import ResultReader
 from jobs.client.stream_reader import MOST_HELD, TokenEvent, follow_stream
 from jobs.client.watch import Watch, unavailable
+from jobs.commands.worker_memory import RedisWorkerMemory
 from jobs.errors import InternalError, InvalidInput, JobCanceled, QueueUnavailable, UnknownJob
 from jobs.generate import Pieces
 from jobs.job import ENDED, Job, JobPage, JobView, Lane, Result, SubmitOptions, Ticket, task_of
@@ -73,6 +74,7 @@ class JobQueue:
         self._results = ResultReader(redis, results)
         declared = [declared_model(entry) for entry in settings.declared_models]
         self._inspector = QueueInspector(redis, limit=settings.queue_limit, declared=declared)
+        self.memory = RedisWorkerMemory(redis, self._inspector.workers, self._reaching_redis)
         self._refusal = Refusal(self._inspector, most_bytes=settings.queue_bytes)
         self._cancel = redis.register_script(script("cancel"))
         self._attach = redis.register_script(script("attach"))

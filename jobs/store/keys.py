@@ -86,6 +86,11 @@ def workers_of(queue_name: str) -> str:
     return f"{WORKERS}:{queue_name}"
 
 
+def commands(worker_name: str) -> str:
+    """RQ's channel for commands to a worker."""
+    return f"rq:pubsub:{worker_name}"
+
+
 def wake(queue_name: str) -> str:
     """A list on which workers of this queue block until there is a job."""
     return f"mlxq:wake:{queue_name}"

@@ -33,7 +33,7 @@ VERSION = 4
 version, because it would not see what it does not know; workers leave such jobs to others. Raise it with every change
 of a job, a result or a record that an earlier version would read wrongly or in part: a new option of a job, for one.
 2: blobs. 3: scores of prompts, empty answers. 4: tokenising; which tokens may be chosen, which end an answer, and
-their ids; beginnings of answers; the longest text to embed.
+their ids; beginnings of answers; the longest text to embed, how long its model stays, and none at all.
 """
 
 READ_SINCE: dict[type[Job], int] = {EmbedJob: 2, RerankJob: 2}
@@ -145,7 +145,9 @@ def _size(job: Job) -> str:
 
 def version_of(job: Job) -> int:
     """The first version whose processes read the whole job and its result."""
-    if isinstance(job, EmbedJob) and job.max_tokens is not None:
+    if isinstance(job, EmbedJob) and (
+        job.max_tokens is not None or job.keep_alive_s is not None or not job.inputs
+    ):
         return VERSION
     return READ_SINCE.get(type(job), VERSION)
 

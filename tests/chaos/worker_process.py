@@ -15,7 +15,7 @@ from jobs.store.connection import connect
 from tests.chaos.generator import chaos_generator
 from tests.chaos.plan import MODEL, TEXT_MODEL
 from tests.chaos.runner import ChaosRunner, UnloadableRunner
-from workers.models.eviction import ModelChange
+from workers.models.memory.eviction import ModelChange
 from workers.models.model_cache import ModelCache, preloaded
 from workers.scheduling.packing import BatchLimits
 from workers.worker import BatchWorker

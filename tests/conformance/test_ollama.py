@@ -9,6 +9,7 @@ import pytest
 
 from jobs.errors import NoWorker, TimeLimitExceeded
 from jobs.generate import Choice, GenerateResult, Piece, Pieces, ToolCall
+from jobs.models import ModelInfo
 from tests.conformance.conftest import Serve, serving
 from tests.support.memory_generation import CHAT_MODEL, THOUGHT
 from tests.support.memory_queue import MODEL, MemoryQueue
@@ -27,6 +28,11 @@ def ask(question: str) -> str:
         question: what to ask
     """
     return question
+
+
+def tagged(info: ModelInfo) -> str:
+    """As Ollama lists a model that has no tag."""
+    return f"{info.id}:latest"
 
 
 @pytest.fixture(scope="module")
@@ -130,16 +136,31 @@ def test_texts_are_embedded(client: ollama.Client):
     assert unknown.value.status_code == 404
 
 
-def test_a_model_is_loaded_and_unloaded(client: ollama.Client):
+def test_a_model_is_loaded_and_unloaded(connect: Connect):
+    client = connect(MemoryQueue(models=(MODEL, CHAT_MODEL)))
     assert client.generate(CHAT_MODEL.id, keep_alive="10m").done_reason == "load"
+    assert client.chat(CHAT_MODEL.id, keep_alive=-1).done_reason == "load"
+    assert client.embed(MODEL.id, [], keep_alive="-1m").embeddings == []
+    assert client.embeddings(MODEL.id, "").embedding == []
+    assert client.generate(CHAT_MODEL.id, keep_alive=0).done_reason == "unload"
+    assert [each.model for each in client.ps().models] == [tagged(MODEL)]
+    assert client.chat(f"{MODEL.id}:latest", keep_alive="0").done_reason == "unload"
+    assert client.ps().models == []
     assert client.chat(CHAT_MODEL.id, keep_alive=0).done_reason == "unload"
 
 
+@pytest.mark.parametrize("stream", [False, True])
+def test_models_are_not_pushed(client: ollama.Client, stream: bool):
+    with pytest.raises(ollama.ResponseError, match="not pushed") as refused:
+        list(client.push(MODEL.id, stream=stream))
+    assert refused.value.status_code == 501
+
+
 def test_models_are_listed_and_shown(client: ollama.Client):
-    assert [model.model for model in client.list().models] == [MODEL.id, CHAT_MODEL.id]
+    assert [model.model for model in client.list().models] == [tagged(MODEL), tagged(CHAT_MODEL)]
     assert {model.model: model.context_length for model in client.ps().models} == {
-        MODEL.id: 256,
-        CHAT_MODEL.id: 4096,
+        tagged(MODEL): 256,
+        tagged(CHAT_MODEL): 4096,
     }
     shown = client.show(CHAT_MODEL.id)
     assert shown.capabilities == ["completion", "tools", "vision", "thinking"]

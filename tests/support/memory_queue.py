@@ -32,6 +32,7 @@ from jobs.store.record import new_id
 from jobs.tokenize import DetokenizeJob, TokenizeJob
 from tests.support.memory.machines import MemoryMachines
 from tests.support.memory.tokens import memory_tokens
+from tests.support.memory.workers import MemoryOfWorkers
 from tests.support.memory_generation import memory_answer, memory_events
 from tests.support.memory_rerank import memory_ranking
 
@@ -153,6 +154,7 @@ class MemoryQueue:
         self.limit = limit
         self.chats = MemoryChats()
         self.machines = MemoryMachines()
+        self.memory = MemoryOfWorkers(lambda: self.loaded)
         self._generate = generate
         self.running = False
         self.submitted: list[tuple[Job, SubmitOptions]] = []

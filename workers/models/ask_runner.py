@@ -4,6 +4,7 @@ import logging
 from collections.abc import Sequence
 from typing import Any
 
+from jobs.embed import EmbedJob, EmbedResult
 from jobs.errors import InternalError, JobError
 from jobs.job import Job, Result
 from jobs.tokenize import DetokenizeJob, TokenizeJob
@@ -19,14 +20,21 @@ Made = Sequence[Any] | Result | JobError
 
 def ask_runner(runner: Runner, decoded: Sequence[tuple[ActiveJob, Job]]) -> list[Made]:
     """Of each job in order. All are of the runner's model."""
-    of_device = [each for each in decoded if not isinstance(each[1], TokenizeJob | DetokenizeJob)]
+    of_device = [each for each in decoded if _needs_device(each[1])]
     prepared = iter(_prepare(runner, of_device) if of_device else ())
-    return [
-        _ask_tokenizer(runner, active, job)
-        if isinstance(job, TokenizeJob | DetokenizeJob)
-        else next(prepared)
-        for active, job in decoded
-    ]
+    return [next(prepared) if _needs_device(job) else _answer(runner, active, job) for active, job in decoded]
+
+
+def _needs_device(job: Job) -> bool:
+    if isinstance(job, EmbedJob):
+        return bool(job.inputs)
+    return not isinstance(job, TokenizeJob | DetokenizeJob)
+
+
+def _answer(runner: Runner, active: ActiveJob, job: Job) -> Result | JobError:
+    if isinstance(job, TokenizeJob | DetokenizeJob):
+        return _ask_tokenizer(runner, active, job)
+    return EmbedResult(dimensions=runner.info.dimensions, vectors=b"", tokens=())
 
 
 def _ask_tokenizer(runner: Runner, active: ActiveJob, job: TokenizeJob | DetokenizeJob) -> Result | JobError:

@@ -6,22 +6,24 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import NamedTuple
 
 from jobs.errors import JobError, ModelNotLoadable
-from jobs.job import LANES, Lane
+from jobs.job import Lane
 from jobs.models import LoadedModel, UnloadableModel
-from workers.models.eviction import IN_USE, PATIENCE, CachedModel, ModelChange, WantedModel, choose_change
+from workers.models.memory.eviction import (
+    IN_USE,
+    PATIENCE,
+    CachedModel,
+    ModelChange,
+    WantedModel,
+    choose_change,
+)
+from workers.models.memory.refusals import Refusals
+from workers.models.memory.use import ModelUse
 from workers.queue.fleet import FleetView
 from workers.runners.contract import Runner, loaded
 
 log = logging.getLogger(__name__)
-
-TRIED_AGAIN_S = 60
-"""A model that could not be loaded is tried again after so long, and after each further failure after twice as long."""
-
-TRIED_AGAIN_AT_MOST_S = 600
-"""Each try may push other models out of memory."""
 
 HOPE_S = 10.0
 """Jobs of a model that is not loadable here fail when no worker that can load it was seen for so long: a restart takes
@@ -47,16 +49,6 @@ class _Load:
     steps_done: int = 0
 
 
-class _Refusal(NamedTuple):
-    """A model that is not loaded for a while. Times are by time.monotonic."""
-
-    why: str
-    at: float
-    until: float
-    failures: int
-    """Failed loads in a row."""
-
-
 class ModelCache:
     """The claim loop decides (`choose`, `begin_change`), the device's thread does it (`carry_out`); all may read.
 
@@ -78,7 +70,7 @@ class ModelCache:
         self.runners = runners
         self._budget_bytes = budget_bytes
         self._starvation_s = starvation_s
-        self._keep_alive_s = keep_alive_s
+        self._use = ModelUse(keep_alive_s)
         self._lock = threading.Lock()
         self._cached: dict[str, CachedModel] = {}
         """Models in memory. Their lanes are only filled in for `choose_change`."""
@@ -88,14 +80,11 @@ class ModelCache:
         """When work was first seen, of models that are not in memory."""
         self._begin_by: Mapping[str, float] = {}
         """Until when work of such models must have begun, where it says so."""
-        self._used_by: dict[str, dict[Lane, float]] = {}
-        """When jobs of a model last ended, by lane."""
         self._fleet = FleetView()
         self._hope_until: dict[str, float] = {}
         self._loading_elsewhere: dict[str, float] = {}
         """When another worker was last seen to load a model, by time.monotonic."""
-        self._refusals: dict[str, _Refusal] = {}
-        """Also those that are over, until the model is loaded."""
+        self._refusals = Refusals()
         self._change: ModelChange | None = None
         self._load: _Load | None = None
 
@@ -129,41 +118,30 @@ class ModelCache:
     def is_refused(self, model: str) -> bool:
         """Whether it is not loaded here for a while."""
         with self._lock:
-            return self._refusal(model) is not None
+            return self._refusals.now(model) is not None
 
     def failure(self, model: str) -> JobError | None:
         """Why its jobs cannot be done: the model cannot be loaded, or has not been."""
         with self._lock:
             if model in self._cached:
                 return None
-            refusal = self._refusal(model)
-            why = refusal.why if refusal else f"The model {model} is not in memory: send the request again."
+            refused = self._refusals.now(model)
+            why = refused.why if refused else f"The model {model} is not in memory: send the request again."
             return ModelNotLoadable(why, param="model")
 
     def refuse(self, model: str, why: str, for_s: float | None = None) -> None:
         """Load it no more for so long (None: the longer, the more loads have failed in a row)."""
-        now = time.monotonic()
         with self._lock:
-            failures = self._refusals[model].failures + 1 if model in self._refusals else 1
-            if for_s is None:
-                for_s = min(TRIED_AGAIN_AT_MOST_S, TRIED_AGAIN_S * 2 ** (failures - 1))
-            self._refusals[model] = _Refusal(
-                f"The model {model} cannot be loaded: {why}.", now, now + for_s, failures
-            )
+            for_s = self._refusals.add(model, why, for_s)
+            self._use.note_left(model)
         log.warning(
             "a model is not served for a while", extra={"model": model, "reason": why, "for_s": round(for_s)}
         )
 
     def unloadable(self) -> tuple[UnloadableModel, ...]:
         """What is not loaded here for a while."""
-        to_epoch = time.time() - time.monotonic()
         with self._lock:
-            found = {model: self._refusal(model) for model in self._refusals}
-        return tuple(
-            UnloadableModel(model, refusal.why, refusal.until + to_epoch)
-            for model, refusal in found.items()
-            if refusal
-        )
+            return self._refusals.report()
 
     def load_wait_s(self, model: str, submitted_at: float) -> float:
         """How long a job that was submitted then (seconds since the epoch) waited for the load of its model.
@@ -230,13 +208,23 @@ class ModelCache:
         self._begin_by = begin_by
 
     def touch(self, model: str, lane: Lane, keep_alive_s: float | None) -> None:
-        """A job of the model has ended, which asked for it to be kept for so long (None: the usual time)."""
+        """A job of the model has ended, which asked for it to be kept for so long (None: as before)."""
         with self._lock:
             if cached := self._cached.get(model):
                 now = time.monotonic()
-                self._used_by.setdefault(model, {})[lane] = now
-                expires_at = now + (self._keep_alive_s if keep_alive_s is None else keep_alive_s)
-                self._cached[model] = cached._replace(used_at=now, expires_at=expires_at)
+                self._use.note(model, lane, keep_alive_s, now)
+                self._cached[model] = cached._replace(
+                    used_at=now, expires_at=self._use.stays_until(model, now)
+                )
+
+    def let_go(self, model: str) -> None:
+        """Have it leave as soon as nothing is to be done for it, also where it is only being loaded."""
+        with self._lock:
+            if cached := self._cached.get(model):
+                self._use.let_go(model)
+                self._cached[model] = cached._replace(expires_at=time.monotonic())
+            elif self._load is not None and self._change is not None and self._change.load == model:
+                self._use.let_go(model)
 
     def choose(self, work: Mapping[str, Lane]) -> ModelChange | None:
         """What is to come and go now. None while a change is under way. work: the highest lane of each model with any.
@@ -293,7 +281,7 @@ class ModelCache:
 
     def _choose(self, work: Mapping[str, Lane]) -> ModelChange | None:
         now = time.monotonic()
-        missing = [each for each in work if each not in self._cached and self._refusal(each) is None]
+        missing = [each for each in work if each not in self._cached and self._refusals.now(each) is None]
         # Work waits anew once another worker has loaded its model: it may well be done there.
         self._since = {model: self._since.get(model, now) for model in missing}
         for model in missing:
@@ -303,8 +291,9 @@ class ModelCache:
             for model in missing
             if now - self._loading_elsewhere.get(model, -math.inf) >= SEEN_LOADING_S
         ]
+        in_use_since = now - IN_USE * self._starvation_s
         cached = {
-            model: each._replace(lane=work.get(model), used_by=self._lately_used_by(model, now))
+            model: each._replace(lane=work.get(model), used_by=self._use.last_lane(model, in_use_since))
             for model, each in self._cached.items()
         }
         return choose_change(
@@ -320,20 +309,11 @@ class ModelCache:
         elsewhere = model in self._fleet.loaded or self._loading_elsewhere.get(model, -1.0) == since
         return WantedModel(model, self.runners[model].weight_bytes, lane, since, elsewhere, due_at)
 
-    def _lately_used_by(self, model: str, now: float) -> Lane | None:
-        used = self._used_by.get(model, {})
-        lately = [lane for lane, at in used.items() if now - at < IN_USE * self._starvation_s]
-        return min(lately, key=LANES.index, default=None)
-
-    def _refusal(self, model: str) -> _Refusal | None:
-        found = self._refusals.get(model)
-        return found if found and time.monotonic() < found.until else None
-
     def _is_hopeless(self, model: str) -> bool:
         """Whether no worker can load it, by what was seen of the others since it failed here."""
-        refusal = self._refusal(model)
+        refused = self._refusals.now(model)
         seen_at = self._fleet.asked_at
-        return refusal is not None and refusal.at <= seen_at and self._hope_until.get(model, 0.0) <= seen_at
+        return refused is not None and refused.at <= seen_at and self._hope_until.get(model, 0.0) <= seen_at
 
     def _load_some(self, model: str, has_time: Callable[[], bool]) -> bool:
         """True if that was all."""
@@ -362,16 +342,17 @@ class ModelCache:
         now = time.monotonic()
         with self._lock:
             self._cached[model] = CachedModel(
-                self.runners[model].weight_bytes, None, now, took_s, now, now + self._keep_alive_s
+                self.runners[model].weight_bytes, None, now, took_s, now, self._use.stays_until(model, now)
             )
             self._load_times[model] = began_at, time.time()
             self._since.pop(model, None)
-            self._refusals.pop(model, None)
+            self._refusals.forget(model)
         log.info("model loaded", extra={"model": model, "load_s": round(took_s, 2)})
 
     def _unload(self, model: str) -> None:
         with self._lock:
             del self._cached[model]
+            self._use.note_left(model)
         self.runners[model].unload()
         log.info("model unloaded", extra={"model": model})
 

@@ -8,9 +8,9 @@ from redis.exceptions import RedisError
 
 from jobs.job import LANES, Lane
 from jobs.store import keys
-from workers.models.eviction import ModelChange
+from workers.models.memory.eviction import ModelChange
+from workers.models.memory.refusal import refusal_by_deaths
 from workers.models.model_cache import ModelCache
-from workers.models.refusal import refusal_by_deaths
 from workers.queue.client import WorkerQueue
 from workers.queue.execution import Claim
 from workers.queue.fleet import Fleet

@@ -72,7 +72,7 @@ class ActiveJob:
         self.stream_is_broken = False
         """What was published lacks something, so it cannot go on."""
         self.keep_alive_s: float | None = None
-        """How long it asks its model to be kept in memory. None: the usual time."""
+        """How long it asks its model to be kept in memory. None: it says nothing."""
         self._unfinished = 0
 
     @property
@@ -117,7 +117,7 @@ class ActiveJob:
 
     def note_decoded(self, job: Job) -> None:
         """Called by the thread that prepares it, which has read what is asked."""
-        if isinstance(job, GenerateJob):
+        if isinstance(job, GenerateJob | EmbedJob):
             self.keep_alive_s = job.keep_alive_s
 
     def make_ready(self, prepared: Prepared) -> None:

@@ -52,7 +52,9 @@ class StatsReply(msgspec.Struct, frozen=True, kw_only=True):
 
 
 _ALIVE = msgspec.json.encode(Life())
-_RUNNING = "mlxq is running. Its console is at /ui, its documentation at /docs."
+_RUNNING = "Ollama is running"
+"""To the letter: some clients of Ollama's compare it."""
+_TO_PEOPLE = "mlxq is running. Its console is at /ui, its documentation at /docs."
 _ROOT = Operation("GET", "health", {200: ()}, (), file="text/plain; charset=utf-8")
 _HEALTH = Operation("GET", "health", {200: (Life,)}, ())
 _READY = Operation("GET", "health", {200: (Readiness,), 503: (Readiness, ErrorReply)}, (InternalError,))
@@ -68,8 +70,14 @@ class Health(Dialect):
         add_route(app, "/v1/queue/stats", self.queue_stats, reading("health", StatsReply))
 
     async def root(self, request: Request) -> Response:
-        """Something answers at this address: what Ollama's clients, and others, ask first."""
-        return Response(_RUNNING, media_type="text/plain")
+        """Something answers at this address: what Ollama's clients, and others, ask first.
+
+        Browsers are told where people find what.
+        """
+        is_browser = "text/html" in request.headers.get("accept", "")
+        return Response(
+            _TO_PEOPLE if is_browser else _RUNNING, media_type="text/plain", headers={"Vary": "Accept"}
+        )
 
     async def health(self, request: Request) -> Response:
         """This process is alive; says nothing about Redis or workers."""

@@ -4,7 +4,6 @@ from typing import Annotated, Any
 
 import msgspec
 
-from api.dialects.ollama.models import model_id
 from api.dialects.ollama.options import KeepAlive, keep_alive_s
 from api.replies.vector_formats import one_vector_each, write_each
 from api.requests.inputs import split_inputs
@@ -15,7 +14,6 @@ from jobs.embed import EmbedJob, Truncate
 from jobs.errors import InvalidInput
 from jobs.job import Result
 
-_STAYS = NoEffect("how long an embedding model stays in memory is MLXQ_KEEP_ALIVE_S")
 _NOT_SAMPLED = NoEffect("a vector is not sampled, and the model has its whole context")
 
 
@@ -24,7 +22,7 @@ class OllamaEmbeddingsRequest(msgspec.Struct, frozen=True, kw_only=True):
 
     model: str
     prompt: str | None = None
-    keep_alive: Annotated[KeepAlive | None, _STAYS] = None
+    keep_alive: KeepAlive | None = None
     options: Annotated[dict[str, Any] | None, _NOT_SAMPLED] = None
 
 
@@ -39,7 +37,7 @@ class OllamaEmbedRequest(msgspec.Struct, frozen=True, kw_only=True):
     input: str | tuple[str, ...] | None = None
     truncate: bool | None = None
     dimensions: int | None = None
-    keep_alive: Annotated[KeepAlive | None, _STAYS] = None
+    keep_alive: KeepAlive | None = None
     options: Annotated[dict[str, Any] | None, _NOT_SAMPLED] = None
 
 
@@ -57,8 +55,10 @@ class OllamaVectors(msgspec.Struct, frozen=True, kw_only=True):
     prompt_eval_count: int = 0
 
 
-async def ollama_embed_job(asked: OllamaEmbedRequest, queue: Queue, max_inputs: int) -> EmbedJob | None:
-    """None where there is nothing to embed. Raises InvalidInput naming the field."""
+async def ollama_embed_job(asked: OllamaEmbedRequest, queue: Queue, max_inputs: int) -> EmbedJob:
+    """Without inputs where there is nothing to embed: then the model is only loaded. Raises InvalidInput naming the
+    field.
+    """
     if asked.dimensions is not None and asked.dimensions >= 2**31:
         raise InvalidInput("dimensions is too large.", param="dimensions")
     dimensions = asked.dimensions if asked.dimensions and asked.dimensions > 0 else None
@@ -67,8 +67,8 @@ async def ollama_embed_job(asked: OllamaEmbedRequest, queue: Queue, max_inputs: 
     return await _job(asked, given, queue, max_inputs, "input", dimensions=dimensions, truncate=truncate)
 
 
-async def ollama_embeddings_job(asked: OllamaEmbeddingsRequest, queue: Queue) -> EmbedJob | None:
-    """None where there is nothing to embed. An overlong prompt is an error. Raises InvalidInput naming the field."""
+async def ollama_embeddings_job(asked: OllamaEmbeddingsRequest, queue: Queue) -> EmbedJob:
+    """As ollama_embed_job. An overlong prompt is an error. Raises InvalidInput naming the field."""
     return await _job(asked, asked.prompt or (), queue, 1, "prompt", dimensions=None, truncate="none")
 
 
@@ -81,14 +81,14 @@ async def _job(
     *,
     dimensions: int | None,
     truncate: Truncate,
-) -> EmbedJob | None:
-    keep_alive_s(asked.keep_alive)
-    model = model_id(asked.model, await queue.models(), "embed")
-    check_one_vector(await queue.model(model, "embed"))
-    if not given:
-        return None
-    inputs = split_inputs(given, max_inputs, field)
-    return EmbedJob(model=model, inputs=inputs, dimensions=dimensions, truncate=truncate)
+) -> EmbedJob:
+    stays_s = keep_alive_s(asked.keep_alive)
+    info = await queue.model(asked.model, "embed")
+    check_one_vector(info)
+    inputs = split_inputs(given, max_inputs, field) if given else ()
+    return EmbedJob(
+        model=info.id, inputs=inputs, dimensions=dimensions, truncate=truncate, keep_alive_s=stays_s
+    )
 
 
 async def encode_ollama_vectors(result: Result, model: str, duration_ns: int) -> bytes:
@@ -105,6 +105,8 @@ async def encode_ollama_vectors(result: Result, model: str, duration_ns: int) ->
 
 
 async def encode_ollama_vector(result: Result) -> bytes:
-    """The reply of /api/embeddings, as JSON. Raises InternalError where the result holds no such vector."""
-    [vector] = await write_each(one_vector_each(result), list)
-    return msgspec.json.encode(OllamaVector(vector))
+    """The reply of /api/embeddings, as JSON: no values where nothing was embedded. Raises InternalError where the
+    result holds no such vector.
+    """
+    vectors = await write_each(one_vector_each(result), list)
+    return msgspec.json.encode(OllamaVector(vectors[0] if vectors else []))

@@ -8,14 +8,16 @@ from typing import Literal
 import msgspec
 
 from api.dialects.ollama.chat import timestamp
+from jobs.catalogue.names import with_tag, without_latest
 from jobs.errors import NoWorker, UnknownModel
 from jobs.models import MAX_SHOWN_CHARACTERS, LoadedModel, ModelInfo, find_model, nearest
 from jobs.stats import WorkerStats
 
-_LATEST = ":latest"
 _ARCHITECTURE = "mlx"
-# Ollama's own date for a model that stays until memory is needed: clients show "Forever".
-_FOREVER = f"{datetime.max.replace(tzinfo=UTC, microsecond=0):%Y-%m-%dT%H:%M:%SZ}"
+_LAST = datetime.max.replace(tzinfo=UTC, microsecond=0)
+# For a model that stays until memory is needed: Ollama's program shows "Forever" for any date that far away.
+_FOREVER = f"{_LAST:%Y-%m-%dT%H:%M:%SZ}"
+_FOREVER_AT = _LAST.timestamp()
 # The abilities of a generator by mlxq's names, and by Ollama's.
 _CAPABILITIES = {"tools": "tools", "vision": "vision", "reasoning": "thinking", "insert": "insert"}
 
@@ -76,40 +78,34 @@ class VersionReply(msgspec.Struct, frozen=True):
     version: str
 
 
-def model_id(name: str, models: Sequence[ModelInfo], task: str | None = None) -> str:
-    """The id of the model that a client means by the name, or by the name without ":latest"; else the name itself.
-
-    Raises InvalidInput where it means several.
-    """
-    found = find_model(name, models, task) or find_model(name.removesuffix(_LATEST), models, task)
-    return found.id if found else name
-
-
 def list_models(models: Sequence[ModelInfo]) -> OllamaModels:
-    """What /api/tags answers."""
-    return OllamaModels(
-        [OllamaModel(name=info.id, model=info.id, modified_at=_modified_at(info)) for info in models]
-    )
+    """What /api/tags answers: the latest first."""
+    found = [
+        OllamaModel(name=with_tag(info.id), model=with_tag(info.id), modified_at=_modified_at(info))
+        for info in sorted(models, key=lambda each: -each.created)
+    ]
+    return OllamaModels(found)
 
 
 def list_loaded(models: Sequence[ModelInfo], workers: Iterable[WorkerStats]) -> OllamaLoadedModels:
-    """Those in memory; one that several workers have is listed once, as it stays longest."""
+    """Those in memory, what stays longest first. One that several workers have is listed once, as it stays longest."""
     known = {info.id: info for info in models}
     found: dict[str, LoadedModel] = {}
     for loaded in (each for worker in workers for each in worker.loaded if each.id in known):
         found[loaded.id] = max(found.get(loaded.id, loaded), loaded, key=_stays_until)
-    return OllamaLoadedModels([_loaded(known[name], found[name]) for name in sorted(found)])
+    lasting = sorted(found.values(), key=lambda each: (-_stays_until(each), each.id))
+    return OllamaLoadedModels([_loaded(known[each.id], each) for each in lasting])
 
 
 def _loaded(info: ModelInfo, loaded: LoadedModel) -> OllamaLoaded:
-    forever = loaded.expires_at is None
+    until = _stays_until(loaded)
     return OllamaLoaded(
-        name=info.id,
-        model=info.id,
+        name=with_tag(info.id),
+        model=with_tag(info.id),
         modified_at=_modified_at(info),
         size=loaded.size_bytes,
         size_vram=loaded.size_bytes,
-        expires_at=_FOREVER if forever else timestamp(int(_stays_until(loaded) * 1_000_000_000)),
+        expires_at=_FOREVER if until >= _FOREVER_AT else timestamp(int(until * 1_000_000_000)),
         context_length=info.max_tokens,
     )
 
@@ -122,10 +118,9 @@ def show_model(name: str, models: Sequence[ModelInfo]) -> ShowReply:
     """Raises UnknownModel, and NoWorker where there is no model at all."""
     if not models:
         raise NoWorker
-    wanted = model_id(name, models)
-    info = next((each for each in models if each.id == wanted), None)
+    info = find_model(name, models)
     if info is None:
-        near = nearest(name.removesuffix(_LATEST), [each.id for each in models])
+        near = nearest(without_latest(name), [each.id for each in models])
         meant = f", did you mean {near!r}?" if near else ""
         raise UnknownModel(f"model {name[:MAX_SHOWN_CHARACTERS]!r} not found{meant}", param="model")
     known: dict[str, str | int] = {

@@ -16,9 +16,12 @@ from jobs.format_limits import check_format
 from jobs.generate import Sampling
 
 # What Go's time.ParseDuration reads: "5m", "1h30m", "-1ns"; the bare number is ours.
-_DURATION = re.compile(r"(?P<sign>[+-]?)(?P<parts>(?:\d+(?:\.\d+)?(?:ns|us|µs|ms|s|m|h))+)", re.ASCII)
-_DURATION_PART = re.compile(r"(\d+(?:\.\d+)?)(ns|us|µs|ms|s|m|h)", re.ASCII)
-_UNIT_S = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0}
+_UNIT_S = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "μs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0}
+"""The sign of micro is in Unicode twice."""
+_COUNT = r"(?:\d+(?:\.\d*)?|\.\d+)"
+_PART = rf"({_COUNT})({'|'.join(_UNIT_S)})"
+_DURATION = re.compile(rf"(?P<sign>[+-]?)(?P<parts>(?:{_PART})+)", re.ASCII)
+_DURATION_PART = re.compile(_PART, re.ASCII)
 _MAX_CHARACTERS = 100
 _NUMBER = re.compile(r"[+-]?\d{1,18}(?:\.\d{1,18})?", re.ASCII)
 
@@ -28,6 +31,9 @@ Format = str | JsonObject
 
 _LAST_TOKENS = 64
 """Ollama's default of repeat_last_n."""
+
+_FOR_EVER_S = 2**63 / 1e9
+"""The longest that Go can tell, 292 years. What is kept for longer stays for ever."""
 
 _MAX_COUNT = 2**31 - 1
 _MAX_SEED = 2**63 - 1
@@ -157,14 +163,16 @@ def keep_alive_s(asked: KeepAlive | None) -> float | None:
             f'keep_alive is a number of seconds or a duration such as "5m" or "1h30m", not {str(asked)[:100]!r}.',
             param="keep_alive",
         )
-    return math.inf if seconds < 0 else seconds
+    return math.inf if seconds < 0 or seconds > _FOR_EVER_S else seconds
 
 
 def _seconds(text: str) -> float | None:
+    if len(text) > _MAX_CHARACTERS:
+        return None
     if _NUMBER.fullmatch(text):
         return float(text)
     duration = _DURATION.fullmatch(text)
-    if duration is None or len(text) > _MAX_CHARACTERS:
+    if duration is None:
         return None
     seconds = sum(float(count) * _UNIT_S[unit] for count, unit in _DURATION_PART.findall(duration["parts"]))
     return -seconds if duration["sign"] == "-" else seconds

@@ -37,15 +37,15 @@ from api.dialects.ollama.models import (
     VersionReply,
     list_loaded,
     list_models,
-    model_id,
     show_model,
 )
-from api.errors import BodyTooLarge
+from api.errors import BodyTooLarge, NotServed
 from api.openapi.operation import Operation, Stream, reading, work
 from api.requests.body import decode_body
 from api.route import add_route
 from api.work.perform import Done
 from api.work.terms import Terms
+from jobs.embed import EmbedJob
 from jobs.errors import InvalidInput, NoWorker, UnknownModel
 from jobs.generate import GenerateJob
 
@@ -90,6 +90,7 @@ _SHOW = reading("ollama", ShowReply, InvalidInput, BodyTooLarge, UnknownModel, N
 API_VERSION = "0.12.11"
 """Its first with log-probabilities; levels of thinking are older."""
 
+_PUSH = Operation("POST", "unserved", {}, (NotServed,))
 _VERSION = Operation("GET", "ollama", {200: (VersionReply,)}, ())
 
 _chat_decoder = msgspec.json.Decoder(OllamaChatRequest)
@@ -113,6 +114,7 @@ class Ollama(Dialect):
             ("/api/generate", self.ollama_generate, _GENERATE),
             ("/api/embed", self.ollama_embed, _EMBED),
             ("/api/embeddings", self.ollama_embeddings, _EMBEDDINGS),
+            ("/api/push", self.ollama_push, _PUSH),
             ("/api/show", self.ollama_show, _SHOW),
             ("/api/tags", self.ollama_tags, reading("ollama", OllamaModels)),
             ("/api/ps", self.ollama_ps, reading("ollama", OllamaLoadedModels)),
@@ -135,11 +137,11 @@ class Ollama(Dialect):
         return await self._answer(request, job, terms, OllamaWriter(asked.model, chat=False), started_ns)
 
     async def ollama_embed(self, request: Request) -> Response:
-        """A vector for each text."""
+        """A vector for each text. Without a text the model is only loaded or, with `keep_alive` 0, unloaded."""
         started_ns = self._clock_ns()
         asked, terms = await self.read(request, _embed_decoder)
         job = await ollama_embed_job(asked, self.context.queue, self.context.settings.max_inputs)
-        if job is None:
+        if await self._unloads(job):
             return json_response(msgspec.json.encode(OllamaVectors(model=asked.model, embeddings=[])))
 
         def encode(done: Sequence[Done]) -> Awaitable[bytes]:
@@ -148,13 +150,19 @@ class Ollama(Dialect):
         return await self.respond(request, [job], terms, encode, "float")
 
     async def ollama_embeddings(self, request: Request) -> Response:
-        """The vector of one text."""
+        """The vector of one text. Without it the model is only loaded or, with `keep_alive` 0, unloaded."""
         asked, terms = await self.read(request, _embeddings_decoder)
         job = await ollama_embeddings_job(asked, self.context.queue)
-        if job is None:
+        if await self._unloads(job):
             return json_response(msgspec.json.encode(OllamaVector([])))
         return await self.respond(
             request, [job], terms, lambda done: encode_ollama_vector(done[0].result), "float"
+        )
+
+    async def ollama_push(self, request: Request) -> Response:
+        """Always refused: models are not published from here."""
+        raise NotServed(
+            "Models are not pushed from here. Upload the model's folder with the tools of its hub."
         )
 
     async def ollama_show(self, request: Request) -> Response:
@@ -181,11 +189,8 @@ class Ollama(Dialect):
     async def _answer(
         self, request: Request, job: GenerateJob, terms: Terms, writer: OllamaWriter, started_ns: int
     ) -> Response:
-        model = model_id(job.model, await self.context.queue.models(), "generate")
-        job = msgspec.structs.replace(job, model=model)
-        unloads = job.keep_alive_s == 0
-        if job.count_only and unloads and not await self._is_loaded(model):
-            return json_response(writer.loaded("unload"))  # a job would load it first
+        if await self._unloads(job):
+            return json_response(writer.loaded("unload"))
         if job.stream:
             return await self.respond_stream(
                 request, [job], terms, lambda _: OllamaLines(writer, started_ns, self._clock_ns)
@@ -193,13 +198,18 @@ class Ollama(Dialect):
 
         def encode(done: Sequence[Done]) -> bytes:
             if job.count_only:
-                return writer.loaded("unload" if unloads else "load")
+                return writer.loaded("load")
             return writer.whole(done[0].result, self._clock_ns() - started_ns)
 
         return await self.respond(request, [job], terms, encode)
 
-    async def _is_loaded(self, model: str) -> bool:
-        """Also True for a model that no worker serves: the job's error says so."""
-        workers = (await self.context.queue.stats()).workers
-        is_served = any(model in worker.models for worker in workers)
-        return not is_served or any(each.id == model for worker in workers for each in worker.loaded)
+    async def _unloads(self, job: GenerateJob | EmbedJob) -> bool:
+        """Whether the job says no more than that its model, of whatever task, is to leave the memory. Then workers are
+        told so, because a job would load it first. Raises what Queue.model and WorkerMemory.unload raise.
+        """
+        has_work = job.inputs if isinstance(job, EmbedJob) else not job.count_only
+        if job.keep_alive_s != 0 or has_work:
+            return False
+        queue = self.context.queue
+        await queue.memory.unload((await queue.model(job.model)).id)
+        return True

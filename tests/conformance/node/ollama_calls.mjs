@@ -65,10 +65,30 @@ test("texts are embedded", async () => {
 
 test("models are listed and shown, and the version is told", async () => {
   const { models } = await client.list();
-  assert.ok(models.some((model) => model.name === script.CHAT));
+  assert.ok(models.some((model) => model.name === `${script.CHAT}:latest`));
   assert.ok((await client.ps()).models.length > 0);
   assert.ok((await client.show({ model: script.CHAT })).capabilities.includes("tools"));
   assert.match((await client.version()).version, /^\d+\.\d+\.\d+/);
+});
+
+test("models are loaded and unloaded", async () => {
+  assert.equal((await client.generate({ model: script.CHAT, prompt: "", keep_alive: "5m" })).done_reason, "load");
+  assert.equal((await client.chat({ model: script.CHAT, messages: [], keep_alive: -1 })).done_reason, "load");
+  assert.deepEqual((await client.embed({ model: script.EMBEDDER, input: [], keep_alive: "1h" })).embeddings, []);
+  assert.deepEqual((await client.embeddings({ model: script.EMBEDDER, prompt: "" })).embedding, []);
+  assert.equal((await client.generate({ model: script.CHAT, prompt: "", keep_alive: 0 })).done_reason, "unload");
+  assert.equal((await client.chat({ model: script.EMBEDDER, messages: [], keep_alive: "0" })).done_reason, "unload");
+  const loaded = (await client.ps()).models.map((model) => model.name);
+  assert.ok(!loaded.includes(`${script.CHAT}:latest`) && !loaded.includes(`${script.EMBEDDER}:latest`));
+});
+
+test("models are not pushed", async () => {
+  for (const stream of [false, true]) {
+    await assert.rejects(
+      async () => gather(await client.push({ model: script.CHAT, stream }), (part) => part),
+      (error) => error.status_code === 501 && /not pushed/.test(error.message),
+    );
+  }
 });
 
 testErrors({

@@ -27,6 +27,7 @@ from tests.integration.worker.test_models_on_demand import (
 from tests.support.running_worker import INTERACTIVE, embedded
 from tests.support.waiting import PATIENCE_S, until, until_async
 from workers.models import model_cache
+from workers.models.memory import refusals
 from workers.queue.client import WorkerQueue
 from workers.queue.fleet import STUCK_S
 from workers.queue.worker_name import this_machine
@@ -199,7 +200,7 @@ async def test_jobs_fail_where_no_live_worker_can_load_their_model(
 async def test_a_failed_load_is_tried_again_after_its_time(
     redis_server: RedisServer, queue: JobQueue, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr(model_cache, "TRIED_AGAIN_S", 0.5)
+    monkeypatch.setattr(refusals, "TRIED_AGAIN_S", 0.5)
     memory = Memory()
     async with worker_of(queue, redis_server.url, [Embedder("a", memory), BrokenOnce("b", memory)]) as worker:
         ticket = await queue.submit(EmbedJob(model="b", inputs=("hello",)), INTERACTIVE)
@@ -216,7 +217,7 @@ async def test_each_failed_load_in_a_row_is_waited_for_longer_up_to_ten_minutes(
     waits = []
     for _ in range(6):
         cache.refuse("b", "no such file")
-        refusal = cache._refusals["b"]
+        refusal = cache._refusals._found["b"]
         waits.append(round(refusal.until - refusal.at))
     assert waits == [60, 120, 240, 480, 600, 600]
 

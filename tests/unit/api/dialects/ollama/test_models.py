@@ -3,6 +3,7 @@
 from datetime import datetime
 
 import httpx
+import msgspec
 import pytest
 
 from jobs.models import LoadedModel
@@ -26,8 +27,8 @@ async def test_tags_list_every_model(chat_client: httpx.AsyncClient):
     reply = await chat_client.get("/api/tags")
     assert reply.json()["models"] == [
         {
-            "name": info.id,
-            "model": info.id,
+            "name": f"{info.id}:latest",
+            "model": f"{info.id}:latest",
             "modified_at": CREATED,
             "size": 0,
             "digest": "",
@@ -35,6 +36,35 @@ async def test_tags_list_every_model(chat_client: httpx.AsyncClient):
         }
         for info in (MODEL, CHAT_MODEL)
     ]
+
+
+async def test_the_latest_model_is_listed_first_and_a_tag_is_said_as_it_is(connect: Connect):
+    older = msgspec.structs.replace(MODEL, id="older:v1", created=MODEL.created - 1)
+    host = msgspec.structs.replace(MODEL, id="host:8000/newer", created=MODEL.created + 1)
+    listed = (await connect(MemoryQueue(models=(older, MODEL, host))).get("/api/tags")).json()["models"]
+    assert [each["name"] for each in listed] == ["host:8000/newer:latest", f"{MODEL.id}:latest", "older:v1"]
+
+
+async def test_a_model_that_stays_longer_than_dates_reach_stays_for_ever(
+    chat_client: httpx.AsyncClient, generator: MemoryQueue
+):
+    generator.loaded = {MODEL.id: LoadedModel(MODEL.id, 3_000, 1e18)}
+    [found] = (await chat_client.get("/api/ps")).json()["models"]
+    assert datetime.fromisoformat(found["expires_at"]).year == 9999
+
+
+@pytest.mark.parametrize("path", ["/", "/api/tags", "/api/version", "/api/ps"])
+async def test_what_is_asked_for_by_get_is_asked_for_by_head(chat_client: httpx.AsyncClient, path: str):
+    told, asked = await chat_client.get(path), await chat_client.head(path)
+    assert told.status_code == asked.status_code == 200
+    assert told.headers == asked.headers
+
+
+async def test_models_are_not_pushed(chat_client: httpx.AsyncClient):
+    for stream in (True, False):
+        reply = await chat_client.post("/api/push", json={"model": MODEL.id, "stream": stream})
+        assert (reply.status_code, list(reply.json())) == (501, ["error"])
+        assert "not pushed" in reply.json()["error"]
 
 
 async def test_ps_lists_what_is_in_memory_and_until_when(
@@ -46,14 +76,12 @@ async def test_ps_lists_what_is_in_memory_and_until_when(
         CHAT_MODEL.id: LoadedModel(CHAT_MODEL.id, 4_000, 1_800_000_000.5),
         MODEL.id: LoadedModel(MODEL.id, 3_000, None),
     }
-    found = {each["model"]: each for each in (await chat_client.get("/api/ps")).json()["models"]}
-    assert {name: each["size_vram"] for name, each in found.items()} == {
-        MODEL.id: 3_000,
-        CHAT_MODEL.id: 4_000,
-    }
-    assert found[CHAT_MODEL.id]["context_length"] == CHAT_MODEL.max_tokens
-    assert datetime.fromisoformat(found[CHAT_MODEL.id]["expires_at"]).timestamp() == 1_800_000_000.5
-    assert datetime.fromisoformat(found[MODEL.id]["expires_at"]).year == 9999
+    embedder, chat = (await chat_client.get("/api/ps")).json()["models"]
+    assert [each["model"] for each in (embedder, chat)] == [f"{MODEL.id}:latest", f"{CHAT_MODEL.id}:latest"]
+    assert [each["size_vram"] for each in (embedder, chat)] == [3_000, 4_000]
+    assert chat["context_length"] == CHAT_MODEL.max_tokens
+    assert datetime.fromisoformat(chat["expires_at"]).timestamp() == 1_800_000_000.5
+    assert datetime.fromisoformat(embedder["expires_at"]).year == 9999
 
 
 @pytest.mark.parametrize("field", ["model", "name"])

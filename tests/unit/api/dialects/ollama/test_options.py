@@ -144,6 +144,14 @@ def test_an_answer_without_a_positive_limit_has_none(unlimited: float):
         (-1, math.inf),
         ("-1", math.inf),
         ("-1m", math.inf),
+        ("+5m", 300),
+        (".5h", 1800),
+        ("1.h", 3600),
+        ("3\u00b5s", 3e-6),
+        ("3\u03bcs", 3e-6),
+        ("-0", 0),
+        (1e300, math.inf),
+        ("999999999999h", math.inf),
     ],
 )
 def test_a_model_stays_as_long_as_its_caller_says(asked: float | str | None, seconds: float | None):
@@ -151,7 +159,8 @@ def test_a_model_stays_as_long_as_its_caller_says(asked: float | str | None, sec
 
 
 @pytest.mark.parametrize(
-    "asked", ["soon", "5 m", "m", "5x", "1h 2m", "٣m", math.nan, math.inf, "9" * 400 + "h", "1h" * 51]
+    "asked",
+    ["soon", "5 m", "m", "5x", "1h 2m", ".h", ".", "٣m", math.nan, math.inf, "9" * 400 + "h", "1h" * 51],
 )
 def test_a_duration_that_is_none_is_refused(asked: float | str):
     with pytest.raises(InvalidInput) as refused:

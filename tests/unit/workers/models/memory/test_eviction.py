@@ -5,7 +5,7 @@ import math
 import pytest
 
 from jobs.job import Lane
-from workers.models.eviction import CachedModel, ModelChange, WantedModel, choose_change
+from workers.models.memory.eviction import CachedModel, ModelChange, WantedModel, choose_change
 
 NOW = 1000.0
 

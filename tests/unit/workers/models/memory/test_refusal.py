@@ -1,6 +1,6 @@
 """Which deaths make a worker refuse to load a model."""
 
-from workers.models.refusal import refusal_by_deaths
+from workers.models.memory.refusal import refusal_by_deaths
 from workers.queue.fleet import DEATHS_REMEMBERED_S, LoadDeath
 
 

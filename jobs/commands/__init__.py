@@ -1,0 +1,1 @@
+"""What processes tell workers to do at once, besides the jobs in the queues."""
