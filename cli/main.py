@@ -15,6 +15,7 @@ from cli.options.engine import add_engine
 from cli.options.eval import add_eval
 from cli.options.ingest import add_ingest
 from cli.options.mcp import add_mcp
+from cli.options.models import MODEL_COMMANDS, add_models
 from cli.options.search import add_search
 from cli.parser import Parser
 
@@ -22,6 +23,10 @@ if TYPE_CHECKING:
     from jobs.settings import Settings
 
 EPILOG = "Every option is also an environment variable, and there are more of those: see `mlxq settings`."
+
+COMPLETION = """bash:  mlxq completion bash >~/.local/share/bash-completion/completions/mlxq
+zsh:   mlxq completion zsh >~/.zfunc/_mlxq     (with ~/.zfunc in fpath, before compinit)
+fish:  mlxq completion fish >~/.config/fish/completions/mlxq.fish"""
 
 
 NOT_READ = 141
@@ -60,7 +65,29 @@ def _run(arguments: Sequence[str] | None) -> int:
 
         print(settings_table())
         return 0
+    if options.command == "completion":
+        from cli.completion import completion
+
+        print(completion(build_parser(), options.shell))
+        return 0
+    if options.command in MODEL_COMMANDS:
+        return _run_on_models(options)
     return _run_command(options, is_own_process=arguments is None)
+
+
+def _run_on_models(options: argparse.Namespace) -> int:
+    """Neither settings nor Redis: these commands speak HTTP, and are to start at once."""
+    from cli.cannot_do import CannotDo
+
+    module = MODEL_COMMANDS[options.command]
+    run = getattr(import_module(module), module.rpartition(".")[2])
+    try:
+        return run(options)
+    except KeyboardInterrupt:
+        return 130
+    except CannotDo as error:
+        complain(error)
+        return 1
 
 
 def _run_command(options: argparse.Namespace, *, is_own_process: bool) -> int:
@@ -174,12 +201,17 @@ def build_parser() -> argparse.ArgumentParser:
         return commands.add_parser(name, help=text, description=text, epilog=EPILOG)
 
     add_engine(command)
+    add_models(command)
     add_ingest(command)
     add_collections(command)
     add_search(command)
     add_ask(command)
     add_mcp(command)
     add_eval(command)
+    shell = command("completion", "Print a script with which a shell completes commands, models and files.")
+    shell.add_argument("shell", choices=("bash", "zsh", "fish"), metavar="SHELL", help="bash, zsh or fish")
+    shell.formatter_class = argparse.RawDescriptionHelpFormatter
+    shell.epilog = COMPLETION
     command("settings", "List every setting: variable, default, meaning.")
     command("version", "Print the version.")
     return parser

@@ -17,6 +17,7 @@ class Parser(argparse.ArgumentParser):
         self, args: Iterable[str] | None = None, namespace: Any = None
     ) -> Any:
         options, unknown = self.parse_known_args(args, namespace)
+        unknown = _put_behind(options, unknown)
         if unknown:
             command = self._commands().get(getattr(options, "command", ""), self)
             wrong = next((each for each in unknown if each.startswith("-")), "").partition("=")[0]
@@ -37,6 +38,18 @@ class Parser(argparse.ArgumentParser):
             if isinstance(action, argparse._SubParsersAction):  # pyright: ignore[reportPrivateUsage]
                 found |= action.choices  # pyright: ignore[reportUnknownMemberType]
         return found
+
+
+def _put_behind(options: Any, unknown: list[str]) -> list[str]:
+    """Words behind an option, where a command takes any number of words; argparse gives it those before it alone.
+
+    A parser tells the name of those words as its default `rest`. Returns what is still unknown.
+    """
+    if (name := getattr(options, "rest", None)) is None:
+        return unknown
+    words = [each for each in unknown if each == "-" or not each.startswith("-")]
+    setattr(options, name, [*getattr(options, name), *words])
+    return [each for each in unknown if each not in words]
 
 
 def _meant(wrong: str, names: dict[str, Any]) -> str:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from cli.options.models import MODEL_COMMANDS
 from tests.support.folders import ROOT
 from tests.support.source_tree import PACKAGES, Tree, file_of, imported, read_tree
 
@@ -207,3 +208,11 @@ def test_the_command_line_loads_nothing_heavy_before_it_knows_the_command():
     loaded = modules_after("from cli.main import build_parser; build_parser()")
 
     assert not loaded & {"pydantic", "redis", "fastapi", "uvicorn", "asyncio", "msgspec"}
+
+
+@pytest.mark.parametrize("module", sorted({*MODEL_COMMANDS.values()}))
+def test_commands_on_models_load_nothing_heavy(module: str):
+    loaded = modules_after(f"import {module}")
+
+    assert "msgspec" in loaded
+    assert not loaded & {"pydantic", "redis", "fastapi", "uvicorn", "asyncio", "prompt_toolkit", "numpy"}

@@ -32,7 +32,7 @@ from jobs.store.connection import connect_async
 from tests.chaos.faults.losses import Heard, Stalls
 from tests.chaos.order import POISON, Order, greedy, is_right, order
 from tests.chaos.plan import Plan
-from tests.support.later_version import become_later_version
+from tests.support.versions.later_version import become_later_version
 
 PATIENCE_S = 480.0
 """A job that has not ended by then is lost. Where all workers start anew on a busy machine, half a minute is little."""

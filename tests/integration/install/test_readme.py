@@ -1,8 +1,11 @@
 """What the README tells a newcomer to type does what it says."""
 
 import json
+import os
 import re
 import shlex
+import subprocess
+import sys
 from collections.abc import Iterator
 
 import httpx
@@ -50,6 +53,27 @@ def test_each_curl_that_sends_work_is_answered(stack: Stack):
         ("/v1/rerank", "ms-marco-MiniLM-L6-v2"),
         ("/v1/jobs", MODEL),
     } <= set(asked)
+
+
+def test_the_commands_on_models_answer(stack: Stack):
+    shell = "".join(text for kind, text in BLOCKS if kind == "sh")
+    lines = re.findall(r"^\.venv/bin/mlxq ((?:list|embed|rerank|run) .*)$", shell, re.MULTILINE)
+    said = list[str]()
+    for line in lines:
+        command = [sys.executable, "-m", "cli.main", *shlex.split(line, comments=True)]
+        run = subprocess.run(
+            command,
+            cwd=ROOT,
+            env={**os.environ, "MLXQ_PORT": stack.url.rpartition(":")[2]},
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert run.returncode == 0, (line, run.stderr)
+        said.append(run.stdout)
+    models, vectors, ranking, story = said
+    assert MODEL in models and vectors.count("\n") == 2 and ranking.count("docs/glossary.md:") == 3 and story
 
 
 def test_the_python_snippets_run_one_after_the_other(stack: Stack, capsys: pytest.CaptureFixture[str]):

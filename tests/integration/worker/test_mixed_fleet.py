@@ -26,7 +26,7 @@ from tests.support.running_worker import (
 )
 from tests.support.waiting import PATIENCE_S, until, until_async, within
 
-NEWER_API = Path(__file__).parents[2] / "support" / "newer_api.py"
+NEWER_API = Path(__file__).parents[2] / "support" / "versions" / "newer_api.py"
 
 
 @asynccontextmanager

@@ -14,7 +14,7 @@ from jobs.embed import EmbedJob, EmbedResult
 from jobs.job import SubmitOptions
 from jobs.settings import Settings
 from jobs.store.connection import connect_async
-from tests.support.later_version import become_later_version
+from tests.support.versions.later_version import become_later_version
 from tests.support.waiting import PATIENCE_S
 
 

@@ -1,0 +1,48 @@
+"""Ollama's parameters, from the words of a command line."""
+
+from collections.abc import Sequence
+from typing import Any
+
+WHOLE = (
+    "seed",
+    "num_predict",
+    "top_k",
+    "repeat_last_n",
+    "num_ctx",
+    "num_keep",
+    "num_batch",
+    "num_gpu",
+    "main_gpu",
+    "num_thread",
+)
+FRACTION = (
+    "temperature",
+    "top_p",
+    "min_p",
+    "repeat_penalty",
+    "presence_penalty",
+    "frequency_penalty",
+    "typical_p",
+)
+TEXTS = ("stop",)
+SWITCH = ("use_mmap",)
+
+
+def parameter(name: str, words: Sequence[str]) -> Any:
+    """The value as JSON has it. Raises ValueError, which says what is wrong."""
+    if name in TEXTS:
+        return list(words)
+    if len(words) != 1:
+        raise ValueError(f"{name} takes one value")
+    [word] = words
+    for names, kind, noun in ((WHOLE, int, "a whole number"), (FRACTION, float, "a number")):
+        if name in names:
+            try:
+                return kind(word)
+            except ValueError:
+                raise ValueError(f"{name} takes {noun}, not {word!r}") from None
+    if name in SWITCH:
+        if word not in ("true", "false"):
+            raise ValueError(f"{name} is true or false, not {word!r}")
+        return word == "true"
+    raise ValueError(f"there is no parameter {name!r}")

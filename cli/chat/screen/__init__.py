@@ -1,0 +1,1 @@
+"""What is seen of a conversation, and what is typed."""

@@ -1,0 +1,64 @@
+"""The API over a queue in memory, and commands that ask it."""
+
+import io
+import os
+import pty
+import sys
+from collections.abc import Callable, Iterator
+from typing import NamedTuple, TextIO
+
+import pytest
+
+from api.app import create_app
+from cli.main import main
+from jobs.settings import Settings
+from tests.support.console.server import serving
+from tests.support.memory_generation import CHAT_MODEL
+from tests.support.memory_queue import MODEL, PAGE_MODEL, MemoryQueue
+from tests.support.memory_rerank import RERANK_MODEL
+
+
+class Said(NamedTuple):
+    code: int
+    out: str
+    err: str
+
+
+Ask = Callable[..., Said]
+
+
+@pytest.fixture(scope="module")
+def queue() -> MemoryQueue:
+    return MemoryQueue(models=(MODEL, PAGE_MODEL, CHAT_MODEL, RERANK_MODEL))
+
+
+@pytest.fixture(scope="module")
+def url(queue: MemoryQueue) -> Iterator[str]:
+    with serving(create_app(queue, Settings())) as url:
+        yield url
+
+
+@pytest.fixture
+def terminal() -> Iterator[TextIO]:
+    """A terminal at which nobody types."""
+    ours, theirs = pty.openpty()
+    with open(theirs) as opened:
+        yield opened
+    os.close(ours)
+
+
+@pytest.fixture
+def ask(
+    url: str, terminal: TextIO, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Ask:
+    """Runs `mlxq` with these arguments. stdin: what is piped in; None: it is a terminal."""
+
+    def run(*arguments: str, stdin: str | None = None) -> Said:
+        piped = terminal if stdin is None else io.TextIOWrapper(io.BytesIO(stdin.encode()))
+        monkeypatch.setattr(sys, "stdin", piped)
+        monkeypatch.setenv("MLXQ_PORT", url.rpartition(":")[2])
+        code = main(arguments)
+        out, err = capsys.readouterr()
+        return Said(code, out, err)
+
+    return run
