@@ -1,5 +1,7 @@
 """How full the queues are, and which workers live."""
 
+from typing import Literal
+
 import msgspec
 from msgspec.structs import replace
 
@@ -38,6 +40,8 @@ class WorkerStats(msgspec.Struct, frozen=True, kw_only=True):
     """Those of its models that are in memory."""
     loading: str | None = None
     """The model that it is loading."""
+    device: Literal["gpu", "cpu", ""] = ""
+    """What computes. Empty: it was not told."""
     unloadable: tuple[UnloadableModel, ...] = ()
     """Those that it cannot load, and claims no jobs for until then."""
 

@@ -37,6 +37,10 @@ def unload_target(payload: object) -> str | None:
 class WorkerMemory(Protocol):
     """The memory of all workers, as far as callers may have a say in it."""
 
+    async def workers(self) -> Sequence[WorkerStats]:
+        """The live ones, with what they have in memory. Raises QueueUnavailable."""
+        ...
+
     async def unload(self, model: str) -> None:
         """Every worker is told to take the model (its id) out of memory when nothing is to be done for it any more.
 
@@ -59,6 +63,11 @@ class RedisWorkerMemory:
         self._live_workers = live_workers
         self._reaching_redis = reaching_redis
 
+    async def workers(self) -> Sequence[WorkerStats]:
+        """As WorkerMemory says."""
+        async with self._reaching_redis():
+            return await self._live_workers()
+
     async def unload(self, model: str) -> None:
         """As WorkerMemory says."""
         async with self._reaching_redis():
@@ -68,7 +77,7 @@ class RedisWorkerMemory:
     async def _tell(self, worker: WorkerStats, model: str) -> None:
         """Again until it listens, or has not announced itself anew: then it is dead, and its memory is free."""
         payload, give_up_at = msgspec.json.encode(_Unload("mlxq-unload", model)), time.monotonic() + UNHEARD_S
-        while not await self._redis.publish(keys.commands(worker.name), payload):
+        while not await self._redis.publish(keys.worker_commands(worker.name), payload):
             if time.monotonic() > give_up_at:
                 if any(
                     each.name == worker.name and each.seen_at > worker.seen_at

@@ -86,7 +86,7 @@ def workers_of(queue_name: str) -> str:
     return f"{WORKERS}:{queue_name}"
 
 
-def commands(worker_name: str) -> str:
+def worker_commands(worker_name: str) -> str:
     """RQ's channel for commands to a worker."""
     return f"rq:pubsub:{worker_name}"
 

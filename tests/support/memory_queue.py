@@ -154,7 +154,7 @@ class MemoryQueue:
         self.limit = limit
         self.chats = MemoryChats()
         self.machines = MemoryMachines()
-        self.memory = MemoryOfWorkers(lambda: self.loaded)
+        self.memory = MemoryOfWorkers(self.live_workers, lambda: self.loaded)
         self._generate = generate
         self.running = False
         self.submitted: list[tuple[Job, SubmitOptions]] = []
@@ -295,6 +295,11 @@ class MemoryQueue:
             )
             for info in self._models.values()
         )
+        return QueueStats(queues=queues, workers=self.live_workers())
+
+    def live_workers(self) -> tuple[WorkerStats, ...]:
+        """One, where there are models."""
+        self._check()
         worker = WorkerStats(
             name="memory",
             models=tuple(self._models),
@@ -303,7 +308,7 @@ class MemoryQueue:
             drain_rate={},
             loaded=tuple(self.loaded.values()),
         )
-        return QueueStats(queues=queues, workers=(worker,) if self._models else ())
+        return (worker,) if self._models else ()
 
     async def model(self, name: str, task: str | None = None) -> ModelInfo:
         self._check()

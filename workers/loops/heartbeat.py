@@ -4,6 +4,7 @@ import logging
 import time
 import traceback
 from collections.abc import Callable
+from typing import Literal
 
 from redis.exceptions import RedisError
 from rq import SimpleWorker
@@ -19,6 +20,7 @@ from workers.models.model_cache import ModelCache
 from workers.queue.client import WorkerQueue
 from workers.queue.fleet import Fleet
 from workers.queue.rq_bridge import RqBridge
+from workers.scheduling.device_limits import device_is_gpu
 from workers.scheduling.in_flight import InFlight, Reason
 
 log = logging.getLogger(__name__)
@@ -46,6 +48,7 @@ class Heartbeat:
         self._rq_worker = rq_worker
         self._queue = queue
         self._fleet = fleet
+        self._device: Literal["gpu", "cpu"] = "gpu" if device_is_gpu() else "cpu"
         self._progress: tuple[str, int] | None = None
         """Of the load that was last noted in Redis."""
         self._in_flight = in_flight
@@ -75,6 +78,8 @@ class Heartbeat:
         """And the other way round."""
         self._is_suspended = False
         self._is_broken = False
+        self._told_changes = 0
+        """As ModelCache.changes was when it was last announced."""
 
     @property
     def is_suspended(self) -> bool:
@@ -89,6 +94,8 @@ class Heartbeat:
     def beat(self) -> None:
         """Do what is due."""
         try:
+            if self._model_cache.changes != self._told_changes:
+                self._due_at["announce"] = 0.0
             # A full Redis still takes what renews leases, so they do not wait for what it refuses.
             for task, every_s, work in (
                 ("renew", self._renew_every_s, self._renew_and_reclaim),
@@ -156,6 +163,7 @@ class Heartbeat:
             self._is_broken = True
             return
         self._model_cache.note_fleet(self._fleet.view(runners))
+        self._told_changes = self._model_cache.changes  # before they are read
         progress = self._model_cache.load_progress
         stats = WorkerStats(
             name=self._rq_worker.name,
@@ -165,6 +173,7 @@ class Heartbeat:
             drain_rate=self._result_loop.drain_rates.read(),
             loaded=self._model_cache.report(),
             loading=progress[0] if progress else None,
+            device=self._device,
             unloadable=self._model_cache.unloadable(),
         )
         self._queue.announce(stats, infos)

@@ -72,6 +72,8 @@ class ModelCache:
         self._starvation_s = starvation_s
         self._use = ModelUse(keep_alive_s)
         self._lock = threading.Lock()
+        self.changes = 0
+        """Counts what others are to be told of soon: what came and went, and for how long models are kept."""
         self._cached: dict[str, CachedModel] = {}
         """Models in memory. Their lanes are only filled in for `choose_change`."""
         self._load_times: dict[str, tuple[float, float]] = {}
@@ -212,7 +214,7 @@ class ModelCache:
         with self._lock:
             if cached := self._cached.get(model):
                 now = time.monotonic()
-                self._use.note(model, lane, keep_alive_s, now)
+                self.changes += self._use.note(model, lane, keep_alive_s, now)
                 self._cached[model] = cached._replace(
                     used_at=now, expires_at=self._use.stays_until(model, now)
                 )
@@ -222,6 +224,7 @@ class ModelCache:
         with self._lock:
             if cached := self._cached.get(model):
                 self._use.let_go(model)
+                self.changes += 1
                 self._cached[model] = cached._replace(expires_at=time.monotonic())
             elif self._load is not None and self._change is not None and self._change.load == model:
                 self._use.let_go(model)
@@ -345,6 +348,7 @@ class ModelCache:
                 self.runners[model].weight_bytes, None, now, took_s, now, self._use.stays_until(model, now)
             )
             self._load_times[model] = began_at, time.time()
+            self.changes += 1
             self._since.pop(model, None)
             self._refusals.forget(model)
         log.info("model loaded", extra={"model": model, "load_s": round(took_s, 2)})
@@ -353,6 +357,7 @@ class ModelCache:
         with self._lock:
             del self._cached[model]
             self._use.note_left(model)
+            self.changes += 1
         self.runners[model].unload()
         log.info("model unloaded", extra={"model": model})
 

@@ -32,13 +32,10 @@ from api.dialects.ollama.lines import OllamaLines
 from api.dialects.ollama.models import (
     OllamaLoadedModels,
     OllamaModels,
-    ShowReply,
-    ShowRequest,
-    VersionReply,
     list_loaded,
     list_models,
-    show_model,
 )
+from api.dialects.ollama.show import ShowReply, ShowRequest, model_to_show, show_model
 from api.errors import BodyTooLarge, NotServed
 from api.openapi.operation import Operation, Stream, reading, work
 from api.requests.body import decode_body
@@ -48,6 +45,11 @@ from api.work.terms import Terms
 from jobs.embed import EmbedJob
 from jobs.errors import InvalidInput, NoWorker, UnknownModel
 from jobs.generate import GenerateJob
+
+
+class VersionReply(msgspec.Struct, frozen=True):
+    version: str
+
 
 _LINES = Stream(
     "application/x-ndjson",
@@ -171,7 +173,10 @@ class Ollama(Dialect):
         name = asked.model or asked.name
         if not name:
             raise InvalidInput("model is missing or null.", param="model")
-        return json_response(msgspec.json.encode(show_model(name, await self.context.queue.models())))
+        queue = self.context.queue
+        info = model_to_show(name, await queue.models())
+        told = await queue.machines.details(info.id)
+        return json_response(msgspec.json.encode(show_model(info, told)))
 
     async def ollama_tags(self, request: Request) -> Response:
         """Every model that jobs are taken for, also while no worker serves it."""
@@ -179,8 +184,9 @@ class Ollama(Dialect):
 
     async def ollama_ps(self, request: Request) -> Response:
         """Those of them that are in memory."""
-        models, stats = await self.context.queue.models(), await self.context.queue.stats()
-        return json_response(msgspec.json.encode(list_loaded(models, stats.workers)))
+        queue = self.context.queue
+        models, workers = await queue.models(), await queue.memory.workers()
+        return json_response(msgspec.json.encode(list_loaded(models, workers)))
 
     async def ollama_version(self, request: Request) -> Response:
         """The version of Ollama's API that is spoken here; clients refuse one that is too old."""

@@ -1,6 +1,8 @@
 """Two models of which one fits into memory, in real processes, over HTTP."""
 
+import time
 from collections.abc import Iterator, Mapping
+from datetime import datetime
 
 import pytest
 
@@ -55,7 +57,7 @@ def ended_as(stack: Stack, job_id: str) -> str | None:
 
 
 def test_requests_choose_the_model_and_each_is_answered(stack: Stack):
-    assert in_memory(stack) == [MODEL]
+    assert in_memory(stack) == [f"{MODEL}:latest"]
     vector = ask(stack, "/v1/embeddings", EMBED)["data"][0]["embedding"]
     for _ in range(3):
         assert chat(stack) == "The capital of France is Paris."
@@ -74,6 +76,15 @@ def test_mixed_work_in_the_queue_is_done_model_by_model(stack: Stack):
 
 
 def test_ollamas_clients_load_and_unload(stack: Stack):
-    assert ask(stack, "/api/generate", {"model": "tiny-chat"})["done_reason"] == "load"
-    assert ask(stack, "/api/generate", {"model": "tiny-chat", "keep_alive": 0})["done_reason"] == "unload"
+    for model, path in (("tiny-chat", "/api/generate"), (MODEL, "/api/embed")):
+        assert ask(stack, path, {"model": model, "keep_alive": "10m"}).get("done_reason", "load") == "load"
+        time.sleep(0.5)  # what has changed is told at once
+        assert in_memory(stack) == [f"{model}:latest"]
+        [shown] = stack.http.get(f"{stack.url}/api/ps").json()["models"]
+        left_s = datetime.fromisoformat(shown["expires_at"]).timestamp() - time.time()
+        assert 500 < left_s <= 600
+        assert len(shown["digest"]) == 64 and shown["details"]["parameter_size"]
+        body = {"model": f"{model}:latest", "prompt": "", "keep_alive": 0}
+        assert ask(stack, "/api/generate", body)["done_reason"] == "unload"
+        wait_until(lambda: in_memory(stack) == [])
     assert chat(stack) == "The capital of France is Paris."

@@ -13,11 +13,13 @@ class ModelUse:
         """How long somebody asked for a model to be kept. It holds for later users, as in Ollama, until it leaves."""
         self._used_at: dict[str, dict[Lane, float]] = {}
 
-    def note(self, model: str, lane: Lane, keep_alive_s: float | None, now: float) -> None:
-        """A job has ended. keep_alive_s: what it asked for; None: nothing."""
+    def note(self, model: str, lane: Lane, keep_alive_s: float | None, now: float) -> bool:
+        """A job has ended. keep_alive_s: what it asked for; None: nothing. Whether that is new."""
         self._used_at.setdefault(model, {})[lane] = now
-        if keep_alive_s is not None:
-            self._asked_s[model] = keep_alive_s
+        if keep_alive_s is None or keep_alive_s == self._asked_s.get(model):
+            return False
+        self._asked_s[model] = keep_alive_s
+        return True
 
     def let_go(self, model: str) -> None:
         """It is to leave as soon as nothing is to be done for it."""

@@ -40,7 +40,7 @@ def memory_of(redis: fakeredis.FakeAsyncRedis, *looks: list[WorkerStats]) -> Red
 async def test_each_worker_that_serves_the_model_is_told():
     redis = fakeredis.FakeAsyncRedis()
     async with redis.pubsub() as listening:  # pyright: ignore[reportUnknownMemberType]
-        await listening.subscribe(keys.commands("one"), keys.commands("other"))
+        await listening.subscribe(keys.worker_commands("one"), keys.worker_commands("other"))
         await memory_of(redis, [SERVES_IT, SERVES_ANOTHER]).unload("a")
         found = [await listening.get_message(timeout=0.1) for _ in range(4)]
     told = [(each["channel"], each["data"]) for each in found if each and each["type"] == "message"]

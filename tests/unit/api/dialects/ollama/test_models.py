@@ -1,41 +1,93 @@
 """What Ollama's clients may ask of models: /api/tags, /api/show, /api/ps, /api/version."""
 
+import hashlib
+import re
 from datetime import datetime
+from typing import Literal
 
 import httpx
 import msgspec
 import pytest
 
-from jobs.models import LoadedModel
+from api.dialects.ollama.details import digest_of, short_count
+from api.dialects.ollama.models import list_loaded
+from jobs.catalogue.details import ModelDetails
+from jobs.models import LoadedModel, declared_model
+from jobs.stats import WorkerStats
 from tests.support.memory_generation import CHAT_MODEL
 from tests.support.memory_queue import MODEL, MemoryQueue
 from tests.support.memory_rerank import RERANK_MODEL
 from tests.unit.api.conftest import Connect
 
-DETAILS = {
+CREATED = "2023-11-14T22:13:20.000000000Z"
+QWEN = msgspec.structs.replace(
+    CHAT_MODEL,
+    id="org/qwen",
+    digest="abc",
+    family="qwen3",
+    parameters=596_049_920,
+    quantisation="4bit",
+    size_bytes=351_000_000,
+)
+QWEN_DETAILS = {
     "parent_model": "",
-    "format": "mlx",
+    "format": "safetensors",
+    "family": "qwen3",
+    "families": ["qwen3"],
+    "parameter_size": "596.05M",
+    "quantization_level": "4bit",
+    "context_length": 4096,
+}
+UNKNOWN_DETAILS = {
+    "parent_model": "",
+    "format": "safetensors",
     "family": "",
     "families": [],
     "parameter_size": "",
     "quantization_level": "",
 }
-CREATED = "2023-11-14T22:13:20.000000000Z"
 
 
-async def test_tags_list_every_model(chat_client: httpx.AsyncClient):
-    reply = await chat_client.get("/api/tags")
-    assert reply.json()["models"] == [
-        {
-            "name": f"{info.id}:latest",
-            "model": f"{info.id}:latest",
-            "modified_at": CREATED,
-            "size": 0,
-            "digest": "",
-            "details": DETAILS,
-        }
-        for info in (MODEL, CHAT_MODEL)
-    ]
+async def test_tags_list_every_model_with_what_its_files_say(connect: Connect):
+    declared = declared_model("embed:org/declared")
+    models = (await connect(MemoryQueue(models=(MODEL, QWEN, declared))).get("/api/tags")).json()["models"]
+    embedder, qwen, unknown = models
+    assert qwen == {
+        "name": "org/qwen:latest",
+        "model": "org/qwen:latest",
+        "modified_at": CREATED,
+        "size": 351_000_000,
+        "digest": hashlib.sha256(b"abc").hexdigest(),
+        "details": QWEN_DETAILS,
+        "capabilities": ["completion", "tools", "vision", "thinking"],
+    }
+    assert embedder["capabilities"] == unknown["capabilities"] == ["embedding"]
+    sizes = {"context_length": MODEL.max_tokens, "embedding_length": MODEL.dimensions}
+    assert embedder["details"] == {**UNKNOWN_DETAILS, **sizes}
+    assert (unknown["size"], unknown["details"]) == (0, UNKNOWN_DETAILS)
+    assert len({each["digest"] for each in models}) == 3
+    assert all(re.fullmatch("[0-9a-f]{64}", each["digest"]) for each in models)
+
+
+def test_copies_of_a_model_have_one_digest():
+    copy = msgspec.structs.replace(QWEN, id="another")
+    assert digest_of(copy) == digest_of(QWEN) != digest_of(MODEL)
+
+
+@pytest.mark.parametrize(
+    ("count", "text"),
+    [
+        (999, "999"),
+        (1000, "1K"),
+        (22_713_216, "22.71M"),
+        (135_000_000, "135M"),
+        (7_615_616_512, "7.6B"),
+        (8_000_000_000, "8B"),
+        (1_043_000_000_000, "1043B"),
+    ],
+)
+def test_a_count_of_parameters_is_shortened(count: int, text: str):
+    assert short_count(count) == text
 
 
 async def test_the_latest_model_is_listed_first_and_a_tag_is_said_as_it_is(connect: Connect):
@@ -43,6 +95,22 @@ async def test_the_latest_model_is_listed_first_and_a_tag_is_said_as_it_is(conne
     host = msgspec.structs.replace(MODEL, id="host:8000/newer", created=MODEL.created + 1)
     listed = (await connect(MemoryQueue(models=(older, MODEL, host))).get("/api/tags")).json()["models"]
     assert [each["name"] for each in listed] == ["host:8000/newer:latest", f"{MODEL.id}:latest", "older:v1"]
+
+
+@pytest.mark.parametrize(("device", "share"), [("gpu", 1), ("cpu", 0), ("", 1)])
+def test_weights_lie_in_the_memory_of_what_computes(device: Literal["gpu", "cpu", ""], share: int):
+    loaded = LoadedModel(MODEL.id, 3_000, None)
+    worker = WorkerStats(
+        name="w",
+        models=(MODEL.id,),
+        seen_at=0,
+        jobs_in_hand=0,
+        drain_rate={},
+        loaded=(loaded,),
+        device=device,
+    )
+    [shown] = list_loaded([MODEL], [worker]).models
+    assert (shown.size, shown.size_vram) == (3_000, share * 3_000)
 
 
 async def test_a_model_that_stays_longer_than_dates_reach_stays_for_ever(
@@ -94,7 +162,46 @@ async def test_a_generator_shows_its_context_and_capabilities(
     assert body["model_info"][f"{architecture}.context_length"] == CHAT_MODEL.max_tokens
     assert f"{architecture}.embedding_length" not in body["model_info"]
     assert body["capabilities"] == ["completion", "tools", "vision", "thinking"]
-    assert (body["details"], body["modified_at"]) == (DETAILS, CREATED)
+    assert body["details"] == {**UNKNOWN_DETAILS, "context_length": CHAT_MODEL.max_tokens}
+    assert body["modified_at"] == CREATED
+
+
+async def test_a_model_shows_what_its_files_say(connect: Connect):
+    queue = MemoryQueue(models=(QWEN,))
+    sizes = {"block_count": 28, "embedding_length": 1024, "attention.head_count": 16}
+    queue.machines.details_of[QWEN.id] = ModelDetails(
+        template='{{ messages[0]["content"] }}', license="apache-2.0", config={**sizes}
+    )
+    body = (await connect(queue).post("/api/show", json={"model": "QWEN"})).json()
+    assert body == {
+        "license": "apache-2.0",
+        "modelfile": '# Modelfile generated by "mlxq show"\n'
+        "FROM org/qwen:latest\n"
+        'TEMPLATE """{{ messages[0]["content"] }}"""\n'
+        'LICENSE """apache-2.0"""\n',
+        "parameters": "",
+        "template": '{{ messages[0]["content"] }}',
+        "system": "",
+        "details": QWEN_DETAILS,
+        "model_info": {
+            "general.architecture": "qwen3",
+            "general.basename": QWEN.id,
+            "general.parameter_count": QWEN.parameters,
+            "qwen3.block_count": 28,
+            "qwen3.embedding_length": 1024,
+            "qwen3.attention.head_count": 16,
+            "qwen3.context_length": 4096,
+        },
+        "capabilities": ["completion", "tools", "vision", "thinking"],
+        "modified_at": CREATED,
+    }
+
+
+async def test_an_embedders_vectors_may_be_smaller_than_its_network(connect: Connect):
+    queue = MemoryQueue(models=(MODEL,))
+    queue.machines.details_of[MODEL.id] = ModelDetails(config={"embedding_length": 1024})
+    body = (await connect(queue).post("/api/show", json={"model": MODEL.id})).json()
+    assert body["model_info"]["mlx.embedding_length"] == MODEL.dimensions
 
 
 async def test_an_embedder_shows_its_dimensions(chat_client: httpx.AsyncClient):
