@@ -1,0 +1,211 @@
+"""A repository of the hub into the cache: listed, chosen, weighed against the disk, downloaded, shown."""
+
+import contextlib
+import hashlib
+import json
+import shutil
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from workers.pull.cache import CONFIG, CachedRepository, cache_folder
+from workers.pull.download import Download, Patience
+from workers.pull.leftovers import sweep
+from workers.pull.listing import RemoteFile, Repository, list_repository
+from workers.pull.problem import PullError, disk_full, hub_error
+from workers.pull.progress import DIGEST_CHARACTERS, Progress
+from workers.pull.pull_lock import held
+from workers.pull.wanted import FIRST, INDEX, MODULES, wanted_files
+
+FILES_AT_A_TIME = 4
+SPARE_BYTES = 64 * 1024**2
+"""Left free on the disk, for whatever else writes there."""
+
+
+@dataclass(frozen=True, slots=True)
+class Hub:
+    """Where models come from and where they go."""
+
+    endpoint: str | None = None
+    """None: HF_ENDPOINT, or the public hub."""
+    cache: Path | None = None
+    """None: HF_HUB_CACHE, or in HF_HOME."""
+    patience: Patience = field(default_factory=Patience)
+
+
+@dataclass(frozen=True, slots=True)
+class Fetched:
+    """A model that is on this machine now."""
+
+    name: str
+    """As the hub calls it now."""
+    commit: str
+    folder: Path
+    size_bytes: int
+    digest: str
+    """SHA-256 of its files' names and digests, hexadecimal."""
+
+
+def fetch(
+    name: str,
+    revision: str | None,
+    hub: Hub,
+    progress: Progress,
+    *,
+    programs: bool = False,
+    also_needed: Callable[[Sequence[RemoteFile]], tuple[Path, int]] | None = None,
+) -> Fetched:
+    """name: ORGANISATION/NAME. programs: also *.py, which run with the rights of whoever trusts them.
+
+    also_needed: where, and how many bytes, what is made of these files will take. Raises PullError.
+    """
+    progress.say("pulling manifest")
+    cache = cache_folder(hub.cache)
+    sweep(cache)
+    repository = list_repository(name, revision, hub.endpoint)
+    if repository.name != name:
+        progress.say(f"{name} is called {repository.name} now")
+    cached = CachedRepository(cache, repository)
+    try:
+        with held(cached.lock, _follow(cached, progress)):
+            return _fetch(cached, revision, hub.patience, progress, programs, also_needed)
+    except OSError as error:
+        raise hub_error(error, name, revision) from error
+
+
+def _fetch(
+    cached: CachedRepository,
+    revision: str | None,
+    patience: Patience,
+    progress: Progress,
+    programs: bool,
+    also_needed: Callable[[Sequence[RemoteFile]], tuple[Path, int]] | None,
+) -> Fetched:
+    files = _choose(cached, patience, progress, programs)
+    missing = sum(file.size_bytes - cached.bytes_here(file) for file in files)
+    total = sum(file.size_bytes for file in files)
+    check_disk([(cached.folder, missing), *([also_needed(files)] if also_needed else [])])
+    progress.say("pulling manifest", total=total, completed=total - missing)
+    _download(cached, sorted(files, key=lambda file: -file.size_bytes), patience, progress)
+    progress.say(
+        "verifying sha256 digest"
+    )  # each file as it came; said because Ollama's clients know the word
+    progress.say("writing manifest")
+    cached.show(files, revision)
+    return Fetched(
+        cached.repository.name, cached.repository.commit, cached.snapshot, total, digest_of_files(files)
+    )
+
+
+def _choose(
+    cached: CachedRepository, patience: Patience, progress: Progress, programs: bool
+) -> list[RemoteFile]:
+    """Raises PullError, also where the repository holds no model that can be served."""
+    repository = cached.repository
+    first = [repository.files[path] for path in FIRST if path in repository.files]
+    _download(cached, first, patience, progress)
+    index, modules = (_read(cached, path) for path in (INDEX, MODULES))
+    shards = None if index is None else {str(each) for each in (index.get("weight_map") or {}).values()}
+    folders = [str(each.get("path", "")) for each in modules or () if isinstance(each, dict)]
+    paths = wanted_files(list(repository.files), shards, folders, programs=programs)
+    _check_model(repository, paths, shards or ())
+    return [repository.files[path] for path in paths]
+
+
+def _read(cached: CachedRepository, path: str) -> Any:
+    file = cached.repository.files.get(path)
+    if file is None:
+        return None
+    try:
+        return json.loads(cached.blob(file).read_bytes())
+    except ValueError as error:
+        raise PullError(
+            "not_a_model",
+            f"{path} of {cached.repository.name} is not valid JSON.",
+            "Tell its authors, and pull another revision or model.",
+        ) from error
+
+
+def _check_model(repository: Repository, paths: Sequence[str], shards: Iterable[str]) -> None:
+    lost = sorted(set(shards) - repository.files.keys())
+    if lost:
+        raise PullError(
+            "not_a_model",
+            f"{repository.name} lacks {lost[0]}, which its index of weights names.",
+            "Pull another revision of it, or another model.",
+        )
+    if CONFIG not in paths:
+        raise PullError(
+            "not_a_model",
+            f"{repository.name} has no config.json, so it is not a model that can be served.",
+            "Give the repository of the whole model: adapters, GGUF files and data sets are none.",
+        )
+    if not any(path.endswith(".safetensors") for path in paths):
+        raise PullError(
+            "no_safetensors",
+            f"{repository.name} has no weights as safetensors, and other formats are not pulled.",
+            "Look for a conversion of it, as those of mlx-community.",
+        )
+
+
+def check_disk(needed: Sequence[tuple[Path, int]]) -> None:
+    """needed: folders, with the bytes that go there. Those on one disk are added up. Raises PullError."""
+    sums: dict[int, tuple[Path, int]] = {}
+    for folder, size_bytes in needed:
+        there = next(each for each in (folder, *folder.absolute().parents) if each.exists())
+        disk = there.stat().st_dev
+        first, so_far = sums.get(disk, (there, 0))
+        sums[disk] = first, so_far + size_bytes
+    for folder, size_bytes in sums.values():
+        free = shutil.disk_usage(folder).free
+        if size_bytes and size_bytes + SPARE_BYTES > free:
+            raise disk_full(folder, size_bytes + SPARE_BYTES, free)
+
+
+def _download(
+    cached: CachedRepository, files: Sequence[RemoteFile], patience: Patience, progress: Progress
+) -> None:
+    """Several at a time. The first failure ends all. Raises PullError."""
+    once = {file.digest: file for file in files}.values()  # equal files are one blob
+    if not once:
+        return
+    with ThreadPoolExecutor(FILES_AT_A_TIME, thread_name_prefix="pull") as pool:
+        running = [pool.submit(Download(cached, file, progress, patience).run) for file in once]
+        done, _ = wait(running, return_when=FIRST_EXCEPTION)
+        failed = [error for each in done if (error := each.exception())]
+        if failed:
+            progress.cancel()
+            pool.shutdown(cancel_futures=True)
+            raise failed[0]
+
+
+def _follow(cached: CachedRepository, progress: Progress) -> Callable[[float], None]:
+    """What is told while another process pulls the same repository: how far it is, by the sizes of its files."""
+    told: set[str] = set()
+
+    def look(seconds: float) -> None:
+        if not told:
+            progress.say("waiting for another pull of the same model")
+            told.add("")
+        for file in cached.repository.files.values():
+            have = 0
+            with contextlib.suppress(OSError):
+                have = min(cached.bytes_here(file), file.size_bytes)
+            if have and file.digest not in told:
+                status = f"pulling {file.digest[:DIGEST_CHARACTERS]}"
+                progress.at(status, f"{file.kind}:{file.digest}", have, file.size_bytes, file.path)
+                if have == file.size_bytes:
+                    told.add(file.digest)
+        progress.pause(seconds)
+
+    return look
+
+
+def digest_of_files(files: Iterable[RemoteFile]) -> str:
+    """Of their names and digests, hexadecimal."""
+    found = hashlib.sha256()
+    for file in sorted(files, key=lambda each: each.path):
+        found.update(f"{file.path} {file.kind}:{file.digest}\n".encode())
+    return found.hexdigest()
