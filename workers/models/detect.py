@@ -5,6 +5,7 @@ import logging
 from pathlib import Path
 from typing import Any
 
+from jobs.catalogue.entry import Kind
 from jobs.errors import InvalidInput
 from workers.families import CLASSIFIER_TYPES, EMBEDDER_TYPES, FAMILIES, MultiVector, family_of
 from workers.models.resolve import LocalModel
@@ -74,6 +75,16 @@ def embeds(model: LocalModel, model_type: str) -> bool:
     if "embed" not in _folder_names(model):
         logger.warning("model is taken for an embedding model by its alias", extra={"model": model.id})
     return True
+
+
+def kind_of(model: LocalModel) -> Kind:
+    """What its files say that it is for. Raises InvalidInput where they cannot be read."""
+    config = config_of(model)
+    if reranks(model):
+        return "reranker"
+    if multi_vector_of(model.folder, config) or embeds(model, type_of(model)):
+        return "embedding"
+    return "vlm" if has_vision(model) else "llm"
 
 
 def unknown_type(model: LocalModel, model_type: str) -> InvalidInput:

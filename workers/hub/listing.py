@@ -13,10 +13,10 @@ from huggingface_hub.errors import HfHubHTTPError, HFValidationError
 from huggingface_hub.hf_api import ModelInfo
 from huggingface_hub.utils import build_hf_headers, validate_repo_id
 
-from workers.pull.problem import SERVER_ERROR, PullError, hub_error, no_revision
+from workers.hub.problem import SERVER_ERROR, PullError, hub_error, no_revision
 
 TRIES = 3
-TRY_AGAIN_S = 1.0
+TRY_AGAIN_S = 0.3
 TIMEOUT_S = 20.0
 
 _COMMIT = re.compile("[0-9a-f]{40}")
@@ -94,7 +94,7 @@ def _ask(name: str, revision: str | None, endpoint: str) -> ModelInfo:
                 raise hub_error(error, name, revision) from error
         except ConnectionError as error:  # offline by a variable
             raise hub_error(error, name, revision) from error
-        time.sleep(TRY_AGAIN_S * tried)
+        time.sleep(TRY_AGAIN_S * tried**2)
 
 
 def may_pass(error: Exception) -> bool:

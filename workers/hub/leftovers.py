@@ -6,7 +6,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from workers.pull.cache import PART, STAGING
+from workers.hub.cache import PART, STAGING
 
 HF_INCOMPLETE = ".incomplete"
 HF_KEPT_S = 86_400

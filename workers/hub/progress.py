@@ -1,14 +1,13 @@
 """What is told while a model is pulled: one JSON object a line, in Ollama's words."""
 
-import sys
 import threading
 import time
 from collections.abc import Callable
-from typing import Any
+from typing import Any, BinaryIO
 
 import msgspec
 
-from workers.pull.problem import Canceled, PullError
+from workers.hub.problem import Canceled, PullError
 
 INTERVAL_S = 0.25
 """How often one file's progress is told at most."""
@@ -29,6 +28,8 @@ class Update(msgspec.Struct, frozen=True, omit_defaults=True):
     """Its path in the repository."""
     name: str = ""
     """With "success": under which name it is in the catalogue now."""
+    figures: dict[str, float] = {}
+    """How far a quantised model agrees with the full one."""
 
 
 class Failed(msgspec.Struct, frozen=True):
@@ -48,10 +49,26 @@ class Failed(msgspec.Struct, frozen=True):
 Tell = Callable[[Update], None]
 
 
-def print_line(line: Update | Failed) -> None:
-    """To standard output, at once."""
-    sys.stdout.write(msgspec.json.encode(line).decode() + "\n")
-    sys.stdout.flush()
+class Printer:
+    """Writes lines of JSON, each at once."""
+
+    def __init__(self, output: BinaryIO) -> None:
+        self._output = output
+        self._lock = threading.Lock()
+        self._has_ended = False
+
+    def __call__(self, line: Update) -> None:
+        self._print(line)
+
+    def last(self, line: Failed) -> None:
+        """Nothing comes after it."""
+        self._print(line, ends=True)
+
+    def _print(self, line: Update | Failed, *, ends: bool = False) -> None:
+        with self._lock:
+            if not self._has_ended:
+                self._output.write(msgspec.json.encode(line) + b"\n")
+            self._has_ended = self._has_ended or ends
 
 
 class Progress:

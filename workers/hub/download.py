@@ -12,10 +12,10 @@ from typing import Any, BinaryIO
 import httpx2
 from huggingface_hub.utils import get_session, hf_raise_for_status
 
-from workers.pull.cache import CachedRepository
-from workers.pull.listing import RemoteFile, may_pass, request_headers
-from workers.pull.problem import PullError, hub_error
-from workers.pull.progress import DIGEST_CHARACTERS, Progress
+from workers.hub.cache import CachedRepository
+from workers.hub.listing import RemoteFile, may_pass, request_headers
+from workers.hub.problem import PullError, hub_error
+from workers.hub.progress import DIGEST_CHARACTERS, Progress
 
 PIECE_BYTES = 1024**2
 """Read from the disk at a time."""
@@ -141,11 +141,6 @@ class Download:
             window_start, window_bytes = time.monotonic(), 0
             for piece in response.iter_bytes():
                 self._progress.check()
-                window_bytes += len(piece)
-                if time.monotonic() - window_start > patience.stall_s:
-                    if window_bytes < patience.slow_bytes:
-                        raise _Stalled(f"{window_bytes} bytes in {patience.stall_s:.0f} s")
-                    window_start, window_bytes = time.monotonic(), 0
                 fresh = piece[skip:]  # an answer without ranges begins at the file's beginning
                 skip = max(0, skip - len(piece))
                 fresh = fresh[: self._file.size_bytes - have]
@@ -154,6 +149,11 @@ class Download:
                     found.update(fresh)
                     have += len(fresh)
                     yield len(fresh)
+                window_bytes += len(piece)
+                if time.monotonic() - window_start > patience.stall_s:
+                    if window_bytes < patience.slow_bytes and have <= last:
+                        raise _Stalled(f"{window_bytes} bytes in {patience.stall_s:.0f} s")
+                    window_start, window_bytes = time.monotonic(), 0
         if have <= last:
             raise _NotWhole(f"the connection ended after {have} of {self._file.size_bytes} bytes")
 

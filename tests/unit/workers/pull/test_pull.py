@@ -1,0 +1,209 @@
+"""What stands in the catalogue after a pull, and what does not."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from jobs.catalogue.entry import CatalogueEntry
+from jobs.catalogue.file import CatalogueFile
+from tests.checkpoints import generators, make
+from tests.support.hub.repository import of_folder
+from tests.support.hub.server import Hub
+from workers.hub.fetch import Hub as Source
+from workers.hub.problem import PullError
+from workers.hub.progress import Progress, Update
+from workers.pull.pull import pull as pull_model
+from workers.pull.request import PullRequest
+
+Pull = Callable[..., CatalogueEntry]
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> Path:
+    return tmp_path / "data"
+
+
+@pytest.fixture
+def published(hub: Hub, tmp_path: Path) -> Path:
+    """The folder of org/bert."""
+    folder = make.make("bert", tmp_path / "published")
+    hub.repositories["org/bert"] = of_folder(folder)
+    return folder
+
+
+@pytest.fixture
+def pull(published: Path, source: Source, data: Path, told: list[Update]) -> Pull:
+    def run(model: str = "org/bert", hub: Source = source, **more: Any) -> CatalogueEntry:
+        return pull_model(PullRequest(model, data, **more), hub, Progress(told.append))
+
+    return run
+
+
+def entries(data: Path) -> list[CatalogueEntry]:
+    return [*CatalogueFile(data).read().entries]
+
+
+def test_a_pulled_model_has_an_entry_with_all_that_is_known(
+    pull: Pull, data: Path, told: list[Update], hub: Hub
+):
+    entry = pull()
+
+    assert entries(data) == [entry]
+    folder = Path(entry.folder)
+    assert (folder / "1_Pooling" / "config.json").is_file()
+    assert (entry.name, entry.source, entry.kind, entry.pulled) == ("org/bert", "org/bert", "embedding", True)
+    assert (entry.revision, entry.quantisation) == ("", "")
+    assert entry.commit == hub.repositories["org/bert"].commit == folder.name
+    assert entry.size_bytes == sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+    assert told[-1] == Update("success", name="org/bert")
+
+
+def test_a_name_of_ones_own_and_ollamas_tag(pull: Pull, data: Path):
+    pull("org/bert:latest", name="vectors:small")
+
+    (entry,) = entries(data)
+    assert (entry.name, entry.source) == ("vectors:small", "org/bert")
+
+
+def test_a_second_pull_keeps_when_it_was_made_and_who_pulled_it(pull: Pull, data: Path):
+    first = pull()
+    second = pull()
+
+    (entry,) = entries(data)
+    assert entry.created_at == first.created_at
+    assert entry.pulled
+    assert entry.modified_at >= second.modified_at
+
+
+def test_what_another_tool_downloaded_is_not_called_pulled(pull: Pull, data: Path):
+    pull()
+    CatalogueFile(data).path.unlink()
+
+    pull()
+
+    assert not entries(data)[0].pulled
+
+
+def test_a_name_that_another_model_has_is_refused_before_anything_is_asked(pull: Pull, data: Path, hub: Hub):
+    there = CatalogueEntry(name="taken", source="org/other", created_at=0, modified_at=0)
+    CatalogueFile(data).update(lambda it: it.with_entry(there))
+
+    with pytest.raises(
+        PullError, match=r"taken is the name of org/other already. Give another one with --as"
+    ):
+        pull(name="taken")
+    assert not hub.requests
+    assert entries(data) == [there]
+
+
+def test_an_alias_of_the_name_is_not_overwritten(pull: Pull, data: Path):
+    alias = CatalogueEntry(name="poet", of="org/bert", created_at=0, modified_at=0)
+    CatalogueFile(data).update(lambda it: it.with_entry(alias))
+
+    with pytest.raises(PullError, match="poet is an alias of org/bert already"):
+        pull(name="poet")
+
+
+@pytest.mark.parametrize("name", ["a b", "../x", "a/b/c/d"])
+def test_a_name_that_cannot_be_one_is_refused(pull: Pull, name: str):
+    with pytest.raises(PullError, match="is no name for a model"):
+        pull(name=name)
+
+
+def test_a_damaged_catalogue_is_said_before_anything_is_asked(pull: Pull, data: Path, hub: Hub):
+    data.mkdir()
+    (data / "catalogue.json").write_text("{")
+
+    with pytest.raises(PullError, match="is damaged"):
+        pull()
+    assert not hub.requests
+
+
+def test_without_a_connection_what_is_here_is_taken(
+    pull: Pull, source: Source, data: Path, told: list[Update]
+):
+    pull()
+    offline = Source("http://127.0.0.1:9", source.cache, source.patience)
+
+    entry = pull(name="again", hub=offline)
+
+    assert Path(entry.folder) == Path(entries(data)[0].folder)
+    assert Update("the model hub cannot be reached: what is on this machine is used") in told
+
+
+def test_without_a_connection_half_a_model_is_not_taken(pull: Pull, source: Source):
+    folder = Path(pull().folder)
+    (folder / "model.safetensors").unlink()
+
+    with pytest.raises(PullError, match="cannot be reached"):
+        pull(hub=Source("http://127.0.0.1:9", source.cache, source.patience))
+
+
+@pytest.mark.parametrize(
+    ("asked", "found"), [("llm", "embedding"), ("reranker", "embedding"), ("vlm", "embedding")]
+)
+def test_a_type_that_the_files_contradict_is_refused(pull: Pull, data: Path, asked: str, found: str):
+    with pytest.raises(PullError, match=f"of the type {found} by its files, and not {asked}"):
+        pull(kind=asked)
+    assert entries(data) == []
+
+
+def test_a_model_that_writes_may_embed(pull: Pull, hub: Hub, tmp_path: Path, data: Path):
+    hub.repositories["org/llama"] = of_folder(generators.make("llama", tmp_path / "llama"))
+
+    pull("org/llama", kind="embedding")
+
+    (entry,) = entries(data)
+    assert (entry.kind, entry.task) == ("llm", "embed")
+
+
+def test_a_quantised_model_lies_in_the_data_folder_under_a_name_of_its_own(
+    pull: Pull, data: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr("workers.pull.quantise.weights.MIN_ROWS", 16)
+
+    entry = pull(quantise="mxfp4")
+
+    assert entry.name == "org/bert-mxfp4"
+    assert entry.folder == str(data / "models" / "org" / "bert-mxfp4")
+    assert (entry.quantisation, entry.pulled) == ("mxfp4", True)
+    origin = json.loads((Path(entry.folder) / "mlxq.json").read_text())["made_of"]
+    assert (origin["source"], origin["commit"], origin["quantised"]) == ("org/bert", entry.commit, "mxfp4")
+    assert pull(name="other", quantise="mxfp4").folder == entry.folder
+
+
+def test_a_folder_is_taken_where_it_lies(pull: Pull, published: Path, data: Path, hub: Hub):
+    entry = pull(str(published), name="mine")
+
+    assert (entry.folder, entry.source) == (str(published), str(published))
+    assert (entry.commit, entry.pulled) == ("", False)
+    assert not hub.requests
+
+
+@pytest.mark.parametrize("name", ["./nowhere", "/nowhere/at/all"])
+def test_a_folder_that_is_none_says_so(pull: Pull, name: str):
+    with pytest.raises(PullError, match="holds no config"):
+        pull(name)
+
+
+def test_programs_of_a_repository_are_pulled_where_it_is_trusted_by_name(
+    pull: Pull, hub: Hub, published: Path
+):
+    (published / "modeling.py").write_text("x = 1")
+    hub.repositories["org/bert"] = of_folder(published)
+
+    assert not (Path(pull().folder) / "modeling.py").exists()
+    assert (Path(pull(trusted=("Org/Bert",)).folder) / "modeling.py").exists()
+
+
+def test_a_disk_that_has_no_room_for_the_quantised_model_is_found_first(
+    pull: Pull, hub: Hub, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr("workers.pull.pull.converted_bytes", lambda *_: 10**18)
+
+    with pytest.raises(PullError, match="MLXQ_DATA"):
+        pull(quantise="mxfp4")
+    assert not hub.sent["model.safetensors"]

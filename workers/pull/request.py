@@ -1,0 +1,103 @@
+"""What a pull is asked for."""
+
+import hashlib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Literal, get_args
+
+import msgspec
+
+from jobs.catalogue.entry import Catalogue, CatalogueEntry, Kind
+from jobs.catalogue.names import checked_name, without_latest
+from workers.hub.problem import PullError
+from workers.models.resolve import BUNDLED_NAMES, bundled_folder
+
+Quantisation = Literal["4", "6", "8", "mxfp4", "nvfp4"]
+QUANTISATIONS: tuple[str, ...] = get_args(Quantisation)
+KINDS: tuple[str, ...] = get_args(Kind)
+
+
+class PullRequest(msgspec.Struct, frozen=True):
+    """One model, by its name on the hub or by its folder."""
+
+    source: str
+    """ORGANISATION/NAME, or a folder on this machine."""
+    data: Path
+    """The data folder: the catalogue is there, and what is quantised."""
+    name: str = ""
+    """What it will be called. Empty: as its source, with the quantisation behind it."""
+    kind: Kind | None = None
+    """None: as its files tell."""
+    quantise: Quantisation | None = None
+    revision: str | None = None
+    trusted: Sequence[str] = ()
+    """Names on the hub whose programs may run on this machine."""
+
+    @property
+    def trusts_code(self) -> bool:
+        """Whether the source's own programs are pulled, and may run when it is quantised."""
+        return self.source.casefold() in (name.casefold() for name in self.trusted)
+
+    @property
+    def quantisation(self) -> str:
+        """In the catalogue's words: 4bit, mxfp4, …; empty: none."""
+        return f"{self.quantise}bit" if self.quantise in ("4", "6", "8") else self.quantise or ""
+
+    @property
+    def folder(self) -> Path | None:
+        """The source, where it is a folder, or carried by a package."""
+        if self.source.casefold() in (name.casefold() for name in BUNDLED_NAMES):
+            return bundled_folder()
+        path = Path(self.source).expanduser()
+        return path.resolve() if path.is_dir() or self.source.startswith((".", "/", "~")) else None
+
+    @property
+    def last_name(self) -> str:
+        """What it is called by itself, with its organisation where it has one."""
+        names_a_path = self.folder is not None and self.source not in BUNDLED_NAMES
+        return self.folder.name if self.folder and names_a_path else without_latest(self.source)
+
+    @property
+    def target(self) -> Path:
+        """Where the quantised model lies. Its own name stays in it, which may be all that tells what it is for."""
+        marks = [self.last_name, self.quantisation, (self.revision or "").replace("/", "-")]
+        if self.folder:
+            marks.append(hashlib.sha256(str(self.folder).encode()).hexdigest()[:8])
+        return self.data.absolute() / "models" / "-".join(filter(None, marks)).replace(":", "-")
+
+    def entry_name(self) -> str:
+        """As the catalogue keeps it. Raises PullError."""
+        name = self.name or self.last_name
+        if not self.name and self.quantise:
+            name = f"{name}-{self.quantisation}"
+        try:
+            return checked_name(name)
+        except ValueError as error:
+            raise PullError("bad_name", str(error), "Give another one with --as.") from error
+
+    def check_free(self, catalogue: Catalogue, name: str) -> None:
+        """Raises PullError where the name is another model's."""
+        there = catalogue.find(name)
+        if there is not None and not self._is_same(there):
+            what = f"an alias of {there.of}" if there.of else f"the name of {there.source or there.folder}"
+            raise PullError(
+                "name_taken",
+                f"{name} is {what} already.",
+                f"Give another one with --as, or `mlxq rm {name}` first.",
+            )
+
+    def _is_same(self, entry: CatalogueEntry) -> bool:
+        if entry.of or entry.quantisation != self.quantisation:
+            return False
+        return entry.source.casefold() == self.source_name.casefold()
+
+    @property
+    def source_name(self) -> str:
+        """As the catalogue keeps it."""
+        return str(self.folder) if self.folder else self.hub_name
+
+    @property
+    def hub_name(self) -> str:
+        """ORGANISATION/NAME. Ollama's ":latest" is no part of it."""
+        name = without_latest(self.source)
+        return BUNDLED_NAMES[-1] if name.casefold() == BUNDLED_NAMES[0].casefold() else name
