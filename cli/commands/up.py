@@ -8,6 +8,7 @@ from collections.abc import Generator, Sequence
 
 from cli.configuration import data_option
 from cli.processes import event_loop
+from cli.processes.agent import run_agent
 from cli.processes.listener import listen, listen_locally, local_url
 from cli.processes.own_redis import keep_running
 from cli.processes.process_tree import run_tree
@@ -80,6 +81,7 @@ async def _run(
     async def beside() -> None:
         async with asyncio.TaskGroup() as group:
             group.create_task(announce_when_ready(url, names, data_option(settings)))
+            group.create_task(run_agent(settings, names, pipe))
             if redis is not None:
                 group.create_task(keep_running(redis))
 

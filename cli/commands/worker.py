@@ -1,9 +1,9 @@
 """`mlxq worker`: one worker, restarted when it dies."""
 
-import asyncio
 import logging
 
 from cli.processes import event_loop
+from cli.processes.agent import run_agent
 from cli.processes.process_tree import run_tree
 from cli.processes.supervisors import worker_supervisor
 from cli.startup.model_check import served_names
@@ -20,7 +20,7 @@ log = logging.getLogger(__name__)
 def worker(settings: Settings) -> int:
     """Raises: NoBackend, CannotServe, RedisRefused."""
     check_backend()
-    served_names(settings)
+    names = served_names(settings)
     if settings.redis_url is None and not DataFolder(settings.data / "redis").is_served():
         log.warning(
             "No Redis runs in this folder: the worker waits for it. Start `mlxq up` with this --data, or set REDIS_URL "
@@ -31,6 +31,7 @@ def worker(settings: Settings) -> int:
         check_redis(redis_url(settings))
 
     async def run() -> int:
-        return await run_tree([[worker_supervisor(settings, ParentPipe())]], asyncio.sleep(0))
+        pipe = ParentPipe()
+        return await run_tree([[worker_supervisor(settings, pipe)]], run_agent(settings, names, pipe))
 
     return event_loop.run(run())

@@ -96,5 +96,10 @@ class Catalogue(msgspec.Struct, frozen=True):
         return msgspec.structs.replace(self, entries=tuple(each for each in self.entries if each is not gone))
 
 
+def is_same_name(name: str, other: str) -> bool:
+    """Whether two names mean one entry."""
+    return _key(name) == _key(other)
+
+
 def _key(name: str) -> str:
     return without_latest(name).casefold()

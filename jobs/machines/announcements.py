@@ -8,6 +8,7 @@ import msgspec
 from redis.exceptions import RedisError
 
 from jobs.catalogue.details import ModelDetails
+from jobs.machines.machines import MachineInfo
 from jobs.models import ModelInfo
 from jobs.stats import WorkerStats
 from jobs.store import record
@@ -30,6 +31,7 @@ class ModelAnnouncement(msgspec.Struct, frozen=True):
 
 _decode_model = msgspec.msgpack.Decoder(ModelAnnouncement).decode
 _decode_details = msgspec.msgpack.Decoder(ModelDetails).decode
+_decode_machine = msgspec.msgpack.Decoder(MachineInfo).decode
 _decode_worker = msgspec.msgpack.Decoder(WorkerStats).decode
 
 
@@ -51,6 +53,10 @@ class AnnouncementReader:
     def details(self, raw: bytes | Exception, key: str) -> ModelDetails | None:
         """None where they cannot be read. key: names them in the log."""
         return self._read(_decode_details, raw, key)
+
+    def machine(self, raw: bytes | Exception, key: str) -> MachineInfo | None:
+        """None where it cannot be read. key: names it in the log."""
+        return self._read(_decode_machine, raw, key)
 
     def worker(self, raw: bytes | Exception, key: str) -> WorkerStats | None:
         """None where it cannot be read. key: names it in the log."""

@@ -13,6 +13,8 @@ CLOCK = "mlxq:clock"
 MODELS = "mlxq:models"
 MODEL_DETAILS = "mlxq:model_details"
 """What is known of models besides, by their ids: too much to be read with each list of them."""
+MACHINES = "mlxq:machines"
+"""What each machine says of its catalogue, by its id."""
 STARTING = "mlxq:starting"
 """Workers that load their models and serve none yet, each by the time (of Redis, in seconds) until which that holds."""
 FOLLOWUPS = "mlxq:followups"
@@ -114,6 +116,21 @@ def worker(name: str) -> str:
 def announced_model(field: bytes) -> str:
     """What logs call a field of MODELS."""
     return f"{MODELS} {field.decode(errors='replace')}"
+
+
+def announced_machine(field: bytes) -> str:
+    """What logs call a field of MACHINES."""
+    return f"{MACHINES} {field.decode(errors='replace')}"
+
+
+def commands(machine: str) -> str:
+    """A list of what a machine is to do with its models."""
+    return f"mlxq:commands:{machine}"
+
+
+def progress(command_id: str) -> str:
+    """How far such a command is."""
+    return f"mlxq:progress:{command_id}"
 
 
 def suspects(name: str) -> str:

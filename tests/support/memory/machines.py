@@ -1,17 +1,44 @@
 """Machines without Redis, for tests."""
 
+from collections.abc import AsyncGenerator
+
 from jobs.catalogue.details import ModelDetails
 from jobs.errors import JobError
+from jobs.machines.commands import Command, Progress
+from jobs.machines.machines import MachineInfo
 
 
 class MemoryMachines:
-    """A jobs.machines.machines.Machines. refusal: the error of every call, as if Redis were away."""
+    """A jobs.machines.machines.Machines.
+
+    refusal: the error of every call, as if Redis were away. infos: the live ones. answers: what every command comes to.
+    """
 
     def __init__(self) -> None:
         self.refusal: JobError | None = None
         self.details_of: dict[str, ModelDetails] = {}
+        self.infos: list[MachineInfo] = []
+        self.answers: tuple[Progress, ...] = (Progress(status="success"),)
+        self.sent: list[tuple[str, Command]] = []
 
     async def details(self, model: str) -> ModelDetails:
+        self._check()
+        return self.details_of.get(model, ModelDetails())
+
+    async def live(self) -> tuple[MachineInfo, ...]:
+        self._check()
+        return tuple(self.infos)
+
+    async def send(self, machine: str, command: Command) -> None:
+        self._check()
+        self.sent.append((machine, command))
+
+    async def follow(self, machine: str, command_id: str) -> AsyncGenerator[Progress]:
+        self._check()
+        assert any(name == machine and command.id == command_id for name, command in self.sent)
+        for answer in self.answers:
+            yield answer
+
+    def _check(self) -> None:
         if self.refusal:
             raise self.refusal
-        return self.details_of.get(model, ModelDetails())

@@ -1,0 +1,111 @@
+"""What a machine can be told to do with its models, and what it tells of it."""
+
+from typing import Literal
+
+import msgspec
+
+from jobs.catalogue.defaults import ModelDefaults
+from jobs.catalogue.entry import Kind
+from jobs.errors import Failure, JobError
+from jobs.store.record import new_id
+
+
+class _Command(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    id: str = msgspec.field(default_factory=new_id)
+    """Its progress is found by it."""
+
+
+class PullModel(_Command, frozen=True, kw_only=True, omit_defaults=True, tag="pull"):
+    """Download a model, or take one from a folder of the machine. It may take hours."""
+
+    source: str
+    """ORGANISATION/NAME, or a folder."""
+    name: str = ""
+    """What it will be called. Empty: as its source."""
+    kind: Kind | None = None
+    quantise: Literal["", "4", "6", "8", "mxfp4", "nvfp4"] = ""
+    revision: str = ""
+
+
+class RemoveModel(_Command, frozen=True, kw_only=True, omit_defaults=True, tag="remove"):
+    """Forget a model or an alias, and delete its files where mlxq put them there and nothing else needs them."""
+
+    name: str
+
+
+class CopyModel(_Command, frozen=True, kw_only=True, omit_defaults=True, tag="copy"):
+    """Give a model another name. No file is copied."""
+
+    source: str
+    name: str
+
+
+class CreateModel(_Command, frozen=True, kw_only=True, omit_defaults=True, tag="create"):
+    """Make an alias with defaults of its own."""
+
+    name: str
+    source: str
+    """The model that it is made from."""
+    defaults: ModelDefaults = ModelDefaults()
+    """Beneath them are those of the source."""
+    template: str = ""
+    license: str = ""
+
+
+class CancelPull(_Command, frozen=True, kw_only=True, omit_defaults=True, tag="cancel"):
+    """End a pull. What is downloaded stays for the next try."""
+
+    command: str
+    """Of the PullModel."""
+
+
+Command = PullModel | RemoveModel | CopyModel | CreateModel | CancelPull
+
+
+class Progress(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """How far a command is, by Ollama's words. `python -m workers.pull` writes one a line."""
+
+    status: str = ""
+    """"success" at the end of one that went well."""
+    digest: str = ""
+    """Of the file that is being downloaded."""
+    total: int | None = None
+    """Bytes of that file, or of all."""
+    completed: int | None = None
+    name: str = ""
+    """What the model is called now: with "success"."""
+    error: str = ""
+    """What went wrong: ends the command."""
+    code: str = ""
+    """Of the error: a JobError's, or one of the pull's own, such as gated and offline."""
+    hint: str = ""
+    """What to do about it."""
+
+    @property
+    def is_last(self) -> bool:
+        """Whether the command has ended."""
+        return bool(self.error) or self.status == "success"
+
+    def failure(self) -> JobError:
+        """The error, where it has one."""
+        message = f"{self.error} {self.hint}".rstrip()
+        return Failure(self.code, message).error() if self.code else JobError(message)
+
+
+def failed(error: JobError) -> Progress:
+    """The end of a command that came to this."""
+    return Progress(error=error.message, code=error.code)
+
+
+def decode_command(raw: bytes) -> Command:
+    """Raises msgspec.MsgspecError."""
+    return _decoder.decode(raw)
+
+
+def decode_progress(raw: bytes) -> Progress:
+    """Raises msgspec.MsgspecError."""
+    return _progress_decoder.decode(raw)
+
+
+_decoder = msgspec.msgpack.Decoder[Command](Command)
+_progress_decoder = msgspec.msgpack.Decoder(Progress)

@@ -1,0 +1,267 @@
+"""A machine that is told what to do with its models."""
+
+import asyncio
+import contextlib
+import os
+import sys
+import time
+from collections.abc import AsyncIterator, Sequence
+from pathlib import Path
+
+import fakeredis
+import pytest
+
+from jobs.catalogue.defaults import ModelDefaults
+from jobs.catalogue.entry import CatalogueEntry
+from jobs.catalogue.file import CatalogueFile
+from jobs.errors import InternalError, InvalidInput, JobCanceled, QueueUnavailable, UnknownModel
+from jobs.machines import redis as machines_redis
+from jobs.machines.commands import (
+    CancelPull,
+    Command,
+    CopyModel,
+    CreateModel,
+    Progress,
+    PullModel,
+    RemoveModel,
+)
+from jobs.machines.machines import carried_out, machine_id
+from jobs.machines.redis import RedisMachines
+from jobs.process.cancelling import cancel_and_wait
+from jobs.process.parent_watch import ParentPipe
+from jobs.store import keys
+from workers.host import progress as progress_module
+from workers.host.agent import Agent
+
+PULL = """
+import json, os, sys, time
+print(json.dumps({"status": "pulling manifest", "total": 10, "arguments": sys.argv[1:]}), flush=True)
+print("no JSON", flush=True)
+with open(os.environ["RUNS"], "a") as runs:
+    print(*sys.argv[3:], file=runs)
+if sys.argv[-1] == "org/slow":
+    while not os.path.exists(os.environ["RUNS"] + ".go"):
+        time.sleep(0.02)
+if sys.argv[-1] == "org/dies":
+    sys.exit(3)
+if sys.argv[-1] == "org/gated":
+    print(json.dumps({"error": "It is gated.", "code": "gated", "hint": "Log in."}))
+else:
+    print(json.dumps({"status": "success", "name": "pulled"}))
+"""
+
+
+@pytest.fixture
+def server() -> fakeredis.FakeServer:
+    return fakeredis.FakeServer()
+
+
+@pytest.fixture
+async def machines(server: fakeredis.FakeServer) -> RedisMachines:
+    return RedisMachines(fakeredis.FakeAsyncRedis(server=server), contextlib.nullcontext)
+
+
+@pytest.fixture
+async def agent(server: fakeredis.FakeServer, tmp_path: Path) -> AsyncIterator[Agent]:
+    pipe = ParentPipe()
+    program = (sys.executable, "-c", PULL)
+    environ = {**os.environ, "RUNS": str(tmp_path / "runs")}
+    agent = Agent(
+        fakeredis.FakeAsyncRedis(server=server), tmp_path, ("MiniLM",), environ, pipe.read_fd, program
+    )
+    running = asyncio.create_task(agent.run())
+    await until(lambda: fakeredis.FakeRedis(server=server).hexists(keys.MACHINES, agent.machine))
+    yield agent
+    await cancel_and_wait(running)
+    pipe.close()
+
+
+async def until(holds: object) -> None:
+    async with asyncio.timeout(10):
+        while not holds():  # pyright: ignore
+            await asyncio.sleep(0.01)
+
+
+async def told(machines: RedisMachines, agent: Agent, command: Command) -> Progress:
+    async with asyncio.timeout(20):
+        return await carried_out(machines, agent.machine, command)
+
+
+def names(tmp_path: Path) -> list[str]:
+    return [entry.name for entry in CatalogueFile(tmp_path).read().entries]
+
+
+def model(tmp_path: Path) -> Path:
+    """A model in the catalogue, with files that mlxq put there."""
+    folder = tmp_path / "models" / "poet"
+    folder.mkdir(parents=True)
+    (folder / "config.json").write_text("{}")
+    entry = CatalogueEntry(name="poet", folder=str(folder), pulled=True, created_at=1, modified_at=1)
+    CatalogueFile(tmp_path).update(lambda it: it.with_entry(entry))
+    return folder
+
+
+async def test_a_machine_tells_its_catalogue_and_what_its_settings_name(
+    machines: RedisMachines, agent: Agent, tmp_path: Path
+):
+    model(tmp_path)
+    await agent.announce()
+
+    [info] = await machines.live()
+    assert info.id == agent.machine == machine_id(tmp_path)
+    assert info.settings_models == ("MiniLM",)
+    assert info.entries == CatalogueFile(tmp_path).read().entries
+    assert abs(info.seen_at - time.time()) < 5
+
+
+async def test_names_come_and_go_and_are_announced_before_the_caller_is_told(
+    machines: RedisMachines, agent: Agent, tmp_path: Path
+):
+    folder = model(tmp_path)
+
+    done = await told(machines, agent, CopyModel(source="poet", name="bard:latest"))
+    assert done == Progress(status="success", name="bard")
+    defaults = ModelDefaults("Rhyme.", {"temperature": 0.1})
+    await told(machines, agent, CreateModel(name="sage", source="minilm", defaults=defaults, license="mit"))
+    [info] = await machines.live()
+    assert [each.name for each in info.entries] == names(tmp_path) == ["poet", "bard", "sage"]
+    assert (info.entries[2].of, info.entries[2].defaults, info.entries[2].license) == (
+        "MiniLM",
+        defaults,
+        "mit",
+    )
+
+    await told(machines, agent, RemoveModel(name="poet"))
+    assert folder.exists()
+    await told(machines, agent, RemoveModel(name="bard"))
+    [info] = await machines.live()
+    assert [each.name for each in info.entries] == names(tmp_path) == ["sage"]
+    assert not folder.exists()
+
+
+async def test_files_that_mlxq_did_not_put_there_stay(machines: RedisMachines, agent: Agent, tmp_path: Path):
+    folder = model(tmp_path)
+    CatalogueFile(tmp_path).update(
+        lambda it: it.with_entry(CatalogueEntry(name="poet", folder=str(folder), created_at=1, modified_at=1))
+    )
+
+    await told(machines, agent, RemoveModel(name="poet"))
+    assert names(tmp_path) == [] and (folder / "config.json").exists()
+
+
+async def test_what_cannot_be_done_is_told(machines: RedisMachines, agent: Agent, tmp_path: Path):
+    with pytest.raises(UnknownModel, match="model 'x' not found"):
+        await told(machines, agent, CopyModel(source="x", name="y"))
+    with pytest.raises(InvalidInput, match="no name for a model"):
+        await told(machines, agent, CopyModel(source="MiniLM", name="../y"))
+    with pytest.raises(InvalidInput, match="MLXQ_MODELS"):
+        await told(machines, agent, RemoveModel(name="MiniLM"))
+    (tmp_path / "catalogue.json").write_text("{")
+    with pytest.raises(InternalError, match=r"catalogue\.json is damaged"):
+        await told(machines, agent, CopyModel(source="MiniLM", name="y"))
+
+
+async def test_a_pull_is_told_as_it_goes_on(machines: RedisMachines, agent: Agent, tmp_path: Path):
+    command = PullModel(source="org/fast", name="quick", quantise="4", kind="llm", revision="v1")
+    await machines.send(agent.machine, command)
+    said = [progress async for progress in machines.follow(agent.machine, command.id)]
+
+    assert said[0].status == "pulling manifest" and said[-1] == Progress(status="success", name="pulled")
+    runs = (tmp_path / "runs").read_text().split()
+    assert runs == ["--as=quick", "--type=llm", "--quantize=4", "--revision=v1", "--", "org/fast"]
+
+
+async def test_two_callers_who_pull_the_same_follow_one_download(
+    machines: RedisMachines, agent: Agent, tmp_path: Path
+):
+    commands = [PullModel(source="org/slow") for _ in range(2)]
+    for command in commands:
+        await machines.send(agent.machine, command)
+    other = PullModel(source="org/fast")
+    await told(machines, agent, other)  # another one goes on beside it
+    (tmp_path / "runs.go").touch()
+
+    for command in commands:
+        said = [progress async for progress in machines.follow(agent.machine, command.id)]
+        assert said[-1].status == "success"
+    assert sorted((tmp_path / "runs").read_text().split()) == ["--", "--", "org/fast", "org/slow"]
+
+
+async def test_a_cancelled_pull_ends_when_nobody_else_follows_it(
+    machines: RedisMachines, agent: Agent, tmp_path: Path
+):
+    first, second = PullModel(source="org/slow"), PullModel(source="org/slow")
+    for command in (first, second):
+        await machines.send(agent.machine, command)
+    await until((tmp_path / "runs").exists)
+
+    for command, why in ((first, "another caller's goes on"), (second, "stays for the next try")):
+        await told(machines, agent, CancelPull(command=command.id))
+        said = [progress async for progress in machines.follow(agent.machine, command.id)]
+        assert isinstance(said[-1].failure(), JobCanceled) and why in said[-1].error
+    with pytest.raises(InvalidInput, match="no such pull"):
+        await told(machines, agent, CancelPull(command=first.id))
+
+
+@pytest.mark.parametrize(
+    ("source", "end"),
+    [
+        ("org/gated", Progress(error="It is gated.", code="gated", hint="Log in.")),
+        (
+            "org/dies",
+            Progress(
+                error="The pull ended unexpectedly (exit code 3): the server's log says more.",
+                hint="Pull again: what is downloaded stays.",
+                code="internal_error",
+            ),
+        ),
+    ],
+)
+async def test_why_a_pull_failed_is_told(machines: RedisMachines, agent: Agent, source: str, end: Progress):
+    command = PullModel(source=source)
+    await machines.send(agent.machine, command)
+    said = [progress async for progress in machines.follow(agent.machine, command.id)]
+
+    assert said[-1] == end
+
+
+async def test_a_machine_that_does_not_answer_is_named(
+    machines: RedisMachines, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(machines_redis, "SILENT_S", 0.05)
+    with pytest.raises(QueueUnavailable, match=r"The machine gone does not answer: look whether"):
+        await carried_out(machines, "gone", CopyModel(source="a", name="b"))
+
+
+async def test_a_second_agent_waits_for_the_first(
+    server: fakeredis.FakeServer, machines: RedisMachines, agent: Agent, tmp_path: Path
+):
+    second = Agent(fakeredis.FakeAsyncRedis(server=server), tmp_path, ("Other",), {}, 0)
+    running = asyncio.create_task(second.run())
+    await asyncio.sleep(0.1)
+
+    [info] = await machines.live()
+    assert info.settings_models == ("MiniLM",)
+    await cancel_and_wait(running)
+
+
+class CountingRedis(fakeredis.FakeAsyncRedis):
+    written: Sequence[str] = ()
+
+    def pipeline(self, *args: object, **kwargs: object):
+        self.written = [*self.written, "pipeline"]
+        return super().pipeline(*args, **kwargs)  # pyright: ignore
+
+
+async def test_progress_is_written_twice_a_second_at_most_and_its_end_always(monkeypatch: pytest.MonkeyPatch):
+    redis = CountingRedis(server=fakeredis.FakeServer())
+    writer = progress_module.ProgressWriter(redis)
+    now = 100.0
+    monkeypatch.setattr(progress_module.time, "monotonic", lambda: now)
+
+    for number in range(100):
+        now += 0.01
+        await writer.write(["c"], Progress(status="pulling", completed=number))
+    assert len(redis.written) == 2
+    await writer.write(["c"], Progress(status="success"))
+    assert len(redis.written) == 3

@@ -1,0 +1,119 @@
+"""A pull runs in a process of its own: `python -m workers.pull`. It may take hours, and much memory to convert."""
+
+import asyncio
+import contextlib
+import logging
+import signal
+import sys
+from collections.abc import AsyncGenerator, Mapping, Sequence
+
+import msgspec
+
+from jobs.machines.commands import Progress, PullModel
+
+log = logging.getLogger(__name__)
+
+END_S = 5.0
+"""A pull that is cancelled gets so long to end by itself."""
+
+PROGRAM = (sys.executable, "-P", "-m", "workers.pull")
+
+_LINE_BYTES = 1 << 20
+
+_decode = msgspec.json.Decoder(Progress).decode
+
+
+def pull_arguments(command: PullModel) -> list[str]:
+    """As `mlxq pull` takes them."""
+    options = {
+        "--as": command.name,
+        "--type": command.kind or "",
+        "--quantize": command.quantise,
+        "--revision": command.revision,
+    }
+    given = [f"{option}={value}" for option, value in options.items() if value]
+    return [*given, "--", command.source]
+
+
+class PullProcess:
+    """One pull, while it runs."""
+
+    def __init__(
+        self, command: PullModel, environ: Mapping[str, str], parent_fd: int, program: Sequence[str] = PROGRAM
+    ) -> None:
+        """environ: the child's. parent_fd: see ParentPipe; the child ends with us. program: is given the arguments."""
+        self._command = command
+        self._program = program
+        self._environ = environ
+        self._parent_fd = parent_fd
+        self._process: asyncio.subprocess.Process | None = None
+        self._cancelled = False
+
+    async def run(self) -> AsyncGenerator[Progress]:
+        """What the child says. The last one ends the command, whatever becomes of the child."""
+        self._process = process = await asyncio.create_subprocess_exec(
+            *self._program,
+            "--parent-fd",
+            f"{self._parent_fd}",
+            *pull_arguments(self._command),
+            env=self._environ,
+            pass_fds=(self._parent_fd,),
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.PIPE,
+            start_new_session=True,
+            limit=_LINE_BYTES,
+        )
+        assert process.stdout is not None
+        last = Progress()
+        try:
+            async for line in process.stdout:
+                try:
+                    last = _decode(line)
+                except msgspec.MsgspecError:
+                    log.warning(
+                        "a pull wrote a line that is no JSON",
+                        extra={"line": line[:200].decode(errors="replace")},
+                    )
+                    continue
+                if not last.is_last:
+                    yield last
+            code = await process.wait()
+        finally:
+            await self._end()
+        if self._cancelled:
+            yield Progress(
+                error="The pull was cancelled. What is downloaded stays for the next try.",
+                code="job_canceled",
+            )
+        elif last.is_last:
+            yield last
+        else:
+            yield Progress(
+                error=f"The pull ended unexpectedly (exit code {code}): the server's log says more.",
+                hint="Pull again: what is downloaded stays.",
+                code="internal_error",
+            )
+
+    def cancel(self) -> None:
+        """End it: `run` ends within END_S."""
+        self._cancelled = True
+        if self._process is not None and self._process.returncode is None:
+            self._signal(signal.SIGINT)
+            asyncio.get_running_loop().call_later(END_S, self._signal, signal.SIGKILL)
+
+    def _signal(self, number: int) -> None:
+        if self._process is not None and self._process.returncode is None:
+            with contextlib.suppress(ProcessLookupError):
+                self._process.send_signal(number)
+
+    async def _end(self) -> None:
+        """No child is left behind."""
+        if self._process is None or self._process.returncode is not None:
+            return
+        self._signal(signal.SIGINT)
+        try:
+            async with asyncio.timeout(END_S):
+                await self._process.wait()
+        except TimeoutError:
+            self._signal(signal.SIGKILL)
+            await self._process.wait()
