@@ -62,8 +62,8 @@ class RedisMachines:
         """Tell a machine to do something."""
         async with self._reaching():
             pipeline = self._redis.pipeline(transaction=False)
-            pipeline.rpush(keys.commands(machine), record.pack(command))
-            pipeline.expire(keys.commands(machine), UNREAD_S)
+            pipeline.rpush(keys.machine_commands(machine), record.pack(command))
+            pipeline.expire(keys.machine_commands(machine), UNREAD_S)
             await pipeline.execute()
 
     async def follow(self, machine: str, command_id: str) -> AsyncGenerator[Progress]:

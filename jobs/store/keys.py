@@ -123,7 +123,7 @@ def announced_machine(field: bytes) -> str:
     return f"{MACHINES} {field.decode(errors='replace')}"
 
 
-def commands(machine: str) -> str:
+def machine_commands(machine: str) -> str:
     """A list of what a machine is to do with its models."""
     return f"mlxq:commands:{machine}"
 

@@ -124,7 +124,7 @@ class Agent:
     async def _take_commands(self) -> None:
         while True:
             try:
-                taken: Any = await self._redis.blpop([keys.commands(self.machine)], timeout=TAKE_S)
+                taken: Any = await self._redis.blpop([keys.machine_commands(self.machine)], timeout=TAKE_S)
             except (RedisError, OSError) as error:
                 log.debug("no commands can be taken", extra={"cause": type(error).__name__})
                 await asyncio.sleep(RETRY_S)
