@@ -8,7 +8,7 @@ import pytest
 
 from tests.chaos.ingest.driver import VICTIMS, IngestDriver, IngestReport
 
-PAGES, KILLS = 120, 5
+PAGES, KILLS = 80, 5
 
 
 @pytest.fixture(scope="module")

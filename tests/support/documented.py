@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Iterator
+from functools import cached_property
 from typing import Any, NamedTuple
 
 import httpx
@@ -33,17 +34,23 @@ class Documented:
     def __init__(self, document: dict[str, Any]) -> None:
         self.document = document
 
-    @property
+    @cached_property
     def endpoints(self) -> list[Endpoint]:
         paths = self.document["paths"]
         return [Endpoint(verb.upper(), path, said) for path in paths for verb, said in paths[path].items()]
 
+    @cached_property
+    def _patterns(self) -> list[tuple[re.Pattern[str], Endpoint]]:
+        # A model's id may have slashes, nothing else.
+        names = [
+            re.sub(r"\{\w+\}", "[^/]+", each.path.replace("{model_id}", ".+")) for each in self.endpoints
+        ]
+        return [(re.compile(name), each) for name, each in zip(names, self.endpoints, strict=True)]
+
     def endpoint_of(self, method: str, path: str) -> Endpoint:
         """The one that answers such a request."""
-        for endpoint in self.endpoints:
-            # A model's id may have slashes, nothing else.
-            pattern = re.sub(r"\{\w+\}", "[^/]+", endpoint.path.replace("{model_id}", ".+"))
-            if endpoint.method == method and re.fullmatch(pattern, path):
+        for pattern, endpoint in self._patterns:
+            if endpoint.method == method and pattern.fullmatch(path):
                 return endpoint
         raise AssertionError(f"{method} {path} is not documented")
 

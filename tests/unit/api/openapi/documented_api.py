@@ -63,3 +63,8 @@ async def streaming_job(client: httpx.AsyncClient) -> str:
     chat = {"model": "CHAT-MODEL", "messages": [{"role": "user", "content": "one two"}], "stream": True}
     reply = await client.post("/v1/jobs", json={"task": "generate", **chat})
     return reply.json()["id"]
+
+
+async def job_for(endpoint: Endpoint, client: httpx.AsyncClient) -> str:
+    """As streaming_job, where the endpoint's path names a job."""
+    return await streaming_job(client) if re.search(r"\{(job|completion)_id\}", endpoint.path) else "none"

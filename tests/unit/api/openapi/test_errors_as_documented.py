@@ -29,8 +29,8 @@ from tests.unit.api.openapi.documented_api import (
     DOCUMENTED,
     MODELS,
     ask,
+    job_for,
     name_of,
-    streaming_job,
 )
 
 _OF_JOBS = (errors.NoWorker, errors.UnknownModel, errors.QueueUnavailable, errors.ResultTimeout)
@@ -123,7 +123,7 @@ async def test_whatever_the_queue_raises_is_answered_as_documented(connect: Conn
     for method, classes in RAISED.items():
         for cls in (*classes, errors.QueueUnavailable, errors.InternalError):
             queue.fault = None
-            job_id = await streaming_job(client)
+            job_id = await job_for(endpoint, client)
             queue.fault = (method, cls())
             DOCUMENTED.check(await ask(client, endpoint, job_id))
             if endpoint.streams:
@@ -134,7 +134,7 @@ async def test_whatever_the_queue_raises_is_answered_as_documented(connect: Conn
 async def test_an_error_nobody_foresaw_is_answered_as_documented(connect: Connect, endpoint: Endpoint):
     queue = FaultyQueue()
     client = connect(queue)
-    job_id = await streaming_job(client)
+    job_id = await job_for(endpoint, client)
     for method in RAISED:
         queue.fault = (method, ValueError("nobody foresaw it"))
         DOCUMENTED.check(await ask(client, endpoint, job_id))
