@@ -25,7 +25,8 @@ from api.dialects.cohere.models import (
     cohere_models,
 )
 from api.dialects.dialect import Context, Dialect, json_response
-from api.dialects.openai.routes import ModelListReply, ModelReply, OpenAI
+from api.dialects.openai.models import ModelListReply, ModelReply
+from api.dialects.openai.routes import OpenAI
 from api.errors import OPENAI_ERRORS, ErrorFormat
 from api.openapi.operation import reading
 from api.requests.body import decode_query

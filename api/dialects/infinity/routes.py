@@ -10,7 +10,7 @@ from starlette.responses import Response
 
 from api.dialects.dialect import Dialect, json_response
 from api.dialects.openai.embedding import EmbeddingReply, EmbeddingRequest, embed_job, encode_embeddings
-from api.dialects.openai.routes import ModelFields, model_fields
+from api.dialects.openai.models import ModelFields, model_fields
 from api.openapi.operation import EXAMPLE_IMAGE, reading, work
 from api.replies.vector_formats import Encoding
 from api.requests.parameters import NoEffect, Refused

@@ -1,7 +1,5 @@
 """OpenAI's dialect: /v1/embeddings, and its form of /v1/models."""
 
-from typing import Any, Literal
-
 import msgspec
 from fastapi import FastAPI
 from starlette.requests import Request
@@ -10,6 +8,7 @@ from starlette.responses import Response
 from api.dialects.callers import is_voyage_client
 from api.dialects.dialect import Dialect, json_response
 from api.dialects.openai.embedding import EmbeddingReply, EmbeddingRequest, embed_job, encode_embeddings
+from api.dialects.openai.models import ModelListReply, model_replies
 from api.dialects.voyage.errors import VOYAGE_ERRORS
 from api.dialects.voyage.marks import is_voyage_embedding
 from api.errors import OPENAI_ERRORS
@@ -18,31 +17,6 @@ from api.requests.body import decode_body
 from api.requests.sole_model import with_model
 from api.route import add_route, answer_errors_as
 from api.work.terms import terms_of
-from jobs.models import ModelInfo
-
-
-class ModelFields(msgspec.Struct, frozen=True, kw_only=True):
-    """Of OpenAI's model object, with what a caller must know to use the model."""
-
-    id: str
-    object: Literal["model"] = "model"
-    created: int
-    task: str
-    dimensions: int
-    min_dimensions: int | None
-    max_tokens: int
-    prompts: tuple[str, ...]
-    abilities: tuple[str, ...]
-
-
-class ModelReply(ModelFields, frozen=True, kw_only=True):
-    owned_by: Literal["mlxq"] = "mlxq"
-
-
-class ModelListReply(msgspec.Struct, frozen=True, kw_only=True):
-    object: Literal["list"] = "list"
-    data: list[ModelReply]
-
 
 _EMBED = work(
     "openai",
@@ -87,22 +61,13 @@ class OpenAI(Dialect):
 
     async def list_models(self, request: Request) -> Response:
         """Every model that jobs are taken for, also while no worker serves it."""
-        models = await self.context.queue.models()
-        return json_response(
-            msgspec.json.encode(ModelListReply(data=[_model_reply(info) for info in models]))
-        )
+        queue = self.context.queue
+        data = model_replies(await queue.models(), await queue.memory.workers())
+        return json_response(msgspec.json.encode(ModelListReply(data=data)))
 
     async def retrieve_model(self, request: Request) -> Response:
         """One model; its id may contain slashes."""
-        info = await self.context.queue.model(request.path_params["model_id"])
-        return json_response(msgspec.json.encode(_model_reply(info)))
-
-
-def model_fields(info: ModelInfo) -> dict[str, Any]:
-    """Those of ModelFields that are a model's own."""
-    names = ("id", "created", "task", "dimensions", "min_dimensions", "max_tokens", "prompts", "abilities")
-    return {name: getattr(info, name) for name in names}
-
-
-def _model_reply(info: ModelInfo) -> ModelReply:
-    return ModelReply(**model_fields(info))
+        queue = self.context.queue
+        info = await queue.model(request.path_params["model_id"])
+        [reply] = model_replies([info], await queue.memory.workers())
+        return json_response(msgspec.json.encode(reply))

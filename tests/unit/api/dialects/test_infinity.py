@@ -30,7 +30,7 @@ async def test_models_have_figures_where_v1_is_left_out(client: httpx.AsyncClien
         "queue_fraction": 0.0, "queue_absolute": 0, "results_pending": 0, "batch_size": 0,
     }  # fmt: skip
     [other] = (await client.get("/v1/models")).json()["data"]
-    assert other["owned_by"] == "mlxq"
+    assert other["owned_by"] == "org"
     assert model.keys() - other.keys() == {"stats", "backend"}
 
 

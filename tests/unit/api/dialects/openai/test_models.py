@@ -1,7 +1,8 @@
 import httpx
+import msgspec
 
 from tests.support.memory_generation import CHAT_MODEL
-from tests.support.memory_queue import MODEL, MemoryQueue
+from tests.support.memory_queue import MODEL, PAGE_MODEL, MemoryQueue
 from tests.unit.api.conftest import Connect
 
 
@@ -14,16 +15,31 @@ async def test_models_are_listed_with_what_a_caller_must_know(client: httpx.Asyn
                 "id": "org/model",
                 "object": "model",
                 "created": 1_700_000_000,
-                "owned_by": "mlxq",
+                "owned_by": "org",
                 "task": "embed",
                 "dimensions": 384,
                 "min_dimensions": None,
                 "max_tokens": 256,
                 "prompts": [],
                 "abilities": [],
+                "tasks": ["embed"],
+                "context_length": 256,
+                "loaded": True,
             }
         ],
     }
+
+
+async def test_a_model_tells_whose_it_is_what_it_does_and_whether_it_is_in_memory(connect: Connect):
+    local = msgspec.structs.replace(CHAT_MODEL, id="chat")
+    alias = msgspec.structs.replace(PAGE_MODEL, id="pages", hub_name="vidore/colqwen")
+    queue = MemoryQueue(models=(local, alias))
+    queue.loaded.pop("pages")
+    found = (await connect(queue).get("/v1/models")).json()["data"]
+    assert [(each["owned_by"], each["tasks"], each["loaded"]) for each in found] == [
+        ("mlxq", ["generate"], True),
+        ("vidore", ["embed", "rerank"], False),
+    ]
 
 
 async def test_a_model_is_found_though_its_id_has_a_slash(client: httpx.AsyncClient):
