@@ -55,6 +55,9 @@ SECTIONS = {
         "ingest.pages",
         "2,000 mixed pages into a collection with a no-op embedder; a chat beside pages",
     ),
+    "commands": Section(
+        "commands.start", "Commands on models, from start to end, beside a Python that does nothing"
+    ),
     "memory": Section("queue.memory", "Memory of the processes over 100,000 requests"),
 }
 ON_REQUEST = {

@@ -3,7 +3,8 @@ import json
 import pytest
 
 from tests.support.memory_generation import CHAT_MODEL
-from tests.support.memory_queue import MODEL
+from tests.support.memory_queue import MODEL, MemoryQueue
+from tests.support.memory_rerank import RERANK_MODEL
 from tests.unit.cli.conftest import Ask
 
 
@@ -57,3 +58,10 @@ def test_without_a_server_it_is_said_how_to_start_one(ask: Ask):
         assert said.code == 1
         assert said.err.startswith("mlxq: No server answers at http://127.0.0.1:9")
         assert "`mlxq up`" in said.err
+
+
+def test_a_stopped_model_of_any_task_leaves_the_memory(ask: Ask, queue: MemoryQueue):
+    before = dict(queue.loaded)
+    assert ask("stop", CHAT_MODEL.id, RERANK_MODEL.id, MODEL.id) == (0, "", "")
+    assert not {CHAT_MODEL.id, RERANK_MODEL.id, MODEL.id} & {*queue.loaded}
+    queue.loaded |= before
