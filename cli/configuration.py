@@ -19,6 +19,7 @@ _OPTIONS = {"redis_url": "--redis", "models": "--model"}
 _LISTS = {
     "models": '["all-MiniLM-L6-v2"]',
     "declared_models": '["embed:all-MiniLM-L6-v2"]',
+    "trust_remote_code": '["org/model"]',
     "fetch_allow": '["10.0.0.0/8", "media.local:8080"]',
     "ui_hosts": '["mlxq.example.org"]',
     "ingest_folders": '["/home/me/Documents"]',

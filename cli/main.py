@@ -16,6 +16,7 @@ from cli.options.eval import add_eval
 from cli.options.ingest import add_ingest
 from cli.options.mcp import add_mcp
 from cli.options.models import MODEL_COMMANDS, add_models
+from cli.options.pull import add_pull
 from cli.options.search import add_search
 from cli.parser import Parser
 
@@ -133,6 +134,8 @@ def _command(options: argparse.Namespace) -> Callable[["Settings"], int]:
             from cli.commands.up import up as run
         case "serve":
             from cli.commands.serve import serve as run
+        case "pull":
+            run = _pull(options)
         case "collections":
             run = _collections(options)
         case "ingest" | "search" | "ask" | "eval" | "mcp":
@@ -140,6 +143,12 @@ def _command(options: argparse.Namespace) -> Callable[["Settings"], int]:
         case _:
             from cli.commands.worker import worker as run
     return run
+
+
+def _pull(options: argparse.Namespace) -> Callable[["Settings"], int]:
+    from cli.commands.pull import pull
+
+    return lambda settings: pull(settings, options)
 
 
 def _collections(options: argparse.Namespace) -> Callable[["Settings"], int]:
@@ -202,6 +211,7 @@ def build_parser() -> argparse.ArgumentParser:
 
     add_engine(command)
     add_models(command)
+    add_pull(command)
     add_ingest(command)
     add_collections(command)
     add_search(command)

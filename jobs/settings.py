@@ -167,6 +167,11 @@ class Settings(BaseSettings):
         description="How long an Idempotency-Key is remembered after its job's end; at least as long as the result.",
     )
 
+    trust_remote_code: tuple[str, ...] = Field(
+        default=(),
+        description="Hub models whose own programs `mlxq pull` may fetch, and run when it quantises: ORG/NAME.",
+    )
+
     fetch_allow: tuple[str, ...] = Field(
         default=(),
         description="Hosts to fetch from though not public: names, host:port or networks, such as 10.0.0.0/8.",

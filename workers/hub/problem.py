@@ -13,6 +13,8 @@ from huggingface_hub.errors import (
     RevisionNotFoundError,
 )
 
+from jobs.catalogue.pull import PullFailed
+
 UNAUTHORISED, FORBIDDEN, TOO_MANY = 401, 403, 429
 SERVER_ERROR = 500
 
@@ -25,6 +27,10 @@ class PullError(Exception):
         self.code = code
         self.problem = problem
         self.hint = hint
+
+    def told(self) -> PullFailed:
+        """As other processes learn it."""
+        return PullFailed(str(self), self.code, self.hint)
 
 
 class Canceled(PullError):

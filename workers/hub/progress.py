@@ -1,4 +1,4 @@
-"""What is told while a model is pulled: one JSON object a line, in Ollama's words."""
+"""How far a pull is, told by several threads and not too often."""
 
 import threading
 import time
@@ -7,7 +7,8 @@ from typing import Any, BinaryIO
 
 import msgspec
 
-from workers.hub.problem import Canceled, PullError
+from jobs.catalogue.pull import PullFailed, PullUpdate
+from workers.hub.problem import Canceled
 
 INTERVAL_S = 0.25
 """How often one file's progress is told at most."""
@@ -15,38 +16,7 @@ INTERVAL_S = 0.25
 DIGEST_CHARACTERS = 12
 
 
-class Update(msgspec.Struct, frozen=True, omit_defaults=True):
-    """A line. The last one has the status "success", or is a Failed."""
-
-    status: str
-    digest: str = ""
-    """Of the file that it is about, as sha256:… or git:…"""
-    total: int = 0
-    """Bytes: of that file or, with the status "pulling manifest", of all that is to be downloaded."""
-    completed: int = 0
-    file: str = ""
-    """Its path in the repository."""
-    name: str = ""
-    """With "success": under which name it is in the catalogue now."""
-    figures: dict[str, float] = {}
-    """How far a quantised model agrees with the full one."""
-
-
-class Failed(msgspec.Struct, frozen=True):
-    """The last line of a pull that failed."""
-
-    error: str
-    """What is wrong and what to do."""
-    code: str
-    hint: str
-    """What to do."""
-
-    @classmethod
-    def of(cls, error: PullError) -> "Failed":
-        return cls(str(error), error.code, error.hint)
-
-
-Tell = Callable[[Update], None]
+Tell = Callable[[PullUpdate], None]
 
 
 class Printer:
@@ -57,14 +27,14 @@ class Printer:
         self._lock = threading.Lock()
         self._has_ended = False
 
-    def __call__(self, line: Update) -> None:
+    def __call__(self, line: PullUpdate) -> None:
         self._print(line)
 
-    def last(self, line: Failed) -> None:
+    def last(self, line: PullFailed) -> None:
         """Nothing comes after it."""
         self._print(line, ends=True)
 
-    def _print(self, line: Update | Failed, *, ends: bool = False) -> None:
+    def _print(self, line: PullUpdate | PullFailed, *, ends: bool = False) -> None:
         with self._lock:
             if not self._has_ended:
                 self._output.write(msgspec.json.encode(line) + b"\n")
@@ -98,7 +68,7 @@ class Progress:
     def say(self, status: str, **fields: Any) -> None:
         """Once, whenever it is."""
         with self._lock:
-            self._tell(Update(status, **fields))
+            self._tell(PullUpdate(status, **fields))
 
     def at(self, status: str, digest: str, completed: int, total: int, file: str) -> None:
         """How far a file is. Told at most every interval_s, and when it is complete."""
@@ -107,4 +77,4 @@ class Progress:
             if completed < total and now - self._told.get(digest, float("-inf")) < self._interval_s:
                 return
             self._told[digest] = now
-            self._tell(Update(status, digest, total, completed, file))
+            self._tell(PullUpdate(status, digest, total, completed, file))

@@ -7,12 +7,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from jobs.catalogue.pull import PullUpdate
 from jobs.errors import UnknownModel
 from jobs.models import nearest
 
 if TYPE_CHECKING:
     from workers.hub.problem import PullError
-    from workers.hub.progress import Update
 
 logger = logging.getLogger(__name__)
 
@@ -160,7 +160,7 @@ def _hub_folder(name: str) -> Path:
         raise UnknownModel(f"{error.problem}{part}{_how_to_get(name, error)}", param="model") from error
 
 
-def _log(update: "Update") -> None:
+def _log(update: PullUpdate) -> None:
     logger.info(
         update.status, extra={"file": update.file, "completed": update.completed, "total": update.total}
     )

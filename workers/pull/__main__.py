@@ -19,7 +19,7 @@ from jobs.process.parent_watch import exit_with_parent
 from jobs.process.processor import NICE, lower_process_priority
 from workers.hub.fetch import Hub
 from workers.hub.problem import Canceled, PullError
-from workers.hub.progress import Failed, Printer, Progress
+from workers.hub.progress import Printer, Progress
 from workers.pull.pull import pull
 from workers.pull.request import KINDS, QUANTISATIONS, PullRequest
 
@@ -48,7 +48,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         pull(_request(options), Hub(), progress)
     except PullError as error:
-        printer.last(Failed.of(error))
+        printer.last(error.told())
         return CANCELED if isinstance(error, Canceled) else 1
     return 0
 
@@ -63,7 +63,7 @@ def _cancel(progress: Progress, printer: Printer) -> None:
     progress.cancel()
 
     def end() -> None:
-        printer.last(Failed.of(Canceled()))
+        printer.last(Canceled().told())
         os._exit(CANCELED)
 
     timer = threading.Timer(LAST_WORD_S, end)

@@ -5,13 +5,14 @@ from pathlib import Path
 
 import pytest
 
+from jobs.catalogue.pull import PullUpdate
 from tests.support.hub.repository import HubRepository, Made, repository
 from tests.support.hub.server import Hub, running_hub
 from workers.hub.download import Patience
 from workers.hub.fetch import Fetched
 from workers.hub.fetch import Hub as Source
 from workers.hub.fetch import fetch as fetch_model
-from workers.hub.progress import Progress, Update
+from workers.hub.progress import Progress
 
 WEIGHTS_BYTES = 5_000_000
 
@@ -40,7 +41,7 @@ def small_model(**more: bytes | Made) -> HubRepository:
 
 
 @pytest.fixture
-def told() -> list[Update]:
+def told() -> list[PullUpdate]:
     return []
 
 
@@ -51,7 +52,7 @@ def source(hub: Hub, tmp_path: Path) -> Source:
 
 
 @pytest.fixture
-def fetch(source: Source, told: list[Update]) -> Fetch:
+def fetch(source: Source, told: list[PullUpdate]) -> Fetch:
     def run(name: str = "org/model", revision: str | None = None, **options: object) -> Fetched:
         return fetch_model(name, revision, source, Progress(told.append, interval_s=0), **options)  # type: ignore[arg-type]
 

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from huggingface_hub import snapshot_download
 
+from jobs.catalogue.pull import PullUpdate
 from tests.support.hub.fixtures import WEIGHTS_BYTES, Fetch, small_model
 from tests.support.hub.repository import Made, repository
 from tests.support.hub.server import TOKEN, Hub
@@ -18,7 +19,7 @@ from workers.hub.fetch import Fetched
 from workers.hub.fetch import Hub as Source
 from workers.hub.fetch import fetch as fetch_model
 from workers.hub.problem import Canceled, PullError
-from workers.hub.progress import Progress, Update
+from workers.hub.progress import Progress
 
 WEIGHTS = "model.safetensors"
 
@@ -42,10 +43,10 @@ def test_what_is_pulled_is_whole_and_other_tools_find_it(hub: Hub, fetch: Fetch,
     assert not list(source.cache.glob(f"**/*{PART}")) if source.cache else False
 
 
-def test_progress_is_told_in_ollamas_words(fetch: Fetch, told: list[Update]):
+def test_progress_is_told_in_ollamas_words(fetch: Fetch, told: list[PullUpdate]):
     fetch()
 
-    assert told[0] == Update("pulling manifest")
+    assert told[0] == PullUpdate("pulling manifest")
     assert [line.status for line in told[-2:]] == ["verifying sha256 digest", "writing manifest"]
     digest = Made(WEIGHTS_BYTES).sha256
     of_weights = [line for line in told if line.file == WEIGHTS]
@@ -96,7 +97,9 @@ def test_a_connection_that_only_drips_is_replaced(hub: Hub, fetch: Fetch, monkey
     assert hub.sent[WEIGHTS] < 3_000 + 200 * len(hub.ranges(WEIGHTS))
 
 
-def test_a_hub_that_is_out_of_order_for_a_moment_is_asked_again(hub: Hub, fetch: Fetch, told: list[Update]):
+def test_a_hub_that_is_out_of_order_for_a_moment_is_asked_again(
+    hub: Hub, fetch: Fetch, told: list[PullUpdate]
+):
     hub.statuses = {"listing": [503], WEIGHTS: [500, 429, 502]}
 
     fetch()
@@ -187,13 +190,13 @@ def test_modules_of_sentence_transformers_come_along(hub: Hub, fetch: Fetch):
     assert (folder / "Head" / "model.safetensors").stat().st_size == 10
 
 
-def test_a_renamed_repository_is_followed_and_said(hub: Hub, fetch: Fetch, told: list[Update]):
+def test_a_renamed_repository_is_followed_and_said(hub: Hub, fetch: Fetch, told: list[PullUpdate]):
     hub.renamed["old/name"] = "org/model"
 
     fetched = fetch("old/name")
 
     assert fetched.name == "org/model"
-    assert Update("old/name is called org/model now") in told
+    assert PullUpdate("old/name is called org/model now") in told
     assert "models--org--model" in fetched.folder.parts
 
 
@@ -321,7 +324,7 @@ def test_canceling_keeps_what_came(hub: Hub, source: Source):
     hub.bytes_per_s = 20_000_000
     progress: list[Progress] = []
 
-    def cancel_at_some(update: Update) -> None:
+    def cancel_at_some(update: PullUpdate) -> None:
         if update.file == WEIGHTS and update.completed > 1_000_000:
             progress[0].cancel()
 
@@ -339,10 +342,10 @@ def test_canceling_keeps_what_came(hub: Hub, source: Source):
 
 def test_two_pulls_of_one_model_download_it_once_and_both_tell_how_far_it_is(hub: Hub, source: Source):
     hub.bytes_per_s = 10_000_000
-    told: list[list[Update]] = [[], []]
+    told: list[list[PullUpdate]] = [[], []]
     fetched: list[Fetched] = []
 
-    def run(lines: list[Update]) -> None:
+    def run(lines: list[PullUpdate]) -> None:
         fetched.append(fetch_model("org/model", None, source, Progress(lines.append)))
 
     threads = [threading.Thread(target=run, args=(lines,)) for lines in told]
@@ -355,5 +358,5 @@ def test_two_pulls_of_one_model_download_it_once_and_both_tell_how_far_it_is(hub
     assert fetched[0].folder == fetched[1].folder
     assert hub.sent[WEIGHTS] == WEIGHTS_BYTES
     second = told[1]
-    assert Update("waiting for another pull of the same model") in second
+    assert PullUpdate("waiting for another pull of the same model") in second
     assert [line for line in second if line.file == WEIGHTS and 0 < line.completed < line.total]

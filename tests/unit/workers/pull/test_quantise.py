@@ -9,10 +9,11 @@ import pytest
 from safetensors import safe_open
 
 from jobs.catalogue.entry import Kind
+from jobs.catalogue.pull import PullUpdate
 from jobs.settings import Settings
 from tests.checkpoints import colidefics, colqwen, generators, lfm2_colbert, make, qwen3_vl, rerankers, vision
 from workers.hub.problem import PullError
-from workers.hub.progress import Progress, Update
+from workers.hub.progress import Progress
 from workers.models.detect import kind_of
 from workers.models.open import open_model
 from workers.models.resolve import LocalModel
@@ -31,7 +32,7 @@ def _small(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def told() -> list[Update]:
+def told() -> list[PullUpdate]:
     return []
 
 
@@ -81,7 +82,7 @@ KINDS: list[tuple[Make, str, Kind, str]] = [
     ("maker", "name", "kind", "how"), KINDS, ids=[f"{each[1]}-{each[3]}" for each in KINDS]
 )
 def test_a_model_of_each_kind_is_quantised_with_all_its_files(
-    tmp_path: Path, told: list[Update], maker: Make, name: str, kind: Kind, how: str
+    tmp_path: Path, told: list[PullUpdate], maker: Make, name: str, kind: Kind, how: str
 ):
     folder = maker(name, tmp_path / f"my-{name}")
     source = source_of(folder)
@@ -108,7 +109,7 @@ def test_a_model_of_each_kind_is_quantised_with_all_its_files(
         assert each.get("cosine_mean", 1.0) > 0.8
 
 
-def test_eight_bits_of_a_real_embedder_change_almost_nothing(tmp_path: Path, told: list[Update]):
+def test_eight_bits_of_a_real_embedder_change_almost_nothing(tmp_path: Path, told: list[PullUpdate]):
     folder = LocalModel("", bundled()).folder
 
     quantise(source_of(folder), "8", tmp_path / "small", Progress(told.append))
@@ -131,7 +132,7 @@ def bundled() -> Path:
     return found
 
 
-def test_a_model_that_writes_and_is_to_embed_is_compared_too(tmp_path: Path, told: list[Update]):
+def test_a_model_that_writes_and_is_to_embed_is_compared_too(tmp_path: Path, told: list[PullUpdate]):
     folder = generators.make("llama", tmp_path / "writer")
 
     quantise(source_of(folder, task="embed"), "8", tmp_path / "made", Progress(told.append))
@@ -188,7 +189,7 @@ def test_what_cannot_be_quantised_leaves_nothing_behind(tmp_path: Path):
     assert [path.name for path in (tmp_path / "made").iterdir()] == [".odd.lock"]
 
 
-def test_what_was_made_of_the_same_commit_is_taken(tmp_path: Path, told: list[Update]):
+def test_what_was_made_of_the_same_commit_is_taken(tmp_path: Path, told: list[PullUpdate]):
     folder = make.make("bert", tmp_path / "bert")
     first = quantise(source_of(folder), "mxfp4", tmp_path / "made", Progress(lambda _: None))
 

@@ -1,0 +1,1 @@
+"""What `mlxq pull` is made of."""

@@ -1,0 +1,75 @@
+"""The process that pulls, as its parent sees it."""
+
+import contextlib
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+
+import msgspec
+
+from cli.configuration import child_environ
+from jobs.catalogue.pull import PullFailed, PullUpdate, decode_line
+from jobs.process.parent_watch import ParentPipe
+from jobs.settings import Settings
+from workers.openblas.preload import preload_openblas
+from workers.supervisor import cause_of_end
+
+STOP_S = 10.0
+"""A pull that is told to end does so in less."""
+
+
+class PullProcess:
+    """Iterate over it for what it tells. It ends with its parent."""
+
+    def __init__(self, settings: Settings, arguments: Sequence[str], *, computes: bool) -> None:
+        """arguments: of `python -m workers.pull` besides the data folder. computes: with MLX."""
+        environ = child_environ(settings)
+        trusted = [each for name in settings.trust_remote_code for each in ("--trust", name)]
+        self._pipe = ParentPipe()
+        # A session of its own: Ctrl-C is ours, and we tell it.
+        self._process = subprocess.Popen(
+            [
+                *(sys.executable, "-P", "-m", "workers.pull", "--data", str(settings.data)),
+                *("--parent-fd", str(self._pipe.read_fd), *trusted, *arguments),
+            ],
+            env=preload_openblas(environ) if computes else environ,
+            pass_fds=(self._pipe.read_fd,),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            start_new_session=True,
+        )
+
+    def __iter__(self) -> Iterator[PullUpdate | PullFailed]:
+        """Ends after the last line; a PullFailed takes its place where the process ended without one."""
+        last: PullUpdate | PullFailed | None = None
+        assert self._process.stdout is not None
+        for line in self._process.stdout:
+            with contextlib.suppress(msgspec.DecodeError):
+                last = decode_line(line)
+                yield last
+        code = self._process.wait()
+        if code and not isinstance(last, PullFailed):
+            yield PullFailed(
+                f"The process that pulls ended without a word ({cause_of_end(code)}). Pull again: it goes on where it "
+                "was.",
+                "process_lost",
+                "Pull again: it goes on where it was.",
+            )
+
+    def cancel(self) -> None:
+        """What it tells then is still to be read."""
+        with contextlib.suppress(ProcessLookupError):
+            self._process.send_signal(signal.SIGINT)
+
+    def close(self) -> None:
+        """Ends it, whatever it does."""
+        self.cancel()
+        try:
+            self._process.wait(STOP_S)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+        assert self._process.stdout is not None
+        self._process.stdout.close()
+        self._pipe.close()
