@@ -156,6 +156,12 @@ def test_models_are_not_pushed(client: ollama.Client, stream: bool):
     assert refused.value.status_code == 501
 
 
+def test_system_one_models_are_not_served(client: ollama.Client):
+    with pytest.raises(ollama.ResponseError, match="System One") as refused:
+        client.systemone(CHAT_MODEL.id, "a state", {"good": {"type": "noul", "instructions": "Is it good?"}})
+    assert refused.value.status_code == 501
+
+
 def test_models_are_listed_and_shown(client: ollama.Client):
     assert [model.model for model in client.list().models] == [tagged(MODEL), tagged(CHAT_MODEL)]
     assert {model.model: model.context_length for model in client.ps().models} == {

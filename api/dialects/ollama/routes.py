@@ -92,7 +92,7 @@ _SHOW = reading("ollama", ShowReply, InvalidInput, BodyTooLarge, UnknownModel, N
 API_VERSION = "0.12.11"
 """Its first with log-probabilities; levels of thinking are older."""
 
-_PUSH = Operation("POST", "unserved", {}, (NotServed,))
+_UNSERVED = Operation("POST", "unserved", {}, (NotServed,))
 _VERSION = Operation("GET", "ollama", {200: (VersionReply,)}, ())
 
 _chat_decoder = msgspec.json.Decoder(OllamaChatRequest)
@@ -116,7 +116,8 @@ class Ollama(Dialect):
             ("/api/generate", self.ollama_generate, _GENERATE),
             ("/api/embed", self.ollama_embed, _EMBED),
             ("/api/embeddings", self.ollama_embeddings, _EMBEDDINGS),
-            ("/api/push", self.ollama_push, _PUSH),
+            ("/api/push", self.ollama_push, _UNSERVED),
+            ("/v1/systemone", self.ollama_systemone, _UNSERVED),
             ("/api/show", self.ollama_show, _SHOW),
             ("/api/tags", self.ollama_tags, reading("ollama", OllamaModels)),
             ("/api/ps", self.ollama_ps, reading("ollama", OllamaLoadedModels)),
@@ -165,6 +166,12 @@ class Ollama(Dialect):
         """Always refused: models are not published from here."""
         raise NotServed(
             "Models are not pushed from here. Upload the model's folder with the tools of its hub."
+        )
+
+    async def ollama_systemone(self, request: Request) -> Response:
+        """Always refused: no such models are served."""
+        raise NotServed(
+            "System One models are not served. Ask a chat model in the format of a JSON schema, or a reranker."
         )
 
     async def ollama_show(self, request: Request) -> Response:

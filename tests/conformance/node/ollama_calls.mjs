@@ -82,6 +82,13 @@ test("models are loaded and unloaded", async () => {
   assert.ok(!loaded.includes(`${script.CHAT}:latest`) && !loaded.includes(`${script.EMBEDDER}:latest`));
 });
 
+test("System One models are not served", async () => {
+  await assert.rejects(
+    client.systemone({ model: script.CHAT, state: "a state", questions: {} }),
+    (error) => error.status_code === 501 && /System One/.test(error.message),
+  );
+});
+
 test("models are not pushed", async () => {
   for (const stream of [false, true]) {
     await assert.rejects(
