@@ -5,6 +5,7 @@ from difflib import get_close_matches
 
 import msgspec
 
+from jobs.catalogue.defaults import ModelDefaults
 from jobs.catalogue.names import with_tag, without_latest
 from jobs.errors import InvalidInput, NoWorker, UnknownModel
 
@@ -53,6 +54,15 @@ class ModelInfo(msgspec.Struct, frozen=True):
     """Most pixels of such an image's longer side. 0: any."""
     image_multiple: int = 1
     """Images whose sides are multiples of it, and within those limits, are read without scaling."""
+
+    of: str = ""
+    """Of an alias: the id of the model that it stands for."""
+    defaults: ModelDefaults = ModelDefaults()
+
+    @property
+    def root(self) -> str:
+        """The id of the model whose queues take its jobs."""
+        return self.of or self.id
 
     @property
     def tasks(self) -> tuple[str, ...]:

@@ -56,6 +56,7 @@ async def served_model(named: str | None, queue: Queue) -> ModelInfo:
 def _sole(models: Sequence[ModelInfo]) -> ModelInfo:
     if not models:
         raise NoWorker
+    models = [info for info in models if not info.of]  # an alias is no other model
     ids = list(dict.fromkeys(info.id for info in models))
     if len(ids) > 1:
         raise InvalidInput(f"Missing field: model. There is more than one: {', '.join(ids)}.", param="model")

@@ -13,6 +13,7 @@ from redis.exceptions import RedisError, ResponseError
 from jobs.client.job_list import JobList
 from jobs.errors import Failure, JobError, UnknownJob
 from jobs.job import JobPage, JobView, Lane
+from jobs.machines.aliases import with_catalogues
 from jobs.machines.announcements import AnnouncementReader
 from jobs.models import MAX_SHOWN_CHARACTERS, ModelInfo, model_for
 from jobs.process.cancelling import cancel_and_wait
@@ -99,13 +100,18 @@ class QueueInspector:
         pipeline = self._redis.pipeline(transaction=False)
         pipeline.time()
         pipeline.hgetall(keys.MODELS)
-        (now, _), replies = await pipeline.execute()
+        pipeline.hgetall(keys.MACHINES)
+        (now, _), replies, machines = await pipeline.execute()
         announced = [self._reader.model(raw, keys.announced_model(name)) for name, raw in replies.items()]
         declared = {info.id for info in self._declared}
         oldest = now - MODEL_KNOWN_S
         known = [
             each.info for each in announced if each and (each.seen_at > oldest or each.info.id in declared)
         ]
+        catalogues = [
+            self._reader.machine(raw, keys.announced_machine(name)) for name, raw in machines.items()
+        ]
+        known = with_catalogues(known, [each for each in catalogues if each and each.seen_at > oldest])
         ids = {info.id for info in known}
         known += [info for info in self._declared if info.id not in ids]
         return tuple(sorted(known, key=lambda info: info.id))

@@ -17,6 +17,7 @@ from jobs.chats.redis import ChatLimits, RedisChats
 from jobs.client.admit_batcher import AdmitBatcher
 from jobs.client.fingerprint import fingerprint
 from jobs.client.inspector import QueueInspector
+from jobs.client.naming import for_model
 from jobs.client.outcome_listener import MISSING, JobOutcome, OutcomeListener, expire
 from jobs.client.refusal import Refusal
 from jobs.client.result_reader import ResultReader
@@ -107,8 +108,7 @@ class JobQueue:
         QueueUnavailable.
         """
         info = await self.model(job.model, task_of(job))
-        if info.id != job.model:
-            job = msgspec.structs.replace(job, model=info.id)
+        job = for_model(job, info)
         check_size(job, info, self._settings.max_result_bytes)
         job_id, queue = record.new_id(), record.queue_of(job, options)
         channel = ""

@@ -11,6 +11,7 @@ from collections.abc import AsyncGenerator, Callable
 import msgspec
 
 from jobs.chats.chat import ChatPage, ChatQuery, StoredChat, UnknownChat, chats_full
+from jobs.client.naming import for_model
 from jobs.content import MixedInput, TextPart
 from jobs.embed import EmbedJob, EmbedResult, PatchGrid
 from jobs.errors import (
@@ -173,7 +174,7 @@ class MemoryQueue:
     async def submit(self, job: Job, options: SubmitOptions) -> Ticket:
         self._check()
         info = await self.model(job.model, task_of(job))
-        job = msgspec.structs.replace(job, model=info.id)
+        job = for_model(job, info)
         key = options.idempotency_key
         if key in self._keys:
             if self._records[self._keys[key]].job != job:

@@ -17,6 +17,7 @@ from api.dialects.anthropic.events import AnthropicEvents, Event
 from api.dialects.anthropic.replies import CountReply, MessageReply, encode_count, encode_message
 from api.dialects.dialect import Dialect
 from api.openapi.operation import Stream, work
+from api.work.model_defaults import ANTHROPIC, with_defaults
 from api.route import add_route
 
 _EXAMPLE = {"model": "CHAT-MODEL", "max_tokens": 100, "messages": [{"role": "user", "content": "Say hello."}]}
@@ -48,6 +49,7 @@ class Anthropic(Dialect):
     async def create_message(self, request: Request) -> Response:
         """The answer to a chat: now, as a stream, or a job's id with `Prefer: respond-async`."""
         asked, terms = await self.read(request, _decoder)
+        asked = await with_defaults(asked, self.context.queue, ANTHROPIC)
         job = await messages_job(asked, self.context.images)
         form = message_form(asked, job, self.context.settings.prefix_cache_bytes)
         if job.stream:

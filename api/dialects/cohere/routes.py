@@ -41,6 +41,7 @@ from api.dialects.dialect import Dialect
 from api.openapi.operation import Stream, at_once, work
 from api.replies.tokens import written_beside
 from api.requests.body import check_text, decode_body
+from api.work.model_defaults import COHERE, with_defaults
 from api.route import add_route
 from api.work.terms import Terms, now_terms_of
 
@@ -110,6 +111,7 @@ class Cohere(Dialect):
     async def chat_v2(self, request: Request) -> Response:
         """The answer to a chat: now, as a stream, or a job's id with `Prefer: respond-async`."""
         asked, terms = await self.read(request, _chat_decoder)
+        asked = await with_defaults(asked, self.context.queue, COHERE)
         terms = with_priority(terms, asked.priority)
         job = await cohere_chat_job(asked, self.context.images)
         logprobs = bool(asked.logprobs)

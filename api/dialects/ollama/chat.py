@@ -2,7 +2,7 @@
 
 import time
 from datetime import UTC, datetime
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
 import msgspec
 
@@ -23,8 +23,10 @@ from api.replies.logprobs import ChosenLogprob, chat_logprobs
 from api.requests.answer_format import OtherFormats
 from api.requests.generation import stops
 from api.requests.images import ImageReference, ImageSource, load_images
+from api.work.model_defaults import filled, parameters_of
 from api.requests.parameters import NOTHING, Refused
 from api.requests.tools import FunctionSpec, JsonText, function_tools, tool_input
+from api.work.queue import Queue
 from jobs.content import TextPart
 from jobs.errors import InternalError, InvalidInput
 from jobs.generate import Chat, Choice, FinishReason, GenerateJob, GenerateResult, Message, Piece, Prompt
@@ -35,6 +37,8 @@ UNSET = msgspec.UNSET
 
 DoneReason = Literal["stop", "length", "load", "unload"]
 _DONE_REASONS: dict[FinishReason, DoneReason] = {"stop": "stop", "length": "length", "tool_calls": "stop"}
+Q = TypeVar("Q", bound="OllamaRequest")
+
 _NS = 1_000_000_000
 
 
@@ -67,6 +71,14 @@ def ollama_job(asked: OllamaRequest, prompt: Chat | Prompt) -> GenerateJob:
         stream=asked.stream is not False,
         keep_alive_s=keep_alive_s(asked.keep_alive),
     )
+
+
+async def with_model_options(asked: Q, queue: Queue) -> Q:
+    """The request with its model's own options where it has none. Raises QueueUnavailable."""
+    own = await parameters_of(asked.model, queue)
+    names = {field.name for field in msgspec.structs.fields(OllamaOptions)}
+    known = {word: value for word, value in own.items() if word in names}
+    return msgspec.structs.replace(asked, options=filled(asked.options or OllamaOptions(), known))
 
 
 def load_job(asked: OllamaRequest) -> GenerateJob:

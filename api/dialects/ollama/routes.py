@@ -17,6 +17,7 @@ from api.dialects.ollama.chat import (
     OllamaWriter,
     ollama_chat_job,
     ollama_generate_job,
+    with_model_options,
 )
 from api.dialects.ollama.embedding import (
     OllamaEmbeddingsRequest,
@@ -129,6 +130,7 @@ class Ollama(Dialect):
         """The answer to a chat: a stream of JSON lines or, with `stream` false, one JSON object."""
         started_ns = self._clock_ns()
         asked, terms = await self.read(request, _chat_decoder)
+        asked = await with_model_options(asked, self.context.queue)
         job = await ollama_chat_job(asked, self.context.images)
         return await self._answer(request, job, terms, OllamaWriter(asked.model, chat=True), started_ns)
 
@@ -136,6 +138,7 @@ class Ollama(Dialect):
         """The answer to one prompt: a stream of JSON lines or, with `stream` false, one JSON object."""
         started_ns = self._clock_ns()
         asked, terms = await self.read(request, _generate_decoder)
+        asked = await with_model_options(asked, self.context.queue)
         job = await ollama_generate_job(asked, self.context.images)
         return await self._answer(request, job, terms, OllamaWriter(asked.model, chat=False), started_ns)
 
@@ -182,7 +185,7 @@ class Ollama(Dialect):
             raise InvalidInput("model is missing or null.", param="model")
         queue = self.context.queue
         info = model_to_show(name, await queue.models())
-        told = await queue.machines.details(info.id)
+        told = await queue.machines.details(info.root)
         return json_response(msgspec.json.encode(show_model(info, told)))
 
     async def ollama_tags(self, request: Request) -> Response:
@@ -224,5 +227,5 @@ class Ollama(Dialect):
         if job.keep_alive_s != 0 or has_work:
             return False
         queue = self.context.queue
-        await queue.memory.unload((await queue.model(job.model)).id)
+        await queue.memory.unload((await queue.model(job.model)).root)
         return True

@@ -19,6 +19,7 @@ from api.dialects.openai.completion import (
 from api.dialects.openai.stored_chats import storing
 from api.dialects.openai.stream_options import wanted_usage
 from api.openapi.operation import Stream, work
+from api.work.model_defaults import OPENAI, with_defaults
 from api.requests.sole_model import with_model
 from api.route import add_route
 from jobs.job import Result
@@ -61,6 +62,7 @@ class OpenAIChat(Dialect):
         """The answer to a chat: now, as a stream, or a job's id with `Prefer: respond-async`."""
         asked, terms = await self.read(request, _chat_decoder)
         asked = await with_model(asked, self.context.queue, "generate")
+        asked = await with_defaults(asked, self.context.queue, OPENAI)
         store = await storing(asked, terms, self.context.queue.chats)
         job = await chat_job(asked, self.context.images)
         created = int(time.time())
@@ -89,6 +91,7 @@ class OpenAIChat(Dialect):
         """How one or more prompts go on: now, as a stream, or a job's id with `Prefer: respond-async`."""
         asked, terms = await self.read(request, _completion_decoder)
         asked = await with_model(asked, self.context.queue, "generate")
+        asked = await with_defaults(asked, self.context.queue, OPENAI)
         jobs = completion_jobs(asked, self.context.settings.max_inputs)
         created = int(time.time())
         if asked.stream:
