@@ -17,8 +17,8 @@ from api.dialects.anthropic.events import AnthropicEvents, Event
 from api.dialects.anthropic.replies import CountReply, MessageReply, encode_count, encode_message
 from api.dialects.dialect import Dialect
 from api.openapi.operation import Stream, work
-from api.work.model_defaults import ANTHROPIC, with_defaults
 from api.route import add_route
+from api.work.model_defaults import ANTHROPIC, with_defaults
 
 _EXAMPLE = {"model": "CHAT-MODEL", "max_tokens": 100, "messages": [{"role": "user", "content": "Say hello."}]}
 _CREATE = work(

@@ -41,8 +41,8 @@ from api.dialects.dialect import Dialect
 from api.openapi.operation import Stream, at_once, work
 from api.replies.tokens import written_beside
 from api.requests.body import check_text, decode_body
-from api.work.model_defaults import COHERE, with_defaults
 from api.route import add_route
+from api.work.model_defaults import COHERE, with_defaults
 from api.work.terms import Terms, now_terms_of
 
 _CHAT = work(

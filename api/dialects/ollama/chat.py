@@ -23,9 +23,9 @@ from api.replies.logprobs import ChosenLogprob, chat_logprobs
 from api.requests.answer_format import OtherFormats
 from api.requests.generation import stops
 from api.requests.images import ImageReference, ImageSource, load_images
-from api.work.model_defaults import filled, parameters_of
 from api.requests.parameters import NOTHING, Refused
 from api.requests.tools import FunctionSpec, JsonText, function_tools, tool_input
+from api.work.model_defaults import filled, parameters_of
 from api.work.queue import Queue
 from jobs.content import TextPart
 from jobs.errors import InternalError, InvalidInput

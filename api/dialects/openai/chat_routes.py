@@ -19,9 +19,9 @@ from api.dialects.openai.completion import (
 from api.dialects.openai.stored_chats import storing
 from api.dialects.openai.stream_options import wanted_usage
 from api.openapi.operation import Stream, work
-from api.work.model_defaults import OPENAI, with_defaults
 from api.requests.sole_model import with_model
 from api.route import add_route
+from api.work.model_defaults import OPENAI, with_defaults
 from jobs.job import Result
 
 CHAT_STREAM = Stream(
