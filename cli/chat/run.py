@@ -12,10 +12,10 @@ from cli.cannot_do import CannotDo
 from cli.chat.answer import ask
 from cli.chat.message import user_message
 from cli.chat.opening import check_writes, load, look_up
-from cli.chat.parameters import parameter
 from cli.chat.screen.display import Display
 from cli.chat.session import Session, Think
 from cli.client.files import read
+from cli.client.parameters import parameters_of
 from cli.client.server import Server, server_of
 from cli.models.embed import embed_texts
 
@@ -59,7 +59,7 @@ def _session(options: argparse.Namespace, *, sees: bool) -> Session:
         model=options.model,
         sees=sees,
         system=options.system or "",
-        parameters=_parameters(options.parameter or []),
+        parameters=parameters_of(options.parameter or []),
         format=_format(options.format),
         think=_think(options.think),
         keep_alive=options.keepalive,
@@ -67,22 +67,6 @@ def _session(options: argparse.Namespace, *, sees: bool) -> Session:
         verbose=options.verbose,
         wraps_words=not options.nowordwrap,
     )
-
-
-def _parameters(given: list[str]) -> dict[str, Any]:
-    """Of NAME=VALUE; stop may be given again."""
-    found = dict[str, Any]()
-    for each in given:
-        name, equals, value = each.partition("=")
-        if not equals:
-            raise CannotDo(f"--parameter {each} is not of the form NAME=VALUE.")
-        try:
-            read_value = parameter(name, [value])
-        except ValueError as error:
-            raise CannotDo(f"--parameter {each}: {error}.") from error
-        earlier = found.get(name)
-        found[name] = [*earlier, *read_value] if isinstance(earlier, list) else read_value  # pyright: ignore
-    return found
 
 
 def _format(given: str | None) -> Any:

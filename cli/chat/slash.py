@@ -7,9 +7,9 @@ import msgspec
 from cli.chat.entry import Entry
 from cli.chat.help import HELP, PARAMETERS, SET, SHORTCUTS, SHOW
 from cli.chat.opening import load, look_up
-from cli.chat.parameters import parameter
 from cli.chat.screen.line_reader import LineReader
 from cli.chat.session import Session
+from cli.client.parameters import parameter
 from cli.client.server import Refused, Server
 from cli.models.list import list_models
 from cli.models.show import show_part
@@ -44,7 +44,7 @@ class Slash:
             case "save":
                 self._save(words)
             case "list":
-                list_models(self._server, "")
+                list_models(self._server)
             case "clear":
                 self._session.messages.clear()
                 self._tell("Cleared session context")

@@ -4,6 +4,9 @@ import msgspec
 
 
 class Details(msgspec.Struct, frozen=True):
+    """parent_model: of an alias, the model that it stands for."""
+
+    parent_model: str = ""
     family: str = ""
     parameter_size: str = ""
     quantization_level: str = ""

@@ -43,6 +43,11 @@ class Server:
     def __str__(self) -> str:
         return str(self._address)
 
+    @property
+    def is_here(self) -> bool:
+        """Whether it would run on this machine."""
+        return self._address.host in ("localhost", "::1") or self._address.host.startswith("127.")
+
     def get(self, path: str, kind: type[T]) -> T:
         """The reply as `kind`. Raises NoServer, Refused, CannotDo."""
         return self._decoded(self._reply("GET", path, None, _READ_S), path, kind)

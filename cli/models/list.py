@@ -1,12 +1,15 @@
 """`mlxq list`: the models that there are."""
 
 import argparse
-from collections.abc import Iterator
+from collections.abc import Iterable
 from datetime import UTC, datetime
 
+import msgspec
+
 from cli.client.replies import Model, Models
-from cli.client.server import Server, server_of
-from cli.models.printing import print_models, print_table
+from cli.client.server import Server
+from cli.models.offline import Offline, asked, model_of
+from cli.models.printing import listed, print_json, print_table
 from cli.tables.units import age, moment, size
 from jobs.catalogue.names import without_latest
 
@@ -15,25 +18,42 @@ HEADS = ("NAME", "ID", "SIZE", "MODIFIED")
 
 def list(options: argparse.Namespace) -> int:
     """Raises CannotDo."""
-    server = server_of(options)
+    prefix: str = options.prefix
     if options.json:
-        return print_models(server, "/api/tags", options.prefix)
+        return print_json(
+            asked(
+                options,
+                lambda server: listed(server, "/api/tags", prefix),
+                lambda here: msgspec.json.encode(Models(_beginning(_offline(here), prefix))),
+            )
+        )
+    found = asked(options, lambda server: server.get("/api/tags", Models).models, _offline)
+    models = _beginning(found, prefix)
     if options.quiet:
-        for model in _models(server, options.prefix):
+        for model in models:
             print(without_latest(model.name))
         return 0
-    return list_models(server, options.prefix)
+    return print_models(models)
 
 
-def list_models(server: Server, prefix: str) -> int:
-    """Prints those whose names begin so. Raises CannotDo."""
+def list_models(server: Server) -> int:
+    """Prints them. Raises CannotDo."""
+    return print_models(server.get("/api/tags", Models).models)
+
+
+def print_models(models: Iterable[Model]) -> int:
+    """Returns the exit code."""
     now = datetime.now(UTC)
     rows = [
-        (each.name, each.digest[:12], size(each.size), age(moment(each.modified_at), now))
-        for each in _models(server, prefix)
+        (each.name, each.digest[:12] or "-", size(each.size), age(moment(each.modified_at), now))
+        for each in models
     ]
     return print_table(HEADS, rows)
 
 
-def _models(server: Server, prefix: str) -> Iterator[Model]:
-    return (each for each in server.get("/api/tags", Models).models if each.name.startswith(prefix))
+def _offline(here: Offline) -> tuple[Model, ...]:
+    return tuple(model_of(entry) for entry in here.catalogue().entries)
+
+
+def _beginning(models: Iterable[Model], prefix: str) -> tuple[Model, ...]:
+    return tuple(model for model in models if model.name.startswith(prefix))

@@ -1,4 +1,4 @@
-"""How commands on models print what they found. Each function returns the exit code."""
+"""How commands on models print what they found. What prints returns the exit code."""
 
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -10,16 +10,16 @@ from cli.tables.table import table
 
 
 def print_json(text: bytes) -> int:
-    """The server's own words."""
+    """text: JSON."""
     print(text.decode().rstrip())
     return 0
 
 
-def print_models(server: Server, path: str, prefix: str) -> int:
+def listed(server: Server, path: str, prefix: str) -> bytes:
     """The JSON of a list, of models whose names begin so. Raises CannotDo."""
     found = server.get(path, dict[str, list[dict[str, Any]]])["models"]
     kept = [model for model in found if str(model.get("name", "")).startswith(prefix)]
-    return print_json(msgspec.json.encode({"models": kept}))
+    return msgspec.json.encode({"models": kept})
 
 
 def print_table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> int:

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 
 from cli.client.replies import Model, Models
 from cli.client.server import server_of
-from cli.models.printing import print_models, print_table
+from cli.models.printing import listed, print_json, print_table
 from cli.tables.units import age, moment, size
 
 HEADS = ("NAME", "ID", "SIZE", "PROCESSOR", "CONTEXT", "UNTIL")
@@ -15,7 +15,7 @@ def ps(options: argparse.Namespace) -> int:
     """Raises CannotDo."""
     server = server_of(options)
     if options.json:
-        return print_models(server, "/api/ps", options.prefix)
+        return print_json(listed(server, "/api/ps", options.prefix))
     now = datetime.now(UTC)
     found = server.get("/api/ps", Models).models
     return print_table(HEADS, [_row(model, now) for model in found if model.name.startswith(options.prefix)])
@@ -23,7 +23,14 @@ def ps(options: argparse.Namespace) -> int:
 
 def _row(model: Model, now: datetime) -> tuple[str, ...]:
     context = str(model.context_length) if model.context_length else "-"
-    return (model.name, model.digest[:12], size(model.size), _processor(model), context, _until(model, now))
+    return (
+        model.name,
+        model.digest[:12] or "-",
+        size(model.size),
+        _processor(model),
+        context,
+        _until(model, now),
+    )
 
 
 def _processor(model: Model) -> str:

@@ -3,8 +3,10 @@
 import argparse
 from collections.abc import Iterator, Sequence
 
+import msgspec
+
 from cli.client.replies import Shown
-from cli.client.server import server_of
+from cli.models.offline import Offline, asked, shown_of
 from cli.models.printing import print_json
 from cli.tables.table import GAP, width
 
@@ -21,11 +23,20 @@ _LICENSE_LINES = 2
 
 def show(options: argparse.Namespace) -> int:
     """Raises CannotDo."""
-    server = server_of(options)
     body = {"model": options.model}
+
+    def offline(here: Offline) -> Shown:
+        entry = here.find(options.model)
+        return shown_of(entry, here.catalogue().find_root(options.model) or entry)
+
     if options.json:
-        return print_json(server.send("POST", "/api/show", body))
-    shown = server.post("/api/show", body, Shown)
+        text = asked(
+            options,
+            lambda server: server.send("POST", "/api/show", body),
+            lambda here: msgspec.json.encode(offline(here)),
+        )
+        return print_json(text)
+    shown = asked(options, lambda server: server.post("/api/show", body, Shown), offline)
     print(getattr(shown, options.part) if options.part else show_part(shown, "info"))
     return 0
 

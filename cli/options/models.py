@@ -13,6 +13,9 @@ MODEL_COMMANDS = {
     "show": "cli.models.show",
     "ps": "cli.models.ps",
     "stop": "cli.models.stop",
+    "rm": "cli.models.rm",
+    "cp": "cli.models.cp",
+    "alias": "cli.models.alias",
 }
 """Those that speak HTTP with the running server and read no settings: where the function is that does them."""
 
@@ -24,7 +27,7 @@ def add_models(command: Command) -> None:
         part = command(name, "List the models that there are.")
         part.add_argument("prefix", nargs="?", default="", metavar="PREFIX", help="only names that begin so")
         part.add_argument("-q", "--quiet", action="store_true", help="print names alone")
-        _add_server(part)
+        _add_server(part, data=True)
     part = command("show", "Show what a model is, and what it can do.")
     part.add_argument("model", metavar="MODEL", help="its name")
     group = part.add_mutually_exclusive_group()
@@ -32,13 +35,43 @@ def add_models(command: Command) -> None:
         group.add_argument(
             f"--{name}", action="store_const", dest="part", const=name, help=f"its {name} alone"
         )
-    _add_server(part)
+    _add_server(part, data=True)
     part = command("ps", "List the models in memory.")
     part.add_argument("prefix", nargs="?", default="", metavar="PREFIX", help="only names that begin so")
     _add_server(part)
+    _add_names(command)
     part = command("stop", "Let models leave the memory.")
     part.add_argument("models", nargs="+", metavar="MODEL", help="their names")
     _add_server(part, json=False)
+
+
+def _add_names(command: Command) -> None:
+    part = command("cp", "Give a model one more name. No file is copied.")
+    part.add_argument("source", metavar="MODEL", help="its name")
+    part.add_argument("name", metavar="NAME", help="the new one")
+    _add_server(part, json=False, data=True)
+    part = command("alias", "Give a model one more name with defaults of its own, or list such names.")
+    part.add_argument(
+        "name", nargs="?", default="", metavar="NAME", help="the new one; without one they are listed"
+    )
+    part.add_argument("model", nargs="?", default="", metavar="MODEL", help="what it stands for")
+    part.add_argument(
+        "--system", metavar="TEXT", help="what the model is told first, unless a chat says so itself"
+    )
+    part.add_argument(
+        "-p",
+        "--parameter",
+        action="append",
+        metavar="NAME=VALUE",
+        help="as temperature=0, unless a request says so itself; may be repeated",
+    )
+    _add_server(part, data=True)
+    part = command("rm", "Forget models, and delete their files where mlxq pulled them.")
+    part.add_argument("models", nargs="+", metavar="MODEL", help="their names")
+    part.add_argument(
+        "-y", "--yes", action="store_true", help="delete files that mlxq did not pull, too, without asking"
+    )
+    _add_server(part, json=False, data=True)
 
 
 def _add_run(command: Command) -> None:
@@ -109,9 +142,16 @@ def _add_work(command: Command) -> None:
     _add_server(part)
 
 
-def _add_server(part: argparse.ArgumentParser, *, json: bool = True) -> None:
+def _add_server(part: argparse.ArgumentParser, *, json: bool = True, data: bool = False) -> None:
+    """data: it does without a server, too."""
     part.add_argument(
         "--url", metavar="URL", help="of the server (http://127.0.0.1:8000, or MLXQ_HOST and MLXQ_PORT)"
     )
+    if data:
+        part.add_argument(
+            "--data",
+            metavar="FOLDER",
+            help="of this machine's models, where no server runs (~/.local/share/mlxq)",
+        )
     if json:
         part.add_argument("--json", action="store_true", help="print JSON")

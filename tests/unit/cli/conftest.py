@@ -38,6 +38,13 @@ def url(queue: MemoryQueue) -> Iterator[str]:
         yield url
 
 
+class _Typed(io.StringIO):
+    """A terminal's lines."""
+
+    def isatty(self) -> bool:
+        return True
+
+
 @pytest.fixture
 def terminal() -> Iterator[TextIO]:
     """A terminal at which nobody types."""
@@ -49,14 +56,22 @@ def terminal() -> Iterator[TextIO]:
 
 @pytest.fixture
 def ask(
-    url: str, terminal: TextIO, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    request: pytest.FixtureRequest,
+    terminal: TextIO,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> Ask:
-    """Runs `mlxq` with these arguments. stdin: what is piped in; None: it is a terminal."""
+    """Runs `mlxq` with these arguments. stdin: what is piped in; else it is a terminal, at which `typed` is typed.
+    port: of another server than the API over `queue`.
+    """
 
-    def run(*arguments: str, stdin: str | None = None) -> Said:
-        piped = terminal if stdin is None else io.TextIOWrapper(io.BytesIO(stdin.encode()))
+    def run(
+        *arguments: str, stdin: str | None = None, typed: str | None = None, port: str | None = None
+    ) -> Said:
+        at = terminal if typed is None else _Typed(typed)
+        piped = at if stdin is None else io.TextIOWrapper(io.BytesIO(stdin.encode()))
         monkeypatch.setattr(sys, "stdin", piped)
-        monkeypatch.setenv("MLXQ_PORT", url.rpartition(":")[2])
+        monkeypatch.setenv("MLXQ_PORT", port or request.getfixturevalue("url").rpartition(":")[2])
         code = main(arguments)
         out, err = capsys.readouterr()
         return Said(code, out, err)

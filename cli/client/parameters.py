@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from typing import Any
 
+from cli.cannot_do import CannotDo
+
 WHOLE = (
     "seed",
     "num_predict",
@@ -46,3 +48,18 @@ def parameter(name: str, words: Sequence[str]) -> Any:
             raise ValueError(f"{name} is true or false, not {word!r}")
         return word == "true"
     raise ValueError(f"there is no parameter {name!r}")
+
+
+def parameters_of(given: Sequence[str]) -> dict[str, Any]:
+    """Of --parameter NAME=VALUE, each time it was said; stop may be said again. Raises CannotDo."""
+    found = dict[str, Any]()
+    for each in given:
+        name, equals, text = each.partition("=")
+        if not equals:
+            raise CannotDo(f"--parameter {each} is not of the form NAME=VALUE.")
+        try:
+            value = parameter(name, [text])
+        except ValueError as error:
+            raise CannotDo(f"--parameter {each}: {error}.") from error
+        found[name] = [*found.get(name, ()), *value] if isinstance(value, list) else value
+    return found

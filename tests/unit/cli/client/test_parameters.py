@@ -3,7 +3,7 @@ from typing import Any
 import pytest
 
 from api.dialects.ollama.options import OllamaOptions
-from cli.chat.parameters import FRACTION, SWITCH, TEXTS, WHOLE, parameter
+from cli.client.parameters import FRACTION, SWITCH, TEXTS, WHOLE, parameter
 
 
 @pytest.mark.parametrize(

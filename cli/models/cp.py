@@ -1,0 +1,21 @@
+"""`mlxq cp`: one more name for a model."""
+
+import argparse
+
+from cli.client.server import Server
+from cli.models.offline import Offline, asked
+from jobs.machines.commands import CopyModel
+
+
+def cp(options: argparse.Namespace) -> int:
+    """No file is copied. Raises CannotDo."""
+
+    def online(server: Server) -> None:
+        server.send("POST", "/api/copy", {"source": options.source, "destination": options.name}, works=True)
+
+    def offline(here: Offline) -> None:
+        here.change(CopyModel(source=options.source, name=options.name))
+
+    asked(options, online, offline)
+    print(f"copied '{options.source}' to '{options.name}'")
+    return 0

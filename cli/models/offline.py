@@ -1,0 +1,128 @@
+"""The models of this machine where no server runs: its catalogue, read and changed without one."""
+
+import argparse
+import os
+import sys
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path, PurePath
+from typing import TypeVar
+
+import msgspec
+
+from cli.cannot_do import CannotDo
+from cli.client.replies import Details, Model, Shown
+from cli.client.server import NoServer, Server, server_of
+from jobs.catalogue.entry import Catalogue, CatalogueEntry
+from jobs.catalogue.file import CatalogueFile, CatalogueUnusable
+from jobs.catalogue.names import with_tag
+from jobs.errors import JobError
+from jobs.machines.commands import CopyModel, CreateModel, RemoveModel
+
+T = TypeVar("T")
+
+_CAPABILITIES = {
+    "embedding": ("embedding",),
+    "llm": ("completion",),
+    "vlm": ("completion", "vision"),
+}
+
+
+class Offline:
+    """data: the data folder. served: the names of models that the settings name."""
+
+    def __init__(self, data: Path, served: tuple[str, ...]) -> None:
+        self.data = data
+        self.folder = data.absolute() / "models"
+        """Of models that were converted here."""
+        self._served = served
+
+    def catalogue(self) -> Catalogue:
+        """Raises CannotDo."""
+        try:
+            return CatalogueFile(self.data).read()
+        except CatalogueUnusable as error:
+            raise CannotDo(f"{error}") from error
+
+    def find(self, name: str) -> CatalogueEntry:
+        """Raises CannotDo."""
+        if found := self.catalogue().find(name):
+            return found
+        raise CannotDo(f"model {name!r} not found in the catalogue of this machine")
+
+    def change(self, command: CopyModel | CreateModel | RemoveModel) -> None:
+        """As a machine's agent does it. Raises CannotDo."""
+        from workers.host.changes import Changes
+
+        try:
+            Changes(self.data, self._served).carry_out(command)
+        except JobError as error:
+            raise CannotDo(error.message) from error
+        except CatalogueUnusable as error:
+            raise CannotDo(f"{error}") from error
+        except OSError as error:
+            raise CannotDo(f"{error.filename}: {error.strerror}.") from error
+
+
+def offline_of(options: argparse.Namespace) -> Offline:
+    """Raises CannotDo."""
+    data = options.data or os.environ.get("MLXQ_DATA") or Path.home() / ".local" / "share" / "mlxq"
+    return Offline(Path(data), _served(os.environ.get("MLXQ_MODELS")))
+
+
+def asked(options: argparse.Namespace, online: Callable[[Server], T], offline: Callable[[Offline], T]) -> T:
+    """What the server says; or what this machine's catalogue says, where none runs here and no other is named. That is
+    told on standard error. Raises CannotDo.
+    """
+    server = server_of(options)
+    try:
+        return online(server)
+    except NoServer:
+        if options.url is not None or not server.is_here:
+            raise
+    found = offline(offline_of(options))
+    print(f"note: no server answers at {server}; this is the catalogue of this machine.", file=sys.stderr)
+    return found
+
+
+def model_of(entry: CatalogueEntry) -> Model:
+    """As a list has it. Its digest is told by workers alone."""
+    return Model(
+        name=with_tag(entry.name),
+        modified_at=datetime.fromtimestamp(entry.modified_at, UTC).isoformat(),
+        size=entry.size_bytes,
+        details=Details(parent_model=entry.of, quantization_level=entry.quantisation),
+    )
+
+
+def shown_of(entry: CatalogueEntry, root: CatalogueEntry) -> Shown:
+    """root: the entry with its files."""
+    lines = [
+        f"{name} {msgspec.json.encode(each).decode()}"
+        for name, value in entry.defaults.parameters.items()
+        for each in (value if isinstance(value, tuple) else (value,))
+    ]
+    return Shown(
+        details=Details(parent_model=entry.of, quantization_level=root.quantisation),
+        capabilities=_CAPABILITIES.get(root.kind or "", ()),
+        license=entry.license or root.license,
+        parameters="\n".join(lines),
+        template=entry.template,
+        system=entry.defaults.system,
+    )
+
+
+def _served(models: str | None) -> tuple[str, ...]:
+    """The names of MLXQ_MODELS. Raises CannotDo."""
+    if models is None:
+        return ()
+    try:
+        given = msgspec.json.decode(models, type=tuple[str, ...])
+    except msgspec.DecodeError as error:
+        raise CannotDo(f'MLXQ_MODELS={models}: Not a JSON list, such as ["all-MiniLM-L6-v2"].') from error
+    return tuple(_name(each.partition(",")[0]) for each in given)
+
+
+def _name(model: str) -> str:
+    alias, equals, _ = model.partition("=")
+    return alias if equals else PurePath(model).name if Path(model).expanduser().is_dir() else model
