@@ -17,6 +17,7 @@ COMMANDS = (
     ("-m", "cli.main", "list"),
     ("-m", "cli.main", "ps"),
     ("-m", "cli.main", "show", MODEL),
+    ("-m", "cli.main", "alias"),
 )
 
 
