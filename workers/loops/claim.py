@@ -24,8 +24,8 @@ from workers.scheduling.in_flight import InFlight, Reason
 
 log = logging.getLogger(__name__)
 
-MAX_CLAIM = 256
-"""Jobs in one CLAIM: keeps a script near a millisecond."""
+MAX_CLAIM = 100
+"""Jobs in one CLAIM, for the same reason as MAX_JOBS in result.py."""
 
 SWAP_POLL_S = 0.1
 """While work waits for a model that is not in memory: time alone can change which models are to come and go."""
