@@ -64,3 +64,5 @@ class EmbedResult(msgspec.Struct, frozen=True, tag="embed_result", omit_defaults
     """Vectors of each input, of a multi-vector model. Empty: one each."""
     grids: tuple[tuple[PatchGrid, ...], ...] = ()
     """Of each input's images, of a multi-vector model. Empty for texts alone."""
+    load_s: float = 0.0
+    """How long the job waited for its model to be loaded."""

@@ -12,6 +12,7 @@ from typing import NamedTuple, TypeVar
 from msgspec.structs import replace
 from redis.exceptions import RedisError
 
+from jobs.embed import EmbedResult
 from jobs.errors import InternalError, JobError, JobStopped
 from jobs.generate import GenerateResult
 from jobs.job import Lane, Result
@@ -212,8 +213,8 @@ class ResultLoop:
         return self._model_cache.runners[active.model].assemble(job, items, outcomes)
 
     def _with_load_time(self, active: ActiveJob, result: Result) -> Result:
-        """Only a generating job's result has that field."""
-        if not isinstance(result, GenerateResult):
+        """Rankings have no such field."""
+        if not isinstance(result, GenerateResult | EmbedResult):
             return result
         load_s = self.load_wait_s(active)
         return replace(result, load_s=load_s) if load_s else result

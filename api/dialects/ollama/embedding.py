@@ -46,7 +46,7 @@ class OllamaVector(msgspec.Struct, frozen=True):
 
 
 class OllamaVectors(msgspec.Struct, frozen=True, kw_only=True):
-    """total_duration: nanoseconds that the caller waited. load_duration: unknown, and so 0; clients look for it."""
+    """total_duration: nanoseconds that the caller waited. load_duration: those that it waited for its model's load."""
 
     model: str
     embeddings: list[list[float]]
@@ -99,6 +99,7 @@ async def encode_ollama_vectors(result: Result, model: str, duration_ns: int) ->
             model=model,
             embeddings=await write_each(vectors, list),
             total_duration=duration_ns,
+            load_duration=int(vectors.load_s * 1e9),
             prompt_eval_count=sum(vectors.tokens),
         )
     )

@@ -23,12 +23,13 @@ from tests.support.waiting import PATIENCE_S, until, until_async
 __all__ = ["memory", "queue"]
 
 
-async def load(queue: JobQueue, model: str, keep_alive_s: float | None = None) -> None:
-    """Only that, as a request without a text does."""
+async def load(queue: JobQueue, model: str, keep_alive_s: float | None = None) -> float:
+    """Only that, as a request without a text does. How long it waited for it."""
     ticket = await queue.submit(EmbedJob(model=model, inputs=(), keep_alive_s=keep_alive_s), INTERACTIVE)
     result = await queue.wait(ticket.id, PATIENCE_S)
     assert isinstance(result, EmbedResult)
     assert (result.vectors, result.tokens) == (b"", ())
+    return result.load_s
 
 
 async def test_keep_alive_decides_when_a_model_leaves(
@@ -61,7 +62,8 @@ async def test_a_job_without_a_text_loads_its_model_for_so_long(
     redis_server: RedisServer, queue: JobQueue, memory: Memory
 ):
     async with worker_of(queue, redis_server.url, [Embedder("a", memory), Embedder("b", memory)]):
-        await load(queue, "b", 100)
+        assert await load(queue, "b", 100) >= 3 * Memory.STEP_S
+        assert await load(queue, "b") == 0
         assert memory.notes == ["load a", "unload a", "load b"]
         await embed(queue, "b", "a text")
 

@@ -5,9 +5,10 @@ import struct
 from typing import Any
 
 import httpx
+import msgspec
 import pytest
 
-from jobs.embed import EmbedJob
+from jobs.embed import EmbedJob, EmbedResult
 from tests.support.memory_queue import MODEL, PAGE_MODEL, MemoryQueue, memory_vector
 from tests.unit.api.conftest import Connect
 
@@ -55,6 +56,17 @@ async def test_what_is_asked_is_done(
 ):
     assert (await embed(client, **fields)).status_code == 200
     assert queue.submitted[-1][0] == job
+
+
+async def test_a_load_that_was_waited_for_is_told(connect: Connect):
+    class Loading(MemoryQueue):
+        async def wait(self, job_id: str, timeout_s: float):
+            result = await super().wait(job_id, timeout_s)
+            assert isinstance(result, EmbedResult)
+            return msgspec.structs.replace(result, load_s=0.25)
+
+    for given in ("a", ""):
+        assert (await embed(connect(Loading()), input=given)).json()["load_duration"] == 250_000_000
 
 
 @pytest.mark.parametrize(
