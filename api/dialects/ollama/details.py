@@ -5,6 +5,8 @@ from typing import Literal
 
 import msgspec
 
+from jobs.catalogue.defaults import ModelDefaults
+from jobs.catalogue.names import with_tag
 from jobs.models import ModelInfo
 
 Capability = Literal["completion", "embedding", "tools", "vision", "thinking", "insert"]
@@ -40,6 +42,7 @@ class OllamaDetails(msgspec.Struct, frozen=True, kw_only=True):
 def details_of(info: ModelInfo) -> OllamaDetails:
     """embedding_length: of its vectors, so an embedder's alone."""
     return OllamaDetails(
+        parent_model=with_tag(info.of) if info.of else "",
         family=info.family,
         families=(info.family,) if info.family else (),
         parameter_size=short_count(info.parameters) if info.parameters else "",
@@ -50,10 +53,13 @@ def details_of(info: ModelInfo) -> OllamaDetails:
 
 
 def digest_of(info: ModelInfo) -> str:
-    """Of 64 characters, as Ollama's clients expect it, and equal for copies of one model. It is never empty: where the
-    model's own is not known, it is that of its name.
+    """Of 64 characters, as Ollama's clients expect it, and equal for copies of one model: those with the same defaults.
+    It is never empty: where the model's own is not known, it is that of its name.
     """
-    return hashlib.sha256((info.digest or info.id).encode()).hexdigest()
+    found = hashlib.sha256((info.digest or info.root).encode())
+    if info.defaults != ModelDefaults():
+        found.update(msgspec.msgpack.encode(info.defaults, order="sorted"))
+    return found.hexdigest()
 
 
 def capabilities_of(info: ModelInfo) -> list[Capability]:

@@ -36,7 +36,7 @@ from api.dialects.ollama.models import (
     list_loaded,
     list_models,
 )
-from api.dialects.ollama.show import ShowReply, ShowRequest, model_to_show, show_model
+from api.dialects.ollama.show import ShowReply, ShowRequest, model_to_show, show_model, with_modelfile
 from api.errors import BodyTooLarge, NotServed
 from api.openapi.operation import Operation, Stream, reading, work
 from api.requests.body import decode_body
@@ -185,7 +185,7 @@ class Ollama(Dialect):
             raise InvalidInput("model is missing or null.", param="model")
         queue = self.context.queue
         info = model_to_show(name, await queue.models())
-        told = await queue.machines.details(info.root)
+        told = with_modelfile(await queue.machines.details(info.root), info, await queue.machines.live())
         return json_response(msgspec.json.encode(show_model(info, told)))
 
     async def ollama_tags(self, request: Request) -> Response:

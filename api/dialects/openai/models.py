@@ -58,7 +58,7 @@ def model_replies(models: Iterable[ModelInfo], workers: Iterable[WorkerStats]) -
             owned_by=_organisation(info),
             tasks=info.tasks,
             context_length=info.max_tokens,
-            loaded=info.id in loaded,
+            loaded=info.root in loaded,
         )
         for info in models
     ]

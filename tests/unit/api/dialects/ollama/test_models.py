@@ -11,7 +11,10 @@ import pytest
 
 from api.dialects.ollama.details import digest_of, short_count
 from api.dialects.ollama.models import list_loaded
+from jobs.catalogue.defaults import ModelDefaults, PresetMessage
 from jobs.catalogue.details import ModelDetails
+from jobs.catalogue.entry import CatalogueEntry
+from jobs.machines.machines import MachineInfo
 from jobs.models import LoadedModel, declared_model
 from jobs.stats import WorkerStats
 from tests.support.memory_generation import CHAT_MODEL
@@ -182,6 +185,7 @@ async def test_a_model_shows_what_its_files_say(connect: Connect):
         "parameters": "",
         "template": '{{ messages[0]["content"] }}',
         "system": "",
+        "messages": [],
         "details": QWEN_DETAILS,
         "model_info": {
             "general.architecture": "qwen3",
@@ -195,6 +199,61 @@ async def test_a_model_shows_what_its_files_say(connect: Connect):
         "capabilities": ["completion", "tools", "vision", "thinking"],
         "modified_at": CREATED,
     }
+
+
+ALIAS = msgspec.structs.replace(
+    QWEN,
+    id="poet",
+    of=QWEN.id,
+    defaults=ModelDefaults(
+        system="Write verse.",
+        parameters={"temperature": 0.5, "stop": ("END", "\n\n"), "num_predict": 9},
+        messages=(PresetMessage("user", "Rhyme."), PresetMessage("assistant", "Time.")),
+    ),
+)
+
+
+async def test_an_alias_shows_its_own_defaults_and_what_its_model_is(connect: Connect):
+    queue = MemoryQueue(models=(QWEN, ALIAS))
+    queue.machines.details_of[QWEN.id] = ModelDetails(template="{{ messages }}", license="apache-2.0")
+    entry = CatalogueEntry(name="Poet", of=QWEN.id, template="{{ .Prompt }}", created_at=1, modified_at=2)
+    older = msgspec.structs.replace(entry, template="old", modified_at=1)
+    queue.machines.infos = [MachineInfo("one", 0, entries=(older,)), MachineInfo("two", 0, entries=(entry,))]
+    body = (await connect(queue).post("/api/show", json={"model": "poet:latest"})).json()
+    assert (body["system"], body["template"], body["license"]) == (
+        "Write verse.",
+        "{{ .Prompt }}",
+        "apache-2.0",
+    )
+    assert body["parameters"].splitlines() == [
+        "temperature                    0.5",
+        'stop                           "END"',
+        'stop                           "\\n\\n"',
+        "num_predict                    9",
+    ]
+    assert [each["role"] for each in body["messages"]] == ["user", "assistant"]
+    assert body["details"] == {**QWEN_DETAILS, "parent_model": "org/qwen:latest"}
+    assert body["modelfile"].splitlines()[1:] == [
+        "FROM org/qwen:latest",
+        "PARAMETER temperature 0.5",
+        'PARAMETER stop "END"',
+        'PARAMETER stop """',
+        "",
+        '"""',
+        "PARAMETER num_predict 9",
+        'TEMPLATE """{{ .Prompt }}"""',
+        'SYSTEM """Write verse."""',
+        'MESSAGE user """Rhyme."""',
+        'MESSAGE assistant """Time."""',
+        'LICENSE """apache-2.0"""',
+    ]
+
+
+def test_an_alias_has_its_models_digest_unless_its_defaults_differ():
+    copy = msgspec.structs.replace(ALIAS, defaults=ModelDefaults())
+    other = msgspec.structs.replace(ALIAS, defaults=ModelDefaults(system="Write prose."))
+    assert digest_of(copy) == digest_of(QWEN)
+    assert len({digest_of(each) for each in (QWEN, ALIAS, other)}) == 3
 
 
 async def test_an_embedders_vectors_may_be_smaller_than_its_network(connect: Connect):
