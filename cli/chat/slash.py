@@ -143,10 +143,12 @@ class Slash:
             return
         [name] = words
         session = self._session
+        if any(message.images for message in session.messages):
+            self._tell("Images are not saved: the messages that had them are saved without.")
         body: dict[str, object] = {
             "model": name,
             "from": session.model,
-            "messages": session.messages,
+            "messages": [{"role": each.role, "content": each.content} for each in session.messages],
             "stream": False,
         }
         if session.system:

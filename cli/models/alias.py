@@ -55,7 +55,7 @@ def _list(options: argparse.Namespace) -> int:
         return [model_of(entry) for entry in here.catalogue().entries]
 
     rows = [
-        (without_latest(model.name), model.details.parent_model)
+        (without_latest(model.name), without_latest(model.details.parent_model))
         for model in asked(options, online, offline)
         if model.details.parent_model
     ]

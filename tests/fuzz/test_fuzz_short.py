@@ -18,7 +18,7 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> Report:
             "--phases",
             "examples,fuzzing",
             "--max-examples",
-            "6",
+            "10",
             "--seed",
             SEED,
             "--generation-deterministic",

@@ -17,7 +17,10 @@ import pytest
 from cli.configuration import load_settings
 from cli.main import build_parser, main
 from tests.checkpoints import colqwen, rerankers, vision
+from tests.checkpoints import make as checkpoints
 from tests.support.folders import ROOT
+from tests.support.hub.repository import of_folder
+from tests.support.hub.server import running_hub
 from tests.support.images import plain
 from tests.support.stack import Stack
 
@@ -94,6 +97,25 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
         yield stack
 
 
+@pytest.fixture(scope="module")
+def machine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
+    """Variables of a machine that pulls: the hub has small models under the names that the page uses."""
+    folder = tmp_path_factory.mktemp("published")
+    chat = of_folder(ROOT / "examples" / "tiny_chat" / "model")
+    with running_hub() as hub:
+        hub.repositories |= {
+            "Qwen/Qwen3-Embedding-0.6B": of_folder(checkpoints.make("bert", folder / "embeds")),
+            "Qwen/Qwen3-Reranker-0.6B": of_folder(rerankers.make("bert", folder / "ranks")),
+            "mlx-community/Llama-3.2-3B-Instruct-4bit": chat,
+            "mlx-community/Qwen3-4B-Instruct-2507-4bit": chat,
+        }
+        yield {
+            "HF_ENDPOINT": hub.url,
+            "HF_HUB_CACHE": str(folder / "cache"),
+            "MLXQ_DATA": str(folder / "data"),
+        }
+
+
 def words_of(command: str) -> tuple[dict[str, str], list[str]]:
     """The variables before a command, and its words."""
     words = shlex.split(command)
@@ -103,13 +125,17 @@ def words_of(command: str) -> tuple[dict[str, str], list[str]]:
 
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: f"{row.server}: {row.theirs[:60]}")
 def test_each_row_does_what_it_says(
-    row: Row, stack: Stack, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    row: Row,
+    stack: Stack,
+    machine: dict[str, str],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ):
     if row.typed.startswith("client."):
         call_openai(row.typed, stack)
         return
     variables, words = words_of(row.typed)
-    for name, value in variables.items():
+    for name, value in {**machine, **variables}.items():
         monkeypatch.setenv(name, value)
     match words:
         case ["mlxq", command, *_] if command in STARTS and "--help" not in words:

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable, Iterator
 from typing import NamedTuple, TextIO
 
+import msgspec
 import pytest
 
 from api.app import create_app
@@ -16,6 +17,8 @@ from tests.support.console.server import serving
 from tests.support.memory_generation import CHAT_MODEL
 from tests.support.memory_queue import MODEL, PAGE_MODEL, MemoryQueue
 from tests.support.memory_rerank import RERANK_MODEL
+
+ALIAS = msgspec.structs.replace(MODEL, id="vectors", of=MODEL.id)
 
 
 class Said(NamedTuple):
@@ -29,7 +32,7 @@ Ask = Callable[..., Said]
 
 @pytest.fixture(scope="module")
 def queue() -> MemoryQueue:
-    return MemoryQueue(models=(MODEL, PAGE_MODEL, CHAT_MODEL, RERANK_MODEL))
+    return MemoryQueue(models=(MODEL, PAGE_MODEL, CHAT_MODEL, RERANK_MODEL, ALIAS))
 
 
 @pytest.fixture(scope="module")

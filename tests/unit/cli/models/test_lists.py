@@ -65,3 +65,7 @@ def test_a_stopped_model_of_any_task_leaves_the_memory(ask: Ask, queue: MemoryQu
     assert ask("stop", CHAT_MODEL.id, RERANK_MODEL.id, MODEL.id) == (0, "", "")
     assert not {CHAT_MODEL.id, RERANK_MODEL.id, MODEL.id} & {*queue.loaded}
     queue.loaded |= before
+
+
+def test_aliases_are_listed_with_the_models_that_they_stand_for(ask: Ask):
+    assert ask("alias").out == "NAME       MODEL\nvectors    org/model\n"
