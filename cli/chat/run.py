@@ -16,10 +16,12 @@ from cli.chat.screen.display import Display
 from cli.chat.session import Session, Think
 from cli.client.files import read
 from cli.client.parameters import parameters_of
-from cli.client.server import Server, server_of
+from cli.client.replies import Shown
+from cli.client.server import Refused, Server, server_of
 from cli.models.embed import embed_texts
 
 INTERRUPTED = 130
+NOT_FOUND = 404
 HISTORY = "chat_history"
 _SWITCHES = {"true": True, "false": False}
 
@@ -28,7 +30,7 @@ def run(options: argparse.Namespace) -> int:
     """Raises CannotDo."""
     server = server_of(options)
     prompt = _prompt(options.prompt)
-    shown = look_up(server, options.model)
+    shown = _look_up(server, options.model)
     if "embedding" in shown.capabilities:
         return embed_texts(server, options.model, [prompt or ""], as_json=options.json)
     check_writes(shown, options.model)
@@ -40,6 +42,15 @@ def run(options: argparse.Namespace) -> int:
         print(server.send("POST", "/api/chat", session.request(stream=False), works=True).decode())
         return 0
     return _answer(server, session)
+
+
+def _look_up(server: Server, model: str) -> Shown:
+    try:
+        return look_up(server, model)
+    except Refused as error:
+        if error.status != NOT_FOUND:
+            raise
+        raise CannotDo(f"{error}\nTo bring a model onto this machine: mlxq pull ORGANISATION/NAME") from error
 
 
 def _prompt(words: list[str]) -> str | None:

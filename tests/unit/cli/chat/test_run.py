@@ -98,6 +98,11 @@ def test_figures_go_to_standard_error(ask: Ask):
         ([CHAT, "--json"], None, "say the prompt, too"),
         ([CHAT, "hi", "--keepalive", "soon"], None, "keep_alive"),
         ([CHAT, "word " * 5000], None, "maximum context length"),
+        (
+            ["org/none", "hi"],
+            None,
+            "'org/none' not found, did you mean 'org/model'?\nTo bring a model onto this machine: mlxq pull",
+        ),
         ([RERANK_MODEL.id, "hi"], None, "writes no text: it is for `mlxq rerank`"),
     ],
 )
