@@ -204,3 +204,24 @@ def test_an_error_on_the_way_is_raised(connect: Connect):
     with pytest.raises(ollama.ResponseError) as broken:
         next(parts)
     assert broken.value.error == TimeLimitExceeded().message
+
+
+async def test_the_asynchronous_client_works_the_same(queue: MemoryQueue):
+    with serving(queue) as base_url:
+        async with ollama.AsyncClient(host=base_url) as client:
+            assert (await client.chat(CHAT_MODEL.id, HELLO)).message.content == "one two three"
+            parts = [part.response async for part in await client.generate(CHAT_MODEL.id, "one", stream=True)]
+            assert parts == ["one", ""]
+            assert len((await client.embed(MODEL.id, "one")).embeddings) == 1
+            assert (await client.embeddings(MODEL.id, "one")).embedding
+            assert (await client.generate(CHAT_MODEL.id, keep_alive="10m")).done_reason == "load"
+            assert [model.model for model in (await client.list()).models] == [
+                tagged(MODEL),
+                tagged(CHAT_MODEL),
+            ]
+            assert (await client.show(CHAT_MODEL.id)).capabilities
+            assert len((await client.ps()).models) == 2
+            for refused in (client.push(MODEL.id), client.systemone(CHAT_MODEL.id, "a state", {})):
+                with pytest.raises(ollama.ResponseError) as raised:
+                    await refused
+                assert raised.value.status_code == 501

@@ -23,6 +23,12 @@ CHECKS = (
 )
 REQUEST_TIMEOUT_S = 60
 SERVER_ERROR = 500
+NOT_IMPLEMENTED = 501
+"""A refusal by name. Where it is not documented, that is a problem all the same."""
+CONFIGURATION = f"""
+[checks]
+not_a_server_error.expected-statuses = ["2xx", "3xx", "4xx", {NOT_IMPLEMENTED}]
+"""
 # "2026-01-31 12:00:00,000 ERROR name: text"; what a process prints when it dies has no such beginning.
 _SEVERE = re.compile(r"^(\S+ \S+ (ERROR|CRITICAL) .*|Traceback .*|Fatal .*|Segmentation .*)", re.MULTILINE)
 
@@ -43,7 +49,11 @@ class Report(NamedTuple):
 
     @property
     def problems(self) -> list[str]:
-        worst = {status: count for status, count in self.statuses.items() if status >= SERVER_ERROR}
+        worst = {
+            status: count
+            for status, count in self.statuses.items()
+            if status >= SERVER_ERROR and status != NOT_IMPLEMENTED
+        }
         return [*self.failures, *self.logged, *self.ended, *([f"server errors: {worst}"] if worst else [])]
 
     def __str__(self) -> str:
@@ -69,6 +79,7 @@ def fuzz(folder: Path, *options: str, timeout_s: float, show: bool = False) -> R
         document.write_text(
             json.dumps(narrowed(stack.http.get(f"{stack.url}/openapi.json").json(), searched.document))
         )
+        (folder / "schemathesis.toml").write_text(CONFIGURATION)
         done = subprocess.run(
             command(document, stack.url, folder / "events.ndjson", options),
             cwd=folder,

@@ -18,7 +18,7 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> Report:
             "--phases",
             "examples,fuzzing",
             "--max-examples",
-            "10",
+            "6",
             "--seed",
             SEED,
             "--generation-deterministic",

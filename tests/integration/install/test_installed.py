@@ -79,7 +79,10 @@ def install_with_uv(folder: Path, wheel: Path) -> Place:
 
 def install_with_pipx(folder: Path, wheel: Path) -> Place:
     environ = clean_environ(
-        PIPX_HOME=folder / "pipx", PIPX_BIN_DIR=folder / "bin", PIPX_DEFAULT_PYTHON=sys.executable
+        PIPX_HOME=folder / "pipx",
+        PIPX_BIN_DIR=folder / "bin",
+        PIPX_DEFAULT_PYTHON=sys.executable,
+        PIP_NO_COMPILE=1,  # most of what is installed is never imported
     )
     place = Place(environ, folder / "bin" / "mlxq", folder / "pipx" / "venvs" / "mlxq" / "bin" / "python")
     folder.joinpath("bin").mkdir()

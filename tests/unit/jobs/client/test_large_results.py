@@ -72,7 +72,7 @@ async def test_a_large_result_lies_in_redis_in_parts_and_goes_with_its_job(
     assert redis.hlen(key) == parts
     assert max(map(len, redis.hvals(key))) <= record.PART_BYTES
     assert 60 < redis.ttl(key) <= 120
-    assert await queue.wait(job_id, 1) == result
+    assert await queue.wait(job_id, 60) == result
     assert (await queue.view(job_id)).result == result
     redis.delete(key)
     with pytest.raises(UnknownJob):
@@ -103,7 +103,7 @@ async def test_a_large_result_is_a_file_where_there_is_a_folder(
     (name,) = os.listdir(folder.path)
     assert name.startswith(job_id)
     assert not fakeredis.FakeRedis(server=server).keys("mlxq:blob:*")
-    assert await reading.wait(job_id, 1) == LARGE
+    assert await reading.wait(job_id, 60) == LARGE
     assert (await reading.view(job_id)).result == LARGE
     folder.remove(name)
     with pytest.raises(UnknownJob):
@@ -123,7 +123,7 @@ async def test_an_api_process_without_the_folder_says_what_to_set(queue: JobQueu
     with pytest.raises(UnreadableResult, match="MLXQ_RESULTS"):
         await queue.view(job_id)
     with pytest.raises(UnreadableResult, match="MLXQ_RESULTS"):
-        await queue.wait(job_id, 1)
+        await queue.wait(job_id, 60)
 
 
 async def test_an_api_process_whose_folder_is_not_mounted_says_so(

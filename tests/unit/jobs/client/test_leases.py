@@ -47,7 +47,7 @@ async def test_finishing_without_the_lease_changes_nothing(queue: JobQueue, work
     (claimed,), _ = claim_all(worker_queue)
     assert finish(worker_queue, stale) == ({stale.member}, [])
     assert finish(worker_queue, claimed) == (set(), [])
-    assert await queue.wait(ticket.id, 1) == RESULT
+    assert await queue.wait(ticket.id, 60) == RESULT
 
 
 async def test_a_stale_finish_does_not_unfence_the_new_holder(queue: JobQueue, worker_queue: WorkerQueue):
@@ -68,7 +68,7 @@ async def test_a_record_that_broke_meanwhile_does_not_spoil_its_neighbours_resul
     outcomes = [Outcome(claim, "finished", 60, worker_queue.store(claim, RESULT)) for claim in claims]
     assert worker_queue.finish(outcomes, 0.1) == ({outcomes[1].claim.member}, [])
     for ticket in (tickets[0], tickets[2]):
-        assert await queue.wait(ticket.id, 1) == RESULT
+        assert await queue.wait(ticket.id, 60) == RESULT
 
 
 async def test_a_job_given_back_is_no_suspect_and_counts_no_attempt(
@@ -88,7 +88,7 @@ async def test_a_job_past_its_ttl_is_failed_instead_of_claimed(queue: JobQueue, 
     await until(lambda: time.time() > submitted_at)
     assert claim_all(worker_queue) == ([], False)
     with pytest.raises(JobExpired):
-        await queue.wait(ticket.id, 1)
+        await queue.wait(ticket.id, 60)
 
 
 async def test_a_retry_waits_for_its_delay(queue: JobQueue, worker_queue: WorkerQueue):

@@ -53,7 +53,7 @@ async def test_a_wait_is_not_told_that_a_job_is_unknown_or_canceled_which_runs_a
 
     monkeypatch.setattr(queue._inspector, "view", look_later)
     with pytest.raises(QueueUnavailable, match="lost the end"):
-        await queue.wait(job_id, 1)
+        await queue.wait(job_id, 60)
 
 
 async def test_a_result_that_is_gone_with_its_jobs_end_is_none_yet(
@@ -85,4 +85,4 @@ async def test_a_result_that_is_gone_while_its_job_stays_ended_is_unknown(
     with pytest.raises(UnknownJob):
         await queue.view(job_id)
     with pytest.raises(UnknownJob):
-        await queue.wait(job_id, 1)
+        await queue.wait(job_id, 60)

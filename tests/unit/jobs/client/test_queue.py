@@ -129,7 +129,7 @@ async def test_a_queued_job_can_be_canceled_and_is_never_claimed(queue: JobQueue
     assert claim_all(worker_queue) == ([], False)
     assert (await queue.view(ticket.id)).status == "canceled"
     with pytest.raises(JobCanceled):
-        await queue.wait(ticket.id, 1)
+        await queue.wait(ticket.id, 60)
 
 
 async def test_a_running_job_that_is_canceled_keeps_no_result(queue: JobQueue, worker_queue: WorkerQueue):
@@ -192,7 +192,7 @@ async def test_a_failure_reaches_the_waiter_with_its_code(queue: JobQueue, worke
     (claim,), _ = claim_all(worker_queue)
     worker_queue.finish([failed(claim, UnknownModel("gone", param="model").failure())], 0)
     with pytest.raises(UnknownModel, match="gone"):
-        await queue.wait(ticket.id, 1)
+        await queue.wait(ticket.id, 60)
     view = await queue.view(ticket.id)
     assert view.error is not None
     assert view.error.param == "model"
@@ -207,7 +207,7 @@ async def test_a_large_result_travels_beside_the_script(
     stored = worker_queue.store(claim, large)
     assert len(stored) < 200
     worker_queue.finish([Outcome(claim, "finished", 60, stored)], 0)
-    assert await queue.wait(ticket.id, 1) == large
+    assert await queue.wait(ticket.id, 60) == large
     assert fakeredis.FakeRedis(server=server).ttl(keys.blob(claim.execution)) > 0
 
 

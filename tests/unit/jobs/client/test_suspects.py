@@ -95,7 +95,7 @@ async def test_a_worker_without_jobs_is_given_the_turn_and_runs_a_group_of_suspe
     assert names(claims) == ids[:SUSPECTS_AT_ONCE]  # nothing fresh is among them
     for claim in claims:
         assert finish(idle, claim) == (set(), [])
-    assert await queue.wait(ids[0], 1) == RESULT
+    assert await queue.wait(ids[0], 60) == RESULT
 
 
 async def test_a_group_of_suspects_is_no_larger_than_what_the_worker_has_room_for(
@@ -236,7 +236,7 @@ async def test_a_poisoned_job_is_failed_and_those_beside_it_are_hurt_three_times
     assert done == set(innocent)
     assert deaths == 4
     with pytest.raises(WorkerLost):
-        await queue.wait(poison, 1)
+        await queue.wait(poison, 60)
     assert [client.hget(keys.job(job_id), "mlxq_crashes") for job_id in innocent] == [b"3"] * 3
     assert not client.exists("mlxq:suspects", keys.queue(QUEUE))
     assert not client.keys("mlxq:suspects:*")
@@ -303,4 +303,4 @@ async def test_a_job_that_killed_workers_again_and_again_is_failed(
         claims, _ = claim_all(worker_queue, suspect=expected == (0, 1))
         assert worker_queue.reclaim_hung(claims) == expected
     with pytest.raises(WorkerLost):
-        await queue.wait(ticket.id, 1)
+        await queue.wait(ticket.id, 60)

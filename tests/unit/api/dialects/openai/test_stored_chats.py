@@ -227,7 +227,7 @@ async def test_a_streamed_chat_is_stored_when_its_job_ends(
     job = GenerateJob(model=CHAT_MODEL.id, prompt=Prompt("a"), stream=True)
     ticket = await generator.submit(job, SubmitOptions())
     async with EventStream(generator, [ticket.id], cancels=False, on_end=note) as stream:
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(60):
             while not ended:
                 await asyncio.sleep(0)
         assert await stream.take()  # nothing had been taken before
