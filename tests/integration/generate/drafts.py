@@ -142,6 +142,17 @@ def alone(decoder: TextDecoder, ask: Ask) -> list[int]:
     return [new.token for new in write(decoder, {0: ask})[0]]
 
 
+_PLAIN: dict[str, list[int]] = {}
+
+
+def plainly(ask: Ask) -> list[int]:
+    """What the model says alone and without a draft; it is worked out once for all drafts."""
+    key = repr(ask)
+    if key not in _PLAIN:
+        _PLAIN[key] = alone(decoder_of(None), ask)
+    return _PLAIN[key]
+
+
 def assert_sure(ids: Sequence[int], said: Sequence[int]) -> None:
     """The greedy answer does not hang on rounding."""
     logits = np.array(MODEL(mx.array([[*ids, *said]]))[0, len(ids) - 1 : -1])

@@ -23,6 +23,7 @@ from tests.integration.generate.drafts import (
     build,
     decoder_of,
     each_draft,
+    plainly,
     prompt,
     steps_of,
     write,
@@ -31,10 +32,10 @@ from tests.integration.generate.drafts import (
 
 @each_draft
 def test_greedy_answers_are_those_without_a_draft(draft: nn.Module):
-    drafted, plain = decoder_of(draft), decoder_of(None)
+    drafted = decoder_of(draft)
     for length in (1, 2, 3, 9, 17, 40, 200):
         ask = Ask(prompt(length, length), max_tokens=70)
-        expected = alone(plain, ask)
+        expected = plainly(ask)
         assert_sure(ask.ids, expected)
         assert alone(drafted, ask) == expected
 
@@ -48,7 +49,7 @@ def test_a_long_prompt_is_read_by_the_draft_in_pieces_while_its_answer_goes_on(d
     told = [len(step) for step in steps if step]
     assert max(counted.widths) == 512
     assert told[:2] == [1, 1]
-    assert [new.token for step in steps for new in step] == alone(decoder_of(None), ask)
+    assert [new.token for step in steps for new in step] == plainly(ask)
 
 
 def test_a_good_draft_saves_most_calls_of_the_model():
@@ -68,19 +69,19 @@ def test_a_bad_draft_is_soon_left_alone():
 
 @each_draft
 def test_a_seed_draws_the_same_tokens_with_a_draft(draft: nn.Module):
-    drafted, plain = decoder_of(draft), decoder_of(None)
+    drafted = decoder_of(draft)
     for sampling in (
         Sampling(seed=1),
         Sampling(seed=2, temperature=0.7, top_p=0.8),
         Sampling(seed=3, temperature=1.5, top_k=12, min_p=0.02),
     ):
         ask = Ask(prompt(11), 80, sampling)
-        assert alone(drafted, ask) == alone(plain, ask)
+        assert alone(drafted, ask) == plainly(ask)
 
 
 def test_an_answer_with_a_seed_goes_on_where_another_decoder_stopped():
     ask = Ask(prompt(11), 40, Sampling(seed=5))
-    whole = alone(decoder_of(None), ask)
+    whole = plainly(ask)
     drafted = decoder_of(MODEL)
     for cut in (1, 6, 39):
         answer = answer_of(ask)
@@ -102,8 +103,7 @@ def test_others_join_and_leave_without_changing_an_answer(draft: nn.Module, samp
         14: Ask(prompt(300, 9), 5, sampling),
         40: Ask(prompt(20, 2), 60, sampling),
     }
-    plain = decoder_of(None)
-    expected = [alone(plain, ask) for ask in asks.values()]
+    expected = [plainly(ask) for ask in asks.values()]
     found = write(decoder_of(draft), asks)
     assert [[new.token for new in news] for news in found] == expected
 
@@ -138,7 +138,7 @@ def test_what_two_prompts_begin_with_is_read_by_the_draft_once():
     draft.read.clear()
     model.read.clear()
     ask = Ask([*prompt(60), 8, 9], 20)
-    assert alone(decoder, ask) == alone(decoder_of(None), ask)
+    assert alone(decoder, ask) == plainly(ask)
     assert sum(draft.widths) < 40
     assert sum(model.widths) == 2 + 20  # all proposals were right
 
@@ -155,15 +155,15 @@ def test_nothing_is_proposed_that_an_answer_has_no_room_for():
 @each_draft
 def test_penalties_see_the_same_tokens_with_a_draft(draft: nn.Module):
     counted = Counted(MODEL)
-    drafted, plain = decoder_of(draft, model=counted), decoder_of(None)
+    drafted = decoder_of(draft, model=counted)
     for sampling in (
         Sampling(temperature=0, repetition_penalty=1.3, logit_bias={5: 4.0}),
         Sampling(temperature=0, frequency_penalty=1.5, presence_penalty=0.7),
         Sampling(seed=2, frequency_penalty=0.5, repetition_penalty=1.2, repetition_context=0),
     ):
         ask = Ask(prompt(16), 80, sampling)
-        expected = alone(plain, ask)
-        assert alone(drafted, ask) == expected != alone(plain, Ask(prompt(16), 80))
+        expected = plainly(ask)
+        assert alone(drafted, ask) == expected != plainly(Ask(prompt(16), 80))
     if draft is MODEL:  # it knows of no penalties, and is still right often enough
         assert len(counted.widths) < 3 * 80 * 2 / 3
 
@@ -193,7 +193,7 @@ def test_a_draft_of_the_same_tokenizer_may_have_other_padding(more: int):
     draft = Counted(build(3, VOCAB_SIZE + more))
     ask = Ask([VOCAB_SIZE - 1, *prompt(9)], 50)
     drafted = decoder_of(draft)  # pyright: ignore[reportArgumentType]
-    assert alone(drafted, ask) == alone(decoder_of(None), ask)
+    assert alone(drafted, ask) == plainly(ask)
     assert max(int(ids.max()) for ids in draft.read) == VOCAB_SIZE - 1 + min(0, more)
 
 

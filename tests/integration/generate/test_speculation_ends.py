@@ -16,6 +16,7 @@ from tests.integration.generate.drafts import (
     answer_of,
     decoder_of,
     each_draft,
+    plainly,
     prompt,
     write,
 )
@@ -26,7 +27,7 @@ from workers.runners.generate.decoding.sampling import sampler_for
 @each_draft
 def test_an_answer_ends_at_its_last_token_wherever_that_falls(draft: nn.Module):
     drafted = decoder_of(draft)
-    whole = alone(decoder_of(None), Ask(prompt(13), 30))
+    whole = plainly(Ask(prompt(13), 30))
     for most in range(1, 31):
         [found] = write(drafted, {0: Ask(prompt(13), most)})
         assert [new.token for new in found] == whole[:most]
@@ -35,7 +36,7 @@ def test_an_answer_ends_at_its_last_token_wherever_that_falls(draft: nn.Module):
 
 @each_draft
 def test_an_answer_ends_at_an_end_token_wherever_that_falls(draft: nn.Module):
-    whole = alone(decoder_of(None), Ask(prompt(13), 30))
+    whole = plainly(Ask(prompt(13), 30))
     for place, token in enumerate(whole):
         if token not in whole[:place]:
             [found] = write(decoder_of(draft, ends=[token]), {0: Ask(prompt(13), 30)})
@@ -45,8 +46,7 @@ def test_an_answer_ends_at_an_end_token_wherever_that_falls(draft: nn.Module):
 
 @each_draft
 def test_an_ended_answers_state_is_that_of_its_tokens(draft: nn.Module):
-    plain = decoder_of(None)
-    whole = alone(plain, Ask(prompt(13), 30))
+    whole = plainly(Ask(prompt(13), 30))
     for count in (3, 4, 5, 6, 17, 30):
         generator = generator_of(draft, end=whole[count - 1] if count % 2 else None)
         generator.insert([prompt(13)], max_tokens=[30 if count % 2 else count])
@@ -95,14 +95,13 @@ def test_a_chat_goes_on_from_the_state_of_its_last_answer(draft: nn.Module):
     while len(drafted):
         found += [new.token for new in drafted.step(0.02)]
     assert answer.cached_tokens == len(first.ids) + len(said)
-    assert found == alone(decoder_of(None), second)
+    assert found == plainly(second)
 
 
 @each_draft
 def test_another_answer_begins_where_one_was_removed(draft: nn.Module):
     drafted = decoder_of(draft)
     asks = [Ask(prompt(25), 60), Ask([*prompt(20), 3, 4], 40), Ask(prompt(30, 8), 40)]
-    plain = decoder_of(None)
     for ask in asks:
         uid = drafted.insert(answer_of(ask))
         found: list[int] = []
@@ -111,7 +110,7 @@ def test_another_answer_begins_where_one_was_removed(draft: nn.Module):
         drafted.remove([uid])
         assert len(drafted) == 0
         assert len(found) > 3
-        assert found == alone(plain, ask)[: len(found)]
+        assert found == plainly(ask)[: len(found)]
 
 
 @each_draft
@@ -122,4 +121,4 @@ def test_a_restarted_decoder_begins_anew(draft: nn.Module):
         drafted.step(0.02)
     drafted.restart()
     ask = Ask(prompt(18, 4), 40)
-    assert alone(drafted, ask) == alone(decoder_of(None), ask)
+    assert alone(drafted, ask) == plainly(ask)

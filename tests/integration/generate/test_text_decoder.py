@@ -78,7 +78,7 @@ def test_joining_and_leaving_at_random_changes_no_answer(runner: GenerateRunner)
             filler=chance.choice((0, 0, 3, 40, 150)),
             max_tokens=chance.randrange(1, 80),
         )
-        for _ in range(60)
+        for _ in range(30)
     ]
     alone = [write_alone(runner, job) for job in jobs]
     decoder_of(runner).restart()
