@@ -28,6 +28,7 @@ from api.dialects.mlxq.pages import Pages
 from api.dialects.mlxq.search import Search
 from api.dialects.mlxq.similarity_maps import SimilarityMaps
 from api.dialects.ollama.chat import OLLAMA_ERRORS
+from api.dialects.ollama.names import OllamaNames
 from api.dialects.ollama.routes import Ollama
 from api.dialects.openai.chat_routes import OpenAIChat
 from api.dialects.openai.routes import OpenAI
@@ -77,6 +78,7 @@ _DIALECTS = (
     VectorStores,
     Anthropic,
     Ollama,
+    OllamaNames,
     Jobs,
     JobEvents,
     Health,

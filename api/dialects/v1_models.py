@@ -28,10 +28,19 @@ from api.dialects.dialect import Context, Dialect, json_response
 from api.dialects.openai.models import ModelListReply, ModelReply
 from api.dialects.openai.routes import OpenAI
 from api.errors import OPENAI_ERRORS, ErrorFormat
-from api.openapi.operation import reading
+from api.openapi.operation import ASKS, Operation, reading
 from api.requests.body import decode_query
 from api.route import add_route, answer_errors_as
+from api.work.catalogue import remove_model
 from jobs.errors import InvalidInput, NoWorker, UnknownModel
+
+
+class DeletedModel(msgspec.Struct, frozen=True):
+    """OpenAI's reply to a deletion."""
+
+    id: str
+    object: Literal["model"] = "model"
+    deleted: bool = True
 
 
 class ModelsQueries(ModelsQuery, frozen=True, kw_only=True):
@@ -48,6 +57,7 @@ class ModelsQueries(ModelsQuery, frozen=True, kw_only=True):
 
 _LIST = reading("openai", (ModelListReply, AnthropicModels, CohereModels), InvalidInput, query=ModelsQueries)
 _RETRIEVE = reading("openai", (ModelReply, AnthropicModel, CohereModel), InvalidInput, UnknownModel, NoWorker)
+_DELETE = Operation("DELETE", "openai", {200: (DeletedModel,)}, (InvalidInput, UnknownModel, NoWorker, *ASKS))
 _ALL_ERRORS: ErrorFormat = OPENAI_ERRORS._replace(
     shapes=(*OPENAI_ERRORS.shapes, *ANTHROPIC_ERRORS.shapes, *COHERE_ERRORS.shapes)
 )
@@ -63,6 +73,7 @@ class V1Models(Dialect):
     def add_routes(self, app: FastAPI) -> None:
         add_route(app, "/v1/models", self.list_models, _LIST, _ALL_ERRORS)
         add_route(app, "/v1/models/{model_id:path}", self.retrieve_model, _RETRIEVE, _ALL_ERRORS)
+        add_route(app, "/v1/models/{model_id:path}", self.delete_model, _DELETE)
 
     async def list_models(self, request: Request) -> Response:
         """Every model that jobs are taken for, also while no worker serves it.
@@ -94,3 +105,10 @@ class V1Models(Dialect):
             answer_errors_as(request, ANTHROPIC_ERRORS)
             return json_response(msgspec.json.encode(anthropic_model(await queue.model(name))))
         return await self._openai.retrieve_model(request)
+
+    async def delete_model(self, request: Request) -> Response:
+        """A model or an alias leaves every machine that has it, with files that mlxq pulled and nothing else needs."""
+        queue = self.context.queue
+        info = await queue.model(request.path_params["model_id"])
+        await remove_model(queue, info)
+        return json_response(msgspec.json.encode(DeletedModel(info.id)))

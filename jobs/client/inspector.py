@@ -84,6 +84,10 @@ class QueueInspector:
         if self._asking is not None:
             await cancel_and_wait(self._asking)
 
+    def forget_models(self) -> None:
+        """The next call asks Redis again: what models there are has changed."""
+        self._asked_at = float("-inf")
+
     def _fresh(self) -> bool:
         return time.monotonic() - self._asked_at < MODELS_FRESH_S
 

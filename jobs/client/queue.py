@@ -81,7 +81,7 @@ class JobQueue:
         self._attach = redis.register_script(script("attach"))
         limits = ChatLimits(settings.stored_chat_bytes, settings.stored_chat_ttl_s)
         self.chats = RedisChats(redis, limits, self._reaching_redis)
-        self.machines = RedisMachines(redis, self._reaching_redis)
+        self.machines = RedisMachines(redis, self._reaching_redis, self._inspector.forget_models)
         self._expected: dict[str, asyncio.Future[JobOutcome]] = {}
         self._models: dict[str, str] = {}  # by the ids of jobs that are about to be waited for
 

@@ -34,9 +34,15 @@ class RedisMachines:
     """A jobs.machines.machines.Machines."""
 
     def __init__(
-        self, redis: redis.asyncio.Redis, reaching: Callable[[], contextlib.AbstractAsyncContextManager[None]]
+        self,
+        redis: redis.asyncio.Redis,
+        reaching: Callable[[], contextlib.AbstractAsyncContextManager[None]],
+        changed: Callable[[], None] = lambda: None,
     ) -> None:
-        """reaching: is entered around commands; makes QueueUnavailable of Redis's errors."""
+        """reaching: is entered around commands; makes QueueUnavailable of Redis's errors. changed: is called when a
+        command has ended, which may have changed what models there are.
+        """
+        self._changed = changed
         self._redis = redis
         self._reaching = reaching
         self._reader = AnnouncementReader()
@@ -75,6 +81,8 @@ class RedisMachines:
                 raw: Any = await self._redis.get(keys.progress(command_id))
             progress = _progress_of(raw)
             if progress is not None and progress != last:
+                if progress.is_last:
+                    self._changed()
                 yield progress
                 last = progress
                 continue

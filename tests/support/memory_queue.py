@@ -154,7 +154,7 @@ class MemoryQueue:
         self.failure = failure
         self.limit = limit
         self.chats = MemoryChats()
-        self.machines = MemoryMachines()
+        self.machines = MemoryMachines(tuple(info.id for info in models))
         self.memory = MemoryOfWorkers(self.live_workers, lambda: self.loaded)
         self._generate = generate
         self.running = False

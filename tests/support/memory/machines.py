@@ -11,13 +11,14 @@ from jobs.machines.machines import MachineInfo
 class MemoryMachines:
     """A jobs.machines.machines.Machines.
 
-    refusal: the error of every call, as if Redis were away. infos: the live ones. answers: what every command comes to.
+    models: those that its one machine has. refusal: the error of every call, as if Redis were away. infos: the live
+    machines. answers: what every command comes to.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, models: tuple[str, ...] = ()) -> None:
         self.refusal: JobError | None = None
         self.details_of: dict[str, ModelDetails] = {}
-        self.infos: list[MachineInfo] = []
+        self.infos = [MachineInfo("memory", 0.0, models)]
         self.answers: tuple[Progress, ...] = (Progress(status="success"),)
         self.sent: list[tuple[str, Command]] = []
 

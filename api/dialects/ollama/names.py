@@ -1,0 +1,183 @@
+"""Ollama's /api/copy, /api/delete and /api/create: names of models."""
+
+from collections.abc import AsyncIterator, Mapping
+from typing import Annotated, Any, Literal
+
+import msgspec
+from fastapi import FastAPI
+from starlette.requests import Request
+from starlette.responses import Response, StreamingResponse
+
+from api.dialects.dialect import Dialect, json_response
+from api.dialects.ollama.chat import OLLAMA_ERRORS, ollama_envelope
+from api.dialects.ollama.options import OllamaOptions
+from api.dialects.ollama.show import model_to_show
+from api.errors import BodyTooLarge, fault_of, known_error
+from api.openapi.operation import ASKS, Operation, Stream
+from api.requests.body import decode_body, refuse_unbuilt
+from api.requests.parameters import Refused
+from api.route import add_route
+from api.work.catalogue import copy_model, create_model, remove_model
+from jobs.catalogue.defaults import ModelDefaults, Parameter, PresetMessage
+from jobs.errors import InvalidInput, NoWorker, UnknownModel
+
+_ERRORS = (InvalidInput, BodyTooLarge, UnknownModel, NoWorker, *ASKS)
+
+
+class CopyRequest(msgspec.Struct, frozen=True, kw_only=True):
+    """The body of POST /api/copy."""
+
+    source: str
+    destination: str
+
+
+class DeleteRequest(msgspec.Struct, frozen=True, kw_only=True):
+    """The body of DELETE /api/delete. name: what older clients call model."""
+
+    model: str | None = None
+    name: str | None = None
+
+
+class CreateMessage(msgspec.Struct, frozen=True, kw_only=True):
+    role: Literal["system", "user", "assistant"]
+    content: str
+
+
+_NO_FILES = Refused("files of models are not sent here. `mlxq pull` brings a model onto a machine.")
+
+
+class CreateRequest(msgspec.Struct, frozen=True, kw_only=True):
+    """The body of POST /api/create: an alias of `from` with defaults of its own.
+
+    parameters: by the words of Ollama's options. template: is kept and shown; a chat goes through the model's own.
+    """
+
+    model: str | None = None
+    name: str | None = None
+    source: str | None = msgspec.field(default=None, name="from")
+    system: str | None = None
+    template: str | None = None
+    license: str | tuple[str, ...] | None = None
+    parameters: dict[str, Any] | None = None
+    messages: tuple[CreateMessage, ...] | None = None
+    stream: bool | None = None
+    files: Annotated[Any, _NO_FILES] = None
+    adapters: Annotated[
+        Any, Refused("an adapter is named in MLXQ_MODELS, as ALIAS=MODEL,adapter=FOLDER.")
+    ] = None
+    quantize: Annotated[Any, Refused("a model is quantised when it is pulled: `mlxq pull --quantize`.")] = (
+        None
+    )
+
+
+class StatusReply(msgspec.Struct, frozen=True):
+    status: str
+
+
+_COPY = Operation(
+    "POST", "ollama", {200: ()}, _ERRORS, (CopyRequest,), {"source": "CHAT-MODEL", "destination": "poet"}
+)
+_DELETE = Operation("DELETE", "ollama", {200: ()}, _ERRORS, (DeleteRequest,), {"model": "CHAT-MODEL"})
+_CREATE = Operation(
+    "POST",
+    "ollama",
+    {200: (StatusReply,)},
+    _ERRORS,
+    (CreateRequest,),
+    {"model": "poet", "from": "CHAT-MODEL", "system": "You rhyme.", "stream": False},
+    stream=Stream(
+        "application/x-ndjson",
+        StatusReply,
+        "Unless `stream` is false: a StatusReply a line, the last with `success`; or an OllamaError.",
+    ),
+)
+
+_copy_decoder = msgspec.json.Decoder(CopyRequest)
+_delete_decoder = msgspec.json.Decoder(DeleteRequest)
+_create_decoder = msgspec.json.Decoder(CreateRequest)
+_WORDS = frozenset(field.name for field in msgspec.structs.fields(OllamaOptions))
+
+
+class OllamaNames(Dialect):
+    """/api/copy, /api/delete, /api/create."""
+
+    def add_routes(self, app: FastAPI) -> None:
+        add_route(app, "/api/copy", self.ollama_copy, _COPY, OLLAMA_ERRORS)
+        add_route(app, "/api/delete", self.ollama_delete, _DELETE, OLLAMA_ERRORS)
+        add_route(app, "/api/create", self.ollama_create, _CREATE, OLLAMA_ERRORS)
+
+    async def ollama_copy(self, request: Request) -> Response:
+        """Another name for a model, on every machine that has it. No file is copied."""
+        asked = decode_body(_copy_decoder, await self.read_raw(request))
+        queue = self.context.queue
+        await copy_model(queue, model_to_show(asked.source, await queue.models()), asked.destination)
+        return Response()
+
+    async def ollama_delete(self, request: Request) -> Response:
+        """A model or an alias leaves every machine that has it, with the files that mlxq pulled and nothing else needs.
+
+        Answers that are being written end first.
+        """
+        asked = decode_body(_delete_decoder, await self.read_raw(request))
+        queue = self.context.queue
+        name = _named(asked.model or asked.name)
+        await remove_model(queue, model_to_show(name, await queue.models()))
+        return Response()
+
+    async def ollama_create(self, request: Request) -> Response:
+        """An alias of a model, with a system message, parameters and turns of its own."""
+        asked = decode_body(_create_decoder, await self.read_raw(request))
+        name = _named(asked.model or asked.name)
+        if not asked.source:
+            raise InvalidInput("from is missing or null: name the model that it is made from.", param="from")
+        defaults = ModelDefaults(
+            asked.system or "",
+            checked_parameters(asked.parameters or {}),
+            tuple(PresetMessage(each.role, each.content) for each in asked.messages or ()),
+        )
+        licenses = asked.license or ""
+        text = licenses if isinstance(licenses, str) else "\n".join(licenses)
+        queue = self.context.queue
+        source = model_to_show(asked.source, await queue.models())
+
+        async def create() -> None:
+            await create_model(queue, source, name, defaults, template=asked.template or "", license=text)
+
+        if asked.stream is False:
+            await create()
+            return json_response(_line("success").strip())
+
+        async def lines() -> AsyncIterator[bytes]:
+            yield _line(f"using existing model {source.root}")
+            try:
+                await create()
+            except Exception as error:  # noqa: BLE001 - the edge of a request
+                yield ollama_envelope(fault_of(known_error(error, request))) + b"\n"
+            else:
+                yield _line("success")
+
+        return StreamingResponse(lines(), media_type="application/x-ndjson")
+
+
+def checked_parameters(given: Mapping[str, Any]) -> dict[str, Parameter]:
+    """A Modelfile's PARAMETERs. Raises InvalidInput for one that is unknown, not built, or of another type."""
+    for word in given:
+        if word not in _WORDS:
+            raise InvalidInput(f"unknown parameter {word[:100]!r}", param="parameters")
+    try:
+        options = msgspec.convert(given, OllamaOptions, strict=False)
+    except msgspec.ValidationError as error:
+        raise InvalidInput(f"parameters: {error}", param="parameters") from error
+    refuse_unbuilt(options)
+    found = {word: getattr(options, word) for word in given}
+    return {word: value for word, value in found.items() if value is not None}
+
+
+def _named(name: str | None) -> str:
+    if not name:
+        raise InvalidInput("model is missing or null.", param="model")
+    return name
+
+
+def _line(status: str) -> bytes:
+    return msgspec.json.encode(StatusReply(status)) + b"\n"
