@@ -1,6 +1,7 @@
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -79,13 +80,19 @@ def test_a_folder_in_use_is_refused_with_the_pid_and_what_to_do(tmp_path: Path):
     assert "--data" in str(refused.value)
 
 
+def listens(path: Path) -> bool:
+    """Whether somebody does; the file alone is there a moment earlier."""
+    with socket.socket(socket.AF_UNIX) as client:
+        return client.connect_ex(f"{path}") == 0
+
+
 def test_a_server_left_by_someone_else_is_not_robbed_of_its_socket(tmp_path: Path):
     stray = subprocess.Popen(
         [find_binary(), "--port", "0", "--unixsocket", tmp_path / "redis.sock", "--dir", tmp_path],
         stdout=subprocess.DEVNULL,
     )
     try:
-        wait_until((tmp_path / "redis.sock").exists)
+        wait_until(lambda: listens(tmp_path / "redis.sock"))
         (tmp_path / "redis.pid").write_text(str(stray.pid))
 
         with pytest.raises(DataFolderInUse, match=f"kill {stray.pid}"):
