@@ -7,6 +7,7 @@ from contextlib import ExitStack
 import ollama
 import pytest
 
+from jobs.catalogue.defaults import ModelDefaults
 from jobs.errors import NoWorker, TimeLimitExceeded
 from jobs.generate import Choice, GenerateResult, Piece, Pieces, ToolCall
 from jobs.models import ModelInfo
@@ -154,6 +155,32 @@ def test_models_are_not_pushed(client: ollama.Client, stream: bool):
     with pytest.raises(ollama.ResponseError, match="not pushed") as refused:
         list(client.push(MODEL.id, stream=stream))
     assert refused.value.status_code == 501
+
+
+def test_models_are_copied_created_and_deleted(client: ollama.Client, queue: MemoryQueue):
+    """A machine does it, which is asked for it here; test_ollama_full_stack.py has what comes of it."""
+    queue.machines.sent.clear()
+    assert client.copy(CHAT_MODEL.id, "poet").status == "success"
+    parameters = ollama.Options(temperature=0.1, stop=["END"])
+    made = client.create(
+        "poet:v2", from_=CHAT_MODEL.id, system="Rhyme.", parameters=parameters, template="{{ .Prompt }}"
+    )
+    assert made.status == "success"
+    parts = list(client.create("poet", from_=CHAT_MODEL.id, messages=HELLO, stream=True))
+    assert parts[-1].status == "success"
+    assert client.delete(CHAT_MODEL.id).status == "success"
+    sent = [command for _, command in queue.machines.sent]
+    assert [type(command).__name__ for command in sent] == [
+        "CopyModel",
+        "CreateModel",
+        "CreateModel",
+        "RemoveModel",
+    ]
+    assert getattr(sent[1], "defaults") == ModelDefaults("Rhyme.", {"temperature": 0.1, "stop": ("END",)})  # noqa: B009
+    for call in (lambda: client.copy("none", "other"), lambda: client.delete("none")):
+        with pytest.raises(ollama.ResponseError, match="not found") as unknown:
+            call()
+        assert unknown.value.status_code == 404
 
 
 def test_system_one_models_are_not_served(client: ollama.Client):

@@ -82,6 +82,19 @@ test("models are loaded and unloaded", async () => {
   assert.ok(!loaded.includes(`${script.CHAT}:latest`) && !loaded.includes(`${script.EMBEDDER}:latest`));
 });
 
+test("models are copied, created from others and deleted", async () => {
+  assert.equal((await client.copy({ source: script.CHAT, destination: "poet" })).status, "success");
+  const made = { model: "poet:v2", from: script.CHAT, system: "Rhyme.", parameters: { temperature: 0.1, stop: ["END"] } };
+  assert.equal((await client.create(made)).status, "success");
+  const parts = await gather(await client.create({ ...made, stream: true }), (part) => part.status);
+  assert.equal(parts.at(-1), "success");
+  assert.equal((await client.delete({ model: script.CHAT })).status, "success");
+  const unknown = [() => client.copy({ source: script.UNKNOWN, destination: "other" }), () => client.delete({ model: script.UNKNOWN })];
+  for (const call of unknown) {
+    await assert.rejects(call, (error) => error.status_code === 404 && /not found/.test(error.message));
+  }
+});
+
 test("System One models are not served", async () => {
   await assert.rejects(
     client.systemone({ model: script.CHAT, state: "a state", questions: {} }),
