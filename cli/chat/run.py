@@ -14,6 +14,7 @@ from cli.chat.message import user_message
 from cli.chat.opening import check_writes, load, look_up
 from cli.chat.screen.display import Display
 from cli.chat.session import Session, Think
+from cli.client import stdin
 from cli.client.files import read
 from cli.client.parameters import parameters_of
 from cli.client.replies import Shown
@@ -56,9 +57,9 @@ def _look_up(server: Server, model: str) -> Shown:
 def _prompt(words: list[str]) -> str | None:
     """What is piped in goes before what the command line says. None: a conversation is wanted. Raises CannotDo."""
     said = " ".join(words)
-    if sys.stdin.isatty():
+    if stdin.is_terminal():
         return said or None
-    piped = sys.stdin.read().rstrip("\n")
+    piped = stdin.read_all().rstrip("\n")
     if not piped.strip() and not said:
         raise CannotDo("There is no prompt, and standard input is empty.")
     return "\n".join(part for part in (piped, said) if part)

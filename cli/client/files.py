@@ -24,6 +24,14 @@ def read(name: str) -> bytes:
         raise CannotDo(f"Cannot read {name}: {error.strerror or error}.") from error
 
 
+def text(name: str) -> str:
+    """Raises CannotDo."""
+    try:
+        return read(name).decode()
+    except UnicodeDecodeError as error:
+        raise CannotDo(f"{name} is no UTF-8 text.") from error
+
+
 def image_kind(data: bytes) -> str | None:
     """The format of an image, by what it begins with. None: it is none."""
     if data[:4] == b"RIFF" and data[8:12] == b"WEBP":

@@ -60,14 +60,14 @@ class Server:
 
     def send(self, method: str, path: str, body: Any, *, works: bool = False) -> bytes:
         """The reply as it is. Raises NoServer, Refused, CannotDo."""
-        return self._reply(method, path, msgspec.json.encode(body), None if works else _READ_S)
+        return self._reply(method, path, _encoded(body), None if works else _READ_S)
 
     @contextlib.contextmanager
     def stream(self, path: str, body: Any) -> Generator[Iterator[bytes]]:
         """The lines of a reply to a JSON body, as they come. Leaving the block ends the connection, and with it what
         the server does for it. Raises NoServer, Refused, CannotDo.
         """
-        with self._sent("POST", path, msgspec.json.encode(body), None) as response:
+        with self._sent("POST", path, _encoded(body), None) as response:
             yield self._lines(response)
 
     def _lines(self, response: http.client.HTTPResponse) -> Iterator[bytes]:
@@ -140,6 +140,13 @@ class Server:
             raise CannotDo(
                 f"The server at {self} answered {path} with {quoted!r}: {error}. Is it mlxq?"
             ) from error
+
+
+def _encoded(body: Any) -> bytes:
+    try:
+        return msgspec.json.encode(body)
+    except UnicodeEncodeError as error:  # an argument of the command line, as the system has given it
+        raise CannotDo(f"{error.object!r} is no UTF-8 text.") from error
 
 
 def server_of(options: "argparse.Namespace") -> Server:

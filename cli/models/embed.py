@@ -2,12 +2,12 @@
 
 import argparse
 import itertools
-import sys
 from collections.abc import Iterable, Iterator
 
 import msgspec
 
 from cli.cannot_do import CannotDo
+from cli.client import stdin
 from cli.client.files import data_uri
 from cli.client.server import Server, server_of
 
@@ -66,7 +66,7 @@ def _print_vectors(server: Server, body: dict[str, object], inputs: Iterable[Inp
 def _inputs(options: argparse.Namespace) -> Iterator[Input]:
     for image in options.image or ():
         yield {"image": data_uri(image)}
-    texts = options.texts or ([STDIN] if not sys.stdin.isatty() and not options.image else [])
+    texts = options.texts or ([STDIN] if not stdin.is_terminal() and not options.image else [])
     for text in texts:
         if text == STDIN:
             yield from _lines()
@@ -82,7 +82,7 @@ def _checked(text: str) -> str:
 
 def _lines() -> Iterator[str]:
     """Of standard input. Raises CannotDo for an empty one, which has no vector."""
-    for number, line in enumerate(sys.stdin, 1):
+    for number, line in enumerate(stdin.lines(), 1):
         if not line.strip():
             raise CannotDo(f"Line {number} of standard input is empty: it has no vector.")
         yield line.rstrip("\r\n")

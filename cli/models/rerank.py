@@ -1,14 +1,14 @@
 """`mlxq rerank`: files, or their lines, by how well they answer a query."""
 
 import argparse
-import sys
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 import msgspec
 
 from cli.cannot_do import CannotDo
-from cli.client.files import document, read
+from cli.client import stdin
+from cli.client.files import document, text
 from cli.client.server import server_of
 
 STDIN = "-"
@@ -61,9 +61,9 @@ def _documents(names: Iterable[str], *, by_line: bool) -> Iterator[_Document]:
     """Raises CannotDo."""
     for name in names:
         if name == STDIN:
-            yield from _lines("-", sys.stdin.buffer.read())
+            yield from _lines(STDIN, stdin.read_all())
         elif by_line:
-            yield from _lines(name, read(name))
+            yield from _lines(name, text(name))
         else:
             content = document(name)
             if isinstance(content, str) and not content.strip():
@@ -71,13 +71,9 @@ def _documents(names: Iterable[str], *, by_line: bool) -> Iterator[_Document]:
             yield _Document(name, content, is_line=False)
 
 
-def _lines(name: str, data: bytes) -> Iterator[_Document]:
+def _lines(name: str, content: str) -> Iterator[_Document]:
     """Those that are not empty."""
-    try:
-        text = data.decode()
-    except UnicodeDecodeError as error:
-        raise CannotDo(f"{name} is no UTF-8 text.") from error
-    for number, line in enumerate(text.splitlines(), 1):
+    for number, line in enumerate(content.splitlines(), 1):
         if line.strip():
             yield _Document(f"{name}:{number}", line, is_line=True)
 

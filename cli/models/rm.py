@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from cli.cannot_do import CannotDo
+from cli.client import stdin
 from cli.client.server import Server
 from cli.models.offline import Offline, asked, offline_of
 from cli.tables.units import size
@@ -69,7 +70,7 @@ def _files(here: Offline, name: str) -> _Files | None:
 
 def _may_delete(name: str, files: _Files, options: argparse.Namespace) -> bool:
     """Whether files that mlxq did not put there go, too."""
-    if options.yes or not sys.stdin.isatty():
+    if options.yes or not stdin.is_terminal():
         return options.yes
     print(
         f"mlxq did not pull {name}. Delete its files in {files.folder}, too, "

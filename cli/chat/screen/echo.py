@@ -4,11 +4,13 @@ import contextlib
 import sys
 from collections.abc import Generator
 
+from cli.client import stdin
+
 
 @contextlib.contextmanager
 def no_echo() -> Generator[None]:
     """Where standard input is a terminal. Ctrl-C still interrupts."""
-    if not sys.stdin.isatty():
+    if not stdin.is_terminal():
         yield
         return
     import termios

@@ -168,7 +168,7 @@ def start_is_understood(words: Sequence[str], variables: dict[str, str]) -> None
 def run_command(arguments: Sequence[str], stack: Stack, monkeypatch: pytest.MonkeyPatch) -> int | str | None:
     """Its exit code. In this process: to start one for each row would take longer than all else."""
     monkeypatch.setenv("MLXQ_PORT", stack.url.rpartition(":")[2])
-    monkeypatch.setattr(sys, "stdin", io.StringIO())  # nothing is piped in
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO()))  # nothing is piped in
     try:
         return main(arguments)
     except SystemExit as ended:  # of --help and --version

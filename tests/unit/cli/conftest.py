@@ -69,10 +69,11 @@ def ask(
     """
 
     def run(
-        *arguments: str, stdin: str | None = None, typed: str | None = None, port: str | None = None
+        *arguments: str, stdin: str | bytes | None = None, typed: str | None = None, port: str | None = None
     ) -> Said:
         at = terminal if typed is None else _Typed(typed)
-        piped = at if stdin is None else io.TextIOWrapper(io.BytesIO(stdin.encode()))
+        data = stdin.encode() if isinstance(stdin, str) else stdin
+        piped = at if data is None else io.TextIOWrapper(io.BytesIO(data))
         monkeypatch.setattr(sys, "stdin", piped)
         monkeypatch.setenv("MLXQ_PORT", port or request.getfixturevalue("url").rpartition(":")[2])
         code = main(arguments)

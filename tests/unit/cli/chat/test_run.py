@@ -103,6 +103,7 @@ def test_figures_go_to_standard_error(ask: Ask):
             None,
             "'org/none' not found, did you mean 'org/model'?\nTo bring a model onto this machine: mlxq pull",
         ),
+        ([CHAT, "\udcff"], None, "is no UTF-8 text"),
         ([RERANK_MODEL.id, "hi"], None, "writes no text: it is for `mlxq rerank`"),
     ],
 )

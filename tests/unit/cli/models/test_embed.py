@@ -1,8 +1,10 @@
 import json
+import sys
 from pathlib import Path
 
 import pytest
 
+from cli.main import main
 from tests.support.images import plain
 from tests.support.memory_generation import CHAT_MODEL
 from tests.support.memory_queue import MODEL, PAGE_MODEL, MemoryQueue
@@ -52,6 +54,17 @@ def test_what_cannot_be_embedded_is_told(ask: Ask, arguments: list[str], stdin: 
     done = ask("embed", MODEL.id, *arguments, stdin=stdin)
     assert (done.code, done.out) == (1, "")
     assert said in done.err
+
+
+def test_what_is_piped_in_is_utf_8(ask: Ask):
+    assert "Line 2 of standard input is no UTF-8" in ask("embed", MODEL.id, stdin=b"one\n\xff\n").err
+    assert "Line 1 of standard input is no UTF-8" in ask("run", CHAT_MODEL.id, stdin=b"\xff").err
+    assert "Line 1 of standard input is no UTF-8" in ask("rerank", MODEL.id, "q", "-", stdin=b"\xff").err
+
+
+def test_a_closed_standard_input_has_nothing(url: str, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(sys, "stdin", None)
+    assert main(["run", CHAT_MODEL.id, "--url", url]) == main(["embed", MODEL.id, "--url", url]) == 1
 
 
 def test_a_chat_model_is_refused_for_vectors(ask: Ask):
