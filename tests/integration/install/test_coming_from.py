@@ -93,7 +93,7 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
         "mlx-community/Qwen2.5-VL-3B-Instruct-4bit": f"{sees},task=embed",
     }
     models = [f"{name}={where}" for name, where in served.items()]
-    with Stack(tmp_path_factory.mktemp("stack"), *models) as stack:
+    with Stack(tmp_path_factory.mktemp("stack"), *models, data=folder / "data") as stack:
         yield stack
 
 
@@ -177,8 +177,10 @@ def run_command(arguments: Sequence[str], stack: Stack, monkeypatch: pytest.Monk
 
 def send(arguments: Sequence[str], stack: Stack) -> None:
     """What curl would."""
-    url = re.sub(r"http://localhost:\d+", stack.url, arguments[0])
-    given = [*zip(arguments[1::2], arguments[2::2], strict=True)]
+    at = next(at for at, word in enumerate(arguments) if word.startswith("http:"))
+    url = re.sub(r"http://localhost:\d+", stack.url, arguments[at])
+    others = [*arguments[:at], *arguments[at + 1 :]]
+    given = [*zip(others[::2], others[1::2], strict=True)]
     headers = dict(value.split(": ") for option, value in given if option == "-H")
     options = dict(given)
     body = re.sub(r'https://[^"]*\.jpg', f"data:image/png;base64,{IMAGE}", options.get("-d", ""))
