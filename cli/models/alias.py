@@ -40,7 +40,7 @@ def alias(options: argparse.Namespace) -> int:
 
     def offline(here: Offline) -> None:
         defaults = msgspec.convert({"system": system, "parameters": parameters}, ModelDefaults)
-        here.change(CreateModel(name=options.name, source=options.model, defaults=defaults))
+        here.change(CreateModel(name=options.name, source=here.meant(options.model), defaults=defaults))
 
     asked(options, online, offline)
     print(f"'{options.name}' is '{options.model}'")

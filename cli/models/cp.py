@@ -14,7 +14,7 @@ def cp(options: argparse.Namespace) -> int:
         server.send("POST", "/api/copy", {"source": options.source, "destination": options.name}, works=True)
 
     def offline(here: Offline) -> None:
-        here.change(CopyModel(source=options.source, name=options.name))
+        here.change(CopyModel(source=here.meant(options.source), name=options.name))
 
     asked(options, online, offline)
     print(f"copied '{options.source}' to '{options.name}'")

@@ -13,9 +13,9 @@ import msgspec
 from cli.cannot_do import CannotDo
 from cli.client.replies import Details, Model, Shown
 from cli.client.server import NoServer, Server, server_of
-from jobs.catalogue.entry import Catalogue, CatalogueEntry
+from jobs.catalogue.entry import Catalogue, CatalogueEntry, is_same_name
 from jobs.catalogue.file import CatalogueFile, CatalogueUnusable
-from jobs.catalogue.names import with_tag
+from jobs.catalogue.names import with_tag, without_latest
 from jobs.errors import JobError
 from jobs.machines.commands import CopyModel, CreateModel, RemoveModel
 
@@ -45,10 +45,26 @@ class Offline:
             raise CannotDo(f"{error}") from error
 
     def find(self, name: str) -> CatalogueEntry:
-        """Raises CannotDo."""
-        if found := self.catalogue().find(name):
+        """By its name, or by that without the organisation where it means one model. Raises CannotDo."""
+        catalogue = self.catalogue()
+        if found := catalogue.find(name):
             return found
-        raise CannotDo(f"model {name!r} not found in the catalogue of this machine")
+        wanted = without_latest(name).casefold()
+        meant = [each for each in catalogue.entries if each.name.casefold().rpartition("/")[2] == wanted]
+        if len(meant) > 1:
+            names = " or ".join(each.name for each in meant)
+            raise CannotDo(f"model {name!r} may be {names}: name one of them")
+        if not meant:
+            raise CannotDo(f"model {name!r} not found in the catalogue of this machine")
+        return meant[0]
+
+    def is_served(self, name: str) -> bool:
+        """Whether the settings name it."""
+        return any(is_same_name(name, each) for each in self._served)
+
+    def meant(self, name: str) -> str:
+        """The name in the catalogue, or of the settings. Raises CannotDo."""
+        return name if self.is_served(name) else self.find(name).name
 
     def change(self, command: CopyModel | CreateModel | RemoveModel) -> None:
         """As a machine's agent does it. Raises CannotDo."""

@@ -39,7 +39,7 @@ def _remove(name: str, options: argparse.Namespace) -> None:
         server.send("DELETE", "/api/delete", {"model": name}, works=True)
 
     def offline(here: Offline) -> None:
-        here.change(RemoveModel(name=name))
+        here.change(RemoveModel(name=here.meant(name)))
 
     asked(options, online, offline)
     if files is None:
@@ -59,8 +59,8 @@ def _remove(name: str, options: argparse.Namespace) -> None:
 def _files(here: Offline, name: str) -> _Files | None:
     """None where this machine's catalogue has no such model, or another one needs its files."""
     try:
-        removal = removed(here.catalogue(), name, served=())
-    except JobError:
+        removal = removed(here.catalogue(), here.meant(name), served=())
+    except (JobError, CannotDo):
         return None
     if not removal.folder:
         return None

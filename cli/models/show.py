@@ -27,7 +27,7 @@ def show(options: argparse.Namespace) -> int:
 
     def offline(here: Offline) -> Shown:
         entry = here.find(options.model)
-        return shown_of(entry, here.catalogue().find_root(options.model) or entry)
+        return shown_of(entry, here.catalogue().find_root(entry.name) or entry)
 
     if options.json:
         text = asked(

@@ -77,7 +77,15 @@ def test_a_model_is_shown(do: Do):
     shown = do("show", "ORG/ours:latest").out
     assert "quantization    4bit" in shown and "completion" in shown
     assert json.loads(do("show", "org/ours", "--json").out)["capabilities"] == ["completion"]
+    assert do("show", "Ours").out == shown
     assert "model 'org/none' not found" in do("show", "org/none").err
+
+
+def test_a_name_without_its_organisation_means_the_one_model_that_has_it(do: Do, catalogue: CatalogueFile):
+    do("cp", "ours", "other/ours")
+    assert "may be org/ours or other/ours" in do("show", "ours").err
+    assert do("rm", "theirs", "--yes").code == do("rm", "other/ours").code == 0
+    assert names(catalogue) == ["org/ours"]
 
 
 def test_an_alias_is_made_listed_and_shown(do: Do, catalogue: CatalogueFile):
