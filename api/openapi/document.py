@@ -41,6 +41,10 @@ _PATH_PARAMETERS: dict[str, dict[str, Any]] = {
         "description": "The id of a model; slashes in it may be sent as they are.",
         "schema": {"type": "string", "minLength": 1},
     },
+    "digest": {
+        "description": "The SHA-256 of a file.",
+        "schema": {"type": "string", "pattern": "^sha256:[0-9a-f]{64}$"},
+    },
     "collection": {
         "description": "The name of a collection.",
         "schema": {"type": "string", "minLength": 1},

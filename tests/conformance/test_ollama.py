@@ -4,6 +4,7 @@ import base64
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 
+import httpx
 import ollama
 import pytest
 
@@ -181,6 +182,17 @@ def test_models_are_copied_created_and_deleted(client: ollama.Client, queue: Mem
         with pytest.raises(ollama.ResponseError, match="not found") as unknown:
             call()
         assert unknown.value.status_code == 404
+
+
+def test_files_of_models_are_not_sent(client: ollama.Client):
+    with pytest.raises(ollama.ResponseError, match="mlxq pull") as refused:
+        client.create_blob(__file__)
+    assert refused.value.status_code == 501
+    digest = f"sha256:{'0' * 64}"
+    assert httpx.head(f"{client._client.base_url}/api/blobs/{digest}").status_code == 501
+    with pytest.raises(ollama.ResponseError, match="mlxq pull") as refused:
+        client.create("mine", files={"model.safetensors": digest})
+    assert refused.value.status_code == 400
 
 
 def test_system_one_models_are_not_served(client: ollama.Client):

@@ -37,7 +37,8 @@ from api.dialects.ollama.models import (
     list_models,
 )
 from api.dialects.ollama.show import ShowReply, ShowRequest, model_to_show, show_model, with_modelfile
-from api.errors import BodyTooLarge, NotServed
+from api.dialects.ollama.unserved import UNSERVED, refusing
+from api.errors import BodyTooLarge
 from api.openapi.operation import Operation, Stream, reading, work
 from api.requests.body import decode_body
 from api.route import add_route
@@ -93,7 +94,6 @@ _SHOW = reading("ollama", ShowReply, InvalidInput, BodyTooLarge, UnknownModel, N
 API_VERSION = "0.12.11"
 """Its first with log-probabilities; levels of thinking are older."""
 
-_UNSERVED = Operation("POST", "unserved", {}, (NotServed,))
 _VERSION = Operation("GET", "ollama", {200: (VersionReply,)}, ())
 
 _chat_decoder = msgspec.json.Decoder(OllamaChatRequest)
@@ -117,14 +117,14 @@ class Ollama(Dialect):
             ("/api/generate", self.ollama_generate, _GENERATE),
             ("/api/embed", self.ollama_embed, _EMBED),
             ("/api/embeddings", self.ollama_embeddings, _EMBEDDINGS),
-            ("/api/push", self.ollama_push, _UNSERVED),
-            ("/v1/systemone", self.ollama_systemone, _UNSERVED),
             ("/api/show", self.ollama_show, _SHOW),
             ("/api/tags", self.ollama_tags, reading("ollama", OllamaModels)),
             ("/api/ps", self.ollama_ps, reading("ollama", OllamaLoadedModels)),
             ("/api/version", self.ollama_version, _VERSION),
         ):
             add_route(app, path, endpoint, operation, OLLAMA_ERRORS)
+        for each in UNSERVED:
+            add_route(app, each.path, refusing(each), each.operation, OLLAMA_ERRORS)
 
     async def ollama_chat(self, request: Request) -> Response:
         """The answer to a chat: a stream of JSON lines or, with `stream` false, one JSON object."""
@@ -163,18 +163,6 @@ class Ollama(Dialect):
             return json_response(msgspec.json.encode(OllamaVector([])))
         return await self.respond(
             request, [job], terms, lambda done: encode_ollama_vector(done[0].result), "float"
-        )
-
-    async def ollama_push(self, request: Request) -> Response:
-        """Always refused: models are not published from here."""
-        raise NotServed(
-            "Models are not pushed from here. Upload the model's folder with the tools of its hub."
-        )
-
-    async def ollama_systemone(self, request: Request) -> Response:
-        """Always refused: no such models are served."""
-        raise NotServed(
-            "System One models are not served. Ask a chat model in the format of a JSON schema, or a reranker."
         )
 
     async def ollama_show(self, request: Request) -> Response:
