@@ -187,6 +187,7 @@ FIELDS: dict[str, dict[str, Any]] = {
     "truncation": {"truncation": True},
     "ollama format": {"format": "json"},
     "ollama images": {"images": [PICTURE]},
+    "ollama parameters": {"parameters": {"temperature": 0.5}},
     **{f"vllm {name}": {name: "a", "text_1": None} for name in ("queries", "data_1")},
     **{f"vllm {name}": {name: "a", "text_2": None} for name in ("documents", "items", "data_2")},
 }
@@ -239,7 +240,7 @@ async def ask(client: httpx.AsyncClient, body: Body, fields: Mapping[str, Any]) 
         if "after" in given:
             given["after"] = (await client.get(path)).json()["first_id"] or given["after"]
         return await client.get(path, params=given)
-    return await client.post(path, json={**sent.fields, **fields}, headers=dict(sent.headers))
+    return await client.request(method, path, json={**sent.fields, **fields}, headers=dict(sent.headers))
 
 
 def fields_of(body: Body) -> Iterator[tuple[str, int, dict[str, Any]]]:

@@ -48,6 +48,7 @@ async def ask(
         "job_id": job_id,
         "completion_id": f"chatcmpl-{job_id}",
         "model_id": "CHAT-MODEL",
+        "digest": f"sha256:{'0' * 64}",
         **PAGE,
         **STORE,
     }
