@@ -9,7 +9,8 @@ import msgspec
 from cli.cannot_do import CannotDo
 from cli.pull.child import PullProcess
 from cli.pull.display import Display
-from jobs.catalogue.pull import CANCELED, PullFailed, PullUpdate
+from jobs.errors import JobCanceled
+from jobs.machines.commands import Progress
 from jobs.settings import Settings
 
 
@@ -17,7 +18,7 @@ def pull(settings: Settings, options: argparse.Namespace) -> int:
     """What was pulled is named on standard output. Ctrl-C ends it, and keeps what came. Raises CannotDo."""
     process = PullProcess(settings, _arguments(options), computes=options.quantize is not None)
     display = Display(sys.stderr)
-    last: PullUpdate | PullFailed | None = None
+    last = Progress()
     try:
         try:
             for last in process:
@@ -29,20 +30,20 @@ def pull(settings: Settings, options: argparse.Namespace) -> int:
     finally:
         display.close()
         process.close()
-    if isinstance(last, PullFailed):
-        if last.code == CANCELED:
-            print(last.error, file=sys.stderr)
-            return 130
-        raise CannotDo(last.error)
-    if last is not None and not options.json:
+    if last.code == JobCanceled.code:
+        print(last.sentence, file=sys.stderr)
+        return 130
+    if last.error:
+        raise CannotDo(last.sentence)
+    if not options.json:
         print(last.name)
     return 0
 
 
-def _tell(line: PullUpdate | PullFailed, display: Display, *, as_json: bool) -> None:
+def _tell(line: Progress, display: Display, *, as_json: bool) -> None:
     if as_json:
         print(msgspec.json.encode(line).decode(), flush=True)
-    elif isinstance(line, PullUpdate):
+    elif not line.error:
         display(line)
 
 

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 import msgspec
 
 from cli.configuration import child_environ
-from jobs.catalogue.pull import PullFailed, PullUpdate, decode_line
+from jobs.machines.commands import Progress, decode_line
 from jobs.process.parent_watch import ParentPipe
 from jobs.settings import Settings
 from workers.openblas.preload import preload_openblas
@@ -23,15 +23,14 @@ class PullProcess:
     """Iterate over it for what it tells. It ends with its parent."""
 
     def __init__(self, settings: Settings, arguments: Sequence[str], *, computes: bool) -> None:
-        """arguments: of `python -m workers.pull` besides the data folder. computes: with MLX."""
+        """arguments: of `python -m workers.pull`. computes: with MLX."""
         environ = child_environ(settings)
-        trusted = [each for name in settings.trust_remote_code for each in ("--trust", name)]
         self._pipe = ParentPipe()
         # A session of its own: Ctrl-C is ours, and we tell it.
         self._process = subprocess.Popen(
             [
-                *(sys.executable, "-P", "-m", "workers.pull", "--data", str(settings.data)),
-                *("--parent-fd", str(self._pipe.read_fd), *trusted, *arguments),
+                *(sys.executable, "-P", "-m", "workers.pull", "--parent-fd", str(self._pipe.read_fd)),
+                *arguments,
             ],
             env=preload_openblas(environ) if computes else environ,
             pass_fds=(self._pipe.read_fd,),
@@ -40,21 +39,20 @@ class PullProcess:
             start_new_session=True,
         )
 
-    def __iter__(self) -> Iterator[PullUpdate | PullFailed]:
-        """Ends after the last line; a PullFailed takes its place where the process ended without one."""
-        last: PullUpdate | PullFailed | None = None
+    def __iter__(self) -> Iterator[Progress]:
+        """Ends after the last one; one with an error takes its place where the process ended without it."""
+        last: Progress | None = None
         assert self._process.stdout is not None
         for line in self._process.stdout:
             with contextlib.suppress(msgspec.DecodeError):
                 last = decode_line(line)
                 yield last
         code = self._process.wait()
-        if code and not isinstance(last, PullFailed):
-            yield PullFailed(
-                f"The process that pulls ended without a word ({cause_of_end(code)}). Pull again: it goes on where it "
-                "was.",
-                "process_lost",
-                "Pull again: it goes on where it was.",
+        if last is None or not last.is_last:
+            yield Progress(
+                error=f"The process that pulls ended without a word ({cause_of_end(code)}).",
+                code="process_lost",
+                hint="Pull again: it goes on where it was.",
             )
 
     def cancel(self) -> None:

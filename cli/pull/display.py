@@ -7,7 +7,7 @@ from typing import TextIO
 
 from cli.ingest.display.amounts import told_bytes, told_time
 from cli.ingest.display.rates import Rate
-from jobs.catalogue.pull import SUCCESS, PullUpdate
+from jobs.machines.commands import Progress
 
 INTERVAL_S = 0.1
 _CLEAR = "\r\x1b[K"
@@ -21,7 +21,7 @@ class Display:
         self._out = out
         self._clock = clock
         self._lives = out.isatty()
-        self._files: dict[str, PullUpdate] = {}
+        self._files: dict[str, Progress] = {}
         self._first: dict[str, int] = {}
         """Bytes of each file that were here when it was first told: they did not come just now."""
         self._total = 0
@@ -30,13 +30,13 @@ class Display:
         self._line = ""
         self._said = ""
 
-    def __call__(self, update: PullUpdate) -> None:
+    def __call__(self, update: Progress) -> None:
         if update.digest:
             self._files[update.digest] = update
-            self._first.setdefault(update.digest, update.completed)
+            self._first.setdefault(update.digest, update.completed or 0)
             self._draw()
         else:
-            self._total = max(self._total, update.total)
+            self._total = max(self._total, update.total or 0)
             self._say(update.status)
 
     def close(self) -> None:
@@ -47,7 +47,7 @@ class Display:
             self._line = ""
 
     def _say(self, status: str) -> None:
-        if status in (self._said, SUCCESS):
+        if status in (self._said, "success"):
             return
         self.close()
         self._said = status
@@ -66,8 +66,8 @@ class Display:
 
     def line(self, now: float) -> str:
         """How much is here, how fast it comes, and how long it will take."""
-        here = sum(each.completed for each in self._files.values())
-        total = max(self._total, sum(each.total for each in self._files.values()))
+        here = sum(each.completed or 0 for each in self._files.values())
+        total = max(self._total, sum(each.total or 0 for each in self._files.values()))
         per_s = self._rate.per_s(here - sum(self._first.values()), now)
         left = f" · {told_time((total - here) / per_s)} left" if per_s and here < total else ""
         speed = f" · {told_bytes(per_s)}/s" if per_s else ""

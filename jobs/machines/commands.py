@@ -6,7 +6,7 @@ import msgspec
 
 from jobs.catalogue.defaults import ModelDefaults
 from jobs.catalogue.entry import Kind
-from jobs.errors import Failure, JobError
+from jobs.errors import Failure, InvalidInput, JobError, UnknownModel
 from jobs.store.record import new_id
 
 
@@ -63,15 +63,23 @@ Command = PullModel | RemoveModel | CopyModel | CreateModel | CancelPull
 
 
 class Progress(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """How far a command is, by Ollama's words. `python -m workers.pull` writes one a line."""
+    """How far a command is, by Ollama's words. `python -m workers.pull` writes one a line, as JSON."""
 
     status: str = ""
     """"success" at the end of one that went well."""
     digest: str = ""
-    """Of the file that is being downloaded."""
+    """Of the file that is being downloaded, as sha256:… or git:…"""
+    file: str = ""
+    """Its path in the repository."""
     total: int | None = None
     """Bytes of that file, or of all."""
     completed: int | None = None
+    files: dict[str, tuple[int, int]] = {}
+    """Of each file that was told of so far, by its digest: bytes that are there, and all of its bytes. A reader that
+    looks now and then misses nothing so.
+    """
+    figures: dict[str, float] = {}
+    """How far a quantised model agrees with the full one."""
     name: str = ""
     """What the model is called now: with "success"."""
     error: str = ""
@@ -86,10 +94,51 @@ class Progress(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         """Whether the command has ended."""
         return bool(self.error) or self.status == "success"
 
+    @property
+    def sentence(self) -> str:
+        """What went wrong and what to do about it."""
+        return f"{self.error} {self.hint}".rstrip()
+
     def failure(self) -> JobError:
         """The error, where it has one."""
-        message = f"{self.error} {self.hint}".rstrip()
-        return Failure(self.code, message).error() if self.code else JobError(message)
+        if self.code in PULL_ERRORS:
+            return PULL_ERRORS[self.code](self.sentence)
+        return Failure(self.code, self.sentence).error() if self.code else JobError(self.sentence)
+
+
+class PullRefused(InvalidInput):
+    """The model cannot be pulled as it was asked for."""
+
+    code = "pull_refused"
+
+
+class HubUnavailable(JobError):
+    """The model hub cannot be used. Try again later."""
+
+    code = "hub_unavailable"
+
+
+PULL_ERRORS: dict[str, type[JobError]] = {
+    **dict.fromkeys(("not_found", "no_revision"), UnknownModel),
+    **dict.fromkeys(("offline", "hub_down", "too_many_requests", "hub_refuses"), HubUnavailable),
+    **dict.fromkeys(
+        (
+            "bad_name",
+            "cannot_quantise",
+            "forbidden",
+            "gated",
+            "name_taken",
+            "needs_code",
+            "no_safetensors",
+            "no_tokenizer",
+            "not_a_model",
+            "quantised_already",
+            "wrong_type",
+        ),
+        PullRefused,
+    ),
+}
+"""What the codes of a pull's own mean to a caller. Others are this machine's: its disk, its files."""
 
 
 def failed(error: JobError) -> Progress:
@@ -102,10 +151,16 @@ def decode_command(raw: bytes) -> Command:
     return _decoder.decode(raw)
 
 
+def decode_line(raw: bytes) -> Progress:
+    """Of `python -m workers.pull`. Raises msgspec.MsgspecError."""
+    return _line_decoder.decode(raw)
+
+
 def decode_progress(raw: bytes) -> Progress:
     """Raises msgspec.MsgspecError."""
     return _progress_decoder.decode(raw)
 
 
 _decoder = msgspec.msgpack.Decoder[Command](Command)
+_line_decoder = msgspec.json.Decoder(Progress)
 _progress_decoder = msgspec.msgpack.Decoder(Progress)

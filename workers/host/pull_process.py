@@ -9,7 +9,7 @@ from collections.abc import AsyncGenerator, Mapping, Sequence
 
 import msgspec
 
-from jobs.machines.commands import Progress, PullModel
+from jobs.machines.commands import Progress, PullModel, decode_line
 
 log = logging.getLogger(__name__)
 
@@ -19,8 +19,6 @@ END_S = 5.0
 PROGRAM = (sys.executable, "-P", "-m", "workers.pull")
 
 _LINE_BYTES = 1 << 20
-
-_decode = msgspec.json.Decoder(Progress).decode
 
 
 def pull_arguments(command: PullModel) -> list[str]:
@@ -65,18 +63,21 @@ class PullProcess:
         )
         assert process.stdout is not None
         last = Progress()
+        files: dict[str, tuple[int, int]] = {}
         try:
             async for line in process.stdout:
                 try:
-                    last = _decode(line)
+                    last = decode_line(line)
                 except msgspec.MsgspecError:
                     log.warning(
                         "a pull wrote a line that is no JSON",
                         extra={"line": line[:200].decode(errors="replace")},
                     )
                     continue
+                if last.digest:
+                    files[last.digest] = last.completed or 0, last.total or 0
                 if not last.is_last:
-                    yield last
+                    yield msgspec.structs.replace(last, files=files.copy())
             code = await process.wait()
         finally:
             await self._end()

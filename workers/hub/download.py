@@ -15,7 +15,7 @@ from huggingface_hub.utils import get_session, hf_raise_for_status
 from workers.hub.cache import CachedRepository
 from workers.hub.listing import RemoteFile, may_pass, request_headers
 from workers.hub.problem import PullError, hub_error
-from workers.hub.progress import DIGEST_CHARACTERS, Progress
+from workers.hub.reporter import DIGEST_CHARACTERS, Reporter
 
 PIECE_BYTES = 1024**2
 """Read from the disk at a time."""
@@ -56,7 +56,7 @@ class Download:
     """Of one file into the cache. `run` may be called where a part or all of it is there."""
 
     def __init__(
-        self, cached: CachedRepository, file: RemoteFile, progress: Progress, patience: Patience
+        self, cached: CachedRepository, file: RemoteFile, progress: Reporter, patience: Patience
     ) -> None:
         self._cached = cached
         self._file = file

@@ -14,8 +14,8 @@ from workers.hub.download import Download, Patience
 from workers.hub.leftovers import sweep
 from workers.hub.listing import RemoteFile, Repository, list_repository
 from workers.hub.problem import PullError, disk_full, hub_error
-from workers.hub.progress import DIGEST_CHARACTERS, Progress
 from workers.hub.pull_lock import held
+from workers.hub.reporter import DIGEST_CHARACTERS, Reporter
 from workers.hub.wanted import FIRST, INDEX, MODULES, wanted_files
 
 FILES_AT_A_TIME = 4
@@ -52,7 +52,7 @@ def fetch(
     name: str,
     revision: str | None,
     hub: Hub,
-    progress: Progress,
+    progress: Reporter,
     *,
     programs: bool = False,
     also_needed: Callable[[Sequence[RemoteFile]], tuple[Path, int]] | None = None,
@@ -79,7 +79,7 @@ def _fetch(
     cached: CachedRepository,
     revision: str | None,
     patience: Patience,
-    progress: Progress,
+    progress: Reporter,
     programs: bool,
     also_needed: Callable[[Sequence[RemoteFile]], tuple[Path, int]] | None,
 ) -> Fetched:
@@ -98,7 +98,7 @@ def _fetch(
 
 
 def _choose(
-    cached: CachedRepository, patience: Patience, progress: Progress, programs: bool
+    cached: CachedRepository, patience: Patience, progress: Reporter, programs: bool
 ) -> list[RemoteFile]:
     """Raises PullError, also where the repository holds no model that can be served."""
     repository = cached.repository
@@ -169,7 +169,7 @@ def check_disk(needed: Sequence[tuple[Path, int]]) -> None:
 
 
 def _download(
-    cached: CachedRepository, files: Sequence[RemoteFile], patience: Patience, progress: Progress
+    cached: CachedRepository, files: Sequence[RemoteFile], patience: Patience, progress: Reporter
 ) -> None:
     """Several at a time. The first failure ends all. Raises PullError."""
     once = {file.digest: file for file in files}.values()  # equal files are one blob
@@ -189,7 +189,7 @@ def _download(
             raise failed[0]
 
 
-def _follow(cached: CachedRepository, progress: Progress) -> Callable[[float], None]:
+def _follow(cached: CachedRepository, progress: Reporter) -> Callable[[float], None]:
     """What is told while another process pulls the same repository: how far it is, by the sizes of its files."""
     told: set[str] = set()
 

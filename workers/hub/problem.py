@@ -13,7 +13,7 @@ from huggingface_hub.errors import (
     RevisionNotFoundError,
 )
 
-from jobs.catalogue.pull import PullFailed
+from jobs.machines.commands import Progress
 
 UNAUTHORISED, FORBIDDEN, TOO_MANY = 401, 403, 429
 SERVER_ERROR = 500
@@ -28,9 +28,9 @@ class PullError(Exception):
         self.problem = problem
         self.hint = hint
 
-    def told(self) -> PullFailed:
+    def told(self) -> Progress:
         """As other processes learn it."""
-        return PullFailed(str(self), self.code, self.hint)
+        return Progress(error=self.problem, code=self.code, hint=self.hint)
 
 
 class Canceled(PullError):
@@ -38,7 +38,7 @@ class Canceled(PullError):
 
     def __init__(self) -> None:
         super().__init__(
-            "canceled",
+            JobCanceled.code,
             "The pull was canceled.",
             "What was downloaded is kept: pull again to go on from there.",
         )

@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from jobs.catalogue.pull import PullUpdate
 from jobs.errors import UnknownModel
+from jobs.machines.commands import Progress
 from jobs.models import nearest
 
 if TYPE_CHECKING:
@@ -147,20 +147,20 @@ def _hub_folder(name: str) -> Path:
     from workers.hub.cache import cache_folder, find_snapshot
     from workers.hub.fetch import Hub, fetch
     from workers.hub.problem import PullError
-    from workers.hub.progress import Progress
+    from workers.hub.reporter import Reporter
 
     folder = find_snapshot(cache_folder(), name, None)
     if folder is not None and is_complete(folder):
         return folder
     try:
-        return fetch(name, None, Hub(), Progress(_log, interval_s=LOGGED_EVERY_S)).folder
+        return fetch(name, None, Hub(), Reporter(_log, interval_s=LOGGED_EVERY_S)).folder
     except PullError as error:
         lacks = "config.json, tokenizer.json or .safetensors files"
         part = f" It is not all there: {folder} lacks {lacks}." if folder else ""
         raise UnknownModel(f"{error.problem}{part}{_how_to_get(name, error)}", param="model") from error
 
 
-def _log(update: PullUpdate) -> None:
+def _log(update: Progress) -> None:
     logger.info(
         update.status, extra={"file": update.file, "completed": update.completed, "total": update.total}
     )

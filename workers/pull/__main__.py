@@ -1,4 +1,4 @@
-"""`python -m workers.pull`: one pull, told on standard output as JSON, an object a line (workers.hub.progress).
+"""`python -m workers.pull`: one pull, told on standard output as JSON, an object a line (workers.hub.reporter).
 
 SIGINT and SIGTERM cancel it; what was downloaded is kept for the next one. Exit codes: 0 success, 1 no model,
 130 canceled.
@@ -10,16 +10,16 @@ import signal
 import sys
 import threading
 from collections.abc import MutableMapping, Sequence
-from pathlib import Path
 
 from huggingface_hub.utils import disable_progress_bars
 
 from jobs.process.log import set_up_logging
 from jobs.process.parent_watch import exit_with_parent
 from jobs.process.processor import NICE, lower_process_priority
+from jobs.settings import Settings
 from workers.hub.fetch import Hub
 from workers.hub.problem import Canceled, PullError
-from workers.hub.progress import Printer, Progress
+from workers.hub.reporter import Printer, Reporter
 from workers.pull.pull import pull
 from workers.pull.request import KINDS, QUANTISATIONS, PullRequest
 
@@ -42,7 +42,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     set_up_logging("WARNING")
     disable_progress_bars()
     lower_process_priority(NICE)
-    progress = Progress(printer)
+    progress = Reporter(printer)
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: _cancel(progress, printer))
     try:
@@ -59,7 +59,7 @@ def trust_nothing(environ: MutableMapping[str, str]) -> None:
         del environ[name]
 
 
-def _cancel(progress: Progress, printer: Printer) -> None:
+def _cancel(progress: Reporter, printer: Printer) -> None:
     progress.cancel()
 
     def end() -> None:
@@ -72,26 +72,25 @@ def _cancel(progress: Progress, printer: Printer) -> None:
 
 
 def _request(options: argparse.Namespace) -> PullRequest:
+    settings = Settings()  # whoever starts us has checked them
     return PullRequest(
         source=options.source,
-        data=options.data,
+        data=settings.data,
         name=options.name,
         kind=options.type,
         quantise=options.quantize,
         revision=options.revision,
-        trusted=options.trust,
+        trusted=settings.trust_remote_code,
     )
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m workers.pull")
     parser.add_argument("source", metavar="NAME")
-    parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--as", dest="name", default="")
     parser.add_argument("--type", choices=KINDS)
     parser.add_argument("--quantize", choices=QUANTISATIONS)
     parser.add_argument("--revision")
-    parser.add_argument("--trust", action="append", default=[], metavar="NAME")
     parser.add_argument("--parent-fd", type=int, help="end when the process at this pipe's other end does")
     return parser
 

@@ -15,14 +15,14 @@ from workers.hub.cache import cache_folder, find_snapshot
 from workers.hub.fetch import Fetched, Hub, check_disk, fetch
 from workers.hub.listing import RemoteFile
 from workers.hub.problem import PullError
-from workers.hub.progress import Progress
+from workers.hub.reporter import Reporter
 from workers.models.detect import kind_of
 from workers.models.resolve import LocalModel, is_complete
 from workers.pull.quantise.modes import converted_bytes
 from workers.pull.request import PullRequest
 
 
-def pull(request: PullRequest, hub: Hub, progress: Progress) -> CatalogueEntry:
+def pull(request: PullRequest, hub: Hub, progress: Reporter) -> CatalogueEntry:
     """What stands in the catalogue now. Tells "success" last. Raises PullError; then the catalogue is as it was."""
     name = request.entry_name()
     file = CatalogueFile(request.data)
@@ -77,7 +77,7 @@ def _with(before: Catalogue, entry: CatalogueEntry, request: PullRequest) -> Cat
     )
 
 
-def _from_hub(request: PullRequest, hub: Hub, progress: Progress) -> Fetched:
+def _from_hub(request: PullRequest, hub: Hub, progress: Reporter) -> Fetched:
     def also_needed(files: Sequence[RemoteFile]) -> tuple[Path, int]:
         weights = sum(file.size_bytes for file in files if file.path.endswith(".safetensors"))
         bits = request.quantise
@@ -100,7 +100,7 @@ def _from_hub(request: PullRequest, hub: Hub, progress: Progress) -> Fetched:
         return Fetched(request.hub_name, folder.name, folder, _size_bytes(folder), 0)
 
 
-def _local(request: PullRequest, progress: Progress) -> Fetched:
+def _local(request: PullRequest, progress: Reporter) -> Fetched:
     folder = request.folder
     assert folder is not None
     if not (folder / "config.json").is_file():

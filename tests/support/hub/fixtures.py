@@ -5,14 +5,14 @@ from pathlib import Path
 
 import pytest
 
-from jobs.catalogue.pull import PullUpdate
+from jobs.machines.commands import Progress
 from tests.support.hub.repository import HubRepository, Made, repository
 from tests.support.hub.server import Hub, running_hub
 from workers.hub.download import Patience
 from workers.hub.fetch import Fetched
 from workers.hub.fetch import Hub as Source
 from workers.hub.fetch import fetch as fetch_model
-from workers.hub.progress import Progress
+from workers.hub.reporter import Reporter
 
 WEIGHTS_BYTES = 5_000_000
 
@@ -41,7 +41,7 @@ def small_model(**more: bytes | Made) -> HubRepository:
 
 
 @pytest.fixture
-def told() -> list[PullUpdate]:
+def told() -> list[Progress]:
     return []
 
 
@@ -52,8 +52,8 @@ def source(hub: Hub, tmp_path: Path) -> Source:
 
 
 @pytest.fixture
-def fetch(source: Source, told: list[PullUpdate]) -> Fetch:
+def fetch(source: Source, told: list[Progress]) -> Fetch:
     def run(name: str = "org/model", revision: str | None = None, **options: object) -> Fetched:
-        return fetch_model(name, revision, source, Progress(told.append, interval_s=0), **options)  # type: ignore[arg-type]
+        return fetch_model(name, revision, source, Reporter(told.append, interval_s=0), **options)  # type: ignore[arg-type]
 
     return run

@@ -13,8 +13,8 @@ from typing import Any, Literal, NamedTuple
 from jobs.catalogue.entry import Kind
 from jobs.errors import JobError
 from workers.hub.problem import PullError, hub_error
-from workers.hub.progress import Progress
 from workers.hub.pull_lock import held
+from workers.hub.reporter import Reporter
 from workers.hub.wanted import INDEX, MODULES, wanted_files
 from workers.models.open import runs_on_mlx_vlm
 from workers.models.resolve import LocalModel
@@ -52,7 +52,7 @@ class Made(NamedTuple):
     size_bytes: int
 
 
-def quantise(source: Source, how: str, target: Path, progress: Progress) -> Made:
+def quantise(source: Source, how: str, target: Path, progress: Reporter) -> Made:
     """Appears at `target` by a rename, once it was opened and, where it makes vectors or scores, compared.
 
     One that is there already, made of the same commit in the same way, is taken. Raises PullError.
@@ -86,7 +86,7 @@ def _check(source: Source) -> None:
         )
 
 
-def _make(source: Source, how: str, target: Path, origin: dict[str, Any], progress: Progress) -> None:
+def _make(source: Source, how: str, target: Path, origin: dict[str, Any], progress: Reporter) -> None:
     staging, old = (target.with_name(f".{target.name}.{end}") for end in ("new", "old"))
     for folder in (staging, old):
         shutil.rmtree(folder, ignore_errors=True)
@@ -102,7 +102,7 @@ def _make(source: Source, how: str, target: Path, origin: dict[str, Any], progre
             shutil.rmtree(folder, ignore_errors=True)
 
 
-def _fill(source: Source, how: str, staging: Path, progress: Progress) -> None:
+def _fill(source: Source, how: str, staging: Path, progress: Reporter) -> None:
     copy_other_files(source.folder, staging, programs=source.trusts_code)
     progress.check()
     progress.say(f"quantising to {_in_words(how)}")
@@ -123,7 +123,7 @@ def _fill(source: Source, how: str, staging: Path, progress: Progress) -> None:
         _compare(source, staging, progress)
 
 
-def _compare(source: Source, staging: Path, progress: Progress) -> None:
+def _compare(source: Source, staging: Path, progress: Reporter) -> None:
     from workers.pull.quantise.agreement import compare, measure, open_only
 
     task = source.task or None
@@ -185,7 +185,7 @@ def _in_words(how: str) -> str:
     return f"{how} bits" if how.isdigit() else how
 
 
-def _waiting(progress: Progress) -> Callable[[float], None]:
+def _waiting(progress: Reporter) -> Callable[[float], None]:
     progress_said: list[str] = []
 
     def wait(seconds: float) -> None:

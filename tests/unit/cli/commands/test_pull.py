@@ -10,7 +10,7 @@ import pytest
 from cli.main import main
 from cli.pull.display import Display
 from jobs.catalogue.file import CatalogueFile
-from jobs.catalogue.pull import PullUpdate
+from jobs.machines.commands import Progress
 from tests.checkpoints import make
 from tests.support.hub.fixtures import hub
 from tests.support.hub.repository import Made, of_folder, repository
@@ -59,7 +59,7 @@ def test_as_json_every_line_is_an_object_also_the_failure(
     lines = [json.loads(line) for line in said.out.splitlines()]
     assert lines[0] == {"status": "pulling manifest"}
     assert lines[-1]["code"] == "not_found"
-    assert said.err == f"mlxq: {lines[-1]['error']}\n"
+    assert said.err == f"mlxq: {lines[-1]['error']} {lines[-1]['hint']}\n"
 
 
 def test_on_a_terminal_a_line_tells_how_far_it_is_and_ctrl_c_ends_it(
@@ -85,13 +85,13 @@ def test_wrong_usage_is_said(arguments: list[str], capsys: pytest.CaptureFixture
     assert ended.value.code == 2
 
 
-def of_file(digest: str, completed: int, total: int) -> PullUpdate:
-    return PullUpdate(f"pulling {digest}", digest, total, completed, digest)
+def of_file(digest: str, completed: int, total: int) -> Progress:
+    return Progress(status=f"pulling {digest}", digest=digest, total=total, completed=completed, file=digest)
 
 
 def test_the_line_sums_up_the_files_and_counts_as_speed_only_what_came_just_now():
     display = Display(io.StringIO())
-    display(PullUpdate("pulling manifest", total=4_000_000_000, completed=1_000_000_000))
+    display(Progress(status="pulling manifest", total=4_000_000_000, completed=1_000_000_000))
     display(of_file("a", 1_000_000_000, 3_000_000_000))
     assert display.line(0) == "pulling  25 % · 1.0 GB of 4.0 GB"
 
@@ -106,11 +106,11 @@ def test_what_is_no_terminal_gets_sentences_alone():
     display = Display(out)
 
     for update in (
-        PullUpdate("pulling manifest"),
+        Progress(status="pulling manifest"),
         of_file("a", 1, 2),
-        PullUpdate("pulling manifest", total=2),
+        Progress(status="pulling manifest", total=2),
     ):
         display(update)
-    display(PullUpdate("success", name="x"))
+    display(Progress(status="success", name="x"))
 
     assert out.getvalue() == "pulling manifest\n"

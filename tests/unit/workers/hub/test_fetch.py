@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from huggingface_hub import snapshot_download
 
-from jobs.catalogue.pull import PullUpdate
+from jobs.machines.commands import Progress
 from tests.support.hub.fixtures import WEIGHTS_BYTES, Fetch, small_model
 from tests.support.hub.repository import Made, repository
 from tests.support.hub.server import TOKEN, Hub
@@ -19,7 +19,7 @@ from workers.hub.fetch import Fetched
 from workers.hub.fetch import Hub as Source
 from workers.hub.fetch import fetch as fetch_model
 from workers.hub.problem import Canceled, PullError
-from workers.hub.progress import Progress
+from workers.hub.reporter import Reporter
 
 WEIGHTS = "model.safetensors"
 
@@ -43,17 +43,17 @@ def test_what_is_pulled_is_whole_and_other_tools_find_it(hub: Hub, fetch: Fetch,
     assert not list(source.cache.glob(f"**/*{PART}")) if source.cache else False
 
 
-def test_progress_is_told_in_ollamas_words(fetch: Fetch, told: list[PullUpdate]):
+def test_progress_is_told_in_ollamas_words(fetch: Fetch, told: list[Progress]):
     fetch()
 
-    assert told[0] == PullUpdate("pulling manifest")
+    assert told[0] == Progress(status="pulling manifest")
     assert [line.status for line in told[-2:]] == ["verifying sha256 digest", "writing manifest"]
     digest = Made(WEIGHTS_BYTES).sha256
     of_weights = [line for line in told if line.file == WEIGHTS]
     assert {(line.status, line.digest, line.total) for line in of_weights} == {
         (f"pulling {digest[:12]}", f"sha256:{digest}", WEIGHTS_BYTES)
     }
-    assert [line.completed for line in of_weights] == sorted(line.completed for line in of_weights)
+    assert [line.completed for line in of_weights] == sorted(line.completed or 0 for line in of_weights)
     assert of_weights[-1].completed == WEIGHTS_BYTES
 
 
@@ -97,9 +97,7 @@ def test_a_connection_that_only_drips_is_replaced(hub: Hub, fetch: Fetch, monkey
     assert hub.sent[WEIGHTS] < 3_000 + 200 * len(hub.ranges(WEIGHTS))
 
 
-def test_a_hub_that_is_out_of_order_for_a_moment_is_asked_again(
-    hub: Hub, fetch: Fetch, told: list[PullUpdate]
-):
+def test_a_hub_that_is_out_of_order_for_a_moment_is_asked_again(hub: Hub, fetch: Fetch, told: list[Progress]):
     hub.statuses = {"listing": [503], WEIGHTS: [500, 429, 502]}
 
     fetch()
@@ -190,13 +188,13 @@ def test_modules_of_sentence_transformers_come_along(hub: Hub, fetch: Fetch):
     assert (folder / "Head" / "model.safetensors").stat().st_size == 10
 
 
-def test_a_renamed_repository_is_followed_and_said(hub: Hub, fetch: Fetch, told: list[PullUpdate]):
+def test_a_renamed_repository_is_followed_and_said(hub: Hub, fetch: Fetch, told: list[Progress]):
     hub.renamed["old/name"] = "org/model"
 
     fetched = fetch("old/name")
 
     assert fetched.name == "org/model"
-    assert PullUpdate("old/name is called org/model now") in told
+    assert Progress(status="old/name is called org/model now") in told
     assert "models--org--model" in fetched.folder.parts
 
 
@@ -271,7 +269,7 @@ def test_each_failure_has_a_sentence_of_its_own_that_says_what_to_do(
         source = Source("http://127.0.0.1:9", source.cache, source.patience)
 
     with pytest.raises(PullError, match=SENTENCES[code]) as caught:
-        fetch_model(name, revision, source, Progress(lambda _: None))
+        fetch_model(name, revision, source, Reporter(lambda _: None))
 
     assert caught.value.code == code
     assert caught.value.hint in str(caught.value)
@@ -322,18 +320,18 @@ def test_a_disk_without_room_is_found_before_anything_large_is_asked_for(
 
 def test_canceling_keeps_what_came(hub: Hub, source: Source):
     hub.bytes_per_s = 20_000_000
-    progress: list[Progress] = []
+    progress: list[Reporter] = []
 
-    def cancel_at_some(update: PullUpdate) -> None:
-        if update.file == WEIGHTS and update.completed > 1_000_000:
+    def cancel_at_some(update: Progress) -> None:
+        if update.file == WEIGHTS and (update.completed or 0) > 1_000_000:
             progress[0].cancel()
 
-    progress.append(Progress(cancel_at_some, interval_s=0))
+    progress.append(Reporter(cancel_at_some, interval_s=0))
     with pytest.raises(Canceled):
         fetch_model("org/model", None, source, progress[0])
     had = hub.sent[WEIGHTS]
     hub.bytes_per_s = None
-    fetch_model("org/model", None, source, Progress(lambda _: None))
+    fetch_model("org/model", None, source, Reporter(lambda _: None))
 
     assert source.cache and snapshots(source.cache)
     start = int(hub.ranges(WEIGHTS)[-1].removeprefix("bytes=").partition("-")[0])
@@ -342,11 +340,11 @@ def test_canceling_keeps_what_came(hub: Hub, source: Source):
 
 def test_two_pulls_of_one_model_download_it_once_and_both_tell_how_far_it_is(hub: Hub, source: Source):
     hub.bytes_per_s = 10_000_000
-    told: list[list[PullUpdate]] = [[], []]
+    told: list[list[Progress]] = [[], []]
     fetched: list[Fetched] = []
 
-    def run(lines: list[PullUpdate]) -> None:
-        fetched.append(fetch_model("org/model", None, source, Progress(lines.append)))
+    def run(lines: list[Progress]) -> None:
+        fetched.append(fetch_model("org/model", None, source, Reporter(lines.append)))
 
     threads = [threading.Thread(target=run, args=(lines,)) for lines in told]
     for thread in threads:
@@ -358,5 +356,5 @@ def test_two_pulls_of_one_model_download_it_once_and_both_tell_how_far_it_is(hub
     assert fetched[0].folder == fetched[1].folder
     assert hub.sent[WEIGHTS] == WEIGHTS_BYTES
     second = told[1]
-    assert PullUpdate("waiting for another pull of the same model") in second
-    assert [line for line in second if line.file == WEIGHTS and 0 < line.completed < line.total]
+    assert Progress(status="waiting for another pull of the same model") in second
+    assert [line for line in second if line.file == WEIGHTS and 0 < (line.completed or 0) < (line.total or 0)]

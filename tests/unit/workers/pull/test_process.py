@@ -42,6 +42,7 @@ def start(hub: Hub, model: HubRepository, tmp_path: Path) -> Iterator[Start]:
         "HF_HOME": str(tmp_path / "hf"),
         "HF_HUB_CACHE": str(tmp_path / "cache"),
         "PYTHONPATH": str(ROOT),
+        "MLXQ_DATA": str(tmp_path / "data"),
         "MLX_LM_TRUST_REMOTE_CODE": "1",
     }
     started: list[subprocess.Popen[str]] = []
@@ -53,8 +54,6 @@ def start(hub: Hub, model: HubRepository, tmp_path: Path) -> Iterator[Start]:
             "-m",
             "workers.pull",
             "org/large",
-            "--data",
-            str(tmp_path / "data"),
         ]
         process = subprocess.Popen(
             [*command, *arguments], env=environ, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
@@ -114,7 +113,7 @@ def test_a_signal_cancels_at_once_and_keeps_what_came(hub: Hub, start: Start, tm
     last = lines_of(process)[-1]
 
     assert process.returncode == 130
-    assert last["code"] == "canceled" and "pull again to go on from there" in last["error"]
+    assert last["code"] == "job_canceled" and "pull again to go on from there" in last["hint"]
     (part,) = (tmp_path / "cache").glob(f"models--*/blobs/{model_part(hub)}")
     assert part.stat().st_size > 3_000_000
     assert CatalogueFile(tmp_path / "data").read().entries == ()
@@ -133,7 +132,7 @@ def test_a_canceled_pull_ends_although_the_network_does_not_answer(
 
     process.terminate()
 
-    assert lines_of(process)[-1]["code"] == "canceled"
+    assert lines_of(process)[-1]["code"] == "job_canceled"
     assert process.returncode == 130
 
 
@@ -159,7 +158,7 @@ def test_a_disk_that_fills_up_is_said_and_the_next_pull_goes_on(
     last = lines_of(start(before=("bash", "-c", 'ulimit -f 16000; exec "$@"', "-")))[-1]
 
     assert last["code"] == "disk_full"
-    assert "Make room" in last["hint"] and last["error"].endswith(last["hint"])
+    assert "Make room" in last["hint"] and "full" in last["error"]
     hub.bytes_per_s = None
     assert lines_of(start())[-1]["status"] == "success"
     assert is_right(tmp_path, model)

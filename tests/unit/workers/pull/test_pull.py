@@ -9,13 +9,13 @@ import pytest
 
 from jobs.catalogue.entry import CatalogueEntry
 from jobs.catalogue.file import CatalogueFile
-from jobs.catalogue.pull import PullUpdate
+from jobs.machines.commands import Progress
 from tests.checkpoints import generators, make
 from tests.support.hub.repository import of_folder
 from tests.support.hub.server import Hub
 from workers.hub.fetch import Hub as Source
 from workers.hub.problem import PullError
-from workers.hub.progress import Progress
+from workers.hub.reporter import Reporter
 from workers.pull.pull import pull as pull_model
 from workers.pull.request import PullRequest
 
@@ -36,9 +36,9 @@ def published(hub: Hub, tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def pull(published: Path, source: Source, data: Path, told: list[PullUpdate]) -> Pull:
+def pull(published: Path, source: Source, data: Path, told: list[Progress]) -> Pull:
     def run(model: str = "org/bert", hub: Source = source, **more: Any) -> CatalogueEntry:
-        return pull_model(PullRequest(model, data, **more), hub, Progress(told.append))
+        return pull_model(PullRequest(model, data, **more), hub, Reporter(told.append))
 
     return run
 
@@ -48,7 +48,7 @@ def entries(data: Path) -> list[CatalogueEntry]:
 
 
 def test_a_pulled_model_has_an_entry_with_all_that_is_known(
-    pull: Pull, data: Path, told: list[PullUpdate], hub: Hub
+    pull: Pull, data: Path, told: list[Progress], hub: Hub
 ):
     entry = pull()
 
@@ -59,7 +59,7 @@ def test_a_pulled_model_has_an_entry_with_all_that_is_known(
     assert (entry.revision, entry.quantisation) == ("", "")
     assert entry.commit == hub.repositories["org/bert"].commit == folder.name
     assert entry.size_bytes == sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
-    assert told[-1] == PullUpdate("success", name="org/bert")
+    assert told[-1] == Progress(status="success", name="org/bert")
 
 
 def test_a_name_of_ones_own_and_ollamas_tag(pull: Pull, data: Path):
@@ -124,7 +124,7 @@ def test_a_damaged_catalogue_is_said_before_anything_is_asked(pull: Pull, data: 
 
 
 def test_without_a_connection_what_is_here_is_taken(
-    pull: Pull, source: Source, data: Path, told: list[PullUpdate]
+    pull: Pull, source: Source, data: Path, told: list[Progress]
 ):
     pull()
     offline = Source("http://127.0.0.1:9", source.cache, source.patience)
@@ -132,7 +132,7 @@ def test_without_a_connection_what_is_here_is_taken(
     entry = pull(name="again", hub=offline)
 
     assert Path(entry.folder) == Path(entries(data)[0].folder)
-    assert PullUpdate("the model hub cannot be reached: what is on this machine is used") in told
+    assert Progress(status="the model hub cannot be reached: what is on this machine is used") in told
 
 
 def test_without_a_connection_half_a_model_is_not_taken(pull: Pull, source: Source):

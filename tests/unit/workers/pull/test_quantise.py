@@ -9,11 +9,11 @@ import pytest
 from safetensors import safe_open
 
 from jobs.catalogue.entry import Kind
-from jobs.catalogue.pull import PullUpdate
+from jobs.machines.commands import Progress
 from jobs.settings import Settings
 from tests.checkpoints import colidefics, colqwen, generators, lfm2_colbert, make, qwen3_vl, rerankers, vision
 from workers.hub.problem import PullError
-from workers.hub.progress import Progress
+from workers.hub.reporter import Reporter
 from workers.models.detect import kind_of
 from workers.models.open import open_model
 from workers.models.resolve import LocalModel
@@ -32,7 +32,7 @@ def _small(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def told() -> list[PullUpdate]:
+def told() -> list[Progress]:
     return []
 
 
@@ -82,13 +82,13 @@ KINDS: list[tuple[Make, str, Kind, str]] = [
     ("maker", "name", "kind", "how"), KINDS, ids=[f"{each[1]}-{each[3]}" for each in KINDS]
 )
 def test_a_model_of_each_kind_is_quantised_with_all_its_files(
-    tmp_path: Path, told: list[PullUpdate], maker: Make, name: str, kind: Kind, how: str
+    tmp_path: Path, told: list[Progress], maker: Make, name: str, kind: Kind, how: str
 ):
     folder = maker(name, tmp_path / f"my-{name}")
     source = source_of(folder)
     assert source.kind == kind
 
-    made = quantise(source, how, tmp_path / "made" / f"my-{name}-{how}", Progress(told.append))
+    made = quantise(source, how, tmp_path / "made" / f"my-{name}-{how}", Reporter(told.append))
 
     assert any(each.endswith(".scales") for each in tensors(made.folder))
     assert other_files(made.folder) == other_files(folder)
@@ -109,10 +109,10 @@ def test_a_model_of_each_kind_is_quantised_with_all_its_files(
         assert each.get("cosine_mean", 1.0) > 0.8
 
 
-def test_eight_bits_of_a_real_embedder_change_almost_nothing(tmp_path: Path, told: list[PullUpdate]):
+def test_eight_bits_of_a_real_embedder_change_almost_nothing(tmp_path: Path, told: list[Progress]):
     folder = LocalModel("", bundled()).folder
 
-    quantise(source_of(folder), "8", tmp_path / "small", Progress(told.append))
+    quantise(source_of(folder), "8", tmp_path / "small", Reporter(told.append))
 
     (figures,) = [line.figures for line in told if line.figures]
     assert figures["cosine_min"] > 0.999
@@ -132,10 +132,10 @@ def bundled() -> Path:
     return found
 
 
-def test_a_model_that_writes_and_is_to_embed_is_compared_too(tmp_path: Path, told: list[PullUpdate]):
+def test_a_model_that_writes_and_is_to_embed_is_compared_too(tmp_path: Path, told: list[Progress]):
     folder = generators.make("llama", tmp_path / "writer")
 
-    quantise(source_of(folder, task="embed"), "8", tmp_path / "made", Progress(told.append))
+    quantise(source_of(folder, task="embed"), "8", tmp_path / "made", Reporter(told.append))
 
     assert [line for line in told if line.figures]
 
@@ -152,7 +152,7 @@ def test_shards_keep_their_names_and_the_index_tells_where_each_tensor_is(tmp_pa
     places = {name: file for file, part in parts.items() for name in part}
     (folder / "model.safetensors.index.json").write_text(json.dumps({"weight_map": places}))
 
-    made = quantise(source_of(folder), "mxfp4", tmp_path / "made", Progress(lambda _: None)).folder
+    made = quantise(source_of(folder), "mxfp4", tmp_path / "made", Reporter(lambda _: None)).folder
 
     index = json.loads((made / "model.safetensors.index.json").read_text())["weight_map"]
     assert set(index) == tensors(made)
@@ -166,7 +166,7 @@ def test_what_is_quantised_already_is_refused(tmp_path: Path, key: str):
     (folder / "config.json").write_text(json.dumps({**config, key: {"bits": 4, "group_size": 64}}))
 
     with pytest.raises(PullError, match="is quantised already"):
-        quantise(source_of(folder), "4", tmp_path / "made", Progress(lambda _: None))
+        quantise(source_of(folder), "4", tmp_path / "made", Reporter(lambda _: None))
 
 
 def test_a_program_of_the_models_own_is_not_run(tmp_path: Path):
@@ -176,7 +176,7 @@ def test_a_program_of_the_models_own_is_not_run(tmp_path: Path):
     (folder / "evil.py").write_text(f"open({str(tmp_path / 'ran')!r}, 'w')")
 
     with pytest.raises(PullError, match="brings a program of its own"):
-        quantise(source_of(folder), "4", tmp_path / "made", Progress(lambda _: None))
+        quantise(source_of(folder), "4", tmp_path / "made", Reporter(lambda _: None))
     assert not (tmp_path / "ran").exists()
 
 
@@ -184,18 +184,18 @@ def test_what_cannot_be_quantised_leaves_nothing_behind(tmp_path: Path):
     folder = colidefics.make(tmp_path / "odd")  # 48 wide, and a group has 64 or 32
 
     with pytest.raises(PullError, match="No layer of odd can be quantised to 4 bits"):
-        quantise(source_of(folder), "4", tmp_path / "made" / "odd", Progress(lambda _: None))
+        quantise(source_of(folder), "4", tmp_path / "made" / "odd", Reporter(lambda _: None))
 
     assert [path.name for path in (tmp_path / "made").iterdir()] == [".odd.lock"]
 
 
-def test_what_was_made_of_the_same_commit_is_taken(tmp_path: Path, told: list[PullUpdate]):
+def test_what_was_made_of_the_same_commit_is_taken(tmp_path: Path, told: list[Progress]):
     folder = make.make("bert", tmp_path / "bert")
-    first = quantise(source_of(folder), "mxfp4", tmp_path / "made", Progress(lambda _: None))
+    first = quantise(source_of(folder), "mxfp4", tmp_path / "made", Reporter(lambda _: None))
 
-    assert quantise(source_of(folder), "mxfp4", tmp_path / "made", Progress(told.append)) == first
+    assert quantise(source_of(folder), "mxfp4", tmp_path / "made", Reporter(told.append)) == first
     assert told == []
 
     newer = source_of(folder)._replace(commit="1" * 40)
-    quantise(newer, "mxfp4", tmp_path / "made", Progress(told.append))
+    quantise(newer, "mxfp4", tmp_path / "made", Reporter(told.append))
     assert told

@@ -7,7 +7,7 @@ from typing import Any, BinaryIO
 
 import msgspec
 
-from jobs.catalogue.pull import PullFailed, PullUpdate
+from jobs.machines.commands import Progress
 from workers.hub.problem import Canceled
 
 INTERVAL_S = 0.25
@@ -16,7 +16,7 @@ INTERVAL_S = 0.25
 DIGEST_CHARACTERS = 12
 
 
-Tell = Callable[[PullUpdate], None]
+Tell = Callable[[Progress], None]
 
 
 class Printer:
@@ -27,21 +27,21 @@ class Printer:
         self._lock = threading.Lock()
         self._has_ended = False
 
-    def __call__(self, line: PullUpdate) -> None:
+    def __call__(self, line: Progress) -> None:
         self._print(line)
 
-    def last(self, line: PullFailed) -> None:
+    def last(self, line: Progress) -> None:
         """Nothing comes after it."""
         self._print(line, ends=True)
 
-    def _print(self, line: PullUpdate | PullFailed, *, ends: bool = False) -> None:
+    def _print(self, line: Progress, *, ends: bool = False) -> None:
         with self._lock:
             if not self._has_ended:
                 self._output.write(msgspec.json.encode(line) + b"\n")
             self._has_ended = self._has_ended or ends
 
 
-class Progress:
+class Reporter:
     """Of one pull, whose files are downloaded by several threads. Also how these learn that it was canceled."""
 
     def __init__(self, tell: Tell, *, interval_s: float = INTERVAL_S) -> None:
@@ -68,7 +68,7 @@ class Progress:
     def say(self, status: str, **fields: Any) -> None:
         """Once, whenever it is."""
         with self._lock:
-            self._tell(PullUpdate(status, **fields))
+            self._tell(Progress(status=status, **fields))
 
     def at(self, status: str, digest: str, completed: int, total: int, file: str) -> None:
         """How far a file is. Told at most every interval_s, and when it is complete."""
@@ -77,4 +77,4 @@ class Progress:
             if completed < total and now - self._told.get(digest, float("-inf")) < self._interval_s:
                 return
             self._told[digest] = now
-            self._tell(PullUpdate(status, digest, total, completed, file))
+            self._tell(Progress(status=status, digest=digest, total=total, completed=completed, file=file))
