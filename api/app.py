@@ -29,6 +29,7 @@ from api.dialects.mlxq.search import Search
 from api.dialects.mlxq.similarity_maps import SimilarityMaps
 from api.dialects.ollama.chat import OLLAMA_ERRORS
 from api.dialects.ollama.names import OllamaNames
+from api.dialects.ollama.pull import OllamaPull
 from api.dialects.ollama.routes import Ollama
 from api.dialects.openai.chat_routes import OpenAIChat
 from api.dialects.openai.routes import OpenAI
@@ -79,6 +80,7 @@ _DIALECTS = (
     Anthropic,
     Ollama,
     OllamaNames,
+    OllamaPull,
     Jobs,
     JobEvents,
     Health,

@@ -15,6 +15,7 @@ from starlette.responses import Response
 
 from jobs import errors
 from jobs.chats.chat import UnknownChat
+from jobs.machines.commands import HubUnavailable
 from jobs.search.errors import (
     CollectionBusy,
     DocumentGone,
@@ -41,6 +42,7 @@ _STATUS: dict[type[errors.JobError], int] = {
     DocumentGone: 410,
     DocumentUnreadable: 422,
     errors.Overloaded: 429,
+    HubUnavailable: 502,
     errors.QueueUnavailable: 503,
     errors.NoWorker: 503,
     StoreUnavailable: 503,

@@ -24,6 +24,7 @@ MODELS = {
     "OllamaGenerateRequest": GENERATOR,
     "OllamaEmbedRequest": EMBEDDER,
     "OllamaEmbeddingsRequest": EMBEDDER,
+    "OllamaPullRequest": "/nowhere",  # refused: others would be asked for at the model hub
     "ShowRequest": GENERATOR,
     "JinaRequest": RERANKER,
     "RerankJobRequest": RERANKER,
@@ -91,6 +92,7 @@ def narrowed(document: dict[str, Any], searched: str) -> dict[str, Any]:
     for field in ("inputs", "images", "max_tokens", "output_dimension"):
         components["CohereEmbedRequest"]["properties"].pop(field, None)  # refused, or by that model
     components["TokenizeRequest"]["properties"].pop("messages")  # it excludes prompt
+    components["OllamaPullRequest"]["properties"].pop("name")  # another name of model
     for name, model in MODELS.items():
         _narrow_request(components[name], model)
     components["OllamaOptions"]["properties"]["num_predict"] = MAX_TOKENS

@@ -13,6 +13,7 @@ from huggingface_hub.errors import (
     RevisionNotFoundError,
 )
 
+from jobs.errors import JobCanceled
 from jobs.machines.commands import Progress
 
 UNAUTHORISED, FORBIDDEN, TOO_MANY = 401, 403, 429

@@ -5,6 +5,7 @@ SIGINT and SIGTERM cancel it; what was downloaded is kept for the next one. Exit
 """
 
 import argparse
+import logging
 import os
 import signal
 import sys
@@ -13,6 +14,8 @@ from collections.abc import MutableMapping, Sequence
 
 from huggingface_hub.utils import disable_progress_bars
 
+from jobs.errors import InternalError
+from jobs.machines.commands import Progress
 from jobs.process.log import set_up_logging
 from jobs.process.parent_watch import exit_with_parent
 from jobs.process.processor import NICE, lower_process_priority
@@ -22,6 +25,8 @@ from workers.hub.problem import Canceled, PullError
 from workers.hub.reporter import Printer, Reporter
 from workers.pull.pull import pull
 from workers.pull.request import KINDS, QUANTISATIONS, PullRequest
+
+log = logging.getLogger("workers.pull")  # not __name__: that is "__main__" here
 
 CANCELED = 130
 LAST_WORD_S = 3.0
@@ -50,6 +55,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except PullError as error:
         printer.last(error.told())
         return CANCELED if isinstance(error, Canceled) else 1
+    except Exception:
+        log.exception("a pull failed")
+        printer.last(Progress(error="The pull failed: the log says why.", code=InternalError.code))
+        return 1
     return 0
 
 
