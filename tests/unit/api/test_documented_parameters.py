@@ -127,6 +127,7 @@ CALLS = (
     modelled("POST /api/embed", ollama._types.EmbedRequest),
     modelled("POST /api/embeddings", ollama._types.EmbeddingsRequest),
     modelled("POST /api/show", ollama._types.ShowRequest),
+    modelled("POST /api/pull", ollama._types.PullRequest),
     called("POST /v1/rerank", cohere.Client.rerank),
     called("POST /v2/rerank", cohere.ClientV2.rerank),
     called("POST /v1/embed", cohere.Client.embed),
@@ -159,6 +160,7 @@ PICTURE = _picture()
 BEGUN = [{"role": "user", "content": "a"}, {"role": "assistant", "content": "It is"}]
 TOOL = {"type": "function", "function": {"name": "f", "parameters": {}}}
 FIELDS: dict[str, dict[str, Any]] = {
+    "ollama on": {"on": "all"},
     "image_url": {"image_url": f"data:image/png;base64,{PICTURE}", "model": "PICTURES"},
     "grammar": {"grammar": 'root ::= "a"'},
     "guided_grammar": {"guided_grammar": 'root ::= "a"'},
