@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from api.app import create_app
-from api.requests.parameters import NOTHING, NoEffect, Parameter, Refused, parameters_of
+from api.requests.parameters import NOTHING, NoEffect, Parameter, Refused, fields_inside, parameters_of
 from api.route import DirectRoute
 from jobs.settings import Settings
 from tests.support.folders import ROOT
@@ -32,11 +32,34 @@ DIALECTS = {
 HEADERS = ("betas", "user_profile_id", "workspace_id")
 """Parameters of clients that travel as headers."""
 
+
+class Call(NamedTuple):
+    """A call of a client. dialect, endpoint: as in a Body. names: its parameters, objects' fields with a point."""
+
+    dialect: str
+    endpoint: str
+    names: frozenset[str]
+
+
+def absent(call: Call) -> list[str]:
+    """Parameters that the page does not name. Of an object in a body, only where the body has its fields."""
+    [body] = [each for each in bodies() if each.dialect == call.dialect and call.endpoint in each.endpoints]
+    known = {each.name.removesuffix("[]").partition("[")[0] for each in body.parameters}  # lists in a query
+    inside = fields_inside(body.shape)
+    found: list[str] = []
+    for name in call.names - set(HEADERS):
+        outer, _, inner = name.partition(".")
+        if outer not in known or (inner and outer in inside and inner not in inside[outer]):
+            found.append(name)
+    return sorted(found)
+
+
 _BEGINNING = f"""# Parameters
 
 Which parameters of each endpoint work, and which do not; [HTTP API](api.md) says what they mean.
-`python -m tests.parameters` makes this page from the types that bodies are read as. A test compares it with the
-parameters of the clients of OpenAI, Anthropic, Ollama and Cohere, and sends each of them.
+`python -m tests.parameters` makes this page from the types that bodies are read as. Tests compare it with the
+parameters of the clients of OpenAI, Anthropic, Ollama and Cohere in Python and JavaScript, of Voyage AI and infinity,
+and with what LiteLLM and the AI SDK's providers send, and send each of them.
 
 - Works: it does what the dialect's own service does, within the limits that [HTTP API](api.md) names.
 - Refused: a request that asks for something with it is answered 400, with this text. What asks for nothing is

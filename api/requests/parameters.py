@@ -55,6 +55,16 @@ def parameters_of(shape: type[msgspec.Struct]) -> list[Parameter]:
     return found
 
 
+def fields_inside(shape: type[msgspec.Struct]) -> dict[str, set[str]]:
+    """Of each field that is an object (or may be one): that object's own fields."""
+    found = {each.encode_name: _structs_in(each.type) for each in msgspec.structs.fields(shape)}
+    return {
+        name: {inner.encode_name for struct in structs for inner in msgspec.structs.fields(struct)}
+        for name, structs in found.items()
+        if structs
+    }
+
+
 def refuse_unbuilt(asked: object) -> None:
     """asked: a body. Raises InvalidInput, naming the field, for the first that is Refused and asks for something."""
     if isinstance(asked, msgspec.Struct):

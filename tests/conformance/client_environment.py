@@ -28,6 +28,17 @@ def install_clients() -> Path:
     return python
 
 
+def environment() -> dict[str, str]:
+    """Variables for its Python: nothing of ours, and what LiteLLM reads when it is imported.
+
+    Bytecode is written: to compile LiteLLM anew takes ten seconds.
+    """
+    dropped = ("PYTHONPATH", "PYTHONDONTWRITEBYTECODE", "VIRTUAL_ENV", "PYTEST_")
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(dropped)}
+    # Some of its providers heed no other limit of retries. Its prices of models come from the network otherwise.
+    return {**kept, "DEFAULT_MAX_RETRIES": "0", "LITELLM_LOCAL_MODEL_COST_MAP": "True"}
+
+
 def _uv(*command: str | Path) -> None:
     done = subprocess.run(
         [uv.find_uv_bin(), *command], cwd=ROOT, env=os.environ, capture_output=True, text=True, timeout=480

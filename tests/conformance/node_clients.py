@@ -57,6 +57,19 @@ def read_all(asked: Asked, timeout_s: float) -> dict[str, Answer]:
     }
 
 
+def printed_by(script: str, timeout_s: float) -> str:
+    """What a script of the folder prints. script: its path there."""
+    done = node(
+        [str(FOLDER / script)],
+        return_completed_process=True,
+        capture_output=True,
+        text=True,
+        timeout=timeout_s,
+    )
+    assert done.returncode == 0, done.stderr
+    return str(done.stdout)
+
+
 def run_tests(file: Path, url: str, timeout_s: float) -> str:
     """What Node's own test runner says of a file of tests. url: of the server, without /v1."""
     done = node(

@@ -3,7 +3,6 @@
 Python's run in an environment of their own (`clients/`, by requirements-clients.txt), JavaScript's in Node (`node/`).
 """
 
-import os
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -44,12 +43,10 @@ def test_there_are_files_of_both():
 def test_a_client_in_python_gets_what_it_asks_for(url: str, sole_url: str, file: Path):
     python = client_environment.install_clients()
     configuration = client_environment.FOLDER / "pytest.ini"
-    dropped = ("PYTHONPATH", "VIRTUAL_ENV", "PYTEST_")
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(dropped)}
     done = subprocess.run(
         [python, "-m", "pytest", "-q", "-c", configuration, file],
         cwd=ROOT,
-        env={**kept, "MLXQ_TEST_URL": url, "MLXQ_TEST_SOLE_URL": sole_url},
+        env={**client_environment.environment(), "MLXQ_TEST_URL": url, "MLXQ_TEST_SOLE_URL": sole_url},
         capture_output=True,
         text=True,
         timeout=TIMEOUT_S,

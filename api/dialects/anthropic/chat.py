@@ -46,6 +46,9 @@ class Thinking(msgspec.Struct, frozen=True, kw_only=True):
         Any, NoEffect("a model thinks as long as its template has it; max_tokens ends it")
     ] = None
     display: Literal["summarized", "omitted"] | None = None
+    block_binding: Annotated[
+        Any, NoEffect("thoughts that are sent back are not held against their conversation")
+    ] = None
 
 
 class OutputFormat(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

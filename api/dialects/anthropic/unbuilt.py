@@ -52,6 +52,9 @@ class Unbuilt(OtherFormats, frozen=True, kw_only=True):
     mcp_servers: Annotated[
         Any, Refused("servers of tools are not called here. Send their tools, and call them yourself.")
     ] = None
+    safeguards: Annotated[
+        Any, Refused("no classifier reads the calls of tools. Leave it out, and check them yourself.")
+    ] = None
     speed: Annotated[Any, Refused("there is one speed, standard.", unless=(*NOTHING, "standard"))] = None
     thread: Annotated[Any, Refused("no threads are kept. Send the earlier messages.")] = None
     billing_policy: Annotated[Any, _BILLS] = None

@@ -18,7 +18,7 @@ from api.requests.generation import (
     template_options,
 )
 from api.requests.images import ImageSource
-from api.requests.parameters import NOTHING, Refused
+from api.requests.parameters import NOTHING, NoEffect, Refused
 from api.requests.tools import FunctionSpec, JsonObject, function_tools
 from jobs.answer_format import JsonFormat
 from jobs.errors import InvalidInput
@@ -62,7 +62,31 @@ class CohereThinking(msgspec.Struct, frozen=True, kw_only=True):
     ] = None
 
 
-class CohereChatRequest(msgspec.Struct, frozen=True, kw_only=True):
+_FIRST = Refused("it is of Cohere's first chat. Send messages.")
+_NO_SEARCH = Refused("nothing is searched. Send documents.")
+
+
+class FirstChat(msgspec.Struct, frozen=True, kw_only=True):
+    """Fields of Cohere's first chat, which LiteLLM sends to the second, too."""
+
+    preamble: Annotated[Any, _FIRST] = None
+    chat_history: Annotated[Any, _FIRST] = None
+    conversation_id: Annotated[Any, _FIRST] = None
+    tool_results: Annotated[Any, _FIRST] = None
+    connectors: Annotated[Any, _NO_SEARCH] = None
+    search_queries_only: Annotated[Any, _NO_SEARCH] = None
+    prompt_truncation: Annotated[
+        Any,
+        Refused("a prompt that is too long is an error, and never cut.", unless=(*NOTHING, "OFF")),
+    ] = None
+    num_generations: Annotated[
+        Any, Refused("there is one answer. Send the request again.", unless=(None, 1))
+    ] = None
+    generation_id: Annotated[Any, NoEffect("a reply's id is its job's")] = None
+    response_id: Annotated[Any, NoEffect("a reply's id is its job's")] = None
+
+
+class CohereChatRequest(FirstChat, frozen=True, kw_only=True):
     """The body of POST /v2/chat. Fields it does not name are ignored.
 
     documents: shown to the model as texts. strict_tools: every tool's arguments fulfil its schema.

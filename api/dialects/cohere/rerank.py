@@ -8,7 +8,7 @@ from msgspec import UNSET, UnsetType
 
 from api.dialects.cohere.priority import Priority
 from api.requests.inputs import PassageField
-from api.requests.parameters import Refused
+from api.requests.parameters import NoEffect, Refused
 from api.requests.rerank import TopN, ranked, rerank_job, scores_of
 from api.requests.sole_model import model_or_sole
 from jobs.errors import InvalidInput
@@ -50,6 +50,10 @@ class CohereV1Request(CohereRequest, frozen=True, kw_only=True):
 class CohereV2Request(CohereRequest, frozen=True, kw_only=True):
     model: str
     documents: tuple[str, ...]
+    rank_fields: Annotated[
+        Any, Refused("documents are texts here. Send objects to /v1/rerank, or the fields as one text.")
+    ] = None
+    return_documents: Annotated[Any, NoEffect("the second version shows no documents")] = None
     relevant_spans: Annotated[
         Any, Refused("documents are scored as a whole only.", unless=(None, {"mode": "disabled"}))
     ] = None

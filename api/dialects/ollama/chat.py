@@ -8,6 +8,7 @@ import msgspec
 
 from api.dialects.ollama.messages import OllamaMessage, ollama_messages, parts_of
 from api.dialects.ollama.options import (
+    BesideOptions,
     Format,
     KeepAlive,
     OllamaOptions,
@@ -17,19 +18,29 @@ from api.dialects.ollama.options import (
     ollama_format,
     ollama_sampling,
     think_options,
+    with_beside,
 )
 from api.errors import ErrorFormat, Fault
 from api.replies.logprobs import ChosenLogprob, chat_logprobs
-from api.requests.answer_format import OtherFormats
 from api.requests.generation import stops
 from api.requests.images import ImageReference, ImageSource, load_images
-from api.requests.parameters import NOTHING, Refused
+from api.requests.parameters import NOTHING, NoEffect, Refused
 from api.requests.tools import FunctionSpec, JsonText, function_tools, tool_input
 from api.work.model_defaults import filled, parameters_of
 from api.work.queue import Queue
 from jobs.content import TextPart
 from jobs.errors import InternalError, InvalidInput
-from jobs.generate import Chat, Choice, FinishReason, GenerateJob, GenerateResult, Message, Piece, Prompt
+from jobs.generate import (
+    Chat,
+    Choice,
+    FinishReason,
+    GenerateJob,
+    GenerateResult,
+    Message,
+    Piece,
+    Prompt,
+    ToolChoice,
+)
 from jobs.job import Result
 
 Unset = msgspec.UnsetType
@@ -42,7 +53,7 @@ Q = TypeVar("Q", bound="OllamaRequest")
 _NS = 1_000_000_000
 
 
-class OllamaRequest(OtherFormats, frozen=True, kw_only=True):
+class OllamaRequest(BesideOptions, frozen=True, kw_only=True):
     """keep_alive: seconds, or a duration such as "5m". stream: true unless said otherwise."""
 
     model: str
@@ -57,7 +68,7 @@ class OllamaRequest(OtherFormats, frozen=True, kw_only=True):
 
 def ollama_job(asked: OllamaRequest, prompt: Chat | Prompt) -> GenerateJob:
     """The job without the parts that only one of the bodies has. Raises InvalidInput naming the field."""
-    options = asked.options or OllamaOptions()
+    options = with_beside(asked.options, asked)
     if asked.top_logprobs and not asked.logprobs:
         raise InvalidInput("top_logprobs needs logprobs = true.", param="top_logprobs")
     return GenerateJob(
@@ -65,7 +76,7 @@ def ollama_job(asked: OllamaRequest, prompt: Chat | Prompt) -> GenerateJob:
         prompt=prompt,
         sampling=ollama_sampling(options),
         max_tokens=max_tokens_of(options),
-        stop=stops(options.stop, "options.stop"),
+        stop=stops(options.stop, "stop" if asked.stop is options.stop else "options.stop"),
         format=ollama_format(asked.format),
         logprobs=(asked.top_logprobs or 0) if asked.logprobs else None,
         stream=asked.stream is not False,
@@ -78,7 +89,7 @@ async def with_model_options(asked: Q, queue: Queue) -> Q:
     own = await parameters_of(asked.model, queue)
     names = {field.name for field in msgspec.structs.fields(OllamaOptions)}
     known = {word: value for word, value in own.items() if word in names}
-    return msgspec.structs.replace(asked, options=filled(asked.options or OllamaOptions(), known))
+    return msgspec.structs.replace(asked, options=filled(with_beside(asked.options, asked), known))
 
 
 def load_job(asked: OllamaRequest) -> GenerateJob:
@@ -92,23 +103,55 @@ class OllamaTool(msgspec.Struct, frozen=True, kw_only=True):
     function: FunctionSpec
 
 
+class OllamaNamedFunction(msgspec.Struct, frozen=True):
+    name: str
+
+
+class OllamaChosenTool(msgspec.Struct, frozen=True, kw_only=True):
+    """name: that of OpenAI's responses, which the AI SDK sends; function: that of its chats."""
+
+    type: Literal["function"] = "function"
+    name: str | None = None
+    function: OllamaNamedFunction | None = None
+
+
 class OllamaChatRequest(OllamaRequest, frozen=True, kw_only=True):
-    """The body of POST /api/chat. Fields it does not name are ignored. No messages: the model is only loaded."""
+    """The body of POST /api/chat. Fields it does not name are ignored. No messages: the model is only loaded.
+
+    tool_choice: not Ollama's; the AI SDK's provider sends it.
+    """
 
     messages: tuple[OllamaMessage, ...] | None = None
     tools: tuple[OllamaTool, ...] | None = None
+    tool_choice: ToolChoice | OllamaChosenTool | None = None
 
 
 async def ollama_chat_job(asked: OllamaChatRequest, source: ImageSource | None) -> GenerateJob:
     """The job that a request asks for; fetches the images it names. Raises InvalidInput naming the field."""
     if not asked.messages:
         return load_job(asked)
-    tools = function_tools([each.function for each in asked.tools or ()])
-    chat = Chat((), tools=tools, template_options=think_options(asked.think))
+    choice, name = _tool_choice(asked.tool_choice)
+    functions = [each.function for each in asked.tools or ()]
+    chat = Chat(
+        (),
+        tools=function_tools(functions, must_call=choice == "required", name=name),
+        tool_choice=choice,
+        tool_name=name,
+        template_options=think_options(asked.think),
+    )
     job = ollama_job(asked, chat)
     # Images last: nothing is fetched for a request that is refused.
     messages = await ollama_messages(asked.messages, source)
     return msgspec.structs.replace(job, prompt=msgspec.structs.replace(chat, messages=messages))
+
+
+def _tool_choice(asked: ToolChoice | OllamaChosenTool | None) -> tuple[ToolChoice, str | None]:
+    if not isinstance(asked, OllamaChosenTool):
+        return asked or "auto", None
+    name = asked.function.name if asked.function else asked.name
+    if name is None:
+        raise InvalidInput("tool_choice.name is missing or null.", param="tool_choice")
+    return "required", name
 
 
 _TEMPLATE = Refused(
@@ -136,6 +179,8 @@ class OllamaGenerateRequest(OllamaRequest, frozen=True, kw_only=True):
     width: Annotated[Any, _NO_IMAGES] = None
     height: Annotated[Any, _NO_IMAGES] = None
     steps: Annotated[Any, _NO_IMAGES] = None
+    echo: Annotated[Any, Refused("a prompt is echoed by /v1/completions only.")] = None
+    user: Annotated[Any, NoEffect("no answer depends on who asks")] = None
 
 
 async def ollama_generate_job(asked: OllamaGenerateRequest, source: ImageSource | None) -> GenerateJob:

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 
-from api.requests.answer_format import NO_FORMAT, json_format
+from api.requests.answer_format import NO_FORMAT, OtherFormats, json_format
 from api.requests.generation import SamplingRequest, Stop, sampling, template_options
 from api.requests.parameters import NoEffect, Refused
 from api.requests.tools import JsonObject
@@ -70,6 +70,10 @@ class OllamaOptions(msgspec.Struct, frozen=True, kw_only=True):
     repeat_last_n: float | None = None
     presence_penalty: float | None = None
     frequency_penalty: float | None = None
+    system: Annotated[Any, Refused("not read here. Send system beside the options, or a message.")] = None
+    template: Annotated[
+        Any, Refused("the model's own chat template is used. Send raw = true to /api/generate.")
+    ] = None
     typical_p: Annotated[Any, Refused("not built. Use top_p or min_p.", unless=(None, 1))] = None
     format: Annotated[Any, _BESIDE] = None
     json_schema: Annotated[Any, _BESIDE] = None
@@ -81,6 +85,7 @@ class OllamaOptions(msgspec.Struct, frozen=True, kw_only=True):
     mirostat_eta: Annotated[Any, _NO_MORE] = None
     tfs_z: Annotated[Any, _NO_MORE] = None
     penalize_newline: Annotated[Any, _NO_MORE] = None
+    num_gqa: Annotated[Any, _NO_MORE] = None
     numa: Annotated[Any, _HARDWARE] = None
     num_batch: Annotated[Any, _HARDWARE] = None
     num_gpu: Annotated[Any, _HARDWARE] = None
@@ -93,6 +98,36 @@ class OllamaOptions(msgspec.Struct, frozen=True, kw_only=True):
     logits_all: Annotated[Any, _HARDWARE] = None
     vocab_only: Annotated[Any, _HARDWARE] = None
     embedding_only: Annotated[Any, _HARDWARE] = None
+
+
+class BesideOptions(OtherFormats, frozen=True, kw_only=True):
+    """What the AI SDK's provider of Ollama writes beside the options. Each is heeded unless the options say it.
+
+    max_tokens, max_output_tokens: num_predict.
+    """
+
+    temperature: float | None = None
+    top_p: float | None = None
+    presence_penalty: float | None = None
+    frequency_penalty: float | None = None
+    stop: Stop | None = None
+    max_tokens: float | None = None
+    max_output_tokens: float | None = None
+
+
+def with_beside(options: OllamaOptions | None, beside: BesideOptions) -> OllamaOptions:
+    """The options, and what is beside them."""
+    known = options or OllamaOptions()
+    given = {
+        "temperature": beside.temperature,
+        "top_p": beside.top_p,
+        "presence_penalty": beside.presence_penalty,
+        "frequency_penalty": beside.frequency_penalty,
+        "stop": beside.stop,
+        "num_predict": beside.max_output_tokens if beside.max_tokens is None else beside.max_tokens,
+    }
+    more = {name: value for name, value in given.items() if getattr(known, name) is None}
+    return msgspec.structs.replace(known, **more)
 
 
 def ollama_sampling(asked: OllamaOptions) -> Sampling:

@@ -2,12 +2,14 @@
 
 import json
 from collections.abc import Iterable, Iterator, Sequence
+from typing import Annotated, Any
 
 import msgspec
 from msgspec.structs import replace
 
 from api.dialects.ollama.details import Capability, OllamaDetails, capabilities_of, details_of
 from api.dialects.ollama.models import modified_at
+from api.requests.parameters import NoEffect, Refused
 from jobs.catalogue.defaults import ModelDefaults
 from jobs.catalogue.details import ModelDetails, Value
 from jobs.catalogue.entry import is_same_name
@@ -20,11 +22,18 @@ _ARCHITECTURE = "mlx"
 """Of a model whose family is not known."""
 
 
+_AS_IT_IS = Refused("a model is shown as it is served. Leave it out.")
+
+
 class ShowRequest(msgspec.Struct, frozen=True, kw_only=True):
     """name: what older clients call model."""
 
     model: str | None = None
     name: str | None = None
+    system: Annotated[Any, _AS_IT_IS] = None
+    template: Annotated[Any, _AS_IT_IS] = None
+    options: Annotated[Any, _AS_IT_IS] = None
+    verbose: Annotated[Any, NoEffect("the tokens of a model are not shown")] = None
 
 
 class ShownMessage(msgspec.Struct, frozen=True):

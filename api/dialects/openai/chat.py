@@ -14,6 +14,7 @@ from api.replies.usage import Tally, Usage
 from api.requests.answer_format import answer_format
 from api.requests.generation import Answers, Stop, TokenLimit, max_tokens, stops, template_options
 from api.requests.images import ImageSource
+from api.requests.parameters import NoEffect, Refused
 from api.requests.tools import FunctionSpec, JsonObject, function_tools
 from api.requests.truncation import NEVER_CUT
 from api.requests.vllm.chat import check_turns
@@ -56,6 +57,19 @@ class ChosenTools(msgspec.Struct, frozen=True, kw_only=True):
     type: Literal["function", "allowed_tools"] = "function"
     function: NamedFunction | None = None
     allowed_tools: AllowedTools | None = None
+    custom: Annotated[Any, Refused("tools are functions here. Say in a schema what they take.")] = None
+
+
+_THINKS = {"enabled": True, "disabled": False}
+
+
+class ChatThinking(msgspec.Struct, frozen=True, kw_only=True):
+    """enabled and disabled are enable_thinking. DeepSeek's, and what LiteLLM makes of Anthropic's."""
+
+    type: Literal["enabled", "disabled", "adaptive", "auto"]
+    budget_tokens: Annotated[
+        Any, NoEffect("a model thinks as long as its template has it; max_tokens ends it")
+    ] = None
 
 
 class ChatRequest(UnbuiltChat, frozen=True, kw_only=True):
@@ -83,6 +97,7 @@ class ChatRequest(UnbuiltChat, frozen=True, kw_only=True):
     role_mapping: dict[str, str] | None = None
     chat_template_kwargs: JsonObject | None = None
     enable_thinking: bool | None = None
+    thinking: ChatThinking | None = None
     reasoning_effort: str | None = None
     skip_special_tokens: bool | None = None
     store: bool | None = None
@@ -103,7 +118,7 @@ async def chat_job(asked: ChatRequest, source: ImageSource | None) -> GenerateJo
     options = template_options(
         asked.chat_template_kwargs,
         "chat_template_kwargs",
-        enable_thinking=asked.enable_thinking,
+        enable_thinking=_enable_thinking(asked),
         reasoning_effort=asked.reasoning_effort,
         documents=asked.documents,
     )
@@ -136,6 +151,13 @@ async def chat_job(asked: ChatRequest, source: ImageSource | None) -> GenerateJo
         stream=bool(asked.stream),
         skip_special_tokens=asked.skip_special_tokens is not False,
     )
+
+
+def _enable_thinking(asked: ChatRequest) -> bool | None:
+    named = asked.thinking and _THINKS.get(asked.thinking.type)
+    if None not in (named, asked.enable_thinking) and named != asked.enable_thinking:
+        raise InvalidInput("thinking and enable_thinking contradict each other.", param="thinking")
+    return asked.enable_thinking if named is None else named
 
 
 def _max_tokens(asked: ChatRequest) -> int | None:

@@ -14,6 +14,7 @@ from api.replies.usage import Tally, Usage
 from api.requests.answer_format import answer_format
 from api.requests.generation import Answers, Stop, TokenLimit, max_tokens, stops
 from api.requests.inputs import Inputs, split_inputs
+from api.requests.parameters import NoEffect
 from api.requests.truncation import NEVER_CUT
 from api.requests.vllm.generation import GenerationFields, check_told, vllm_sampling
 from jobs.errors import InternalError, InvalidInput
@@ -47,6 +48,9 @@ class CompletionRequest(GenerationFields, frozen=True, kw_only=True):
     skip_special_tokens: bool | None = None
     truncate_prompt_tokens: Annotated[Any, NEVER_CUT] = None
     user: Annotated[Any, WHO_ASKS] = None
+    second_logit_bias: Annotated[Any, NoEffect("the AI SDK writes logit_bias so, too")] = msgspec.field(
+        default=None, name="logitBias"
+    )
     stream: bool | None = None
     stream_options: StreamOptions | None = None
 

@@ -30,6 +30,9 @@ class UnbuiltChat(ChatFields, frozen=True, kw_only=True):
         Any,
         Refused("nothing is searched. Send a tool that searches.", unless=(None,)),
     ] = None
+    include_server_side_tool_invocations: Annotated[
+        Any, Refused("no tools are run here. Send yours, and run them yourself.")
+    ] = None
     moderation: Annotated[Any, Refused("nothing is moderated.")] = None
     prediction: Annotated[Any, NoEffect("a prediction makes an answer faster, not another one")] = None
     prompt_cache_key: Annotated[Any, _CACHE] = None

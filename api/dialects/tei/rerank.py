@@ -8,7 +8,7 @@ from msgspec import UNSET, UnsetType
 
 from api.errors import ErrorFormat, Fault
 from api.requests.inputs import PassageField
-from api.requests.rerank import ranked, rerank_job, scores_of
+from api.requests.rerank import TopN, ranked, rerank_job, scores_of
 from api.requests.sole_model import model_or_sole
 from jobs.errors import InvalidInput
 from jobs.job import Result
@@ -24,7 +24,10 @@ Direction = Annotated[str, msgspec.Meta(pattern="^([Ll]eft|[Rr]ight)$")]
 
 
 class TeiRequest(msgspec.Struct, frozen=True, kw_only=True):
-    """The body of POST /rerank. Fields it does not name are ignored. model: not TEI's own, which serves but one."""
+    """The body of POST /rerank. Fields it does not name are ignored.
+
+    model, top_n: not TEI's own, which serves but one and gives all; top_n is what LiteLLM sends.
+    """
 
     query: str
     texts: tuple[str, ...]
@@ -34,6 +37,7 @@ class TeiRequest(msgspec.Struct, frozen=True, kw_only=True):
     truncation_direction: Direction | None = None
     instruction: str | None = None
     model: str | None = None
+    top_n: TopN | None = None
 
 
 class TeiRank(msgspec.Struct, frozen=True, kw_only=True):
@@ -65,11 +69,11 @@ async def tei_job(asked: TeiRequest, models: Sequence[ModelInfo], max_inputs: in
     )
 
 
-def encode_tei(result: Result, texts: Sequence[str] | None) -> bytes:
+def encode_tei(result: Result, texts: Sequence[str] | None, top_n: int | None) -> bytes:
     """The reply as JSON bytes. texts: None where they are not shown. Raises InternalError."""
     ranks = [
         TeiRank(index=index, score=score, text=UNSET if texts is None else texts[index])
-        for index, score in ranked(scores_of(result))
+        for index, score in ranked(scores_of(result), top_n)
     ]
     return msgspec.json.encode(ranks)
 

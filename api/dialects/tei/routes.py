@@ -94,4 +94,6 @@ class Tei(Dialect):
         asked = decode_body(_decoder, raw)
         job = await tei_job(asked, await self.context.queue.models(), self.context.settings.max_inputs)
         texts = asked.texts if asked.return_text else None
-        return await self.respond(request, [job], terms, lambda done: encode_tei(done[0].result, texts))
+        return await self.respond(
+            request, [job], terms, lambda done: encode_tei(done[0].result, texts, asked.top_n)
+        )

@@ -4,6 +4,7 @@ from typing import Annotated, Any
 
 import msgspec
 
+from api.requests.answer_format import PUT_BESIDE
 from api.requests.parameters import NoEffect, Refused
 
 MmProcessorKwargs = Annotated[Any, Refused("the model's own image processor is used as it is. Leave it out.")]
@@ -36,6 +37,7 @@ class PoolingFields(msgspec.Struct, frozen=True, kw_only=True):
     padding: Annotated[
         Any, Refused("texts are read as they are, without padding.", unless=(None, "do_not_pad"))
     ] = None
+    extra_body: Annotated[Any, PUT_BESIDE] = None
 
 
 class EmbeddingFields(PoolingFields, frozen=True, kw_only=True):

@@ -4,11 +4,6 @@ import os
 
 import pytest
 
-os.environ["DEFAULT_MAX_RETRIES"] = (
-    "0"  # LiteLLM's, read when it is imported: some of its providers heed nothing else
-)
-os.environ["LITELLM_LOCAL_MODEL_COST_MAP"] = "True"  # it asks the network for the prices of models otherwise
-
 
 @pytest.fixture(scope="session")
 def url() -> str:

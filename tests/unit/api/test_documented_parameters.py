@@ -28,7 +28,7 @@ from anthropic.types.model_list_params import ModelListParams
 from PIL import Image
 
 from api.requests.parameters import NoEffect, Refused
-from tests.parameters import HEADERS, PAGE, Body, bodies, page
+from tests.parameters import PAGE, Body, Call, absent, bodies, page
 from tests.support.memory_queue import MODEL, MemoryQueue
 from tests.support.vectors.memory_collections import MemoryCollections
 from tests.unit.api.conftest import Connect
@@ -44,29 +44,18 @@ def test_the_page_is_what_the_code_says():
     assert PAGE.read_text() == page(), "run `python -m tests.parameters`"
 
 
-class Call(NamedTuple):
-    """A call of a client. dialect, endpoint: as in a Body. names: its parameters, objects' fields with a point."""
-
-    dialect: str
-    endpoint: str
-    names: frozenset[str]
-
-
-def typed(
-    dialect: str, endpoint: str, *params: type, rename: Mapping[str, str] = {}, **objects: type
-) -> Call:
-    """params: typed dicts. rename: what the client sends them as. objects: types of parameters whose fields are
-    parameters, too.
-    """
-    names = {rename.get(name, name) for each in params for name in each.__annotations__}
+def typed(dialect: str, endpoint: str, *params: type, **objects: type) -> Call:
+    """params: typed dicts. objects: types of parameters whose fields are parameters, too."""
+    names = {name for each in params for name in each.__annotations__}
     inner = {f"{name}.{field}" for name, each in objects.items() for field in each.__annotations__}
-    return Call(dialect, endpoint, frozenset((names | inner) - set(HEADERS)))
+    return Call(dialect, endpoint, frozenset(names | inner))
 
 
 def modelled(endpoint: str, request: type, *, options: bool = False) -> Call:
     """request: a pydantic model of Ollama's."""
     inner = ollama._types.Options.model_fields if options else ()  # pyright: ignore[reportPrivateUsage]
-    names = {*request.model_fields, *(f"options.{name}" for name in inner)}
+    outer = {name.removesuffix("_") for name in request.model_fields}  # from_ is sent as from
+    names = {*outer, *(f"options.{name}" for name in inner)}
     return Call("ollama", endpoint, frozenset(names))
 
 
@@ -100,7 +89,6 @@ CALLS = (
         "openai",
         "GET /v1/chat/completions",
         _o.chat.completion_list_params.CompletionListParams,
-        rename={"metadata": "metadata[name]"},
     ),
     typed(
         "openai",
@@ -128,6 +116,9 @@ CALLS = (
     modelled("POST /api/embeddings", ollama._types.EmbeddingsRequest),
     modelled("POST /api/show", ollama._types.ShowRequest),
     modelled("POST /api/pull", ollama._types.PullRequest),
+    modelled("POST /api/create", ollama._types.CreateRequest),
+    modelled("POST /api/copy", ollama._types.CopyRequest),
+    modelled("DELETE /api/delete", ollama._types.DeleteRequest),
     called("POST /v1/rerank", cohere.Client.rerank),
     called("POST /v2/rerank", cohere.ClientV2.rerank),
     called("POST /v1/embed", cohere.Client.embed),
@@ -145,9 +136,7 @@ ENDPOINTS = {endpoint for body in BODIES for endpoint in body.endpoints}
     ids=lambda call: f"{call.dialect} {call.endpoint}",
 )
 def test_no_parameter_of_a_client_is_absent(call: Call):
-    [body] = [each for each in BODIES if each.dialect == call.dialect and call.endpoint in each.endpoints]
-    known = {each.name.removesuffix("[]") for each in body.parameters}  # a list in a query
-    assert sorted(call.names - known) == []
+    assert absent(call) == []
 
 
 def _picture() -> str:
@@ -181,12 +170,14 @@ FIELDS: dict[str, dict[str, Any]] = {
     "max_tokens_per_doc": {"max_tokens_per_doc": 4096},
     "anthropic tool_choice": {"tool_choice": {"type": "any"}, "tools": [{"name": "f", "input_schema": {}}]},
     "cohere rank_fields": {"rank_fields": ["a"], "documents": [{"a": "A whale."}]},
+    "CohereV2Request rank_fields": {},
     "cohere images": {"images": [f"data:image/png;base64,{PICTURE}"], "texts": None, "model": "PICTURES"},
     "cohere inputs": {"inputs": [{"content": [{"type": "text", "text": "a"}]}], "texts": None},
     "cohere tool_choice": {"tool_choice": "REQUIRED", "tools": [TOOL]},
     "cohere response_format": {"response_format": {"type": "json_object"}},
     "output_dimension": {"output_dimension": DIMENSIONS},
     "truncation": {"truncation": True},
+    "ollama parameters": {"parameters": {"temperature": 0.5}},
     "ollama format": {"format": "json"},
     "ollama images": {"images": [PICTURE]},
     "ollama parameters": {"parameters": {"temperature": 0.5}},
@@ -204,7 +195,10 @@ EXAMPLES: dict[str, dict[str, Any]] = {
 }
 """Of those whose endpoint has no example of their own."""
 
-OBJECTS: dict[str, dict[str, Any]] = {"thinking": {"type": "enabled"}}
+OBJECTS: dict[str, dict[str, Any]] = {
+    "thinking": {"type": "enabled"},
+    "tool_choice": {"type": "function", "function": {"name": "f"}},
+}
 """What else is in the object that a parameter is in."""
 
 
@@ -253,7 +247,8 @@ def fields_of(body: Body) -> Iterator[tuple[str, int, dict[str, Any]]]:
     example = request_of(body).fields
     for name, treatment in body.parameters:
         outer, _, inner = name.partition(".")
-        needed = FIELDS.get(f"{body.dialect} {outer}", FIELDS.get(outer, {}))
+        keys = (f"{body.shape.__name__} {outer}", f"{body.dialect} {outer}", outer)
+        needed = next((FIELDS[key] for key in keys if key in FIELDS), {})
         if isinstance(treatment, Refused):
             yield name, 400, needed | within(name, "something")
             for taken in treatment.unless:

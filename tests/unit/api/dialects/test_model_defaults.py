@@ -110,6 +110,13 @@ OTHER: dict[str, Any] = {"temperature": 0.9, "max_tokens": 2, "stop": ["."]}
             },
         ),
         (
+            "/api/chat",  # as the AI SDK writes it
+            {
+                "temperature": 0.9, "max_output_tokens": 2, "stop": ["."],
+                "messages": [{"role": "system", "content": "No."}, *MESSAGES],
+            },
+        ),
+        (
             "/api/generate",
             {"options": {"temperature": 0.9, "num_predict": 2, "stop": ["."]}, "prompt": "Why?", "system": "No."},
         ),

@@ -41,6 +41,14 @@ async def test_texts_are_shown_if_asked(rerank_client: httpx.AsyncClient):
     assert [each["text"] for each in reply.json()] == [DOCUMENTS[index] for index, _ in RANKING]
 
 
+@pytest.mark.parametrize(("top_n", "kept"), [(1, 1), (2, 2), (0, 3), (None, 3), (9, 3)])
+async def test_the_best_alone_are_given_if_asked(
+    rerank_client: httpx.AsyncClient, top_n: int | None, kept: int
+):
+    reply = await rerank(rerank_client, top_n=top_n)
+    assert [each["index"] for each in reply.json()] == [index for index, _ in RANKING][:kept]
+
+
 async def test_raw_scores_are_given_if_asked(rerank_client: httpx.AsyncClient):
     assert [each["score"] for each in (await rerank(rerank_client, raw_scores=True)).json()] == [
         2.0,

@@ -133,7 +133,8 @@ async def test_an_overlong_document_is_cut_only_if_asked(
     rerank_client: httpx.AsyncClient, reranker: MemoryQueue, version: int
 ):
     documents = ["a", "word " * RERANK_MODEL.max_tokens]
-    assert await refusal(rerank_client, version, documents=documents) == "documents[1] is too long."
+    told = await refusal(rerank_client, version, documents=documents)
+    assert told == "too many tokens: documents[1] is too long."
     ways: list[dict[str, Any]] = [{"truncate": True}, {"max_tokens_per_doc": RERANK_MODEL.max_tokens}]
     for way in [*ways, {"max_chunks_per_doc": 1}] if version == 1 else ways:
         assert (await rerank(rerank_client, version, documents=documents, **way)).status_code == 200

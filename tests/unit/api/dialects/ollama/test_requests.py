@@ -189,3 +189,64 @@ async def test_only_an_assistant_calls_tools(chat_client: httpx.AsyncClient):
     reply = await chat(chat_client, messages=[{"role": "user", "content": "", "tool_calls": calls}])
     assert reply.status_code == 400
     assert reply.json()["error"].startswith("messages[0].tool_calls")
+
+
+BESIDE: dict[str, Any] = {
+    "temperature": 0.1,
+    "top_p": 0.2,
+    "presence_penalty": 0.3,
+    "frequency_penalty": 0.4,
+    "stop": ["END"],
+}
+
+
+@pytest.mark.parametrize("limit", ["max_tokens", "max_output_tokens"])
+@pytest.mark.parametrize("ask", [chat, generate])
+async def test_what_the_ai_sdk_writes_beside_the_options_is_heeded(
+    chat_client: httpx.AsyncClient, generator: MemoryQueue, ask: Any, limit: str
+):
+    assert (await ask(chat_client, **BESIDE, **{limit: 7})).status_code == 200
+    beside = last_job(generator)
+    assert (await ask(chat_client, options={**BESIDE, "num_predict": 7})).status_code == 200
+    assert beside == last_job(generator)
+    assert (beside.max_tokens, beside.stop, beside.sampling.temperature) == (7, ("END",), 0.1)
+
+
+async def test_the_options_come_before_what_is_beside_them(
+    chat_client: httpx.AsyncClient, generator: MemoryQueue
+):
+    await chat(chat_client, temperature=0.9, max_tokens=9, options={"temperature": 0, "num_predict": 5})
+    assert (last_job(generator).sampling.temperature, last_job(generator).max_tokens) == (0, 5)
+
+
+@pytest.mark.parametrize(
+    ("given", "choice", "name"),
+    [
+        (None, "auto", None),
+        ("none", "none", None),
+        ("required", "required", None),
+        ({"type": "function", "function": {"name": "ask"}}, "required", "ask"),
+        ({"type": "function", "name": "ask"}, "required", "ask"),
+    ],
+)
+async def test_a_tool_choice_is_heeded(
+    chat_client: httpx.AsyncClient, generator: MemoryQueue, given: object, choice: str, name: str | None
+):
+    assert (await chat(chat_client, tools=TOOLS, tool_choice=given)).status_code == 200
+    assert (last_chat(generator).tool_choice, last_chat(generator).tool_name) == (choice, name)
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"tool_choice": "required"},
+        {"tools": TOOLS, "tool_choice": {"type": "function", "function": {"name": "none"}}},
+        {"tools": TOOLS, "tool_choice": "any"},
+        {"tools": TOOLS, "tool_choice": {"type": "function"}},
+    ],
+)
+async def test_a_tool_choice_that_fits_no_tool_is_refused(
+    chat_client: httpx.AsyncClient, fields: dict[str, Any]
+):
+    reply = await chat(chat_client, **fields)
+    assert (reply.status_code, "tool_choice" in reply.json()["error"]) == (400, True)

@@ -260,6 +260,25 @@ async def test_variables_of_the_template_and_their_shorthands_are_joined(
     assert last_chat(generator).template_options == expected
 
 
+@pytest.mark.parametrize(
+    ("given", "options"),
+    [
+        ({"type": "enabled", "budget_tokens": 1024}, '{"enable_thinking":true}'),
+        ({"type": "disabled"}, '{"enable_thinking":false}'),
+        ({"type": "adaptive"}, "{}"),
+        (None, "{}"),
+    ],
+)
+async def test_thinking_is_the_templates_to_switch(
+    chat_client: httpx.AsyncClient, generator: MemoryQueue, given: object, options: str
+):
+    """LiteLLM sends Anthropic's form to servers of OpenAI's dialect, too."""
+    assert (await chat(chat_client, thinking=given)).status_code == 200
+    assert last_chat(generator).template_options == options
+    refused = await chat(chat_client, thinking={"type": "enabled"}, enable_thinking=False)
+    assert (refused.status_code, refused.json()["error"]["param"]) == (400, "thinking")
+
+
 async def test_a_role_mapping_is_kept(chat_client: httpx.AsyncClient, generator: MemoryQueue):
     await chat(chat_client, role_mapping={"user": "Q: ", "assistant": "A: "})
     assert last_chat(generator).role_mapping == {"user": "Q: ", "assistant": "A: "}
