@@ -3,6 +3,7 @@
 import base64
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from pathlib import Path
 
 import httpx
 import ollama
@@ -11,6 +12,7 @@ import pytest
 from jobs.catalogue.defaults import ModelDefaults
 from jobs.errors import NoWorker, TimeLimitExceeded
 from jobs.generate import Choice, GenerateResult, Piece, Pieces, ToolCall
+from jobs.machines.commands import Progress
 from jobs.models import ModelInfo
 from tests.conformance.conftest import Serve, serving
 from tests.support.memory_generation import CHAT_MODEL, THOUGHT
@@ -65,6 +67,13 @@ class Calling(MemoryQueue):
 
     async def stream(self, job_id: str, after: int = 0):
         yield 1, Pieces(1, 0, (Piece(tokens=(1,), tool_calls=(self.CALL,), finish_reason="tool_calls"),))
+
+
+def test_every_method_of_the_client_is_called_here():
+    methods = {name for name in dir(ollama.Client) if not name.startswith("_")}
+    elsewhere = {"close", "web_search", "web_fetch"}  # the last two ask Ollama's own service
+    source = Path(__file__).read_text()
+    assert {name for name in methods - elsewhere if f"client.{name}(" not in source} == set()
 
 
 def test_a_chat_is_answered(client: ollama.Client):
@@ -182,6 +191,30 @@ def test_models_are_copied_created_and_deleted(client: ollama.Client, queue: Mem
         with pytest.raises(ollama.ResponseError, match="not found") as unknown:
             call()
         assert unknown.value.status_code == 404
+
+
+DIGEST = f"sha256:{'a' * 64}"
+PULLED = (
+    Progress(status="pulling manifest"),
+    Progress(status="pulling aaa", digest=DIGEST, files={DIGEST: (4, 10)}),
+    Progress(status="success", name="org/new", files={DIGEST: (10, 10)}),
+)
+
+
+def test_a_model_is_pulled(connect: Connect):
+    queue = MemoryQueue()
+    queue.machines.answers = PULLED
+    client = connect(queue)
+    assert client.pull("org/new").status == "success"
+    first, *parts, last = client.pull("org/new", stream=True)
+    assert (first.status, last.status) == ("pulling manifest", "success")
+    assert [(part.status, part.digest, part.completed, part.total) for part in parts] == [
+        ("pulling aaaaaaaaaaaa", DIGEST, completed, 10) for completed in (4, 10)
+    ]
+    queue.machines.answers = (Progress(error="org/new is gated.", code="gated", hint="Log in."),)
+    for stream in (False, True):
+        with pytest.raises(ollama.ResponseError, match="is gated"):
+            list(client.pull("org/new", stream=stream))
 
 
 def test_files_of_models_are_not_sent(client: ollama.Client):

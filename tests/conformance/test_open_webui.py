@@ -54,8 +54,8 @@ class WebUi:
         assert (reply.status_code, reply.headers["content-type"]) == (200, "application/json")
         return reply.json()
 
-    def ask(self, path: str, payload: Mapping[str, Any]) -> httpx.Response:
-        return self._http.post(path, content=json.dumps(payload))
+    def ask(self, path: str, payload: Mapping[str, Any], method: str = "POST") -> httpx.Response:
+        return self._http.request(method, path, content=json.dumps(payload))
 
     def post(self, path: str, payload: Mapping[str, Any]) -> Any:
         reply = self.ask(path, payload)
@@ -199,6 +199,20 @@ def test_a_model_is_unloaded_and_is_in_memory_no_more(ui: WebUi, queue: Scripted
     assert (reply["done"], reply["done_reason"], reply["response"]) == (True, "unload", "")
     assert queue.memory.told[-1] == name.removesuffix(":latest")
     assert "expires_at" not in ui.models()[name if ":" in name else f"{name}:latest"]
+
+
+def test_an_administrator_copies_creates_pulls_and_deletes(ui: WebUi, queue: ScriptedQueue):
+    queue.machines.sent.clear()
+    copied = ui.ask("/api/copy", {"source": CHAT, "destination": "poet"})
+    assert (copied.status_code, copied.content) == (200, b"")
+    made = ui.ask("/api/create", {"model": "poet:v2", "from": CHAT, "system": "Rhyme.", "stream": True})
+    assert [json.loads(line)["status"] for line in made.iter_lines()][-1] == "success"
+    pulled = ui.ask("/api/pull", {"model": "org/new", "name": "org/new", "insecure": True})
+    assert [json.loads(line)["status"] for line in pulled.iter_lines()][-1] == "success"
+    gone = ui.ask("/api/delete", {"model": CHAT, "name": CHAT}, method="DELETE")
+    assert (gone.status_code, gone.content) == (200, b"")
+    sent = [type(command).__name__ for _, command in queue.machines.sent]
+    assert sent == ["CopyModel", "CreateModel", "PullModel", "RemoveModel"]
 
 
 def test_an_error_is_told_by_its_text(ui: WebUi):

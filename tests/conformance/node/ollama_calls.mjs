@@ -1,5 +1,6 @@
 // Ollama's own client.
 import assert from "node:assert/strict";
+import { readFile } from "node:fs/promises";
 import test from "node:test";
 import { Ollama } from "ollama";
 import { testErrors } from "./errors.mjs";
@@ -11,6 +12,17 @@ const asked = (content = script.HELLO, more = {}) => ({
   model: script.CHAT,
   messages: [{ role: "user", content }],
   ...more,
+});
+
+test("every method of the client is called here", async () => {
+  const source = await readFile(new URL(import.meta.url), "utf8");
+  const elsewhere = ["constructor", "abort", "encodeImage", "fileExists", "processStreamableRequest", "webSearch", "webFetch"];
+  const methods = [];
+  for (let of = Object.getPrototypeOf(client); of !== Object.prototype; of = Object.getPrototypeOf(of)) {
+    methods.push(...Object.getOwnPropertyNames(of));
+  }
+  assert.ok(methods.includes("chat"));
+  assert.deepEqual(methods.filter((name) => !elsewhere.includes(name) && !source.includes(`client.${name}(`)), []);
 });
 
 async function gather(stream, read) {
@@ -93,6 +105,12 @@ test("models are copied, created from others and deleted", async () => {
   for (const call of unknown) {
     await assert.rejects(call, (error) => error.status_code === 404 && /not found/.test(error.message));
   }
+});
+
+test("a model is pulled", async () => {
+  assert.equal((await client.pull({ model: "org/new" })).status, "success");
+  const parts = await gather(await client.pull({ model: "org/new", stream: true }), (part) => part.status);
+  assert.equal(parts.at(-1), "success");
 });
 
 test("System One models are not served", async () => {

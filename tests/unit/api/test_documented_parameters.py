@@ -180,7 +180,6 @@ FIELDS: dict[str, dict[str, Any]] = {
     "ollama parameters": {"parameters": {"temperature": 0.5}},
     "ollama format": {"format": "json"},
     "ollama images": {"images": [PICTURE]},
-    "ollama parameters": {"parameters": {"temperature": 0.5}},
     **{f"vllm {name}": {name: "a", "text_1": None} for name in ("queries", "data_1")},
     **{f"vllm {name}": {name: "a", "text_2": None} for name in ("documents", "items", "data_2")},
 }
