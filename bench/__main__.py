@@ -58,6 +58,9 @@ SECTIONS = {
     "commands": Section(
         "commands.start", "Commands on models, from start to end, beside a Python that does nothing"
     ),
+    "pull": Section(
+        "pulls.model", "A model that is pulled from a stand-in hub, killed on its way, and beside a chat"
+    ),
     "memory": Section("queue.memory", "Memory of the processes over 100,000 requests"),
 }
 ON_REQUEST = {
