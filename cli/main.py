@@ -146,6 +146,10 @@ def _command(options: argparse.Namespace) -> Callable[["Settings"], int]:
 
 
 def _pull(options: argparse.Namespace) -> Callable[["Settings"], int]:
+    if options.on:
+        from cli.pull.remote import pull_on
+
+        return lambda _: pull_on(options)
     from cli.commands.pull import pull
 
     return lambda settings: pull(settings, options)

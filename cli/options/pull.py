@@ -29,4 +29,10 @@ def add_pull(command: Command) -> None:
     )
     part.add_argument("--revision", metavar="R", help="a branch, a tag or a commit (main)")
     part.add_argument("--data", metavar="FOLDER", help="of the `mlxq up` that runs (~/.local/share/mlxq)")
+    part.add_argument(
+        "--on",
+        metavar="MACHINE",
+        help="pull it there, by the running server: a machine, a worker on it, or all",
+    )
+    part.add_argument("--url", metavar="URL", help="with --on: of the server (http://127.0.0.1:8000)")
     part.add_argument("--json", action="store_true", help="print how far it is as JSON, an object a line")
