@@ -92,7 +92,7 @@ async def test_head_of_a_stream_is_answered_without_its_events(script: ScriptedQ
     ("method", "path", "status", "shape"),
     [
         ("GET", "/api/nothing", 404, {"error"}),
-        ("POST", "/api/pull", 404, {"error"}),
+        ("POST", "/api/signout", 404, {"error"}),
         ("GET", "/api/chat", 405, {"error"}),
         ("GET", "/v1/messages/nothing", 404, {"type", "error"}),
         ("GET", "/v1/messages", 405, {"type", "error"}),

@@ -4,6 +4,7 @@ import math
 from typing import Any
 
 import httpx
+import msgspec
 import pytest
 
 from jobs.embed import EmbedJob
@@ -90,6 +91,17 @@ async def test_a_model_of_any_task_is_unloaded_by_ollamas_stop(
         body = await ask(rerank_client, path, model=model, keep_alive=0)
         assert (body["model"], body["done_reason"]) == (model, "unload")
     assert reranker.memory.told == [MODEL.id, CHAT_MODEL.id, RERANK_MODEL.id]
+
+
+@pytest.mark.parametrize("path", NOTHING)
+async def test_an_alias_is_loaded_and_unloaded_as_its_model(connect: Connect, path: str):
+    model = MODEL if model_of(path) == MODEL.id else CHAT_MODEL
+    queue = MemoryQueue(models=(model, msgspec.structs.replace(model, id="other", of=model.id)))
+    client = connect(queue)
+    await ask(client, path, model="other:latest", keep_alive=-1)
+    assert queue.submitted[0][0].model == model.id
+    await ask(client, path, model="other", keep_alive=0)
+    assert queue.memory.told == [model.id]
 
 
 async def test_a_prompt_is_answered_before_its_model_is_unloaded(
