@@ -1,6 +1,7 @@
 """The options of the commands on models."""
 
 import argparse
+from typing import Any
 
 from cli.parser import Command
 
@@ -20,7 +21,29 @@ MODEL_COMMANDS = {
 """Those that speak HTTP with the running server and read no settings: where the function is that does them."""
 
 
-def add_models(command: Command) -> None:
+LEVELS = ("true", "false", "low", "medium", "high")
+
+
+class _Think(argparse.Action):
+    """--think, perhaps with a level. Any other word behind it is the prompt's first, as Ollama has it."""
+
+    def __call__(
+        self, parser: argparse.ArgumentParser, namespace: argparse.Namespace, values: Any, *_: object
+    ) -> None:
+        namespace.think = values if values in LEVELS else "true"
+        if values not in (None, *LEVELS):
+            prompt = getattr(namespace, "prompt", None)
+            if prompt is None:
+                parser.error(f"argument --think: {values!r} is none of {', '.join(LEVELS)}")
+            namespace.prompt = [*prompt, values]
+
+
+def add_models(engine_command: Command) -> None:
+    def command(name: str, text: str) -> argparse.ArgumentParser:
+        part = engine_command(name, text)
+        part.epilog = None  # these options are no settings
+        return part
+
     _add_run(command)
     _add_work(command)
     for name in ("list", "ls"):
@@ -29,7 +52,7 @@ def add_models(command: Command) -> None:
         part.add_argument("-q", "--quiet", action="store_true", help="print names alone")
         _add_server(part, data=True)
     part = command("show", "Show what a model is, and what it can do.")
-    part.add_argument("model", metavar="MODEL", help="its name")
+    part.add_argument("model", metavar="MODEL", help="a model's name")
     group = part.add_mutually_exclusive_group()
     for name in ("license", "modelfile", "parameters", "system", "template"):
         group.add_argument(
@@ -47,7 +70,7 @@ def add_models(command: Command) -> None:
 
 def _add_names(command: Command) -> None:
     part = command("cp", "Give a model one more name. No file is copied.")
-    part.add_argument("source", metavar="MODEL", help="its name")
+    part.add_argument("source", metavar="MODEL", help="a model's name")
     part.add_argument("name", metavar="NAME", help="the new one")
     _add_server(part, json=False, data=True)
     part = command("alias", "Give a model one more name with defaults of its own, or list such names.")
@@ -83,7 +106,7 @@ def _add_run(command: Command) -> None:
   mlxq run MODEL "What is on ./page.png?" images, for models that see
 
 In a pipe only the answer is printed, not what the model thinks first, unless --think says so."""
-    part.add_argument("model", metavar="MODEL", help="its name")
+    part.add_argument("model", metavar="MODEL", help="a model's name")
     part.add_argument("prompt", nargs="*", metavar="PROMPT", help="without one: a conversation")
     part.set_defaults(rest="prompt")
     part.add_argument("--system", metavar="TEXT", help="what the model is told first")
@@ -93,11 +116,10 @@ In a pipe only the answer is printed, not what the model thinks first, unless --
     part.add_argument("--format", metavar="FORMAT", help="json, a JSON schema, or a file with one")
     part.add_argument(
         "--think",
+        action=_Think,
         nargs="?",
-        const="true",
-        choices=("true", "false", "low", "medium", "high"),
         metavar="LEVEL",
-        help="let it think first: true, false, low, medium or high",
+        help=f"let it think first: {', '.join(LEVELS)}",
     )
     part.add_argument("--hidethinking", action="store_true", help="do not show what it thinks")
     part.add_argument("--keepalive", metavar="DURATION", help="how long it stays in memory after it: 5m")
@@ -108,7 +130,7 @@ In a pipe only the answer is printed, not what the model thinks first, unless --
 
 def _add_work(command: Command) -> None:
     part = command("embed", "Make vectors of texts: a line each, as JSON.")
-    part.add_argument("model", metavar="MODEL", help="its name")
+    part.add_argument("model", metavar="MODEL", help="a model's name")
     part.add_argument("texts", nargs="*", metavar="TEXT", help="- for each line of standard input")
     part.set_defaults(rest="texts")
     part.add_argument(
@@ -125,7 +147,7 @@ def _add_work(command: Command) -> None:
     )
     _add_server(part)
     part = command("rerank", "Order files, or lines, by how well they answer a query.")
-    part.add_argument("model", metavar="MODEL", help="its name")
+    part.add_argument("model", metavar="MODEL", help="a model's name")
     part.add_argument("query", metavar="QUERY")
     part.add_argument(
         "files", nargs="+", metavar="FILE", help="texts or images; - for each line of standard input"

@@ -82,6 +82,17 @@ def test_json_is_the_servers_own_reply(ask: Ask):
     assert reply["message"]["content"] == "hello" and reply["done"] is True
 
 
+@pytest.mark.parametrize(
+    "arguments", [["--think", "one", "two"], ["--think=true", "one two"], ["one", "--think", "two"]]
+)
+def test_a_word_behind_think_that_is_no_level_is_the_prompts(
+    ask: Ask, queue: MemoryQueue, arguments: list[str]
+):
+    assert ask("run", CHAT, *arguments).out.endswith("\none two\n")
+    _, chat = newest(queue)
+    assert '"enable_thinking":true' in chat.template_options
+
+
 def test_figures_go_to_standard_error(ask: Ask):
     said = ask("run", CHAT, "hello", "--verbose")
     assert "eval count:           1 token(s)" in said.err and "eval rate:" in said.err
