@@ -13,7 +13,6 @@ from cli.models.offline import Offline, asked, model_of
 from cli.models.printing import print_json, print_table
 from jobs.catalogue.defaults import ModelDefaults
 from jobs.catalogue.names import without_latest
-from jobs.machines.commands import CreateModel
 
 HEADS = ("NAME", "MODEL")
 
@@ -39,6 +38,8 @@ def alias(options: argparse.Namespace) -> int:
         )
 
     def offline(here: Offline) -> None:
+        from jobs.machines.commands import CreateModel  # slow to import, and the server needs none of it
+
         defaults = msgspec.convert({"system": system, "parameters": parameters}, ModelDefaults)
         here.change(CreateModel(name=options.name, source=here.meant(options.model), defaults=defaults))
 

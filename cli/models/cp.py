@@ -4,7 +4,6 @@ import argparse
 
 from cli.client.server import Server
 from cli.models.offline import Offline, asked
-from jobs.machines.commands import CopyModel
 
 
 def cp(options: argparse.Namespace) -> int:
@@ -14,6 +13,8 @@ def cp(options: argparse.Namespace) -> int:
         server.send("POST", "/api/copy", {"source": options.source, "destination": options.name}, works=True)
 
     def offline(here: Offline) -> None:
+        from jobs.machines.commands import CopyModel  # slow to import, and the server needs none of it
+
         here.change(CopyModel(source=here.meant(options.source), name=options.name))
 
     asked(options, online, offline)

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path, PurePath
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import msgspec
 
@@ -16,8 +16,9 @@ from cli.client.server import NoServer, Server, server_of
 from jobs.catalogue.entry import Catalogue, CatalogueEntry, is_same_name
 from jobs.catalogue.file import CatalogueFile, CatalogueUnusable
 from jobs.catalogue.names import with_tag, without_latest
-from jobs.errors import JobError
-from jobs.machines.commands import CopyModel, CreateModel, RemoveModel
+
+if TYPE_CHECKING:
+    from jobs.machines.commands import CopyModel, CreateModel, RemoveModel
 
 T = TypeVar("T")
 
@@ -66,8 +67,9 @@ class Offline:
         """The name in the catalogue, or of the settings. Raises CannotDo."""
         return name if self.is_served(name) else self.find(name).name
 
-    def change(self, command: CopyModel | CreateModel | RemoveModel) -> None:
+    def change(self, command: "CopyModel | CreateModel | RemoveModel") -> None:
         """As a machine's agent does it. Raises CannotDo."""
+        from jobs.errors import JobError
         from workers.host.changes import Changes
 
         try:

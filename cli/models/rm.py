@@ -13,7 +13,6 @@ from cli.tables.units import size
 from jobs.catalogue.changes import removed
 from jobs.catalogue.deletion import Deletion, delete, planned
 from jobs.errors import JobError
-from jobs.machines.commands import RemoveModel
 
 
 class _Files(NamedTuple):
@@ -39,6 +38,8 @@ def _remove(name: str, options: argparse.Namespace) -> None:
         server.send("DELETE", "/api/delete", {"model": name}, works=True)
 
     def offline(here: Offline) -> None:
+        from jobs.machines.commands import RemoveModel  # slow to import, and the server needs none of it
+
         here.change(RemoveModel(name=here.meant(name)))
 
     asked(options, online, offline)
