@@ -18,11 +18,10 @@ from cli.client import stdin
 from cli.client.files import read
 from cli.client.parameters import parameters_of
 from cli.client.replies import Shown
-from cli.client.server import Refused, Server, server_of
+from cli.client.server import NOT_FOUND, Refused, Server, server_of
 from cli.models.embed import embed_texts
 
 INTERRUPTED = 130
-NOT_FOUND = 404
 HISTORY = "chat_history"
 _SWITCHES = {"true": True, "false": False}
 

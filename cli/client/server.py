@@ -14,6 +14,8 @@ from cli.client.address import Address, server_address
 if TYPE_CHECKING:
     import argparse
 
+NOT_FOUND = 404
+
 _CONNECT_S = 5.0
 _READ_S = 30.0
 """Longest that a reply may take which needs no work of a model. The server itself bounds what a model may take."""

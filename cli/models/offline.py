@@ -59,6 +59,13 @@ class Offline:
             raise CannotDo(f"model {name!r} not found in the catalogue of this machine")
         return meant[0]
 
+    def knows(self, name: str) -> bool:
+        """Whether the catalogue has it."""
+        try:
+            return bool(self.find(name))
+        except CannotDo:
+            return False
+
     def is_served(self, name: str) -> bool:
         """Whether the settings name it."""
         return any(is_same_name(name, each) for each in self._served)

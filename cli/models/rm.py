@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from cli.cannot_do import CannotDo
 from cli.client import stdin
-from cli.client.server import Server
+from cli.client.server import NOT_FOUND, Refused, Server
 from cli.models.offline import Offline, asked, offline_of
 from cli.tables.units import size
 from jobs.catalogue.changes import removed
@@ -34,13 +34,19 @@ def _remove(name: str, options: argparse.Namespace) -> None:
     files = _files(offline_of(options), name) if options.url is None else None
     deletes = files is not None and not files.pulled and _may_delete(name, files, options)
 
-    def online(server: Server) -> None:
-        server.send("DELETE", "/api/delete", {"model": name}, works=True)
-
     def offline(here: Offline) -> None:
         from jobs.machines.commands import RemoveModel  # slow to import, and the server needs none of it
 
         here.change(RemoveModel(name=here.meant(name)))
+
+    def online(server: Server) -> None:
+        try:
+            server.send("DELETE", "/api/delete", {"model": name}, works=True)
+        except Refused as error:
+            # What was pulled a moment ago is in the catalogue before the server knows it.
+            if error.status != NOT_FOUND or options.url is not None or not offline_of(options).knows(name):
+                raise
+            offline(offline_of(options))
 
     asked(options, online, offline)
     if files is None:

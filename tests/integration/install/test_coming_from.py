@@ -1,4 +1,4 @@
-"""What docs/coming-from.md tells people of other servers to type does what they want."""
+"""What docs/coming-from.md tells people of other servers to type does what they want, row after row."""
 
 import base64
 import io
@@ -8,6 +8,7 @@ import re
 import shlex
 import sys
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import NamedTuple
 
 import httpx
@@ -73,7 +74,27 @@ ROWS = rows()
 
 
 @pytest.fixture(scope="module")
-def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+def data(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """The data folder of a machine that pulls: its hub has small models under the names that the page uses."""
+    folder = tmp_path_factory.mktemp("published")
+    chat = of_folder(ROOT / "examples" / "tiny_chat" / "model")
+    with running_hub() as hub:
+        hub.repositories |= {
+            "Qwen/Qwen3-Embedding-0.6B": of_folder(checkpoints.make("bert", folder / "embeds")),
+            "Qwen/Qwen3-Reranker-0.6B": of_folder(rerankers.make("bert", folder / "ranks")),
+            "mixedbread-ai/mxbai-embed-xsmall-v1": of_folder(folder / "embeds"),
+            "mlx-community/Llama-3.2-3B-Instruct-4bit": chat,
+            "mlx-community/Qwen3-4B-Instruct-2507-4bit": chat,
+        }
+        with pytest.MonkeyPatch.context() as environ:
+            environ.setenv("HF_ENDPOINT", hub.url)
+            environ.setenv("HF_HUB_CACHE", str(folder / "cache"))
+            environ.setenv("MLXQ_DATA", str(folder / "data"))
+            yield folder / "data"
+
+
+@pytest.fixture(scope="module")
+def stack(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     """Small models under the names that the page uses."""
     folder = tmp_path_factory.mktemp("models")
     chat = ROOT / "examples" / "tiny_chat" / "model"
@@ -93,27 +114,8 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
         "mlx-community/Qwen2.5-VL-3B-Instruct-4bit": f"{sees},task=embed",
     }
     models = [f"{name}={where}" for name, where in served.items()]
-    with Stack(tmp_path_factory.mktemp("stack"), *models, data=folder / "data") as stack:
+    with Stack(tmp_path_factory.mktemp("stack"), *models, data=data) as stack:
         yield stack
-
-
-@pytest.fixture(scope="module")
-def machine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
-    """Variables of a machine that pulls: the hub has small models under the names that the page uses."""
-    folder = tmp_path_factory.mktemp("published")
-    chat = of_folder(ROOT / "examples" / "tiny_chat" / "model")
-    with running_hub() as hub:
-        hub.repositories |= {
-            "Qwen/Qwen3-Embedding-0.6B": of_folder(checkpoints.make("bert", folder / "embeds")),
-            "Qwen/Qwen3-Reranker-0.6B": of_folder(rerankers.make("bert", folder / "ranks")),
-            "mlx-community/Llama-3.2-3B-Instruct-4bit": chat,
-            "mlx-community/Qwen3-4B-Instruct-2507-4bit": chat,
-        }
-        yield {
-            "HF_ENDPOINT": hub.url,
-            "HF_HUB_CACHE": str(folder / "cache"),
-            "MLXQ_DATA": str(folder / "data"),
-        }
 
 
 def words_of(command: str) -> tuple[dict[str, str], list[str]]:
@@ -127,7 +129,6 @@ def words_of(command: str) -> tuple[dict[str, str], list[str]]:
 def test_each_row_does_what_it_says(
     row: Row,
     stack: Stack,
-    machine: dict[str, str],
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ):
@@ -135,7 +136,7 @@ def test_each_row_does_what_it_says(
         call_openai(row.typed, stack)
         return
     variables, words = words_of(row.typed)
-    for name, value in {**machine, **variables}.items():
+    for name, value in variables.items():
         monkeypatch.setenv(name, value)
     match words:
         case ["mlxq", command, *_] if command in STARTS and "--help" not in words:

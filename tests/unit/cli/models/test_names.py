@@ -48,6 +48,15 @@ def test_models_are_removed(ask: Ask, queue: MemoryQueue, data: Path):
     assert not data.exists()
 
 
+def test_a_model_that_was_pulled_a_moment_ago_is_removed_before_the_server_knows_it(
+    ask: Ask, queue: MemoryQueue, data: Path
+):
+    entry = CatalogueEntry(name="org/new", folder="/none", created_at=0, modified_at=0)
+    CatalogueFile(data).update(lambda it: it.with_entry(entry))
+    assert ask("rm", "new").out == "deleted 'new'\n"
+    assert queue.machines.sent == [] and not CatalogueFile(data).read().entries
+
+
 def test_what_the_server_refuses_is_told(ask: Ask, queue: MemoryQueue):
     for arguments in (["cp", "org/none", "mine"], ["alias", "mine", "org/none"], ["rm", "org/none"]):
         said = ask(*arguments)
