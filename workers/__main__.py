@@ -19,6 +19,7 @@ from pydantic_settings import SettingsError
 from redis.exceptions import RedisError
 
 from jobs.blobs.store import blob_store
+from jobs.catalogue.file import CatalogueFile
 from jobs.errors import InvalidInput, JobError
 from jobs.models import ModelInfo
 from jobs.process.garbage import exempt_what_is_there
@@ -31,8 +32,9 @@ from jobs.store.outage import Outage, cause_of, is_final
 from jobs.store.servers.flavour import judge
 from workers.loops.size_file import SizeFile
 from workers.models.check import check_names
+from workers.models.memory.load import too_large
 from workers.models.model_cache import ModelCache
-from workers.models.open import open_runner
+from workers.models.open import open_local, open_runner
 from workers.queue.announce_start import register_models, starting
 from workers.queue.client import WorkerQueue
 from workers.queue.fleet import Fleet
@@ -132,6 +134,8 @@ def run_on(device: ThreadPoolExecutor, settings: Settings, name: str) -> int:
         size_memory=size_file,
         results=results_folder(settings),
         blobs=blob_store(settings, connection),
+        catalogue=CatalogueFile(settings.data),
+        open_model=lambda model: open_local(model, settings),
     )
     log.info("serving", extra={"models": ",".join(model_cache.runners), "batch_tokens": limits.tokens})
     exempt_what_is_there()
@@ -192,11 +196,7 @@ def open_models(settings: Settings) -> tuple[dict[str, Runner], int]:
     budget_bytes = weight_budget_bytes(settings)
     for runner in opened:
         if runner.weight_bytes > budget_bytes:
-            raise InvalidInput(
-                f"{runner.info.id} needs {runner.weight_bytes:,} bytes of memory, and models may take "
-                f"{budget_bytes:,}. Set MLXQ_MODEL_BYTES to allow more, or serve a smaller or quantised one.",
-                param="model",
-            )
+            raise too_large(runner.info.id, runner.weight_bytes, budget_bytes)
     return {runner.info.id: runner for runner in opened}, budget_bytes
 
 

@@ -12,18 +12,17 @@ from typing import Any
 
 import redis
 from redis.exceptions import RedisError
-from rq import Queue, SimpleWorker
+from rq import SimpleWorker
 from rq.command import handle_command, parse_payload
 from rq.utils import now as rq_now
 
 from jobs.blobs.redis import RedisBlobs
 from jobs.blobs.store import BlobStore
+from jobs.catalogue.file import CatalogueFile
 from jobs.commands.worker_memory import unload_target
 from jobs.errors import JobStopped, TimeLimitExceeded
-from jobs.job import LANES
 from jobs.results.folder import ResultFolder
 from jobs.settings import Settings
-from jobs.store import keys
 from jobs.store.connection import brisk
 from jobs.store.outage import Outage, cause_of
 from jobs.store.serializer import MsgpackSerializer
@@ -36,11 +35,14 @@ from workers.loops.result import ResultLoop
 from workers.loops.stream import StreamLoop
 from workers.loops.watchdog import Watchdog
 from workers.models.model_cache import ModelCache
+from workers.models.resolve import LocalModel
 from workers.queue.client import WorkerQueue
 from workers.queue.execution import Claim
 from workers.queue.fleet import Fleet
 from workers.queue.result_store import ResultStore
 from workers.queue.rq_bridge import RqBridge, stop_job_target
+from workers.roster.model_host import ModelHost, RunnersByKind, rq_queues
+from workers.roster.roster import Roster
 from workers.runners.contract import BatchRunner, Runner
 from workers.runners.generate.contract import Generator
 from workers.scheduling.batch_sizes import BatchSizes, SizeMemory
@@ -84,14 +86,17 @@ class BatchWorker(SimpleWorker):
         size_memory: SizeMemory | None = None,
         results: ResultFolder | None = None,
         blobs: BlobStore | None = None,
+        catalogue: CatalogueFile | None = None,
+        open_model: Callable[[LocalModel], Runner] | None = None,
     ) -> None:
         """on_device: runs what it is given in the thread that owns the device. depth: see DeviceLoop.
 
         size_memory: keeps for how large batches the device has memory.
+        catalogue, open_model: models that come while it runs, and what opens them; None: none come.
         results: where large results lie; None: in Redis. blobs: where images of jobs do; None: in Redis.
         """
         runners = model_cache.runners
-        queues = _rq_queues(connection, runners)
+        queues = rq_queues(connection, runners)
         super().__init__(queues, name=name, connection=brisk(connection), serializer=MsgpackSerializer)
         batching = {model: each for model, each in runners.items() if isinstance(each, BatchRunner)}
         generators = {model: each for model, each in runners.items() if isinstance(each, Generator)}
@@ -125,20 +130,48 @@ class BatchWorker(SimpleWorker):
             lambda: self._heartbeat.is_suspended or queue.outage.refuses_work,
         )
         self._stream_loop = StreamLoop(in_flight, queue, generators, result_loop)
-        self._device_loop = DeviceLoop(
-            in_flight,
-            batching,
-            self._watchdog,
-            result_loop,
-            DecodeBatch(in_flight, generators, self._stream_loop.publish, result_loop),
-            TokenBudget(batching, settings.token_interval_ms / 1000),
-            BatchSizes({model: limits[model].tokens for model in batching}, size_memory),
-            model_cache,
-            batch_timeout_s=timeout_s,
-            depth=depth,
-        )
+        batch_tokens = {model: limits[model].tokens for model in batching}
+        self._device_loop = self._new_device_loop(batching, generators, batch_tokens, size_memory, depth)
+        self._roster: Roster | None = None
+        if catalogue and open_model:
+            kinds = RunnersByKind(batching, generators, next(iter(limits.values())))
+            self._roster = Roster(catalogue, self._model_host(kinds, open_model), model_cache)
         self._thread_died = False
         self._ticked_at = time.monotonic()
+
+    def _model_host(self, kinds: RunnersByKind, open_model: Callable[[LocalModel], Runner]) -> ModelHost:
+        return ModelHost(
+            self,
+            self._settings.lease_s,
+            self._settings.max_answers,
+            self._in_flight,
+            self._device_loop,
+            self._heartbeat,
+            self._model_cache,
+            kinds,
+            open_model,
+        )
+
+    def _new_device_loop(
+        self,
+        batching: Mapping[str, BatchRunner],
+        generators: Mapping[str, Generator],
+        batch_tokens: Mapping[str, int],
+        size_memory: SizeMemory | None,
+        depth: int,
+    ) -> DeviceLoop:
+        return DeviceLoop(
+            self._in_flight,
+            batching,
+            self._watchdog,
+            self._result_loop,
+            DecodeBatch(self._in_flight, generators, self._stream_loop.publish, self._result_loop),
+            TokenBudget(batching, self._settings.token_interval_ms / 1000),
+            BatchSizes(batch_tokens, size_memory),
+            self._model_cache,
+            batch_timeout_s=self._settings.batch_timeout_s,
+            depth=depth,
+        )
 
     def _worker_queue(self, connection: redis.Redis, outage: Outage, results: ResultStore) -> WorkerQueue:
         lease_s, max_crashes = self._settings.lease_s, self._settings.max_crashes
@@ -203,6 +236,11 @@ class BatchWorker(SimpleWorker):
         for active in self._in_flight.begin_finish_overdue():
             self._result_loop.fail(active, TimeLimitExceeded())
         self._heartbeat.beat()
+        if self._roster is not None:
+            try:
+                self._roster.tick()
+            except RedisError as error:
+                self._queue.outage.note(error)
 
     # Signals and RQ's commands
 
@@ -338,13 +376,3 @@ class BatchWorker(SimpleWorker):
             self.teardown()
         except RedisError as error:
             log.warning("could not sign off", extra={"cause": cause_of(error)})
-
-
-def _rq_queues(connection: redis.Redis, runners: Mapping[str, Runner]) -> list[Queue]:
-    """One per task, model and lane."""
-    return [
-        Queue(keys.queue_name(task, model, lane), connection=connection, serializer=MsgpackSerializer)
-        for model, runner in runners.items()
-        for task in runner.info.tasks
-        for lane in LANES
-    ]

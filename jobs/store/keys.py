@@ -123,6 +123,11 @@ def announced_machine(field: bytes) -> str:
     return f"{MACHINES} {field.decode(errors='replace')}"
 
 
+def digests(model: str) -> str:
+    """The workers that serve the model, each with the digest of its files."""
+    return f"mlxq:digests:{model}"
+
+
 def machine_commands(machine: str) -> str:
     """A list of what a machine is to do with its models."""
     return f"mlxq:commands:{machine}"

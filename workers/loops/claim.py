@@ -84,11 +84,9 @@ class ClaimLoop:
         self._in_flight = in_flight
         self._queue = queue
         self._model_cache = model_cache
-        self._runners = model_cache.runners
         self._prepare_pool = prepare_pool
         self._is_suspended = is_suspended
-        tasks = sum(len(runner.info.tasks) for runner in self._runners.values())
-        self._wakeup = WakeupListener(in_flight, queue, markers=tasks * len(LANES))
+        self._wakeup = WakeupListener(in_flight, queue, self._marker_count)
         self._swap = ModelSwap(in_flight, queue, fleet, model_cache)
         self._stopping = False
         self._backlog: frozenset[str] = frozenset()
@@ -218,7 +216,7 @@ class ClaimLoop:
     def _capacities(self) -> list[QueueCapacity]:
         """Of all queues; no jobs where the model is not in memory."""
         found: list[QueueCapacity] = []
-        for model, runner in self._runners.items():
+        for model, runner in self._model_cache.runners.items():
             serves = self._model_cache.serves(model)
             workers = self._model_cache.workers(model)
             for lane, tokens, jobs in self._in_flight.capacity(model):
@@ -262,10 +260,14 @@ class ClaimLoop:
         self._backlog |= {each.queue for each in capacities} - wanted
         return [keys.wake(queue) for queue in wanted]
 
+    def _marker_count(self) -> int:
+        """Of all queues."""
+        return len(LANES) * sum(len(runner.info.tasks) for runner in self._model_cache.runners.values())
+
     def _queues_of_missing_models(self) -> set[str]:
         return {
             keys.queue_name(task, model, lane)
-            for model, runner in self._runners.items()
+            for model, runner in self._model_cache.runners.items()
             if not self._model_cache.serves(model) and not self._model_cache.is_refused(model)
             for task in runner.info.tasks
             for lane in LANES

@@ -48,6 +48,11 @@ class DecodeBatch:
         """Of each model, the answers by the number that its decoder gave them."""
         self._restarts = dict.fromkeys(generators, 0)
 
+    def add(self, model: str) -> None:
+        """Another generator, which is in `generators` by now."""
+        self._running.setdefault(model, {})
+        self._restarts[model] = 0
+
     def step(self, seconds: float) -> bool:
         """One step of every model with answers, in about that time if prompts wait. Whether there was any."""
         busy = False

@@ -1,6 +1,7 @@
 """The loop that owns the accelerator: next batch, run it, pass the outcomes on; load and unload models."""
 
 import logging
+import queue
 import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
@@ -15,6 +16,7 @@ from workers.runners.contract import BatchRunner
 from workers.scheduling.batch_sizes import BatchSizes
 from workers.scheduling.device_queue import Batch
 from workers.scheduling.in_flight import InFlight
+from workers.scheduling.packing import BatchLimits
 from workers.scheduling.token_budget import TokenBudget
 
 log = logging.getLogger(__name__)
@@ -78,6 +80,7 @@ class DeviceLoop:
         self._depth = depth
         self._launched: deque[Launched] = deque()
         self._stopping = False
+        self._errands = queue.SimpleQueue[Callable[[], None]]()
         self._batch_s = 0.0
         """What the latest batch took."""
         self._landed_at = 0.0
@@ -87,8 +90,22 @@ class DeviceLoop:
     def stop(self) -> None:
         self._stopping = True
 
+    def call_soon(self, errand: Callable[[], None]) -> None:
+        """Have it done on the device's thread, between two batches. It never raises, and takes no longer than one."""
+        self._errands.put(errand)
+
+    def add_model(self, model: str, limits: BatchLimits | None, slots: int) -> None:
+        """On the device's thread: another model, which is among the runners by now. See InFlight.add_model."""
+        self._in_flight.add_model(model, limits=limits, slots=slots)
+        if limits is None:
+            self._decode_batch.add(model)
+            return
+        self._sizes.add(model, limits.tokens)
+        self._budget.add(model)
+
     def run(self) -> None:
         while not self._stopping or self._launched:
+            self._do_errand()
             decoded = not self._stopping and self._decode_step()
             changed = self._model_cache.is_changing and self._change_models(decoded)
             if decoded:
@@ -96,6 +113,12 @@ class DeviceLoop:
             else:
                 self._run_batches(0 if changed else IDLE_WAIT_S)
         self._decode_batch.stop()
+
+    def _do_errand(self) -> None:
+        if not self._errands.empty() and not self._stopping:
+            self._watchdog.begin(self._batch_timeout_s)
+            self._errands.get()()
+            self._watchdog.end()
 
     def _decode_step(self) -> bool:
         """A step of the answers that are being written; False if there are none."""

@@ -299,7 +299,7 @@ class _Preparer:
             elif (whole := job if put_off else self._with_images(active, job, begin)) is not None:
                 decoded.append((active, whole))
         if decoded:
-            prepared = ask_runner(self._model_cache.runners[decoded[0][0].model], decoded)
+            prepared = ask_runner(self._model_cache.runner(decoded[0][0].model), decoded)
             for (active, job), items in zip(decoded, prepared, strict=True):
                 self._hand_over(active, job, items)
 
@@ -326,7 +326,7 @@ class _Preparer:
         another model's words do not go on from there.
         """
         begun_by = active.resumes_from[0].digest if active.resumes_from else ""
-        ours = self._model_cache.runners[active.model].info.digest
+        ours = self._model_cache.runner(active.model).info.digest
         return ModelChanged() if begun_by and ours and begun_by != ours else None
 
     def _decode(self, active: ActiveJob, data: bytes | None, begin: Callable[[], None]) -> Job | None:

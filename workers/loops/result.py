@@ -210,7 +210,7 @@ class ResultLoop:
     def _assemble(self, active: ActiveJob) -> Result:
         assert active.prepared is not None, "its items have run"
         job, items, outcomes = active.prepared
-        return self._model_cache.runners[active.model].assemble(job, items, outcomes)
+        return self._model_cache.runner(active.model).assemble(job, items, outcomes)
 
     def _with_load_time(self, active: ActiveJob, result: Result) -> Result:
         """Rankings have no such field."""

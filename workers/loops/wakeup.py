@@ -19,7 +19,7 @@ class WakeupListener:
     The thread listens only when it is asked to, for one marker to appear or for POLL_S.
     """
 
-    def __init__(self, in_flight: InFlight, queue: WorkerQueue, *, markers: int) -> None:
+    def __init__(self, in_flight: InFlight, queue: WorkerQueue, markers: Callable[[], int]) -> None:
         """markers: how many there are in all. Where it listens for fewer, the claim loop awaits capacity."""
         self._in_flight = in_flight
         self._queue = queue
@@ -67,7 +67,7 @@ class WakeupListener:
                     return
                 wanted = frozenset(listen_for())
                 if not self._must_interrupt(wanted):
-                    self._in_flight.wait_for_capacity(poll_s(), is_awaited=len(wanted) < self._markers)
+                    self._in_flight.wait_for_capacity(poll_s(), is_awaited=len(wanted) < self._markers())
                     continue
             self._queue.interrupt_wait()
 

@@ -4,8 +4,7 @@ import logging
 import math
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
 
 from jobs.errors import JobError, ModelNotLoadable
 from jobs.job import Lane
@@ -18,6 +17,7 @@ from workers.models.memory.eviction import (
     WantedModel,
     choose_change,
 )
+from workers.models.memory.load import Load, gigabytes, reason, too_large
 from workers.models.memory.refusals import Refusals
 from workers.models.memory.use import ModelUse
 from workers.queue.fleet import FleetView
@@ -35,18 +35,6 @@ UNSEEN_S = 3.0
 
 SEEN_LOADING_S = 2.0
 """Another worker that was seen to load a model is taken to go on for so long. It is looked at once a second."""
-
-
-@dataclass
-class _Load:
-    """A load that is under way."""
-
-    steps: Iterator[None]
-    took_s: float = 0.0
-    """Without what the device did in between."""
-    began_at: float = field(default_factory=time.time)
-    """In seconds since the epoch."""
-    steps_done: int = 0
 
 
 class ModelCache:
@@ -68,6 +56,9 @@ class ModelCache:
         leaves.
         """
         self.runners = runners
+        """Those that work is taken for. It is replaced, never changed: other threads go through it."""
+        self._retired: dict[str, Runner] = {}
+        """Those that work is taken for no more, until nothing of them is left here."""
         self._budget_bytes = budget_bytes
         self._starvation_s = starvation_s
         self._use = ModelUse(keep_alive_s)
@@ -88,7 +79,7 @@ class ModelCache:
         """When another worker was last seen to load a model, by time.monotonic."""
         self._refusals = Refusals()
         self._change: ModelChange | None = None
-        self._load: _Load | None = None
+        self._load: Load | None = None
 
     def load_fitting(self) -> None:
         """On the device's thread: load the models there is room for, in their order. Raises what loading does."""
@@ -100,7 +91,7 @@ class ModelCache:
                 free -= runner.weight_bytes
         for number, model in enumerate(fitting, 1):
             runner = self.runners[model]
-            size = _gigabytes(runner.weight_bytes)
+            size = gigabytes(runner.weight_bytes)
             log.info(
                 "loading a model",
                 extra={"model": model, "number": number, "of": len(fitting), "size_gb": size},
@@ -108,6 +99,33 @@ class ModelCache:
             began_at, started = time.time(), time.monotonic()
             loaded(runner)
             self._note_loaded(model, began_at, time.monotonic() - started)
+
+    def add(self, runner: Runner) -> None:
+        """Work is taken for it from now on."""
+        with self._lock:
+            self._refusals.forget(runner.info.id)
+            self.runners = {**self.runners, runner.info.id: runner}
+            self.changes += 1
+
+    def check_size(self, runner: Runner) -> None:
+        """Raises InvalidInput for one that is larger than all memory for models."""
+        if runner.weight_bytes > self._budget_bytes:
+            raise too_large(runner.info.id, runner.weight_bytes, self._budget_bytes)
+
+    def retire(self, model: str) -> None:
+        """No work is taken for it any more. It leaves the memory when what is here has been done."""
+        with self._lock:
+            self._retired[model] = self.runners[model]
+            self.runners = {name: each for name, each in self.runners.items() if name != model}
+            self.changes += 1
+
+    def has(self, model: str) -> bool:
+        """Whether it is here, be it only to have its last work done."""
+        return model in self.runners or model in self._retired
+
+    def runner(self, model: str) -> Runner:
+        """Also of one that is leaving. Raises KeyError."""
+        return self.runners.get(model) or self._retired[model]
 
     def serves(self, model: str) -> bool:
         """Whether its jobs are to be claimed now: it is in memory and stays, or no live worker can load it (so they
@@ -140,6 +158,11 @@ class ModelCache:
             "a model is not served for a while", extra={"model": model, "reason": why, "for_s": round(for_s)}
         )
 
+    def pardon(self, model: str) -> None:
+        """It may be tried again at once."""
+        with self._lock:
+            self._refusals.forget(model)
+
     def unloadable(self) -> tuple[UnloadableModel, ...]:
         """What is not loaded here for a while."""
         with self._lock:
@@ -158,8 +181,10 @@ class ModelCache:
     def is_settled(self) -> bool:
         """Whether all models are in memory, and never expire: there is nothing to decide."""
         with self._lock:
-            return len(self._cached) == len(self.runners) and all(
-                each.expires_at == math.inf for each in self._cached.values()
+            return (
+                len(self._cached) == len(self.runners)
+                and not self._retired
+                and all(each.expires_at == math.inf for each in self._cached.values())
             )
 
     @property
@@ -284,7 +309,13 @@ class ModelCache:
 
     def _choose(self, work: Mapping[str, Lane]) -> ModelChange | None:
         now = time.monotonic()
-        missing = [each for each in work if each not in self._cached and self._refusals.now(each) is None]
+        if done := [each for each in self._retired if each not in work]:
+            if leaving := tuple(each for each in done if each in self._cached):
+                return ModelChange(None, leaving)
+            for each in done:
+                del self._retired[each]
+        absent = [each for each in work if each in self.runners and each not in self._cached]
+        missing = [each for each in absent if self._refusals.now(each) is None]
         # Work waits anew once another worker has loaded its model: it may well be done there.
         self._since = {model: self._since.get(model, now) for model in missing}
         for model in missing:
@@ -321,7 +352,7 @@ class ModelCache:
     def _load_some(self, model: str, has_time: Callable[[], bool]) -> bool:
         """True if that was all."""
         started = time.monotonic()
-        self._load = load = self._load or _Load(self.runners[model].load())
+        self._load = load = self._load or Load(self.runner(model).load())
         why: str | None = None
         try:
             for _ in load.steps:
@@ -331,13 +362,13 @@ class ModelCache:
                     return False
         except Exception as error:
             log.exception("a model cannot be loaded", extra={"model": model})
-            why = _reason(error)
+            why = reason(error)
         self._load = None
         if why is None:
             self._note_loaded(model, load.began_at, load.took_s + time.monotonic() - started)
         else:  # not above: there the traceback still holds the weights
             del load
-            self.runners[model].unload()
+            self.runner(model).unload()
             self.refuse(model, why)
         return True
 
@@ -345,7 +376,7 @@ class ModelCache:
         now = time.monotonic()
         with self._lock:
             self._cached[model] = CachedModel(
-                self.runners[model].weight_bytes, None, now, took_s, now, self._use.stays_until(model, now)
+                self.runner(model).weight_bytes, None, now, took_s, now, self._use.stays_until(model, now)
             )
             self._load_times[model] = began_at, time.time()
             self.changes += 1
@@ -358,7 +389,7 @@ class ModelCache:
             del self._cached[model]
             self._use.note_left(model)
             self.changes += 1
-        self.runners[model].unload()
+        self.runner(model).unload()
         log.info("model unloaded", extra={"model": model})
 
 
@@ -367,16 +398,3 @@ def preloaded(runners: Mapping[str, Runner]) -> ModelCache:
     found = ModelCache(runners, budget_bytes=sum(runner.weight_bytes for runner in runners.values()))
     found.load_fitting()
     return found
-
-
-def _gigabytes(size_bytes: int) -> str:
-    """Two significant digits, and no fraction from ten on."""
-    size = size_bytes / 1e9
-    return f"{size:.2g}" if size < 10 else f"{size:.0f}"
-
-
-def _reason(error: Exception) -> str:
-    """For the caller; what libraries say may name files of this machine."""
-    if isinstance(error, JobError):
-        return error.message.rstrip(".")
-    return f"{type(error).__name__}, of which the server's log says more"

@@ -35,7 +35,11 @@ def open_runner(spec: str, settings: Settings) -> Runner:
 
     Raises UnknownModel, or InvalidInput for what cannot be run.
     """
-    model = resolve(spec)
+    return open_local(resolve(spec), settings)
+
+
+def open_local(model: LocalModel, settings: Settings) -> Runner:
+    """A model of this machine, its weights not read yet. Raises InvalidInput for what cannot be run."""
     runner = open_model(model, settings)
     info = msgspec.structs.replace(runner.info, hub_name=model.hub_name, digest=digest_of(model))
     runner.info, runner.details = described(info, model), details_of(model)

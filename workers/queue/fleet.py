@@ -90,6 +90,13 @@ class Fleet:
         for info in models:
             self._redis.hset(keys.MODELS, info.id, encode_model(info, now))
 
+    def withdraw(self, model: str) -> None:
+        """This worker serves the model no more. Without another one, no jobs are taken for it."""
+        self._redis.hdel(keys.digests(model), self._worker)
+        if not any(model in each.models for each in self._others()):
+            self._redis.hdel(keys.MODELS, model)
+            self._redis.hdel(keys.MODEL_DETAILS, model)
+
     def announce_details(self, details: Mapping[str, ModelDetails]) -> None:
         """Tell what the files of models say of them. details: by the models' ids."""
         if details:

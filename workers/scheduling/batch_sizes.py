@@ -93,13 +93,17 @@ class BatchSizes:
 
     def __init__(self, limits: Mapping[str, int], memory: SizeMemory | None = None) -> None:
         """limits: padded tokens that the settings allow to a batch of each model. memory: None keeps nothing."""
-        self._limits = limits
+        self._limits = dict(limits)
         self._memory = memory
         known = memory.read() if memory else {}
         self._learned = {model: known.get(model, Learned()) for model in limits}
         for model, tokens in memory.deaths() if memory else ():
             if model in limits:
                 self._set(model, after_death(self._learned[model], tokens))
+
+    def add(self, model: str, tokens: int) -> None:
+        """Another model, whose batches may have so many padded tokens. What was learned of its name is forgotten."""
+        self._limits[model], self._learned[model] = tokens, Learned()
 
     def most(self, model: str) -> int:
         """Padded tokens that a batch may have."""

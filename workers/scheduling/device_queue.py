@@ -151,7 +151,7 @@ class DeviceQueue:
         clock: in seconds; tells how long a lane has starved.
         """
         self._limits = dict(limits)
-        self._slots = slots
+        self._slots = dict(slots)
         self._starvation_s = starvation_s
         self._clock = clock
         self._waiting: dict[ModelLane, dict[int, _JobItems]] = {
@@ -171,6 +171,17 @@ class DeviceQueue:
 
     def __bool__(self) -> bool:
         return any(self._waiting.values())
+
+    def add_model(self, model: str, limits: BatchLimits | None, slots: int) -> None:
+        """Another model, or again one that was here. limits: None for one that generates."""
+        if limits is None:
+            self._slots[model] = slots
+        else:
+            self._limits[model] = limits
+        for lane in LANES:
+            self._waiting.setdefault((model, lane), {})
+            self._reserved.setdefault((model, lane), 0)
+            self._served_at.setdefault((model, lane), 0.0)
 
     def limit_batches(self, model: str, tokens: int) -> None:
         """From now on batches of the model have so many padded tokens at most."""

@@ -102,6 +102,11 @@ class InFlight:
         with self.lock:
             return self._queue.capacity(model, self._jobs.values())
 
+    def add_model(self, model: str, *, limits: BatchLimits | None, slots: int) -> None:
+        """Another model. limits: of its batches; None: it generates, and writes `slots` answers at a time."""
+        with self.lock:
+            self._queue.add_model(model, limits, slots)
+
     def limit_batches(self, model: str, tokens: int) -> None:
         """From now on batches of the model have so many padded tokens at most."""
         with self.lock:

@@ -25,6 +25,10 @@ class TokenBudget:
         """No batch has run in this turn."""
         self._skipped = 0
 
+    def add(self, model: str) -> None:
+        """Another model, of which nothing is known yet."""
+        self._costs[model] = CostModel()
+
     def begin_turn(self) -> None:
         """The tokens of a step are about to be computed."""
         self._ends = time.monotonic() + self.interval_s

@@ -169,3 +169,35 @@ def test_a_model_that_is_let_go_while_it_is_not_there_is_loaded_as_usual():
     cache.let_go("m")
     cache.load_fitting()
     assert until_it_leaves(cache) is None
+
+
+def test_a_retired_model_leaves_the_memory_when_its_work_is_done():
+    model_cache = preloaded({"a": FakeRunner("a"), "b": FakeRunner("b")})
+    model_cache.retire("a")
+
+    assert set(model_cache.runners) == {"b"} and model_cache.has("a") and not model_cache.is_settled
+    assert model_cache.choose({"a": Lane.BULK}) is None  # it has work
+    assert model_cache.runner("a").info.id == "a"
+    change = ModelChange(None, ("a",))
+    assert model_cache.choose({}) == change
+    model_cache.begin_change(change)
+    assert model_cache.carry_out(lambda _: False, lambda: True)
+    assert [each.id for each in model_cache.report()] == ["b"]
+    assert model_cache.choose({}) is None
+    assert not model_cache.has("a") and model_cache.is_settled
+
+
+def test_a_retired_model_is_not_loaded_for_work_that_is_left():
+    model_cache = ModelCache({"a": FakeRunner("a")}, budget_bytes=10)
+    model_cache.retire("a")
+
+    assert model_cache.choose({"a": Lane.INTERACTIVE}) is None
+
+
+def test_an_added_model_is_loaded_for_its_work():
+    model_cache = preloaded({"a": FakeRunner("a")})
+    told = model_cache.changes
+    model_cache.add(FakeRunner("late"))
+
+    assert model_cache.changes > told and not model_cache.is_settled
+    assert model_cache.choose({"late": Lane.BULK}) == ModelChange("late", ())
