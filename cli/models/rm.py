@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from cli.cannot_do import CannotDo
 from cli.client import stdin
-from cli.client.server import NOT_FOUND, Refused, Server
+from cli.client.server import NOT_FOUND, Refused, Server, server_of
 from cli.models.offline import Offline, asked, offline_of
 from cli.tables.units import size
 from jobs.catalogue.changes import removed
@@ -16,11 +16,10 @@ from jobs.errors import JobError
 
 
 class _Files(NamedTuple):
-    """What lies on this machine, and no other model needs. pulled: mlxq put it there."""
+    """What lies on this machine, and no other model needs."""
 
     folder: str
-    pulled: bool
-    deletion: Deletion
+    freed_bytes: int
 
 
 def rm(options: argparse.Namespace) -> int:
@@ -31,8 +30,9 @@ def rm(options: argparse.Namespace) -> int:
 
 
 def _remove(name: str, options: argparse.Namespace) -> None:
-    files = _files(offline_of(options), name) if options.url is None else None
-    deletes = files is not None and not files.pulled and _may_delete(name, files, options)
+    here = offline_of(options)
+    is_ours = options.url is None and server_of(options).is_here
+    files = _files(here, name) if is_ours else None
 
     def offline(here: Offline) -> None:
         from jobs.machines.commands import RemoveModel  # slow to import, and the server needs none of it
@@ -44,23 +44,24 @@ def _remove(name: str, options: argparse.Namespace) -> None:
             server.send("DELETE", "/api/delete", {"model": name}, works=True)
         except Refused as error:
             # What was pulled a moment ago is in the catalogue before the server knows it.
-            if error.status != NOT_FOUND or options.url is not None or not offline_of(options).knows(name):
+            if error.status != NOT_FOUND or not is_ours or not here.knows(name):
                 raise
-            offline(offline_of(options))
+            offline(here)
 
     asked(options, online, offline)
-    if files is None:
+    # A server may have another data folder than this command, or be on another machine behind a tunnel.
+    if files is None or any(entry.folder == files.folder for entry in here.catalogue().entries):
         print(f"deleted '{name}'")
         return
-    if deletes:
-        try:
-            delete(files.deletion)
-        except OSError as error:
-            raise CannotDo(f"{name} is forgotten, but not all of its files are deleted: {error}.") from error
-    elif not files.pulled:
+    rest = planned(Path(files.folder), here.folder)  # what mlxq pulled is gone by now
+    if rest.paths and not _may_delete(name, files.folder, rest, options):
         print(f"deleted '{name}'; its files stay in {files.folder}")
         return
-    print(f"deleted '{name}', {size(files.deletion.freed_bytes)} freed")
+    try:
+        delete(rest)
+    except OSError as error:
+        raise CannotDo(f"{name} is forgotten, but not all of its files are deleted: {error}.") from error
+    print(f"deleted '{name}', {size(files.freed_bytes)} freed")
 
 
 def _files(here: Offline, name: str) -> _Files | None:
@@ -72,16 +73,15 @@ def _files(here: Offline, name: str) -> _Files | None:
     if not removal.folder:
         return None
     deletion = planned(Path(removal.folder), here.folder)
-    return _Files(removal.folder, removal.entry.pulled, deletion) if deletion.paths else None
+    return _Files(removal.folder, deletion.freed_bytes) if deletion.paths else None
 
 
-def _may_delete(name: str, files: _Files, options: argparse.Namespace) -> bool:
+def _may_delete(name: str, folder: str, rest: Deletion, options: argparse.Namespace) -> bool:
     """Whether files that mlxq did not put there go, too."""
     if options.yes or not stdin.is_terminal():
         return options.yes
     print(
-        f"mlxq did not pull {name}. Delete its files in {files.folder}, too, "
-        f"{size(files.deletion.freed_bytes)}? [y/N] ",
+        f"mlxq did not pull {name}. Delete its files in {folder}, too, {size(rest.freed_bytes)}? [y/N] ",
         end="",
         file=sys.stderr,
         flush=True,

@@ -4,13 +4,15 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from jobs.catalogue.entry import CatalogueEntry
 from jobs.catalogue.file import CatalogueFile
-from jobs.machines.commands import CopyModel, CreateModel, RemoveModel
+from jobs.machines.commands import Command, CopyModel, CreateModel, RemoveModel
 from tests.support.memory_generation import CHAT_MODEL
 from tests.support.memory_queue import MemoryQueue
 from tests.unit.cli.conftest import ALIAS, Ask
+from workers.host.changes import Changes
 
 CHAT = CHAT_MODEL.id
 
@@ -64,21 +66,52 @@ def test_what_the_server_refuses_is_told(ask: Ask, queue: MemoryQueue):
     assert queue.machines.sent == []
 
 
-@pytest.mark.parametrize(("pulled", "options"), [(True, []), (False, []), (False, ["-y"])])
-def test_files_on_this_machine_go_when_the_server_has_forgotten_the_model(
-    ask: Ask, queue: MemoryQueue, data: Path, pulled: bool, options: list[str]
-):
+@pytest.fixture
+def files(data: Path) -> Path:
+    """Of a model in this machine's catalogue, which has the name of one of the server's."""
     folder = data / "models" / "mine"
     folder.mkdir(parents=True)
     (folder / "model.safetensors").write_bytes(bytes(1000))
-    entry = CatalogueEntry(name=CHAT, folder=str(folder), pulled=pulled, created_at=0, modified_at=0)
+    entry = CatalogueEntry(name=CHAT, folder=str(folder), created_at=0, modified_at=0)
     CatalogueFile(data).update(lambda it: it.with_entry(entry))
+    return folder
+
+
+@pytest.fixture
+def agent(queue: MemoryQueue, data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The server's machine is this one."""
+
+    async def send(machine: str, command: Command) -> None:
+        assert isinstance(command, RemoveModel)
+        queue.machines.sent.append((machine, command))
+        Changes(data, ()).carry_out(command)
+
+    monkeypatch.setattr(queue.machines, "send", send)
+
+
+@pytest.mark.usefixtures("agent")
+@pytest.mark.parametrize(("pulled", "options"), [(True, []), (False, []), (False, ["-y"])])
+def test_files_on_this_machine_go_when_the_server_has_forgotten_the_model(
+    ask: Ask, data: Path, files: Path, pulled: bool, options: list[str]
+):
+    CatalogueFile(data).update(lambda it: it.with_entry(replace(it.entries[0], pulled=pulled)))
 
     said = ask("rm", CHAT, *options, stdin="")
 
-    assert [type(command) for _, command in queue.machines.sent] == [RemoveModel]
     stays = not pulled and not options
-    assert said.out == f"deleted '{CHAT}'" + (
-        f"; its files stay in {folder}\n" if stays else ", 1 KB freed\n"
-    )
-    assert folder.exists() == (pulled or stays)  # what mlxq pulled is the agent's to delete
+    assert said.out == f"deleted '{CHAT}'" + (f"; its files stay in {files}\n" if stays else ", 1 KB freed\n")
+    assert files.exists() == stays
+
+
+def test_the_files_of_this_machine_stay_where_the_server_has_another_data_folder(ask: Ask, files: Path):
+    assert ask("rm", CHAT, "-y").out == f"deleted '{CHAT}'\n"
+    assert files.exists()
+
+
+@pytest.mark.usefixtures("agent")
+def test_the_files_of_this_machine_stay_where_the_server_is_another_machines(
+    ask: Ask, files: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr("cli.client.server.Server.is_here", False)
+    assert ask("rm", CHAT, "-y").out == f"deleted '{CHAT}'\n"
+    assert files.exists()
