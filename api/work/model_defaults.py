@@ -5,8 +5,10 @@ from typing import Any, TypeVar
 
 import msgspec
 
+from api.work.ollama_ranges import NUMBERS, has_penalties, nearest_number
 from api.work.queue import Queue
-from jobs.errors import JobError, QueueUnavailable
+from jobs.catalogue.defaults import Parameter
+from jobs.errors import InvalidInput, JobError, QueueUnavailable
 
 R = TypeVar("R", bound=msgspec.Struct)
 
@@ -47,14 +49,18 @@ COHERE = {
 async def with_defaults(asked: R, queue: Queue, words: Mapping[str, str]) -> R:
     """The request, with the model's parameters in the fields that it leaves out. words: the dialect's.
 
-    Raises QueueUnavailable. What is wrong with the model's name is said when the job is submitted.
+    Raises QueueUnavailable, and InvalidInput for a parameter of the model that is of another type. What is wrong with
+    the model's name is said when the job is submitted.
     """
     parameters = await parameters_of(getattr(asked, "model"), queue)  # noqa: B009 - a field of each of them
     last_n = parameters.get("repeat_last_n")
-    if last_n == 0:  # no penalties
-        parameters.pop("repeat_penalty", None)
+    if last_n is not None and not has_penalties(last_n):
+        for word in ("repeat_penalty", "presence_penalty", "frequency_penalty"):
+            parameters.pop(word, None)
     elif last_n is not None:  # -1 is all of them, as 0 is in the other dialects
         parameters["repeat_last_n"] = max(0, last_n)
+    if parameters.get("repeat_penalty") == 0:
+        del parameters["repeat_penalty"]
     fields = {words[word]: value for word, value in parameters.items() if word in words}
     if "max_tokens" in fields and getattr(asked, "max_completion_tokens", None) is not None:
         del fields["max_tokens"]
@@ -62,19 +68,37 @@ async def with_defaults(asked: R, queue: Queue, words: Mapping[str, str]) -> R:
 
 
 async def parameters_of(model: str, queue: Queue) -> dict[str, Any]:
-    """A generator's parameters, in Ollama's words. Raises QueueUnavailable."""
+    """A generator's parameters, in Ollama's words: numbers as /api/chat takes them, stop as several texts.
+
+    Raises QueueUnavailable, and InvalidInput for one that is of another type.
+    """
     try:
         found = (await queue.model(model, "generate")).defaults.parameters
     except QueueUnavailable:
         raise
     except JobError:
         return {}
-    parameters: dict[str, Any] = dict(found)
+    parameters = {word: _usable(model, word, value) for word, value in found.items()}
     if parameters.get("num_predict", 1) <= 0:  # no limit, as without it
         del parameters["num_predict"]
     if parameters.get("seed", 0) < 0:
         del parameters["seed"]
     return parameters
+
+
+def _usable(model: str, word: str, value: Parameter) -> Any:
+    """What a catalogue says may be older than this mlxq, or edited by somebody."""
+    try:
+        if word in NUMBERS:
+            return nearest_number(word, msgspec.convert(value, int | float))
+        if word == "stop":
+            return (value,) if isinstance(value, str) else msgspec.convert(value, tuple[str, ...])
+    except msgspec.ValidationError as error:
+        raise InvalidInput(
+            f"The model {model} has a parameter {word} that cannot be used ({error}): create it again.",
+            param="model",
+        ) from error
+    return value
 
 
 def filled(asked: R, fields: Mapping[str, Any]) -> R:

@@ -33,6 +33,8 @@ SWITCH = ("use_mmap",)
 def parameter(name: str, words: Sequence[str]) -> Any:
     """The value as JSON has it. Raises ValueError, which says what is wrong."""
     if name in TEXTS:
+        if not all(words):
+            raise ValueError(f"{name} takes a text that is not empty")
         return list(words)
     if len(words) != 1:
         raise ValueError(f"{name} takes one value")
@@ -40,9 +42,12 @@ def parameter(name: str, words: Sequence[str]) -> Any:
     for names, kind, noun in ((WHOLE, int, "a whole number"), (FRACTION, float, "a number")):
         if name in names:
             try:
-                return kind(word)
+                value = kind(word)
             except ValueError:
                 raise ValueError(f"{name} takes {noun}, not {word!r}") from None
+            if not abs(value) < 2**63:
+                raise ValueError(f"{name} takes {noun} of 64 bits, not {word!r}")
+            return value
     if name in SWITCH:
         if word not in ("true", "false"):
             raise ValueError(f"{name} is true or false, not {word!r}")

@@ -90,7 +90,13 @@ class CatalogueFile:
             os.close(handle)
 
     def _write(self, catalogue: Catalogue) -> None:
-        text = msgspec.json.format(msgspec.json.encode(catalogue), indent=2)
+        try:
+            text = msgspec.json.format(msgspec.json.encode(catalogue), indent=2)
+            reads_back = msgspec.json.decode(text, type=Catalogue) == catalogue
+        except (msgspec.MsgspecError, UnicodeError, OverflowError) as error:
+            raise self._unwritable(f"{error}") from error
+        if not reads_back:
+            raise self._unwritable("it would be read as something else")
         new = self.path.with_suffix(".json.new")
         try:
             # One that a killed process left is overwritten: the lock is ours.
@@ -102,6 +108,9 @@ class CatalogueFile:
             new.replace(self.path)
         except OSError as error:
             raise self._unusable(error) from error
+
+    def _unwritable(self, why: str) -> CatalogueUnusable:
+        return CatalogueUnusable(f"{self.path} stays as it was: the change cannot be written ({why}).")
 
     def _unusable(self, error: OSError) -> CatalogueUnusable:
         return CatalogueUnusable(f"Cannot use {self.path}: {error.strerror or error}.")

@@ -1,5 +1,6 @@
 """Ollama's /api/copy, /api/delete and /api/create: names of models."""
 
+import math
 from collections.abc import AsyncIterator, Mapping
 from typing import Annotated, Any, Literal
 
@@ -15,9 +16,11 @@ from api.dialects.ollama.show import model_to_show
 from api.errors import BodyTooLarge, fault_of, known_error
 from api.openapi.operation import ASKS, Operation, Stream
 from api.requests.body import decode_body, refuse_unbuilt
+from api.requests.generation import stops
 from api.requests.parameters import Refused
 from api.route import add_route
 from api.work.catalogue import copy_model, create_model, remove_model
+from api.work.ollama_ranges import WHOLE
 from jobs.catalogue.defaults import ModelDefaults, Parameter, PresetMessage
 from jobs.errors import InvalidInput, NoWorker, UnknownModel
 
@@ -160,17 +163,32 @@ class OllamaNames(Dialect):
 
 
 def checked_parameters(given: Mapping[str, Any]) -> dict[str, Parameter]:
-    """A Modelfile's PARAMETERs. Raises InvalidInput for one that is unknown, not built, or of another type."""
+    """A Modelfile's PARAMETERs. Raises InvalidInput for one that is unknown, not built, of another type or endless."""
     for word in given:
         if word not in _WORDS:
             raise InvalidInput(f"unknown parameter {word[:100]!r}", param="parameters")
     try:
         options = msgspec.convert(given, OllamaOptions, strict=False)
+        refuse_unbuilt(options)
     except msgspec.ValidationError as error:
         raise InvalidInput(f"parameters: {error}", param="parameters") from error
-    refuse_unbuilt(options)
-    found = {word: getattr(options, word) for word in given}
+    stops(options.stop, "parameters.stop")
+    found = {word: _kept(word, given[word], getattr(options, word)) for word in given}
     return {word: value for word, value in found.items() if value is not None}
+
+
+def _kept(word: str, given: Any, value: Any) -> Parameter | None:
+    """As the catalogue has it: whole numbers as such. Raises InvalidInput where that cannot be written."""
+    if isinstance(value, float) and not math.isfinite(value):
+        raise InvalidInput(f"parameters: {word} is no finite number.", param="parameters")
+    if value is not None and word in WHOLE:
+        value = given if isinstance(given, int) else int(value)  # a float has 53 bits
+    if isinstance(value, int) and abs(value) >= 2**63:
+        raise InvalidInput(f"parameters: {word} is a number of more than 64 bits.", param="parameters")
+    try:
+        return msgspec.convert(value, Parameter | None)
+    except msgspec.ValidationError as error:
+        raise InvalidInput(f"parameters: {word}: {error}", param="parameters") from error
 
 
 def _named(name: str | None) -> str:

@@ -10,6 +10,7 @@ from api.requests.answer_format import NO_FORMAT, OtherFormats, json_format
 from api.requests.generation import SamplingRequest, Stop, sampling, template_options
 from api.requests.parameters import NoEffect, Refused
 from api.requests.tools import JsonObject
+from api.work.ollama_ranges import has_penalties, nearest_number
 from jobs.answer_format import JsonFormat
 from jobs.errors import InvalidInput
 from jobs.format_limits import check_format
@@ -34,14 +35,6 @@ _LAST_TOKENS = 64
 
 _FOR_EVER_S = 2**63 / 1e9
 """The longest that Go can tell, 292 years. What is kept for longer stays for ever."""
-
-_MAX_COUNT = 2**31 - 1
-_MAX_SEED = 2**63 - 1
-_MAX_TEMPERATURE = 100.0
-"""Above, all tokens are about as probable."""
-_MAX_REPETITION = 10.0
-_MAX_PENALTY = 100.0
-"""Above, a token does not come again."""
 
 
 _BESIDE = Refused("not read here. Send format beside the options.", unless=NO_FORMAT)
@@ -132,26 +125,22 @@ def with_beside(options: OllamaOptions | None, beside: BesideOptions) -> OllamaO
 
 def ollama_sampling(asked: OllamaOptions) -> Sampling:
     """With Ollama's defaults: temperature 0.8, top_k 40, top_p 0.9, repeat_penalty 1.1 over 64 tokens."""
-    last_tokens = int(_within(asked.repeat_last_n, _LAST_TOKENS, -_MAX_COUNT, _MAX_COUNT))
-    penalizes = last_tokens >= -1 and last_tokens != 0
+    last_tokens = int(_within("repeat_last_n", asked.repeat_last_n, _LAST_TOKENS))
+    penalizes = has_penalties(last_tokens)
     context = max(0, last_tokens)  # 0 is all of them, in a job
-    repetition = _within(asked.repeat_penalty, 1.1, 0, _MAX_REPETITION)
+    repetition = _within("repeat_penalty", asked.repeat_penalty, 1.1)
     return sampling(
         SamplingRequest(
-            temperature=_within(asked.temperature, 0.8, 0, _MAX_TEMPERATURE),
-            top_k=int(_within(asked.top_k, 40, 0, _MAX_COUNT)),
-            top_p=_within(asked.top_p, 0.9, 0, 1),
-            min_p=_within(asked.min_p, 0, 0, 1),
-            seed=None if asked.seed is None or asked.seed < 0 else min(int(asked.seed), _MAX_SEED),
+            temperature=_within("temperature", asked.temperature, 0.8),
+            top_k=int(_within("top_k", asked.top_k, 40)),
+            top_p=_within("top_p", asked.top_p, 0.9),
+            min_p=_within("min_p", asked.min_p, 0),
+            seed=None if asked.seed is None or asked.seed < 0 else int(_within("seed", asked.seed, 0)),
             repetition_penalty=(repetition or 1.0) if penalizes else 1.0,
             repetition_context_size=context,
-            presence_penalty=_within(asked.presence_penalty, 0, -_MAX_PENALTY, _MAX_PENALTY)
-            if penalizes
-            else 0.0,
+            presence_penalty=_within("presence_penalty", asked.presence_penalty, 0) if penalizes else 0.0,
             presence_context_size=context,
-            frequency_penalty=_within(asked.frequency_penalty, 0, -_MAX_PENALTY, _MAX_PENALTY)
-            if penalizes
-            else 0.0,
+            frequency_penalty=_within("frequency_penalty", asked.frequency_penalty, 0) if penalizes else 0.0,
             frequency_context_size=context,
         )
     )
@@ -159,12 +148,12 @@ def ollama_sampling(asked: OllamaOptions) -> Sampling:
 
 def max_tokens_of(asked: OllamaOptions) -> int | None:
     """None where num_predict sets no limit."""
-    return int(_within(asked.num_predict, 0, 0, _MAX_COUNT)) or None
+    return int(_within("num_predict", asked.num_predict, 0)) or None
 
 
-def _within(asked: float | None, default: float, least: float, most: float) -> float:
+def _within(word: str, asked: float | None, default: float) -> float:
     """What is asked, or the nearest that there is."""
-    return default if asked is None else min(max(asked, least), most)
+    return default if asked is None else nearest_number(word, asked)
 
 
 def ollama_format(asked: Format | None) -> JsonFormat | None:

@@ -3,13 +3,16 @@
 from typing import Any
 
 import httpx
+import msgspec
 import pytest
 from msgspec.structs import replace
 
 from api.app import create_app
+from api.dialects.ollama.names import checked_parameters
 from jobs.catalogue.defaults import ModelDefaults
 from jobs.generate import Chat, GenerateJob
 from jobs.settings import Settings
+from jobs.store import record
 from tests.support.memory_generation import CHAT_MODEL
 from tests.support.memory_queue import MODEL, MemoryQueue
 
@@ -145,7 +148,12 @@ async def test_what_the_request_says_goes_before(path: str, body: dict[str, Any]
     ("parameters", "limit", "sampled"),
     [
         ({"num_predict": -1, "seed": -1}, None, {"seed": None}),
-        ({"repeat_penalty": 1.5, "repeat_last_n": 0}, None, {"repetition_penalty": 1.0}),
+        (
+            {"repeat_penalty": 1.5, "presence_penalty": 1, "frequency_penalty": 1, "repeat_last_n": 0},
+            None,
+            {"repetition_penalty": 1.0, "presence_penalty": 0, "frequency_penalty": 0},
+        ),
+        ({"repeat_penalty": 1.5, "repeat_last_n": -2}, None, {"repetition_penalty": 1.0}),
         (
             {"repeat_penalty": 1.5, "repeat_last_n": -1},
             None,
@@ -161,6 +169,48 @@ async def test_ollamas_words_for_no_limit_mean_the_same_elsewhere(
     job = await asked("/v1/chat/completions", {"messages": MESSAGES}, model)
 
     assert has(job, sampled) and job.max_tokens == limit and roles(job) == ["user"]
+
+
+EXTREME = {
+    "temperature": 500, "top_k": 40, "top_p": 2, "seed": 9007199254740993, "num_predict": 5.7, "stop": "END",
+    "repeat_penalty": 0, "repeat_last_n": "33", "presence_penalty": -1e9,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "limit"),
+    [
+        ("/v1/chat/completions", {"messages": MESSAGES}, 5),
+        ("/v1/completions", {"prompt": "Why?"}, 5),
+        ("/api/chat", {"messages": MESSAGES}, 5),
+        ("/v1/messages", {"messages": MESSAGES, "max_tokens": 8}, 8),
+        ("/v2/chat", {"messages": MESSAGES}, 5),
+    ],
+)
+@pytest.mark.parametrize("given", [EXTREME, {**EXTREME, "top_k": 40.0, "repeat_last_n": 33.0}])
+async def test_what_a_modelfile_says_makes_jobs_that_workers_read(
+    path: str, body: dict[str, Any], limit: int, given: dict[str, Any]
+):
+    made = replace(POET, defaults=ModelDefaults("", checked_parameters(given)))
+    older = replace(POET, defaults=ModelDefaults("", {**checked_parameters(given), "top_k": 40.0}))
+    for model in (made, older):
+        job = await asked(path, body, model)
+        assert msgspec.msgpack.decode(record.pack(job), type=GenerateJob) == job
+        assert has(job, {"temperature": 100.0, "top_k": 40, "top_p": 1, "repetition_penalty": 1.0})
+        assert (job.max_tokens, job.stop) == (limit, ("END",))
+        assert job.sampling.seed == (None if path == "/v1/messages" else 9007199254740993)
+
+
+@pytest.mark.parametrize("path", ["/v1/chat/completions", "/api/chat", "/v2/chat"])
+@pytest.mark.parametrize(("word", "value"), [("top_k", "many"), ("temperature", True), ("stop", 3)])
+async def test_a_parameter_of_another_type_is_named(path: str, word: str, value: Any):
+    queue = MemoryQueue(models=(MODEL, replace(POET, defaults=ModelDefaults("", {word: value}))))
+    transport = httpx.ASGITransport(create_app(queue, Settings()))
+    async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as client:
+        reply = await client.post(path, json={"model": "poet", "stream": False, "messages": MESSAGES})
+
+    assert reply.status_code == 400 and f"has a parameter {word} that cannot be used" in reply.text
+    assert not queue.submitted
 
 
 async def test_a_model_that_is_not_named_is_no_alias():

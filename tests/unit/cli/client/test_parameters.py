@@ -29,6 +29,10 @@ def test_a_value_has_the_type_of_its_parameter(name: str, words: list[str], valu
         ("top_p", ["1", "2"], "one value"),
         ("use_mmap", ["1"], "true or false"),
         ("temp", ["1"], "no parameter 'temp'"),
+        ("temperature", ["nan"], "a number of 64 bits, not 'nan'"),
+        ("top_p", ["-inf"], "a number of 64 bits"),
+        ("seed", ["9" * 30], "a whole number of 64 bits"),
+        ("stop", [""], "a text that is not empty"),
     ],
 )
 def test_a_value_that_does_not_fit_is_told(name: str, words: list[str], said: str):

@@ -94,6 +94,19 @@ def test_a_change_that_fails_changes_nothing(tmp_path: Path):
     assert file.read().entries == (ENTRY,)
 
 
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), "\ud800"])
+def test_what_could_not_be_read_again_is_not_written(tmp_path: Path, value: float | str):
+    file = CatalogueFile(tmp_path)
+    file.update(lambda it: it.with_entry(ENTRY))
+    bad = CatalogueEntry(
+        name="bad", defaults=ModelDefaults("", {"temperature": value}), created_at=1, modified_at=1
+    )
+
+    with pytest.raises(CatalogueUnusable, match=r"catalogue\.json stays as it was: .*cannot be written"):
+        file.update(lambda it: it.with_entry(bad))
+    assert file.read().entries == (ENTRY,)
+
+
 def test_a_folder_that_cannot_be_used_is_named(tmp_path: Path):
     (tmp_path / "data").write_text("a file")
 

@@ -12,6 +12,7 @@ import pytest
 from msgspec.structs import replace
 
 from api.app import create_app
+from api.dialects.ollama.names import checked_parameters
 from jobs.catalogue.defaults import ModelDefaults, PresetMessage
 from jobs.catalogue.entry import CatalogueEntry
 from jobs.errors import InvalidInput
@@ -157,6 +158,40 @@ async def test_what_cannot_be_is_refused_and_no_machine_is_told(
 
     assert reply.status_code == status and error in reply.json()["error"]
     assert queue.machines.sent == []
+
+
+@pytest.mark.parametrize(
+    ("parameters", "error"),
+    [
+        ('{"temperature": "nan"}', "temperature is no finite number"),
+        ('{"top_p": "-inf"}', "top_p is no finite number"),
+        ('{"top_k": "inf"}', "top_k is no finite number"),
+        ('{"temperature": 1e400}', "parameters"),
+        ('{"num_ctx": 1e400}', "parameters"),
+        ('{"num_ctx": {"a": 1}}', "num_ctx"),
+        ('{"num_ctx": [1, 2]}', "num_ctx"),
+        ('{"num_ctx": 99999999999999999999999}', "num_ctx is a number of more than 64 bits"),
+        ('{"seed": 99999999999999999999999}', "seed is a number of more than 64 bits"),
+        ('{"seed": 1e30}', "seed is a number of more than 64 bits"),
+        ('{"stop": ["a", ""]}', "empty text"),
+    ],
+)
+async def test_a_parameter_that_no_catalogue_can_hold_is_refused(
+    http: httpx.AsyncClient, queue: MemoryQueue, parameters: str, error: str
+):
+    body = f'{{"model": "x", "from": "{CHAT}", "stream": false, "parameters": {parameters}}}'
+    reply = await http.post("/api/create", content=body)
+
+    assert reply.status_code == 400 and error in reply.json()["error"]
+    assert queue.machines.sent == []
+
+
+def test_a_whole_number_stays_one():
+    given = {"top_k": 40, "seed": 9007199254740993, "num_predict": 5.7, "repeat_last_n": "33", "num_ctx": 10}
+    found = checked_parameters(given)
+
+    assert found == {**given, "num_predict": 5, "repeat_last_n": 33}
+    assert {type(each) for each in found.values()} == {int}
 
 
 async def test_what_a_machine_refuses_is_said_in_the_form_of_the_request(
