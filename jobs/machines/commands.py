@@ -16,10 +16,10 @@ class _Command(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class PullModel(_Command, frozen=True, kw_only=True, omit_defaults=True, tag="pull"):
-    """Download a model, or take one from a folder of the machine. It may take hours."""
+    """Download a model. It may take hours."""
 
     source: str
-    """ORGANISATION/NAME, or a folder."""
+    """ORGANISATION/NAME on the hub. Folders of the machine are none of a caller's business."""
     name: str = ""
     """What it will be called. Empty: as its source."""
     kind: Kind | None = None

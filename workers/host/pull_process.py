@@ -10,6 +10,7 @@ from collections.abc import AsyncGenerator, Mapping, Sequence
 import msgspec
 
 from jobs.machines.commands import Progress, PullModel, decode_line
+from workers.openblas.preload import preload_openblas
 
 log = logging.getLogger(__name__)
 
@@ -30,7 +31,7 @@ def pull_arguments(command: PullModel) -> list[str]:
         "--revision": command.revision,
     }
     given = [f"{option}={value}" for option, value in options.items() if value]
-    return [*given, "--", command.source]
+    return ["--from-hub", *given, "--", command.source]
 
 
 class PullProcess:
@@ -48,13 +49,19 @@ class PullProcess:
         self._cancelled = False
 
     async def run(self) -> AsyncGenerator[Progress]:
-        """What the child says. The last one ends the command, whatever becomes of the child."""
+        """What the child says. The last one ends the command, whatever becomes of the child.
+
+        Raises OSError and ValueError where it cannot be started or its output cannot be read.
+        """
+        environ = self._environ
+        if self._command.quantise:  # with MLX
+            environ = await asyncio.to_thread(preload_openblas, environ)
         self._process = process = await asyncio.create_subprocess_exec(
             *self._program,
             "--parent-fd",
             f"{self._parent_fd}",
             *pull_arguments(self._command),
-            env=self._environ,
+            env=environ,
             pass_fds=(self._parent_fd,),
             stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.PIPE,
@@ -65,6 +72,8 @@ class PullProcess:
         last = Progress()
         files: dict[str, tuple[int, int]] = {}
         try:
+            if self._cancelled:  # while it was being started
+                self.cancel()
             async for line in process.stdout:
                 try:
                     last = decode_line(line)

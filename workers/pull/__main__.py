@@ -90,6 +90,7 @@ def _request(options: argparse.Namespace) -> PullRequest:
         quantise=options.quantize,
         revision=options.revision,
         trusted=settings.trust_remote_code,
+        from_hub=options.from_hub,
     )
 
 
@@ -100,6 +101,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--type", choices=KINDS)
     parser.add_argument("--quantize", choices=QUANTISATIONS)
     parser.add_argument("--revision")
+    parser.add_argument("--from-hub", action="store_true", help="NAME is no folder of this machine")
     parser.add_argument("--parent-fd", type=int, help="end when the process at this pipe's other end does")
     return parser
 

@@ -32,6 +32,8 @@ class PullRequest(msgspec.Struct, frozen=True):
     revision: str | None = None
     trusted: Sequence[str] = ()
     """Names on the hub whose programs may run on this machine."""
+    from_hub: bool = False
+    """The source is no folder, whatever lies here: whoever asks from elsewhere must not read this machine's files."""
 
     @property
     def trusts_code(self) -> bool:
@@ -48,6 +50,8 @@ class PullRequest(msgspec.Struct, frozen=True):
         """The source, where it is a folder, or carried by a package."""
         if self.source.casefold() in (name.casefold() for name in BUNDLED_NAMES):
             return bundled_folder()
+        if self.from_hub:
+            return None
         path = Path(self.source).expanduser()
         return path.resolve() if path.is_dir() or self.source.startswith((".", "/", "~")) else None
 

@@ -2,11 +2,13 @@
 
 import asyncio
 import contextlib
+import re
 from collections.abc import AsyncGenerator, Iterator, Sequence
 from typing import Annotated, Literal
 
 import msgspec
 from fastapi import FastAPI
+from huggingface_hub.utils import HFValidationError, validate_repo_id
 from msgspec import UNSET, UnsetType
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
@@ -21,12 +23,16 @@ from api.requests.parameters import NoEffect
 from api.route import add_route
 from api.work.perform import CancelOnDisconnect
 from jobs.catalogue.entry import Kind
+from jobs.catalogue.names import checked_name, without_latest
 from jobs.errors import InvalidInput, NoWorker, UnknownModel
 from jobs.machines.choosing import chosen_machines
 from jobs.machines.commands import CancelPull, HubUnavailable, Progress, PullModel, PullRefused
 from jobs.machines.machines import Machines, machine_id
 
 DIGEST_CHARACTERS = 12
+SHOWN_CHARACTERS = 100
+_REVISION = re.compile(r"(?!.*\.\.)[^\x00-\x20\x7f~^:?*\[\\]{1,255}")
+"""A branch, a tag or a commit, as git lets them be called."""
 
 
 class OllamaPullRequest(msgspec.Struct, frozen=True):
@@ -89,13 +95,7 @@ class OllamaPull(Dialect):
         A caller that disconnects ends the pull, unless others follow it. What was downloaded is kept.
         """
         asked = decode_body(_decoder, await self.read_raw(request))
-        if not (asked.model or asked.name):
-            raise InvalidInput("model is missing or null.", param="model")
-        if (asked.model or asked.name).startswith((".", "/", "~")):
-            raise InvalidInput(
-                "Folders are not taken from here. On the machine that has it: `mlxq pull FOLDER`.",
-                param="model",
-            )
+        check_names(asked)
         machines = self.context.queue.machines
         targets = chosen_machines(await machines.live(), asked.on, machine_id(self.context.settings.data))
         pulls = Pulls(machines, [each.id for each in targets], asked)
@@ -107,6 +107,30 @@ class OllamaPull(Dialect):
                 async for _ in pulls.lines():
                     pass
         return json_response(msgspec.json.encode(OllamaProgress("success")))
+
+
+def check_names(asked: OllamaPullRequest) -> None:
+    """Raises InvalidInput for what can be no name on the hub, and what can be none here."""
+    model = asked.model or asked.name
+    if not model:
+        raise InvalidInput("model is missing or null.", param="model")
+    try:
+        validate_repo_id(without_latest(model))
+    except HFValidationError as error:
+        raise InvalidInput(
+            f"{model[:SHOWN_CHARACTERS]!r} is no name on the model hub: give ORGANISATION/NAME. Folders are not taken "
+            "from here: on the machine that has it, `mlxq pull FOLDER`.",
+            param="model",
+        ) from error
+    if asked.revision and not _REVISION.fullmatch(asked.revision):
+        raise InvalidInput(
+            f"{asked.revision[:SHOWN_CHARACTERS]!r} is no branch, tag or commit.", param="revision"
+        )
+    try:
+        if asked.rename:
+            checked_name(asked.rename)
+    except ValueError as error:
+        raise InvalidInput(f"{error}", param="rename") from error
 
 
 class Pulls:
@@ -140,8 +164,9 @@ class Pulls:
         """The pulls are ended where the block is: by its caller, who left, or by a server that stops."""
         try:
             yield
-        except (ClientDisconnect, OSError):
+        except ClientDisconnect:
             await self.cancel()
+            raise
         except asyncio.CancelledError:
             await asyncio.shield(self.cancel())
             raise
@@ -209,20 +234,26 @@ class PullResponse(Response):
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         request = Request(scope, receive)
-        async with self._pulls.canceled_on_error():
-            with CancelOnDisconnect(request):
-                await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})
-                async with contextlib.aclosing(self._lines(request)) as lines:
-                    async for line in lines:
-                        await send({"type": "http.response.body", "body": line + b"\n", "more_body": True})
-                await send({"type": "http.response.body", "body": b"", "more_body": False})
+        with contextlib.suppress(ClientDisconnect):
+            async with self._pulls.canceled_on_error():
+                with CancelOnDisconnect(request):
+                    await self._answer(request, send)
+
+    async def _answer(self, request: Request, send: Send) -> None:
+        """Raises ClientDisconnect."""
+        try:
+            await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})
+            async with contextlib.aclosing(self._lines(request)) as lines:
+                async for line in lines:
+                    await send({"type": "http.response.body", "body": line + b"\n", "more_body": True})
+            await send({"type": "http.response.body", "body": b"", "more_body": False})
+        except OSError as error:  # of send: those of the pulls are lines
+            raise ClientDisconnect from error
 
     async def _lines(self, request: Request) -> AsyncGenerator[bytes]:
         try:
             async with contextlib.aclosing(self._pulls.lines()) as lines:
                 async for line in lines:
                     yield msgspec.json.encode(line)
-        except (ClientDisconnect, OSError):
-            raise
         except Exception as error:  # noqa: BLE001 - the edge of a request whose status is sent already
             yield msgspec.json.encode(OllamaError(known_error(error, request).message))

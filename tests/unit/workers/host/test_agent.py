@@ -168,7 +168,15 @@ async def test_a_pull_is_told_as_it_goes_on(machines: RedisMachines, agent: Agen
 
     assert said[0].status == "pulling manifest" and said[-1] == Progress(status="success", name="pulled")
     runs = (tmp_path / "runs").read_text().split()
-    assert runs == ["--as=quick", "--type=llm", "--quantize=4", "--revision=v1", "--", "org/fast"]
+    assert runs == [
+        "--from-hub",
+        "--as=quick",
+        "--type=llm",
+        "--quantize=4",
+        "--revision=v1",
+        "--",
+        "org/fast",
+    ]
 
 
 async def test_two_callers_who_pull_the_same_follow_one_download(
@@ -184,7 +192,8 @@ async def test_two_callers_who_pull_the_same_follow_one_download(
     for command in commands:
         said = [progress async for progress in machines.follow(agent.machine, command.id)]
         assert said[-1].status == "success"
-    assert sorted((tmp_path / "runs").read_text().split()) == ["--", "--", "org/fast", "org/slow"]
+    sources = [line.split()[-1] for line in (tmp_path / "runs").read_text().splitlines()]
+    assert sorted(sources) == ["org/fast", "org/slow"]
 
 
 async def test_a_cancelled_pull_ends_when_nobody_else_follows_it(

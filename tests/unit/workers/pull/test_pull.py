@@ -62,6 +62,17 @@ def test_a_pulled_model_has_an_entry_with_all_that_is_known(
     assert told[-1] == Progress(status="success", name="org/bert")
 
 
+def test_a_folder_of_the_same_name_is_not_taken_for_who_asks_from_elsewhere(
+    pull: Pull, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    (tmp_path / "here" / "org" / "bert").mkdir(parents=True)
+    monkeypatch.chdir(tmp_path / "here")
+
+    assert pull(from_hub=True).source == "org/bert"
+    for path in ("../../etc", str(tmp_path / "here"), "~"):
+        assert PullRequest(path, tmp_path, from_hub=True).folder is None
+
+
 def test_a_name_of_ones_own_and_ollamas_tag(pull: Pull, data: Path):
     pull("org/bert:latest", name="vectors:small")
 

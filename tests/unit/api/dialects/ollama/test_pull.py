@@ -1,6 +1,7 @@
 """/api/pull: machines are told, and their progress goes out in Ollama's words."""
 
 import json
+from collections.abc import AsyncGenerator
 from pathlib import Path
 from typing import Any
 
@@ -139,6 +140,15 @@ async def test_on_several_machines_lines_tell_which_and_one_failure_is_the_end(
     [
         ({"model": ""}, 400, "model is missing"),
         ({"model": "/etc"}, 400, "mlxq pull FOLDER"),
+        ({"model": "docs/../../../../etc"}, 400, "mlxq pull FOLDER"),
+        ({"model": "../docs"}, 400, "mlxq pull FOLDER"),
+        ({"model": "~/docs"}, 400, "mlxq pull FOLDER"),
+        ({"name": "org/a\0b", "model": ""}, 400, "ORGANISATION/NAME"),
+        ({"model": "org/a\n"}, 400, "ORGANISATION/NAME"),
+        ({"model": "x" * 5_000_000}, 400, "ORGANISATION/NAME"),
+        ({"rename": "a\0b"}, 400, "no name for a model"),
+        ({"revision": "a\0b"}, 400, "no branch, tag or commit"),
+        ({"revision": "../../blobs"}, 400, "no branch, tag or commit"),
         ({"on": "nowhere"}, 400, "There is no machine 'nowhere'. There is: mac.1, studio.2"),
         ({"quantize": "5"}, 400, "quantize"),
     ],
@@ -158,6 +168,31 @@ async def test_without_any_machine_it_says_what_to_start(connect: Connect, queue
     reply = await pull(connect(queue))
 
     assert reply.status_code == 503 and "Start one" in reply.json()["error"]
+
+
+@pytest.mark.parametrize("name", ["org/x", "org/x:latest", "all-MiniLM-L6-v2", "a.b/c_d-e.1"])
+async def test_names_of_the_hub_are_taken(connect: Connect, queue: MemoryQueue, name: str):
+    assert (await pull(connect(queue), model=name)).status_code == 200
+
+    assert [command.source for _, command in queue.machines.sent if isinstance(command, PullModel)] == [name]
+
+
+async def test_a_revision_may_be_any_that_git_takes(connect: Connect, queue: MemoryQueue):
+    assert (await pull(connect(queue), revision="refs/pr/1")).status_code == 200
+
+
+async def test_a_connection_that_is_lost_is_no_success(
+    connect: Connect, queue: MemoryQueue, monkeypatch: pytest.MonkeyPatch
+):
+    async def follow(machine: str, command_id: str) -> AsyncGenerator[Progress]:
+        yield Progress(status="pulling manifest")
+        raise TimeoutError
+
+    monkeypatch.setattr(queue.machines, "follow", follow)
+    client = connect(queue)
+
+    assert (await pull(client, stream=False)).status_code == 500
+    assert [*lines(await pull(client))[-1]] == ["error"]
 
 
 @pytest.mark.parametrize("stream", [True, False])
