@@ -73,9 +73,9 @@ def _documents(names: Iterable[str], *, by_line: bool) -> Iterator[_Document]:
 
 def _lines(name: str, content: str) -> Iterator[_Document]:
     """Those that are not empty."""
-    for number, line in enumerate(content.splitlines(), 1):
+    for number, line in enumerate(content.split("\n"), 1):
         if line.strip():
-            yield _Document(f"{name}:{number}", line, is_line=True)
+            yield _Document(f"{name}:{number}", line.rstrip("\r"), is_line=True)
 
 
 def _line(ranked: _Ranked, one: _Document) -> str:

@@ -1,13 +1,14 @@
 """A repository of the hub into the cache: listed, chosen, weighed against the disk, downloaded, shown."""
 
 import contextlib
-import json
 import shutil
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
+
+import msgspec
 
 from workers.hub.cache import CONFIG, CachedRepository, cache_folder
 from workers.hub.download import Download, Patience
@@ -17,6 +18,8 @@ from workers.hub.problem import PullError, disk_full, hub_error
 from workers.hub.pull_lock import held
 from workers.hub.reporter import DIGEST_CHARACTERS, Reporter
 from workers.hub.wanted import FIRST, INDEX, MODULES, wanted_files
+
+T = TypeVar("T")
 
 FILES_AT_A_TIME = 4
 TOKENIZER = "tokenizer.json"
@@ -46,6 +49,11 @@ class Fetched:
     size_bytes: int
     downloaded_bytes: int
     """0: all of it was here."""
+
+
+class _Index(msgspec.Struct, frozen=True):
+    weight_map: dict[str, str]
+    """The file of each tensor."""
 
 
 def fetch(
@@ -104,24 +112,26 @@ def _choose(
     repository = cached.repository
     first = [repository.files[path] for path in FIRST if path in repository.files]
     _download(cached, first, patience, progress)
-    index, modules = (_read(cached, path) for path in (INDEX, MODULES))
-    shards = None if index is None else {str(each) for each in (index.get("weight_map") or {}).values()}
-    folders = [str(each.get("path", "")) for each in modules or () if isinstance(each, dict)]
-    paths = wanted_files(list(repository.files), shards, folders, programs=programs)
-    _check_model(repository, paths, shards or ())
+    index = _read(cached, INDEX, _Index)
+    names = None if index is None else set(index.weight_map.values())
+    modules = _read(cached, MODULES, list[dict[str, Any]]) or []
+    folders = [str(each.get("path", "")) for each in modules]
+    paths = wanted_files(list(repository.files), names, folders, programs=programs)
+    _check_model(repository, paths, names or ())
     return [repository.files[path] for path in paths]
 
 
-def _read(cached: CachedRepository, path: str) -> Any:
+def _read(cached: CachedRepository, path: str, kind: type[T]) -> T | None:
+    """None: there is no such file. Raises PullError for one of another shape."""
     file = cached.repository.files.get(path)
     if file is None:
         return None
     try:
-        return json.loads(cached.blob(file).read_bytes())
-    except ValueError as error:
+        return msgspec.json.decode(cached.blob(file).read_bytes(), type=kind)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise PullError(
             "not_a_model",
-            f"{path} of {cached.repository.name} is not valid JSON.",
+            f"{path} of {cached.repository.name} is not what it should be ({error}).",
             "Tell its authors, and pull another revision or model.",
         ) from error
 

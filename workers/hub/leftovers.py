@@ -1,6 +1,7 @@
 """What killed downloads left in the cache."""
 
 import contextlib
+import re
 import shutil
 import time
 from collections.abc import Iterator
@@ -8,9 +9,9 @@ from pathlib import Path
 
 from workers.hub.cache import PART, STAGING
 
-HF_INCOMPLETE = ".incomplete"
+HF_INCOMPLETE = re.compile(r".+\.[0-9a-f]{8}\.incomplete")
+"""With the name that one try of huggingface_hub made up. One without it is what its older releases go on with."""
 HF_KEPT_S = 86_400
-"""huggingface_hub never goes on with a file of its own: each try begins a new one."""
 OURS_KEPT_S = 7 * 86_400
 """A part of ours is what the next pull goes on with."""
 
@@ -32,8 +33,10 @@ def sweep(cache: Path, now: float | None = None) -> int:
 
 
 def _leftovers(cache: Path, now: float) -> Iterator[Path]:
-    for path in cache.glob(f"*/blobs/*{HF_INCOMPLETE}"):
+    for path in cache.glob("models--*/blobs/*.incomplete"):
         ours = path.name.endswith(PART)
+        if not ours and not HF_INCOMPLETE.fullmatch(path.name):
+            continue
         with contextlib.suppress(OSError):
             age_s = now - path.lstat().st_mtime
             is_done = ours and path.with_name(path.name.removesuffix(PART)).exists()

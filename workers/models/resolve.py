@@ -5,7 +5,7 @@ import json
 import logging
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from jobs.errors import UnknownModel
 from jobs.machines.commands import Progress
@@ -182,7 +182,15 @@ def is_complete(folder: Path) -> bool:
     if not (folder / "config.json").is_file() or not (folder / "tokenizer.json").is_file():
         return False
     index = folder / "model.safetensors.index.json"
-    if index.is_file():
-        shards: dict[str, str] = json.loads(index.read_text(encoding="utf-8")).get("weight_map", {})
-        return all((folder / shard).is_file() for shard in set(shards.values()))
-    return any(folder.glob("*.safetensors"))
+    # Links whose contents are gone are listed, too.
+    shards = _named_by(index) if index.is_file() else {each.name for each in folder.glob("*.safetensors")}
+    return bool(shards) and all((folder / shard).is_file() for shard in shards)
+
+
+def _named_by(index: Path) -> set[str]:
+    """The files of weights. None where it is no index."""
+    try:
+        found: Any = json.loads(index.read_text(encoding="utf-8"))
+        return {str(shard) for shard in found["weight_map"].values()}
+    except (ValueError, LookupError, TypeError, AttributeError):
+        return set()

@@ -31,6 +31,17 @@ def test_lines_are_ordered_and_told_where_they_are(ask: Ask):
     assert ask("rerank", RERANK_MODEL.id, "dog", "-", stdin="cat\ndog\n").out.startswith("1.0000  -:2: dog\n")
 
 
+def test_a_line_ends_where_other_tools_see_its_end(ask: Ask):
+    Path("odd.txt").write_bytes("one\x0cstill one\r\ntwo\u2028still two\nthree".encode())
+    said = ask("rerank", RERANK_MODEL.id, "three", "--lines", "odd.txt", "--json")
+    found = {json.loads(line)["document"]: json.loads(line)["text"] for line in said.out.split("\n") if line}
+    assert found == {
+        "odd.txt:1": "one\x0cstill one",
+        "odd.txt:2": "two\u2028still two",
+        "odd.txt:3": "three",
+    }
+
+
 def test_json_has_a_line_for_each(ask: Ask):
     lines = ask("rerank", RERANK_MODEL.id, "cat", "cat.txt", "car.txt", "--json").out.splitlines()
     assert json.loads(lines[0]) == {"document": "cat.txt", "relevance_score": 1.0}

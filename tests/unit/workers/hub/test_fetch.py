@@ -177,6 +177,25 @@ def test_an_index_that_names_what_is_not_there_is_refused(hub: Hub, fetch: Fetch
         fetch()
 
 
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("model.safetensors.index.json", "[]"),
+        ("model.safetensors.index.json", "{}"),
+        ("model.safetensors.index.json", '{"weight_map": ["model.safetensors"]}'),
+        ("model.safetensors.index.json", '{"weight_map": {"layer": 1}}'),
+        ("modules.json", "5"),
+        ("modules.json", '{"path": ""}'),
+    ],
+)
+def test_a_list_of_files_of_another_shape_is_refused(hub: Hub, fetch: Fetch, name: str, text: str):
+    hub.repositories["org/model"] = small_model(**{name.replace(".", "__"): text.encode()})
+
+    with pytest.raises(PullError, match=rf"{name} of org/model is not what it should be"):
+        fetch()
+    assert not hub.sent[WEIGHTS]
+
+
 def test_modules_of_sentence_transformers_come_along(hub: Hub, fetch: Fetch):
     modules = json.dumps([{"path": ""}, {"path": "1_Pooling"}, {"path": "Head"}]).encode()
     more = {"modules.json": modules, "1_Pooling/config.json": b"{}", "Head/model.safetensors": Made(10)}

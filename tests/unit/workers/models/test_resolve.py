@@ -11,7 +11,7 @@ from jobs.errors import InvalidInput, UnknownModel
 from jobs.settings import Settings
 from workers.models.detect import embeds, reranks
 from workers.models.open import generator_class, load_runner, open_runner
-from workers.models.resolve import LocalModel, resolve
+from workers.models.resolve import LocalModel, is_complete, resolve
 
 
 @pytest.fixture
@@ -240,3 +240,22 @@ def test_a_misspelt_folder_is_told_its_neighbour(tmp_path: Path):
     (tmp_path / "my-model").mkdir()
     with pytest.raises(UnknownModel, match=r"There is no folder .*my-modle'\. Did you mean '.*my-model'\?"):
         resolve(str(tmp_path / "my-modle"))
+
+
+@pytest.mark.parametrize("gone", ["config.json", "tokenizer.json", "b.safetensors"])
+def test_a_link_to_nowhere_is_no_file(hub_cache: Path, gone: str):
+    names = ("config.json", "tokenizer.json", "a.safetensors", "b.safetensors")
+    snapshot = cache_model(hub_cache, "org/model", dict.fromkeys(names, "{}"))
+    assert is_complete(snapshot)
+
+    (snapshot / gone).unlink()
+    (snapshot / gone).symlink_to("../../blobs/gone")
+
+    assert not is_complete(snapshot)
+
+
+@pytest.mark.parametrize("index", ["[]", "{}", '{"weight_map": []}', "no JSON"])
+def test_an_index_that_names_no_weights_is_not_complete(hub_cache: Path, index: str):
+    names = ("config.json", "tokenizer.json", "model.safetensors")
+    files = {**dict.fromkeys(names, "{}"), "model.safetensors.index.json": index}
+    assert not is_complete(cache_model(hub_cache, "org/model", files))
