@@ -19,6 +19,8 @@ class _Files(NamedTuple):
     """What lies on this machine, and no other model needs."""
 
     folder: str
+    may_go: bool
+    """It is in the hub's cache or in the data folder. Any other folder is its owner's."""
     freed_bytes: int
 
 
@@ -54,7 +56,7 @@ def _remove(name: str, options: argparse.Namespace) -> None:
         print(f"deleted '{name}'")
         return
     rest = planned(Path(files.folder), here.folder)  # what mlxq pulled is gone by now
-    if rest.paths and not _may_delete(name, files.folder, rest, options):
+    if not files.may_go or (rest.paths and not _may_delete(name, files.folder, rest, options)):
         print(f"deleted '{name}'; its files stay in {files.folder}")
         return
     try:
@@ -73,7 +75,7 @@ def _files(here: Offline, name: str) -> _Files | None:
     if not removal.folder:
         return None
     deletion = planned(Path(removal.folder), here.folder)
-    return _Files(removal.folder, deletion.freed_bytes) if deletion.paths else None
+    return _Files(removal.folder, bool(deletion.paths), deletion.freed_bytes)
 
 
 def _may_delete(name: str, folder: str, rest: Deletion, options: argparse.Namespace) -> bool:

@@ -39,10 +39,11 @@ def duration(delta: timedelta) -> str:
         return "About an hour"
     if _MINUTE <= seconds < 2 * _MINUTE:
         return "About a minute"
+    if _HOUR <= seconds < 2 * _DAY:
+        return _counted((seconds + _HOUR // 2) // _HOUR, "hour")  # the nearest, as Ollama has it
     for limit, unit, name in (
         (_MINUTE, 1, "second"),
         (_HOUR, _MINUTE, "minute"),
-        (2 * _DAY, _HOUR, "hour"),
         (14 * _DAY, _DAY, "day"),
         (60 * _DAY, 7 * _DAY, "week"),
         (730 * _DAY, 30 * _DAY, "month"),

@@ -161,6 +161,15 @@ def test_what_mlxq_did_not_pull_is_deleted_if_somebody_says_so(
     assert ("1 KB? [y/N]" in said.err) == (typed is not None)
 
 
+def test_a_folder_of_somebodys_own_is_never_deleted(do: Do, catalogue: CatalogueFile, tmp_path: Path):
+    folder = tmp_path / "mine"
+    folder.mkdir()
+    entry = CatalogueEntry(name="mine", folder=str(folder), created_at=0, modified_at=0)
+    catalogue.update(lambda it: it.with_entry(entry))
+    assert do("rm", "mine", "--yes").out == f"deleted 'mine'; its files stay in {folder}\n"
+    assert folder.exists()
+
+
 def test_nobody_is_asked_in_a_pipe(do: Do, tmp_path: Path):
     said = do("rm", "org/theirs", stdin="y\n")
     assert "its files stay" in said.out and "[y/N]" not in said.err

@@ -34,6 +34,7 @@ def test_a_size_is_short(size_bytes: int, shown: str):
         (timedelta(seconds=100), "About a minute ago"),
         (timedelta(minutes=59), "59 minutes ago"),
         (timedelta(minutes=80), "About an hour ago"),
+        (timedelta(minutes=100), "2 hours ago"),
         (timedelta(hours=47), "47 hours ago"),
         (timedelta(days=13), "13 days ago"),
         (timedelta(days=21), "3 weeks ago"),
