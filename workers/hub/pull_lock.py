@@ -9,6 +9,15 @@ from pathlib import Path
 WAIT_S = 0.25
 
 
+class Busy(Exception):
+    """Another process has the lock."""
+
+
+def give_up(_: float) -> None:
+    """For `held`: it is not waited. Raises Busy."""
+    raise Busy
+
+
 @contextmanager
 def held(path: Path, wait: Callable[[float], None]) -> Iterator[None]:
     """wait: called again and again with seconds while another process has the lock; may raise. The lock ends with the

@@ -1,5 +1,6 @@
 """A quantised copy of a model's folder: new weights, all other files as they were."""
 
+import contextlib
 import json
 import logging
 import shutil
@@ -13,7 +14,7 @@ from typing import Any, Literal, NamedTuple
 from jobs.catalogue.entry import Kind
 from jobs.errors import JobError
 from workers.hub.problem import PullError, hub_error
-from workers.hub.pull_lock import held
+from workers.hub.pull_lock import Busy, give_up, held
 from workers.hub.reporter import Reporter
 from workers.hub.wanted import INDEX, MODULES, wanted_files
 from workers.models.open import runs_on_mlx_vlm
@@ -59,6 +60,7 @@ def quantise(source: Source, how: str, target: Path, progress: Reporter) -> Made
     """
     _check(source)
     target.parent.mkdir(parents=True, exist_ok=True)
+    _sweep(target.parent)
     try:
         with held(target.with_name(f".{target.name}.lock"), _waiting(progress)):
             origin = _origin(source, how)
@@ -67,6 +69,14 @@ def quantise(source: Source, how: str, target: Path, progress: Reporter) -> Made
     except OSError as error:
         raise hub_error(error, source.name, None) from error
     return Made(target, sum(path.stat().st_size for path in target.rglob("*") if path.is_file()))
+
+
+def _sweep(folder: Path) -> None:
+    """What killed processes left unfinished. One that lives holds its lock."""
+    for left in folder.glob(".*.new"):
+        lock = left.with_name(f"{left.name.removesuffix('.new')}.lock")
+        with contextlib.suppress(Busy, OSError), held(lock, give_up):
+            shutil.rmtree(left, ignore_errors=True)
 
 
 def _check(source: Source) -> None:

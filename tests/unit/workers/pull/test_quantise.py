@@ -13,6 +13,7 @@ from jobs.machines.commands import Progress
 from jobs.settings import Settings
 from tests.checkpoints import colidefics, colqwen, generators, lfm2_colbert, make, qwen3_vl, rerankers, vision
 from workers.hub.problem import PullError
+from workers.hub.pull_lock import give_up, held
 from workers.hub.reporter import Reporter
 from workers.models.detect import kind_of
 from workers.models.open import open_model
@@ -199,3 +200,15 @@ def test_what_was_made_of_the_same_commit_is_taken(tmp_path: Path, told: list[Pr
     newer = source_of(folder)._replace(commit="1" * 40)
     quantise(newer, "mxfp4", tmp_path / "made", Reporter(told.append))
     assert told
+
+
+def test_what_killed_processes_left_is_swept_and_what_lives_is_not(tmp_path: Path):
+    folder = make.make("bert", tmp_path / "bert")
+    dead, living = (tmp_path / "made" / f".{name}.new" for name in ("dead", "living"))
+    for left in (dead, living):
+        left.mkdir(parents=True)
+
+    with held(tmp_path / "made" / ".living.lock", give_up):
+        quantise(source_of(folder), "mxfp4", tmp_path / "made" / "bert", Reporter(lambda _: None))
+
+    assert not dead.exists() and living.exists()
