@@ -6,6 +6,7 @@ from difflib import get_close_matches
 import msgspec
 
 from jobs.catalogue.defaults import ModelDefaults
+from jobs.catalogue.entry import is_same_name
 from jobs.catalogue.names import with_tag, without_latest
 from jobs.errors import InvalidInput, NoWorker, UnknownModel
 
@@ -132,6 +133,51 @@ def _find(name: str, models: Sequence[ModelInfo], task: str | None) -> ModelInfo
         if found:
             return found[0]
     return None
+
+
+def check_new_name(name: str, models: Sequence[ModelInfo]) -> None:
+    """Raises InvalidInput where requests by this name mean a model already. Only an alias of the same name may be
+    replaced.
+    """
+    try:
+        found = find_model(name, models)
+    except InvalidInput as error:
+        raise InvalidInput(
+            f"{name[:MAX_SHOWN_CHARACTERS]!r} may mean several models already: choose another name.",
+            param="model",
+        ) from error
+    if found is None:
+        return
+    if not is_same_name(found.id, name):
+        raise InvalidInput(
+            f"{name[:MAX_SHOWN_CHARACTERS]!r} means {found.id} already: choose another name.", param="model"
+        )
+    if not found.of:
+        raise InvalidInput(
+            f"{found.id} is a model with files of its own: remove it first, or choose another name.",
+            param="model",
+        )
+
+
+def model_to_remove(name: str, models: Sequence[ModelInfo]) -> ModelInfo:
+    """The model of exactly this name; capital letters and ":latest" do not count.
+
+    Raises NoWorker where there is no model, UnknownModel, and InvalidInput where the name means several.
+    """
+    if not models:
+        raise NoWorker
+    same = [info for info in models if is_same_name(info.id, name)]
+    found = [info for info in same if info.id == name] or same
+    if not found:
+        near = nearest(without_latest(name), [each.id for each in models])
+        meant = f", did you mean {near!r}?" if near else ""
+        raise UnknownModel(f"model {name[:MAX_SHOWN_CHARACTERS]!r} not found{meant}", param="model")
+    if len({info.id for info in found}) > 1:
+        ids = " or ".join(info.id for info in found)
+        raise InvalidInput(
+            f"The model {name[:MAX_SHOWN_CHARACTERS]!r} may be {ids}: name one of them.", param="model"
+        )
+    return found[0]
 
 
 def model_for(name: str, models: Sequence[ModelInfo], task: str | None = None) -> ModelInfo:

@@ -6,6 +6,7 @@ from typing import Annotated
 from pydantic import AliasChoices, Field, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from jobs.catalogue.settings_models import DEFAULT_MODELS
 from jobs.hosts.allow_list import AllowList
 from jobs.models import declared_model
 
@@ -70,7 +71,7 @@ class Settings(BaseSettings):
         default=1, ge=1, le=64, description="API processes; one answers a few thousand requests per second."
     )
     models: tuple[str, ...] = Field(
-        default=("all-MiniLM-L6-v2",),
+        default=DEFAULT_MODELS,
         description="Models to serve: [ALIAS=]FOLDER_OR_NAME[,adapter=FOLDER][,draft=FOLDER_OR_NAME][,task=embed].",
     )
     declared_models: tuple[str, ...] = Field(

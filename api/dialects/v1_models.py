@@ -33,6 +33,7 @@ from api.requests.body import decode_query
 from api.route import add_route, answer_errors_as
 from api.work.catalogue import remove_model
 from jobs.errors import InvalidInput, NoWorker, UnknownModel
+from jobs.models import model_to_remove
 
 
 class DeletedModel(msgspec.Struct, frozen=True):
@@ -107,8 +108,11 @@ class V1Models(Dialect):
         return await self._openai.retrieve_model(request)
 
     async def delete_model(self, request: Request) -> Response:
-        """A model or an alias leaves every machine that has it, with files that mlxq pulled and nothing else needs."""
+        """A model or an alias leaves every machine that has it, with files that mlxq pulled and nothing else needs.
+
+        It is named exactly; capital letters and ":latest" do not count.
+        """
         queue = self.context.queue
-        info = await queue.model(request.path_params["model_id"])
+        info = model_to_remove(request.path_params["model_id"], await queue.models())
         await remove_model(queue, info)
         return json_response(msgspec.json.encode(DeletedModel(info.id)))

@@ -57,6 +57,7 @@ def _sole(models: Sequence[ModelInfo]) -> ModelInfo:
     if not models:
         raise NoWorker
     models = [info for info in models if not info.of]  # an alias is no other model
+    models = [info for info in models if info.is_announced] or models  # what was pulled may not be served yet
     ids = list(dict.fromkeys(info.id for info in models))
     if len(ids) > 1:
         raise InvalidInput(f"Missing field: model. There is more than one: {', '.join(ids)}.", param="model")

@@ -5,7 +5,7 @@ import os
 import sys
 from collections.abc import Callable
 from datetime import UTC, datetime
-from pathlib import Path, PurePath
+from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 import msgspec
@@ -16,8 +16,10 @@ from cli.client.server import NoServer, Server, server_of
 from jobs.catalogue.entry import Catalogue, CatalogueEntry, is_same_name
 from jobs.catalogue.file import CatalogueFile, CatalogueUnusable
 from jobs.catalogue.names import with_tag, without_latest
+from jobs.catalogue.settings_models import DEFAULT_MODELS, needed_by, sources_of
 
 if TYPE_CHECKING:
+    from jobs.catalogue.changes import Removal
     from jobs.machines.commands import CopyModel, CreateModel, RemoveModel
 
 T = TypeVar("T")
@@ -30,13 +32,14 @@ _CAPABILITIES = {
 
 
 class Offline:
-    """data: the data folder. served: the names of models that the settings name."""
+    """data: the data folder. models: the settings' MLXQ_MODELS."""
 
-    def __init__(self, data: Path, served: tuple[str, ...]) -> None:
+    def __init__(self, data: Path, models: tuple[str, ...]) -> None:
         self.data = data
         self.folder = data.absolute() / "models"
         """Of models that were converted here."""
-        self._served = served
+        self._served = tuple(sources_of(models))
+        self._needed = needed_by(models)
 
     def catalogue(self) -> Catalogue:
         """Raises CannotDo."""
@@ -60,11 +63,8 @@ class Offline:
         return meant[0]
 
     def knows(self, name: str) -> bool:
-        """Whether the catalogue has it."""
-        try:
-            return bool(self.find(name))
-        except CannotDo:
-            return False
+        """Whether the catalogue has exactly this name."""
+        return self.catalogue().find(name) is not None
 
     def is_served(self, name: str) -> bool:
         """Whether the settings name it."""
@@ -74,13 +74,19 @@ class Offline:
         """The name in the catalogue, or of the settings. Raises CannotDo."""
         return name if self.is_served(name) else self.find(name).name
 
+    def removal(self, name: str) -> "Removal":
+        """What would go with a model of exactly this name. Raises UnknownModel, InvalidInput, CannotDo."""
+        from jobs.catalogue.changes import removed
+
+        return removed(self.catalogue(), name, served=self._served, needed=self._needed)
+
     def change(self, command: "CopyModel | CreateModel | RemoveModel") -> None:
         """As a machine's agent does it. Raises CannotDo."""
         from jobs.errors import JobError
         from workers.host.changes import Changes
 
         try:
-            Changes(self.data, self._served).carry_out(command)
+            Changes(self.data, self._served, self._needed).carry_out(command)
         except JobError as error:
             raise CannotDo(error.message) from error
         except CatalogueUnusable as error:
@@ -92,7 +98,7 @@ class Offline:
 def offline_of(options: argparse.Namespace) -> Offline:
     """Raises CannotDo."""
     data = options.data or os.environ.get("MLXQ_DATA") or Path.home() / ".local" / "share" / "mlxq"
-    return Offline(Path(data), _served(os.environ.get("MLXQ_MODELS")))
+    return Offline(Path(data), _models(os.environ.get("MLXQ_MODELS")))
 
 
 def asked(options: argparse.Namespace, online: Callable[[Server], T], offline: Callable[[Offline], T]) -> T:
@@ -137,17 +143,11 @@ def shown_of(entry: CatalogueEntry, root: CatalogueEntry) -> Shown:
     )
 
 
-def _served(models: str | None) -> tuple[str, ...]:
-    """The names of MLXQ_MODELS. Raises CannotDo."""
+def _models(models: str | None) -> tuple[str, ...]:
+    """MLXQ_MODELS. Raises CannotDo."""
     if models is None:
-        return ()
+        return DEFAULT_MODELS
     try:
-        given = msgspec.json.decode(models, type=tuple[str, ...])
+        return msgspec.json.decode(models, type=tuple[str, ...])
     except msgspec.DecodeError as error:
         raise CannotDo(f'MLXQ_MODELS={models}: Not a JSON list, such as ["all-MiniLM-L6-v2"].') from error
-    return tuple(_name(each.partition(",")[0]) for each in given)
-
-
-def _name(model: str) -> str:
-    alias, equals, _ = model.partition("=")
-    return alias if equals else PurePath(model).name if Path(model).expanduser().is_dir() else model

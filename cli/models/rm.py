@@ -10,7 +10,6 @@ from cli.client import stdin
 from cli.client.server import NOT_FOUND, Refused, Server, server_of
 from cli.models.offline import Offline, asked, offline_of
 from cli.tables.units import size
-from jobs.catalogue.changes import removed
 from jobs.catalogue.deletion import Deletion, delete, planned
 from jobs.errors import JobError
 
@@ -39,7 +38,7 @@ def _remove(name: str, options: argparse.Namespace) -> None:
     def offline(here: Offline) -> None:
         from jobs.machines.commands import RemoveModel  # slow to import, and the server needs none of it
 
-        here.change(RemoveModel(name=here.meant(name)))
+        here.change(RemoveModel(name=name))
 
     def online(server: Server) -> None:
         try:
@@ -69,7 +68,7 @@ def _remove(name: str, options: argparse.Namespace) -> None:
 def _files(here: Offline, name: str) -> _Files | None:
     """None where this machine's catalogue has no such model, or another one needs its files."""
     try:
-        removal = removed(here.catalogue(), here.meant(name), served=())
+        removal = here.removal(name)
     except (JobError, CannotDo):
         return None
     if not removal.folder:

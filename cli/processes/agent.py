@@ -5,6 +5,7 @@ import logging
 from collections.abc import Sequence
 
 from cli.configuration import child_environ
+from jobs.catalogue.settings_models import needed_by
 from jobs.process.parent_watch import ParentPipe
 from jobs.settings import Settings
 from jobs.store.connection import connect_async, redis_url
@@ -22,9 +23,10 @@ async def run_agent(settings: Settings, served: Sequence[str], pipe: ParentPipe)
     """
     redis = connect_async(redis_url(settings))
     try:
+        environ, needed = child_environ(settings), needed_by(settings.models)
         while True:
             try:
-                await Agent(redis, settings.data, served, child_environ(settings), pipe.read_fd).run()
+                await Agent(redis, settings.data, served, environ, pipe.read_fd, needed=needed).run()
             except Exception:
                 log.exception("the agent of this machine failed, and is started again")
                 await asyncio.sleep(RETRY_S)

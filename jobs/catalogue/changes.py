@@ -1,12 +1,14 @@
 """How a catalogue changes: names are given, models and aliases are made and removed. Pure: no file is touched."""
 
 from collections.abc import Collection
+from pathlib import PurePath
 from typing import NamedTuple
 
 from msgspec.structs import replace
 
 from jobs.catalogue.defaults import ModelDefaults
 from jobs.catalogue.entry import Catalogue, CatalogueEntry, is_same_name
+from jobs.catalogue.limits import MAX_ENTRIES, check_texts, is_full
 from jobs.catalogue.names import checked_name
 from jobs.errors import InvalidInput, UnknownModel
 
@@ -54,21 +56,25 @@ def created(
         license=license or alias.license,
         adapter=adapter or alias.adapter,
     )
+    check_texts(made.defaults, made.template, made.license)
     return catalogue.with_entry(made)
 
 
-def removed(catalogue: Catalogue, name: str, *, served: Collection[str]) -> Removal:
+def removed(
+    catalogue: Catalogue, name: str, *, served: Collection[str], needed: Collection[str] = ()
+) -> Removal:
     """Without a model or an alias. Another name of the model keeps its files.
 
+    served: the ids that the settings name. needed: the folders and hub names that these stand for.
     Raises UnknownModel, and InvalidInput for a model that the settings name.
     """
     gone = catalogue.find(name)
+    if (gone is None or not gone.of) and any(is_same_name(name, each) for each in served):
+        raise InvalidInput(
+            f"{name} is named by MLXQ_MODELS (or --model): take it out there, and start mlxq again.",
+            param="model",
+        )
     if gone is None:
-        if any(is_same_name(name, each) for each in served):
-            raise InvalidInput(
-                f"{name} is named by MLXQ_MODELS (or --model): take it out there, and start mlxq again.",
-                param="model",
-            )
         raise UnknownModel(f"model {name!r} not found", param="model")
     left = catalogue.without(name)
     heir = ""
@@ -89,8 +95,8 @@ def removed(catalogue: Catalogue, name: str, *, served: Collection[str]) -> Remo
         )
         left = left.with_entry(kept)
         heir = heir or (alias.name if alias.is_alias else "")
-    needed = {each.folder for each in left.entries}
-    return Removal(left, gone, gone.folder if gone.folder not in needed else "")
+    all_needed = {*needed}.union(*((each.folder, each.adapter, each.draft) for each in left.entries))
+    return Removal(left, gone, "" if any(_is_of(gone, each) for each in all_needed) else gone.folder)
 
 
 def merged(beneath: ModelDefaults, above: ModelDefaults) -> ModelDefaults:
@@ -100,6 +106,16 @@ def merged(beneath: ModelDefaults, above: ModelDefaults) -> ModelDefaults:
         {**beneath.parameters, **above.parameters},
         above.messages or beneath.messages,
     )
+
+
+def _is_of(entry: CatalogueEntry, needed: str) -> bool:
+    """Whether a folder or a hub name is one of the entry's files. A name without organisation is of a bundled model."""
+    if not needed or not entry.folder:
+        return False
+    if PurePath(needed).is_absolute():
+        return PurePath(needed).is_relative_to(entry.folder)
+    wanted, source = needed.casefold(), entry.source.casefold()
+    return not entry.quantisation and wanted in (source, source.rpartition("/")[2])
 
 
 def _origin(catalogue: Catalogue, source: str, served: Collection[str]) -> CatalogueEntry:
@@ -124,6 +140,11 @@ def _alias(
     if (there and not there.of) or any(is_same_name(kept, each) for each in served):
         raise InvalidInput(
             f"{kept} is a model with files of its own: remove it first, or choose another name.",
+            param="model",
+        )
+    if there is None and is_full(catalogue):
+        raise InvalidInput(
+            f"This machine has {MAX_ENTRIES} models and aliases, and that is the most: remove one.",
             param="model",
         )
     created_at = there.created_at if there else now

@@ -10,8 +10,8 @@ _NAME = re.compile(rf"{_PART}(?:/{_PART}){{0,2}}(?::{_PART})?")
 
 
 def without_latest(name: str) -> str:
-    """The name as the catalogue keeps it: "llama:latest" is "llama"; any other tag stays."""
-    return name.removesuffix(LATEST)
+    """The name as the catalogue keeps it: "llama:latest" and "llama:LATEST" are "llama"; any other tag stays."""
+    return name[: -len(LATEST)] if name.casefold().endswith(LATEST) else name
 
 
 def with_tag(name: str) -> str:

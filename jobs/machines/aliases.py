@@ -1,12 +1,14 @@
 """Other names for models, and models that no worker has opened yet, as the machines' catalogues tell them. Pure."""
 
 from collections.abc import Iterable, Sequence
+from pathlib import PurePath
 
 from msgspec.structs import replace
 
-from jobs.catalogue.entry import CatalogueEntry, is_same_name
+from jobs.catalogue.entry import Catalogue, CatalogueEntry, is_same_name
+from jobs.catalogue.names import without_latest
 from jobs.machines.machines import MachineInfo
-from jobs.models import ModelInfo
+from jobs.models import ModelInfo, check_new_name
 
 _TASKS = {"embedding": "embed", "reranker": "rerank", "llm": "generate", "vlm": "generate"}
 
@@ -33,6 +35,21 @@ def with_catalogues(models: Sequence[ModelInfo], machines: Iterable[MachineInfo]
                 defaults=entry.defaults,
             )
     return list(found.values())
+
+
+def check_new_alias(name: str, catalogue: Catalogue, served: Iterable[str]) -> None:
+    """Raises InvalidInput where requests by the name mean a model of this machine already. served: the ids that its
+    settings name.
+    """
+
+    def info(name: str, of: str = "", hub_name: str = "") -> ModelInfo:
+        return ModelInfo(name, "", 0, 0, 0, of=of, hub_name=hub_name)
+
+    models = [info(each) for each in served]
+    for entry in catalogue.entries:
+        is_hub_name = not entry.of and not entry.quantisation and not PurePath(entry.source).is_absolute()
+        models.append(info(entry.name, entry.of, entry.source if is_hub_name else ""))
+    check_new_name(without_latest(name), models)
 
 
 def _latest(machines: Iterable[MachineInfo]) -> list[CatalogueEntry]:

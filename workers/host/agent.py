@@ -48,8 +48,9 @@ class Agent:
         environ: Mapping[str, str],
         parent_fd: int,
         pull_program: Sequence[str] = PROGRAM,
+        needed: Collection[str] = (),
     ) -> None:
-        """served: the ids of the models that the settings name. environ, parent_fd, pull_program: see PullProcess."""
+        """served, needed: see Changes. environ, parent_fd, pull_program: see PullProcess."""
         self.machine = machine_id(data)
         self._redis = redis
         self._data = data
@@ -58,7 +59,7 @@ class Agent:
         self._parent_fd = parent_fd
         self._pull_program = pull_program
         self._file = CatalogueFile(data)
-        self._changes = Changes(data, served)
+        self._changes = Changes(data, served, needed)
         self._progress = ProgressWriter(redis)
         self._pulls: dict[PullModel, tuple[PullProcess, list[str]]] = {}
         """By the command without its id: the process, and the ids of all commands that asked for it."""

@@ -9,6 +9,7 @@ from jobs.catalogue.changes import Removal, copied, created, removed
 from jobs.catalogue.deletion import delete, planned
 from jobs.catalogue.entry import Catalogue
 from jobs.catalogue.file import CatalogueFile
+from jobs.machines.aliases import check_new_alias
 from jobs.machines.commands import CopyModel, CreateModel, RemoveModel
 
 log = logging.getLogger(__name__)
@@ -19,43 +20,43 @@ Change = CopyModel | CreateModel | RemoveModel
 class Changes:
     """Of one machine."""
 
-    def __init__(self, data: Path, served: Collection[str]) -> None:
-        """served: the ids of the models that the settings name."""
+    def __init__(self, data: Path, served: Collection[str], needed: Collection[str] = ()) -> None:
+        """served: the ids of the models that the settings name. needed: the folders and hub names of these."""
         self._models = data.absolute() / "models"
         self._file = CatalogueFile(data)
         self._served = served
+        self._needed = needed
 
     def carry_out(self, command: Change) -> str:
         """The name that was given or taken away. Raises UnknownModel, InvalidInput, CatalogueUnusable, OSError."""
         if isinstance(command, RemoveModel):
             return self._remove(command)
-        now = time.time()
-        if isinstance(command, CopyModel):
-            after = self._file.update(
-                lambda it: copied(it, command.source, command.name, served=self._served, now=now)
-            )
-        else:
-            after = self._file.update(
-                lambda it: created(
-                    it,
-                    command.source,
-                    command.name,
-                    defaults=command.defaults,
-                    template=command.template,
-                    license=command.license,
-                    served=self._served,
-                    now=now,
-                )
-            )
+        after = self._file.update(lambda it: self._named(it, command))
         made = after.find(command.name)
         assert made is not None, "it was just made"
         return made.name
+
+    def _named(self, before: Catalogue, command: CopyModel | CreateModel) -> Catalogue:
+        check_new_alias(command.name, before, self._served)
+        now = time.time()
+        if isinstance(command, CopyModel):
+            return copied(before, command.source, command.name, served=self._served, now=now)
+        return created(
+            before,
+            command.source,
+            command.name,
+            defaults=command.defaults,
+            template=command.template,
+            license=command.license,
+            served=self._served,
+            now=now,
+        )
 
     def _remove(self, command: RemoveModel) -> str:
         removals: list[Removal] = []
 
         def change(before: Catalogue) -> Catalogue:
-            removals.append(removed(before, command.name, served=self._served))
+            removals.append(removed(before, command.name, served=self._served, needed=self._needed))
             return removals[0].catalogue
 
         self._file.update(change)

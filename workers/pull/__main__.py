@@ -91,6 +91,7 @@ def _request(options: argparse.Namespace) -> PullRequest:
         revision=options.revision,
         trusted=settings.trust_remote_code,
         from_hub=options.from_hub,
+        models=settings.models,
     )
 
 

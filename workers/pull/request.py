@@ -7,8 +7,10 @@ from typing import Literal, get_args
 
 import msgspec
 
-from jobs.catalogue.entry import Catalogue, CatalogueEntry, Kind
+from jobs.catalogue.entry import Catalogue, CatalogueEntry, Kind, is_same_name
+from jobs.catalogue.limits import MAX_ENTRIES, is_full
 from jobs.catalogue.names import checked_name, without_latest
+from jobs.catalogue.settings_models import sources_of
 from workers.hub.problem import PullError
 from workers.models.resolve import BUNDLED_NAMES, bundled_folder
 
@@ -34,6 +36,8 @@ class PullRequest(msgspec.Struct, frozen=True):
     """Names on the hub whose programs may run on this machine."""
     from_hub: bool = False
     """The source is no folder, whatever lies here: whoever asks from elsewhere must not read this machine's files."""
+    models: Sequence[str] = ()
+    """The settings' MLXQ_MODELS."""
 
     @property
     def trusts_code(self) -> bool:
@@ -80,8 +84,21 @@ class PullRequest(msgspec.Struct, frozen=True):
             raise PullError("bad_name", str(error), "Give another one with --as.") from error
 
     def check_free(self, catalogue: Catalogue, name: str) -> None:
-        """Raises PullError where the name is another model's."""
+        """Raises PullError where the name is another model's, or the catalogue is full."""
         there = catalogue.find(name)
+        if there is None and is_full(catalogue):
+            raise PullError(
+                "catalogue",
+                f"This machine has {MAX_ENTRIES} models and aliases, and that is the most.",
+                "Remove one with `mlxq rm`.",
+            )
+        for served, source in sources_of(self.models).items():
+            if is_same_name(served, name) and (self.quantise or not self._is_from(source)):
+                raise PullError(
+                    "name_taken",
+                    f"{name} is {source} in MLXQ_MODELS already.",
+                    "Give another name with --as.",
+                )
         if there is not None and not self._is_same(there):
             what = f"an alias of {there.of}" if there.of else f"the name of {there.source or there.folder}"
             raise PullError(
@@ -89,6 +106,12 @@ class PullRequest(msgspec.Struct, frozen=True):
                 f"{name} is {what} already.",
                 f"Give another one with --as, or `mlxq rm {name}` first.",
             )
+
+    def _is_from(self, source: str) -> bool:
+        """Whether the settings name the same source."""
+        bundled = {name.casefold() for name in BUNDLED_NAMES}
+        ours = {self.source.casefold(), without_latest(self.source).casefold(), self.source_name.casefold()}
+        return source.casefold() in ours or (source.casefold() in bundled and bool(ours & bundled))
 
     def _is_same(self, entry: CatalogueEntry) -> bool:
         if entry.of or entry.quantisation != self.quantisation:

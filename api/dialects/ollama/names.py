@@ -22,7 +22,9 @@ from api.route import add_route
 from api.work.catalogue import copy_model, create_model, remove_model
 from api.work.ollama_ranges import WHOLE
 from jobs.catalogue.defaults import ModelDefaults, Parameter, PresetMessage
+from jobs.catalogue.limits import check_texts
 from jobs.errors import InvalidInput, NoWorker, UnknownModel
+from jobs.models import check_new_name, model_to_remove
 
 _ERRORS = (InvalidInput, BodyTooLarge, UnknownModel, NoWorker, *ASKS)
 
@@ -110,21 +112,27 @@ class OllamaNames(Dialect):
         add_route(app, "/api/create", self.ollama_create, _CREATE, OLLAMA_ERRORS)
 
     async def ollama_copy(self, request: Request) -> Response:
-        """Another name for a model, on every machine that has it. No file is copied."""
+        """Another name for a model, on every machine that has it. No file is copied.
+
+        A name that means a model already is refused, but for an alias's.
+        """
         asked = decode_body(_copy_decoder, await self.read_raw(request))
         queue = self.context.queue
-        await copy_model(queue, model_to_show(asked.source, await queue.models()), asked.destination)
+        models = await queue.models()
+        source = model_to_show(asked.source, models)
+        check_new_name(asked.destination, models)
+        await copy_model(queue, source, asked.destination)
         return Response()
 
     async def ollama_delete(self, request: Request) -> Response:
         """A model or an alias leaves every machine that has it, with the files that mlxq pulled and nothing else needs.
 
-        Answers that are being written end first.
+        It is named exactly; capital letters and ":latest" do not count. Answers that are being written end first.
         """
         asked = decode_body(_delete_decoder, await self.read_raw(request))
         queue = self.context.queue
         name = _named(asked.model or asked.name)
-        await remove_model(queue, model_to_show(name, await queue.models()))
+        await remove_model(queue, model_to_remove(name, await queue.models()))
         return Response()
 
     async def ollama_create(self, request: Request) -> Response:
@@ -140,8 +148,11 @@ class OllamaNames(Dialect):
         )
         licenses = asked.license or ""
         text = licenses if isinstance(licenses, str) else "\n".join(licenses)
+        check_texts(defaults, asked.template or "", text)
         queue = self.context.queue
-        source = model_to_show(asked.source, await queue.models())
+        models = await queue.models()
+        source = model_to_show(asked.source, models)
+        check_new_name(name, models)
 
         async def create() -> None:
             await create_model(queue, source, name, defaults, template=asked.template or "", license=text)

@@ -1,17 +1,19 @@
 """Other names for models: what they mean, and what stands before their chats."""
 
 import fakeredis
+import pytest
 from msgspec.structs import replace
 
 from jobs.catalogue.defaults import ModelDefaults, PresetMessage
-from jobs.catalogue.entry import CatalogueEntry
+from jobs.catalogue.entry import Catalogue, CatalogueEntry
 from jobs.client.naming import for_model
 from jobs.client.queue import JobQueue
 from jobs.content import TextPart
 from jobs.embed import EmbedJob
+from jobs.errors import InvalidInput
 from jobs.generate import Chat, GenerateJob, Message, Prompt
 from jobs.job import SubmitOptions
-from jobs.machines.aliases import with_catalogues
+from jobs.machines.aliases import check_new_alias, with_catalogues
 from jobs.machines.announcements import encode_model
 from jobs.machines.machines import MachineInfo
 from jobs.models import ModelInfo
@@ -129,3 +131,40 @@ async def test_a_job_for_an_alias_goes_through_the_queues_of_its_model():
     assert [info.id for info in await queue.models()] == ["org/base", "poet"]
     await queue.submit(GenerateJob("poet:latest", Chat((QUESTION,))), SubmitOptions())
     assert redis.llen(keys.queue("generate:org/base:default")) == 1
+
+
+KNOWN = Catalogue(
+    1,
+    (
+        entry("org/base", source="org/base"),
+        entry("short", source="org/long"),
+        entry("small", source="org/large", quantisation="4bit"),
+        entry("poet", "org/base"),
+    ),
+)
+
+
+@pytest.mark.parametrize(
+    ("name", "means"),
+    [
+        ("base", "org/base"),
+        ("BASE:latest", "org/base"),
+        ("org/long", "short"),
+        ("long", "short"),
+        ("sentence-transformers/MiniLM", "MiniLM"),
+        ("any/poet", "poet"),
+    ],
+)
+def test_a_name_that_means_a_model_already_is_not_given_to_another(name: str, means: str):
+    with pytest.raises(InvalidInput, match=f"means {means} already: choose another name"):
+        check_new_alias(name, KNOWN, ("MiniLM",))
+
+
+def test_a_name_that_may_mean_several_models_is_not_given_to_another():
+    with pytest.raises(InvalidInput, match="may mean several models already"):
+        check_new_alias("base", KNOWN.with_entry(entry("x/base", source="x/base")), ())
+
+
+@pytest.mark.parametrize("name", ["poet", "Poet:LATEST", "poet:2", "bard", "org/large", "other/base"])
+def test_another_name_may_be_given(name: str):
+    check_new_alias(name, KNOWN, ("MiniLM",))

@@ -52,6 +52,7 @@ TAGGED = (model("poet"), model("poet:8b"), model("sage:latest"), model("org/name
         ("poet:7b", None),
         ("sage", "sage:latest"),
         ("Sage:latest", "sage:latest"),
+        ("POET:Latest", "poet"),
         ("name:latest", "org/name"),
         ("latest", None),
         (":latest", None),

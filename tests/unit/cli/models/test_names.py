@@ -55,7 +55,7 @@ def test_a_model_that_was_pulled_a_moment_ago_is_removed_before_the_server_knows
 ):
     entry = CatalogueEntry(name="org/new", folder="/none", created_at=0, modified_at=0)
     CatalogueFile(data).update(lambda it: it.with_entry(entry))
-    assert ask("rm", "new").out == "deleted 'new'; its files stay in /none\n"
+    assert ask("rm", "org/new").out == "deleted 'org/new'; its files stay in /none\n"
     assert queue.machines.sent == [] and not CatalogueFile(data).read().entries
 
 

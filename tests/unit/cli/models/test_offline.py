@@ -5,6 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from jobs.catalogue.entry import Catalogue, CatalogueEntry
 from jobs.catalogue.file import CatalogueFile
@@ -84,7 +85,9 @@ def test_a_model_is_shown(do: Do):
 def test_a_name_without_its_organisation_means_the_one_model_that_has_it(do: Do, catalogue: CatalogueFile):
     do("cp", "ours", "other/ours")
     assert "may be org/ours or other/ours" in do("show", "ours").err
-    assert do("rm", "theirs", "--yes").code == do("rm", "other/ours").code == 0
+    assert "'theirs' not found" in do("rm", "theirs", "--yes").err  # a removal names a model exactly
+    assert names(catalogue) == ["org/ours", "org/theirs", "other/ours"]
+    assert do("rm", "ORG/theirs:LATEST", "--yes").code == do("rm", "other/ours").code == 0
     assert names(catalogue) == ["org/ours"]
 
 
@@ -198,3 +201,31 @@ def test_a_model_that_the_settings_name_may_have_other_names(
     entries: Catalogue = catalogue.read()
     assert [entry.of for entry in entries.entries[2:]] == ["org/served", "short"]
     assert "take it out there" in do("rm", "short").err
+
+
+def test_without_mlxq_models_the_default_model_is_known(
+    do: Do, catalogue: CatalogueFile, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.delenv("MLXQ_MODELS", raising=False)
+    assert do("cp", "all-minilm-l6-v2", "mine").code == 0
+    assert do("alias", "yours", "all-MiniLM-L6-v2").code == 0
+    assert [entry.of for entry in catalogue.read().entries[2:]] == ["all-MiniLM-L6-v2"] * 2
+    assert "take it out there" in do("rm", "all-MiniLM-L6-v2").err
+
+
+def test_files_that_the_settings_need_stay(
+    do: Do, catalogue: CatalogueFile, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    as_published = tuple(replace(entry, quantisation="") for entry in catalogue.read().entries)
+    catalogue.update(lambda it: replace(it, entries=as_published))
+    monkeypatch.setenv("MLXQ_MODELS", f'["q={as_published[0].folder}", "big,draft=org/theirs"]')
+    assert do("rm", "org/ours").out == "deleted 'org/ours'\n"
+    assert do("rm", "org/theirs", "--yes").out == "deleted 'org/theirs'\n"
+    assert names(catalogue) == []
+    assert all((tmp_path / "cache" / f"models--org--{name}").exists() for name in ("ours", "theirs"))
+
+
+@pytest.mark.parametrize("parameter", ["temperature=nan", "top_p=inf", f"seed={'9' * 30}"])
+def test_a_number_that_no_catalogue_can_hold_is_refused(do: Do, catalogue: CatalogueFile, parameter: str):
+    assert "of 64 bits" in do("alias", "x", "org/ours", "-p", parameter).err
+    assert names(catalogue) == ["org/ours", "org/theirs"]

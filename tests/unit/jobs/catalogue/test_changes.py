@@ -1,10 +1,12 @@
 """Names that are given and taken away."""
 
 import pytest
+from msgspec.structs import replace
 
 from jobs.catalogue.changes import copied, created, merged, removed
 from jobs.catalogue.defaults import ModelDefaults, PresetMessage
 from jobs.catalogue.entry import Catalogue, CatalogueEntry
+from jobs.catalogue.limits import MAX_ENTRIES, MAX_TEXT_BYTES
 from jobs.errors import InvalidInput, UnknownModel
 
 BASE = CatalogueEntry(
@@ -127,3 +129,62 @@ def test_another_name_keeps_the_files_of_a_removed_model():
 def test_a_model_of_the_settings_is_not_removed_but_there():
     with pytest.raises(InvalidInput, match=r"MLXQ_MODELS.*take it out there"):
         removed(catalogue(BASE), "minilm:latest", served=SERVED)
+
+
+QWEN = CatalogueEntry(
+    name="Qwen/Q", source="Qwen/Q", folder="/hub/models--Qwen--Q/snapshots/aa", pulled=True, created_at=1, modified_at=1
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("name", ["Qwen/Q", "qwen/q:LATEST"])
+def test_a_pulled_model_that_the_settings_name_is_not_removed(name: str):
+    with pytest.raises(InvalidInput, match="take it out there"):
+        removed(catalogue(QWEN), name, served=("Qwen/Q",), needed=("Qwen/Q",))
+
+
+@pytest.mark.parametrize(
+    "needed", ["Qwen/Q", "qwen/Q", QWEN.folder, "/hub/models--Qwen--Q/snapshots/aa/lora"]
+)
+def test_files_that_the_settings_need_under_another_name_stay(needed: str):
+    assert removed(catalogue(QWEN), "Qwen/Q", served=("q",), needed=(needed,)).folder == ""
+    assert removed(catalogue(QWEN), "Qwen/Q", served=("q",), needed=("other/Q",)).folder == QWEN.folder
+
+
+def test_a_quantised_copy_is_not_what_the_settings_mean():
+    small = replace(QWEN, name="Q-4bit", folder="/data/models/Q-4bit", quantisation="4bit")
+
+    assert removed(catalogue(small), "Q-4bit", served=("q",), needed=("Qwen/Q",)).folder == small.folder
+
+
+@pytest.mark.parametrize("other", [{"draft": "/base"}, {"adapter": "/base/lora"}, {"draft": "org/base"}])
+def test_the_adapter_and_the_draft_of_another_entry_stay(other: dict[str, str]):
+    big = CatalogueEntry(name="big", folder="/big", created_at=1, modified_at=1, **other)  # pyright: ignore
+
+    assert removed(catalogue(BASE, big), "base", served=()).folder == ""
+    assert removed(catalogue(BASE, big), "big", served=()).folder == "/big"
+
+
+@pytest.mark.parametrize(
+    ("word", "more"),
+    [
+        ("system", {"defaults": ModelDefaults("é" * (MAX_TEXT_BYTES // 2) + "e")}),
+        ("template", {"template": "t" * (MAX_TEXT_BYTES + 1)}),
+        ("license", {"license": "l" * (MAX_TEXT_BYTES + 1)}),
+        ("messages", {"defaults": ModelDefaults(messages=(PresetMessage("user", ""),) * 20_000)}),
+        ("parameters", {"defaults": ModelDefaults(parameters={"stop": ("x" * MAX_TEXT_BYTES,)})}),
+    ],
+)
+def test_a_text_is_not_endless(word: str, more: dict[str, object]):
+    with pytest.raises(InvalidInput, match=f"{word}: [0-9]+ bytes; at most 262144 .256 KB. are kept"):
+        create(catalogue(BASE), "base", "poet", **more)
+    assert create(catalogue(BASE), "base", "poet", template="t" * MAX_TEXT_BYTES).find("poet")
+
+
+def test_a_full_catalogue_takes_no_further_name_but_changes():
+    aliases = [replace(BASE, name=f"a{number}", of="base") for number in range(MAX_ENTRIES - 1)]
+    full = catalogue(BASE, *aliases)
+
+    for change in (copy, create):
+        with pytest.raises(InvalidInput, match=r"has 1000 models and aliases.*remove one"):
+            change(full, "base", "one-more")
+    assert create(full, "base", "a7", defaults=WARM).find("a7")

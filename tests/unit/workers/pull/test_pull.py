@@ -6,9 +6,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from jobs.catalogue.entry import CatalogueEntry
 from jobs.catalogue.file import CatalogueFile
+from jobs.catalogue.limits import MAX_ENTRIES
 from jobs.machines.commands import Progress
 from tests.checkpoints import generators, make
 from tests.support.hub.repository import of_folder
@@ -109,6 +111,39 @@ def test_a_name_that_another_model_has_is_refused_before_anything_is_asked(pull:
         pull(name="taken")
     assert not hub.requests
     assert entries(data) == [there]
+
+
+@pytest.mark.parametrize(
+    ("models", "more"),
+    [
+        (("taken=org/other,task=embed",), {"name": "Taken:latest"}),
+        (("all-MiniLM-L6-v2",), {"name": "all-minilm-l6-v2"}),
+        (("org/bert",), {"name": "org/bert", "quantise": "4"}),
+    ],
+)
+def test_a_name_of_the_settings_is_not_given_to_another_model(
+    pull: Pull, data: Path, hub: Hub, models: tuple[str, ...], more: dict[str, str]
+):
+    with pytest.raises(PullError, match=r"is .* in MLXQ_MODELS already. Give another name with --as"):
+        pull(models=models, **more)
+    assert not hub.requests and entries(data) == []
+
+
+@pytest.mark.parametrize("models", [("org/bert",), ("Org/BERT,task=embed",), ("other=org/bert",)])
+def test_what_the_settings_name_may_be_pulled(pull: Pull, models: tuple[str, ...]):
+    assert pull(models=models).name == "org/bert"
+
+
+def test_a_full_catalogue_takes_no_further_model(pull: Pull, data: Path, hub: Hub):
+    aliases = tuple(
+        CatalogueEntry(name=f"a{number}", of="x", created_at=0, modified_at=0)
+        for number in range(MAX_ENTRIES)
+    )
+    CatalogueFile(data).update(lambda it: replace(it, entries=aliases))
+
+    with pytest.raises(PullError, match=r"has 1000 models and aliases.*mlxq rm"):
+        pull()
+    assert not hub.requests
 
 
 def test_an_alias_of_the_name_is_not_overwritten(pull: Pull, data: Path):

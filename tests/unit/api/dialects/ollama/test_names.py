@@ -23,11 +23,16 @@ from tests.support.memory_generation import CHAT_MODEL
 from tests.support.memory_queue import MODEL, MemoryQueue
 
 CHAT = CHAT_MODEL.id
+HUB_NAME = "far-org/" + MODEL.id
+FAR = replace(MODEL, id="org/far", hub_name="org/far")
+SHORT = "far"
 
 
 @pytest.fixture
 async def queue() -> MemoryQueue:
-    return MemoryQueue(models=(MODEL, CHAT_MODEL, replace(CHAT_MODEL, id="poet", of=CHAT)))
+    return MemoryQueue(
+        models=(replace(MODEL, hub_name=HUB_NAME), FAR, CHAT_MODEL, replace(CHAT_MODEL, id="poet", of=CHAT))
+    )
 
 
 @pytest.fixture
@@ -132,6 +137,27 @@ async def test_without_such_a_machine_it_is_said_what_must_run(http: httpx.Async
         ("DELETE", "/api/delete", {}, 400, "model is missing"),
         ("POST", "/api/create", {"model": "x", "from": "other"}, 404, "model 'other' not found"),
         ("POST", "/api/create", {"model": "x"}, 400, "from is missing"),
+        ("POST", "/api/create", {"model": HUB_NAME, "from": CHAT}, 400, f"means {MODEL.id} already"),
+        ("POST", "/api/copy", {"source": CHAT, "destination": HUB_NAME}, 400, f"means {MODEL.id} already"),
+        ("POST", "/api/copy", {"source": CHAT, "destination": MODEL.id.upper()}, 400, "files of its own"),
+        ("POST", "/api/copy", {"source": CHAT, "destination": SHORT}, 400, "means org/far already"),
+        (
+            "POST",
+            "/api/create",
+            {"model": "x", "from": CHAT, "system": "x" * 300_000},
+            400,
+            "system: 300000 bytes",
+        ),
+        ("DELETE", "/api/delete", {"model": HUB_NAME}, 404, f"model '{HUB_NAME}' not found"),
+        (
+            "DELETE",
+            "/api/delete",
+            {"model": SHORT},
+            404,
+            f"model '{SHORT}' not found, did you mean 'org/far'?",
+        ),
+        ("DELETE", f"/v1/models/{HUB_NAME}", {}, 404, "not found"),
+        ("DELETE", f"/v1/models/{SHORT}", {}, 404, "not found"),
         ("POST", "/api/create", {"model": "x", "from": CHAT, "parameters": {"heat": 1}}, 400, "'heat'"),
         ("POST", "/api/create", {"model": "x", "from": CHAT, "parameters": {"seed": "a"}}, 400, "seed"),
         (
@@ -156,8 +182,19 @@ async def test_what_cannot_be_is_refused_and_no_machine_is_told(
 ):
     reply = await http.request(method, path, json=body)
 
-    assert reply.status_code == status and error in reply.json()["error"]
+    assert reply.status_code == status and error in str(reply.json()["error"])
     assert queue.machines.sent == []
+
+
+async def test_a_removal_may_say_latest_and_capitals(http: httpx.AsyncClient, queue: MemoryQueue):
+    assert (await http.delete("/v1/models/POET:LATEST")).json()["id"] == "poet"
+    assert sent(queue) == RemoveModel(id=sent(queue).id, name="poet")
+
+
+async def test_an_alias_may_be_made_anew(http: httpx.AsyncClient, queue: MemoryQueue):
+    body = {"model": "Poet:latest", "from": CHAT, "stream": False}
+    assert (await http.post("/api/create", json=body)).status_code == 200
+    assert sent(queue) == CreateModel(id=sent(queue).id, name="Poet:latest", source=CHAT)
 
 
 @pytest.mark.parametrize(
