@@ -2,6 +2,7 @@
 
 import argparse
 import sys
+from contextlib import nullcontext
 from pathlib import Path
 from typing import NamedTuple
 
@@ -10,7 +11,7 @@ from cli.client import stdin
 from cli.client.server import NOT_FOUND, Refused, Server, server_of
 from cli.models.offline import Offline, asked, offline_of
 from cli.tables.units import size
-from jobs.catalogue.deletion import Deletion, delete, planned
+from jobs.catalogue.deletion import Deletion, delete, planned, unused
 from jobs.errors import JobError
 
 
@@ -59,7 +60,10 @@ def _remove(name: str, options: argparse.Namespace) -> None:
         print(f"deleted '{name}'; its files stay in {files.folder}")
         return
     try:
-        delete(rest)
+        with unused(name, Path(files.folder)) if rest.paths else nullcontext():
+            delete(rest)
+    except JobError as error:
+        raise CannotDo(f"{name} is forgotten, and its files stay: {error.message}") from error
     except OSError as error:
         raise CannotDo(f"{name} is forgotten, but not all of its files are deleted: {error}.") from error
     print(f"deleted '{name}', {size(files.freed_bytes)} freed")
@@ -82,7 +86,7 @@ def _may_delete(name: str, folder: str, rest: Deletion, options: argparse.Namesp
     if options.yes or not stdin.is_terminal():
         return options.yes
     print(
-        f"mlxq did not pull {name}. Delete its files in {folder}, too, {size(rest.freed_bytes)}? [y/N] ",
+        f"mlxq did not pull all of {name}. Delete its files in {folder}, too, {size(rest.freed_bytes)}? [y/N] ",
         end="",
         file=sys.stderr,
         flush=True,

@@ -30,7 +30,7 @@ class CatalogueEntry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tr
     folder: str = ""
     """The absolute path of its files."""
     pulled: bool = False
-    """mlxq put the files there, so it may delete them without asking."""
+    """mlxq put all of the files there, so it may delete them without asking."""
     size_bytes: int = 0
     """Of all its files, 0: not known."""
 

@@ -6,7 +6,7 @@ from collections.abc import Collection
 from pathlib import Path
 
 from jobs.catalogue.changes import Removal, copied, created, removed
-from jobs.catalogue.deletion import delete, planned
+from jobs.catalogue.deletion import delete, planned, unused
 from jobs.catalogue.entry import Catalogue
 from jobs.catalogue.file import CatalogueFile
 from jobs.machines.aliases import check_new_alias
@@ -53,6 +53,22 @@ class Changes:
         )
 
     def _remove(self, command: RemoveModel) -> str:
+        found = removed(self._file.read(), command.name, served=self._served, needed=self._needed)
+        folder = Path(found.folder) if found.folder and found.entry.pulled else None
+        if folder is None or not planned(folder, self._models).paths:
+            return self._forget(command).entry.name
+        with unused(found.entry.name, folder):
+            removal = self._forget(command)
+            # Only now: a process that is killed in between leaves files without a name, and no name without files.
+            if removal.folder == found.folder:
+                plan = planned(folder, self._models, only_pulled=True)
+                delete(plan)
+                log.info(
+                    "model deleted", extra={"model": removal.entry.name, "freed_bytes": plan.freed_bytes}
+                )
+        return removal.entry.name
+
+    def _forget(self, command: RemoveModel) -> Removal:
         removals: list[Removal] = []
 
         def change(before: Catalogue) -> Catalogue:
@@ -60,10 +76,4 @@ class Changes:
             return removals[0].catalogue
 
         self._file.update(change)
-        [removal] = removals
-        # Only now: a process that is killed in between leaves files without a name, and no name without files.
-        if removal.folder and removal.entry.pulled:
-            plan = planned(Path(removal.folder), self._models)
-            delete(plan)
-            log.info("model deleted", extra={"model": removal.entry.name, "freed_bytes": plan.freed_bytes})
-        return removal.entry.name
+        return removals[0]

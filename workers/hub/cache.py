@@ -13,6 +13,8 @@ from pathlib import Path
 from huggingface_hub import constants
 from huggingface_hub.file_download import repo_folder_name
 
+from jobs.catalogue.marks import mark, marked
+from jobs.catalogue.pull_lock import lock_of
 from workers.hub.listing import RemoteFile, Repository
 from workers.hub.problem import PullError
 
@@ -36,7 +38,7 @@ class CachedRepository:
         self.folder = cache / name
         self.blobs = self.folder / "blobs"
         self.snapshot = self.folder / "snapshots" / repository.commit
-        self.lock = cache / ".locks" / name / "mlxq-pull.lock"
+        self.lock = lock_of(self.snapshot)
 
     def blob(self, file: RemoteFile) -> Path:
         return self.blobs / file.digest
@@ -51,6 +53,14 @@ class CachedRepository:
             with contextlib.suppress(OSError):
                 return path.stat().st_size
         return 0
+
+    def mark(self, files: Iterable[RemoteFile]) -> None:
+        """Before they come: what is not here yet will be mlxq's own. Raises OSError."""
+        mark(self.folder, [file.digest for file in files if not self.blob(file).exists()])
+
+    def is_pulled(self, files: Iterable[RemoteFile]) -> bool:
+        """Whether mlxq downloaded all of them, now or before."""
+        return {file.digest for file in files} <= marked(self.folder)
 
     def show(self, files: Iterable[RemoteFile], revision: str | None) -> None:
         """Make the commit's folder appear, all blobs of which are there, then the revision's ref.

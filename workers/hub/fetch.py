@@ -10,12 +10,12 @@ from typing import Any, TypeVar
 
 import msgspec
 
+from jobs.catalogue.pull_lock import held
 from workers.hub.cache import CONFIG, CachedRepository, cache_folder
 from workers.hub.download import Download, Patience
 from workers.hub.leftovers import sweep
 from workers.hub.listing import RemoteFile, Repository, list_repository
 from workers.hub.problem import PullError, disk_full, hub_error
-from workers.hub.pull_lock import held
 from workers.hub.reporter import DIGEST_CHARACTERS, Reporter
 from workers.hub.wanted import FIRST, INDEX, MODULES, wanted_files
 
@@ -49,6 +49,8 @@ class Fetched:
     size_bytes: int
     downloaded_bytes: int
     """0: all of it was here."""
+    pulled: bool
+    """mlxq downloaded all of its files, now or before: no other tool did."""
 
 
 class _Index(msgspec.Struct, frozen=True):
@@ -102,7 +104,8 @@ def _fetch(
     )  # each file as it came; said because Ollama's clients know the word
     progress.say("writing manifest")
     cached.show(files, revision)
-    return Fetched(cached.repository.name, cached.repository.commit, cached.snapshot, total, missing)
+    name, commit = cached.repository.name, cached.repository.commit
+    return Fetched(name, commit, cached.snapshot, total, missing, cached.is_pulled(files))
 
 
 def _choose(
@@ -185,6 +188,7 @@ def _download(
     once = {file.digest: file for file in files}.values()  # equal files are one blob
     if not once:
         return
+    cached.mark(once)
     with ThreadPoolExecutor(FILES_AT_A_TIME, thread_name_prefix="pull") as pool:
         running = [pool.submit(Download(cached, file, progress, patience).run) for file in once]
         try:

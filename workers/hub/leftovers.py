@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+from jobs.catalogue.marks import unmark
 from workers.hub.cache import PART, STAGING
 
 HF_INCOMPLETE = re.compile(r".+\.[0-9a-f]{8}\.incomplete")
@@ -23,6 +24,9 @@ def sweep(cache: Path, now: float | None = None) -> int:
     for path in _leftovers(cache, now):
         with contextlib.suppress(OSError):
             size_bytes = path.stat().st_size
+            if path.name.endswith(PART):
+                # Where the file is there, another tool downloaded it.
+                unmark(path.parent.parent, [path.name.removesuffix(PART)])
             path.unlink()
             freed += size_bytes
     for folder in cache.glob(f"models--*/snapshots/{STAGING}*"):

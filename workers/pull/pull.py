@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Literal
 
@@ -10,8 +10,10 @@ import msgspec
 
 from jobs.catalogue.entry import Catalogue, CatalogueEntry, Kind
 from jobs.catalogue.file import CatalogueFile, CatalogueUnusable
+from jobs.catalogue.marks import is_pulled
+from jobs.catalogue.pull_lock import held, lock_of
 from jobs.errors import InvalidInput
-from workers.hub.cache import cache_folder, find_snapshot
+from workers.hub.cache import CONFIG, cache_folder, find_snapshot
 from workers.hub.fetch import Fetched, Hub, check_disk, fetch
 from workers.hub.listing import RemoteFile
 from workers.hub.problem import PullError
@@ -37,7 +39,7 @@ def pull(request: PullRequest, hub: Hub, progress: Reporter) -> CatalogueEntry:
         commit=fetched.commit,
         quantisation=request.quantisation,
         folder=str(fetched.folder),
-        pulled=fetched.downloaded_bytes > 0,
+        pulled=fetched.pulled,
         size_bytes=fetched.size_bytes,
         task=task,
         kind=kind,
@@ -57,10 +59,23 @@ def pull(request: PullRequest, hub: Hub, progress: Reporter) -> CatalogueEntry:
         entry = msgspec.structs.replace(
             entry, folder=str(made.folder), size_bytes=made.size_bytes, pulled=True
         )
-    with _usable_catalogue():
+    with _usable_catalogue(), _kept(entry, progress):
         file.update(lambda before: _with(before, entry, request))
     progress.say("success", name=name)
     return entry
+
+
+@contextmanager
+def _kept(entry: CatalogueEntry, progress: Reporter) -> Iterator[None]:
+    """Nobody removes the files before they have their name. Raises PullError where somebody has."""
+    folder = Path(entry.folder)
+    # Else nobody removes them unasked, and the folder may be one where no lock can be made.
+    with held(lock_of(folder), progress.pause) if entry.pulled else nullcontext():
+        if not (folder / CONFIG).is_file():
+            raise PullError(
+                "removed", f"{entry.name} was removed while it was pulled.", "Pull it again if you want it."
+            )
+        yield
 
 
 def _with(before: Catalogue, entry: CatalogueEntry, request: PullRequest) -> Catalogue:
@@ -97,7 +112,7 @@ def _from_hub(request: PullRequest, hub: Hub, progress: Reporter) -> Fetched:
         if error.code != "offline" or folder is None or not is_complete(folder):
             raise
         progress.say("the model hub cannot be reached: what is on this machine is used")
-        return Fetched(request.hub_name, folder.name, folder, _size_bytes(folder), 0)
+        return Fetched(request.hub_name, folder.name, folder, _size_bytes(folder), 0, is_pulled(folder))
 
 
 def _local(request: PullRequest, progress: Reporter) -> Fetched:
@@ -117,7 +132,7 @@ def _local(request: PullRequest, progress: Reporter) -> Fetched:
     weights = sum(path.stat().st_size for path in folder.rglob("*.safetensors"))
     if request.quantise:
         check_disk([(request.data, converted_bytes(weights, request.quantise))])
-    return Fetched(str(folder), "", folder, _size_bytes(folder), 0)
+    return Fetched(str(folder), "", folder, _size_bytes(folder), 0, pulled=False)
 
 
 def _size_bytes(folder: Path) -> int:

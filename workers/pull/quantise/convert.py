@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 from jobs.catalogue.entry import Kind
+from jobs.catalogue.pull_lock import Busy, give_up, held
 from jobs.errors import JobError
 from workers.hub.problem import PullError, hub_error
-from workers.hub.pull_lock import Busy, give_up, held
 from workers.hub.reporter import Reporter
 from workers.hub.wanted import INDEX, MODULES, wanted_files
 from workers.models.open import runs_on_mlx_vlm

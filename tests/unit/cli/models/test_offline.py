@@ -9,6 +9,8 @@ from msgspec.structs import replace
 
 from jobs.catalogue.entry import Catalogue, CatalogueEntry
 from jobs.catalogue.file import CatalogueFile
+from jobs.catalogue.marks import mark
+from jobs.catalogue.pull_lock import held, lock_of
 from tests.unit.cli.conftest import Ask, Said
 
 SIZE = 1000
@@ -43,6 +45,7 @@ def catalogue(tmp_path: Path) -> CatalogueFile:
         )
         for name, content in (("ours", "a"), ("theirs", "b"))
     ]
+    mark(tmp_path / "cache" / "models--org--ours", ["a"])
     file = CatalogueFile(tmp_path / "data")
     for entry in entries:
         file.update(lambda it, entry=entry: it.with_entry(entry))
@@ -177,6 +180,27 @@ def test_nobody_is_asked_in_a_pipe(do: Do, tmp_path: Path):
     said = do("rm", "org/theirs", stdin="y\n")
     assert "its files stay" in said.out and "[y/N]" not in said.err
     assert (tmp_path / "cache" / "models--org--theirs").exists()
+
+
+@pytest.mark.parametrize(("name", "stays"), [("ours", True), ("theirs", False)])
+def test_what_is_being_pulled_is_not_deleted(do: Do, catalogue: CatalogueFile, name: str, stays: bool):
+    folder = Path(catalogue.read().entries[name == "theirs"].folder)
+    with held(lock_of(folder), lambda _: None):
+        said = do("rm", f"org/{name}", "--yes")
+    assert said.code == 1 and "is being pulled at the moment" in said.err
+    assert folder.exists() and (f"org/{name}" in names(catalogue)) == stays
+
+
+def test_what_another_tool_added_to_a_pulled_model_is_asked_for(do: Do, tmp_path: Path):
+    repository = tmp_path / "cache" / "models--org--ours"
+    (repository / "blobs" / "added").write_bytes(bytes(SIZE))
+    added = repository / "snapshots" / "c0ffee" / "pytorch_model.bin"
+    added.symlink_to(repository / "blobs" / "added")
+
+    said = do("rm", "org/ours", typed="n\n")
+
+    assert "its files stay" in said.out and "mlxq did not pull all of org/ours" in said.err
+    assert [*added.parent.iterdir()] == [added] and added.read_bytes()
 
 
 def test_files_that_another_name_needs_stay(do: Do, catalogue: CatalogueFile, tmp_path: Path):

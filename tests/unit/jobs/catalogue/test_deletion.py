@@ -5,7 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from jobs.catalogue.deletion import Deletion, delete, planned
+from jobs.catalogue.deletion import Deletion, delete, planned, unused
+from jobs.catalogue.marks import mark, marked
+from jobs.catalogue.pull_lock import held, lock_of
+from jobs.errors import InvalidInput
 
 SIZE = 1000
 
@@ -33,10 +36,11 @@ def test_the_only_snapshot_goes_with_its_repository(tmp_path: Path):
 
     plan = planned(folder, tmp_path / "models")
     assert plan.freed_bytes == 2 * SIZE
+    assert plan.paths[0] == folder, "a snapshot without its contents would be taken for a whole one"
     delete(plan)
 
     assert {path.name for path in tmp_path.iterdir()} == {".locks", "models--a--other"}
-    assert not [*(tmp_path / ".locks").iterdir()]
+    assert [*(tmp_path / ".locks").iterdir()], "whoever waits for it would hold a lock that nobody else sees"
     assert (other / "0").read_bytes() == b"x" * SIZE
 
 
@@ -97,3 +101,48 @@ def test_a_file_with_another_hard_link_frees_nothing(tmp_path: Path):
     (folder / "weights").hardlink_to(tmp_path / "upload")
 
     assert planned(folder, tmp_path / "models").freed_bytes == 0
+
+
+@pytest.mark.parametrize("name", ["z.mlxq.incomplete", "z.incomplete", "z"])
+def test_what_is_no_part_of_the_only_snapshot_stays(tmp_path: Path, name: str):
+    folder = snapshot(tmp_path, "models--a--b", "c1", "x", "y")
+    other = tmp_path / "models--a--b" / "blobs" / name
+    other.write_bytes(b"of another commit")
+
+    delete(planned(folder, tmp_path / "models"))
+
+    assert [path for path in (tmp_path / "models--a--b").rglob("*") if path.is_file()] == [other]
+
+
+def test_what_another_tool_downloaded_stays_unless_somebody_says_so(tmp_path: Path):
+    folder = snapshot(tmp_path, "models--a--b", "c1", "x", "y")
+    mark(tmp_path / "models--a--b", ["x"])
+
+    plan = planned(folder, tmp_path / "models", only_pulled=True)
+    assert plan.freed_bytes == SIZE
+    delete(plan)
+
+    assert not (folder / "0").is_symlink() and (folder / "1_Pooling" / "1").read_bytes()
+    assert marked(tmp_path / "models--a--b") == set(), "another tool may download it again"
+    delete(planned(folder, tmp_path / "models"))
+    assert not folder.exists()
+
+
+def test_all_goes_unasked_that_mlxq_downloaded(tmp_path: Path):
+    folder = snapshot(tmp_path, "models--a--b", "c1", "x", "y")
+    mark(tmp_path / "models--a--b", ["x", "y"])
+    delete(planned(folder, tmp_path / "models", only_pulled=True))
+    assert not (tmp_path / "models--a--b").exists()
+
+
+@pytest.mark.parametrize("place", ["models--a--b/snapshots/c1", "models/org/name-4bit"])
+def test_what_is_being_pulled_is_not_deleted(tmp_path: Path, place: str):
+    folder = tmp_path / place
+    with (
+        held(lock_of(folder), lambda _: None),
+        pytest.raises(InvalidInput, match="mine is being pulled at the moment"),
+        unused("mine", folder),
+    ):
+        pass
+    with unused("mine", folder):
+        pass

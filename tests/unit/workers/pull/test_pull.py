@@ -8,13 +8,17 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
+from jobs.catalogue.deletion import delete, planned
 from jobs.catalogue.entry import CatalogueEntry
 from jobs.catalogue.file import CatalogueFile
 from jobs.catalogue.limits import MAX_ENTRIES
+from jobs.catalogue.marks import MARK
 from jobs.machines.commands import Progress
 from tests.checkpoints import generators, make
 from tests.support.hub.repository import of_folder
 from tests.support.hub.server import Hub
+from workers.hub.cache import PART
+from workers.hub.fetch import Fetched
 from workers.hub.fetch import Hub as Source
 from workers.hub.problem import PullError
 from workers.hub.reporter import Reporter
@@ -93,12 +97,67 @@ def test_a_second_pull_keeps_when_it_was_made_and_who_pulled_it(pull: Pull, data
 
 
 def test_what_another_tool_downloaded_is_not_called_pulled(pull: Pull, data: Path):
-    pull()
+    forget_who_pulled(Path(pull().folder))
     CatalogueFile(data).path.unlink()
 
     pull()
 
     assert not entries(data)[0].pulled
+
+
+def forget_who_pulled(folder: Path) -> None:
+    """As if another tool had downloaded all of it."""
+    (folder.parent.parent / MARK).unlink()
+
+
+def test_one_file_more_does_not_make_another_tools_download_ours(pull: Pull, data: Path):
+    folder = Path(pull().folder)
+    forget_who_pulled(folder)
+    CatalogueFile(data).path.unlink()
+    lost = folder / "1_Pooling" / "config.json"
+    lost.resolve().unlink()
+    lost.unlink()
+
+    entry = pull()
+
+    assert lost.is_file() and not entry.pulled
+
+
+@pytest.mark.parametrize("where", ["model.safetensors", "writing manifest"])
+def test_a_pull_that_was_killed_is_known_as_ours_by_the_next(
+    pull: Pull, source: Source, data: Path, where: str
+):
+    def killed(update: Progress) -> None:
+        if where in (update.file, update.status):
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        pull_model(PullRequest("org/bert", data), source, Reporter(killed))
+
+    assert pull().pulled
+
+
+def test_a_part_that_another_tool_completed_is_its_own(pull: Pull, data: Path):
+    folder = Path(pull().folder)
+    blob = (folder / "model.safetensors").resolve()
+    CatalogueFile(data).path.unlink()
+    blob.with_name(f"{blob.name}{PART}").write_bytes(b"part")
+
+    assert not pull().pulled
+
+
+def test_a_model_that_is_removed_before_it_has_its_name_gets_none(
+    pull: Pull, data: Path, told: list[Progress], monkeypatch: pytest.MonkeyPatch
+):
+    def removed(request: PullRequest, fetched: Fetched) -> tuple[str, str]:
+        delete(planned(fetched.folder, data / "models"))
+        return "embedding", ""
+
+    monkeypatch.setattr("workers.pull.pull._kind", removed)
+
+    with pytest.raises(PullError, match="was removed while it was pulled"):
+        pull()
+    assert entries(data) == []
 
 
 def test_a_name_that_another_model_has_is_refused_before_anything_is_asked(pull: Pull, data: Path, hub: Hub):

@@ -9,11 +9,11 @@ import pytest
 from safetensors import safe_open
 
 from jobs.catalogue.entry import Kind
+from jobs.catalogue.pull_lock import give_up, held
 from jobs.machines.commands import Progress
 from jobs.settings import Settings
 from tests.checkpoints import colidefics, colqwen, generators, lfm2_colbert, make, qwen3_vl, rerankers, vision
 from workers.hub.problem import PullError
-from workers.hub.pull_lock import give_up, held
 from workers.hub.reporter import Reporter
 from workers.models.detect import kind_of
 from workers.models.open import open_model

@@ -1,8 +1,11 @@
-"""One download of a repository at a time on this machine; the others wait for it, and then find all of it there."""
+"""One process at a time downloads a repository, makes a folder or deletes it; the others wait, and then look anew.
+
+Files of locks are never deleted: two processes would hold "the" lock then.
+"""
 
 import fcntl
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -18,8 +21,16 @@ def give_up(_: float) -> None:
     raise Busy
 
 
+def lock_of(folder: Path) -> Path:
+    """Of a snapshot in the Hugging Face cache, or of a folder that mlxq makes."""
+    if folder.parent.name != "snapshots":
+        return folder.with_name(f".{folder.name}.lock")
+    repository = folder.parent.parent
+    return repository.parent / ".locks" / repository.name / "mlxq-pull.lock"
+
+
 @contextmanager
-def held(path: Path, wait: Callable[[float], None]) -> Iterator[None]:
+def held(path: Path, wait: Callable[[float], None]) -> Generator[None]:
     """wait: called again and again with seconds while another process has the lock; may raise. The lock ends with the
     process that holds it, however that ends.
     """
