@@ -99,5 +99,5 @@ class RedisMachines:
 def _progress_of(raw: bytes | None) -> Progress | None:
     try:
         return decode_progress(raw) if raw else None
-    except msgspec.MsgspecError:
+    except (msgspec.MsgspecError, UnicodeError):
         return Progress(error="The machine's mlxq is of another version, and its answer cannot be read.")

@@ -5,7 +5,6 @@ import asyncio
 import contextlib
 import fcntl
 import logging
-import os
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -15,14 +14,15 @@ import redis.asyncio
 from redis.exceptions import RedisError
 
 from jobs.catalogue.file import CatalogueFile, CatalogueUnusable
-from jobs.errors import InternalError, JobError, UnknownJob
+from jobs.errors import InternalError, JobError
 from jobs.machines.commands import CancelPull, Command, Progress, PullModel, decode_command, failed
 from jobs.machines.machines import MachineInfo, machine_id
 from jobs.process.cancelling import cancel_and_wait
 from jobs.store import keys, record
-from workers.host.changes import Changes
+from workers.host.changes import Change, Changes
 from workers.host.progress import ProgressWriter
 from workers.host.pull_process import PROGRAM, PullProcess
+from workers.host.pulls import Pulls
 
 log = logging.getLogger(__name__)
 
@@ -36,8 +36,7 @@ LOCK_RETRY_S = 2.0
 class Agent:
     """At most one for each machine and data folder; a second one waits for the end of the first.
 
-    Changes of the catalogue are made one after the other. Pulls go on beside them, each in a process of its own; two
-    callers who pull the same follow one.
+    Changes of the catalogue are made one after the other. Pulls go on beside them, each in a process of its own.
     """
 
     def __init__(
@@ -55,25 +54,26 @@ class Agent:
         self._redis = redis
         self._data = data
         self._served = tuple(served)
-        self._environ = environ
-        self._parent_fd = parent_fd
-        self._pull_program = pull_program
         self._file = CatalogueFile(data)
         self._changes = Changes(data, served, needed)
+        self._waiting: asyncio.Queue[Change] = asyncio.Queue()
         self._progress = ProgressWriter(redis)
-        self._pulls: dict[PullModel, tuple[PullProcess, list[str]]] = {}
-        """By the command without its id: the process, and the ids of all commands that asked for it."""
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._pulls = Pulls(
+            self._progress,
+            lambda command: PullProcess(command, environ, parent_fd, pull_program),
+            self._announce_or_log,
+        )
         self._complained = ""
 
     async def run(self) -> None:
         """Until it is cancelled; then pulls end, too."""
         with await self._alone():
-            announcing = asyncio.create_task(self._announce_again())
+            beside = [asyncio.create_task(each()) for each in (self._announce_again, self._make_changes)]
             try:
                 await self._take_commands()
             finally:
-                await cancel_and_wait(announcing, *self._tasks)
+                await cancel_and_wait(*beside)
+                await self._pulls.aclose()
                 with contextlib.suppress(RedisError, OSError):
                     await self._redis.hdel(keys.MACHINES, self.machine)
 
@@ -96,11 +96,16 @@ class Agent:
 
     async def _announce_again(self) -> None:
         while True:
-            try:
-                await self.announce()
-            except (RedisError, OSError) as error:
-                log.debug("the catalogue cannot be announced", extra={"cause": type(error).__name__})
+            await self._announce_or_log()
             await asyncio.sleep(ANNOUNCE_S)
+
+    async def _announce_or_log(self) -> None:
+        try:
+            await self.announce()
+        except (RedisError, OSError) as error:
+            log.debug("the catalogue cannot be announced", extra={"cause": type(error).__name__})
+        except Exception as error:  # noqa: BLE001 - logged, once; the next one may be announced
+            self._complain(f"the catalogue cannot be announced: {error!r}", error)
 
     async def announce(self) -> None:
         """Write to Redis what is in the catalogue. Raises RedisError, OSError."""
@@ -114,11 +119,11 @@ class Agent:
         info = MachineInfo(self.machine, seconds + microseconds / 1e6, self._served, entries)
         await self._redis.hset(keys.MACHINES, self.machine, record.pack(info))
 
-    def _complain(self, message: str) -> None:
-        """Once, not every two seconds."""
+    def _complain(self, message: str, error: Exception | None = None) -> None:
+        """Once, not every two seconds. error: its traceback is logged."""
         if message != self._complained:
             self._complained = message
-            log.error(message)
+            log.error(message, exc_info=error)
 
     # What is done
 
@@ -134,24 +139,33 @@ class Agent:
                 continue
             try:
                 command = decode_command(taken[1])
-            except msgspec.MsgspecError:
+            except (msgspec.MsgspecError, UnicodeError):
                 log.warning("a command for this machine is unreadable and ignored")
                 continue
-            await self._begin(command)
+            try:
+                await self._begin(command)
+            except Exception:  # one command must not end the agent
+                log.exception("a command for this machine failed")
+                await self._progress.write([command.id], failed(InternalError()))
 
     async def _begin(self, command: Command) -> None:
         if isinstance(command, PullModel):
-            await self._progress.write([command.id], Progress(status="pulling manifest"))
-            self._follow(command)
+            await self._pulls.follow(command)
         elif isinstance(command, CancelPull):
-            await self._cancel(command)
+            await self._pulls.cancel(command)
         else:
+            # At once: who gets no answer takes the machine for gone. It may take long, or wait for those before it.
+            await self._progress.write([command.id], Progress(status="working"))
+            self._waiting.put_nowait(command)
+
+    async def _make_changes(self) -> None:
+        while True:
+            command = await self._waiting.get()
             end = await self._change(command)
-            with contextlib.suppress(RedisError, OSError):
-                await self.announce()  # before the caller is told: it may ask for the model at once
+            await self._announce_or_log()  # before the caller is told: it may ask for the model at once
             await self._progress.write([command.id], end)
 
-    async def _change(self, command: Any) -> Progress:
+    async def _change(self, command: Change) -> Progress:
         try:
             name = await asyncio.to_thread(self._changes.carry_out, command)
         except JobError as error:
@@ -161,53 +175,7 @@ class Agent:
         except OSError as error:
             log.exception("a command for this machine failed")
             return failed(InternalError(f"The files of {self.machine} cannot be changed: {error.strerror}."))
+        except Exception:  # one command must not end the agent
+            log.exception("a command for this machine failed")
+            return failed(InternalError())
         return Progress(status="success", name=name)
-
-    def _follow(self, command: PullModel) -> None:
-        same = msgspec.structs.replace(command, id="")
-        if found := self._pulls.get(same):
-            found[1].append(command.id)
-            return
-        pull = PullProcess(command, self._environ, self._parent_fd, self._pull_program)
-        self._pulls[same] = pull, [command.id]
-        task = asyncio.create_task(self._pull(same, pull))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-
-    async def _pull(self, same: PullModel, pull: PullProcess) -> None:
-        _, followers = self._pulls[same]
-        end = failed(InternalError())
-        try:
-            async with contextlib.aclosing(pull.run()) as said:
-                async for progress in said:
-                    if progress.is_last:
-                        end = progress
-                    else:
-                        await self._progress.write(followers, progress)
-        except OSError as error:
-            end = failed(
-                InternalError(f"The process that pulls cannot be started: {os.strerror(error.errno or 0)}.")
-            )
-        finally:
-            del self._pulls[same]
-        with contextlib.suppress(RedisError, OSError):
-            await self.announce()
-        await self._progress.write(followers, end)
-
-    async def _cancel(self, command: CancelPull) -> None:
-        """The process ends when nobody follows it any more."""
-        for pull, followers in self._pulls.values():
-            if command.command in followers:
-                if len(followers) > 1:
-                    followers.remove(command.command)
-                    await self._progress.write([command.command], _CANCELLED)
-                else:
-                    pull.cancel()
-                await self._progress.write([command.id], Progress(status="success"))
-                return
-        await self._progress.write(
-            [command.id], failed(UnknownJob("There is no such pull, or it has ended."))
-        )
-
-
-_CANCELLED = Progress(error="The pull was cancelled; another caller's goes on.", code="job_canceled")

@@ -77,7 +77,7 @@ class PullProcess:
             async for line in process.stdout:
                 try:
                     last = decode_line(line)
-                except msgspec.MsgspecError:
+                except (msgspec.MsgspecError, UnicodeError):
                     log.warning(
                         "a pull wrote a line that is no JSON",
                         extra={"line": line[:200].decode(errors="replace")},
