@@ -8,6 +8,12 @@ from workers.scheduling.cost_model import CostModel
 TOLERANCE = 1.15
 """An item that passes the interval by less may run."""
 
+FADE = 0.9
+"""Weight of a step after the next one: about the last ten tell how long steps take."""
+
+MOST_STEP = 0.5
+"""Of the interval: a longer step computes prompts, too. The next one may take as long, those after it do not."""
+
 SKIPS = 20
 """What never fits runs after so many turns all the same: one long pause in twenty is no stutter."""
 
@@ -19,8 +25,12 @@ class TokenBudget:
         """interval_s: the time between two tokens that running answers are to keep."""
         self.interval_s = interval_s
         self._costs = {model: CostModel() for model in models}
+        self._began = 0.0
+        """When the step did, by time.monotonic."""
         self._ends = 0.0
-        """When the interval is over, by time.monotonic."""
+        """When the next step is to begin."""
+        self._step_s = self._deviation_s = 0.0
+        """How long steps take, and by how much they differ from that: averages of the latest ones."""
         self._untouched = True
         """No batch has run in this turn."""
         self._skipped = 0
@@ -31,14 +41,21 @@ class TokenBudget:
 
     def begin_turn(self) -> None:
         """The tokens of a step are about to be computed."""
-        self._ends = time.monotonic() + self.interval_s
+        self._began = time.monotonic()
 
     def end_step(self) -> None:
-        """The tokens are there; what is left of the interval is for batches."""
+        """The tokens are there: the interval begins. What the next step will leave of it is for batches."""
+        now = time.monotonic()
+        took_s = now - self._began
+        if took_s <= MOST_STEP * self.interval_s:
+            self._step_s += (1 - FADE) * (took_s - self._step_s)
+            self._deviation_s += (1 - FADE) * (abs(took_s - self._step_s) - self._deviation_s)
+            took_s = self._step_s + self._deviation_s
+        self._ends = now + self.interval_s - took_s
         self._untouched = True
 
     def has_time(self, share: float = 1) -> bool:
-        """Whether less than that share of the interval is over."""
+        """Whether less than that share of the interval is over, steps included."""
         return self._left_s() > (1 - share) * self.interval_s
 
     def tokens(self, model: str) -> int:

@@ -29,10 +29,15 @@ def budget(wait: Callable[[float], None]) -> TokenBudget:
     found = TokenBudget(["m"], T)
     for tokens in (100, 200, 300):
         found.observe("m", tokens, tokens * PER_TOKEN)
-    found.begin_turn()
-    wait(0.01)
-    found.end_step()
+    for _ in range(100):
+        take_step(found, wait, 0.01)
     return found
+
+
+def take_step(budget: TokenBudget, wait: Callable[[float], None], seconds: float) -> None:
+    budget.begin_turn()
+    wait(seconds)
+    budget.end_step()
 
 
 def test_a_batch_gets_what_the_step_has_left(budget: TokenBudget, wait: Callable[[float], None]):
@@ -42,6 +47,32 @@ def test_a_batch_gets_what_the_step_has_left(budget: TokenBudget, wait: Callable
     wait(0.02)
     assert not budget.has_time()
     assert budget.tokens("m") == 0
+
+
+def test_the_interval_is_from_tokens_to_tokens_whatever_the_last_step_took(
+    budget: TokenBudget, wait: Callable[[float], None]
+):
+    take_step(budget, wait, 0.02)
+    left_s = budget.tokens("m") * PER_TOKEN
+    assert left_s == pytest.approx(T - 0.01 - 0.002, abs=2e-3)  # as always, and a little less: steps differ
+
+
+def test_steps_that_differ_leave_less(budget: TokenBudget, wait: Callable[[float], None]):
+    for _ in range(50):
+        take_step(budget, wait, 0.008)
+        take_step(budget, wait, 0.016)
+    assert budget.tokens("m") * PER_TOKEN == pytest.approx(T - 0.016, abs=2e-3)
+
+
+def test_while_prompts_are_computed_batches_get_what_those_leave(
+    budget: TokenBudget, wait: Callable[[float], None]
+):
+    take_step(budget, wait, 0.04)
+    assert budget.tokens("m") * PER_TOKEN == pytest.approx(0.01, abs=1e-3)
+    take_step(budget, wait, 0.06)
+    assert not budget.has_time()
+    take_step(budget, wait, 0.01)
+    assert budget.tokens("m") * PER_TOKEN == pytest.approx(0.04, abs=1e-3)
 
 
 def test_an_item_may_pass_the_interval_by_a_little(budget: TokenBudget):
