@@ -11,7 +11,7 @@ import msgspec
 from pydantic import ValidationError
 from qdrant_client import models
 from starlette.applications import Starlette
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
@@ -58,6 +58,7 @@ class StoreApp:
                 Route("/collections/{name}/{path:path}", self._operate, methods=METHODS),
                 Route("/{path:path}", self._elsewhere, methods=METHODS),
             ],
+            exception_handlers={ClientDisconnect: _client_closed_request},
             lifespan=self._lifespan,
         )
 
@@ -191,6 +192,11 @@ def _is_callers_fault(error: Exception) -> bool:
 
 async def _healthy(_: Request) -> Response:
     return PlainTextResponse("healthz check passed")
+
+
+async def _client_closed_request(request: Request, error: Exception) -> Response:
+    """Of a client that was killed while it sent: nobody reads it, and it is no error of ours."""
+    return Response(status_code=499)
 
 
 def _failure(status: int, message: str) -> Response:

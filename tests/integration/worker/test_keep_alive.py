@@ -83,7 +83,7 @@ async def test_all_workers_unload_a_model_that_is_told_to_leave_and_load_it_agai
     ):
         await load(queue, "a", float("inf"))
         await queue.memory.unload("a")
-        await until(lambda: all(each.notes == ["load a", "unload a"] for each in memories), 0.9)
+        await until(lambda: all(each.notes == ["load a", "unload a"] for each in memories))
         await queue.memory.unload("a")  # of what is not there
         await embed(queue, "a", "a text")
         assert sorted(len(each.notes) for each in memories) == [2, 3]
