@@ -33,10 +33,11 @@ class Terminal:
         self._stream = pyte.ByteStream(self._screen)
         self._ours, theirs = pty.openpty()
         fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", lines, columns, 0, 0))
+        inherited = {name: value for name, value in os.environ.items() if name not in ("COLUMNS", "LINES")}
         self.process = subprocess.Popen(
             [sys.executable, "-c", _ON_TERMINAL, str(theirs), sys.executable, *command],
             cwd=ROOT,
-            env={**os.environ, "TERM": "xterm-256color", **environ},
+            env={**inherited, "TERM": "xterm-256color", **environ},
             pass_fds=(theirs,),
         )
         os.close(theirs)

@@ -6,6 +6,7 @@ import pytest
 from jobs import errors
 from jobs.chats.chat import ChatsFull, UnknownChat
 from jobs.ingests.ingests import FolderNotAllowed
+from jobs.machines.commands import HubUnavailable, PullRefused
 from jobs.search.errors import (
     CollectionBusy,
     DocumentGone,
@@ -51,6 +52,8 @@ STATUSES = [
     (FolderNotAllowed(), 400, "invalid_request_error"),
     (UnknownChat(), 404, "invalid_request_error"),
     (ChatsFull(), 400, "invalid_request_error"),
+    (PullRefused(), 400, "invalid_request_error"),
+    (HubUnavailable(), 502, "server_error"),
 ]
 
 

@@ -42,14 +42,14 @@ BY_VECTORS = [
     ("/v1/score", {"text_1": ["a", "b"], "text_2": ["a", "b"]}),
 ]
 """Where an embedding model orders documents, too: by the cosine."""
-ENDPOINTS = {MODEL: "/v1/embeddings", CHAT_MODEL: "/v1/chat/completions", RERANK_MODEL: "/v1/rerank"}
+ENDPOINTS = [(MODEL, "/v1/embeddings"), (CHAT_MODEL, "/v1/chat/completions"), (RERANK_MODEL, "/v1/rerank")]
 
 
 @pytest.mark.parametrize(("task", "path", "body"), WORK, ids=[f"{path} {task}" for task, path, _ in WORK])
 async def test_a_model_of_another_task_is_refused_on_every_endpoint(
     rerank_client: httpx.AsyncClient, reranker: MemoryQueue, task: str, path: str, body: dict[str, Any]
 ):
-    for model, endpoint in ENDPOINTS.items():
+    for model, endpoint in ENDPOINTS:
         if model.task == task or (model is MODEL and (path, body) in BY_VECTORS):
             continue
         reply = await rerank_client.post(path, json={**body, "model": model.id})

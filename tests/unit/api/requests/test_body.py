@@ -31,7 +31,7 @@ def refusal(raw: bytes, shape: type = EmbeddingRequest) -> InvalidInput:
         (b'{"model":"m","input":[-1]}', "input", ">= 0"),
         (b'{"model":"m","input":[true]}', "input", "got `bool`"),
         (b'{"model":"m","input":[99999999999999999999]}', "input", "input[0]: "),
-        (b'{"model":"m","input":"a","dimensions":0}', "dimensions", ">= 1"),
+        (b'{"model":"m","input":"a","dimensions":-1}', "dimensions", ">= 0"),
         (b'{"model":"m","input":"a","dimensions":"8"}', "dimensions", "got `str`"),
         (b'{"model":"m","input":"a","encoding_format":"hex"}', "encoding_format", "'hex'"),
         (b'{"model":"m","input":"a","truncate":"middle"}', "truncate", "'middle'"),
