@@ -21,6 +21,7 @@ from workers.hub.reporter import Reporter
 from workers.models.detect import kind_of
 from workers.models.resolve import LocalModel, is_complete
 from workers.pull.quantise.modes import converted_bytes
+from workers.pull.quantise.staging import sweep
 from workers.pull.request import PullRequest
 
 
@@ -30,6 +31,7 @@ def pull(request: PullRequest, hub: Hub, progress: Reporter) -> CatalogueEntry:
     file = CatalogueFile(request.data)
     with _usable_catalogue():
         request.check_free(file.read(), name)
+    sweep(request.data.absolute() / "models")
     fetched = _local(request, progress) if request.folder else _from_hub(request, hub, progress)
     kind, task = _kind(request, fetched)
     entry = CatalogueEntry(

@@ -1,6 +1,5 @@
 """A quantised copy of a model's folder: new weights, all other files as they were."""
 
-import contextlib
 import json
 import logging
 import shutil
@@ -12,7 +11,7 @@ from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 from jobs.catalogue.entry import Kind
-from jobs.catalogue.pull_lock import Busy, give_up, held
+from jobs.catalogue.pull_lock import held, lock_of
 from jobs.errors import JobError
 from workers.hub.problem import PullError, hub_error
 from workers.hub.reporter import Reporter
@@ -20,6 +19,7 @@ from workers.hub.wanted import INDEX, MODULES, wanted_files
 from workers.models.open import runs_on_mlx_vlm
 from workers.models.resolve import LocalModel
 from workers.pull.quantise.modes import mode_for
+from workers.pull.quantise.staging import new_of, replace, sweep, tidy
 from workers.runners.checkpoint.folder import read_json
 
 log = logging.getLogger(__name__)
@@ -60,23 +60,16 @@ def quantise(source: Source, how: str, target: Path, progress: Reporter) -> Made
     """
     _check(source)
     target.parent.mkdir(parents=True, exist_ok=True)
-    _sweep(target.parent)
+    sweep(target.parent)
     try:
-        with held(target.with_name(f".{target.name}.lock"), _waiting(progress)):
+        with held(lock_of(target), _waiting(progress)):
+            tidy(target)
             origin = _origin(source, how)
             if not source.commit or read_json(target / ORIGIN).get("made_of") != origin["made_of"]:
                 _make(source, how, target, origin, progress)
     except OSError as error:
         raise hub_error(error, source.name, None) from error
     return Made(target, sum(path.stat().st_size for path in target.rglob("*") if path.is_file()))
-
-
-def _sweep(folder: Path) -> None:
-    """What killed processes left unfinished. One that lives holds its lock."""
-    for left in folder.glob(".*.new"):
-        lock = left.with_name(f"{left.name.removesuffix('.new')}.lock")
-        with contextlib.suppress(Busy, OSError), held(lock, give_up):
-            shutil.rmtree(left, ignore_errors=True)
 
 
 def _check(source: Source) -> None:
@@ -97,19 +90,14 @@ def _check(source: Source) -> None:
 
 
 def _make(source: Source, how: str, target: Path, origin: dict[str, Any], progress: Reporter) -> None:
-    staging, old = (target.with_name(f".{target.name}.{end}") for end in ("new", "old"))
-    for folder in (staging, old):
-        shutil.rmtree(folder, ignore_errors=True)
+    staging = new_of(target)
     staging.mkdir()
     try:
         _fill(source, how, staging, progress)
         (staging / ORIGIN).write_text(json.dumps(origin, indent=2))
-        if target.exists():
-            target.rename(old)
-        staging.rename(target)
+        replace(target)
     finally:
-        for folder in (staging, old):
-            shutil.rmtree(folder, ignore_errors=True)
+        tidy(target)
 
 
 def _fill(source: Source, how: str, staging: Path, progress: Reporter) -> None:

@@ -313,3 +313,10 @@ def test_a_disk_that_has_no_room_for_the_quantised_model_is_found_first(
     with pytest.raises(PullError, match="MLXQ_DATA"):
         pull(quantise="mxfp4")
     assert not hub.sent["model.safetensors"]
+
+
+def test_what_killed_conversions_left_is_swept(pull: Pull, data: Path):
+    left = data / "models" / "org" / ".other-4bit.new"
+    left.mkdir(parents=True)
+    pull()
+    assert not left.exists()
