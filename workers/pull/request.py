@@ -11,6 +11,8 @@ from jobs.catalogue.entry import Catalogue, CatalogueEntry, Kind, is_same_name
 from jobs.catalogue.limits import MAX_ENTRIES, is_full
 from jobs.catalogue.names import checked_name, without_latest
 from jobs.catalogue.settings_models import sources_of
+from jobs.errors import InvalidInput
+from jobs.machines.aliases import check_new_alias
 from workers.hub.problem import PullError
 from workers.models.resolve import BUNDLED_NAMES, bundled_folder
 
@@ -92,7 +94,13 @@ class PullRequest(msgspec.Struct, frozen=True):
                 f"This machine has {MAX_ENTRIES} models and aliases, and that is the most.",
                 "Remove one with `mlxq rm`.",
             )
-        for served, source in sources_of(self.models).items():
+        sources = sources_of(self.models)
+        if self.name and there is None and not any(is_same_name(served, name) for served in sources):
+            try:
+                check_new_alias(name, catalogue, sources)
+            except InvalidInput as error:
+                raise PullError("name_taken", error.message, "Give it with --as.") from error
+        for served, source in sources.items():
             if is_same_name(served, name) and (self.quantise or not self._is_from(source)):
                 raise PullError(
                     "name_taken",

@@ -53,7 +53,13 @@ async def agent(server: fakeredis.FakeServer, tmp_path: Path) -> AsyncIterator[A
     program = (sys.executable, "-c", PULL)
     environ = {**os.environ, "RUNS": str(tmp_path / "runs")}
     agent = Agent(
-        fakeredis.FakeAsyncRedis(server=server), tmp_path, ("MiniLM",), environ, pipe.read_fd, program
+        fakeredis.FakeAsyncRedis(server=server),
+        tmp_path,
+        ("MiniLM",),
+        environ,
+        pipe.read_fd,
+        program,
+        needed=("org/kept",),
     )
     running = asyncio.create_task(agent.run())
     await until(lambda: fakeredis.FakeRedis(server=server).hexists(keys.MACHINES, agent.machine))

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import fakeredis
 import pytest
+from msgspec.structs import replace
 
 from jobs.catalogue.defaults import ModelDefaults
 from jobs.catalogue.entry import CatalogueEntry
@@ -91,11 +92,21 @@ async def test_files_that_mlxq_did_not_put_there_stay(machines: RedisMachines, a
     assert names(tmp_path) == [] and (folder / "config.json").exists()
 
 
+async def test_files_that_the_settings_need_stay(machines: RedisMachines, agent: Agent, tmp_path: Path):
+    folder = model(tmp_path)
+    CatalogueFile(tmp_path).update(lambda it: it.with_entry(replace(it.entries[0], source="org/kept")))
+
+    await told(machines, agent, RemoveModel(name="poet"))
+    assert names(tmp_path) == [] and (folder / "config.json").exists()
+
+
 async def test_what_cannot_be_done_is_told(machines: RedisMachines, agent: Agent, tmp_path: Path):
     with pytest.raises(UnknownModel, match="model 'x' not found"):
         await told(machines, agent, CopyModel(source="x", name="y"))
     with pytest.raises(InvalidInput, match="no name for a model"):
         await told(machines, agent, CopyModel(source="MiniLM", name="../y"))
+    with pytest.raises(InvalidInput, match="means MiniLM already"):
+        await told(machines, agent, CopyModel(source="MiniLM", name="org/minilm"))
     with pytest.raises(InvalidInput, match="MLXQ_MODELS"):
         await told(machines, agent, RemoveModel(name="MiniLM"))
     (tmp_path / "catalogue.json").write_text("{")

@@ -165,8 +165,9 @@ def test_a_disk_that_fills_up_is_said_and_the_next_pull_goes_on(
     assert sum(hub.sent.values()) <= 1.05 * sum(file.size_bytes for file in model.files.values())
 
 
-def test_what_is_wrong_with_the_request_is_said_in_the_same_way(start: Start):
-    process = start("--as", "a b")
+@pytest.mark.parametrize(("name", "code"), [("a b", "bad_name"), ("all-MiniLM-L6-v2", "name_taken")])
+def test_what_is_wrong_with_the_request_is_said_in_the_same_way(start: Start, name: str, code: str):
+    process = start("--as", name)
 
-    assert lines_of(process)[-1]["code"] == "bad_name"
+    assert lines_of(process)[-1]["code"] == code
     assert process.returncode == 1

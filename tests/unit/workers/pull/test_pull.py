@@ -188,6 +188,19 @@ def test_a_name_of_the_settings_is_not_given_to_another_model(
     assert not hub.requests and entries(data) == []
 
 
+@pytest.mark.parametrize(
+    ("name", "means"),
+    [("sentence-transformers/all-MiniLM-L6-v2", "all-MiniLM-L6-v2"), ("long", "short"), ("Q", "Qwen/Q")],
+)
+def test_a_name_of_ones_own_means_no_other_model_yet(pull: Pull, data: Path, hub: Hub, name: str, means: str):
+    there = CatalogueEntry(name="short", source="org/long", created_at=0, modified_at=0)
+    CatalogueFile(data).update(lambda it: it.with_entry(there))
+
+    with pytest.raises(PullError, match=f"means {means} already: choose another name"):
+        pull(name=name, models=("all-MiniLM-L6-v2", "Qwen/Q"))
+    assert not hub.requests and entries(data) == [there]
+
+
 @pytest.mark.parametrize("models", [("org/bert",), ("Org/BERT,task=embed",), ("other=org/bert",)])
 def test_what_the_settings_name_may_be_pulled(pull: Pull, models: tuple[str, ...]):
     assert pull(models=models).name == "org/bert"
