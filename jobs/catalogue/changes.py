@@ -95,8 +95,13 @@ def removed(
         )
         left = left.with_entry(kept)
         heir = heir or (alias.name if alias.is_alias else "")
+    return Removal(left, gone, "" if is_needed(gone, left, needed) else gone.folder)
+
+
+def is_needed(gone: CatalogueEntry, left: Catalogue, needed: Collection[str] = ()) -> bool:
+    """Whether another entry, or the settings, need the files of one that is no more. needed: as for `removed`."""
     all_needed = {*needed}.union(*((each.folder, each.adapter, each.draft) for each in left.entries))
-    return Removal(left, gone, "" if any(_is_of(gone, each) for each in all_needed) else gone.folder)
+    return any(_is_of(gone, each) for each in all_needed)
 
 
 def merged(beneath: ModelDefaults, above: ModelDefaults) -> ModelDefaults:

@@ -1,5 +1,6 @@
 """A model from the hub, or from a folder, into the catalogue."""
 
+import logging
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
@@ -8,10 +9,13 @@ from typing import Literal
 
 import msgspec
 
+from jobs.catalogue.changes import is_needed
+from jobs.catalogue.deletion import delete, planned, unused
 from jobs.catalogue.entry import Catalogue, CatalogueEntry, Kind
 from jobs.catalogue.file import CatalogueFile, CatalogueUnusable
 from jobs.catalogue.marks import is_pulled
 from jobs.catalogue.pull_lock import held, lock_of
+from jobs.catalogue.settings_models import needed_by
 from jobs.errors import InvalidInput
 from workers.hub.cache import CONFIG, cache_folder, find_snapshot
 from workers.hub.fetch import Fetched, Hub, check_disk, fetch
@@ -23,6 +27,8 @@ from workers.models.resolve import LocalModel, is_complete
 from workers.pull.quantise.modes import converted_bytes
 from workers.pull.quantise.staging import sweep
 from workers.pull.request import PullRequest
+
+log = logging.getLogger(__name__)
 
 
 def pull(request: PullRequest, hub: Hub, progress: Reporter) -> CatalogueEntry:
@@ -61,10 +67,32 @@ def pull(request: PullRequest, hub: Hub, progress: Reporter) -> CatalogueEntry:
         entry = msgspec.structs.replace(
             entry, folder=str(made.folder), size_bytes=made.size_bytes, pulled=True
         )
-    with _usable_catalogue(), _kept(entry, progress):
-        file.update(lambda before: _with(before, entry, request))
+    replaced: list[CatalogueEntry | None] = []
+
+    def change(before: Catalogue) -> Catalogue:
+        replaced.append(before.find(name))
+        return _with(before, entry, request)
+
+    with _usable_catalogue():
+        with _kept(entry, progress):
+            file.update(change)
+        if replaced[0]:
+            _delete_earlier(replaced[0], file, request)
     progress.say("success", name=name)
     return entry
+
+
+def _delete_earlier(replaced: CatalogueEntry, file: CatalogueFile, request: PullRequest) -> None:
+    """The files of an earlier commit, where mlxq pulled them and nothing else needs them."""
+    folder, models = Path(replaced.folder), request.data.absolute() / "models"
+    if not replaced.pulled or not planned(folder, models).paths:
+        return
+    try:
+        with unused(replaced.name, folder):
+            if not is_needed(replaced, file.read(), needed_by(request.models)):
+                delete(planned(folder, models, only_pulled=True))
+    except (InvalidInput, OSError) as error:
+        log.warning("an earlier commit of a model stays", extra={"folder": str(folder), "error": str(error)})
 
 
 @contextmanager

@@ -22,6 +22,7 @@ from workers.hub.fetch import Fetched
 from workers.hub.fetch import Hub as Source
 from workers.hub.problem import PullError
 from workers.hub.reporter import Reporter
+from workers.models.resolve import is_complete
 from workers.pull.pull import pull as pull_model
 from workers.pull.request import PullRequest
 
@@ -333,3 +334,40 @@ def test_what_killed_conversions_left_is_swept(pull: Pull, data: Path):
     left.mkdir(parents=True)
     pull()
     assert not left.exists()
+
+
+@pytest.fixture
+def publish(published: Path, hub: Hub) -> Callable[[], None]:
+    """A new commit, whose weights are the same."""
+
+    def run() -> None:
+        (published / "README.md").write_text("new")
+        hub.repositories["org/bert"] = of_folder(published)
+
+    return run
+
+
+def test_the_files_of_an_earlier_commit_go(pull: Pull, publish: Callable[[], None]):
+    first = Path(pull().folder)
+    publish()
+
+    second = Path(pull().folder)
+
+    assert [*second.parent.iterdir()] == [second] and first != second
+    assert is_complete(second)
+
+
+@pytest.mark.parametrize("who", ["another name", "the settings", "another tool"])
+def test_the_files_of_an_earlier_commit_stay_where_they_are_needed(
+    pull: Pull, publish: Callable[[], None], data: Path, who: str
+):
+    first = Path(pull().folder)
+    if who == "another name":
+        pull(name="kept")
+    if who == "another tool":
+        forget_who_pulled(first)
+    publish()
+
+    pull(models=["mine=org/bert"] if who == "the settings" else [])
+
+    assert is_complete(first)
