@@ -6,7 +6,7 @@ import msgspec
 
 from jobs.catalogue.defaults import ModelDefaults
 from jobs.catalogue.entry import Kind
-from jobs.errors import Failure, InvalidInput, JobError, UnknownModel
+from jobs.errors import Failure, InternalError, InvalidInput, JobError, UnknownModel
 from jobs.store.record import new_id
 
 
@@ -88,6 +88,8 @@ class Progress(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Of the error: a JobError's, or one of the pull's own, such as gated and offline."""
     hint: str = ""
     """What to do about it."""
+    agent: str = ""
+    """The id of the agent that wrote it. Who follows a command is not told it."""
 
     @property
     def is_last(self) -> bool:
@@ -144,6 +146,15 @@ PULL_ERRORS: dict[str, type[JobError]] = {
 def failed(error: JobError) -> Progress:
     """The end of a command that came to this."""
     return Progress(error=error.message, code=error.code)
+
+
+def interrupted(machine: str) -> Progress:
+    """The end of a command whose agent has ended in the midst of it."""
+    return Progress(
+        error=f"This was interrupted: mlxq was started again on the machine {machine}.",
+        hint="Send it again: a pull goes on where it was.",
+        code=InternalError.code,
+    )
 
 
 def decode_command(raw: bytes) -> Command:

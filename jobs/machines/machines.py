@@ -24,6 +24,10 @@ class MachineInfo(msgspec.Struct, frozen=True):
     """The models that its MLXQ_MODELS names, by their ids. They are no entries."""
     entries: tuple[CatalogueEntry, ...] = ()
     """Of its catalogue."""
+    agent: str = ""
+    """The id of its agent, which is another one after each start."""
+    has_left: bool = False
+    """It was stopped, and cannot be told anything. What it said of its models holds."""
 
 
 class Machines(Protocol):

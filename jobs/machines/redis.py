@@ -13,7 +13,7 @@ import redis.asyncio
 from jobs.catalogue.details import ModelDetails
 from jobs.errors import QueueUnavailable
 from jobs.machines.announcements import AnnouncementReader
-from jobs.machines.commands import Command, Progress, decode_progress
+from jobs.machines.commands import Command, Progress, decode_progress, interrupted
 from jobs.machines.machines import MachineInfo
 from jobs.store import keys, record
 
@@ -62,7 +62,7 @@ class RedisMachines:
             pipeline.hgetall(keys.MACHINES)
             (now, _), replies = await pipeline.execute()
         found = [self._reader.machine(raw, keys.announced_machine(name)) for name, raw in replies.items()]
-        return tuple(each for each in found if each and each.seen_at > now - LIVE_S)
+        return tuple(each for each in found if each and not each.has_left and each.seen_at > now - LIVE_S)
 
     async def send(self, machine: str, command: Command) -> None:
         """Tell a machine to do something."""
@@ -75,11 +75,14 @@ class RedisMachines:
     async def follow(self, machine: str, command_id: str) -> AsyncGenerator[Progress]:
         """The progress of a command, as it changes, up to its end."""
         last: Progress | None = None
+        agent = ""
         answered_at, poll_s = time.monotonic(), FIRST_POLLS_S
         while last is None or not last.is_last:
             async with self._reaching():
                 raw: Any = await self._redis.get(keys.progress(command_id))
             progress = _progress_of(raw)
+            if progress is not None:
+                agent, progress = progress.agent, msgspec.structs.replace(progress, agent="")
             if progress is not None and progress != last:
                 if progress.is_last:
                     self._changed()
@@ -87,10 +90,15 @@ class RedisMachines:
                 last = progress
                 continue
             if time.monotonic() - answered_at > SILENT_S:
-                if last is None or all(each.id != machine for each in await self.live()):
+                there = next((each for each in await self.live() if each.id == machine), None)
+                if last is None or there is None:
                     raise QueueUnavailable(
                         f"The machine {machine} does not answer: look whether its `mlxq up` or `mlxq worker` runs."
                     )
+                if there.agent != agent:
+                    self._changed()  # it may have been done before the end
+                    yield interrupted(machine)
+                    return
                 answered_at = time.monotonic()
             await asyncio.sleep(poll_s)
             poll_s = min(POLL_S, poll_s * 1.2)

@@ -133,6 +133,11 @@ def machine_commands(machine: str) -> str:
     return f"mlxq:commands:{machine}"
 
 
+def machine_parents(machine: str) -> str:
+    """What each process of mlxq with the machine's data folder says of the models that its settings name."""
+    return f"mlxq:parents:{machine}"
+
+
 def progress(command_id: str) -> str:
     """How far such a command is."""
     return f"mlxq:progress:{command_id}"

@@ -20,6 +20,7 @@ from jobs.machines.machines import MachineInfo, machine_id
 from jobs.process.cancelling import cancel_and_wait
 from jobs.store import keys, record
 from workers.host.changes import Change, Changes
+from workers.host.parents import Parents
 from workers.host.progress import ProgressWriter
 from workers.host.pull_process import PROGRAM, PullProcess
 from workers.host.pulls import Pulls
@@ -53,11 +54,12 @@ class Agent:
         self.machine = machine_id(data)
         self._redis = redis
         self._data = data
-        self._served = tuple(served)
+        self._id = record.new_id()
+        self._parents = Parents(redis, self.machine, self._id, served, needed)
         self._file = CatalogueFile(data)
         self._changes = Changes(data, served, needed)
         self._waiting: asyncio.Queue[Change] = asyncio.Queue()
-        self._progress = ProgressWriter(redis)
+        self._progress = ProgressWriter(redis, self._id)
         self._pulls = Pulls(
             self._progress,
             lambda command: PullProcess(command, environ, parent_fd, pull_program),
@@ -67,6 +69,13 @@ class Agent:
 
     async def run(self) -> None:
         """Until it is cancelled; then pulls end, too."""
+        try:
+            await self._run()
+        finally:
+            with contextlib.suppress(RedisError, OSError):
+                await self._parents.leave()
+
+    async def _run(self) -> None:
         with await self._alone():
             beside = [asyncio.create_task(each()) for each in (self._announce_again, self._make_changes)]
             try:
@@ -75,10 +84,10 @@ class Agent:
                 await cancel_and_wait(*beside)
                 await self._pulls.aclose()
                 with contextlib.suppress(RedisError, OSError):
-                    await self._redis.hdel(keys.MACHINES, self.machine)
+                    await self.announce(has_left=True)  # jobs are still taken for its names
 
     async def _alone(self) -> contextlib.AbstractContextManager[Any]:
-        """Waits for the lock of the data folder."""
+        """Waits for the lock of the data folder. Whoever has it tells what our settings name, too."""
         self._data.mkdir(mode=0o700, parents=True, exist_ok=True)
         lock = (self._data / "agent.lock").open("w")
         try:
@@ -87,6 +96,8 @@ class Agent:
                     fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
                     return lock
                 except BlockingIOError:
+                    with contextlib.suppress(RedisError, OSError):
+                        await self._parents.tell()
                     await asyncio.sleep(LOCK_RETRY_S)
         except BaseException:
             lock.close()
@@ -107,16 +118,18 @@ class Agent:
         except Exception as error:  # noqa: BLE001 - logged, once; the next one may be announced
             self._complain(f"the catalogue cannot be announced: {error!r}", error)
 
-    async def announce(self) -> None:
-        """Write to Redis what is in the catalogue. Raises RedisError, OSError."""
+    async def announce(self, *, has_left: bool = False) -> None:
+        """Write to Redis what is in the catalogue. has_left: for the last time. Raises RedisError, OSError."""
         try:
             entries = self._file.read().entries
             self._complained = ""
         except CatalogueUnusable as error:
             entries = ()
             self._complain(f"{error}")
-        seconds, microseconds = await self._redis.time()
-        info = MachineInfo(self.machine, seconds + microseconds / 1e6, self._served, entries)
+        now = await self._parents.tell()
+        told = await self._parents.told(now)
+        self._changes.served, self._changes.needed = told.served, told.needed
+        info = MachineInfo(self.machine, now, told.served, entries, self._id, has_left)
         await self._redis.hset(keys.MACHINES, self.machine, record.pack(info))
 
     def _complain(self, message: str, error: Exception | None = None) -> None:

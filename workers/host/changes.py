@@ -24,8 +24,8 @@ class Changes:
         """served: the ids of the models that the settings name. needed: the folders and hub names of these."""
         self._models = data.absolute() / "models"
         self._file = CatalogueFile(data)
-        self._served = served
-        self._needed = needed
+        self.served = served
+        self.needed = needed
 
     def carry_out(self, command: Change) -> str:
         """The name that was given or taken away. Raises UnknownModel, InvalidInput, CatalogueUnusable, OSError."""
@@ -37,10 +37,10 @@ class Changes:
         return made.name
 
     def _named(self, before: Catalogue, command: CopyModel | CreateModel) -> Catalogue:
-        check_new_alias(command.name, before, self._served)
+        check_new_alias(command.name, before, self.served)
         now = time.time()
         if isinstance(command, CopyModel):
-            return copied(before, command.source, command.name, served=self._served, now=now)
+            return copied(before, command.source, command.name, served=self.served, now=now)
         return created(
             before,
             command.source,
@@ -48,12 +48,12 @@ class Changes:
             defaults=command.defaults,
             template=command.template,
             license=command.license,
-            served=self._served,
+            served=self.served,
             now=now,
         )
 
     def _remove(self, command: RemoveModel) -> str:
-        found = removed(self._file.read(), command.name, served=self._served, needed=self._needed)
+        found = removed(self._file.read(), command.name, served=self.served, needed=self.needed)
         folder = Path(found.folder) if found.folder and found.entry.pulled else None
         if folder is None or not planned(folder, self._models).paths:
             return self._forget(command).entry.name
@@ -72,7 +72,7 @@ class Changes:
         removals: list[Removal] = []
 
         def change(before: Catalogue) -> Catalogue:
-            removals.append(removed(before, command.name, served=self._served, needed=self._needed))
+            removals.append(removed(before, command.name, served=self.served, needed=self.needed))
             return removals[0].catalogue
 
         self._file.update(change)

@@ -6,6 +6,7 @@ import logging
 import time
 from collections.abc import Iterable
 
+import msgspec
 import redis.asyncio
 from redis.exceptions import RedisError
 
@@ -23,8 +24,10 @@ KEPT_S = 3600
 class ProgressWriter:
     """Of one machine."""
 
-    def __init__(self, redis: redis.asyncio.Redis) -> None:
+    def __init__(self, redis: redis.asyncio.Redis, agent: str) -> None:
+        """agent: its id, which stands in all that is written."""
         self._redis = redis
+        self._agent = agent
         self._written_at: dict[str, float] = {}
 
     async def write(self, commands: Iterable[str], progress: Progress) -> None:
@@ -51,7 +54,7 @@ class ProgressWriter:
                 self._written_at[each] = now
 
     async def _try(self, commands: Iterable[str], progress: Progress) -> bool:
-        raw = record.pack(progress)
+        raw = record.pack(msgspec.structs.replace(progress, agent=self._agent))
         try:
             pipeline = self._redis.pipeline(transaction=False)
             for each in commands:

@@ -24,7 +24,7 @@ from api.route import add_route
 from api.work.perform import CancelOnDisconnect
 from jobs.catalogue.entry import Kind
 from jobs.catalogue.names import checked_name, without_latest
-from jobs.errors import InvalidInput, NoWorker, UnknownModel
+from jobs.errors import InvalidInput, NoWorker, Overloaded, UnknownModel
 from jobs.machines.choosing import chosen_machines
 from jobs.machines.commands import CancelPull, HubUnavailable, Progress, PullModel, PullRefused
 from jobs.machines.machines import Machines, machine_id
@@ -71,7 +71,7 @@ _PULL = Operation(
     "POST",
     "ollama",
     {200: (OllamaProgress,)},
-    (InvalidInput, UnknownModel, PullRefused, HubUnavailable, NoWorker, BodyTooLarge, *ASKS),
+    (InvalidInput, UnknownModel, PullRefused, HubUnavailable, NoWorker, Overloaded, BodyTooLarge, *ASKS),
     body=(OllamaPullRequest,),
     example={"model": "mlx-community/Qwen3-0.6B-4bit", "stream": False},
     stream=Stream(

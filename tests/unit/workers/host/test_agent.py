@@ -12,8 +12,10 @@ from msgspec.structs import replace
 from jobs.catalogue.defaults import ModelDefaults
 from jobs.catalogue.entry import CatalogueEntry
 from jobs.catalogue.file import CatalogueFile
+from jobs.client.inspector import QueueInspector
 from jobs.errors import InternalError, InvalidInput, JobCanceled, QueueUnavailable, UnknownModel
 from jobs.machines import redis as machines_redis
+from jobs.machines.announcements import encode_model
 from jobs.machines.commands import (
     CancelPull,
     CopyModel,
@@ -24,7 +26,9 @@ from jobs.machines.commands import (
 )
 from jobs.machines.machines import carried_out, machine_id
 from jobs.machines.redis import RedisMachines
+from jobs.models import ModelInfo
 from jobs.process.cancelling import cancel_and_wait
+from jobs.store import keys
 from tests.unit.workers.host.machine import told, until
 from workers.host import progress as progress_module
 from workers.host.agent import Agent
@@ -195,16 +199,60 @@ async def test_a_machine_that_does_not_answer_is_named(
         await carried_out(machines, "gone", CopyModel(source="a", name="b"))
 
 
-async def test_a_second_agent_waits_for_the_first(
+async def test_a_second_agent_waits_for_the_first_which_tells_what_both_serve(
     server: fakeredis.FakeServer, machines: RedisMachines, agent: Agent, tmp_path: Path
 ):
-    second = Agent(fakeredis.FakeAsyncRedis(server=server), tmp_path, ("Other",), {}, 0)
+    second = Agent(
+        fakeredis.FakeAsyncRedis(server=server), tmp_path, ("Other",), {}, 0, needed=("org/other",)
+    )
     running = asyncio.create_task(second.run())
     await asyncio.sleep(0.1)
+    await agent.announce()
 
     [info] = await machines.live()
-    assert info.settings_models == ("MiniLM",)
+    assert info.settings_models == ("MiniLM", "Other")
+    await told(machines, agent, CopyModel(source="other", name="another"))
+    with pytest.raises(InvalidInput, match="MLXQ_MODELS"):
+        await told(machines, agent, RemoveModel(name="Other"))
+
     await cancel_and_wait(running)
+    await agent.announce()
+    [info] = await machines.live()
+    assert info.settings_models == ("MiniLM",)
+
+
+async def test_a_machine_that_was_stopped_cannot_be_told_anything_but_its_names_stay(
+    server: fakeredis.FakeServer, machines: RedisMachines, tmp_path: Path
+):
+    redis = fakeredis.FakeAsyncRedis(server=server)
+    info = ModelInfo(id="MiniLM", task="embed", created=1, dimensions=3, max_tokens=9)
+    await redis.hset(keys.MODELS, "MiniLM", encode_model(info, time.time()))
+    entry = CatalogueEntry(name="poet", of="MiniLM", created_at=1, modified_at=1)
+    CatalogueFile(tmp_path).update(lambda it: it.with_entry(entry))
+    agent = Agent(redis, tmp_path, ("MiniLM",), {}, 0)
+    running = asyncio.create_task(agent.run())
+    await until(lambda: fakeredis.FakeRedis(server=server).hexists(keys.MACHINES, agent.machine))
+    assert [each.id for each in await machines.live()] == [agent.machine]
+
+    await cancel_and_wait(running)
+
+    assert await machines.live() == ()
+    models = await QueueInspector(redis, limit=9).models()
+    assert [each.id for each in models] == ["MiniLM", "poet"]
+
+
+async def test_what_the_agent_before_did_is_over(
+    server: fakeredis.FakeServer, machines: RedisMachines, agent: Agent, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(machines_redis, "SILENT_S", 0.1)
+    before = progress_module.ProgressWriter(fakeredis.FakeAsyncRedis(server=server), "the one before")
+    await before.write(["c"], Progress(status="pulling", completed=4, total=10))
+
+    async with asyncio.timeout(5):
+        said = [progress async for progress in machines.follow(agent.machine, "c")]
+
+    assert said[0] == Progress(status="pulling", completed=4, total=10)
+    assert isinstance(said[-1].failure(), InternalError) and "goes on where it was" in said[-1].sentence
 
 
 class CountingRedis(fakeredis.FakeAsyncRedis):
@@ -217,7 +265,7 @@ class CountingRedis(fakeredis.FakeAsyncRedis):
 
 async def test_progress_is_written_twice_a_second_at_most_and_its_end_always(monkeypatch: pytest.MonkeyPatch):
     redis = CountingRedis(server=fakeredis.FakeServer())
-    writer = progress_module.ProgressWriter(redis)
+    writer = progress_module.ProgressWriter(redis, "a")
     now = 100.0
     monkeypatch.setattr(progress_module.time, "monotonic", lambda: now)
 

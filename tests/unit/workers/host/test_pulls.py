@@ -40,7 +40,9 @@ class Machine:
         self.redis = fakeredis.FakeRedis(server=server)
         self.processes: list[Process] = []
         self.pulls = Pulls(
-            ProgressWriter(fakeredis.FakeAsyncRedis(server=server)), self.process, lambda: asyncio.sleep(0)
+            ProgressWriter(fakeredis.FakeAsyncRedis(server=server), "a"),
+            self.process,
+            lambda: asyncio.sleep(0),
         )
 
     def process(self, command: PullModel) -> PullProcess:

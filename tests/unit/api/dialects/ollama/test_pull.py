@@ -66,7 +66,14 @@ async def test_a_failure_is_a_line_with_what_to_do_or_a_status(connect: Connect,
 
 @pytest.mark.parametrize(
     ("code", "status"),
-    [("not_found", 404), ("no_revision", 404), ("offline", 502), ("disk_full", 500), ("gated", 400)],
+    [
+        ("not_found", 404),
+        ("no_revision", 404),
+        ("offline", 502),
+        ("disk_full", 500),
+        ("gated", 400),
+        ("queue_full", 429),
+    ],
 )
 async def test_a_pulls_own_codes_have_a_status(connect: Connect, queue: MemoryQueue, code: str, status: int):
     queue.machines.answers = (Progress(error="It failed.", code=code),)
