@@ -7,7 +7,8 @@ as incomplete, too.
 import contextlib
 import os
 import shutil
-from collections.abc import Iterable
+import tempfile
+from collections.abc import Generator, Iterable
 from pathlib import Path
 
 from huggingface_hub import constants
@@ -61,6 +62,19 @@ class CachedRepository:
     def is_pulled(self, files: Iterable[RemoteFile]) -> bool:
         """Whether mlxq downloaded all of them, now or before."""
         return {file.digest for file in files} <= marked(self.folder)
+
+    @contextlib.contextmanager
+    def preview(self, files: Iterable[RemoteFile], here: Iterable[RemoteFile]) -> Generator[Path]:
+        """A folder of the snapshot's name with its subfolders, and with those files alone that are here. Raises
+        OSError.
+        """
+        with tempfile.TemporaryDirectory() as made:
+            folder = Path(made) / self.folder.name / "snapshots" / self.repository.commit
+            for file in files:
+                (folder / file.path).parent.mkdir(parents=True, exist_ok=True)
+            for file in here:
+                (folder / file.path).symlink_to(self.blob(file).absolute())
+            yield folder
 
     def show(self, files: Iterable[RemoteFile], revision: str | None) -> None:
         """Make the commit's folder appear, all blobs of which are there, then the revision's ref.

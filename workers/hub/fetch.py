@@ -66,10 +66,13 @@ def fetch(
     *,
     programs: bool = False,
     also_needed: Callable[[Sequence[RemoteFile]], tuple[Path, int]] | None = None,
+    check: Callable[[Path], object] | None = None,
 ) -> Fetched:
     """name: ORGANISATION/NAME. programs: also *.py, which run with the rights of whoever trusts them.
 
-    also_needed: where, and how many bytes, what is made of these files will take. Raises PullError.
+    also_needed: where, and how many bytes, what is made of these files will take. check: raises where a model is not
+    wanted, by a folder with its config.json and its lists of files, before the rest comes. Raises PullError, and what
+    `check` does.
     """
     progress.say("pulling manifest")
     cache = cache_folder(hub.cache)
@@ -80,7 +83,7 @@ def fetch(
     cached = CachedRepository(cache, repository)
     try:
         with held(cached.lock, _follow(cached, progress)):
-            return _fetch(cached, revision, hub.patience, progress, programs, also_needed)
+            return _fetch(cached, revision, hub.patience, progress, programs, also_needed, check)
     except OSError as error:
         raise hub_error(error, name, revision) from error
 
@@ -92,8 +95,14 @@ def _fetch(
     progress: Reporter,
     programs: bool,
     also_needed: Callable[[Sequence[RemoteFile]], tuple[Path, int]] | None,
+    check: Callable[[Path], object] | None,
 ) -> Fetched:
     files = _choose(cached, patience, progress, programs)
+    if check is not None:
+        first = [file for file in files if file.path in (*FIRST, CONFIG)]
+        _download(cached, first, patience, progress)
+        with cached.preview(files, first) as folder:
+            check(folder)
     missing = sum(file.size_bytes - cached.bytes_here(file) for file in files)
     total = sum(file.size_bytes for file in files)
     check_disk([(cached.folder, missing), *([also_needed(files)] if also_needed else [])])

@@ -39,7 +39,7 @@ def pull(request: PullRequest, hub: Hub, progress: Reporter) -> CatalogueEntry:
         request.check_free(file.read(), name)
     sweep(request.data.absolute() / "models")
     fetched = _local(request, progress) if request.folder else _from_hub(request, hub, progress)
-    kind, task = _kind(request, fetched)
+    kind, task = _kind(request, fetched.folder)
     entry = CatalogueEntry(
         name=name,
         source=request.source_name,
@@ -136,6 +136,8 @@ def _from_hub(request: PullRequest, hub: Hub, progress: Reporter) -> Fetched:
             progress,
             programs=request.trusts_code,
             also_needed=also_needed if request.quantise else None,
+            # Without its weights' names it may look like one that writes, which --type embedding takes, too.
+            check=lambda folder: _kind(request, folder),
         )
     except PullError as error:
         folder = find_snapshot(cache_folder(hub.cache), request.hub_name, request.revision)
@@ -169,10 +171,10 @@ def _size_bytes(folder: Path) -> int:
     return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
 
 
-def _kind(request: PullRequest, fetched: Fetched) -> tuple[Kind, Literal["", "embed"]]:
+def _kind(request: PullRequest, folder: Path) -> tuple[Kind, Literal["", "embed"]]:
     """And the task, for a model that writes text and is to embed. Raises PullError."""
     try:
-        found = kind_of(LocalModel(request.name or fetched.folder.name, fetched.folder))
+        found = kind_of(LocalModel(request.name or folder.name, folder))
     except InvalidInput as error:
         raise PullError(
             "not_a_model", error.message, "Pull another revision of it, or another model."

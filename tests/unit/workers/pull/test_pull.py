@@ -14,11 +14,10 @@ from jobs.catalogue.file import CatalogueFile
 from jobs.catalogue.limits import MAX_ENTRIES
 from jobs.catalogue.marks import MARK
 from jobs.machines.commands import Progress
-from tests.checkpoints import generators, make
+from tests.checkpoints import colqwen, generators, make
 from tests.support.hub.repository import of_folder
 from tests.support.hub.server import Hub
 from workers.hub.cache import PART
-from workers.hub.fetch import Fetched
 from workers.hub.fetch import Hub as Source
 from workers.hub.problem import PullError
 from workers.hub.reporter import Reporter
@@ -150,8 +149,8 @@ def test_a_part_that_another_tool_completed_is_its_own(pull: Pull, data: Path):
 def test_a_model_that_is_removed_before_it_has_its_name_gets_none(
     pull: Pull, data: Path, told: list[Progress], monkeypatch: pytest.MonkeyPatch
 ):
-    def removed(request: PullRequest, fetched: Fetched) -> tuple[str, str]:
-        delete(planned(fetched.folder, data / "models"))
+    def removed(request: PullRequest, folder: Path) -> tuple[str, str]:
+        delete(planned(folder, data / "models"))
         return "embedding", ""
 
     monkeypatch.setattr("workers.pull.pull._kind", removed)
@@ -265,10 +264,27 @@ def test_without_a_connection_half_a_model_is_not_taken(pull: Pull, source: Sour
 @pytest.mark.parametrize(
     ("asked", "found"), [("llm", "embedding"), ("reranker", "embedding"), ("vlm", "embedding")]
 )
-def test_a_type_that_the_files_contradict_is_refused(pull: Pull, data: Path, asked: str, found: str):
+def test_a_type_that_the_files_contradict_is_refused_before_the_weights_come(
+    pull: Pull, data: Path, hub: Hub, asked: str, found: str
+):
     with pytest.raises(PullError, match=f"of the type {found} by its files, and not {asked}"):
         pull(kind=asked)
     assert entries(data) == []
+    assert not hub.sent["model.safetensors"]
+
+
+def test_a_config_that_is_none_is_refused_before_the_weights_come(pull: Pull, hub: Hub, published: Path):
+    (published / "config.json").write_text("{")
+    hub.repositories["org/bert"] = of_folder(published)
+
+    with pytest.raises(PullError, match="is not valid JSON"):
+        pull()
+    assert not hub.sent["model.safetensors"]
+
+
+def test_a_type_that_only_the_weights_tell_is_taken(pull: Pull, hub: Hub, tmp_path: Path):
+    hub.repositories["org/pages"] = of_folder(colqwen.make(tmp_path / "pages"))
+    assert pull("org/pages", kind="embedding").kind == "embedding"
 
 
 def test_a_model_that_writes_may_embed(pull: Pull, hub: Hub, tmp_path: Path, data: Path):
