@@ -44,6 +44,7 @@ class Parents:
         self._own = own
         self._served = tuple(served)
         self._needed = tuple(needed)
+        self._has_told = False
 
     async def tell(self) -> float:
         """Say what this one serves. Returns the time by Redis's clock. Raises RedisError, OSError."""
@@ -53,11 +54,13 @@ class Parents:
         pipeline.hset(self._key, self._own, record.pack(Parent(now, self._served, self._needed)))
         pipeline.expire(self._key, KEPT_S)
         await pipeline.execute()
+        self._has_told = True
         return now
 
     async def leave(self) -> None:
         """This one serves nothing any more. Raises RedisError, OSError."""
-        await self._redis.hdel(self._key, self._own)
+        if self._has_told:  # or Redis, which may be away, is not waited for
+            await self._redis.hdel(self._key, self._own)
 
     async def told(self, now: float) -> Parent:
         """Of all together: this one first. now: by Redis's clock. Raises RedisError, OSError."""
