@@ -8,6 +8,7 @@ import msgspec
 from cli.client.replies import Shown
 from cli.models.offline import Offline, asked, shown_of
 from cli.models.printing import print_json
+from cli.tables.printable import printable
 from cli.tables.table import GAP, width
 
 PARTS = ("license", "modelfile", "parameters", "system", "template")
@@ -37,15 +38,15 @@ def show(options: argparse.Namespace) -> int:
         )
         return print_json(text)
     shown = asked(options, lambda server: server.post("/api/show", body, Shown), offline)
-    print(getattr(shown, options.part) if options.part else show_part(shown, "info"))
+    print(printable(getattr(shown, options.part)) if options.part else show_part(shown, "info"))
     return 0
 
 
 def show_part(shown: Shown, part: str) -> str:
     """part: info, or one of PARTS; what there is none of is said."""
     if part == "info":
-        return "\n".join(_info(shown))
-    return getattr(shown, part) or _NONE[part]
+        return printable("\n".join(_info(shown)))
+    return printable(getattr(shown, part) or _NONE[part])
 
 
 def _info(shown: Shown) -> Iterator[str]:

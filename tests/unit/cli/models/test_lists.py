@@ -1,7 +1,9 @@
 import json
+import sys
 
 import pytest
 
+from jobs.catalogue.details import ModelDetails
 from tests.support.memory_generation import CHAT_MODEL
 from tests.support.memory_queue import MODEL, MemoryQueue
 from tests.support.memory_rerank import RERANK_MODEL
@@ -43,6 +45,24 @@ def test_a_model_is_shown(ask: Ask):
     )
     assert "  Capabilities\n    completion\n    tools\n    vision\n    thinking\n" in shown
     assert "vision" in json.loads(ask("show", CHAT_MODEL.id, "--json").out)["capabilities"]
+
+
+@pytest.mark.parametrize("options", [(), ("--license",), ("--template",)])
+def test_what_a_models_authors_wrote_does_not_command_the_terminal(
+    ask: Ask, queue: MemoryQueue, monkeypatch: pytest.MonkeyPatch, options: tuple[str, ...]
+):
+    text = "MIT\tof\x1b[2J\x9b1A\x07 all\r\nof us"
+    details = {CHAT_MODEL.id: ModelDetails(license=text, template=text)}
+    monkeypatch.setattr(queue.machines, "details_of", details)
+
+    assert (
+        "\x1b" in ask("show", CHAT_MODEL.id, "--license").out
+    )  # into a file or a pipe goes what was written
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    shown = ask("show", CHAT_MODEL.id, *options).out
+
+    assert "MIT\tof\\x1b[2J\\x9b1A\\x07 all\n" in shown and "of us" in shown
+    assert not {"\x1b", "\x9b", "\x07"} & set(shown)
 
 
 @pytest.mark.parametrize("command", [["show"], ["run"], ["embed", "-"], ["stop"]])
