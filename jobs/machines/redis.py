@@ -13,7 +13,7 @@ import redis.asyncio
 from jobs.catalogue.details import ModelDetails
 from jobs.errors import QueueUnavailable
 from jobs.machines.announcements import AnnouncementReader
-from jobs.machines.commands import Command, Progress, decode_progress, interrupted
+from jobs.machines.commands import Command, Progress, decode_command, decode_progress, interrupted
 from jobs.machines.machines import MachineInfo
 from jobs.store import keys, record
 
@@ -92,6 +92,7 @@ class RedisMachines:
             if time.monotonic() - answered_at > SILENT_S:
                 there = next((each for each in await self.live() if each.id == machine), None)
                 if last is None or there is None:
+                    await self._withdraw(machine, command_id)
                     raise QueueUnavailable(
                         f"The machine {machine} does not answer: look whether its `mlxq up` or `mlxq worker` runs."
                     )
@@ -102,6 +103,16 @@ class RedisMachines:
                 answered_at = time.monotonic()
             await asyncio.sleep(poll_s)
             poll_s = min(POLL_S, poll_s * 1.2)
+
+    async def _withdraw(self, machine: str, command_id: str) -> None:
+        """A machine that comes back must not do what its caller was told has failed."""
+        key = keys.machine_commands(machine)
+        async with self._reaching():
+            waiting: Any = await self._redis.lrange(key, 0, -1)
+            for raw in waiting:
+                with contextlib.suppress(msgspec.MsgspecError, UnicodeError):
+                    if decode_command(raw).id == command_id:
+                        await self._redis.lrem(key, 1, raw)
 
 
 def _progress_of(raw: bytes | None) -> Progress | None:

@@ -28,7 +28,7 @@ from jobs.machines.machines import carried_out, machine_id
 from jobs.machines.redis import RedisMachines
 from jobs.models import ModelInfo
 from jobs.process.cancelling import cancel_and_wait
-from jobs.store import keys
+from jobs.store import keys, record
 from tests.unit.workers.host.machine import told, until
 from workers.host import progress as progress_module
 from workers.host.agent import Agent
@@ -191,12 +191,16 @@ async def test_why_a_pull_failed_is_told(machines: RedisMachines, agent: Agent, 
     assert said[-1] == end
 
 
-async def test_a_machine_that_does_not_answer_is_named(
-    machines: RedisMachines, monkeypatch: pytest.MonkeyPatch
+async def test_a_machine_that_does_not_answer_is_named_and_does_not_do_it_later(
+    server: fakeredis.FakeServer, machines: RedisMachines, monkeypatch: pytest.MonkeyPatch
 ):
+    other = CopyModel(source="c", name="d")
+    await machines.send("gone", other)
     monkeypatch.setattr(machines_redis, "SILENT_S", 0.05)
     with pytest.raises(QueueUnavailable, match=r"The machine gone does not answer: look whether"):
         await carried_out(machines, "gone", CopyModel(source="a", name="b"))
+    left = fakeredis.FakeRedis(server=server).lrange(keys.machine_commands("gone"), 0, -1)
+    assert left == [record.pack(other)]
 
 
 async def test_a_second_agent_waits_for_the_first_which_tells_what_both_serve(
