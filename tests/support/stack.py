@@ -87,7 +87,9 @@ class Stack:
         self._models = models or (MODEL,)
         self.server = RedisServer(folder / "redis")
         self.redis: redis.Redis = connect(self.server.url)
-        self._environ = {f"MLXQ_{name.upper()}": str(value) for name, value in settings.items()}
+        # A data folder has one agent, and stacks of several tests run at the same time.
+        self._environ = {"MLXQ_DATA": str(folder / "data")}
+        self._environ |= {f"MLXQ_{name.upper()}": str(value) for name, value in settings.items()}
         self._programs: list[Program] = []
         self._workers_were_killed = False
         self.http = httpx.Client(timeout=180)
