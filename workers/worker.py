@@ -291,7 +291,7 @@ class BatchWorker(SimpleWorker):
                         self.connection.delete(self.key)
                     tried = True
                     self.bootstrap(self._settings.log_level)
-                self._heartbeat.announce()
+                self._heartbeat.begin()
                 return
             except RedisError as error:
                 self._queue.outage.note(error)

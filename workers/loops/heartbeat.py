@@ -91,6 +91,11 @@ class Heartbeat:
         """Whether it has met an error that is not Redis's: the worker must stop."""
         return self._is_broken
 
+    def begin(self) -> None:
+        """Announce for the first time: whoever then asks for a model finds what its files say. Raises RedisError."""
+        self._try("details", self._announce_details)
+        self.announce()
+
     def beat(self) -> None:
         """Do what is due."""
         try:
