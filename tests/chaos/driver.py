@@ -36,6 +36,7 @@ SETTLE_S = 120
 MAX_OPEN = 100
 """Jobs on their way when the last fault comes: few, so that their time to settle is not that of a backlog."""
 TURN_PAUSE_S = 0.5
+RUSH_AGAIN_S = 15
 CALM_S = 2.0
 """Until the producers have heard that no more poison is wanted, and have told what they sent before."""
 
@@ -90,8 +91,7 @@ class Driver:
             await self._torment(faults, producers)
             await self._calm(producers)
             rush_at_s = await self._rush(producers)
-            producers.rush()
-            await faults.kill_holder()
+            await self._kill_holder(faults, producers)
             last_fault_at_s = time.time()
             producers.stop()
             self._say("last fault; settling")
@@ -164,6 +164,14 @@ class Driver:
         with contextlib.suppress(AssertionError):
             await until(lambda: producers.open <= MAX_OPEN, SETTLE_S)
         return began_s
+
+    async def _kill_holder(self, faults: Faults, producers: Producers) -> None:
+        """Kill a worker with many jobs in hand. Where a rush is over before one is seen to hold them, another comes."""
+        killed = asyncio.create_task(faults.kill_holder())
+        while not killed.done():
+            producers.rush()
+            await asyncio.wait([killed], timeout=RUSH_AGAIN_S)
+        killed.result()
 
     async def _start_strangers(self, stack: contextlib.AsyncExitStack) -> asyncio.subprocess.Process:
         with (self._folder / "strangers.log").open("w") as log:
