@@ -169,9 +169,7 @@ def model_to_remove(name: str, models: Sequence[ModelInfo]) -> ModelInfo:
     same = [info for info in models if is_same_name(info.id, name)]
     found = [info for info in same if info.id == name] or same
     if not found:
-        near = nearest(without_latest(name), [each.id for each in models])
-        meant = f", did you mean {near!r}?" if near else ""
-        raise UnknownModel(f"model {name[:MAX_SHOWN_CHARACTERS]!r} not found{meant}", param="model")
+        raise not_found(name, models)
     if len({info.id for info in found}) > 1:
         ids = " or ".join(info.id for info in found)
         raise InvalidInput(
@@ -214,6 +212,13 @@ def unknown_model(name: str, models: Iterable[ModelInfo]) -> UnknownModel:
         f"No worker serves the model {name[:MAX_SHOWN_CHARACTERS]!r}.{meant} There is: {', '.join(ids)}.",
         param="model",
     )
+
+
+def not_found(name: str, models: Iterable[ModelInfo]) -> UnknownModel:
+    """The same in Ollama's words, for a name that is to be shown or changed: it need not be served."""
+    near = nearest(without_latest(name), [each.id for each in models])
+    meant = f", did you mean {near!r}?" if near else ""
+    return UnknownModel(f"model {name[:MAX_SHOWN_CHARACTERS]!r} not found{meant}", param="model")
 
 
 def nearest(name: str, names: Iterable[str]) -> str | None:

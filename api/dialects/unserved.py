@@ -1,7 +1,7 @@
-"""Endpoints of other servers whose models are not served here: refused in their dialect's form, with what to do."""
+"""Endpoints of other servers that are not served here: refused in their dialect's form, with what to do."""
 
 from collections.abc import Awaitable, Callable
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 from fastapi import FastAPI
 from starlette.requests import Request
@@ -9,10 +9,10 @@ from starlette.responses import Response
 
 from api.dialects.dialect import Dialect
 from api.dialects.tei.rerank import TEI_ERRORS
-from api.errors import OPENAI_ERRORS, ErrorFormat
+from api.errors import OPENAI_ERRORS, ErrorFormat, RequestError
 from api.openapi.operation import Operation
 from api.route import add_route
-from jobs.errors import InvalidInput
+from jobs.errors import InvalidInput, JobError
 
 
 class Unserved(NamedTuple):
@@ -23,6 +23,21 @@ class Unserved(NamedTuple):
     """Of the operation in the OpenAPI document."""
     why: str
     errors_as: ErrorFormat = OPENAI_ERRORS
+    method: Literal["GET", "POST"] = "POST"
+    refusal: type[JobError | RequestError] = InvalidInput
+
+    def add_to(self, app: FastAPI) -> None:
+        """Its route."""
+        operation = Operation(self.method, "unserved", {}, (self.refusal,))
+        add_route(app, self.path, self._endpoint(), operation, self.errors_as)
+
+    def _endpoint(self) -> Callable[[Request], Awaitable[Response]]:
+        async def refuse(request: Request) -> Response:
+            raise self.refusal(self.why)
+
+        refuse.__name__ = self.name
+        refuse.__doc__ = f"Always refused. {self.why}"
+        return refuse
 
 
 UNSERVED = (
@@ -58,14 +73,4 @@ class UnservedEndpoints(Dialect):
 
     def add_routes(self, app: FastAPI) -> None:
         for each in UNSERVED:
-            operation = Operation("POST", "unserved", {}, (InvalidInput,))
-            add_route(app, each.path, _refusing(each), operation, each.errors_as)
-
-
-def _refusing(unserved: Unserved) -> Callable[[Request], Awaitable[Response]]:
-    async def refuse(request: Request) -> Response:
-        raise InvalidInput(unserved.why)
-
-    refuse.__name__ = unserved.name
-    refuse.__doc__ = f"Always refused. {unserved.why}"
-    return refuse
+            each.add_to(app)

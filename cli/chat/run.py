@@ -1,9 +1,7 @@
 """The command `mlxq run`: one answer, or a conversation."""
 
 import argparse
-import os
 import sys
-from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -20,6 +18,7 @@ from cli.client.parameters import parameters_of
 from cli.client.replies import Shown
 from cli.client.server import NOT_FOUND, Refused, Server, server_of
 from cli.models.embed import embed_texts
+from cli.models.offline import data_folder
 
 INTERRUPTED = 130
 HISTORY = "chat_history"
@@ -120,6 +119,5 @@ def _converse(server: Server, session: Session, options: argparse.Namespace) -> 
     from cli.chat.screen.line_reader import line_reader
 
     load(server, session)
-    folder = os.environ.get("MLXQ_DATA") or Path.home() / ".local" / "share" / "mlxq"
-    Conversation(server, session, line_reader(Path(folder) / HISTORY), lambda: _display(session)).run()
+    Conversation(server, session, line_reader(data_folder() / HISTORY), lambda: _display(session)).run()
     return 0

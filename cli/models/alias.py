@@ -9,7 +9,7 @@ from cli.cannot_do import CannotDo
 from cli.client.parameters import parameters_of
 from cli.client.replies import Model, Models
 from cli.client.server import Server
-from cli.models.offline import Offline, asked, model_of
+from cli.models.offline import Offline, asked
 from cli.models.printing import print_json, print_table
 from jobs.catalogue.defaults import ModelDefaults
 from jobs.catalogue.names import without_latest
@@ -53,7 +53,7 @@ def _list(options: argparse.Namespace) -> int:
         return server.get("/api/tags", Models).models
 
     def offline(here: Offline) -> Iterable[Model]:
-        return [model_of(entry) for entry in here.catalogue().entries]
+        return here.models()
 
     rows = [
         (without_latest(model.name), without_latest(model.details.parent_model))

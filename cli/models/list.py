@@ -8,7 +8,7 @@ import msgspec
 
 from cli.client.replies import Model, Models
 from cli.client.server import Server
-from cli.models.offline import Offline, asked, model_of
+from cli.models.offline import asked
 from cli.models.printing import listed, print_json, print_table
 from cli.tables.units import age, moment, size
 from jobs.catalogue.names import without_latest
@@ -24,10 +24,10 @@ def list(options: argparse.Namespace) -> int:
             asked(
                 options,
                 lambda server: listed(server, "/api/tags", prefix),
-                lambda here: msgspec.json.encode(Models(_beginning(_offline(here), prefix))),
+                lambda here: msgspec.json.encode(Models(_beginning(here.models(), prefix))),
             )
         )
-    found = asked(options, lambda server: server.get("/api/tags", Models).models, _offline)
+    found = asked(options, lambda server: server.get("/api/tags", Models).models, lambda here: here.models())
     models = _beginning(found, prefix)
     if options.quiet:
         for model in models:
@@ -49,10 +49,6 @@ def print_models(models: Iterable[Model]) -> int:
         for each in models
     ]
     return print_table(HEADS, rows)
-
-
-def _offline(here: Offline) -> tuple[Model, ...]:
-    return tuple(model_of(entry) for entry in here.catalogue().entries)
 
 
 def _beginning(models: Iterable[Model], prefix: str) -> tuple[Model, ...]:

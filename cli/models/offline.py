@@ -48,6 +48,10 @@ class Offline:
         except CatalogueUnusable as error:
             raise CannotDo(f"{error}") from error
 
+    def models(self) -> tuple[Model, ...]:
+        """As a list has them. Their digests are told by workers alone. Raises CannotDo."""
+        return tuple(_model_of(entry) for entry in self.catalogue().entries)
+
     def find(self, name: str) -> CatalogueEntry:
         """By its name, or by that without the organisation where it means one model. Raises CannotDo."""
         catalogue = self.catalogue()
@@ -97,8 +101,12 @@ class Offline:
 
 def offline_of(options: argparse.Namespace) -> Offline:
     """Raises CannotDo."""
-    data = options.data or os.environ.get("MLXQ_DATA") or Path.home() / ".local" / "share" / "mlxq"
-    return Offline(Path(data), _models(os.environ.get("MLXQ_MODELS")))
+    return Offline(data_folder(options.data), _models(os.environ.get("MLXQ_MODELS")))
+
+
+def data_folder(given: str | None = None) -> Path:
+    """This one, or that of MLXQ_DATA, or its default."""
+    return Path(given or os.environ.get("MLXQ_DATA") or Path.home() / ".local" / "share" / "mlxq")
 
 
 def asked(options: argparse.Namespace, online: Callable[[Server], T], offline: Callable[[Offline], T]) -> T:
@@ -116,8 +124,7 @@ def asked(options: argparse.Namespace, online: Callable[[Server], T], offline: C
     return found
 
 
-def model_of(entry: CatalogueEntry) -> Model:
-    """As a list has it. Its digest is told by workers alone."""
+def _model_of(entry: CatalogueEntry) -> Model:
     return Model(
         name=with_tag(entry.name),
         modified_at=datetime.fromtimestamp(entry.modified_at, UTC).isoformat(),

@@ -3,7 +3,6 @@
 import contextlib
 import signal
 import subprocess
-import sys
 from collections.abc import Iterator, Sequence
 
 import msgspec
@@ -12,6 +11,7 @@ from cli.configuration import child_environ
 from jobs.machines.commands import Progress, decode_line
 from jobs.process.parent_watch import ParentPipe
 from jobs.settings import Settings
+from workers.host.pull_process import PROGRAM
 from workers.openblas.preload import preload_openblas
 from workers.supervisor import cause_of_end
 
@@ -28,10 +28,7 @@ class PullProcess:
         self._pipe = ParentPipe()
         # A session of its own: Ctrl-C is ours, and we tell it.
         self._process = subprocess.Popen(
-            [
-                *(sys.executable, "-P", "-m", "workers.pull", "--parent-fd", str(self._pipe.read_fd)),
-                *arguments,
-            ],
+            [*PROGRAM, "--parent-fd", str(self._pipe.read_fd), *arguments],
             env=preload_openblas(environ) if computes else environ,
             pass_fds=(self._pipe.read_fd,),
             stdin=subprocess.DEVNULL,

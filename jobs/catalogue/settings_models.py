@@ -12,9 +12,8 @@ def sources_of(specs: Sequence[str]) -> dict[str, str]:
     found = dict[str, str]()
     for spec in specs:
         name, source = _parts(spec)
-        folder = Path(source).expanduser()
-        is_folder = folder.is_dir() or source.startswith((".", "/", "~"))
-        found[name or (folder.resolve().name if is_folder else source)] = _absolute(source)
+        folder = _folder(source)
+        found[name or (folder.name if folder else source)] = _absolute(source)
     return found
 
 
@@ -40,6 +39,10 @@ def _parts(spec: str) -> tuple[str, str]:
 
 
 def _absolute(source: str) -> str:
+    return str(_folder(source) or source)
+
+
+def _folder(source: str) -> Path | None:
+    """None: it is a name on the hub."""
     folder = Path(source).expanduser()
-    is_folder = folder.is_dir() or source.startswith((".", "/", "~"))
-    return str(folder.resolve()) if is_folder else source
+    return folder.resolve() if folder.is_dir() or source.startswith((".", "/", "~")) else None

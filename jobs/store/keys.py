@@ -36,6 +36,13 @@ def queue_name(task: str, model: str, lane: str) -> str:
     return f"{task}:{model}:{lane}"
 
 
+def model_of(queue_name: str) -> str:
+    """The model of one of our queues."""
+    parsed = parse_queue_name(queue_name)
+    assert parsed is not None, "the queue is ours"
+    return parsed[1]
+
+
 @functools.lru_cache(1024)
 def parse_queue_name(name: str) -> tuple[str, str, Lane] | None:
     """(task, model, lane), or None for a queue that is not ours."""

@@ -9,6 +9,7 @@ from collections.abc import AsyncGenerator, Mapping, Sequence
 
 import msgspec
 
+from jobs.errors import InternalError, JobCanceled
 from jobs.machines.commands import Progress, PullModel, decode_line
 from workers.openblas.preload import preload_openblas
 
@@ -16,6 +17,10 @@ log = logging.getLogger(__name__)
 
 END_S = 5.0
 """A pull that is cancelled gets so long to end by itself."""
+
+CANCELLED = Progress(
+    error="The pull was cancelled. What is downloaded stays for the next try.", code=JobCanceled.code
+)
 
 PROGRAM = (sys.executable, "-P", "-m", "workers.pull")
 
@@ -91,17 +96,14 @@ class PullProcess:
         finally:
             await self._end()
         if self._cancelled:
-            yield Progress(
-                error="The pull was cancelled. What is downloaded stays for the next try.",
-                code="job_canceled",
-            )
+            yield CANCELLED
         elif last.is_last:
             yield last
         else:
             yield Progress(
                 error=f"The pull ended unexpectedly (exit code {code}): the server's log says more.",
                 hint="Pull again: what is downloaded stays.",
-                code="internal_error",
+                code=InternalError.code,
             )
 
     def cancel(self) -> None:

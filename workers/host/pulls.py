@@ -8,21 +8,18 @@ from collections.abc import Awaitable, Callable
 
 import msgspec
 
-from jobs.errors import InternalError, Overloaded, UnknownJob
+from jobs.errors import InternalError, JobCanceled, Overloaded, UnknownJob
 from jobs.machines.commands import CancelPull, Progress, PullModel, failed
 from jobs.process.cancelling import cancel_and_wait
 from workers.host.progress import ProgressWriter
-from workers.host.pull_process import PullProcess
+from workers.host.pull_process import CANCELLED, PullProcess
 
 log = logging.getLogger(__name__)
 
 AT_ONCE = 2
 MAX_WAITING = 16
 
-CANCELLED = Progress(
-    error="The pull was cancelled. What is downloaded stays for the next try.", code="job_canceled"
-)
-LEFT = Progress(error="The pull was cancelled; another caller's goes on.", code="job_canceled")
+LEFT = Progress(error="The pull was cancelled; another caller's goes on.", code=JobCanceled.code)
 WAITING = Progress(status="waiting for other pulls to end")
 STARTING = Progress(status="pulling manifest")
 

@@ -62,7 +62,6 @@ class Download:
         self._file = file
         self._progress = progress
         self._patience = patience
-        self._status = f"pulling {file.digest[:DIGEST_CHARACTERS]}"
 
     def run(self) -> None:
         """Returns when the whole file, checked, is in its place. Raises PullError.
@@ -190,8 +189,7 @@ class Download:
         return hashlib.sha1(f"blob {self._file.size_bytes}\0".encode(), usedforsecurity=False)
 
     def _tell(self, have: int) -> None:
-        file = self._file
-        self._progress.at(self._status, f"{file.kind}:{file.digest}", have, file.size_bytes, file.path)
+        self._progress.at(self._file, have)
 
 
 def _starts_at(response: httpx2.Response) -> int:

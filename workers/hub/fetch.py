@@ -16,7 +16,7 @@ from workers.hub.download import Download, Patience
 from workers.hub.leftovers import sweep
 from workers.hub.listing import RemoteFile, Repository, list_repository
 from workers.hub.problem import PullError, disk_full, hub_error
-from workers.hub.reporter import DIGEST_CHARACTERS, Reporter
+from workers.hub.reporter import Reporter
 from workers.hub.wanted import FIRST, INDEX, MODULES, wanted_files
 
 T = TypeVar("T")
@@ -225,8 +225,7 @@ def _follow(cached: CachedRepository, progress: Reporter) -> Callable[[float], N
             with contextlib.suppress(OSError):
                 have = min(cached.bytes_here(file), file.size_bytes)
             if have and file.digest not in told:
-                status = f"pulling {file.digest[:DIGEST_CHARACTERS]}"
-                progress.at(status, f"{file.kind}:{file.digest}", have, file.size_bytes, file.path)
+                progress.at(file, have)
                 if have == file.size_bytes:
                     told.add(file.digest)
         progress.pause(seconds)

@@ -8,6 +8,7 @@ from typing import Any, BinaryIO
 import msgspec
 
 from jobs.machines.commands import Progress
+from workers.hub.listing import RemoteFile
 from workers.hub.problem import Canceled
 
 INTERVAL_S = 0.25
@@ -70,11 +71,15 @@ class Reporter:
         with self._lock:
             self._tell(Progress(status=status, **fields))
 
-    def at(self, status: str, digest: str, completed: int, total: int, file: str) -> None:
-        """How far a file is. Told at most every interval_s, and when it is complete."""
-        now = time.monotonic()
+    def at(self, file: RemoteFile, have: int) -> None:
+        """How many bytes of a file are here. Told at most every interval_s, and when it is complete."""
+        digest, now = f"{file.kind}:{file.digest}", time.monotonic()
         with self._lock:
-            if completed < total and now - self._told.get(digest, float("-inf")) < self._interval_s:
+            is_due = now - self._told.get(digest, float("-inf")) >= self._interval_s
+            if not is_due and have < file.size_bytes:
                 return
             self._told[digest] = now
-            self._tell(Progress(status=status, digest=digest, total=total, completed=completed, file=file))
+            status = f"pulling {file.digest[:DIGEST_CHARACTERS]}"
+            self._tell(
+                Progress(status=status, digest=digest, total=file.size_bytes, completed=have, file=file.path)
+            )

@@ -93,7 +93,8 @@ class Heartbeat:
 
     def begin(self) -> None:
         """Announce for the first time: whoever then asks for a model finds what its files say. Raises RedisError."""
-        self._try("details", self._announce_details)
+        if self._is_due("details", DETAILS_S):
+            self._try("details", self._announce_details)
         self.announce()
 
     def beat(self) -> None:
@@ -198,9 +199,8 @@ class Heartbeat:
             self._fleet.note_progress(model, began_ago_s)
             self._progress = model, steps
             now = self._model_cache.load_progress
-            if (
-                now is None or now[0] != model
-            ):  # it ended meanwhile, and its note may have been taken back before
+            # It may have ended meanwhile, and its note may have been taken back before this one.
+            if now is None or now[0] != model:
                 self._fleet.end_load(model)
 
     def _announce_to_rq(self) -> None:

@@ -95,12 +95,12 @@ class ModelSwap:
         now = time.monotonic()
         if now - self._asked_at < ASKED_AGAIN_S:
             return
-        waiting = [queue for queue in reported if not self._model_cache.serves(_model_of(queue))]
+        waiting = [queue for queue in reported if not self._model_cache.serves(keys.model_of(queue))]
         left_s = self._queue.time_left_s(waiting) if waiting else {}
         self._asked_at = now
         begin_by: dict[str, float] = {}
         for queue, seconds in left_s.items():
-            model = _model_of(queue)
+            model = keys.model_of(queue)
             begin_by[model] = min(begin_by.get(model, now + seconds), now + seconds)
         self._model_cache.note_begin_by(begin_by)
 
@@ -113,9 +113,3 @@ class ModelSwap:
             _, model, lane = parsed
             found[model] = min(found.get(model, lane), lane, key=LANES.index)
         return found
-
-
-def _model_of(queue: str) -> str:
-    parsed = keys.parse_queue_name(queue)
-    assert parsed is not None, "only our queues are claimed from"
-    return parsed[1]

@@ -99,7 +99,7 @@ class ModelHost:
         worker = self._rq_worker
         if model in self._model_cache.runners:
             self._model_cache.retire(model)
-        gone = {each.name for each in worker.queues if _model_of(each.name) == model}
+        gone = {each.name for each in worker.queues if keys.model_of(each.name) == model}
         for name in gone:
             worker.connection.srem(keys.workers_of(name), worker.key)
         self._heartbeat.announce()
@@ -116,8 +116,3 @@ def rq_queues(connection: redis.Redis, runners: Mapping[str, Runner]) -> list[Qu
         for task in runner.info.tasks
         for lane in LANES
     ]
-
-
-def _model_of(queue: str) -> str | None:
-    parsed = keys.parse_queue_name(queue)
-    return parsed[1] if parsed else None

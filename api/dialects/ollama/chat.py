@@ -8,6 +8,7 @@ import msgspec
 
 from api.dialects.ollama.messages import OllamaMessage, ollama_messages, parts_of
 from api.dialects.ollama.options import (
+    OPTIONS,
     BesideOptions,
     Format,
     KeepAlive,
@@ -87,8 +88,7 @@ def ollama_job(asked: OllamaRequest, prompt: Chat | Prompt) -> GenerateJob:
 async def with_model_options(asked: Q, queue: Queue) -> Q:
     """The request with its model's own options where it has none. Raises QueueUnavailable."""
     own = await parameters_of(asked.model, queue)
-    names = {field.name for field in msgspec.structs.fields(OllamaOptions)}
-    known = {word: value for word, value in own.items() if word in names}
+    known = {word: value for word, value in own.items() if word in OPTIONS}
     return msgspec.structs.replace(asked, options=filled(with_beside(asked.options, asked), known))
 
 

@@ -11,8 +11,8 @@ from starlette.responses import Response, StreamingResponse
 
 from api.dialects.dialect import Dialect, json_response
 from api.dialects.ollama.chat import OLLAMA_ERRORS, ollama_envelope
-from api.dialects.ollama.options import OllamaOptions
-from api.dialects.ollama.show import model_to_show
+from api.dialects.ollama.options import OPTIONS, OllamaOptions
+from api.dialects.ollama.show import model_named, model_to_show
 from api.errors import BodyTooLarge, fault_of, known_error
 from api.openapi.operation import ASKS, Operation, Stream
 from api.requests.body import decode_body, refuse_unbuilt
@@ -100,7 +100,6 @@ _CREATE = Operation(
 _copy_decoder = msgspec.json.Decoder(CopyRequest)
 _delete_decoder = msgspec.json.Decoder(DeleteRequest)
 _create_decoder = msgspec.json.Decoder(CreateRequest)
-_WORDS = frozenset(field.name for field in msgspec.structs.fields(OllamaOptions))
 
 
 class OllamaNames(Dialect):
@@ -131,14 +130,14 @@ class OllamaNames(Dialect):
         """
         asked = decode_body(_delete_decoder, await self.read_raw(request))
         queue = self.context.queue
-        name = _named(asked.model or asked.name)
+        name = model_named(asked.model, asked.name)
         await remove_model(queue, model_to_remove(name, await queue.models()))
         return Response()
 
     async def ollama_create(self, request: Request) -> Response:
         """An alias of a model, with a system message, parameters and turns of its own."""
         asked = decode_body(_create_decoder, await self.read_raw(request))
-        name = _named(asked.model or asked.name)
+        name = model_named(asked.model, asked.name)
         if not asked.source:
             raise InvalidInput("from is missing or null: name the model that it is made from.", param="from")
         defaults = ModelDefaults(
@@ -176,7 +175,7 @@ class OllamaNames(Dialect):
 def checked_parameters(given: Mapping[str, Any]) -> dict[str, Parameter]:
     """A Modelfile's PARAMETERs. Raises InvalidInput for one that is unknown, not built, of another type or endless."""
     for word in given:
-        if word not in _WORDS:
+        if word not in OPTIONS:
             raise InvalidInput(f"unknown parameter {word[:100]!r}", param="parameters")
     try:
         options = msgspec.convert(given, OllamaOptions, strict=False)
@@ -200,12 +199,6 @@ def _kept(word: str, given: Any, value: Any) -> Parameter | None:
         return msgspec.convert(value, Parameter | None)
     except msgspec.ValidationError as error:
         raise InvalidInput(f"parameters: {word}: {error}", param="parameters") from error
-
-
-def _named(name: str | None) -> str:
-    if not name:
-        raise InvalidInput("model is missing or null.", param="model")
-    return name
 
 
 def _line(status: str) -> bytes:

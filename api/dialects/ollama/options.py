@@ -93,6 +93,9 @@ class OllamaOptions(msgspec.Struct, frozen=True, kw_only=True):
     embedding_only: Annotated[Any, _HARDWARE] = None
 
 
+OPTIONS = frozenset(OllamaOptions.__struct_fields__)
+
+
 class BesideOptions(OtherFormats, frozen=True, kw_only=True):
     """What the AI SDK's provider of Ollama writes beside the options. Each is heeded unless the options say it.
 

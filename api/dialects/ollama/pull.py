@@ -8,7 +8,6 @@ from typing import Annotated, Literal
 
 import msgspec
 from fastapi import FastAPI
-from huggingface_hub.utils import HFValidationError, validate_repo_id
 from msgspec import UNSET, UnsetType
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
@@ -16,6 +15,7 @@ from starlette.types import Receive, Scope, Send
 
 from api.dialects.dialect import Dialect, json_response
 from api.dialects.ollama.chat import OLLAMA_ERRORS, OllamaError
+from api.dialects.ollama.show import model_named
 from api.errors import BodyTooLarge, known_error
 from api.openapi.operation import ASKS, Operation, Stream
 from api.requests.body import decode_body
@@ -111,9 +111,10 @@ class OllamaPull(Dialect):
 
 def check_names(asked: OllamaPullRequest) -> None:
     """Raises InvalidInput for what can be no name on the hub, and what can be none here."""
-    model = asked.model or asked.name
-    if not model:
-        raise InvalidInput("model is missing or null.", param="model")
+    # With it comes an HTTP client that this process needs for nothing else.
+    from huggingface_hub.utils import HFValidationError, validate_repo_id
+
+    model = model_named(asked.model, asked.name)
     try:
         validate_repo_id(without_latest(model))
     except HFValidationError as error:

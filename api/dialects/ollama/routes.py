@@ -36,8 +36,15 @@ from api.dialects.ollama.models import (
     list_loaded,
     list_models,
 )
-from api.dialects.ollama.show import ShowReply, ShowRequest, model_to_show, show_model, with_modelfile
-from api.dialects.ollama.unserved import UNSERVED, refusing
+from api.dialects.ollama.show import (
+    ShowReply,
+    ShowRequest,
+    model_named,
+    model_to_show,
+    show_model,
+    with_modelfile,
+)
+from api.dialects.ollama.unserved import UNSERVED
 from api.errors import BodyTooLarge
 from api.openapi.operation import Operation, Stream, reading, work
 from api.requests.body import decode_body
@@ -124,7 +131,7 @@ class Ollama(Dialect):
         ):
             add_route(app, path, endpoint, operation, OLLAMA_ERRORS)
         for each in UNSERVED:
-            add_route(app, each.path, refusing(each), each.operation, OLLAMA_ERRORS)
+            each.add_to(app)
 
     async def ollama_chat(self, request: Request) -> Response:
         """The answer to a chat: a stream of JSON lines or, with `stream` false, one JSON object."""
@@ -168,11 +175,8 @@ class Ollama(Dialect):
     async def ollama_show(self, request: Request) -> Response:
         """One model."""
         asked = decode_body(_show_decoder, await self.read_raw(request))
-        name = asked.model or asked.name
-        if not name:
-            raise InvalidInput("model is missing or null.", param="model")
         queue = self.context.queue
-        info = model_to_show(name, await queue.models())
+        info = model_to_show(model_named(asked.model, asked.name), await queue.models())
         told = with_modelfile(await queue.machines.details(info.root), info, await queue.machines.live())
         return json_response(msgspec.json.encode(show_model(info, told)))
 

@@ -13,10 +13,10 @@ from api.requests.parameters import NoEffect, Refused
 from jobs.catalogue.defaults import ModelDefaults
 from jobs.catalogue.details import ModelDetails, Value
 from jobs.catalogue.entry import is_same_name
-from jobs.catalogue.names import with_tag, without_latest
-from jobs.errors import NoWorker, UnknownModel
+from jobs.catalogue.names import with_tag
+from jobs.errors import InvalidInput, NoWorker
 from jobs.machines.machines import MachineInfo
-from jobs.models import MAX_SHOWN_CHARACTERS, ModelInfo, find_model, nearest
+from jobs.models import ModelInfo, find_model, not_found
 
 _ARCHITECTURE = "mlx"
 """Of a model whose family is not known."""
@@ -59,15 +59,20 @@ class ShowReply(msgspec.Struct, frozen=True, kw_only=True):
     modified_at: str
 
 
+def model_named(model: str | None, name: str | None) -> str:
+    """Of a body: older clients call it name. Raises InvalidInput where there is neither."""
+    if not (model or name):
+        raise InvalidInput("model is missing or null.", param="model")
+    return model or name or ""
+
+
 def model_to_show(name: str, models: Sequence[ModelInfo]) -> ModelInfo:
     """Raises UnknownModel, NoWorker where there is no model at all, InvalidInput where the name means several."""
     if not models:
         raise NoWorker
     info = find_model(name, models)
     if info is None:
-        near = nearest(without_latest(name), [each.id for each in models])
-        meant = f", did you mean {near!r}?" if near else ""
-        raise UnknownModel(f"model {name[:MAX_SHOWN_CHARACTERS]!r} not found{meant}", param="model")
+        raise not_found(name, models)
     return info
 
 

@@ -14,7 +14,7 @@ from mlx_vlm.utils import skip_multimodal_module
 from workers.hub.wanted import INDEX
 from workers.models.detect import multi_vector_of
 from workers.pull.quantise.modes import Mode
-from workers.runners.checkpoint.folder import read_json
+from workers.runners.checkpoint.folder import read_json, weight_files
 
 MIN_ROWS = 64
 """A layer of fewer outputs saves nothing, and is often the one that scores."""
@@ -31,7 +31,7 @@ def quantise_files(source: Path, target: Path, mode: Mode) -> dict[str, Any]:
     """
     family = multi_vector_of(source, read_json(source / "config.json"))
     projections = tuple(f"{name}." for name in family.projections) if family else ()
-    for file in sorted(_weight_files(source)):
+    for file in weight_files(source):
         loaded: Any = mx.load(str(file), return_metadata=True)
         tensors, metadata = loaded
         written: dict[str, mx.array] = {}
@@ -41,12 +41,6 @@ def quantise_files(source: Path, target: Path, mode: Mode) -> dict[str, Any]:
         mx.save_safetensors(str(target / file.name), written, metadata=metadata or {"format": "pt"})
     _write_index(source, target)
     return dict(mode.config)
-
-
-def _weight_files(folder: Path) -> list[Path]:
-    index = read_json(folder / INDEX)
-    shards = set((index.get("weight_map") or {}).values())
-    return [folder / shard for shard in shards] if shards else [*folder.glob("*.safetensors")]
 
 
 def _quantised(name: str, tensor: mx.array, mode: Mode) -> Iterator[tuple[str, mx.array]]:

@@ -22,6 +22,16 @@ def read_json(path: Path) -> dict[str, Any]:
     return _read(path) if path.is_file() else {}
 
 
+def weight_files(folder: Path) -> list[Path]:
+    """The safetensors files that the index names or, without one, all. Raises InvalidInput for an index that is not
+    JSON.
+    """
+    index = read_json(folder / "model.safetensors.index.json")
+    if index:
+        return [folder / shard for shard in sorted(set((index.get("weight_map") or {}).values()))]
+    return sorted(folder.glob("*.safetensors"))
+
+
 def modules_of(folder: Path) -> list[Module]:
     """What modules.json lists, in order; [] where there is none. Raises InvalidInput."""
     path = folder / "modules.json"

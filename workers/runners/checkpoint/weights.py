@@ -9,7 +9,7 @@ import mlx.core as mx
 from mlx import nn
 
 from jobs.errors import InvalidInput
-from workers.runners.checkpoint.folder import no_weights, read_json
+from workers.runners.checkpoint.folder import no_weights, weight_files
 
 M = TypeVar("M", bound=nn.Module)
 
@@ -20,11 +20,7 @@ def read_weights(folder: Path) -> dict[str, mx.array]:
     """All arrays of the folder's safetensors files by name, not in memory yet. Raises InvalidInput if it has none, or
     a file is none.
     """
-    index = read_json(folder / "model.safetensors.index.json")
-    if index:
-        files = [folder / shard for shard in sorted(set((index.get("weight_map") or {}).values()))]
-    else:
-        files = sorted(folder.glob("*.safetensors"))
+    files = weight_files(folder)
     if not files:
         raise InvalidInput(f"{folder} holds no .safetensors file; convert its weights first.", param="model")
     weights: dict[str, mx.array] = {}

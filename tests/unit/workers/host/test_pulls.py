@@ -12,8 +12,8 @@ from jobs.machines.commands import CancelPull, Progress, PullModel, decode_progr
 from jobs.store import keys
 from tests.unit.workers.host.machine import until
 from workers.host.progress import ProgressWriter
-from workers.host.pull_process import PullProcess
-from workers.host.pulls import AT_ONCE, CANCELLED, MAX_WAITING, WAITING, Pulls
+from workers.host.pull_process import CANCELLED, PullProcess
+from workers.host.pulls import AT_ONCE, MAX_WAITING, WAITING, Pulls
 
 
 class Process:
